@@ -1,0 +1,34 @@
+/*
+ * log: lines on stderr for programs. Under systemd each line carries its priority ("<6>..."), so
+ * that the journal knows it; elsewhere it carries the program's name. base, wire and mesh do not
+ * log but return; debug lines apart.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
+
+/* @program is borrowed for ever. The level comes from $HEARTH_LOG (error ... debug), else INFO. */
+void log_open(const char *program);
+void log_set_level(enum log_level level);
+bool log_enabled(enum log_level level);
+
+/* One line; a newline or control byte inside @format's result is shown as '?'. Keeps errno. */
+void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...)  log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...)    log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)                                          \
+	do {                                                    \
+		if (log_enabled(LOG_LEVEL_DEBUG))               \
+			log_line(LOG_LEVEL_DEBUG, __VA_ARGS__); \
+	} while (0)

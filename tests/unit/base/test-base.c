@@ -1,0 +1,208 @@
+/* base: buffers, files, addresses. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/fnv.h"
+#include "base/ip.h"
+
+static void test_buf(void **state)
+{
+	CLEANUP_BUF struct buf b = { 0 };
+	assert_string_equal(buf_str(&b), "");
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&b, "%d,", i);
+	assert_false(buf_failed(&b));
+	assert_int_equal(b.len, 10 * 2 + 90 * 3 + 900 * 4);
+	assert_int_equal(strlen(buf_str(&b)), b.len);
+	buf_add(&b, "", SIZE_MAX / 2);
+	assert_true(buf_failed(&b));
+	assert_null(buf_take(&b, NULL));
+	assert_int_equal(b.len, 0);
+}
+
+static void test_err(void **state)
+{
+	struct err e = { 0 };
+	errno = ENOENT;
+	assert_int_equal(err_set(&e, -ENOENT, "open %s: %m", "/x"), -ENOENT);
+	assert_string_equal(e.text, "open /x: No such file or directory");
+	assert_int_equal(err_prefix(&e, "reading %d", 7), -ENOENT);
+	assert_string_equal(e.text, "reading 7: open /x: No such file or directory");
+	assert_int_equal(err_set(NULL, -EIO, "unheard"), -EIO);
+}
+
+static void test_file(void **state)
+{
+	char dir[] = "/tmp/hearth-test-base.XXXXXX", path[64], deep[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/f", dir);
+	snprintf(deep, sizeof(deep), "%s/a/b", dir);
+	assert_int_equal(file_mkdirs(deep, 0700), 0);
+	assert_int_equal(file_mkdirs(deep, 0700), 0);
+	CLEANUP_BUF struct buf b = { 0 };
+	assert_int_equal(file_read(path, 10, &b), -ENOENT);
+	assert_int_equal(file_write_atomic(path, "hello", 5, 0600), 0);
+	assert_int_equal(file_write_if_changed(path, "hello", 5, 0600), 0);
+	assert_int_equal(file_write_if_changed(path, "hello", 5, 0640), 1); /* the mode counts */
+	assert_int_equal(file_write_if_changed(path, "hellO", 5, 0640), 1);
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(file_read(path, 4, &b), -EFBIG);
+	buf_done(&b);
+	assert_int_equal(file_read(path, 5, &b), 0);
+	assert_string_equal(buf_str(&b), "hellO");
+	buf_done(&b);
+	assert_int_equal(file_read(dir, 5, &b), -EISDIR);
+	assert_int_equal(file_mkdirs(path, 0700), -ENOTDIR);
+	assert_int_equal(file_write_atomic("/nonexistent/x", "", 0, 0600), -ENOENT);
+	unlink(path);
+	rmdir(deep);
+	snprintf(deep, sizeof(deep), "%s/a", dir);
+	rmdir(deep);
+	assert_int_equal(rmdir(dir), 0); /* no temporary file left */
+}
+
+static void test_prefixes(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *back; /* NULL: refused */
+	} cases[] = {
+		{ "10.77.0.0/16", "10.77.0.0/16" },
+		{ "0.0.0.0/0", "0.0.0.0/0" },
+		{ "::/0", "::/0" },
+		{ "10.77.0.1", "10.77.0.1/32" },
+		{ "fd00::1", "fd00::1/128" },
+		{ "fd00::/48", "fd00::/48" },
+		{ "10.77.0.1/16", NULL },
+		{ "10.77.0.0/33", NULL },
+		{ "10.77.0.0/", NULL },
+		{ "10.77.0.0/+16", NULL },
+		{ "10.77.0.0/016", NULL },
+		{ "10.77.0.0/16x", NULL },
+		{ "", NULL },
+		{ "fd00::1/64", NULL },
+		{ "fd00::/129", NULL },
+		{ "10.77.0/16", NULL },
+		{ "/16", NULL },
+		{ "fd00:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/48", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct ip_prefix p;
+		char text[PREFIX_TEXT_MAX];
+		int r = ip_prefix_parse(cases[i].text, &p);
+		assert_int_equal(r, cases[i].back ? 0 : -EINVAL);
+		if (cases[i].back)
+			assert_string_equal(ip_prefix_format(&p, text), cases[i].back);
+	}
+}
+
+static void test_endpoints(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+	} cases[] = {
+		{ "192.0.2.1:41741", true },
+		{ "[2001:db8::1]:41741", true },
+		{ "[fe80::1%7]:1", true },
+		{ "192.0.2.1", false },
+		{ "2001:db8::1:41741", false },
+		{ "[192.0.2.1]:1", false },
+		{ "192.0.2.1:65536", false },
+		{ "192.0.2.1:-1", false },
+		{ "192.0.2.1:", false },
+		{ ":1", false },
+		{ "[]:1", false },
+		{ "[fe80::1%]:1", false },
+		{ "[fe80::1%x]:1", false },
+		{ "[::1", false },
+		{ "]:1", false },
+		{ "[:1", false },
+		{ "192.0.2.1:01", false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct endpoint e, f;
+		char text[ENDPOINT_TEXT_MAX];
+		assert_int_equal(endpoint_parse(cases[i].text, &e), cases[i].good ? 0 : -EINVAL);
+		if (!cases[i].good)
+			continue;
+		assert_string_equal(endpoint_format(&e, text), cases[i].text);
+		struct sockaddr_storage ss;
+		assert_true(endpoint_to_sockaddr(&e, &ss) > 0);
+		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &ss, &f), 0);
+		assert_true(endpoint_equal(&e, &f));
+	}
+	struct sockaddr_in6 mapped = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
+	struct endpoint e;
+	char text[ENDPOINT_TEXT_MAX];
+	memcpy(mapped.sin6_addr.s6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\1", 16);
+	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &mapped, &e), 0);
+	assert_string_equal(endpoint_format(&e, text), "10.0.0.1:9");
+}
+
+static void test_arithmetic(void **state)
+{
+	struct ip_prefix p, q, sub;
+	struct ip_addr a;
+	char text[PREFIX_TEXT_MAX], addr[IP_TEXT_MAX];
+	assert_int_equal(ip_prefix_parse("10.244.0.0/16", &p), 0);
+	assert_int_equal(ip_prefix_subnet(&p, 24, 255, &sub), 0);
+	assert_string_equal(ip_prefix_format(&sub, text), "10.244.255.0/24");
+	assert_int_equal(ip_prefix_subnet(&p, 24, 256, &sub), -ERANGE);
+	assert_int_equal(ip_prefix_subnet(&p, 8, 0, &sub), -EINVAL);
+	assert_int_equal(ip_prefix_nth(&p, 65535, &a), 0);
+	assert_string_equal(ip_addr_format(&a, addr), "10.244.255.255");
+	assert_int_equal(ip_prefix_nth(&p, 65536, &a), -ERANGE);
+	assert_int_equal(ip_prefix_nth(&p, UINT64_MAX, &a), -ERANGE);
+	assert_int_equal(ip_prefix_parse("fd00:1:2:1000::/56", &p), 0);
+	assert_int_equal(ip_prefix_subnet(&p, 64, 255, &sub), 0);
+	assert_string_equal(ip_prefix_format(&sub, text), "fd00:1:2:10ff::/64");
+	assert_int_equal(ip_prefix_subnet(&p, 64, 256, &sub), -ERANGE);
+	assert_int_equal(ip_prefix_parse("255.255.255.255", &q), 0);
+	assert_int_equal(ip_prefix_nth(&q, 1, &a), -ERANGE);
+	assert_int_equal(ip_prefix_parse("10.0.0.0/8", &p), 0);
+	assert_int_equal(ip_prefix_parse("10.244.0.0/16", &q), 0);
+	assert_true(ip_prefix_overlaps(&p, &q) && ip_prefix_overlaps(&q, &p));
+	assert_int_equal(ip_prefix_parse("100.64.0.0/10", &q), 0);
+	assert_false(ip_prefix_overlaps(&p, &q));
+	assert_int_equal(ip_addr_parse("100.127.255.255", &a), 0);
+	assert_true(ip_prefix_contains(&q, &a));
+	assert_int_equal(ip_addr_parse("100.128.0.0", &a), 0);
+	assert_false(ip_prefix_contains(&q, &a));
+	assert_int_equal(ip_addr_parse("fe80::1", &a), 0);
+	assert_true(ip_addr_is_link_local(&a) && !ip_addr_is_loopback(&a));
+	assert_false(ip_prefix_contains(&q, &a));
+}
+
+static void test_fnv(void **state)
+{
+	/* published test vectors of FNV-1a 64 */
+	assert_true(fnv64(FNV64_START, "", 0) == UINT64_C(0xcbf29ce484222325));
+	assert_true(fnv64(FNV64_START, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+	assert_true(fnv64(FNV64_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_buf),
+		cmocka_unit_test(test_err),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_arithmetic),
+		cmocka_unit_test(test_fnv),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
