@@ -1,0 +1,437 @@
+/*
+ * Requests on the event loop through libcurl's multi interface, and the waiting variant. A callback
+ * to the user runs only from the loop and after libcurl has returned.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sys/http/easy.h"
+
+struct transfer {
+	struct transfer *next;
+	uint64_t id;
+	struct http_attempt attempt; /* CURLOPT_PRIVATE points here */
+	bool active;                 /* in the multi handle */
+	bool ended;                  /* with attempt.err, waiting to be reported */
+	http_done_fn done;
+	void *ctx;
+};
+
+struct watch {
+	struct watch *next, **link;
+	sd_event_source *source;
+};
+
+struct http_client {
+	sd_event *event;
+	sd_event_source *timer, *later;
+	CURLM *multi;
+	struct http_config config;
+	struct transfer *transfers;
+	struct watch *watches;
+	uint64_t last_id;
+};
+
+void http_reply_done(struct http_reply *reply)
+{
+	if (reply->body.data)
+		explicit_bzero(reply->body.data, reply->body.cap);
+	buf_done(&reply->body);
+	*reply = (struct http_reply){ 0 };
+}
+
+static int status_to_errno(int status)
+{
+	switch (status) {
+	case 401:
+	case 403:
+		return -EACCES;
+	case 404:
+		return -ENOENT;
+	case 409:
+		return -EEXIST;
+	case 429:
+	case 503:
+		return -EAGAIN;
+	case 507:
+		return -ENOSPC;
+	default:
+		return -EREMOTEIO;
+	}
+}
+
+int http_reply_json(
+	const struct http_reply *reply, json_t **ret, char ret_code[static 64], struct err *err)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	const char *message = NULL, *code = NULL;
+	struct err parse = { 0 };
+	json_t *error;
+
+	ret_code[0] = 0;
+	json = json_parse(buf_str(&reply->body), reply->body.len, &parse);
+	if (reply->status >= 200 && reply->status < 300) {
+		if (!json)
+			return err_set(err, -EBADMSG, "%s: the reply is no JSON: %s", reply->url,
+				parse.text);
+		*ret = TAKE(json);
+		return 0;
+	}
+	error = json_object_get(json, "error");
+	message = json_string_value(json_object_get(error, "message"));
+	code = json_string_value(json_object_get(error, "code"));
+	if (code)
+		(void) snprintf(ret_code, 64, "%s", code);
+	if (!message)
+		return err_set(err, status_to_errno(reply->status), "%s: status %d", reply->url,
+			reply->status);
+	return err_set(err, status_to_errno(reply->status), "%.600s", message);
+}
+
+int http_request_blocking(const struct http_options *options, const struct http_request *request,
+	struct http_reply *ret, struct err *err)
+{
+	CLEANUP(http_config_done) struct http_config config = { 0 };
+	CLEANUP(http_attempt_done) struct http_attempt attempt = { 0 };
+	int r;
+
+	if (http_global_init() < 0)
+		return err_set(err, -ENOMEM, "libcurl does not start");
+	r = http_config_copy(options, &config, err);
+	if (r < 0)
+		return r;
+	r = http_attempt_init(&attempt, &config, request, err);
+	if (r < 0)
+		return r;
+	while (http_attempt_prepare(&attempt, &config) == 0) {
+		if (http_attempt_ended(&attempt, &config, curl_easy_perform(attempt.easy)) == 0) {
+			*ret = attempt.reply;
+			attempt.reply = (struct http_reply){ 0 };
+			return 0;
+		}
+	}
+	return err_set(err, attempt.err.code, "%s", attempt.err.text);
+}
+
+/* --- the event loop's side --- */
+
+static struct transfer *transfer_free(struct transfer *t)
+{
+	http_attempt_done(&t->attempt);
+	free(t);
+	return NULL;
+}
+
+static void transfer_unlink(struct http_client *client, struct transfer *t)
+{
+	struct transfer **p;
+
+	if (t->active)
+		(void) curl_multi_remove_handle(client->multi, t->attempt.easy);
+	t->active = false;
+	for (p = &client->transfers; *p; p = &(*p)->next)
+		if (*p == t) {
+			*p = t->next;
+			break;
+		}
+}
+
+/* The next URL, or the end: then the loop reports attempt.err. */
+static void transfer_go_on(struct http_client *client, struct transfer *t)
+{
+	if (http_attempt_prepare(&t->attempt, &client->config) == 0) {
+		if (curl_multi_add_handle(client->multi, t->attempt.easy) == CURLM_OK) {
+			t->active = true;
+			return;
+		}
+		err_set(&t->attempt.err, -ENOMEM, "libcurl takes no more requests");
+	}
+	t->ended = true;
+	(void) sd_event_source_set_enabled(client->later, SD_EVENT_ONESHOT);
+}
+
+static void report_ended(struct http_client *client)
+{
+	struct transfer *t;
+
+	for (;;) {
+		for (t = client->transfers; t && !t->ended; t = t->next)
+			;
+		if (!t)
+			return;
+		transfer_unlink(client, t);
+		t->done(t->ctx, t->attempt.err.code ? NULL : &t->attempt.reply,
+			t->attempt.err.code ? &t->attempt.err : NULL);
+		transfer_free(t);
+	}
+}
+
+static void handle_messages(struct http_client *client)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(client->multi, &left))) {
+		struct http_attempt *attempt = NULL;
+		CURLcode code = message->data.result;
+		struct transfer *t;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		(void) curl_easy_getinfo(
+			message->easy_handle, CURLINFO_PRIVATE, (char **) &attempt);
+		for (t = client->transfers; t && &t->attempt != attempt; t = t->next)
+			;
+		if (!t)
+			continue;
+		(void) curl_multi_remove_handle(client->multi, t->attempt.easy);
+		t->active = false;
+		if (http_attempt_ended(&t->attempt, &client->config, code) == 0) {
+			t->attempt.err = (struct err){ 0 };
+			t->ended = true;
+		} else {
+			transfer_go_on(client, t);
+		}
+	}
+	report_ended(client);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct http_client *client = ctx;
+	int mask = 0, running;
+
+	if (revents & (EPOLLIN | EPOLLHUP))
+		mask |= CURL_CSELECT_IN;
+	if (revents & EPOLLOUT)
+		mask |= CURL_CSELECT_OUT;
+	if (revents & EPOLLERR)
+		mask |= CURL_CSELECT_ERR;
+	(void) curl_multi_socket_action(client->multi, fd, mask, &running);
+	handle_messages(client);
+	return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct http_client *client = ctx;
+	int running;
+
+	(void) curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	handle_messages(client);
+	return 0;
+}
+
+static int on_later(sd_event_source *source, void *ctx)
+{
+	handle_messages(ctx);
+	return 0;
+}
+
+static void watch_free(struct watch *w)
+{
+	*w->link = w->next;
+	if (w->next)
+		w->next->link = w->link;
+	sd_event_source_disable_unref(w->source);
+	free(w);
+}
+
+static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
+{
+	struct http_client *client = ctx;
+	struct watch *w = known;
+	uint32_t events = 0;
+
+	if (what == CURL_POLL_REMOVE) {
+		if (w)
+			watch_free(w);
+		(void) curl_multi_assign(client->multi, fd, NULL);
+		return 0;
+	}
+	if (what & CURL_POLL_IN)
+		events |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		events |= EPOLLOUT;
+	if (w)
+		return sd_event_source_set_io_events(w->source, events) < 0 ? -1 : 0;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -1;
+	if (sd_event_add_io(client->event, &w->source, fd, events, on_io, client) < 0) {
+		free(w);
+		return -1;
+	}
+	w->next = client->watches;
+	w->link = &client->watches;
+	if (w->next)
+		w->next->link = &w->next;
+	client->watches = w;
+	(void) curl_multi_assign(client->multi, fd, w);
+	return 0;
+}
+
+static int want_timer(CURLM *multi, long timeout_ms, void *ctx)
+{
+	struct http_client *client = ctx;
+
+	if (timeout_ms < 0)
+		return sd_event_source_set_enabled(client->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
+	if (sd_event_source_set_time_relative(
+		    client->timer, (uint64_t) timeout_ms * USEC_PER_MSEC) < 0)
+		return -1;
+	return sd_event_source_set_enabled(client->timer, SD_EVENT_ONESHOT) < 0 ? -1 : 0;
+}
+
+static int multi_open(struct http_client *client)
+{
+	CURLMcode r = CURLM_OK;
+
+	client->multi = curl_multi_init();
+	if (!client->multi)
+		return -ENOMEM;
+	r |= curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
+	r |= curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+	r |= curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, want_timer);
+	r |= curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+	r |= curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, 4L);
+	return r ? -ENOMEM : 0;
+}
+
+static void multi_close(struct http_client *client)
+{
+	for (struct transfer *t = client->transfers; t; t = t->next) {
+		if (t->active)
+			(void) curl_multi_remove_handle(client->multi, t->attempt.easy);
+		t->active = false;
+	}
+	if (client->multi)
+		(void) curl_multi_cleanup(client->multi);
+	client->multi = NULL;
+	while (client->watches)
+		watch_free(client->watches);
+}
+
+int http_client_new(sd_event *event, const struct http_options *options, struct http_client **ret,
+	struct err *err)
+{
+	struct http_client *client;
+	int r;
+
+	if (http_global_init() < 0)
+		return err_set(err, -ENOMEM, "libcurl does not start");
+	client = calloc(1, sizeof(*client));
+	if (!client)
+		return err_set(err, -ENOMEM, "out of memory");
+	client->event = sd_event_ref(event);
+	r = http_config_copy(options, &client->config, err);
+	if (r < 0) {
+		http_client_free(client);
+		return r;
+	}
+	r = sd_event_add_time(event, &client->timer, CLOCK_MONOTONIC, 0, 0, on_timer, client);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(client->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_defer(event, &client->later, on_later, client);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(client->later, SD_EVENT_OFF);
+	if (r >= 0)
+		r = multi_open(client);
+	if (r < 0) {
+		http_client_free(client);
+		return err_set(err, r, "cannot set up the HTTPS client: %s", strerror(-r));
+	}
+	*ret = client;
+	return 0;
+}
+
+int http_client_configure(
+	struct http_client *client, const struct http_options *options, struct err *err)
+{
+	struct http_config config = { 0 };
+	int r;
+
+	r = http_config_copy(options, &config, err);
+	if (r < 0)
+		return r;
+	/* Handles borrow the key's text, and connections were made with the old pins. */
+	multi_close(client);
+	http_config_done(&client->config);
+	client->config = config;
+	r = multi_open(client);
+	if (r < 0)
+		return err_set(err, r, "cannot set up the HTTPS client");
+	for (struct transfer *t = client->transfers; t; t = t->next)
+		if (!t->ended) {
+			t->attempt.first = t->attempt.tried = 0;
+			transfer_go_on(client, t);
+		}
+	return 0;
+}
+
+struct http_client *http_client_free(struct http_client *client)
+{
+	if (!client)
+		return NULL;
+	multi_close(client);
+	while (client->transfers) {
+		struct transfer *t = client->transfers;
+		client->transfers = t->next;
+		transfer_free(t);
+	}
+	sd_event_source_disable_unref(client->timer);
+	sd_event_source_disable_unref(client->later);
+	http_config_done(&client->config);
+	sd_event_unref(client->event);
+	free(client);
+	return NULL;
+}
+
+int http_client_send(struct http_client *client, const struct http_request *request,
+	http_done_fn done, void *ctx, uint64_t *ret_id, struct err *err)
+{
+	struct transfer *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return err_set(err, -ENOMEM, "out of memory");
+	r = http_attempt_init(&t->attempt, &client->config, request, err);
+	if (r < 0) {
+		transfer_free(t);
+		return r;
+	}
+	t->id = ++client->last_id;
+	t->done = done;
+	t->ctx = ctx;
+	t->next = client->transfers;
+	client->transfers = t;
+	if (ret_id)
+		*ret_id = t->id;
+	transfer_go_on(client, t);
+	return 0;
+}
+
+void http_client_cancel(struct http_client *client, uint64_t id)
+{
+	for (struct transfer *t = client->transfers; t; t = t->next)
+		if (t->id == id) {
+			transfer_unlink(client, t);
+			transfer_free(t);
+			return;
+		}
+}
+
+void http_client_reset(struct http_client *client)
+{
+	multi_close(client);
+	if (multi_open(client) < 0)
+		return; /* each request below then ends with an error */
+	for (struct transfer *t = client->transfers; t; t = t->next)
+		if (!t->ended) {
+			t->attempt.tried = 0;
+			t->attempt.first = client->config.preferred;
+			transfer_go_on(client, t);
+		}
+}

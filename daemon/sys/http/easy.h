@@ -1,0 +1,49 @@
+/*
+ * easy: one attempt of one request against one URL, as a libcurl handle. Shared by the two ways to
+ * run it (in sys/http only).
+ */
+#pragma once
+
+#include <curl/curl.h>
+
+#include "sys/http/http.h"
+
+/* The copied options. */
+struct http_config {
+	char *urls[HTTP_URLS_MAX];
+	size_t n_urls;
+	char *pins; /* "sha256//A;sha256//B" */
+	char *cert_pem, *key_pem, *proxy;
+	uint64_t connect_timeout_us;
+	size_t preferred; /* the URL that answered last */
+};
+
+int http_config_copy(const struct http_options *options, struct http_config *ret, struct err *err);
+void http_config_done(struct http_config *config);
+
+/* A request that goes through the URLs. Embedded in a transfer or on the stack. */
+struct http_attempt {
+	char *method, *path, *body;
+	size_t body_len, reply_max;
+	uint64_t deadline_us;
+	size_t first, tried; /* index of the first URL, URLs tried so far */
+	CURL *easy;
+	struct curl_slist *headers;
+	char curl_text[CURL_ERROR_SIZE];
+	bool too_big;
+	struct http_reply reply;
+	struct err err; /* of the attempts so far */
+};
+
+int http_attempt_init(struct http_attempt *attempt, const struct http_config *config,
+	const struct http_request *request, struct err *err);
+void http_attempt_done(struct http_attempt *attempt);
+
+/* Makes attempt->easy ready for the next URL. -ETIMEDOUT if no time or URL is left (attempt->err says why). */
+int http_attempt_prepare(struct http_attempt *attempt, const struct http_config *config);
+
+/* What curl said: 0 (reply is set; the URL is preferred from now on), or a negative errno in attempt->err. */
+int http_attempt_ended(struct http_attempt *attempt, struct http_config *config, CURLcode code);
+
+/* curl_global_init() once per process. */
+int http_global_init(void);
