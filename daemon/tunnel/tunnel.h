@@ -1,0 +1,155 @@
+/*
+ * tunnel: the WireGuard tunnel in userspace: one TUN device, one UDP port, one thread.
+ *
+ * A tunnel runs from tunnel_open() to tunnel_close() in a thread of its own, which alone touches
+ * packets, keys and peers. All other functions are calls from one control thread: they are carried
+ * out by the tunnel's thread between two batches of packets and return when that is done (some
+ * microseconds; a call never waits for a network). After the interface has gone (tunnel_closed_fd)
+ * they return -ENODEV.
+ *
+ * Not done here: addresses, routes and the MTU of the interface; names; paths through relays.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/ip.h"
+
+struct tunnel;
+struct uapi_get;
+struct uapi_set;
+
+enum {
+	TUNNEL_KEY_LEN = 32,
+	TUNNEL_CANDIDATES_MAX = 32, /* endpoints tried at once for a peer that does not answer */
+	TUNNEL_MTU_DEFAULT = 1420,  /* of a TUN device that the tunnel made */
+};
+
+struct tunnel_config {
+	const char *ifname; /* borrowed during the call; "tun%d" style patterns are allowed */
+	int tun_fd; /* an open TUN (non-blocking, IFF_NO_PI); taken over, also on failure. -1: open one */
+	uint16_t port;   /* UDP, both families; 0: any free one */
+	uint32_t fwmark; /* SO_MARK of the outer packets, 0: none */
+	bool persistent; /* the TUN device outlives the tunnel */
+	uint32_t mtu;    /* of a device that is made, 0: TUNNEL_MTU_DEFAULT */
+
+	/*
+	 * Handshake timestamps never go back, also not when the clock does: the first one is above
+	 * @timestamp_floor_s (seconds since 1970), and before one above the limit reserved last is
+	 * used, @reserve_timestamp stores @until_s (called in the tunnel's thread; returns 0, or
+	 * -errno, which delays the handshake). Both may be left zero.
+	 */
+	uint64_t timestamp_floor_s;
+	int (*reserve_timestamp)(void *ctx, uint64_t until_s);
+	void *ctx;
+};
+
+/*
+ * Opens the device and the sockets and starts the thread. No private key yet: nothing is sent or
+ * answered before tunnel_set_private_key(). @err names what failed: -EADDRINUSE the port, -EBUSY
+ * the interface name, -ENOENT or -ENODEV there is no /dev/net/tun, -EPERM no right to it.
+ */
+int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct err *err);
+
+/* Ends the thread, wipes the keys, closes what was opened. NULL is fine. Returns NULL. */
+struct tunnel *tunnel_close(struct tunnel *tunnel);
+
+/* The interface's name as made. Borrowed until the tunnel is closed. */
+const char *tunnel_ifname(const struct tunnel *tunnel);
+
+/*
+ * Becomes readable (and stays so) when the tunnel ended by itself because its interface was removed.
+ * Borrowed. For an event loop or poll().
+ */
+int tunnel_closed_fd(const struct tunnel *tunnel);
+
+/* An all-zero key takes the identity away. Peers with our own public key are removed. */
+int tunnel_set_private_key(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
+
+/* The UDP port in use (host byte order). */
+uint16_t tunnel_port(struct tunnel *tunnel);
+
+/*
+ * Moves the sockets to @port (0: any). -EADDRINUSE and the like leave the old ones as they are.
+ */
+int tunnel_set_port(struct tunnel *tunnel, uint16_t port);
+
+int tunnel_set_fwmark(struct tunnel *tunnel, uint32_t fwmark);
+
+struct tunnel_peer {
+	uint8_t key[TUNNEL_KEY_LEN];
+	uint8_t psk[TUNNEL_KEY_LEN];
+	bool has_psk;
+	uint16_t keepalive_s; /* 0: none */
+	/* AF_UNSPEC: none known; the one in use stays. A given one replaces it only if it differs from
+	 * the one given last, so that a peer that roamed is not thrown back by a repeated call. */
+	struct endpoint endpoint;
+	struct endpoint candidates[TUNNEL_CANDIDATES_MAX];
+	size_t n_candidates;
+	const struct ip_prefix *allowed; /* borrowed during the call */
+	size_t n_allowed;
+};
+
+/*
+ * Adds the peer or changes all of it. A session that is up stays. -EINVAL: a key that is zero or our
+ * own, or a bad prefix; -ENOSPC: too many peers or prefixes; -ENOMEM.
+ *
+ * While no session is confirmed, every handshake initiation goes to the endpoint and to all
+ * candidates at once (the same bytes); the source of the first authenticated answer becomes the
+ * endpoint. The same happens again when a session has had no answer for 15 s.
+ */
+int tunnel_set_peer(struct tunnel *tunnel, const struct tunnel_peer *peer);
+
+/* -ENOENT if there is no such peer. */
+int tunnel_remove_peer(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
+
+/* Starts a handshake now unless a session is fresh. -ENOENT, -EDESTADDRREQ without any endpoint. */
+int tunnel_initiate(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
+
+/*
+ * Underlay addresses that are never used: a datagram from there is dropped unread and its source
+ * never learned, and nothing is sent there. Replaces the list of before. Copied. -E2BIG above 1024.
+ */
+int tunnel_set_denied_underlay(struct tunnel *tunnel, const struct ip_prefix *prefixes, size_t n);
+
+struct tunnel_peer_stats {
+	uint8_t key[TUNNEL_KEY_LEN];
+	struct endpoint endpoint;        /* AF_UNSPEC: none */
+	uint64_t last_handshake_wall_us; /* since 1970, 0: never */
+	uint64_t last_receive_us;    /* clock_now_us() of the last authenticated packet, 0: never */
+	uint64_t rx_bytes, tx_bytes; /* on the wire, without IP and UDP */
+	bool session;                /* a session that may be used to send now */
+};
+
+/* All peers. @ret is a heap block the caller frees (NULL if there is none). */
+int tunnel_get_stats(struct tunnel *tunnel, struct tunnel_peer_stats **ret, size_t *ret_n);
+
+/* What went wrong with packets since the tunnel was opened. */
+struct tunnel_counters {
+	uint64_t rx_datagrams, tx_datagrams; /* UDP, all kinds */
+	uint64_t rx_packets, tx_packets; /* inner packets handed to and taken from the TUN device */
+	uint64_t rx_malformed;           /* no WireGuard message, or a bad length */
+	uint64_t rx_denied;              /* from a denied underlay address */
+	uint64_t rx_handshake_bad;       /* handshake or cookie messages that proved nothing */
+	uint64_t rx_no_session;          /* data for an index nobody has */
+	uint64_t rx_forged;              /* data that fails authentication */
+	uint64_t rx_replayed;            /* data seen before or too old */
+	uint64_t rx_inner_bad; /* decrypted, but no IP packet, or a source that is not the peer's */
+	uint64_t tun_write_errors;
+	uint64_t tx_no_peer;    /* no peer has the destination, or the packet is no IP packet */
+	uint64_t tx_no_session; /* dropped while waiting for a session */
+	uint64_t
+		tx_errors; /* the kernel refused the datagram: EMSGSIZE, ENOBUFS, ENETUNREACH, ... */
+};
+int tunnel_get_counters(struct tunnel *tunnel, struct tunnel_counters *ret);
+
+/*
+ * The operations of the userspace API (wire/uapi.h): what `wg show` reads and what `wg set` writes.
+ * @ret is filled with heap blocks: uapi_get_done(). A set is applied in its order; the first failure
+ * ends it, what came before stays (as the kernel does it).
+ */
+int tunnel_uapi_get(struct tunnel *tunnel, struct uapi_get *ret);
+int tunnel_uapi_set(struct tunnel *tunnel, const struct uapi_set *set);
