@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# What every part of the lab needs: names, waiting, the cache. Sourced, never run.
+#
+# Several labs can live side by side: HEARTH_LAB names one (default "home"), and everything it
+# makes carries that name: the directory $S, network namespaces hearth-NAME.*, cgroups
+# hearth-lab-NAME.*, mounts below $S. Nothing else on the machine is changed.
+
+LAB=${HEARTH_LAB:-home}
+case $LAB in
+*[!a-z0-9-]* | '') echo "HEARTH_LAB=\"$LAB\": only a-z, 0-9 and - make the name of a lab" >&2; exit 2 ;;
+esac
+S=${HEARTH_LAB_DIR:-${TMPDIR:-/tmp}}/hearth-lab-$LAB
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+SOURCE=$(readlink -f "$here/../../..")
+CACHE=${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}
+BUILD=${HEARTH_BUILD:-$SOURCE/build}
+KUBE_VERSION=${HEARTH_KUBE_VERSION:-v1.37.2}
+KUBEBIN=$CACHE/kube/$KUBE_VERSION
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# The home. Numbers are host numbers on the LAN: 192.168.50.NUMBER.
+BOARDS=(n100 pi4-8g pi4-4g-a pi4-4g-b pi3)
+ALL=("${BOARDS[@]}" laptop)
+declare -A NUMBER=([n100]=11 [pi4-8g]=12 [pi4-4g-a]=13 [pi4-4g-b]=14 [pi3]=15 [laptop]=20)
+declare -A ROLE=([n100]=control-plane [pi4-8g]=worker [pi4-4g-a]=worker [pi4-4g-b]=worker [pi3]=worker [laptop]=member)
+
+die() { echo "home: $*" >&2; exit 1; }
+note() { echo "home: $*" >&2; }
+
+# seconds since $T0, with what was reached
+T0=${T0:-${EPOCHREALTIME/,/.}}
+step() { awk -v a="${EPOCHREALTIME/,/.}" -v b="$T0" -v s="$*" 'BEGIN { printf "%6.1f s  %s\n", a - b, s }'; }
+
+until_ok() { # SECONDS COMMAND...: again and again until it succeeds
+	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/[.,]/}" -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+is_board() { [ -n "${NUMBER[$1]:-}" ]; }
+need_board() { is_board "$1" || die "there is no board \"$1\"; the boards are ${ALL[*]}"; }
+need_root() { [ "$(id -u)" -eq 0 ] || die "needs root: sudo $0 $*"; }
+
+# Runs FUNCTION ARG once per board, all at the same time; fails if one of them fails.
+on_each() { # FUNCTION BOARD...
+	local f=$1 b pids=() p bad=0
+	shift
+	for b; do "$f" "$b" & pids+=($!); done
+	for p in "${pids[@]}"; do wait "$p" || bad=1; done
+	return $bad
+}

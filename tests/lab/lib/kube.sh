@@ -1,0 +1,261 @@
+# shellcheck shell=bash
+# Real Kubernetes on the boards: containerd, kubelet and kubeadm as they are, with Hearth's files.
+#
+# What only this lab needs is kept apart from what Hearth writes: kubelet's own drop-in directory,
+# one document in /etc/hearth/kubeadm.d, and units that let cgroups be written inside a board.
+
+KUBE_STORE=$CACHE/kube/images-$KUBE_VERSION
+KUBE_LIST="kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy
+	etcd etcdctl coredns containerd containerd-shim-runc-v2 ctr runc pause"
+
+kc() { board_exec n100 kubectl --kubeconfig /etc/kubernetes/admin.conf "$@"; }
+
+kube_missing() {
+	local p
+	for p in $KUBE_LIST; do [ -x "$KUBEBIN/$p" ] || echo "$p"; done
+}
+
+go_is_new_enough() {
+	local v
+	v=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || return 1
+	[ -n "$v" ] && [ "$(printf '1.26\n%s\n' "$v" | sort -V | head -1)" = 1.26 ]
+}
+
+# 0 if the programs are there or could be built; else says on stderr what is missing.
+kube_need_programs() {
+	[ -n "$(kube_missing)" ] || return 0
+	if [ -z "${HEARTH_KUBE_NO_BUILD:-}" ] && go_is_new_enough; then
+		note "building Kubernetes $KUBE_VERSION into $KUBEBIN (once; about 12 minutes on two cores)"
+		OUT=$CACHE/kube "$SOURCE/tests/lab/kube-build.sh" all "$KUBE_VERSION" >&2
+		[ -n "$(kube_missing)" ] || return 0
+	fi
+	echo "not in $KUBEBIN: $(kube_missing | paste -sd' ')." \
+		"With Go 1.26 or newer in PATH, tests/lab/kube-build.sh all $KUBE_VERSION makes them." >&2
+	return 1
+}
+
+# The store of a private containerd is filled once; every board gets it as hard links, so five
+# boards cost no more disk and page cache than one.
+kube_images() {
+	[ -e "$KUBE_STORE/done" ] && return 0
+	note "making the container images (once): $KUBE_STORE"
+	( flock 7; [ -e "$KUBE_STORE/done" ] || kube_images_make ) 7>"$CACHE/kube/images.lock"
+}
+
+kube_images_make() {
+	local t=$KUBE_STORE.new pid i p images args box
+	rm -rf "$t" "$KUBE_STORE"
+	mkdir -p "$t/store"
+	images=$("$KUBEBIN/kubeadm" config images list --kubernetes-version "$KUBE_VERSION")
+	cat >"$t/config.toml" <<-T
+		version = 3
+		root = "$t/store"
+		state = "$t/state"
+		disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]
+		[grpc]
+		address = "$t/sock"
+	T
+	PATH=$KUBEBIN:$PATH "$KUBEBIN/containerd" -c "$t/config.toml" >"$t/containerd.log" 2>&1 7>&- 9>&- &
+	pid=$!
+	ctr() { "$KUBEBIN/ctr" -a "$t/sock" -n k8s.io images "$@"; }
+	until_ok 20 ctr ls || die "containerd did not start, see $t/containerd.log"
+	box=$(command -v busybox)
+	for i in $images localhost/hearth-box:1; do
+		p=${i##*/} p=${p%%:*}
+		args=("$t/i.tar" "$i")
+		case $p in
+		coredns) args=(-c /coredns "${args[@]}" "$KUBEBIN/coredns=/coredns") ;;
+		pause) args=(-c /pause "${args[@]}" "$KUBEBIN/pause=/pause") ;;
+		etcd) args+=("$KUBEBIN/etcd=/usr/local/bin/etcd" "$KUBEBIN/etcdctl=/usr/local/bin/etcdctl") ;;
+		kube-proxy) args=(-l "${args[@]}" "$KUBEBIN/$p=/usr/local/bin/$p" "$(command -v nft)=/usr/sbin/nft") ;;
+		# a shell, httpd, nslookup, and curl (wget of the static busybox needs files it has not got)
+		hearth-box) args=(-l "${args[@]}" "$box=/bin/busybox" @busybox=/bin/sh @busybox=/bin/httpd "$(command -v curl)=/bin/curl") ;;
+		*) args+=("$KUBEBIN/$p=/usr/local/bin/$p") ;;
+		esac
+		"$SOURCE/tests/lab/mkimage.py" "${args[@]}"
+		ctr import "$t/i.tar" >/dev/null
+	done
+	kill $pid
+	wait $pid || :
+	rm -rf "$t/i.tar" "$t/state" "$t/sock"*
+	echo "$images" >"$t/names"
+	touch "$t/done"
+	mv "$t" "$KUBE_STORE"
+}
+
+# What a board must have before it boots so that kubeadm just works on it. Idempotent.
+kube_board_files() { # BOARD
+	local d=$S/boards/$1 r=$S/boards/$1/root p u
+	[ -e "$d/kube" ] && return 0
+	mkdir -p "$d/containerd" "$d/etcd"
+	chmod 700 "$d/etcd"
+	cp -al "$KUBE_STORE/store/." "$d/containerd/" 2>/dev/null || cp -a "$KUBE_STORE/store/." "$d/containerd/"
+	(cd "$KUBE_STORE/store" && find . -name '*.db' -exec cp --remove-destination {} "$d/containerd/{}" \;)
+	for p in containerd containerd-shim-runc-v2 ctr runc kubeadm kubelet kubectl; do
+		ln -sf "/opt/kube/$p" "$r/usr/bin/$p"
+	done
+	u=$r/usr/lib/systemd/system
+	mkdir -p "$r/opt/cni/bin" "$r/etc/containerd" "$r/etc/cni/net.d" "$r/etc/kubernetes/manifests" "$r/root/.kube" \
+		"$r/etc/kubernetes/kubelet.conf.d" "$u/kubelet.service.d" "$r/etc/hearth/kubeadm.d" \
+		"$r/etc/systemd/system/sysinit.target.wants" "$r/etc/systemd/system/multi-user.target.wants"
+	cp "$KUBEBIN"/cni/{loopback,portmap} "$r/opt/cni/bin/"
+	ln -sf /etc/kubernetes/admin.conf "$r/root/.kube/config"
+	kube_lab_files "$r"
+	cat >"$r/etc/containerd/config.toml" <<-T
+		version = 3
+		[plugins.'io.containerd.cri.v1.images'.pinned_images]
+		sandbox = "$(grep /pause: "$KUBE_STORE/names")"
+		[plugins.'io.containerd.cri.v1.runtime']
+		restrict_oom_score_adj = true
+		disable_apparmor = true
+		[plugins.'io.containerd.cri.v1.runtime'.cni]
+		bin_dirs = ["/opt/cni/bin"]
+		[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+		runtime_type = "io.containerd.runc.v2"
+		[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+		SystemdCgroup = false
+	T
+	cat >"$u/containerd.service" <<-'T'
+		[Unit]
+		Description=containerd container runtime
+		After=network.target lab-kube.service
+		[Service]
+		ExecStart=/usr/bin/containerd
+		Type=notify
+		Delegate=yes
+		KillMode=process
+		Restart=always
+		RestartSec=5
+		TasksMax=infinity
+		[Install]
+		WantedBy=multi-user.target
+	T
+	# the two files of the kubelet and kubeadm packages
+	cat >"$u/kubelet.service" <<-'T'
+		[Unit]
+		Description=kubelet: The Kubernetes Node Agent
+		Wants=network-online.target
+		After=network-online.target
+		[Service]
+		ExecStart=/usr/bin/kubelet
+		Restart=always
+		StartLimitInterval=0
+		RestartSec=10
+		[Install]
+		WantedBy=multi-user.target
+	T
+	cat >"$u/kubelet.service.d/10-kubeadm.conf" <<-'T'
+		[Service]
+		Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
+		Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
+		EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+		EnvironmentFile=-/etc/default/kubelet
+		ExecStart=
+		ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS
+	T
+	ln -sf /usr/lib/systemd/system/containerd.service /usr/lib/systemd/system/kubelet.service \
+		"$r/etc/systemd/system/multi-user.target.wants/"
+	printf '%s\n' net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.forwarding=1 >"$r/etc/sysctl.d/k8s.conf"
+	touch "$d/kube"
+}
+
+kube_lab_files() { # ROOT: what this machine needs and a real board does not
+	local r=$1
+	# nspawn mounts the v1 controllers read-only; kubelet wants its mounts to be seen by pods
+	cat >"$r/etc/systemd/system/lab-kube.service" <<-'U'
+		[Unit]
+		Description=writable cgroups and shared mounts (lab only)
+		DefaultDependencies=no
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/sh -c 'for c in cpu cpuacct cpuset memory devices freezer blkio pids; do mount -o remount,rw,bind /sys/fs/cgroup/$c; done; mount --make-rshared /'
+	U
+	ln -sf ../lab-kube.service "$r/etc/systemd/system/sysinit.target.wants/"
+	echo "KUBELET_EXTRA_ARGS=--config-dir=/etc/kubernetes/kubelet.conf.d" >"$r/etc/default/kubelet"
+	cat >"$r/etc/kubernetes/kubelet.conf.d/10-lab.conf" <<-'T'
+		apiVersion: kubelet.config.k8s.io/v1beta1
+		kind: KubeletConfiguration
+		cgroupDriver: cgroupfs
+		failCgroupV1: false
+		failSwapOn: false
+		oomScoreAdj: 0
+		maxOpenFiles: 15000
+	T
+	# cgroup v1 is fatal for kubeadm 1.37; conntrack's sizes are not a namespace's to set
+	cat >"$r/etc/hearth/kubeadm.d/lab.yaml" <<-'T'
+		apiVersion: kubeadm.k8s.io/v1beta4
+		kind: InitConfiguration
+		nodeRegistration:
+		  ignorePreflightErrors: [SystemVerification]
+		---
+		apiVersion: kubeadm.k8s.io/v1beta4
+		kind: JoinConfiguration
+		nodeRegistration:
+		  ignorePreflightErrors: [SystemVerification]
+		---
+		apiVersion: kubeproxy.config.k8s.io/v1alpha1
+		kind: KubeProxyConfiguration
+		conntrack: {maxPerCore: 0, min: 0}
+	T
+}
+
+kube_join() { # BOARD
+	local b=$1 file=/etc/hearth/kubeadm/join.yaml
+	until_ok 20 board_exec "$b" test -e "$file" || die "$b has no $file after hearth kube publish"
+	board_exec "$b" kubeadm join --config "$file" >"$S/join-$b.log" 2>&1 || { tail -15 "$S/join-$b.log" >&2; die "kubeadm join on $b failed, see $S/join-$b.log"; }
+}
+
+kube_up() { # one cluster of the five boards, with the files that enroll-node wrote
+	local b
+	[ -e "$S/kube" ] || die "boot the boards for it first: home up --kube"
+	board_exec n100 kubeadm init --config /etc/hearth/kubeadm/init.yaml >"$S/init.log" 2>&1 ||
+		{ tail -20 "$S/init.log" >&2; die "kubeadm init failed, see $S/init.log"; }
+	step "kubeadm init on n100, with /etc/hearth/kubeadm/init.yaml"
+	board_exec n100 hearth kube publish >"$S/publish.log" 2>&1 || { cat "$S/publish.log" >&2; die "hearth kube publish failed"; }
+	on_each kube_join "${BOARDS[@]:1}"
+	step "kubeadm join on the other four, with their join.yaml"
+	# The allocator is off: the ranges are the mesh's. Until Hearth mirrors them itself, we do.
+	for b in "${BOARDS[@]}"; do kube_pod_ranges "$b"; done
+	until_ok 120 kube_ready || { kc get nodes >&2; die "not all nodes are Ready"; }
+	step "five nodes are Ready"
+	until_ok 60 kube_approve || die "serving certificates were not all asked for"
+	step "the kubelets' serving certificates are approved"
+	until_ok 150 kube_addons || { kc get pods -A -o wide >&2; die "kube-proxy or CoreDNS is not available"; }
+	step "kube-proxy and CoreDNS run"
+}
+
+kube_pod_ranges() { # BOARD
+	local r
+	r=$(mesh_pod_ranges "$1")
+	[ "$(kc get node "$1" -o 'jsonpath={.spec.podCIDRs}')" != "" ] ||
+		kc patch node "$1" --type merge -p "{\"spec\":{\"podCIDR\":\"${r%% *}\",\"podCIDRs\":[\"${r%% *}\",\"${r##* }\"]}}" >/dev/null
+}
+
+kube_ready() { [ "$(kc get nodes --no-headers | awk '$2 == "Ready"' | wc -l)" -eq ${#BOARDS[@]} ]; }
+kube_addons() {
+	kc -n kube-system rollout status --timeout=1s ds/kube-proxy && kc -n kube-system rollout status --timeout=1s deploy/coredns
+}
+
+kube_approve() { # true once every board has asked, and all that was asked is approved
+	local signer=kubernetes.io/kubelet-serving names users
+	names=$(kc get csr -o "jsonpath={range .items[?(@.spec.signerName==\"$signer\")]}{.metadata.name}{\" \"}{end}")
+	users=$(kc get csr -o "jsonpath={range .items[?(@.spec.signerName==\"$signer\")]}{.spec.username}{\"\\n\"}{end}" | sort -u | wc -l)
+	# shellcheck disable=SC2086  # a list of names
+	[ -z "$names" ] || kc certificate approve $names >/dev/null
+	[ "$users" -eq ${#BOARDS[@]} ]
+}
+
+kube_command() {
+	local c=${1:-up}
+	[ $# -eq 0 ] || shift
+	case $c in
+	up) kube_up ;;
+	kubectl) kc "$@" ;;
+	programs) kube_need_programs; kube_images ;;
+	help)
+		printf '%s\n' 'home kube [up]          kubeadm init and join on the five boards (after: home up --kube)' \
+			'home kube kubectl ARG...  kubectl on n100' 'home kube programs      build Kubernetes and its images into the cache' ;;
+	*) die "unknown command kube $c" ;;
+	esac
+}
