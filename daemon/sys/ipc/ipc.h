@@ -1,0 +1,110 @@
+/*
+ * ipc: requests and replies over a local stream socket, PROTOCOL.md section 9. The server knows its
+ * peers by SO_PEERCRED; a reply may come later than the handler's return and may carry one
+ * descriptor. One request at a time per connection; connections may be used again.
+ *
+ * Bounds: IPC_CLIENTS_MAX connections, half of them for one user other than root (when full, an idle
+ * one is closed, else the new one refused with code `busy`); requests of IPC_REQUEST_MAX bytes,
+ * replies of IPC_MESSAGE_MAX; 30 s for a message once it has begun.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+enum {
+	IPC_CLIENTS_MAX = 64,
+	IPC_REQUEST_MAX = 1 << 20,
+	IPC_MESSAGE_MAX = 8 << 20,
+	IPC_CODE_MAX = 48, /* an error code with its NUL */
+};
+
+struct ipc_server;
+struct ipc_request;
+
+struct ipc_creds {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+};
+
+/*
+ * A request arrived. It is owned by the handler, which ends it with exactly one of the functions
+ * below that reply, now or later. It must not free the server.
+ */
+typedef void (*ipc_handler_fn)(void *ctx, struct ipc_request *request);
+
+/*
+ * Listens on @path (a socket left behind by a dead process is replaced; a live one gives -EADDRINUSE)
+ * with @mode, and group @gid unless that is (gid_t) -1.
+ */
+int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
+	ipc_handler_fn handler, void *ctx, struct ipc_server **ret, struct err *err);
+
+/* Listens on a listening AF_UNIX stream socket (socket activation). Takes @listen_fd on success. */
+int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, void *ctx,
+	struct ipc_server **ret, struct err *err);
+
+/*
+ * Closes everything, unlinks the path it made. Requests still open stay valid, their replies go
+ * nowhere; their gone callbacks are not called.
+ */
+struct ipc_server *ipc_server_free(struct ipc_server *server);
+
+/* Borrowed, valid until the reply. @args is an object, empty if the request had none. */
+const char *ipc_request_call(const struct ipc_request *request);
+const json_t *ipc_request_args(const struct ipc_request *request);
+const struct ipc_creds *ipc_request_creds(const struct ipc_request *request);
+
+/* @gone is called when the peer hangs up before the reply (which must still be made). */
+void ipc_request_on_gone(struct ipc_request *request, void (*gone)(void *ctx), void *ctx);
+
+/* Ends @request with {"ok": @ok}. Steals the reference; NULL stands for {}. */
+void ipc_request_reply(struct ipc_request *request, json_t *ok);
+/* As above and hands a copy of @fd over; @fd is closed in any case. */
+void ipc_request_reply_fd(struct ipc_request *request, json_t *ok, int fd);
+/* Ends @request with {"error": {code, message}}. */
+void ipc_request_fail(struct ipc_request *request, const char *code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+struct ipc_reply {
+	json_t *ok;              /* owned; NULL if the server refused */
+	char code[IPC_CODE_MAX]; /* the server's error code, "" otherwise */
+	int fd;                  /* a descriptor that came along, or -1; owned */
+};
+
+void ipc_reply_done(struct ipc_reply *reply);
+#define CLEANUP_IPC_REPLY CLEANUP(ipc_reply_done)
+
+/*
+ * One call, blocking, for command lines. @args is borrowed, NULL for none; @timeout_us 0: wait for ever.
+ * 0 and ret->ok; -EREMOTEIO if the server refused (ret->code, and @err holds its message);
+ * -ENOENT or -ECONNREFUSED if nobody listens, -EACCES, -ETIMEDOUT, -EPROTO, ... with @err.
+ * The caller releases @ret with ipc_reply_done() in every case.
+ */
+int ipc_call(const char *path, const char *call, const json_t *args, uint64_t timeout_us,
+	struct ipc_reply *ret, struct err *err);
+
+struct ipc_async;
+
+/*
+ * The end of an asynchronous call, with what ipc_call() would have returned. @reply and @err are
+ * released after the return; take reply->ok or reply->fd by leaving NULL or -1 behind.
+ */
+typedef void (*ipc_done_fn)(void *ctx, int r, struct ipc_reply *reply, const struct err *err);
+
+/*
+ * One call from the loop, over a connection of its own. Errors at once (nobody listens) are returned,
+ * later ones are given to @done. @ret (may be NULL) is valid until @done is called.
+ */
+int ipc_call_async(sd_event *event, const char *path, const char *call, const json_t *args,
+	uint64_t timeout_us, ipc_done_fn done, void *ctx, struct ipc_async **ret, struct err *err);
+
+/* Forgets the call; @done is not called. NULL is fine. */
+struct ipc_async *ipc_async_cancel(struct ipc_async *async);

@@ -1,0 +1,503 @@
+/*
+ * ipc server: see ipc.h. A connection is in one of three phases: reading a request, waiting for its
+ * reply (nothing is read meanwhile), writing the reply. Objects are freed from the loop only, never
+ * under a handler's feet: a request outlives its connection and is freed by its reply.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "sys/ipc/frame.h"
+#include "sys/ipc/ipc.h"
+
+#define MESSAGE_TIMEOUT_US (30 * USEC_PER_SEC)
+enum { PER_USER_MAX = IPC_CLIENTS_MAX / 2, ACCEPTS_PER_WAKEUP = 16 };
+
+enum phase { PHASE_READING, PHASE_WAITING, PHASE_WRITING };
+
+struct client {
+	struct client *next, **pprev; /* newest first */
+	struct ipc_server *server;
+	int fd;
+	struct ipc_creds creds;
+	enum phase phase;
+	sd_event_source *on_io, *on_timeout;
+	struct ipc_reader reader;
+	uint8_t *out;
+	size_t out_len, out_pos;
+	int out_fd;
+	struct ipc_request *request; /* while waiting */
+};
+
+struct ipc_request {
+	struct client *client; /* NULL once the peer is gone */
+	struct ipc_creds creds;
+	json_t *doc;
+	json_t *no_args;
+	const char *call;
+	const json_t *args;
+	void (*gone)(void *ctx);
+	void *gone_ctx;
+};
+
+struct ipc_server {
+	sd_event *event;
+	int fd;
+	sd_event_source *on_accept;
+	char *path; /* to unlink, or NULL */
+	ipc_handler_fn handler;
+	void *ctx;
+	struct client *clients;
+	size_t n_clients;
+};
+
+static struct client *client_free(struct client *c)
+{
+	if (!c)
+		return NULL;
+	if (c->pprev) {
+		*c->pprev = c->next;
+		if (c->next)
+			c->next->pprev = c->pprev;
+		c->server->n_clients--;
+	}
+	if (c->request)
+		c->request->client = NULL;
+	sd_event_source_disable_unref(c->on_io);
+	sd_event_source_disable_unref(c->on_timeout);
+	ipc_reader_done(&c->reader);
+	if (c->out)
+		explicit_bzero(c->out, c->out_len);
+	free(c->out);
+	close_p(&c->out_fd);
+	close_p(&c->fd);
+	free(c);
+	return NULL;
+}
+
+static void client_gone(struct client *c)
+{
+	struct ipc_request *request = c->request;
+	(void) client_free(c);
+	if (request && request->gone)
+		request->gone(request->gone_ctx);
+}
+
+static void set_phase(struct client *c, enum phase phase, bool message_begun)
+{
+	static const uint32_t events[] = {
+		[PHASE_READING] = EPOLLIN, [PHASE_WAITING] = 0, [PHASE_WRITING] = EPOLLOUT
+	};
+	c->phase = phase;
+	(void) sd_event_source_set_io_events(c->on_io, events[phase]);
+	if (message_begun)
+		(void) sd_event_source_set_time_relative(c->on_timeout, MESSAGE_TIMEOUT_US);
+	(void) sd_event_source_set_enabled(
+		c->on_timeout, message_begun ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	client_gone(userdata);
+	return 0;
+}
+
+static void request_free(struct ipc_request *request)
+{
+	json_decref(request->doc);
+	json_decref(request->no_args);
+	free(request);
+}
+
+/* Hands @message to the connection, which sends it from the loop. Steals @message and @fd. */
+static void client_send(struct client *c, json_t *message, int fd)
+{
+	int r = message ? ipc_frame(message, &c->out, &c->out_len) : -ENOMEM;
+	json_decref(message);
+	c->out_pos = 0;
+	c->out_fd = fd;
+	if (r < 0) { /* too large or no memory: a fixed answer instead */
+		json_t *refusal = json_pack("{s:{s:s, s:s}}", "error", "code", "internal",
+			"message", "The answer is too large to be sent.");
+		close_p(&c->out_fd);
+		c->out_fd = -1;
+		if (!refusal || ipc_frame(refusal, &c->out, &c->out_len) < 0)
+			(void) shutdown(c->fd, SHUT_RDWR);
+		json_decref(refusal);
+	}
+	set_phase(c, PHASE_WRITING, true);
+}
+
+static void request_end(struct ipc_request *request, json_t *message, int fd)
+{
+	struct client *c = request->client;
+	if (c) {
+		c->request = NULL;
+		client_send(c, message, fd);
+	} else {
+		json_decref(message);
+		close_p(&fd);
+	}
+	request_free(request);
+}
+
+static json_t *refusal(const char *code, const char *message)
+{
+	return json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", message);
+}
+
+static void client_request(struct client *c)
+{
+	struct err e = { 0 };
+	struct ipc_request *request = calloc(1, sizeof(*request));
+	json_t *doc = json_parse(buf_str(&c->reader.body), c->reader.body.len, &e);
+	ipc_reader_reset(&c->reader);
+	if (!request) {
+		json_decref(doc);
+		client_send(c, refusal("internal", "Out of memory."), -1);
+		return;
+	}
+	request->creds = c->creds;
+	request->doc = doc;
+	request->no_args = json_object();
+	if (!doc || ipc_request_parse(doc, &request->call, &request->args, &e) < 0) {
+		request_free(request);
+		client_send(c, refusal("bad_request", e.text), -1);
+		return;
+	}
+	if (!request->args)
+		request->args = request->no_args;
+	request->client = c;
+	c->request = request;
+	set_phase(c, PHASE_WAITING, false);
+	c->server->handler(c->server->ctx, request);
+}
+
+/* 0: go on; negative: the connection is over. */
+static int client_read(struct client *c)
+{
+	uint8_t chunk[65536];
+	bool begun = c->reader.head_len > 0;
+	for (;;) {
+		ssize_t n = recv(c->fd, chunk, ipc_reader_wants(&c->reader), 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return 0;
+		if (n <= 0)
+			return -ECONNRESET;
+		int r = ipc_reader_add(&c->reader, chunk, (size_t) n);
+		explicit_bzero(chunk, (size_t) n);
+		if (r < 0) { /* no way to find the next message */
+			client_send(
+				c, refusal("too_large", "The message is too long or empty."), -1);
+			(void) shutdown(c->fd, SHUT_RD);
+			return 0;
+		}
+		if (r > 0) {
+			client_request(c);
+			return 0;
+		}
+		if (!begun)
+			set_phase(c, PHASE_READING, true);
+		begun = true;
+	}
+}
+
+static ssize_t send_some(struct client *c)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { c->out + c->out_pos, c->out_len - c->out_pos };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (c->out_fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &c->out_fd, sizeof(int));
+	}
+	return sendmsg(c->fd, &m, MSG_NOSIGNAL);
+}
+
+static int client_write(struct client *c)
+{
+	while (c->out_pos < c->out_len) {
+		ssize_t n = send_some(c);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return 0;
+		if (n < 0)
+			return -errno;
+		close_p(&c->out_fd); /* went along with the first bytes */
+		c->out_fd = -1;
+		c->out_pos += (size_t) n;
+	}
+	explicit_bzero(c->out, c->out_len);
+	free(c->out);
+	c->out = NULL;
+	c->out_len = c->out_pos = 0;
+	if (c->reader.head_len)
+		return -ECONNRESET; /* a message that was refused: the stream is out of step */
+	set_phase(c, PHASE_READING, false);
+	return 0;
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct client *c = userdata;
+	int r = 0;
+	switch (c->phase) {
+	case PHASE_READING:
+		r = client_read(c);
+		break;
+	case PHASE_WAITING:
+		r = revents & (EPOLLHUP | EPOLLERR) ? -ECONNRESET : 0;
+		break;
+	case PHASE_WRITING:
+		r = client_write(c);
+		break;
+	}
+	if (r < 0)
+		client_gone(c);
+	return 0;
+}
+
+/* The connection that has been idle longest, of user @uid if @same_user. */
+static struct client *idle_client(struct ipc_server *s, uid_t uid, bool same_user)
+{
+	struct client *found = NULL;
+	for (struct client *c = s->clients; c; c = c->next)
+		if (c->phase == PHASE_READING && !c->reader.head_len &&
+			(!same_user || c->creds.uid == uid))
+			found = c;
+	return found;
+}
+
+static bool make_room(struct ipc_server *s, uid_t uid)
+{
+	size_t of_user = 0;
+	for (struct client *c = s->clients; c; c = c->next)
+		of_user += c->creds.uid == uid;
+	bool user_full = uid != 0 && of_user >= PER_USER_MAX;
+	if (!user_full && s->n_clients < IPC_CLIENTS_MAX)
+		return true;
+	struct client *idle = idle_client(s, uid, user_full);
+	if (!idle)
+		return false;
+	(void) client_free(idle);
+	return true;
+}
+
+static void refuse(int fd)
+{
+	json_t *message = refusal("busy", "Too many requests at once. Try again in a moment.");
+	uint8_t *out = NULL;
+	size_t len = 0;
+	if (message && ipc_frame(message, &out, &len) == 0)
+		(void) send(fd, out, len, MSG_NOSIGNAL); /* best effort: it is closed anyway */
+	free(out);
+	json_decref(message);
+}
+
+static int client_new(struct ipc_server *s, int fd)
+{
+	CLEANUP(close_p) int owned = fd;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	if (!make_room(s, cred.uid)) {
+		refuse(fd);
+		return -EBUSY;
+	}
+	struct client *c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	*c = (struct client){ .server = s,
+		.fd = take_fd(&owned),
+		.out_fd = -1,
+		.creds = { cred.uid, cred.gid, cred.pid },
+		.reader = { .max = IPC_REQUEST_MAX } };
+	int r = sd_event_add_io(s->event, &c->on_io, c->fd, EPOLLIN, on_io, c);
+	if (r >= 0)
+		r = sd_event_add_time_relative(s->event, &c->on_timeout, CLOCK_BOOTTIME,
+			MESSAGE_TIMEOUT_US, USEC_PER_SEC, on_timeout, c);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(c->on_timeout, SD_EVENT_OFF);
+	if (r < 0) {
+		(void) client_free(c);
+		return r;
+	}
+	c->next = s->clients;
+	c->pprev = &s->clients;
+	if (c->next)
+		c->next->pprev = &c->next;
+	s->clients = c;
+	s->n_clients++;
+	return 0;
+}
+
+static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, void *userdata)
+{
+	struct ipc_server *s = userdata;
+	for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0) {
+			/* Out of descriptors: give one back, or the loop would spin on it. */
+			struct client *idle = errno == EMFILE || errno == ENFILE
+						      ? idle_client(s, 0, false)
+						      : NULL;
+			if (idle)
+				(void) client_free(idle);
+			return 0;
+		}
+		(void) client_new(s, fd); /* a refused peer sees its connection closed */
+	}
+	return 0;
+}
+
+int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, void *ctx,
+	struct ipc_server **ret, struct err *err)
+{
+	struct ipc_server *s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_set(err, -ENOMEM, "local socket: out of memory");
+	*s = (struct ipc_server){
+		.event = sd_event_ref(event), .fd = -1, .handler = handler, .ctx = ctx
+	};
+	int r = sd_event_add_io(event, &s->on_accept, listen_fd, EPOLLIN, on_accept, s);
+	if (r < 0) {
+		(void) ipc_server_free(s);
+		return err_set(err, r, "local socket: event loop: %s", strerror(-r));
+	}
+	s->fd = listen_fd;
+	*ret = s;
+	return 0;
+}
+
+/* Removes what a dead process left; -EADDRINUSE if somebody answers. */
+static int clear_path(const struct sockaddr_un *sa)
+{
+	struct stat st;
+	if (lstat(sa->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *) sa, sizeof(*sa)) == 0 || errno == EAGAIN)
+		return -EADDRINUSE;
+	return unlink(sa->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int listen_at(const char *path, mode_t mode, gid_t gid, int *ret)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(sa.sun_path, path);
+	int r = clear_path(&sa);
+	if (r < 0)
+		return r;
+	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* The socket is born with the mode of its descriptor: nobody gets in before chmod(). */
+	if (fd < 0 || fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0)
+		return -errno;
+	if ((gid != (gid_t) -1 && chown(path, (uid_t) -1, gid) < 0) || chmod(path, mode) < 0 ||
+		listen(fd, IPC_CLIENTS_MAX) < 0) {
+		r = -errno;
+		(void) unlink(path);
+		return r;
+	}
+	*ret = take_fd(&fd);
+	return 0;
+}
+
+int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
+	ipc_handler_fn handler, void *ctx, struct ipc_server **ret, struct err *err)
+{
+	CLEANUP(close_p) int fd = -1;
+	CLEANUP(free_p) char *copy = strdup(path);
+	int r = copy ? listen_at(path, mode, gid, &fd) : -ENOMEM;
+	if (r == -EADDRINUSE)
+		return err_set(err, r, "%s: another process answers there already", path);
+	if (r == -EEXIST)
+		return err_set(err, r, "%s: exists and is not a socket", path);
+	if (r < 0)
+		return err_set(err, r, "make the socket %s: %s", path, strerror(-r));
+	r = ipc_server_new_fd(event, fd, handler, ctx, ret, err);
+	if (r < 0)
+		return r;
+	(void) take_fd(&fd);
+	(*ret)->path = TAKE(copy);
+	return 0;
+}
+
+struct ipc_server *ipc_server_free(struct ipc_server *s)
+{
+	if (!s)
+		return NULL;
+	while (s->clients)
+		(void) client_free(s->clients);
+	sd_event_source_disable_unref(s->on_accept);
+	if (s->path)
+		(void) unlink(s->path);
+	close_p(&s->fd);
+	sd_event_unref(s->event);
+	free(s->path);
+	free(s);
+	return NULL;
+}
+
+const char *ipc_request_call(const struct ipc_request *request)
+{
+	return request->call;
+}
+
+const json_t *ipc_request_args(const struct ipc_request *request)
+{
+	return request->args;
+}
+
+const struct ipc_creds *ipc_request_creds(const struct ipc_request *request)
+{
+	return &request->creds;
+}
+
+void ipc_request_on_gone(struct ipc_request *request, void (*gone)(void *ctx), void *ctx)
+{
+	request->gone = gone;
+	request->gone_ctx = ctx;
+}
+
+void ipc_request_reply_fd(struct ipc_request *request, json_t *ok, int fd)
+{
+	request_end(request, json_pack("{s:o}", "ok", ok ? ok : json_object()), fd);
+}
+
+void ipc_request_reply(struct ipc_request *request, json_t *ok)
+{
+	ipc_request_reply_fd(request, ok, -1);
+}
+
+void ipc_request_fail(struct ipc_request *request, const char *code, const char *format, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list args;
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	request_end(request, refusal(code, text), -1);
+}
