@@ -1,0 +1,97 @@
+/* monitor: see monitor.h. Messages that do not parse are skipped: the kernel's newer ones. */
+#include "sys/net/monitor.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MONITOR_BUFFER = 32768, MONITOR_QUEUE = 1 << 20 };
+
+static int join(int fd, int group)
+{
+	return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0
+		       ? -errno
+		       : 0;
+}
+
+int monitor_open(unsigned what, struct err *err)
+{
+	static const struct {
+		enum monitor_what what;
+		int group;
+	} groups[] = {
+		{ MONITOR_LINKS, RTNLGRP_LINK },
+		{ MONITOR_ADDRS, RTNLGRP_IPV4_IFADDR },
+		{ MONITOR_ADDRS, RTNLGRP_IPV6_IFADDR },
+		{ MONITOR_ROUTES, RTNLGRP_IPV4_ROUTE },
+		{ MONITOR_ROUTES, RTNLGRP_IPV6_ROUTE },
+	};
+	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	int queue = MONITOR_QUEUE;
+	CLEANUP(close_p)
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	if (fd < 0 || bind(fd, (struct sockaddr *) &any, sizeof(any)) < 0)
+		return err_set(err, -errno, "netlink socket: %m");
+	/* A larger queue loses less; without CAP_NET_ADMIN the default has to do. */
+	(void) setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue));
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+		int r = what & groups[i].what ? join(fd, groups[i].group) : 0;
+		if (r < 0)
+			return err_set(err, r, "netlink group %d: %m", groups[i].group);
+	}
+	return take_fd(&fd);
+}
+
+static int parse(const struct nlmsghdr *nlh, struct monitor_event *event)
+{
+	switch (nlh->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		event->what = MONITOR_LINKS;
+		event->gone = nlh->nlmsg_type == RTM_DELLINK;
+		return link_parse(NULL, nlh, &event->link);
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		event->what = MONITOR_ADDRS;
+		event->gone = nlh->nlmsg_type == RTM_DELADDR;
+		return addr_parse(NULL, nlh, &event->addr);
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		event->what = MONITOR_ROUTES;
+		event->gone = nlh->nlmsg_type == RTM_DELROUTE;
+		return route_parse(NULL, nlh, &event->route);
+	default:
+		return 0;
+	}
+}
+
+int monitor_read(int fd, monitor_changed *changed, void *ctx)
+{
+	_Alignas(struct nlmsghdr) char data[MONITOR_BUFFER];
+	int events = 0;
+	for (int i = 0; i < MONITOR_READ_MAX; i++) {
+		struct sockaddr_nl from = { 0 };
+		socklen_t from_len = sizeof(from);
+		ssize_t n = recvfrom(
+			fd, data, sizeof(data), MSG_TRUNC, (struct sockaddr *) &from, &from_len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? events : -errno;
+		if (from.nl_pid != 0)
+			continue;
+		if ((size_t) n > sizeof(data))
+			return -ENOBUFS; /* cut off: as good as lost */
+		int left = (int) n;
+		for (struct nlmsghdr *nlh = (struct nlmsghdr *) data; mnl_nlmsg_ok(nlh, left);
+			nlh = mnl_nlmsg_next(nlh, &left)) {
+			struct monitor_event event;
+			if (parse(nlh, &event) <= 0)
+				continue;
+			events++;
+			if (changed)
+				changed(ctx, &event);
+		}
+	}
+	return events;
+}

@@ -1,0 +1,37 @@
+/*
+ * monitor: a non-blocking descriptor that becomes readable when links, addresses or routes of the
+ * namespace change.
+ */
+#pragma once
+
+#include "sys/net/addr.h"
+#include "sys/net/link.h"
+#include "sys/net/route.h"
+
+enum monitor_what {
+	MONITOR_LINKS = 1 << 0,
+	MONITOR_ADDRS = 1 << 1,
+	MONITOR_ROUTES = 1 << 2,
+};
+
+struct monitor_event {
+	enum monitor_what what;
+	bool gone; /* removed, else new or changed */
+	union {
+		struct link link;
+		struct link_addr addr;
+		struct route route;
+	};
+};
+
+/* @what: a set of MONITOR_*. Returns a descriptor the caller owns, or -errno. */
+int monitor_open(unsigned what, struct err *err);
+
+/*
+ * Reads what is there, calling @event for each change until nothing is left or MONITOR_READ_MAX
+ * datagrams were read. @event may be NULL. Returns the number of events, or -ENOBUFS: the kernel
+ * dropped some; the caller lists everything again and goes on reading.
+ */
+enum { MONITOR_READ_MAX = 64 };
+typedef void monitor_changed(void *ctx, const struct monitor_event *event);
+int monitor_read(int fd, monitor_changed *event, void *ctx);
