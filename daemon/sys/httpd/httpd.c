@@ -1,0 +1,299 @@
+/*
+ * httpd: see httpd.h. libmicrohttpd runs on its own epoll descriptor, which is one source of the
+ * loop; every connection has an absolute deadline for whatever it is doing, because microhttpd's own
+ * timeout starts again with every byte.
+ */
+#include "sys/httpd/httpd.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "sys/httpd/httpd-internal.h"
+
+enum { MEMORY_LIMIT = 8192, MEMORY_INCREMENT = 1024, BACKLOG = 512, IDLE_TIMEOUT_S = 75 };
+#define SWEEP_US (5 * USEC_PER_SEC)
+
+static const uint64_t phase_limit_us[] = {
+	[CONN_FRESH] = 20 * USEC_PER_SEC,
+	[CONN_BODY] = 20 * USEC_PER_SEC,
+	[CONN_SERVED] = UINT64_MAX,
+	[CONN_SENDING] = 60 * USEC_PER_SEC,
+	[CONN_IDLE] = IDLE_TIMEOUT_S * USEC_PER_SEC,
+};
+
+void conn_set_phase(struct conn *conn, enum conn_phase phase)
+{
+	if (!conn)
+		return;
+	conn->phase = phase;
+	conn->since_us = clock_now_us();
+}
+
+void httpd_wake(struct httpd *httpd)
+{
+	(void) sd_event_source_set_enabled(httpd->on_again, SD_EVENT_ONESHOT);
+}
+
+static void run(struct httpd *h)
+{
+	MHD_UNSIGNED_LONG_LONG ms = 0;
+	(void) MHD_run(h->daemon);
+	if (MHD_get_timeout(h->daemon, &ms) != MHD_YES) {
+		(void) sd_event_source_set_enabled(h->on_timer, SD_EVENT_OFF);
+	} else if (ms == 0) {
+		httpd_wake(h);
+	} else {
+		(void) sd_event_source_set_time_relative(
+			h->on_timer, (ms < 3600000 ? ms : 3600000) * USEC_PER_MSEC);
+		(void) sd_event_source_set_enabled(h->on_timer, SD_EVENT_ONESHOT);
+	}
+}
+
+static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	run(userdata);
+	return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	run(userdata);
+	return 0;
+}
+
+static int on_again(sd_event_source *source, void *userdata)
+{
+	run(userdata);
+	return 0;
+}
+
+static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct httpd *h = userdata;
+	uint64_t now = clock_now_us();
+	bool waiting = false;
+	for (struct conn *c = h->conns; c; c = c->next) {
+		uint64_t limit = phase_limit_us[c->phase];
+		if (limit == UINT64_MAX)
+			continue;
+		waiting = true;
+		if (now - c->since_us > limit)
+			(void) shutdown(
+				c->fd, SHUT_RDWR); /* microhttpd sees the end and cleans up */
+	}
+	/* Replies wake it again: each goes through a phase with a limit. */
+	(void) sd_event_source_set_time_relative(source, waiting ? SWEEP_US : 4 * SWEEP_US);
+	(void) sd_event_source_set_enabled(source, h->conns ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	return 0;
+}
+
+static void conn_started(struct httpd *h, struct MHD_Connection *connection, void **ctx)
+{
+	static const int on = 1, idle_s = 30, interval_s = 10, count = 3;
+	static const unsigned user_timeout_ms = 30000;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct conn *c = calloc(1, sizeof(*c));
+	if (!c || !info) {
+		free(c);
+		return; /* without a context its requests are refused */
+	}
+	c->httpd = h;
+	c->fd = info->connect_fd;
+	conn_set_phase(c, CONN_FRESH);
+	c->next = h->conns;
+	c->pprev = &h->conns;
+	if (c->next)
+		c->next->pprev = &c->next;
+	h->conns = c;
+	h->n_conns++;
+	*ctx = c;
+	/* Best effort: a peer that vanished is noticed sooner. Fails on sockets other than TCP. */
+	(void) setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void) setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	(void) setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	(void) setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+	(void) setsockopt(
+		c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof(user_timeout_ms));
+	int enabled = SD_EVENT_OFF;
+	(void) sd_event_source_get_enabled(h->on_sweep, &enabled);
+	if (enabled == SD_EVENT_OFF) {
+		(void) sd_event_source_set_time_relative(h->on_sweep, SWEEP_US);
+		(void) sd_event_source_set_enabled(h->on_sweep, SD_EVENT_ONESHOT);
+	}
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **ctx,
+	enum MHD_ConnectionNotificationCode what)
+{
+	struct conn *c = *ctx;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		conn_started(cls, connection, ctx);
+	} else if (c) {
+		*c->pprev = c->next;
+		if (c->next)
+			c->next->pprev = c->pprev;
+		c->httpd->n_conns--;
+		free(c);
+		*ctx = NULL;
+	}
+}
+
+static void on_message(void *cls, const char *format, va_list args)
+{
+	char text[256];
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	(void) vsnprintf(text, sizeof(text), format, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("https: %s", text);
+}
+
+static int listen_on(const struct sockaddr *sa, socklen_t len, int *ret)
+{
+	static const int on = 1, off = 0;
+	CLEANUP(close_p)
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	(void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (sa->sa_family == AF_INET6)
+		(void) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	/* An address that comes later (DHCP at boot) is no reason to fail. */
+	(void) setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+	if (bind(fd, sa, len) < 0 || listen(fd, BACKLOG) < 0)
+		return -errno;
+	*ret = take_fd(&fd);
+	return 0;
+}
+
+int httpd_listen(const char *where, int *ret_fd, struct err *err)
+{
+	struct endpoint endpoint = { .addr.family = AF_INET6 };
+	struct sockaddr_storage sa;
+	char *end = NULL;
+	unsigned long port = strtoul(where, &end, 10);
+	bool only_port = end != where && *end == '\0' && port <= UINT16_MAX;
+	if (only_port)
+		endpoint.port = (uint16_t) port;
+	else if (endpoint_parse(where, &endpoint) < 0)
+		return err_set(err, -EINVAL,
+			"\"%s\" is not an address to listen on: write PORT, IPV4:PORT or "
+			"[IPV6]:PORT",
+			where);
+	socklen_t len = endpoint_to_sockaddr(&endpoint, &sa);
+	int r = listen_on((struct sockaddr *) &sa, len, ret_fd);
+	if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && ip_addr_is_unspecified(&endpoint.addr)) {
+		endpoint.addr.family = AF_INET;
+		len = endpoint_to_sockaddr(&endpoint, &sa);
+		r = listen_on((struct sockaddr *) &sa, len, ret_fd);
+	}
+	if (r == -EADDRINUSE)
+		return err_set(err, r,
+			"listen on %s: another program uses this port (see it with `ss -ltnp`)",
+			where);
+	if (r < 0)
+		return err_set(err, r, "listen on %s: %s", where, strerror(-r));
+	return 0;
+}
+
+static struct MHD_Daemon *start_daemon(struct httpd *h)
+{
+	return MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+		NULL, request_access, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
+		MHD_OPTION_LISTEN_SOCKET, h->config.listen_fd, MHD_OPTION_HTTPS_MEM_CERT,
+		h->config.certificate, MHD_OPTION_HTTPS_MEM_KEY, h->config.key,
+		/* Any certificate: having one makes it ask for the client's. Trust is the caller's. */
+		MHD_OPTION_HTTPS_MEM_TRUST, h->config.certificate, MHD_OPTION_HTTPS_PRIORITIES,
+		"NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS", MHD_OPTION_CONNECTION_LIMIT,
+		h->config.connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		h->config.per_address_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_TIMEOUT_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) MEMORY_LIMIT,
+		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) MEMORY_INCREMENT,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_NOTIFY_COMPLETED,
+		request_completed, h, MHD_OPTION_END);
+}
+
+int httpd_new(
+	sd_event *event, const struct httpd_config *config, struct httpd **ret, struct err *err)
+{
+	struct httpd *h = calloc(1, sizeof(*h));
+	if (!h)
+		return err_set(err, -ENOMEM, "HTTPS server: out of memory");
+	h->event = sd_event_ref(event);
+	h->config = *config;
+	int r = sd_event_add_time_relative(
+		event, &h->on_timer, CLOCK_BOOTTIME, UINT32_MAX, USEC_PER_MSEC, on_timer, h);
+	if (r >= 0)
+		r = sd_event_add_time_relative(
+			event, &h->on_sweep, CLOCK_BOOTTIME, UINT32_MAX, USEC_PER_SEC, on_sweep, h);
+	if (r >= 0)
+		r = sd_event_add_defer(event, &h->on_again, on_again, h);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(h->on_sweep, SD_EVENT_OFF);
+	if (r >= 0 && !(h->daemon = start_daemon(h)))
+		r = -EINVAL;
+	const union MHD_DaemonInfo *info =
+		r >= 0 ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (r >= 0)
+		r = info ? sd_event_add_io(
+				   event, &h->on_ready, info->epoll_fd, EPOLLIN, on_ready, h)
+			 : -ENOTSUP;
+	if (r < 0) {
+		(void) httpd_free(h);
+		return err_set(err, r, "HTTPS server: it could not be started (%s)", strerror(-r));
+	}
+	*ret = h;
+	return 0;
+}
+
+void httpd_flush(struct httpd *h, uint64_t timeout_us)
+{
+	uint64_t end = clock_now_us() + timeout_us;
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	while (info && clock_now_us() < end) {
+		bool sending = false;
+		(void) MHD_run(h->daemon);
+		for (struct conn *c = h->conns; c; c = c->next)
+			sending |= c->phase == CONN_SENDING;
+		for (struct httpd_request *r = h->requests; r; r = r->next)
+			sending |= r->response != NULL;
+		if (!sending)
+			return;
+		struct pollfd p = { info->epoll_fd, POLLIN, 0 };
+		(void) poll(&p, 1, 10);
+	}
+}
+
+struct httpd *httpd_free(struct httpd *h)
+{
+	if (!h)
+		return NULL;
+	h->closing = true;
+	if (h->daemon) {
+		/* microhttpd must not be stopped while connections sleep. */
+		for (struct httpd_request *r = h->requests; r; r = r->next)
+			if (r->suspended)
+				MHD_resume_connection(r->connection);
+		MHD_stop_daemon(
+			h->daemon); /* completes every request, closes the listening socket */
+	}
+	sd_event_source_disable_unref(h->on_ready);
+	sd_event_source_disable_unref(h->on_timer);
+	sd_event_source_disable_unref(h->on_again);
+	sd_event_source_disable_unref(h->on_sweep);
+	sd_event_unref(h->event);
+	free(h);
+	return NULL;
+}
+
+unsigned httpd_connections(const struct httpd *httpd)
+{
+	return httpd->n_conns;
+}

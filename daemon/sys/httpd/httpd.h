@@ -1,0 +1,80 @@
+/*
+ * httpd: an HTTPS server (TLS 1.3 only) on the event loop, for JSON. A client certificate is asked
+ * for and none required: each request tells its peer's Ed25519 key, proved by the handshake, or that
+ * there is none. A reply may come later than the handler's return (long polls cost a sleeping
+ * connection and nothing else).
+ *
+ * Bounds: connections in all and per address, bytes of a request's head (about 7 KiB) and body,
+ * and absolute times: 20 s from the connection to the first request's head, 20 s for a body, 60 s to
+ * take a reply, 75 s idle between requests. Trickling bytes prolongs none of them.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/err.h"
+#include "base/ip.h"
+
+enum { HTTPD_KEY_LEN = 32, HTTPD_PATH_MAX = 256, HTTPD_METHOD_MAX = 16 };
+
+struct httpd;
+struct httpd_request;
+
+/*
+ * A whole request arrived. The handler ends it with exactly one httpd_reply*(), now or later, and
+ * must not free the server.
+ */
+typedef void (*httpd_handler_fn)(void *ctx, struct httpd_request *request);
+
+struct httpd_config {
+	int listen_fd;           /* a listening stream socket; taken on success */
+	const char *certificate; /* PEM, borrowed until httpd_free() */
+	const char *key;         /* PEM, borrowed until httpd_free() */
+	unsigned connections_max;
+	unsigned per_address_max; /* 0: no limit */
+	size_t body_max;
+	httpd_handler_fn handler;
+	void *ctx;
+};
+
+/*
+ * A listening TCP socket. @where: "8443" or "[::]:8443" (both families, or IPv4 alone where IPv6 is off),
+ * "192.168.1.2:8443", "[fd00::1]:8443". -EADDRINUSE, -EINVAL, ... with @err.
+ */
+int httpd_listen(const char *where, int *ret_fd, struct err *err);
+
+int httpd_new(
+	sd_event *event, const struct httpd_config *config, struct httpd **ret, struct err *err);
+
+/*
+ * Ends requests that are open with 503 and closes everything. Whoever still holds a request may (and
+ * must) reply to it afterwards; that reply goes nowhere.
+ */
+struct httpd *httpd_free(struct httpd *httpd);
+
+/* Sends what replies are ready, for at most @timeout_us; for an orderly end. */
+void httpd_flush(struct httpd *httpd, uint64_t timeout_us);
+
+unsigned httpd_connections(const struct httpd *httpd);
+
+/* Borrowed, valid until the reply. */
+const char *httpd_request_method(const struct httpd_request *request);
+const char *httpd_request_path(const struct httpd_request *request);
+/* A query argument, NULL if absent, "" if it has no value. Not after httpd_free(). */
+const char *httpd_request_query(const struct httpd_request *request, const char *name);
+const char *httpd_request_body(const struct httpd_request *request, size_t *ret_len);
+const struct ip_addr *httpd_request_address(const struct httpd_request *request);
+/* The Ed25519 key that the peer proved to hold; NULL without a certificate or for another kind. */
+const uint8_t *httpd_request_key(const struct httpd_request *request);
+
+/* Ends @request. Steals the reference; NULL (out of memory) becomes an `internal` error. */
+void httpd_reply(struct httpd_request *request, unsigned status, json_t *body);
+/* As above with text that is JSON already; heap of malloc(), taken. */
+void httpd_reply_text(struct httpd_request *request, unsigned status, char *text, size_t len);
+/* {"error":{code, message}} */
+void httpd_reply_error(struct httpd_request *request, unsigned status, const char *code,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));

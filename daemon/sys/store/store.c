@@ -1,0 +1,400 @@
+/*
+ * store: see store.h. SQLite's codes become negative errno and a sentence here. A database that is
+ * damaged is never repaired or replaced on our own: it is reported and left as it is.
+ */
+#include "sys/store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "sys/store/store-internal.h"
+
+static int code_of(sqlite3 *db, int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_DONE:
+	case SQLITE_ROW:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		return -EACCES;
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR: {
+		int e = db ? sqlite3_system_errno(db) : 0;
+		return e == ENOSPC || e == EDQUOT ? -ENOSPC : e == EACCES ? -EACCES : -EIO;
+	}
+	default:
+		return -EIO;
+	}
+}
+
+static int explain(struct store *s, int rc, const char *doing, struct err *err)
+{
+	int r = code_of(s->db, rc);
+	switch (r) {
+	case -ENOSPC:
+		return err_set(err, r,
+			"%s: %s: the disk is full. Nothing was changed; free some space and try "
+			"again.",
+			s->path, doing);
+	case -EBUSY:
+		return err_set(err, r, "%s: another process has it open: stop that first", s->path);
+	case -EBADMSG:
+		return err_set(err, r,
+			"%s: %s: the file is damaged (%s). It was left as it is; restore %s from a "
+			"copy.",
+			s->path, doing, sqlite3_errstr(rc), s->schema->what);
+	case -EACCES:
+		return err_set(
+			err, r, "%s: %s: no permission to read and write it", s->path, doing);
+	default:
+		return err_set(err, r, "%s: %s: %s", s->path, doing,
+			s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
+	}
+}
+
+static int run_sql(struct store *s, const char *sql, const char *doing, struct err *err)
+{
+	int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : explain(s, rc, doing, err);
+}
+
+static int read_number(struct store *s, const char *sql, sqlite3_int64 *ret, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		*ret = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return rc == SQLITE_ROW ? 0 : explain(s, rc, "read its header", err);
+}
+
+static int check_whole(struct store *s, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int r = 0;
+	int rc = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	if (rc != SQLITE_ROW)
+		r = explain(s, rc, "check it", err);
+	else if (strcmp((const char *) sqlite3_column_text(st, 0), "ok") != 0)
+		r = explain(s, SQLITE_CORRUPT, "check it", err);
+	sqlite3_finalize(st);
+	return r;
+}
+
+static int migrate(struct store *s, struct err *err)
+{
+	sqlite3_int64 version = 0, application = 0;
+	char sql[128];
+	int r = read_number(s, "PRAGMA user_version", &version, err);
+	if (!r)
+		r = read_number(s, "PRAGMA application_id", &application, err);
+	if (r < 0)
+		return r;
+	if (version && application != (sqlite3_int64) s->schema->application_id)
+		return err_set(err, -EBADMSG, "%s: this is a database, but not %s", s->path,
+			s->schema->what);
+	if (version < 0 || version > (sqlite3_int64) s->schema->n_migrations)
+		return err_set(err, -EPROTONOSUPPORT,
+			"%s: written by a newer program (format %lld, this one knows up to %zu). "
+			"Install that version again, or restore an older copy.",
+			s->path, (long long) version, s->schema->n_migrations);
+	for (; version < (sqlite3_int64) s->schema->n_migrations && !r; version++) {
+		snprintf(sql, sizeof(sql),
+			"; PRAGMA user_version=%lld; PRAGMA application_id=%u; COMMIT",
+			(long long) version + 1, s->schema->application_id);
+		r = run_sql(s, "BEGIN IMMEDIATE", "bring it to the new format", err);
+		if (!r)
+			r = run_sql(s, s->schema->migrations[version], "bring it to the new format",
+				err);
+		if (!r)
+			r = run_sql(s, sql + 2, "bring it to the new format", err);
+	}
+	return r;
+}
+
+static int prepare(struct store *s, struct err *err)
+{
+	static const char *const forms[] = {
+		[OP_INSERT] = "INSERT INTO \"%w\"(key, value) VALUES(?1, ?2)",
+		[OP_PUT] = "INSERT OR REPLACE INTO \"%w\"(key, value) VALUES(?1, ?2)",
+		[OP_DELETE] = "DELETE FROM \"%w\" WHERE key = ?1",
+	};
+	s->statements = calloc(s->schema->n_tables * ARRAY_LEN(forms), sizeof(*s->statements));
+	if (!s->statements)
+		return err_set(err, -ENOMEM, "%s: out of memory", s->path);
+	for (size_t t = 0; t < s->schema->n_tables; t++)
+		for (size_t k = 0; k < ARRAY_LEN(forms); k++) {
+			char *sql = sqlite3_mprintf(forms[k], s->schema->tables[t]);
+			int rc = sql ? sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
+					       &s->statements[t * ARRAY_LEN(forms) + k], NULL)
+				     : SQLITE_NOMEM;
+			sqlite3_free(sql);
+			if (rc != SQLITE_OK)
+				return explain(s, rc, "prepare it", err);
+		}
+	return 0;
+}
+
+static void store_free(struct store *s)
+{
+	for (size_t i = 0; s->statements && i < s->schema->n_tables * 3; i++)
+		sqlite3_finalize(s->statements[i]);
+	free(s->statements);
+	sqlite3_close(s->db);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->work);
+	close_p(&s->event_fd);
+	free(s->path);
+	free(s);
+}
+
+static int open_database(struct store *s, bool create, struct err *err)
+{
+	/* SQLite makes its files with 0644 & ~umask: make it ourselves, it copies the mode to the WAL. */
+	if (create) {
+		CLEANUP(close_p) int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return err_set(err, -errno, "make %s: %m", s->path);
+	} else if (access(s->path, F_OK) < 0) {
+		return err_set(err, -errno, "open %s: %m", s->path);
+	}
+	int rc = sqlite3_open_v2(s->path, &s->db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	if (rc != SQLITE_OK)
+		return explain(s, rc, "open it", err);
+	sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
+	/* Locked before the first read, so that its index of the WAL lies in our memory. */
+	int r = run_sql(s,
+		"PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA "
+		"locking_mode=EXCLUSIVE;"
+		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
+		"journal_size_limit=4194304;"
+		"PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT",
+		"open it", err);
+	if (!r)
+		r = check_whole(s, err);
+	if (!r)
+		r = migrate(s, err);
+	if (!r)
+		r = prepare(s, err);
+	return r;
+}
+
+int store_open(const char *path, const struct store_schema *schema, bool create, struct store **ret,
+	struct err *err)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_set(err, -ENOMEM, "%s: out of memory", path);
+	s->schema = schema;
+	s->event_fd = -1;
+	s->queue_end = &s->queue;
+	s->finished_end = &s->finished;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->work, NULL);
+	s->path = strdup(path);
+	int r = s->path ? open_database(s, create, err) : err_set(err, -ENOMEM, "out of memory");
+	if (r < 0) {
+		store_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int store_each(struct store *s, size_t table, store_row_fn row, void *ctx, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int r = 0, rc;
+	char *sql = sqlite3_mprintf(
+		"SELECT key, value FROM \"%w\" ORDER BY key", s->schema->tables[table]);
+	rc = sql ? sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) : SQLITE_NOMEM;
+	sqlite3_free(sql);
+	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+		rc = sqlite3_step(st);
+		if (rc != SQLITE_ROW)
+			break;
+		const void *value = sqlite3_column_blob(st, 1);
+		size_t len = (size_t) sqlite3_column_bytes(st, 1);
+		r = row(ctx, (const char *) sqlite3_column_text(st, 0), value ? value : "", len);
+		if (r)
+			break;
+	}
+	if (!r && rc != SQLITE_DONE)
+		r = explain(s, rc, "read it", err);
+	sqlite3_finalize(st);
+	return r;
+}
+
+static int run_op(struct store *s, const struct op *op)
+{
+	sqlite3_stmt *st = s->statements[op->table * 3 + (size_t) op->kind];
+	int rc = sqlite3_bind_text(st, 1, op->key, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK && op->kind != OP_DELETE)
+		rc = sqlite3_bind_blob64(st, 2, op->value, op->len, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	(void) sqlite3_reset(st); /* repeats the step's error */
+	(void) sqlite3_clear_bindings(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static void run_batch(struct store *s, struct store_batch *b)
+{
+	int rc = SQLITE_OK;
+	if (b->failed) {
+		b->result = err_set(&b->err, -ENOMEM, "out of memory");
+		return;
+	}
+	b->result = run_sql(s, "SAVEPOINT batch", "write", &b->err);
+	for (size_t i = 0; i < b->n_ops && b->result == 0; i++) {
+		rc = run_op(s, &b->ops[i]);
+		if (rc != SQLITE_OK)
+			b->result = explain(s, rc, "write", &b->err);
+	}
+	/* Some errors (full disk) have ended the whole transaction already: then there is no savepoint. */
+	if (b->result < 0 && !sqlite3_get_autocommit(s->db))
+		(void) run_sql(s, "ROLLBACK TO batch", "undo", NULL);
+	if (!sqlite3_get_autocommit(s->db))
+		(void) run_sql(s, "RELEASE batch", "write", NULL);
+}
+
+static void fail_rest(struct store_batch *list, int r, const struct err *why)
+{
+	for (struct store_batch *b = list; b; b = b->next)
+		if (b->result == 0) {
+			b->result = r;
+			b->err = *why;
+		}
+}
+
+void store_run(struct store *s, struct store_batch *list)
+{
+	struct err e = { 0 };
+	int r = run_sql(s, "BEGIN IMMEDIATE", "write", &e);
+	for (struct store_batch *b = list; b && !r; b = b->next) {
+		run_batch(s, b);
+		if (sqlite3_get_autocommit(s->db)) { /* everything so far was rolled back */
+			r = b->result < 0 ? b->result : -EIO;
+			e = b->err;
+		}
+	}
+	if (!r)
+		r = run_sql(s, "COMMIT", "write", &e);
+	if (r < 0) {
+		if (!sqlite3_get_autocommit(s->db))
+			(void) run_sql(s, "ROLLBACK", "undo", NULL);
+		fail_rest(list, r, &e);
+	}
+}
+
+struct store_batch *store_batch_new(void)
+{
+	return calloc(1, sizeof(struct store_batch));
+}
+
+struct store_batch *store_batch_free(struct store_batch *batch)
+{
+	if (!batch)
+		return NULL;
+	for (size_t i = 0; i < batch->n_ops; i++) {
+		if (batch->ops[i].value)
+			explicit_bzero(batch->ops[i].value, batch->ops[i].len);
+		free(batch->ops[i].value);
+		free(batch->ops[i].key);
+	}
+	free(batch->ops);
+	free(batch);
+	return NULL;
+}
+
+static void batch_add(struct store_batch *b, enum op_kind kind, size_t table, const char *key,
+	const void *value, size_t len)
+{
+	if (!b)
+		return;
+	if (b->n_ops == b->cap) {
+		size_t cap = b->cap ? b->cap * 2 : 4;
+		struct op *ops = realloc(b->ops, cap * sizeof(*ops));
+		if (!ops) {
+			b->failed = true;
+			return;
+		}
+		b->ops = ops;
+		b->cap = cap;
+	}
+	struct op op = { .kind = kind, .table = table, .key = strdup(key), .len = len };
+	op.value = malloc(len + 1);
+	if (!op.key || !op.value || strlen(key) > STORE_KEY_MAX || len > STORE_VALUE_MAX) {
+		free(op.key);
+		free(op.value);
+		b->failed = true;
+		return;
+	}
+	if (len)
+		memcpy(op.value, value, len);
+	b->ops[b->n_ops++] = op;
+}
+
+void store_batch_insert(
+	struct store_batch *batch, size_t table, const char *key, const void *value, size_t len)
+{
+	batch_add(batch, OP_INSERT, table, key, value, len);
+}
+
+void store_batch_put(
+	struct store_batch *batch, size_t table, const char *key, const void *value, size_t len)
+{
+	batch_add(batch, OP_PUT, table, key, value, len);
+}
+
+void store_batch_delete(struct store_batch *batch, size_t table, const char *key)
+{
+	batch_add(batch, OP_DELETE, table, key, NULL, 0);
+}
+
+int store_commit_now(struct store *store, struct store_batch *batch, struct err *err)
+{
+	if (!batch)
+		return err_set(err, -ENOMEM, "%s: out of memory", store->path);
+	store_run(store, batch);
+	int r = batch->result;
+	if (r < 0 && err)
+		*err = batch->err;
+	(void) store_batch_free(batch);
+	return r;
+}
+
+struct store *store_close(struct store *store)
+{
+	if (store) {
+		store_worker_stop(store);
+		store_free(store);
+	}
+	return NULL;
+}
