@@ -1,0 +1,207 @@
+/* settings: see settings.h. */
+#include "wire/settings.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { DNS_INDEX = 53, API_INDEX = 1, DNS_INDEX_SMALL = 2, RESERVED6_LEN = 112 };
+
+/* The table of ranges: their field, family and the lengths allowed. */
+static const struct {
+	const char *field;
+	size_t offset;
+	uint8_t family, min, max;
+} ranges[] = {
+	{ "mesh4", offsetof(struct settings, mesh4), AF_INET, 8, 24 },
+	{ "ula", offsetof(struct settings, ula), AF_INET6, 48, 48 },
+	{ "mesh6", offsetof(struct settings, mesh6), AF_INET6, 64, 64 },
+	{ "pods4", offsetof(struct settings, pods4), AF_INET, 8, 23 },
+	{ "pods6", offsetof(struct settings, pods6), AF_INET6, 48, 63 },
+	{ "services4", offsetof(struct settings, services4), AF_INET, 12, 28 },
+	{ "services6", offsetof(struct settings, services6), AF_INET6, 108, 124 },
+};
+
+static const struct ip_prefix *range_at(const struct settings *settings, size_t i)
+{
+	return (const struct ip_prefix *) ((const char *) settings + ranges[i].offset);
+}
+
+void settings_done(struct settings *settings)
+{
+	json_decref(settings->relays);
+	json_decref(settings->stun);
+	json_decref(settings->origin);
+	*settings = (struct settings){ 0 };
+}
+
+static uint64_t size_of(const struct ip_prefix *prefix)
+{
+	unsigned bits = ip_bits(prefix->addr.family) - prefix->len;
+	return bits > 63 ? UINT64_MAX : UINT64_C(1) << bits;
+}
+
+struct ip_prefix settings_reserved4(const struct settings *settings)
+{
+	uint8_t len = settings->mesh4.len < 20 ? 24 : (uint8_t) (settings->mesh4.len + 4);
+	struct ip_prefix block = { .len = len };
+	(void) ip_prefix_subnet(
+		&settings->mesh4, len, (UINT64_C(1) << (len - settings->mesh4.len)) - 1, &block);
+	return block;
+}
+
+struct ip_prefix settings_reserved6(const struct settings *settings)
+{
+	struct ip_prefix block = { .len = RESERVED6_LEN };
+	(void) ip_prefix_subnet(&settings->mesh6, RESERVED6_LEN, 0xffff, &block);
+	return block;
+}
+
+void settings_set_virtual(struct settings *settings)
+{
+	struct ip_prefix four = settings_reserved4(settings), six = settings_reserved6(settings);
+	uint64_t dns4 = size_of(&four) > DNS_INDEX + 1 ? DNS_INDEX : DNS_INDEX_SMALL;
+	(void) ip_prefix_nth(&four, API_INDEX, &settings->api4);
+	(void) ip_prefix_nth(&four, dns4, &settings->dns4);
+	(void) ip_prefix_nth(&six, API_INDEX, &settings->api6);
+	/* ::ffff:53 reads as the port; it is hexadecimal, as people write addresses. */
+	(void) ip_prefix_nth(&six, 0x53, &settings->dns6);
+}
+
+int settings_check_ranges(const struct settings *settings, struct err *err)
+{
+	struct ip_prefix first;
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+		const struct ip_prefix *range = range_at(settings, i);
+		if (range->addr.family != ranges[i].family)
+			return err_set(err, -EINVAL, "field \"%s\" must be an IPv%d prefix",
+				ranges[i].field, ranges[i].family == AF_INET ? 4 : 6);
+		if (range->len < ranges[i].min || range->len > ranges[i].max) {
+			if (ranges[i].min == ranges[i].max)
+				return err_set(err, -EINVAL, "field \"%s\" must be a /%d",
+					ranges[i].field, ranges[i].min);
+			return err_set(err, -EINVAL, "field \"%s\" must be between a /%d and a /%d",
+				ranges[i].field, ranges[i].min, ranges[i].max);
+		}
+	}
+	if (settings->ula.addr.bytes[0] != 0xfd)
+		return err_set(err, -EINVAL, "field \"ula\" must lie in fd00::/8");
+	(void) ip_prefix_subnet(&settings->ula, 64, 0, &first);
+	if (!ip_prefix_equal(&settings->mesh6, &first))
+		return err_set(err, -EINVAL, "field \"mesh6\" must be the first /64 of \"ula\"");
+	return 0;
+}
+
+static int check_virtual(const struct settings *settings, struct err *err)
+{
+	struct ip_prefix four = settings_reserved4(settings), six = settings_reserved6(settings);
+	if (!ip_prefix_contains(&four, &settings->api4) ||
+		!ip_prefix_contains(&four, &settings->dns4) ||
+		!ip_prefix_contains(&six, &settings->api6) ||
+		!ip_prefix_contains(&six, &settings->dns6) ||
+		ip_addr_equal(&settings->api4, &settings->dns4) ||
+		ip_addr_equal(&settings->api6, &settings->dns6))
+		return err_set(err, -EINVAL,
+			"field \"virtual\" must name four addresses of the reserved blocks");
+	return 0;
+}
+
+static int read_ranges(const json_t *json, struct settings *settings, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+		struct ip_prefix *range =
+			(struct ip_prefix *) ((char *) settings + ranges[i].offset);
+		int r = field_get_prefix(json, ranges[i].field, ranges[i].family, range, err);
+		if (r)
+			return r;
+	}
+	return settings_check_ranges(settings, err);
+}
+
+static int read_fields(const json_t *json, struct settings *settings, struct err *err)
+{
+	json_t *virtual;
+	int r;
+	if ((r = field_get_name(json, "mesh", settings->mesh, err)) ||
+		(r = read_ranges(json, settings, err)) ||
+		(r = field_get_urls(json, "urls", 1, settings->urls, &settings->n_urls, err)) ||
+		(r = field_get_keys(json, "pins", 1, FIELD_PINS_MAX, settings->pins,
+			 &settings->n_pins, err)) ||
+		(r = field_get_kept_list(json, "relays", &settings->relays, err)) ||
+		(r = field_get_kept_list(json, "stun", &settings->stun, err)) ||
+		(r = json_get_object(json, "virtual", &virtual, err)) ||
+		(r = field_get_addr(virtual, "api4", AF_INET, &settings->api4, err)) ||
+		(r = field_get_addr(virtual, "api6", AF_INET6, &settings->api6, err)) ||
+		(r = field_get_addr(virtual, "dns4", AF_INET, &settings->dns4, err)) ||
+		(r = field_get_addr(virtual, "dns6", AF_INET6, &settings->dns6, err)))
+		return r;
+	settings->has_next_pin = json_has(json, "next_pin");
+	if (settings->has_next_pin &&
+		(r = field_get_nonzero_key(json, "next_pin", settings->next_pin, err)))
+		return r;
+	return check_virtual(settings, err);
+}
+
+int settings_from_json(const json_t *json, struct settings *ret, struct err *err)
+{
+	CLEANUP_SETTINGS struct settings settings = { 0 };
+	int r = field_refuse_missing(read_fields(json, &settings, err), err);
+	if (r) {
+		err_prefix(err, "settings");
+		return r;
+	}
+	settings.origin = json_incref((json_t *) json);
+	*ret = settings;
+	settings = (struct settings){ 0 };
+	return 0;
+}
+
+static json_t *virtual_to_json(const struct settings *settings)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	const json_t *origin = settings->origin;
+	json = field_copy_origin(origin ? json_object_get(origin, "virtual") : NULL);
+	int bad = json_object_set_new(json, "api4", field_addr(&settings->api4));
+	bad |= json_object_set_new(json, "api6", field_addr(&settings->api6));
+	bad |= json_object_set_new(json, "dns4", field_addr(&settings->dns4));
+	bad |= json_object_set_new(json, "dns6", field_addr(&settings->dns6));
+	return bad ? NULL : TAKE(json);
+}
+
+static json_t *list_or_empty(json_t *list)
+{
+	return list ? json_incref(list) : json_array();
+}
+
+json_t *settings_to_json(const struct settings *settings)
+{
+	CLEANUP_JSON json_t *json = field_copy_origin(settings->origin);
+	int bad = json_object_set_new(json, "mesh", json_string(settings->mesh));
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+		bad |= json_object_set_new(
+			json, ranges[i].field, field_prefix(range_at(settings, i)));
+	bad |= json_object_set_new(json, "urls", field_urls(settings->urls, settings->n_urls));
+	bad |= json_object_set_new(json, "pins", field_keys(settings->pins, settings->n_pins));
+	bad |= json_object_set_new(json, "next_pin",
+		settings->has_next_pin ? field_key(settings->next_pin) : json_null());
+	bad |= json_object_set_new(json, "relays", list_or_empty(settings->relays));
+	bad |= json_object_set_new(json, "stun", list_or_empty(settings->stun));
+	bad |= json_object_set_new(json, "virtual", virtual_to_json(settings));
+	return bad ? NULL : TAKE(json);
+}
+
+void settings_copy(const struct settings *settings, struct settings *ret)
+{
+	*ret = *settings;
+	json_incref(ret->relays);
+	json_incref(ret->stun);
+	json_incref(ret->origin);
+}
+
+bool settings_same_ranges(const struct settings *a, const struct settings *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+		if (!ip_prefix_equal(range_at(a, i), range_at(b, i)))
+			return false;
+	return ip_addr_equal(&a->api4, &b->api4) && ip_addr_equal(&a->api6, &b->api6) &&
+	       ip_addr_equal(&a->dns4, &b->dns4) && ip_addr_equal(&a->dns6, &b->dns6);
+}

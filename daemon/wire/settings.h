@@ -1,0 +1,56 @@
+/*
+ * settings: what all nodes of a mesh have in common (PROTOCOL.md section 4).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/ip.h"
+#include "wire/fields.h"
+
+/* Zero-initialise. */
+struct settings {
+	char mesh[FIELD_NAME_MAX];
+	struct ip_prefix mesh4;     /* /8 to /24 */
+	struct ip_prefix mesh6;     /* the first /64 of ula */
+	struct ip_prefix ula;       /* a /48 in fd00::/8 */
+	struct ip_prefix pods4;     /* /8 to /23 */
+	struct ip_prefix pods6;     /* /48 to /63 */
+	struct ip_prefix services4; /* /12 to /28 */
+	struct ip_prefix services6; /* /108 to /124 */
+	char urls[FIELD_URLS_MAX][FIELD_URL_MAX];
+	size_t n_urls;
+	uint8_t pins[FIELD_PINS_MAX][FIELD_KEY_LEN];
+	size_t n_pins;
+	bool has_next_pin;
+	uint8_t next_pin[FIELD_KEY_LEN];
+	json_t *relays, *stun;                 /* owned lists, kept and not read; NULL: none */
+	struct ip_addr api4, api6, dns4, dns6; /* within the reserved blocks */
+	json_t *origin;                        /* owned or NULL: as in struct node */
+};
+
+void settings_done(struct settings *settings);
+#define CLEANUP_SETTINGS CLEANUP(settings_done)
+
+/*
+ * 0, -EINVAL, -ENOMEM. The lengths above and the place of mesh6 and of the virtual addresses are
+ * checked; overlaps among the ranges are mesh/ranges'.
+ */
+int settings_from_json(const json_t *json, struct settings *ret, struct err *err);
+/* A new document, NULL when out of memory. */
+json_t *settings_to_json(const struct settings *settings);
+void settings_copy(const struct settings *settings, struct settings *ret);
+
+/* The same checks of the ranges alone, for ranges that a person typed. */
+int settings_check_ranges(const struct settings *settings, struct err *err);
+
+/* True if all ranges and virtual addresses are the same: they never change in a mesh's life. */
+bool settings_same_ranges(const struct settings *a, const struct settings *b);
+
+/* The block at the top of mesh4 (a /24, or a sixteenth) and of mesh6 (::ffff:0/112) that no node gets. */
+struct ip_prefix settings_reserved4(const struct settings *settings);
+struct ip_prefix settings_reserved6(const struct settings *settings);
+
+/* Sets api4, dns4, api6 and dns6 from mesh4 and mesh6. */
+void settings_set_virtual(struct settings *settings);
