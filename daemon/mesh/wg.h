@@ -80,7 +80,7 @@ struct wg_session {
 	uint64_t created_us;
 	uint8_t send_key[WG_KEY_LEN], receive_key[WG_KEY_LEN];
 	bool initiator; /* we began the handshake */
-	bool may_send;  /* false once the keys were expired by a change of identity or psk */
+	bool may_send;  /* false once our identity changed */
 	bool dead;      /* out of service, about to be freed */
 	struct wg_replay replay;
 	struct wg_session *next_dead;
