@@ -131,9 +131,8 @@ board_sweep() {
 		for c in $CGROUPS $KUBE_CGROUPS .; do
 			[ -d "/sys/fs/cgroup/$c/$g" ] || continue
 			f=1
-			for p in $(find "/sys/fs/cgroup/$c/$g" -name cgroup.procs -exec cat {} + 2>/dev/null); do
-				kill -9 "$p" 2>/dev/null || :
-			done
+			find "/sys/fs/cgroup/$c/$g" -name cgroup.procs -exec cat {} + 2>/dev/null |
+				while read -r p; do kill -9 "$p" 2>/dev/null || :; done
 			find "/sys/fs/cgroup/$c/$g" -depth -type d -exec rmdir {} + 2>/dev/null || :
 		done
 		[ -n "$f" ] || return 0

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What every part of the lab needs: names, waiting, the cache. Sourced, never run.
 #
 # Several labs can live side by side: HEARTH_LAB names one (default "home"), and everything it
