@@ -251,11 +251,68 @@ kube_command() {
 	[ $# -eq 0 ] || shift
 	case $c in
 	up) kube_up ;;
+	check) kube_check_all ;;
 	kubectl) kc "$@" ;;
 	programs) kube_need_programs; kube_images ;;
 	help)
 		printf '%s\n' 'home kube [up]          kubeadm init and join on the five boards (after: home up --kube)' \
+			'home kube check           a pod on every board, each reaching each, a service and its NodePort' \
 			'home kube kubectl ARG...  kubectl on n100' 'home kube programs      build Kubernetes and its images into the cache' ;;
 	*) die "unknown command kube $c" ;;
 	esac
+}
+
+# ---- the connectivity check of manifests/, and questions asked through it ----
+
+CHECK_NS=hearth-connectivity
+kube_check_up() { kc apply -k /usr/share/hearth/manifests/connectivity/lab >/dev/null && until_ok 90 kube_check_ready; }
+kube_check_ready() { kc -n $CHECK_NS rollout status --timeout=1s ds/echo; }
+kube_check_pods() { # one line per pod: node, addresses
+	kc -n $CHECK_NS get pod -l app.kubernetes.io/name=echo \
+		-o 'jsonpath={range .items[*]}{.spec.nodeName}{range .status.podIPs[*]}{" "}{.ip}{end}{" "}{.metadata.name}{"\n"}{end}'
+}
+kube_in_pod() { # BOARD SCRIPT: in the check's pod there
+	kc -n $CHECK_NS exec "$(kube_check_pods | awk -v b="$1" '$1 == b { print $NF }')" -- /bin/busybox sh -c "$2"
+}
+url() { case $1 in *:*) echo "http://[$1]:$2/" ;; *) echo "http://$1:$2/" ;; esac; } # ADDRESS PORT
+
+kube_pods_reach_pods() { # from the pod on BOARD to every pod, both families; each must answer with its node's name
+	local node a4 a6 _ want='' script='' said
+	while read -r node a4 a6 _; do
+		script="$script curl -sm 5 $(url "$a4" 8080); curl -sm 5 $(url "$a6" 8080);"
+		want="$want$node $node "
+	done < <(kube_check_pods)
+	said=$(kube_in_pod "$1" "$script" | paste -sd' ')
+	[ "$said " = "$want" ] && [ "$(wc -w <<<"$said")" -eq $((2 * ${#BOARDS[@]})) ] || { echo "on $1: wanted $want, got $said"; return 1; }
+}
+
+kube_service() { kc -n $CHECK_NS get svc echo -o "jsonpath=$1"; }
+kube_service_answers() { # BOARD: the ClusterIPs, often enough to meet several pods; then the name
+	local c4 c6 said
+	c4=$(kube_service '{.spec.clusterIPs[0]}') c6=$(kube_service '{.spec.clusterIPs[1]}')
+	said=$(kube_in_pod "$1" "for i in 1 2 3 4 5 6; do curl -sfm 5 $(url "$c4" 8080) || echo NO4; curl -sfm 5 $(url "$c6" 8080) || echo NO6; done") || return 1
+	case $said in *NO*) echo "$c4 and $c6 from $1: $said"; return 1 ;; esac
+	[ "$(sort -u <<<"$said" | wc -l)" -ge 2 ] || { echo "always the same pod: $said"; return 1; }
+	kube_in_pod "$1" "curl -sfm 8 http://echo.$CHECK_NS.svc.cluster.local:8080/ && busybox nslookup kubernetes.default.svc.cluster.local" |
+		grep -qE '(^|[^0-9.])10\.96\.0\.1$' || { echo "by name, from $1"; return 1; }
+}
+kube_nodeport_answers() { # BOARD: asked from n100 at both mesh addresses of BOARD
+	local port f a
+	port=$(kube_service '{.spec.ports[0].nodePort}')
+	for f in 4 6; do
+		a=$(mesh_address "$1" $f)
+		board_exec n100 python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=8).read().decode())' "$(url "$a" "$port")" ||
+			{ echo "NodePort $port at $a"; return 1; }
+	done
+}
+kube_logs() { kc -n $CHECK_NS logs "$(kube_check_pods | awk -v b="$1" '$1 == b { print $NF }')"; }
+
+kube_check_all() {
+	local b
+	kube_check_up || { kc -n $CHECK_NS get pods -o wide >&2; die "the connectivity check's pods did not start"; }
+	step "a pod runs on every board"
+	for b in "${BOARDS[@]}"; do kube_pods_reach_pods "$b" || die "pods do not reach pods"; done
+	step "every pod reaches every pod, over IPv4 and IPv6"
+	for b in "${BOARDS[@]}"; do kube_service_answers "$b" || die "the service does not answer"; kube_nodeport_answers "$b" >/dev/null || die "a NodePort does not answer"; done
+	step "the service, its name and its NodePort answer from every board"
 }

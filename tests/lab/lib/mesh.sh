@@ -1,3 +1,78 @@
 # shellcheck shell=bash
-mesh_install_programs() { :; }
-mesh_enrolled() { false; }
+# Hearth on the boards: the built programs as a layer of their own, a coordinator on n100, and
+# every board enrolled through enroll-node with a token of its own.
+
+# A rebuild needs no new image: what `cmake --install` puts somewhere is an overlay layer.
+mesh_install_programs() {
+	[ -e "$S/programs" ] && return 0
+	[ -e "$BUILD/CMakeCache.txt" ] || die "nothing is built in $BUILD; HEARTH_BUILD names another build tree"
+	rm -rf "$S/programs.new"
+	DESTDIR=$S/programs.new cmake --install "$BUILD" --prefix /usr >"$S/install.log" 2>&1 ||
+		{ tail -5 "$S/install.log" >&2; die "cmake --install failed"; }
+	mkdir -p "$S/programs.new/usr/share/hearth"
+	cp -r "$SOURCE/manifests" "$S/programs.new/usr/share/hearth/"
+	mv "$S/programs.new" "$S/programs"
+}
+
+mesh_enrolled() { [ -e "$(board_root "$1")/etc/hearth/hearthd.yaml" ]; }
+
+mesh_facts() { # BOARD: what enroll-node would read from the hardware
+	mkdir -p "$(board_root "$1")/etc/hearth"
+	cp "$SOURCE/tests/lab/facts/$1.json" "$(board_root "$1")/etc/hearth/facts.json"
+}
+
+coordinator_answers() { board_exec n100 hearth token list; }
+
+mesh_coordinator() {
+	if [ ! -e "$(board_root n100)/var/lib/hearth-coord/root.key" ]; then
+		board_exec n100 hearth-coord init --mesh home --url "https://$(lan4_of n100):8443" --url "https://[$(lan6_of n100)]:8443" >"$S/coord-init.log" 2>&1 ||
+			{ cat "$S/coord-init.log" >&2; die "hearth-coord init failed"; }
+	fi
+	board_exec n100 systemctl -q enable --now hearth-coord.service ||
+		{ board_exec n100 journalctl -q --no-pager -u hearth-coord -n 20 >&2; die "the coordinator did not start"; }
+	until_ok 10 coordinator_answers || { coordinator_answers >&2 || :; die "the coordinator does not answer"; }
+}
+
+mesh_enroll_one() { # BOARD
+	local b=$1 token
+	mesh_enrolled "$b" && return 0
+	mesh_facts "$b"
+	token=$(board_exec n100 hearth token create --role "${ROLE[$b]}" --name "$b") || die "no token for $b"
+	board_exec "$b" enroll-node --facts /etc/hearth/facts.json >"$S/enroll-$b.log" 2>&1 <<<"$token" ||
+		{ sed "s/^/$b: /" "$S/enroll-$b.log" >&2; die "enroll-node on $b failed, see $S/enroll-$b.log"; }
+}
+mesh_enroll() { on_each mesh_enroll_one "$@"; }
+
+# One line per node: name, mesh IPv4, mesh IPv6, pods IPv4, pods IPv6 ("-" for members).
+mesh_table() { # as n100 knows it
+	board_exec n100 hearth status --json | python3 -c '
+import json, sys
+for n in json.load(sys.stdin)["nodes"]:
+    print(n["name"], n["mesh4"], n["mesh6"], n.get("pods4") or "-", n.get("pods6") or "-")'
+}
+mesh_table_keep() { mesh_table >"$S/table.new" && [ "$(wc -l <"$S/table.new")" -ge ${#ALL[@]} ] && mv "$S/table.new" "$S/table"; }
+mesh_address() { awk -v n="$1" -v f="$2" '$1 == n { print $(f == 4 ? 2 : 3) }' "$S/table"; } # BOARD 4|6
+mesh_pod_ranges() { awk -v n="$1" '$1 == n { print $4, $5 }' "$S/table"; }
+
+# Every board given pings every other one given, over IPv4 and IPv6; prints the pairs that fail.
+mesh_ping_from() { # BOARD TO...
+	local b=$1 n a list=
+	shift
+	for n; do
+		[ "$n" = "$b" ] || for a in 4 6; do list="$list $n/$(mesh_address "$n" $a)"; done
+	done
+	# shellcheck disable=SC2016
+	board_exec "$b" sh -c 'for t in $1; do
+			{ ping -n -q -c 1 -W "$2" "${t#*/}" >/dev/null 2>&1 || echo "$3 does not reach ${t%%/*} at ${t#*/}"; } &
+		done; wait' sh "$list" "${PING_WAIT:-3}" "$b"
+}
+mesh_pings() { # BOARD...: true if all of them answer each other
+	local b said
+	said=$(for b; do mesh_ping_from "$b" "$@" & done; wait)
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
+
+mesh_wait() { # BOARD...: until everybody reaches everybody
+	until_ok 20 mesh_table_keep || die "n100 does not know all the others: $(mesh_table | cut -d' ' -f1 | paste -sd' ')"
+	PING_WAIT=1 until_ok 40 mesh_pings "$@" || { mesh_pings "$@" >&2; die "the mesh is not whole"; }
+}

@@ -1,0 +1,60 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# For the lab's tests: a home of their own, checks that count, cleanup whatever happens.
+# `. lib/test.sh`, then lab_start. HEARTH_LAB_KEEP=1 leaves the home up for a look.
+
+lab_name() { echo "t$$"; }
+export HEARTH_LAB=${HEARTH_LAB:-$(lab_name)}
+[ "$(id -u)" -eq 0 ] || { echo "needs root"; exit 77; }
+for need in systemd-nspawn debootstrap ip nft; do
+	command -v $need >/dev/null || { echo "needs $need"; exit 77; }
+done
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/common.sh"
+for part in net image board mesh pods kube; do
+	# shellcheck source=/dev/null
+	. "$here/$part.sh"
+done
+bad=0
+
+home() { "$SOURCE/tests/lab/home" "$@"; }
+on() { local b=$1; shift; board_exec "$b" "$@"; }
+
+lab_end() {
+	local status=$?
+	if [ -n "${HEARTH_LAB_KEEP:-}" ]; then
+		echo "left up: HEARTH_LAB=$HEARTH_LAB tests/lab/home status"
+	else
+		home down
+	fi
+	exit $status
+}
+lab_start() { # OPTIONS of home up
+	trap lab_end EXIT
+	trap 'exit 130' INT TERM HUP
+	home up "$@"
+}
+
+passed() { printf '%6.1f s  ok    %s\n' "$(awk -v a="${EPOCHREALTIME/,/.}" -v b="$T0" 'BEGIN { print a - b }')" "$*"; }
+failed() { printf '          FAIL  %s\n' "$*"; bad=$((bad + 1)); }
+check() { # WHAT COMMAND...
+	local what=$1 said
+	shift
+	if said=$("$@" 2>&1); then
+		passed "$what"
+	else
+		failed "$what"
+		printf '%s\n' "$said" | tail -15 | sed 's/^/                | /'
+	fi
+}
+finish() {
+	[ $bad -eq 0 ] || { echo "$bad checks failed"; lab_journal; exit 1; }
+	echo "all checks passed"
+	exit 0
+}
+lab_journal() { # what the daemons said, for a failed test's log
+	local b
+	for b in "${ALL[@]}"; do
+		board_alive "$b" || continue
+		echo "--- $b"
+		board_exec "$b" journalctl -q --no-pager -o short-monotonic -u 'hearth*' -p info -n "${HEARTH_LAB_LINES:-12}" || :
+	done
+}
