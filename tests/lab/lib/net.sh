@@ -63,7 +63,7 @@ net_router() { # NAME
 	in_ns "$1" nft -f - <<-'N'
 		table inet router {
 			chain input { type filter hook input priority 0;
-				iifname "wan" meta l4proto ipv6-icmp accept
+				iifname "wan" meta l4proto icmpv6 accept
 				iifname "wan" ct state { new, invalid } drop
 			}
 			chain forward { type filter hook forward priority 0;
