@@ -25,7 +25,7 @@ struct uapi_set;
 enum {
 	TUNNEL_KEY_LEN = 32,
 	TUNNEL_CANDIDATES_MAX = 32, /* endpoints tried at once for a peer that does not answer */
-	TUNNEL_MTU_DEFAULT = 1420,  /* of a TUN device that the tunnel made */
+	TUNNEL_MTU_DEFAULT = 1420,  /* of a TUN device that the tunnel makes */
 };
 
 struct tunnel_config {
@@ -34,13 +34,14 @@ struct tunnel_config {
 	uint16_t port;   /* UDP, both families; 0: any free one */
 	uint32_t fwmark; /* SO_MARK of the outer packets, 0: none */
 	bool persistent; /* the TUN device outlives the tunnel */
-	uint32_t mtu;    /* of a device that is made, 0: TUNNEL_MTU_DEFAULT */
+	uint32_t
+		mtu; /* of the device. 0: as it is if persistent or handed over, else the default */
 
 	/*
 	 * Handshake timestamps never go back, also not when the clock does: the first one is above
 	 * @timestamp_floor_s (seconds since 1970), and before one above the limit reserved last is
-	 * used, @reserve_timestamp stores @until_s (called in the tunnel's thread; returns 0, or
-	 * -errno, which delays the handshake). Both may be left zero.
+	 * used, @reserve_timestamp stores @until_s (called in the tunnel's thread, about once an
+	 * hour; returns 0, or -errno, which delays the handshake). Both may be left zero.
 	 */
 	uint64_t timestamp_floor_s;
 	int (*reserve_timestamp)(void *ctx, uint64_t until_s);

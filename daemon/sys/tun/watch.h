@@ -1,0 +1,17 @@
+/*
+ * watch: tells that something changed which a tunnel's packet path depends on (rtnetlink). The
+ * descriptor belongs into the loop that reads it; what changed exactly is looked up by who cares.
+ */
+#pragma once
+
+enum {
+	WATCH_LINK = 1, /* a link came, went or changed (MTU) */
+	WATCH_ROUTES =
+		2, /* a default route came or went: pinned source addresses may be outdated */
+};
+
+/* A non-blocking descriptor the caller owns, or -errno. */
+int watch_open(void);
+
+/* Drains @fd. A mask of the above (all of them when messages were lost), or -errno. */
+int watch_read(int fd);

@@ -1,0 +1,317 @@
+/*
+ * The calls of tunnel.h: each packs its arguments, is carried out here by the tunnel's thread between
+ * two batches, and so never meets a packet half-way. What a call checks, it checks before it changes
+ * anything.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "internal.h"
+
+static struct endpoint none;
+
+struct key_arg {
+	const uint8_t *key;
+};
+
+static int set_private_key(struct tunnel *t, void *arg)
+{
+	const struct key_arg *a = arg;
+
+	wg_device_set_private_key(t->device, a->key);
+	return 0;
+}
+
+int tunnel_set_private_key(struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN])
+{
+	return tunnel_call(t, set_private_key, &(struct key_arg){ key });
+}
+
+static int get_port(struct tunnel *t, void *arg)
+{
+	return t->sock.port;
+}
+
+uint16_t tunnel_port(struct tunnel *t)
+{
+	int r = tunnel_call(t, get_port, NULL);
+
+	return r < 0 ? 0 : (uint16_t) r;
+}
+
+int control_move_port(struct tunnel *t, uint16_t port)
+{
+	struct sock fresh;
+	int r;
+
+	if (port && port == t->sock.port)
+		return 0;
+	r = sock_open(port, t->fwmark, &fresh, NULL);
+	if (r < 0)
+		return r;
+	sock_close(&t->sock);
+	t->sock = fresh;
+	return 0;
+}
+
+static int set_port(struct tunnel *t, void *arg)
+{
+	return control_move_port(t, *(const uint16_t *) arg);
+}
+
+int tunnel_set_port(struct tunnel *t, uint16_t port)
+{
+	return tunnel_call(t, set_port, &port);
+}
+
+int control_set_fwmark(struct tunnel *t, uint32_t fwmark)
+{
+	int r = sock_set_mark(&t->sock, fwmark);
+
+	if (r < 0)
+		return r;
+	t->fwmark = fwmark;
+	worker_clear_sources(t); /* another mark may mean other routes */
+	return 0;
+}
+
+static int set_fwmark(struct tunnel *t, void *arg)
+{
+	return control_set_fwmark(t, *(const uint32_t *) arg);
+}
+
+int tunnel_set_fwmark(struct tunnel *t, uint32_t fwmark)
+{
+	return tunnel_call(t, set_fwmark, &fwmark);
+}
+
+bool control_prefix_is_valid(const struct ip_prefix *prefix)
+{
+	return ip_bits(prefix->addr.family) != 0 && prefix->len <= ip_bits(prefix->addr.family);
+}
+
+int control_add_peer(
+	struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN], struct wg_peer **ret)
+{
+	struct wg_peer *peer = NULL;
+	int r = wg_device_add_peer(t->device, key, &peer);
+
+	if (r < 0)
+		return r;
+	if (!wg_peer_user(peer)) {
+		struct peer_user *user = calloc(1, sizeof(*user));
+
+		if (!user) {
+			if (r == 1)
+				wg_peer_remove(peer);
+			return -ENOMEM;
+		}
+		wg_peer_set_user(peer, user);
+	}
+	*ret = peer;
+	return r;
+}
+
+void control_set_endpoint(struct tunnel *t, struct wg_peer *peer, const struct endpoint *endpoint)
+{
+	struct peer_user *user = wg_peer_user(peer);
+
+	user->configured = *endpoint;
+	wg_peer_set_endpoint(peer, endpoint);
+}
+
+/* Allowed prefixes are replaced between two packets, so nobody sees the moment without any. */
+static int replace_allowed(struct wg_peer *peer, const struct tunnel_peer *p)
+{
+	wg_peer_clear_allowed(peer);
+	for (size_t i = 0; i < p->n_allowed; i++) {
+		int r = wg_peer_add_allowed(peer, &p->allowed[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int replace_candidates(struct tunnel *t, struct wg_peer *peer, const struct tunnel_peer *p)
+{
+	struct endpoint usable[TUNNEL_CANDIDATES_MAX];
+	struct peer_user *user = wg_peer_user(peer);
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < p->n_candidates; i++)
+		if (!wg_device_denies(t->device, &p->candidates[i].addr))
+			usable[n++] = p->candidates[i];
+	r = wg_peer_set_candidates(peer, usable, n);
+	if (r == 0)
+		user->has_candidates = n > 0;
+	return r;
+}
+
+static bool peer_is_valid(const struct tunnel_peer *p)
+{
+	if (p->n_candidates > TUNNEL_CANDIDATES_MAX)
+		return false;
+	for (size_t i = 0; i < p->n_allowed; i++)
+		if (!control_prefix_is_valid(&p->allowed[i]))
+			return false;
+	for (size_t i = 0; i < p->n_candidates; i++)
+		if (!ip_bits(p->candidates[i].addr.family) || p->candidates[i].port == 0)
+			return false;
+	return p->endpoint.addr.family == AF_UNSPEC ||
+	       (ip_bits(p->endpoint.addr.family) && p->endpoint.port != 0);
+}
+
+static void replace_psk(struct wg_peer *peer, const struct tunnel_peer *p)
+{
+	static const uint8_t no_psk[TUNNEL_KEY_LEN];
+	const uint8_t *psk = p->has_psk ? p->psk : no_psk;
+
+	/* Only a change counts: setting it puts the sessions out of use. */
+	if (memcmp(wg_peer_psk(peer), psk, TUNNEL_KEY_LEN) != 0)
+		wg_peer_set_psk(peer, psk);
+}
+
+static int set_peer(struct tunnel *t, void *arg)
+{
+	const struct tunnel_peer *p = arg;
+	struct wg_peer *peer = NULL;
+	const struct peer_user *user;
+	int r;
+
+	if (!peer_is_valid(p))
+		return -EINVAL;
+	r = control_add_peer(t, p->key, &peer);
+	if (r < 0)
+		return r == -ELOOP ? -EINVAL : r;
+	user = wg_peer_user(peer);
+	replace_psk(peer, p);
+	if (p->endpoint.addr.family && !endpoint_equal(&p->endpoint, &user->configured) &&
+		!wg_device_denies(t->device, &p->endpoint.addr))
+		control_set_endpoint(t, peer, &p->endpoint);
+	r = replace_allowed(peer, p);
+	if (r == 0)
+		r = replace_candidates(t, peer, p);
+	/* Last: turning it on sends a keepalive. */
+	if (r == 0 && wg_peer_keepalive(peer) != p->keepalive_s)
+		wg_peer_set_keepalive(peer, p->keepalive_s);
+	return r;
+}
+
+int tunnel_set_peer(struct tunnel *t, const struct tunnel_peer *peer)
+{
+	return tunnel_call(t, set_peer, (void *) peer); /* only read */
+}
+
+static int remove_peer(struct tunnel *t, void *arg)
+{
+	const struct key_arg *a = arg;
+	struct wg_peer *peer = wg_device_find_peer(t->device, a->key);
+
+	if (!peer)
+		return -ENOENT;
+	wg_peer_remove(peer);
+	return 0;
+}
+
+int tunnel_remove_peer(struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN])
+{
+	return tunnel_call(t, remove_peer, &(struct key_arg){ key });
+}
+
+static int initiate(struct tunnel *t, void *arg)
+{
+	const struct key_arg *a = arg;
+	struct wg_peer *peer = wg_device_find_peer(t->device, a->key);
+	const struct peer_user *user;
+
+	if (!peer)
+		return -ENOENT;
+	user = wg_peer_user(peer);
+	if (!wg_peer_endpoint(peer) && !user->has_candidates)
+		return -EDESTADDRREQ;
+	wg_peer_initiate(peer);
+	return 0;
+}
+
+int tunnel_initiate(struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN])
+{
+	return tunnel_call(t, initiate, &(struct key_arg){ key });
+}
+
+struct denied_arg {
+	const struct ip_prefix *prefixes;
+	size_t n;
+};
+
+static int set_denied(struct tunnel *t, void *arg)
+{
+	const struct denied_arg *a = arg;
+
+	return wg_device_set_denied(t->device, a->prefixes, a->n);
+}
+
+int tunnel_set_denied_underlay(struct tunnel *t, const struct ip_prefix *prefixes, size_t n)
+{
+	return tunnel_call(t, set_denied, &(struct denied_arg){ prefixes, n });
+}
+
+struct stats_arg {
+	struct tunnel_peer_stats *list;
+	size_t n;
+};
+
+static void read_stats(const struct wg_peer *peer, struct tunnel_peer_stats *ret)
+{
+	const struct wg_endpoint *endpoint = wg_peer_endpoint(peer);
+	struct wg_peer_stats stats;
+
+	wg_peer_stats(peer, &stats);
+	*ret = (struct tunnel_peer_stats){ .endpoint = endpoint ? endpoint->remote : none,
+		.last_handshake_wall_us = stats.last_handshake_wall_us,
+		.last_receive_us = stats.last_receive_us,
+		.rx_bytes = stats.rx_bytes,
+		.tx_bytes = stats.tx_bytes,
+		.session = stats.session };
+	memcpy(ret->key, wg_peer_key(peer), TUNNEL_KEY_LEN);
+}
+
+static int get_stats(struct tunnel *t, void *arg)
+{
+	struct stats_arg *a = arg;
+	size_t n = wg_device_n_peers(t->device);
+
+	a->list = n ? calloc(n, sizeof(*a->list)) : NULL;
+	if (n && !a->list)
+		return -ENOMEM;
+	for (struct wg_peer *p = wg_device_next_peer(t->device, NULL); p && a->n < n;
+		p = wg_device_next_peer(t->device, p))
+		read_stats(p, &a->list[a->n++]);
+	return 0;
+}
+
+int tunnel_get_stats(struct tunnel *t, struct tunnel_peer_stats **ret, size_t *ret_n)
+{
+	struct stats_arg arg = { 0 };
+	int r = tunnel_call(t, get_stats, &arg);
+
+	if (r < 0)
+		return r;
+	*ret = arg.list;
+	*ret_n = arg.n;
+	return 0;
+}
+
+static int get_counters(struct tunnel *t, void *arg)
+{
+	*(struct tunnel_counters *) arg = t->counters;
+	return 0;
+}
+
+int tunnel_get_counters(struct tunnel *t, struct tunnel_counters *ret)
+{
+	return tunnel_call(t, get_counters, ret);
+}

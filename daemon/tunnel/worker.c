@@ -1,0 +1,224 @@
+/*
+ * The tunnel's thread: run to completion, both directions. It sleeps only when the device, the
+ * sockets and the calls are all empty, and reads the clock once per wakeup. A batch of every source
+ * that is ready is done before any is done again, so that none starves another. Errors of single
+ * packets are counted; only the end of the device (or a stop) ends the thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "internal.h"
+#include "sys/tun/tun.h"
+#include "sys/tun/watch.h"
+
+enum { WAIT_CALL, WAIT_TIMER, WAIT_WATCH, WAIT_TUN, WAIT_SOCK4, WAIT_SOCK6, WAIT_N };
+
+static void op_send(void *ctx, struct wg_peer *peer, const struct wg_endpoint *to,
+	const uint8_t *data, size_t len)
+{
+	outbound_send_one(ctx, peer, to, data, len);
+}
+
+static void op_ready(void *ctx, struct wg_peer *peer)
+{
+	outbound_flush_staged(ctx, peer);
+}
+
+static void op_peer_removed(void *ctx, struct wg_peer *peer)
+{
+	free(wg_peer_user(peer));
+	wg_peer_set_user(peer, NULL);
+}
+
+static int op_reserve_timestamp(void *ctx, uint64_t until_s)
+{
+	struct tunnel *t = ctx;
+
+	return t->reserve_timestamp(t->reserve_ctx, until_s);
+}
+
+static const char *event_text(enum wg_event event)
+{
+	switch (event) {
+	case WG_EVENT_INITIATION_SENT:
+		return "sent a handshake initiation";
+	case WG_EVENT_INITIATION_RECEIVED:
+		return "received a handshake initiation";
+	case WG_EVENT_RESPONSE_RECEIVED:
+		return "received a handshake response";
+	case WG_EVENT_COOKIE_RECEIVED:
+		return "received a cookie";
+	case WG_EVENT_SESSION:
+		return "new session";
+	case WG_EVENT_ENDPOINT:
+		return "new endpoint";
+	case WG_EVENT_UNANSWERED:
+		return "no answer for 15 s, trying a new handshake";
+	case WG_EVENT_GAVE_UP:
+		return "no answer to handshakes for 90 s, waiting for traffic";
+	case WG_EVENT_KEYS_ZEROED:
+		return "keys were not used for long and are wiped";
+	}
+	return "?";
+}
+
+static void op_event(void *ctx, struct wg_peer *peer, enum wg_event event)
+{
+	struct tunnel *t = ctx;
+	char key[KEY_BASE64_LEN], where[ENDPOINT_TEXT_MAX] = "no endpoint";
+	const struct wg_endpoint *endpoint;
+
+	if (!log_enabled(LOG_LEVEL_DEBUG))
+		return;
+	endpoint = wg_peer_endpoint(peer);
+	key_to_base64(wg_peer_key(peer), key);
+	if (endpoint)
+		(void) endpoint_format(&endpoint->remote, where);
+	log_debug("%s: peer %.8s...: %s (%s)", t->ifname, key, event_text(event), where);
+}
+
+const struct wg_ops *worker_ops(void)
+{
+	static const struct wg_ops ops = { .send = op_send,
+		.ready = op_ready,
+		.peer_removed = op_peer_removed,
+		.reserve_timestamp = op_reserve_timestamp,
+		.event = op_event };
+
+	return &ops;
+}
+
+void worker_clear_sources(struct tunnel *t)
+{
+	for (struct wg_peer *p = wg_device_next_peer(t->device, NULL); p;
+		p = wg_device_next_peer(t->device, p))
+		wg_peer_clear_source(p);
+}
+
+/* Arms the timer if it would wake too late. Waking early is harmless and rare, arming is not free. */
+static void arm_timer(struct tunnel *t)
+{
+	uint64_t deadline_us = wg_device_next_deadline(t->device);
+	struct itimerspec spec = { .it_value = { .tv_sec = (time_t) (deadline_us / USEC_PER_SEC),
+					   .tv_nsec =
+						   (long) (deadline_us % USEC_PER_SEC * 1000) } };
+
+	if (deadline_us >= t->timer_us)
+		return;
+	if (deadline_us == 0)
+		spec.it_value.tv_nsec = 1; /* zero would disarm it */
+	(void) timerfd_settime(t->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	t->timer_us = deadline_us;
+}
+
+static void run_timer(struct tunnel *t)
+{
+	uint64_t n;
+
+	(void) !read(t->timer_fd, &n, sizeof(n)); /* only to make it quiet */
+	t->timer_us = WG_NO_DEADLINE;
+}
+
+static void run_call(struct tunnel *t)
+{
+	struct call *call;
+	eventfd_t n;
+
+	(void) eventfd_read(t->call_fd, &n);
+	(void) pthread_mutex_lock(&t->lock);
+	call = t->call;
+	(void) pthread_mutex_unlock(&t->lock);
+	if (!call || call->done)
+		return;
+	call->result = call->fn(t, call->arg); /* the caller sleeps until it is done */
+	(void) pthread_mutex_lock(&t->lock);
+	call->done = true;
+	(void) pthread_cond_signal(&t->answered);
+	(void) pthread_mutex_unlock(&t->lock);
+}
+
+static void run_watch(struct tunnel *t)
+{
+	int mask = watch_read(t->watch_fd);
+
+	if (mask < 0)
+		return;
+	if (mask & WATCH_LINK)
+		t->mtu = tun_mtu(t->tun_fd);
+	if (mask & WATCH_ROUTES)
+		worker_clear_sources(t);
+}
+
+static bool device_is_gone(struct tunnel *t)
+{
+	char name[IF_NAMESIZE];
+
+	return tun_name(t->tun_fd, name) < 0;
+}
+
+/* One round over what is ready. -errno: the device is gone. */
+static int run_ready(struct tunnel *t, const struct pollfd fds[static WAIT_N])
+{
+	if (fds[WAIT_TIMER].revents)
+		run_timer(t);
+	if (fds[WAIT_CALL].revents)
+		run_call(t);
+	if (fds[WAIT_WATCH].revents)
+		run_watch(t);
+	if ((fds[WAIT_TUN].revents & (POLLERR | POLLHUP | POLLNVAL)) && device_is_gone(t))
+		return -ENODEV;
+	if (fds[WAIT_TUN].revents && outbound_run(t) < 0)
+		return -ENODEV;
+	/* A call may have moved the port: descriptors are asked for again. */
+	if (fds[WAIT_SOCK4].revents && inbound_run(t, t->sock.fd4) < 0)
+		return -ENODEV;
+	if (fds[WAIT_SOCK6].revents && inbound_run(t, t->sock.fd6) < 0)
+		return -ENODEV;
+	return 0;
+}
+
+static void loop(struct tunnel *t)
+{
+	int r = 0;
+
+	while (!t->stop && r == 0) {
+		struct pollfd fds[WAIT_N] = {
+			[WAIT_CALL] = { .fd = t->call_fd, .events = POLLIN },
+			[WAIT_TIMER] = { .fd = t->timer_fd, .events = POLLIN },
+			[WAIT_WATCH] = { .fd = t->watch_fd, .events = POLLIN },
+			[WAIT_TUN] = { .fd = t->tun_fd, .events = POLLIN },
+			[WAIT_SOCK4] = { .fd = t->sock.fd4, .events = POLLIN },
+			[WAIT_SOCK6] = { .fd = t->sock.fd6, .events = POLLIN },
+		};
+
+		arm_timer(t);
+		if (poll(fds, WAIT_N, -1) < 0)
+			continue; /* EINTR or no memory at this moment */
+		wg_device_set_time(t->device, clock_now_us(), clock_wall_us());
+		r = run_ready(t, fds);
+		wg_device_tick(t->device);
+	}
+}
+
+void *worker_main(void *tunnel)
+{
+	struct tunnel *t = tunnel;
+
+	loop(t);
+	(void) pthread_mutex_lock(&t->lock);
+	t->ended = true;
+	(void) pthread_cond_broadcast(&t->answered);
+	(void) pthread_mutex_unlock(&t->lock);
+	if (!t->stop)
+		(void) eventfd_write(t->closed_fd, 1);
+	return NULL;
+}

@@ -1,0 +1,53 @@
+/*
+ * RFC 791 section 3.1, RFC 8200 section 3. Reads nothing behind @len, whatever the header claims. A
+ * jumbogram (payload length 0 and a hop-by-hop option) counts as its bare header.
+ */
+#include "ipkt.h"
+
+#include <errno.h>
+
+static size_t be16(const uint8_t *p)
+{
+	return (size_t) p[0] << 8 | p[1];
+}
+
+static int parse_v4(const uint8_t *data, size_t len, struct ipkt *ret)
+{
+	size_t head, total;
+
+	if (len < IPKT_V4_HEAD_LEN)
+		return -EBADMSG;
+	head = (size_t) (data[0] & 0x0f) * 4;
+	total = be16(data + 2);
+	if (head < IPKT_V4_HEAD_LEN || total < head || total > len)
+		return -EBADMSG;
+	*ret = (struct ipkt){ .family = AF_INET, .len = total, .src = data + 12, .dst = data + 16 };
+	return 0;
+}
+
+static int parse_v6(const uint8_t *data, size_t len, struct ipkt *ret)
+{
+	size_t total;
+
+	if (len < IPKT_V6_HEAD_LEN)
+		return -EBADMSG;
+	total = IPKT_V6_HEAD_LEN + be16(data + 4);
+	if (total > len)
+		return -EBADMSG;
+	*ret = (struct ipkt){ .family = AF_INET6, .len = total, .src = data + 8, .dst = data + 24 };
+	return 0;
+}
+
+int ipkt_parse(const uint8_t *data, size_t len, struct ipkt *ret)
+{
+	if (len == 0)
+		return -EBADMSG;
+	switch (data[0] >> 4) {
+	case 4:
+		return parse_v4(data, len, ret);
+	case 6:
+		return parse_v6(data, len, ret);
+	default:
+		return -EBADMSG;
+	}
+}
