@@ -1,0 +1,80 @@
+/* Calls over the local sockets, and what to do when one fails. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli.h"
+#include "sys/ipc/ipc.h"
+
+enum { CALL_TIMEOUT_S = 30 };
+
+static const char *const programs[] = {
+	[CLI_HEARTHD] = "hearthd", [CLI_COORDINATOR] = "hearth-coord"
+};
+static const char *const sockets[] = {
+	[CLI_HEARTHD] = "hearthd.sock", [CLI_COORDINATOR] = "coord.sock"
+};
+
+static void explain(enum cli_server server, int r, const char *path, const struct err *err)
+{
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		cli_fail(0, "%s does not run on this machine (nobody listens on %s). %s",
+			programs[server], path,
+			server == CLI_HEARTHD ? "Start it: systemctl start hearthd; why it "
+						"stopped: journalctl -u hearthd"
+					      : "This verb is for the board with the coordinator; "
+						"there: systemctl start hearth-coord");
+	else if (r == -EACCES || r == -EPERM)
+		cli_fail(0, "not allowed to ask %s: run it as root (sudo)", programs[server]);
+	else
+		cli_fail(0, "%s: %s", programs[server], err->text);
+}
+
+int cli_call_unless(
+	enum cli_server server, const char *call, json_t *args, const char *code, json_t **ret)
+{
+	char path[PATH_MAX];
+	const char *run = getenv("HEARTH_RUN");
+	CLEANUP_JSON json_t *owned = args;
+	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
+	struct err err = { 0 };
+	(void) snprintf(path, sizeof(path), "%s/%s", run ? run : "/run/hearth", sockets[server]);
+	int r = ipc_call(path, call, args, CALL_TIMEOUT_S * USEC_PER_SEC, &reply, &err);
+	if (r == -EREMOTEIO && code && !strcmp(reply.code, code))
+		return CLI_USAGE + 1;
+	if (r < 0) {
+		explain(server, r, path, &err);
+		return CLI_FAILED;
+	}
+	*ret = TAKE(reply.ok);
+	return 0;
+}
+
+int cli_call(enum cli_server server, const char *call, json_t *args, json_t **ret)
+{
+	return cli_call_unless(server, call, args, NULL, ret);
+}
+
+int cli_print_json(const json_t *json)
+{
+	CLEANUP(free_p) char *text = json_text(json);
+	if (!text)
+		return cli_fail(CLI_FAILED, "out of memory");
+	puts(text);
+	return CLI_DONE;
+}
+
+const char *cli_str(const json_t *obj, const char *key)
+{
+	const char *text = json_string_value(json_object_get(obj, key));
+	return text ? text : "";
+}
+
+uint64_t cli_u64(const json_t *obj, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(obj, key));
+	return n > 0 ? (uint64_t) n : 0;
+}

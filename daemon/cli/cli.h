@@ -1,0 +1,87 @@
+/*
+ * cli: what the verbs of `hearth` share. A verb parses its own options, makes one call to hearthd or
+ * to hearth-coord over their local sockets, and prints: a table for people on stdout, or with --json
+ * the reply as it came. Talk goes to stderr.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 }; /* exit statuses */
+
+struct cli_verb {
+	const char *name; /* "token create" */
+	const char *args; /* its operands and options in short */
+	const char *help; /* one line */
+	int (*run)(int argc, char **argv);
+};
+
+/* The verbs, in the order of the help; ends with a NULL name. */
+extern const struct cli_verb cli_verbs[];
+
+int cli_status(int argc, char **argv);
+int cli_ping(int argc, char **argv);
+int cli_ip(int argc, char **argv);
+int cli_reload(int argc, char **argv);
+int cli_kube_publish(int argc, char **argv);
+int cli_token_create(int argc, char **argv);
+int cli_token_list(int argc, char **argv);
+int cli_token_revoke(int argc, char **argv);
+int cli_node_list(int argc, char **argv);
+int cli_node_remove(int argc, char **argv);
+int cli_node_rename(int argc, char **argv);
+
+enum cli_server { CLI_HEARTHD, CLI_COORDINATOR };
+
+/*
+ * Calls @server. 0 and *ret (owned by the caller), or an exit status after the reason and what to do
+ * about it have been printed to stderr. @args is stolen.
+ */
+int cli_call(enum cli_server server, const char *call, json_t *args, json_t **ret);
+/* As above, but a refusal with code @code is returned as CLI_USAGE + 1 and not printed. */
+int cli_call_unless(
+	enum cli_server server, const char *call, json_t *args, const char *code, json_t **ret);
+
+/* Prints @json on one line and returns CLI_DONE. */
+int cli_print_json(const json_t *json);
+
+/* "hearth: ..." on stderr; returns @status. */
+int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Options every verb knows: --json and --help, and those of @own (getopt_long). */
+struct option;
+struct cli_options {
+	const struct cli_verb *verb;
+	bool json;
+};
+/*
+ * One step of getopt_long over @own plus --json and --help. Returns the option's value, -1 at the
+ * end, '?' after usage was printed (the caller returns CLI_USAGE), 'h' after help was printed.
+ */
+int cli_getopt(struct cli_options *options, int argc, char **argv, const struct option *own);
+
+/* Strings of a reply that may be absent: never NULL. */
+const char *cli_str(const json_t *obj, const char *key);
+uint64_t cli_u64(const json_t *obj, const char *key);
+
+/* A table whose columns are as wide as their widest cell. */
+enum { CLI_COLUMNS_MAX = 10 };
+struct cli_table {
+	size_t columns;
+	struct buf cells; /* NUL-terminated texts, row after row */
+	size_t n;
+};
+void cli_table_done(struct cli_table *table);
+#define CLEANUP_CLI_TABLE CLEANUP(cli_table_done)
+void cli_table_add(struct cli_table *table, const char *cell);
+void cli_table_print(const struct cli_table *table);
+
+/* "12 s", "5 min", "3 h", "2 d"; "never" for 0 as @since. Wall-clock seconds. */
+const char *cli_ago(uint64_t since, uint64_t now, char ret_text[static 32]);
+/* "1.2 MB" */
+const char *cli_bytes(uint64_t bytes, char ret_text[static 32]);

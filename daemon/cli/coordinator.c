@@ -1,0 +1,246 @@
+/* The verbs that administer the mesh: tokens and nodes, asked of hearth-coord. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli.h"
+
+static const struct cli_verb *verb(const char *name)
+{
+	const struct cli_verb *v = cli_verbs;
+	while (v->name && strcmp(v->name, name) != 0)
+		v++;
+	return v;
+}
+
+enum { OPT_ROLE = 256, OPT_NAME, OPT_TTL, OPT_REUSABLE, OPT_REPLACE, OPT_TAG, OPT_LABEL };
+
+static const struct option token_options[] = {
+	{ "role", required_argument, NULL, OPT_ROLE },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "ttl", required_argument, NULL, OPT_TTL },
+	{ "reusable", no_argument, NULL, OPT_REUSABLE },
+	{ "replace", required_argument, NULL, OPT_REPLACE },
+	{ "tag", required_argument, NULL, OPT_TAG },
+	{ "label", required_argument, NULL, OPT_LABEL },
+	{ 0 },
+};
+
+enum { TTL_MINUTES_MAX = 366 * 24 * 60 };
+
+static int set_label(json_t *labels, const char *text)
+{
+	const char *eq = strchr(text, '=');
+	char key[256];
+	if (!eq || eq == text || (size_t) (eq - text) >= sizeof(key))
+		return cli_fail(CLI_USAGE, "--label takes KEY=VALUE, not \"%s\"", text);
+	(void) snprintf(key, sizeof(key), "%.*s", (int) (eq - text), text);
+	if (json_object_set_new(labels, key, json_string(eq + 1)) < 0)
+		return cli_fail(CLI_USAGE, "--label \"%s\" is not valid text", text);
+	return 0;
+}
+
+/* One option into @args. 0 or an exit status. */
+static int token_option(int c, json_t *args)
+{
+	char *end;
+	long minutes;
+	switch (c) {
+	case OPT_ROLE:
+		return json_object_set_new(args, "role", json_string(optarg)) ? CLI_USAGE : 0;
+	case OPT_NAME:
+		return json_object_set_new(args, "name", json_string(optarg)) ? CLI_USAGE : 0;
+	case OPT_REPLACE:
+		return json_object_set_new(args, "replace", json_string(optarg)) ? CLI_USAGE : 0;
+	case OPT_REUSABLE:
+		return json_object_set_new(args, "reusable", json_true()) ? CLI_USAGE : 0;
+	case OPT_TTL:
+		minutes = strtol(optarg, &end, 10);
+		if (!*optarg || *end || minutes < 1 || minutes > TTL_MINUTES_MAX)
+			return cli_fail(
+				CLI_USAGE, "--ttl takes minutes, from 1 to %d", TTL_MINUTES_MAX);
+		return json_object_set_new(args, "ttl_s", json_integer(minutes * 60)) ? CLI_USAGE
+										      : 0;
+	case OPT_TAG:
+		return json_array_append_new(json_object_get(args, "tags"), json_string(optarg))
+			       ? CLI_USAGE
+			       : 0;
+	default:
+		return set_label(json_object_get(args, "labels"), optarg);
+	}
+}
+
+int cli_token_create(int argc, char **argv)
+{
+	struct cli_options o = { .verb = verb("token create") };
+	CLEANUP_JSON json_t *args = json_pack("{s:s, s:i, s:b, s:[], s:{}}", "role", "worker",
+		"ttl_s", 3600, "reusable", 0, "tags", "labels");
+	if (!args)
+		return cli_fail(CLI_FAILED, "out of memory");
+	for (int c; (c = cli_getopt(&o, argc, argv, token_options)) != -1;) {
+		if (c < 256)
+			return c == 'h' ? CLI_DONE : CLI_USAGE;
+		int r = token_option(c, args);
+		if (r)
+			return r;
+	}
+	if (optind < argc)
+		return cli_fail(CLI_USAGE,
+			"token create takes options only; did you mean --name %s?", argv[optind]);
+	CLEANUP_JSON json_t *reply = NULL;
+	int r = cli_call(CLI_COORDINATOR, "token.create", TAKE(args), &reply);
+	if (r)
+		return r;
+	if (o.json)
+		return cli_print_json(reply);
+	char text[32];
+	uint64_t now = clock_wall_us() / USEC_PER_SEC, expires = cli_u64(reply, "expires");
+	fprintf(stderr,
+		"Token %s for %s %s, good for %s. On the board: sudo enroll-node, and paste it "
+		"when asked.\n",
+		cli_str(reply, "id"),
+		json_is_true(json_object_get(reply, "reusable")) ? "any number of boards as"
+								 : "one",
+		cli_str(reply, "role"), cli_ago(now, expires, text));
+	puts(cli_str(reply, "token"));
+	return CLI_DONE;
+}
+
+static const char *join(const json_t *list, struct buf *buf)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach((json_t *) list, i, item) buf_printf(
+		buf, "%s%s", i ? "," : "", json_string_value(item) ? json_string_value(item) : "?");
+	return buf_str(buf);
+}
+
+static void print_tokens(const json_t *tokens)
+{
+	CLEANUP_CLI_TABLE struct cli_table t = { .columns = 6 };
+	static const char *const head[] = { "ID", "ROLE", "NAME", "STATE", "EXPIRES", "USED BY" };
+	uint64_t now = clock_wall_us() / USEC_PER_SEC;
+	for (size_t i = 0; i < ARRAY_LEN(head); i++)
+		cli_table_add(&t, head[i]);
+	size_t i;
+	json_t *token;
+	json_array_foreach((json_t *) tokens, i, token)
+	{
+		CLEANUP_BUF struct buf used = { 0 };
+		char text[32], expires[48];
+		uint64_t when = cli_u64(token, "expires");
+		const char *ago = when > now ? cli_ago(now, when, text) : cli_ago(when, now, text);
+		(void) snprintf(expires, sizeof(expires), when > now ? "in %s" : "%s ago", ago);
+		cli_table_add(&t, cli_str(token, "id"));
+		cli_table_add(&t, cli_str(token, "role"));
+		cli_table_add(&t, *cli_str(token, "replace") ? cli_str(token, "replace")
+							     : cli_str(token, "name"));
+		cli_table_add(&t, cli_str(token, "state"));
+		cli_table_add(&t, expires);
+		cli_table_add(&t, join(json_object_get(token, "used_by"), &used));
+	}
+	cli_table_print(&t);
+}
+
+static void print_nodes(const json_t *nodes)
+{
+	CLEANUP_CLI_TABLE struct cli_table t = { .columns = 7 };
+	static const char *const head[] = { "ID", "NAME", "ROLE", "IPV4", "IPV6", "PODS",
+		"COORDINATOR SEES" };
+	uint64_t now = clock_wall_us() / USEC_PER_SEC;
+	for (size_t i = 0; i < ARRAY_LEN(head); i++)
+		cli_table_add(&t, head[i]);
+	size_t i;
+	json_t *node;
+	json_array_foreach((json_t *) nodes, i, node)
+	{
+		char id[24], text[32], seen[48];
+		(void) snprintf(id, sizeof(id), "%llu", (unsigned long long) cli_u64(node, "id"));
+		(void) snprintf(seen, sizeof(seen), "%s%s",
+			cli_ago(cli_u64(node, "last_seen"), now, text),
+			cli_u64(node, "last_seen") ? " ago" : "");
+		cli_table_add(&t, id);
+		cli_table_add(&t, cli_str(node, "name"));
+		cli_table_add(&t, cli_str(node, "role"));
+		cli_table_add(&t, cli_str(node, "mesh4"));
+		cli_table_add(&t, cli_str(node, "mesh6"));
+		cli_table_add(&t, cli_str(node, "pods4"));
+		cli_table_add(
+			&t, json_is_true(json_object_get(node, "connected")) ? "connected" : seen);
+	}
+	cli_table_print(&t);
+}
+
+/* A verb without operands that lists @field of the reply. */
+static int list(const char *name, const char *call, const char *field,
+	void (*print)(const json_t *), int argc, char **argv)
+{
+	struct cli_options o = { .verb = verb(name) };
+	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
+		return c == 'h' ? CLI_DONE : CLI_USAGE;
+	if (optind < argc)
+		return cli_fail(CLI_USAGE, "%s takes no operand", name);
+	CLEANUP_JSON json_t *reply = NULL;
+	int r = cli_call(CLI_COORDINATOR, call, NULL, &reply);
+	if (r)
+		return r;
+	if (o.json)
+		return cli_print_json(reply);
+	print(json_object_get(reply, field));
+	return CLI_DONE;
+}
+
+int cli_token_list(int argc, char **argv)
+{
+	return list("token list", "token.list", "tokens", print_tokens, argc, argv);
+}
+
+int cli_node_list(int argc, char **argv)
+{
+	return list("node list", "node.list", "nodes", print_nodes, argc, argv);
+}
+
+/* A verb whose operands are the fields @first and @second (may be NULL) of the call. */
+static int act(const char *name, const char *call, const char *first, const char *second,
+	const char *done, int argc, char **argv)
+{
+	struct cli_options o = { .verb = verb(name) };
+	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
+		return c == 'h' ? CLI_DONE : CLI_USAGE;
+	if (argc - optind != (second ? 2 : 1))
+		return cli_fail(CLI_USAGE, "usage: hearth %s %s", o.verb->name, o.verb->args);
+	json_t *args = json_pack("{s:s}", first, argv[optind]);
+	if (!args ||
+		(second && json_object_set_new(args, second, json_string(argv[optind + 1])) < 0)) {
+		json_decref(args);
+		return cli_fail(CLI_USAGE, "the operands are not valid text");
+	}
+	CLEANUP_JSON json_t *reply = NULL;
+	int r = cli_call(CLI_COORDINATOR, call, args, &reply);
+	if (r)
+		return r;
+	if (o.json)
+		return cli_print_json(reply);
+	fprintf(stderr, "%s %s\n", argv[optind], done);
+	return CLI_DONE;
+}
+
+int cli_token_revoke(int argc, char **argv)
+{
+	return act("token revoke", "token.revoke", "id", NULL,
+		"is revoked: it lets nobody in any more", argc, argv);
+}
+
+int cli_node_remove(int argc, char **argv)
+{
+	return act("node remove", "node.remove", "node", NULL,
+		"is removed: its keys and addresses are never accepted again", argc, argv);
+}
+
+int cli_node_rename(int argc, char **argv)
+{
+	return act("node rename", "node.rename", "node", "name", "is renamed; addresses stay", argc,
+		argv);
+}

@@ -1,0 +1,224 @@
+/* The verbs that ask hearthd: status, ping, ip, reload. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli.h"
+
+static uint64_t wall_s(void)
+{
+	return clock_wall_us() / USEC_PER_SEC;
+}
+
+static void print_peers(const json_t *peers)
+{
+	CLEANUP_CLI_TABLE struct cli_table t = { .columns = 8 };
+	static const char *const head[] = { "NAME", "ROLE", "ADDRESS", "STATE", "ENDPOINT",
+		"HANDSHAKE", "RECEIVED", "SENT" };
+	for (size_t i = 0; i < ARRAY_LEN(head); i++)
+		cli_table_add(&t, head[i]);
+	size_t i;
+	json_t *p;
+	json_array_foreach(peers, i, p)
+	{
+		char text[32];
+		cli_table_add(&t, cli_str(p, "name"));
+		cli_table_add(&t, cli_str(p, "role"));
+		cli_table_add(&t, cli_str(p, "mesh4"));
+		cli_table_add(&t, cli_str(p, "state"));
+		cli_table_add(&t, cli_str(p, "endpoint"));
+		cli_table_add(&t, cli_ago(cli_u64(p, "last_handshake"), wall_s(), text));
+		cli_table_add(&t, cli_bytes(cli_u64(p, "rx_bytes"), text));
+		cli_table_add(&t, cli_bytes(cli_u64(p, "tx_bytes"), text));
+	}
+	cli_table_print(&t);
+}
+
+static void print_status(const json_t *status)
+{
+	const json_t *node = json_object_get(status, "node"),
+		     *coord = json_object_get(status, "coordinator"),
+		     *log = json_object_get(status, "log"),
+		     *peers = json_object_get(status, "peers");
+	char ago[32];
+	printf("%s  %s in mesh %s  %s  %s\n", cli_str(node, "name"), cli_str(node, "role"),
+		cli_str(status, "mesh"), cli_str(node, "mesh4"), cli_str(node, "mesh6"));
+	printf("interface    %s, MTU %llu, UDP port %llu\n", cli_str(status, "interface"),
+		(unsigned long long) cli_u64(status, "mtu"),
+		(unsigned long long) cli_u64(status, "port"));
+	if (*cli_str(node, "pods4"))
+		printf("pods         %s  %s\n", cli_str(node, "pods4"), cli_str(node, "pods6"));
+	if (json_is_true(json_object_get(coord, "connected")))
+		printf("coordinator  connected to %s\n", cli_str(coord, "url"));
+	else
+		printf("coordinator  not reached since %s%s%s (the mesh goes on as it last knew "
+		       "it)\n",
+			cli_u64(coord, "since") ? cli_ago(cli_u64(coord, "since"), wall_s(), ago)
+						: "the start",
+			*cli_str(coord, "error") ? ": " : "", cli_str(coord, "error"));
+	printf("log          record %llu%s%s\n", (unsigned long long) cli_u64(log, "seq"),
+		*cli_str(log, "problem") ? "; " : "", cli_str(log, "problem"));
+	size_t i;
+	json_t *problem;
+	json_array_foreach(json_object_get(status, "problems"), i, problem) printf(
+		"problem      %s\n", json_string_value(problem) ? json_string_value(problem) : "");
+	printf("\n");
+	if (json_array_size(peers))
+		print_peers(peers);
+	else
+		printf("No other board yet. On the coordinator: hearth token create\n");
+}
+
+int cli_status(int argc, char **argv)
+{
+	struct cli_options o = { .verb = &cli_verbs[0] };
+	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
+		return c == 'h' ? CLI_DONE : CLI_USAGE;
+	if (optind < argc)
+		return cli_fail(CLI_USAGE, "status takes no operand");
+	CLEANUP_JSON json_t *status = NULL;
+	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
+	if (r)
+		return r;
+	if (o.json)
+		return cli_print_json(status);
+	print_status(status);
+	return CLI_DONE;
+}
+
+static const struct option family_options[] = {
+	{ "ipv4", no_argument, NULL, '4' },
+	{ "ipv6", no_argument, NULL, '6' },
+	{ 0 },
+};
+
+static const struct option ping_options[] = {
+	{ "ipv4", no_argument, NULL, '4' },
+	{ "ipv6", no_argument, NULL, '6' },
+	{ "count", required_argument, NULL, 'c' },
+	{ 0 },
+};
+
+static bool parse_count(const char *text, int max, int *ret)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+	if (!*text || *end || n < 1 || n > max)
+		return false;
+	*ret = (int) n;
+	return true;
+}
+
+/* One echo a second, as people know ping. */
+static void wait_rest_of_second(uint64_t started_us)
+{
+	uint64_t passed = clock_now_us() - started_us;
+	if (passed >= USEC_PER_SEC)
+		return;
+	struct timespec rest = { .tv_nsec = (long) (USEC_PER_SEC - passed) * 1000 };
+	(void) nanosleep(&rest, NULL); /* interrupted: the next echo goes out early */
+}
+
+int cli_ping(int argc, char **argv)
+{
+	struct cli_options o = { .verb = &cli_verbs[1] };
+	int family = 4, count = 4, answered = 0;
+	for (int c; (c = cli_getopt(&o, argc, argv, ping_options)) != -1;) {
+		if (c == '4' || c == '6')
+			family = c - '0';
+		else if (c == 'c' && parse_count(optarg, 100000, &count))
+			continue;
+		else if (c == 'c')
+			return cli_fail(CLI_USAGE, "the count must be a number from 1 to 100000");
+		else
+			return c == 'h' ? CLI_DONE : CLI_USAGE;
+	}
+	if (optind + 1 != argc)
+		return cli_fail(
+			CLI_USAGE, "ping takes one operand, the name or mesh address of a peer");
+	CLEANUP_JSON json_t *all = json_array();
+	for (int i = 0; i < count; i++) {
+		CLEANUP_JSON json_t *reply = NULL;
+		uint64_t started = clock_now_us();
+		int r = cli_call_unless(CLI_HEARTHD, "ping",
+			json_pack("{s:s, s:i, s:i}", "peer", argv[optind], "family", family,
+				"timeout_ms", 2000),
+			"timeout", &reply);
+		if (r == CLI_FAILED)
+			return r;
+		if (!r)
+			answered++;
+		if (o.json)
+			(void) json_array_append(all, r ? json_null() : reply);
+		else if (r)
+			printf("no answer from %s within 2 s\n", argv[optind]);
+		else
+			printf("%s (%s) answered in %.3f ms by %s\n", cli_str(reply, "name"),
+				cli_str(reply, "address"), (double) cli_u64(reply, "rtt_us") / 1000,
+				*cli_str(reply, "endpoint") ? cli_str(reply, "endpoint")
+							    : "itself");
+		(void) fflush(stdout);
+		if (i + 1 < count)
+			wait_rest_of_second(started);
+	}
+	if (o.json)
+		(void) cli_print_json(all);
+	return answered ? CLI_DONE : CLI_FAILED;
+}
+
+static const json_t *find_node(const json_t *status, const char *name)
+{
+	const json_t *self = json_object_get(status, "node");
+	size_t i;
+	json_t *p;
+	if (!name || !strcmp(cli_str(self, "name"), name))
+		return self;
+	json_array_foreach(json_object_get(status, "peers"), i,
+		p) if (!strcmp(cli_str(p, "name"), name)) return p;
+	return NULL;
+}
+
+int cli_ip(int argc, char **argv)
+{
+	struct cli_options o = { .verb = &cli_verbs[2] };
+	int family = 0;
+	for (int c; (c = cli_getopt(&o, argc, argv, family_options)) != -1;) {
+		if (c != '4' && c != '6')
+			return c == 'h' ? CLI_DONE : CLI_USAGE;
+		family = c - '0';
+	}
+	if (argc - optind > 1)
+		return cli_fail(CLI_USAGE, "ip takes at most one operand, the name of a peer");
+	const char *name = optind < argc ? argv[optind] : NULL;
+	CLEANUP_JSON json_t *status = NULL;
+	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
+	if (r)
+		return r;
+	const json_t *node = find_node(status, name);
+	if (!node)
+		return cli_fail(
+			CLI_FAILED, "no board is called \"%s\"; `hearth status` lists them", name);
+	if (o.json) {
+		CLEANUP_JSON json_t *out =
+			json_pack("{s:s, s:s, s:s}", "name", cli_str(node, "name"), "mesh4",
+				cli_str(node, "mesh4"), "mesh6", cli_str(node, "mesh6"));
+		return out ? cli_print_json(out) : cli_fail(CLI_FAILED, "out of memory");
+	}
+	if (family != 6)
+		puts(cli_str(node, "mesh4"));
+	if (family != 4)
+		puts(cli_str(node, "mesh6"));
+	return CLI_DONE;
+}
+
+int cli_reload(int argc, char **argv)
+{
+	struct cli_options o = { .verb = &cli_verbs[3] };
+	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
+		return c == 'h' ? CLI_DONE : CLI_USAGE;
+	CLEANUP_JSON json_t *reply = NULL;
+	return cli_call(CLI_HEARTHD, "reload", NULL, &reply);
+}

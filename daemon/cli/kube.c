@@ -1,0 +1,193 @@
+/*
+ * hearth kube publish: on a control plane, reads the cluster's CA, has kubeadm make a short-lived
+ * token, and hands the bundle to every board through hearthd and the coordinator. The token is
+ * never on a command line.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli.h"
+#include "sys/exec/exec.h"
+#include "wire/kube.h"
+
+#define CA_PATH    "/etc/kubernetes/pki/ca.crt"
+#define ADMIN_CONF "/etc/kubernetes/admin.conf"
+
+enum { TTL_MINUTES = 15, TTL_MINUTES_MAX = 24 * 60, CA_FILE_MAX = 1 << 20, OUTPUT_MAX = 64 << 10 };
+
+static void x509_free_p(X509 **cert)
+{
+	X509_free(*cert);
+}
+
+static void bio_free_p(BIO **bio)
+{
+	BIO_free(*bio);
+}
+
+/* kubeadm's pin: SHA-256 of the certificate's SubjectPublicKeyInfo in DER. One for each in the file. */
+static int read_pins(struct kube_bundle *bundle, struct err *err)
+{
+	CLEANUP_BUF struct buf pem = { 0 };
+	int r = file_read(CA_PATH, CA_FILE_MAX, &pem);
+	if (r < 0)
+		return err_set(err, r,
+			"read " CA_PATH
+			": %s. Run this on a control plane, as root, after kubeadm init",
+			strerror(-r));
+	CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem.data, (int) pem.len);
+	while (bio && bundle->n_ca < KUBE_CA_MAX) {
+		CLEANUP(x509_free_p) X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+		unsigned char *der = NULL, hash[32];
+		if (!cert)
+			break;
+		int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+		bool hashed = len > 0 &&
+			      EVP_Digest(der, (size_t) len, hash, NULL, EVP_sha256(), NULL) == 1;
+		OPENSSL_free(der);
+		if (!hashed)
+			return err_set(
+				err, -EINVAL, CA_PATH ": a certificate whose key cannot be read");
+		char *text = bundle->ca[bundle->n_ca++];
+		memcpy(text, "sha256:", 7);
+		(void) sodium_bin2hex(text + 7, KUBE_CA_TEXT_MAX - 7, hash, sizeof(hash));
+	}
+	return bundle->n_ca ? 0 : err_set(err, -EINVAL, CA_PATH " holds no certificate");
+}
+
+/* Runs kubeadm; the last line of its output into @ret. */
+static int kubeadm_line(
+	const char *const *argv, const char *what, char *ret, size_t ret_size, struct err *err)
+{
+	CLEANUP_EXEC_RESULT struct exec_result out = { 0 };
+	struct exec_options options = {
+		.argv = argv, .output_max = OUTPUT_MAX, .timeout_us = 60 * USEC_PER_SEC
+	};
+	int r = exec_run(&options, &out, err);
+	if (r == -ENOENT)
+		return err_set(err, r, "kubeadm is not installed (or not in PATH)");
+	if (!r)
+		r = exec_check(&out, what, err);
+	if (r < 0)
+		return r;
+	while (out.out.len && out.out.data[out.out.len - 1] == '\n')
+		out.out.data[--out.out.len] = 0;
+	const char *line = out.out.data ? strrchr(out.out.data, '\n') : NULL;
+	line = line ? line + 1 : buf_str(&out.out);
+	size_t len = strlen(line);
+	if (!len || len >= ret_size)
+		r = err_set(err, -EINVAL, "%s printed something unexpected", what);
+	else
+		memcpy(ret, line, len + 1);
+	if (out.out.data)
+		sodium_memzero(out.out.data, out.out.cap); /* the token was in there */
+	return r;
+}
+
+static int make_token(struct kube_bundle *bundle, int minutes, struct err *err)
+{
+	char ttl[16];
+	(void) snprintf(ttl, sizeof(ttl), "%dm", minutes);
+	const char *const create[] = { "kubeadm", "token", "create", "--kubeconfig", ADMIN_CONF,
+		"--ttl", ttl, "--description", "hearth kube publish", NULL };
+	const char *const version[] = { "kubeadm", "version", "-o", "short", NULL };
+	bundle->expires = clock_wall_us() / USEC_PER_SEC + (uint64_t) minutes * 60;
+	int r = kubeadm_line(
+		version, "kubeadm version", bundle->version, sizeof(bundle->version), err);
+	if (!r)
+		r = kubeadm_line(
+			create, "kubeadm token create", bundle->token, sizeof(bundle->token), err);
+	return r;
+}
+
+/* A key under which kubeadm keeps the control plane's certificates for two hours in the cluster. */
+static int upload_certs(struct kube_bundle *bundle, struct err *err)
+{
+	const char *const argv[] = { "kubeadm", "init", "phase", "upload-certs", "--upload-certs",
+		"--kubeconfig", ADMIN_CONF, NULL };
+	int r = kubeadm_line(argv, "kubeadm init phase upload-certs", bundle->certificate_key,
+		sizeof(bundle->certificate_key), err);
+	bundle->has_certificate_key = !r;
+	return r;
+}
+
+static int endpoint(struct kube_bundle *bundle)
+{
+	CLEANUP_JSON json_t *status = NULL;
+	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
+	if (r)
+		return r;
+	(void) snprintf(bundle->endpoint, sizeof(bundle->endpoint), "api.%s.internal:6443",
+		cli_str(status, "mesh"));
+	return 0;
+}
+
+static const struct option options_known[] = {
+	{ "ttl", required_argument, NULL, 't' },
+	{ "control-plane", no_argument, NULL, 'C' },
+	{ 0 },
+};
+
+static int publish(struct kube_bundle *bundle, int minutes, bool control_plane)
+{
+	struct err err = { 0 };
+	uint8_t id[8];
+	int r = endpoint(bundle);
+	if (r)
+		return r;
+	if (read_pins(bundle, &err) < 0 || make_token(bundle, minutes, &err) < 0 ||
+		(control_plane && upload_certs(bundle, &err) < 0))
+		return cli_fail(CLI_FAILED, "%s", err.text);
+	randombytes_buf(id, sizeof(id));
+	(void) sodium_bin2hex(bundle->id, sizeof(bundle->id), id, sizeof(id));
+	json_t *doc = kube_bundle_to_json(bundle);
+	json_t *args = doc ? json_pack("{s:o}", "bundle", doc) : NULL;
+	CLEANUP_JSON json_t *reply = NULL;
+	return args ? cli_call(CLI_HEARTHD, "kube.publish", args, &reply)
+		    : cli_fail(CLI_FAILED, "out of memory");
+}
+
+int cli_kube_publish(int argc, char **argv)
+{
+	struct cli_options o = { .verb = NULL };
+	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
+	int minutes = TTL_MINUTES;
+	bool control_plane = false;
+	for (o.verb = cli_verbs; o.verb->run != cli_kube_publish;)
+		o.verb++;
+	for (int c; (c = cli_getopt(&o, argc, argv, options_known)) != -1;) {
+		char *end;
+		if (c == 'C') {
+			control_plane = true;
+			continue;
+		}
+		if (c != 't')
+			return c == 'h' ? CLI_DONE : CLI_USAGE;
+		long n = strtol(optarg, &end, 10);
+		if (!*optarg || *end || n < 1 || n > TTL_MINUTES_MAX)
+			return cli_fail(
+				CLI_USAGE, "--ttl takes minutes, from 1 to %d", TTL_MINUTES_MAX);
+		minutes = (int) n;
+	}
+	if (optind < argc)
+		return cli_fail(CLI_USAGE, "kube publish takes no operand");
+	if (sodium_init() < 0)
+		return cli_fail(CLI_FAILED, "the random generator is not ready");
+	int r = publish(&bundle, minutes, control_plane);
+	if (!r)
+		fprintf(stderr,
+			"Published. Every enrolled board gets /etc/hearth/kubeadm/join.yaml now; "
+			"its token is good for %d min.\n",
+			minutes);
+	return r;
+}

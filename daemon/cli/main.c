@@ -1,0 +1,128 @@
+/* hearth: the command-line client. One table drives dispatch, usage and completion. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli.h"
+
+const struct cli_verb cli_verbs[] = {
+	{ "status", "[--json]", "this board, its peers and how they are reached", cli_status },
+	{ "ping", "[-4|-6] [-c COUNT] [--json] PEER", "round trips to a peer through the mesh",
+		cli_ping },
+	{ "ip", "[-4|-6] [--json] [PEER]", "mesh addresses of this board or of a peer", cli_ip },
+	{ "reload", "", "let hearthd read its configuration again", cli_reload },
+	{ "kube publish", "[--ttl MINUTES] [--control-plane]",
+		"on a control plane: give every board what it needs for kubeadm join",
+		cli_kube_publish },
+	{ "token create",
+		"[--role R] [--name N] [--ttl MINUTES] [--reusable] [--replace NODE] [--tag T] "
+		"[--label K=V] [--json]",
+		"on the coordinator: a token that lets one board in", cli_token_create },
+	{ "token list", "[--json]", "on the coordinator: tokens and what became of them",
+		cli_token_list },
+	{ "token revoke", "ID", "on the coordinator: a token that nobody shall use any more",
+		cli_token_revoke },
+	{ "node list", "[--json]", "on the coordinator: every board of the mesh", cli_node_list },
+	{ "node remove", "NODE", "on the coordinator: shut a board out for good", cli_node_remove },
+	{ "node rename", "NODE NAME", "on the coordinator: give a board another name",
+		cli_node_rename },
+	{ 0 },
+};
+
+static void print_help(FILE *out)
+{
+	fprintf(out, "usage: hearth VERB [OPTION...]\n\n");
+	for (const struct cli_verb *v = cli_verbs; v->name; v++)
+		fprintf(out, "  %-14s %s\n", v->name, v->help);
+	fprintf(out, "\n`hearth VERB --help` tells a verb's options; hearth(1) tells the rest.\n");
+}
+
+int cli_fail(int status, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	fprintf(stderr, "hearth: ");
+	vfprintf(stderr, format, ap);
+	fprintf(stderr, "\n");
+	va_end(ap);
+	return status;
+}
+
+static void print_usage(FILE *out, const struct cli_verb *verb)
+{
+	fprintf(out, "usage: hearth %s %s\n  %s\n", verb->name, verb->args, verb->help);
+}
+
+int cli_getopt(struct cli_options *options, int argc, char **argv, const struct option *own)
+{
+	struct option all[24] = { { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' } };
+	char shorts[64] = "hj";
+	size_t n = 2;
+	for (; own && own->name && n < ARRAY_LEN(all) - 1; own++, n++) {
+		all[n] = *own;
+		size_t len = strlen(shorts);
+		if (own->val < 128 && len + 3 < sizeof(shorts))
+			snprintf(shorts + len, sizeof(shorts) - len, "%c%s", own->val,
+				own->has_arg ? ":" : "");
+	}
+	for (;;) {
+		int c = getopt_long(argc, argv, shorts, all, NULL);
+		if (c == 'j') {
+			options->json = true;
+			continue;
+		}
+		if (c == 'h')
+			print_usage(stdout, options->verb);
+		else if (c == '?')
+			print_usage(stderr, options->verb);
+		return c;
+	}
+}
+
+/* The verb that the first words name, and how many words that took. */
+static const struct cli_verb *find_verb(int argc, char **argv, int *ret_words)
+{
+	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
+		const char *blank = strchr(v->name, ' ');
+		size_t len = blank ? (size_t) (blank - v->name) : strlen(v->name);
+		if (strlen(argv[1]) != len || strncmp(argv[1], v->name, len) != 0)
+			continue;
+		if (blank && (argc < 3 || strcmp(argv[2], blank + 1) != 0))
+			continue;
+		*ret_words = blank ? 2 : 1;
+		return v;
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return CLI_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		print_help(stdout);
+		return CLI_DONE;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("hearth %s\n", HEARTH_VERSION);
+		return CLI_DONE;
+	}
+	int words;
+	const struct cli_verb *verb = find_verb(argc, argv, &words);
+	if (!verb) {
+		print_help(stderr);
+		return cli_fail(CLI_USAGE, "there is no verb \"%s%s%s\"", argv[1],
+			argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
+	}
+	argv[words] = argv[0];
+	int status = verb->run(argc - words, argv + words);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return cli_fail(CLI_FAILED, "write to standard output: %s", strerror(errno));
+	return status;
+}
