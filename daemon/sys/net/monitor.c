@@ -82,9 +82,9 @@ int monitor_read(int fd, monitor_changed *changed, void *ctx)
 			continue;
 		if ((size_t) n > sizeof(data))
 			return -ENOBUFS; /* cut off: as good as lost */
-		int left = (int) n;
-		for (struct nlmsghdr *nlh = (struct nlmsghdr *) data; mnl_nlmsg_ok(nlh, left);
-			nlh = mnl_nlmsg_next(nlh, &left)) {
+		const void *at = data;
+		size_t left = (size_t) n;
+		for (const struct nlmsghdr *nlh; (nlh = nl_next(&at, &left));) {
 			struct monitor_event event;
 			if (parse(nlh, &event) <= 0)
 				continue;

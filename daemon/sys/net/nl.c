@@ -145,13 +145,26 @@ static int kernel_error(const struct nlmsghdr *nlh, struct err *err)
 	return err_set(err, code, "%s", strerror(-code));
 }
 
+/* Not mnl_nlmsg_ok(): that takes a length above INT_MAX for a negative one. */
+const struct nlmsghdr *nl_next(const void **at, size_t *left)
+{
+	const struct nlmsghdr *nlh = *at;
+	if (*left < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) || nlh->nlmsg_len > *left)
+		return NULL;
+	size_t step = NLMSG_ALIGN((size_t) nlh->nlmsg_len);
+	if (step > *left)
+		step = *left;
+	*at = (const char *) *at + step;
+	*left -= step;
+	return nlh;
+}
+
 /* One datagram: 1 the answer is complete, 0 there is more, or -errno. */
 static int answer(
 	struct nl *nl, size_t n, nl_each *each, void *ctx, bool *interrupted, struct err *err)
 {
-	int left = (int) n;
-	for (struct nlmsghdr *nlh = (struct nlmsghdr *) nl->receive; mnl_nlmsg_ok(nlh, left);
-		nlh = mnl_nlmsg_next(nlh, &left)) {
+	const void *at = nl->receive;
+	for (const struct nlmsghdr *nlh; (nlh = nl_next(&at, &n));) {
 		if (nlh->nlmsg_seq != nl->seq)
 			continue;
 		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)

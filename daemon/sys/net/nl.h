@@ -49,6 +49,12 @@ void nl_nest_end(struct nlmsghdr *nlh, struct nlattr *nest);
 /* Room for a header inside a nest, zeroed. NULL when full. */
 void *nl_put_raw(struct nl *nl, struct nlmsghdr *nlh, size_t len);
 
+/*
+ * The next whole message of a received datagram: *@at and *@left move behind it. NULL at the end or
+ * where the rest is no message. @at is aligned as struct nlmsghdr.
+ */
+const struct nlmsghdr *nl_next(const void **at, size_t *left);
+
 /* Called for each message of an answer. A negative result ends the reading and is returned. */
 typedef int nl_each(void *ctx, const struct nlmsghdr *nlh);
 

@@ -16,9 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!copy || size > 65536)
 		return 0;
 	memcpy(copy, data, size);
-	int left = (int) size;
-	for (struct nlmsghdr *nlh = copy; mnl_nlmsg_ok(nlh, left);
-		nlh = mnl_nlmsg_next(nlh, &left)) {
+	const void *at = copy;
+	for (const struct nlmsghdr *nlh; (nlh = nl_next(&at, &size));) {
 		struct link link;
 		struct link_addr addr;
 		struct route route;

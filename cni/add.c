@@ -1,0 +1,103 @@
+/*
+ * ADD: lease, links, result, in this order; what fails undoes what was done before it, in reverse,
+ * and the first error is told.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cni/attach.h"
+#include "cni/plugin.h"
+#include "cni/result.h"
+#include "cni/store.h"
+
+static enum cni_code code_of_store(int r)
+{
+	switch (r) {
+	case -ENOSPC:
+	case -EADDRINUSE:
+		return CNI_NO_ADDRESS;
+	case -EEXIST:
+		return CNI_EXISTS;
+	case -ETIMEDOUT:
+		return CNI_TRY_LATER;
+	default:
+		return CNI_IO;
+	}
+}
+
+static enum cni_code take_lease(const struct env *env, const struct conf *conf,
+	const struct store_owner *owner, struct store *store, struct lease *ret, bool *ret_new,
+	struct err *err)
+{
+	struct ip_addr want[CONF_SUBNETS_MAX + ENV_ADDRS_MAX];
+	size_t n = conf->n_want;
+	memcpy(want, conf->want, n * sizeof(want[0]));
+	memcpy(want + n, env->want, env->n_want * sizeof(want[0]));
+	n += env->n_want;
+	int r = store_take(store, owner, conf->subnets, conf->n_subnets, want, n, ret, err);
+	*ret_new = r == 1;
+	return r < 0 ? code_of_store(r) : CNI_OK;
+}
+
+static enum cni_code find_mtu(
+	struct nl *nl, const struct conf *conf, unsigned *ret_mtu, struct err *err)
+{
+	struct link device;
+	int r = link_find(nl, conf->device, &device, err);
+	if (r < 0) {
+		(void) err_set(err, r,
+			"the mesh interface %s does not exist: is hearthd running? (systemctl "
+			"status hearthd)",
+			conf->device);
+		return CNI_TRY_LATER;
+	}
+	*ret_mtu = device.mtu;
+	return CNI_OK;
+}
+
+enum cni_code verb_add(
+	const struct env *env, const struct conf *conf, json_t **ret_result, struct err *err)
+{
+	CLEANUP(close_p) int netns = -1;
+	CLEANUP_NL struct nl *nl = NULL;
+	CLEANUP_STORE struct store *store = NULL;
+	CLEANUP_JSON json_t *result = NULL;
+	struct attachment at;
+	struct lease lease;
+	unsigned mtu;
+	bool is_new;
+	if (attach_name(&at, conf->name, env->container, env->ifname, err) < 0)
+		return CNI_ENVIRONMENT;
+	if (!conf->n_subnets) {
+		(void) err_set(err, -ENOENT,
+			"the network configuration names no \"subnets\": this board has no range "
+			"for pods yet");
+		return CNI_CONFIG;
+	}
+	enum cni_code code = attach_open_netns(env->netns, env->netns_override, &netns, err);
+	if (code)
+		return code;
+	if (nl_open(&nl, err) < 0)
+		return CNI_KERNEL;
+	code = find_mtu(nl, conf, &mtu, err);
+	if (code)
+		return code;
+	int r = store_open(conf->name, &store, err);
+	if (r < 0)
+		return code_of_store(r);
+	struct store_owner owner = { at.link, env->container, env->ifname };
+	code = take_lease(env, conf, &owner, store, &lease, &is_new, err);
+	if (code)
+		return code;
+	/* Before the links: a malformed prevResult needs nothing undone in the pod. */
+	result = result_add(conf, &at, env->netns, mtu, &lease, err);
+	code = result ? attach_make(nl, &at, netns, mtu, conf, &lease, err) : CNI_DECODE;
+	if (code) {
+		/* An older lease stays with the attachment it belongs to. */
+		if (is_new)
+			(void) store_release(store, &owner, NULL);
+		return code;
+	}
+	*ret_result = TAKE(result);
+	return CNI_OK;
+}
