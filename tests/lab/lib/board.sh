@@ -73,11 +73,13 @@ board_supervise() { # BOARD: with --keep-unit nspawn ends with 133 when the boar
 		SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes
 		[ ! -d /sys/fs/cgroup/unified ] || unset SYSTEMD_NSPAWN_UNIFIED_HIERARCHY
 	fi
+	# with the rights that udev gives it on a real board, whatever they are on this machine
+	[ -e "$S/tun-$b" ] || mknod -m 666 "$S/tun-$b" c 10 200
 	while [ $status -eq 133 ]; do
 		status=0
 		systemd-nspawn -q --register=no --keep-unit --boot -D "$d/root" \
 			--machine="hearth-$LAB.$b" --hostname="$b" \
-			--network-namespace-path="/run/netns/$(netns "$b")" --bind=/dev/net/tun \
+			--network-namespace-path="/run/netns/$(netns "$b")" --bind="$S/tun-$b:/dev/net/tun" \
 			--capability="$caps" --system-call-filter="$calls" "${binds[@]}" \
 			--resolv-conf=off --timezone=off --link-journal=no --console=pipe || status=$?
 		[ $status -ne 133 ] || net_board "$b"

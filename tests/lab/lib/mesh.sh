@@ -38,7 +38,7 @@ mesh_enroll_one() { # BOARD
 	mesh_enrolled "$b" && return 0
 	mesh_facts "$b"
 	token=$(board_exec n100 hearth token create --role "${ROLE[$b]}" --name "$b") || die "no token for $b"
-	board_exec "$b" enroll-node --facts /etc/hearth/facts.json >"$S/enroll-$b.log" 2>&1 <<<"$token" ||
+	board_exec "$b" enroll-node >"$S/enroll-$b.log" 2>&1 <<<"$token" ||
 		{ sed "s/^/$b: /" "$S/enroll-$b.log" >&2; die "enroll-node on $b failed, see $S/enroll-$b.log"; }
 }
 mesh_enroll() { on_each mesh_enroll_one "$@"; }

@@ -1,0 +1,60 @@
+/*
+ * sizing: what a board of some memory keeps for itself and how much it takes on. The values leave
+ * room for the system, containerd and kubelet, and evict pods before the kernel kills something.
+ */
+#include <stddef.h>
+
+#include "kubeadm/kubeadm.h"
+
+struct size {
+	const char *name;
+	uint64_t below_mib;
+	unsigned max_pods;
+	const char *system_cpu, *system_memory, *kube_cpu, *kube_memory, *evict_memory;
+	bool tiny;
+};
+
+static const struct size sizes[] = {
+	{ "tiny", 1536, 12, "150m", "200Mi", "150m", "150Mi", "80Mi", true },
+	{ "small", 6 * 1024, 40, "150m", "300Mi", "150m", "200Mi", "150Mi", false },
+	{ "medium", 12 * 1024, 60, "200m", "400Mi", "200m", "300Mi", "200Mi", false },
+	{ "large", UINT64_MAX, 110, "250m", "1Gi", "250m", "512Mi", "300Mi", false },
+};
+
+static const struct size *size_of(uint64_t memory_bytes)
+{
+	size_t i = 0;
+	uint64_t mib = memory_bytes ? memory_bytes >> 20 : 4096;
+	while (mib >= sizes[i].below_mib)
+		i++;
+	return &sizes[i];
+}
+
+const char *kubeadm_class(uint64_t memory_bytes)
+{
+	return size_of(memory_bytes)->name;
+}
+
+/*
+ * Thresholds that are not named fall to zero as soon as one is, so all of kubelet's own stand here.
+ */
+json_t *kubeadm_kubelet_patch(const struct kubeadm_node *node)
+{
+	const struct size *s = size_of(node->memory_bytes);
+	json_t *patch = json_pack("{s:s, s:s, s:i, s:{s:s, s:s}, s:{s:s, s:s},"
+				  " s:{s:s, s:s, s:s, s:s, s:s}}",
+		"apiVersion", "kubelet.config.k8s.io/v1beta1", "kind", "KubeletConfiguration",
+		"maxPods", (int) s->max_pods, "systemReserved", "cpu", s->system_cpu, "memory",
+		s->system_memory, "kubeReserved", "cpu", s->kube_cpu, "memory", s->kube_memory,
+		"evictionHard", "memory.available", s->evict_memory, "nodefs.available", "10%",
+		"nodefs.inodesFree", "5%", "imagefs.available", "15%", "imagefs.inodesFree", "5%");
+	/* Few writes and little to keep on an SD card; a slow disk pulls one image at a time anyway. */
+	if (patch && s->tiny) {
+		json_object_set_new(patch, "imageGCHighThresholdPercent", json_integer(70));
+		json_object_set_new(patch, "imageGCLowThresholdPercent", json_integer(60));
+		json_object_set_new(patch, "containerLogMaxSize", json_string("5Mi"));
+		json_object_set_new(patch, "containerLogMaxFiles", json_integer(2));
+		json_object_set_new(patch, "nodeStatusReportFrequency", json_string("5m0s"));
+	}
+	return patch ? json_pack("[o]", patch) : NULL;
+}

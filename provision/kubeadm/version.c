@@ -1,0 +1,52 @@
+/* version: which kubeadm the files are for. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kubeadm/kubeadm.h"
+
+static const char *number(const char *p, unsigned *ret)
+{
+	unsigned n = 0;
+	int digits = 0;
+	for (; isdigit((unsigned char) *p); p++, digits++)
+		n = n * 10 + (unsigned) (*p - '0');
+	if (!digits || digits > 4)
+		return NULL;
+	*ret = n;
+	return p;
+}
+
+int kubeadm_version_parse(const char *text, struct kubeadm_version *ret, struct err *err)
+{
+	struct kubeadm_version v = { 0 };
+	const char *p = text + (*text == 'v');
+	p = number(p, &v.major);
+	p = p && *p == '.' ? number(p + 1, &v.minor) : NULL;
+	if (p && *p == '.')
+		p = number(p + 1, &v.patch);
+	/* A pre-release: "-rc.1", "-alpha.0" */
+	size_t rest = p ? strlen(p) : 0;
+	if (!p || rest > 12 ||
+		(rest && (*p != '-' || strspn(p + 1, "abcdefghijklmnopqrstuvwxyz0123456789.") + 1 !=
+					       rest)))
+		return err_set(err, -EINVAL,
+			"\"%.40s\" is no version of Kubernetes; one looks like v1.37.2", text);
+	(void) snprintf(v.text, sizeof(v.text), "v%u.%u.%u%s", v.major, v.minor, v.patch, p);
+	*ret = v;
+	return 0;
+}
+
+int kubeadm_version_check(const struct kubeadm_version *version, struct err *err)
+{
+	if (version->major == 1 && version->minor >= KUBEADM_MINOR_OLDEST)
+		return 0;
+	return err_set(err, -ENOTSUP,
+		"kubeadm %s is too old: the files are written in its configuration API v1beta4, "
+		"which "
+		"kubeadm reads from v1.%d on. Install a newer kubeadm, or name the one you will "
+		"use "
+		"with --kubeadm-version",
+		version->text, KUBEADM_MINOR_OLDEST);
+}
