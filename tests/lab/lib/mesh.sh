@@ -44,8 +44,8 @@ mesh_enroll_one() { # BOARD
 mesh_enroll() { on_each mesh_enroll_one "$@"; }
 
 # One line per node: name, mesh IPv4, mesh IPv6, pods IPv4, pods IPv6 ("-" for members).
-mesh_table() { # as n100 knows it
-	board_exec n100 hearth status --json | python3 -c '
+mesh_table() {
+	board_exec n100 hearth node list --json | python3 -c '
 import json, sys
 for n in json.load(sys.stdin)["nodes"]:
     print(n["name"], n["mesh4"], n["mesh6"], n.get("pods4") or "-", n.get("pods6") or "-")'
