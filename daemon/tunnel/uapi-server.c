@@ -24,7 +24,7 @@
 
 const char uapi_server_directory[] = "/var/run/wireguard";
 
-enum { EVENTS = 32, READ_LEN = 16384, PEER_TEXT = 512, PREFIX_TEXT = 64 };
+enum { EVENTS = 32, REQUESTS_PER_TURN = 16, READ_LEN = 16384, PEER_TEXT = 512, PREFIX_TEXT = 64 };
 
 struct client {
 	int fd; /* -1: free place */
@@ -32,6 +32,7 @@ struct client {
 	size_t sent;      /* of out */
 	uint64_t seen_us; /* when it began its request, or took a part of the reply */
 	bool last;        /* close when the reply is out */
+	bool more;        /* another complete request may be in already: come back */
 };
 
 struct uapi_server {
@@ -123,7 +124,8 @@ static void drop_client(struct client *c)
 
 static void watch_client(struct uapi_server *s, struct client *c, int op)
 {
-	struct epoll_event ev = { .events = c->out.len ? EPOLLOUT : EPOLLIN, .data.ptr = c };
+	struct epoll_event ev = { .events = c->out.len || c->more ? EPOLLOUT : EPOLLIN,
+		.data.ptr = c };
 
 	if (epoll_ctl(s->epoll_fd, op, c->fd, &ev) < 0)
 		drop_client(c);
@@ -281,14 +283,19 @@ static void send_reply(struct client *c)
 		drop_client(c);
 }
 
-/* As long as requests are complete and replies fit into the socket. */
+/* As long as requests are complete and replies fit into the socket, but others get their turn. */
 static void serve(struct uapi_server *s, struct client *c)
 {
-	for (int i = 0; i < UAPI_CLIENTS_MAX && c->fd >= 0; i++) {
+	c->more = false;
+	for (int i = 0; c->fd >= 0; i++) {
 		if (c->out.len > 0)
 			send_reply(c);
 		if (c->fd < 0 || c->out.len > 0)
 			break;
+		if (i == REQUESTS_PER_TURN) {
+			c->more = true;
+			break;
+		}
 		take_request(s, c);
 		if (c->fd < 0 || c->out.len == 0)
 			break;
@@ -364,7 +371,7 @@ void uapi_server_run(struct uapi_server *s)
 			fresh = true;
 		else if (events[i].data.ptr == &s->timer_fd)
 			expire_clients(s);
-		else if (c->fd >= 0 && c->out.len > 0)
+		else if (c->fd >= 0 && (c->out.len > 0 || c->more))
 			serve(s, c);
 		else if (c->fd >= 0)
 			read_client(s, c);
