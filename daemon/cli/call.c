@@ -42,7 +42,7 @@ int cli_call_unless(
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
 	struct err err = { 0 };
 	(void) snprintf(path, sizeof(path), "%s/%s", run ? run : "/run/hearth", sockets[server]);
-	int r = ipc_call(path, call, args, CALL_TIMEOUT_S * USEC_PER_SEC, &reply, &err);
+	int r = ipc_call(path, call, owned, CALL_TIMEOUT_S * USEC_PER_SEC, &reply, &err);
 	if (r == -EREMOTEIO && code && !strcmp(reply.code, code))
 		return CLI_USAGE + 1;
 	if (r < 0) {

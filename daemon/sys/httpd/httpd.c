@@ -144,7 +144,8 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 	}
 }
 
-static void on_message(void *cls, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_message(
+	void *cls, const char *format, va_list args)
 {
 	char text[256];
 	if (!log_enabled(LOG_LEVEL_DEBUG))
