@@ -76,13 +76,12 @@ uint32_t alloc_pods6_number(const struct settings *settings, const struct ip_pre
 	return number_of(settings, be64toh(addr) - be64toh(base));
 }
 
-int alloc_pods(const struct netmap *netmap, struct node *node, struct err *err)
+/* Gives node @id its pods: those it ever had, else the next. */
+static int give_pods(const struct netmap *netmap, uint32_t id, struct node *node, struct err *err)
 {
 	const struct settings *settings = netmap_settings(netmap);
+	uint32_t number = netmap_pods_of(netmap, id), max = alloc_pods_max(settings);
 	char four[PREFIX_TEXT_MAX], six[PREFIX_TEXT_MAX];
-	if (!settings)
-		return err_set(err, -ENOENT, "The mesh has no settings yet.");
-	uint32_t number = netmap_pods_of(netmap, node->id), max = alloc_pods_max(settings);
 	if (!number)
 		number = netmap_free_pods(netmap);
 	if (number > max)
@@ -98,6 +97,13 @@ int alloc_pods(const struct netmap *netmap, struct node *node, struct err *err)
 	return 0;
 }
 
+int alloc_pods(const struct netmap *netmap, struct node *node, struct err *err)
+{
+	if (!netmap_settings(netmap))
+		return err_set(err, -ENOENT, "The mesh has no settings yet.");
+	return give_pods(netmap, node->id, node, err);
+}
+
 int alloc_node(const struct netmap *netmap, enum node_role role, struct node *node, struct err *err)
 {
 	const struct settings *settings = netmap_settings(netmap);
@@ -111,13 +117,14 @@ int alloc_node(const struct netmap *netmap, enum node_role role, struct node *no
 			"given to a second node. Make the mesh anew with a larger range "
 			"(`hearth-coord init --mesh4`).",
 			ip_prefix_format(&settings->mesh4, text), max);
-	node->pods4 = node->pods6 = (struct ip_prefix){ 0 };
-	node->id = id;
 	if (node_role_has_pods(role)) {
-		int r = alloc_pods(netmap, node, err);
+		int r = give_pods(netmap, id, node, err);
 		if (r)
 			return r;
+	} else {
+		node->pods4 = node->pods6 = (struct ip_prefix){ 0 };
 	}
+	node->id = id;
 	node->role = role;
 	(void) alloc_mesh4(settings, id, &node->mesh4);
 	(void) alloc_mesh6(settings, id, &node->mesh6);

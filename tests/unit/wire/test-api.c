@@ -1,0 +1,260 @@
+/* api: every body of the coordinator's API, from and to JSON. */
+#include "cases.h"
+
+#include <sodium.h>
+
+#include "wire/api.h"
+
+#define NODE                                                                                       \
+	"{\"id\":2,\"name\":\"pi3\",\"role\":\"member\",\"tags\":[],\"labels\":{},\"wg\":\"" KEY_A \
+	"\",\"identity\":\"" KEY_B                                                                 \
+	"\",\"mesh4\":\"10.77.0.2\",\"mesh6\":\"fd12::2\",\"revoked\":[]}"
+#define SIG \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="
+#define RECORD                                                             \
+	"{\"seq\":2,\"prev\":\"" KEY_A "\",\"type\":\"x\",\"by\":\"" KEY_B \
+	"\",\"payload\":\"e30=\",\"sig\":\"" SIG "\"}"
+#define NEWS                                                                           \
+	"\"records\":[" RECORD "],\"presence\":[{\"payload\":\"e30=\",\"sig\":\"\"}]," \
+	"\"cursor\":\"0123456789abcdef-42\",\"head\":{\"seq\":9,\"hash\":\"" KEY_C "\"}"
+#define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define KUBE                                                                                   \
+	"{\"id\":\"0123456789abcdef\",\"endpoint\":\"api.home.internal:6443\","                \
+	"\"token\":\"abcdef.0123456789abcdef\",\"expires\":1795000000,\"ca\":[\"sha256:" HEX64 \
+	"\"],\"version\":\"v1.37.2\",\"certificate_key\":null}"
+
+static const char request[] =
+	"{\"token\":{\"id\":\"0123456789abcdef\",\"secret\":\"" KEY_A "\"},\"wg\":\"" KEY_B
+	"\",\"name\":\"pi3\",\"role\":\"worker\",\"replace\":\"pi3-old\",\"board\":{\"cores\":4}}";
+
+static int read_request(const json_t *json, struct err *err)
+{
+	CLEANUP_API_ENROLL_REQUEST struct api_enroll_request r = { 0 };
+	return api_enroll_request_from_json(json, &r, err);
+}
+
+static int read_news(const json_t *json, struct err *err)
+{
+	CLEANUP_API_NEWS struct api_news news = { 0 };
+	return api_news_from_json(json, &news, err);
+}
+
+static int read_reply(const json_t *json, struct err *err)
+{
+	CLEANUP_API_ENROLL_REPLY struct api_enroll_reply reply = { 0 };
+	return api_enroll_reply_from_json(json, &reply, err);
+}
+
+static int read_error(const json_t *json, struct err *err)
+{
+	struct api_error error;
+	return api_error_from_json(json, &error, err);
+}
+
+static int read_health(const json_t *json, struct err *err)
+{
+	struct api_health health;
+	return api_health_from_json(json, &health, err);
+}
+
+static void test_request(void **state)
+{
+	static const struct doc_case cases[] = {
+		{ NULL, "[]", -EINVAL },
+		{ NULL, "{}", -EINVAL },
+		{ "token", NULL, -EINVAL },
+		{ "token", "\"hearth1.x\"", -EINVAL },
+		{ "token.id", NULL, -EINVAL },
+		{ "token.id", "\"x\"", -EINVAL },
+		{ "token.secret", "\"x\"", -EINVAL },
+		{ "token.secret", NULL, -EINVAL },
+		{ "wg", "\"" KEY_0 "\"", -EINVAL },
+		{ "wg", NULL, -EINVAL },
+		{ "name", "\"PI3\"", -EINVAL },
+		{ "name", "\"../../etc\"", -EINVAL },
+		{ "name", NULL, -EINVAL },
+		{ "role", NULL, 0 },
+		{ "role", "\"member\"", 0 },
+		{ "role", "\"root\"", -EINVAL },
+		{ "role", "1", -EINVAL },
+		{ "replace", NULL, 0 },
+		{ "replace", "\"a b\"", -EINVAL },
+		{ "board", NULL, 0 },
+		{ "board", "[]", -EINVAL },
+		{ "later", "1", 0 },
+	};
+	doc_run(request, cases, ARRAY_LEN(cases), read_request);
+	CLEANUP_JSON json_t *json = doc_parse(request);
+	struct api_enroll_request r = { 0 };
+	assert_int_equal(api_enroll_request_from_json(json, &r, NULL), 0);
+	assert_true(r.has_role);
+	assert_int_equal(r.role, NODE_ROLE_WORKER);
+	assert_string_equal(r.replace, "pi3-old");
+	CLEANUP_JSON json_t *again = api_enroll_request_to_json(&r);
+	doc_assert_text(again, request);
+	api_enroll_request_done(&r);
+	assert_true(sodium_is_zero((const uint8_t *) &r, sizeof(r)));
+}
+
+static void test_news(void **state)
+{
+	static const char text[] = "{" NEWS ",\"kube\":" KUBE "}";
+	static const struct doc_case cases[] = {
+		{ NULL, "[]", -EINVAL },
+		{ "records", "[]", 0 },
+		{ "records", NULL, -EINVAL },
+		{ "records", "[{}]", -EINVAL },
+		{ "records", "{}", -EINVAL },
+		{ "presence", "[]", 0 },
+		{ "presence", "[7]", 0 }, /* each is judged alone */
+		{ "presence", "{}", -EINVAL },
+		{ "presence", NULL, -EINVAL },
+		{ "cursor", "\"0123456789abcdef-0\"", 0 },
+		{ "cursor", "\"0123456789abcdef-\"", -EINVAL },
+		{ "cursor", "\"0123456789abcdef\"", -EINVAL },
+		{ "cursor", "\"0123456789abcdef-01\"", -EINVAL },
+		{ "cursor", "\"0123456789abcdef--1\"", -EINVAL },
+		{ "cursor", "\"0123456789abcdeF-1\"", -EINVAL },
+		{ "cursor", "\"0123456789abcdef-1234567890123456789\"", -EINVAL },
+		{ "cursor", "\"0123456789abcdef-111111111111111111111111111111111\"", -EINVAL },
+		{ "cursor", "42", -EINVAL },
+		{ "cursor", NULL, -EINVAL },
+		{ "head", NULL, 0 },
+		{ "head", "{}", -EINVAL },
+		{ "head.seq", "-1", -EINVAL },
+		{ "head.hash", "\"x\"", -EINVAL },
+		{ "kube", "null", 0 },
+		{ "kube", NULL, 0 },
+		{ "kube", "{}", -EINVAL },
+		{ "kube", "\"x\"", -EINVAL },
+		{ "later", "1", 0 },
+	};
+	doc_run(text, cases, ARRAY_LEN(cases), read_news);
+	CLEANUP_JSON json_t *json = doc_parse(text);
+	CLEANUP_API_NEWS struct api_news news = { 0 };
+	assert_int_equal(api_news_from_json(json, &news, NULL), 0);
+	assert_int_equal(news.n_records, 1);
+	assert_int_equal(news.head_seq, 9);
+	assert_int_equal(news.cursor.number, 42);
+	assert_true(news.has_kube);
+	CLEANUP_JSON json_t *again = api_news_to_json(&news);
+	doc_assert_text(again, text);
+}
+
+static void test_reply(void **state)
+{
+	static const char text[] = "{\"node\":" NODE "," NEWS ",\"kube\":null}";
+	static const struct doc_case cases[] = {
+		{ "node", NULL, -EINVAL },
+		{ "node", "{}", -EINVAL },
+		{ "node.id", "0", -EINVAL },
+		{ "records", NULL, -EINVAL },
+		{ "cursor", "\"\"", -EINVAL },
+	};
+	doc_run(text, cases, ARRAY_LEN(cases), read_reply);
+	CLEANUP_JSON json_t *json = doc_parse(text);
+	CLEANUP_API_ENROLL_REPLY struct api_enroll_reply reply = { 0 };
+	assert_int_equal(api_enroll_reply_from_json(json, &reply, NULL), 0);
+	assert_string_equal(reply.node.name, "pi3");
+	CLEANUP_JSON json_t *again = api_enroll_reply_to_json(&reply);
+	doc_assert_text(again, text);
+}
+
+static void test_too_many(void **state)
+{
+	CLEANUP_JSON json_t *json = doc_parse("{" NEWS "}");
+	json_t *records = json_object_get(json, "records");
+	while (json_array_size(records) < API_RECORDS_MAX)
+		json_array_append(records, json_array_get(records, 0));
+	assert_int_equal(read_news(json, NULL), 0);
+	json_array_append(records, json_array_get(records, 0));
+	assert_int_equal(read_news(json, NULL), -EINVAL);
+}
+
+static void test_codes(void **state)
+{
+	for (size_t i = 0; i < API_CODES; i++) {
+		enum api_code code = (enum api_code) i, again = API_CODES;
+		assert_int_equal(api_code_parse(api_code_name(code), &again), 0);
+		assert_int_equal(again, code);
+		assert_in_range(api_code_status(code), 400, 599);
+	}
+	enum api_code unused;
+	assert_int_equal(api_code_parse("teapot", &unused), -ENOENT);
+}
+
+static void test_error(void **state)
+{
+	static const char text[] =
+		"{\"error\":{\"code\":\"token_expired\",\"message\":\"Too late.\"}}";
+	static const struct doc_case cases[] = {
+		{ NULL, "\"error\"", -EINVAL },
+		{ "error", NULL, -EINVAL },
+		{ "error", "\"x\"", -EINVAL },
+		{ "error.code", "\"from_the_future\"", 0 },
+		{ "error.code", "\"a b\"", -EINVAL },
+		{ "error.code", "\"\"", -EINVAL },
+		{ "error.code", NULL, -EINVAL },
+		{ "error.message", NULL, -EINVAL },
+		{ "error.message", "\"a\\u001b[2J\"", -EINVAL },
+	};
+	doc_run(text, cases, ARRAY_LEN(cases), read_error);
+	CLEANUP_JSON json_t *json = api_error_to_json(API_TOKEN_EXPIRED, "Too late.");
+	doc_assert_text(json, text);
+
+	/* Whatever is said can be read: long, with control characters, not UTF-8, empty. */
+	char large[2 * API_MESSAGE_MAX];
+	memset(large, 'x', sizeof(large));
+	memcpy(large + API_MESSAGE_MAX - 2, "\xc3\xa4", 2); /* would be cut in two */
+	large[sizeof(large) - 1] = '\0';
+	const char *const said[] = { large, "a\nb\x7f", "\xff\xfe", "" };
+	for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+		CLEANUP_JSON json_t *made = api_error_to_json(API_INTERNAL, said[i]);
+		struct api_error error = { 0 };
+		assert_int_equal(api_error_from_json(made, &error, NULL), 0);
+		assert_string_equal(error.code, "internal");
+		assert_true(strlen(error.message) >= 3);
+	}
+}
+
+static void test_health(void **state)
+{
+	static const char text[] = "{\"status\":\"ok\",\"mesh\":\"home\",\"version\":\"0.1.0\"}";
+	static const struct doc_case cases[] = {
+		{ "status", "\"bad\"", -EINVAL },
+		{ "mesh", NULL, -EINVAL },
+		{ "version", "5", -EINVAL },
+	};
+	doc_run(text, cases, ARRAY_LEN(cases), read_health);
+	struct api_health health = { .mesh = "home", .version = "0.1.0" };
+	CLEANUP_JSON json_t *json = api_health_to_json(&health);
+	doc_assert_text(json, text);
+}
+
+static void test_cursor(void **state)
+{
+	struct api_cursor cursor = { .instance = "00ff00ff00ff00ff", .number = 7 }, again;
+	char text[API_CURSOR_MAX];
+	assert_string_equal(api_cursor_format(&cursor, text), "00ff00ff00ff00ff-7");
+	assert_int_equal(api_cursor_parse(text, &again), 0);
+	assert_int_equal(again.number, 7);
+	CLEANUP_JSON json_t *json = api_cursor_to_json(&cursor);
+	doc_assert_text(json, "{\"cursor\":\"00ff00ff00ff00ff-7\"}");
+	assert_int_equal(api_cursor_from_json(json, &again, NULL), 0);
+	assert_int_equal(api_cursor_parse("", &again), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_news),
+		cmocka_unit_test(test_reply),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_error),
+		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_cursor),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

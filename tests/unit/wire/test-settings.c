@@ -1,0 +1,140 @@
+/* settings: lengths, places, virtual addresses; unknown fields survive. */
+#include "cases.h"
+
+#include "wire/settings.h"
+
+static const char good[] =
+	"{\"mesh\":\"home\",\"mesh4\":\"10.77.0.0/16\",\"mesh6\":\"fd12:3456:789a::/64\","
+	"\"ula\":\"fd12:3456:789a::/48\",\"pods4\":\"10.244.0.0/16\","
+	"\"pods6\":\"fd12:3456:789a:1000::/56\",\"services4\":\"10.96.0.0/16\","
+	"\"services6\":\"fd12:3456:789a:f000::/112\",\"urls\":[\"https://192.168.50.11:8443\"],"
+	"\"pins\":[\"" KEY_A "\"],\"next_pin\":null,\"relays\":[],\"stun\":[],"
+	"\"virtual\":{\"api4\":\"10.77.255.1\",\"api6\":\"fd12:3456:789a::ffff:1\","
+	"\"dns4\":\"10.77.255.53\",\"dns6\":\"fd12:3456:789a::ffff:53\"}}";
+
+static int read_json(const json_t *json, struct err *err)
+{
+	CLEANUP_SETTINGS struct settings settings = { 0 };
+	return settings_from_json(json, &settings, err);
+}
+
+static void test_fields(void **state)
+{
+	static const struct doc_case cases[] = {
+		{ NULL, "[]", -EINVAL },
+		{ "mesh", "\"Home\"", -EINVAL },
+		{ "mesh", NULL, -EINVAL },
+		{ "mesh4", "\"10.0.0.0/8\"", -EINVAL }, /* where are its virtual addresses? */
+		{ "mesh4", "\"10.77.0.0/25\"", -EINVAL },
+		{ "mesh4", "\"10.0.0.0/7\"", -EINVAL },
+		{ "mesh4", "\"10.77.1.0/16\"", -EINVAL },
+		{ "mesh4", "\"10.77.0.0\"", -EINVAL },
+		{ "mesh4", "\"fd12::/64\"", -EINVAL },
+		{ "mesh4", NULL, -EINVAL },
+		{ "mesh6", "\"fd12:3456:789a:1::/64\"", -EINVAL },
+		{ "mesh6", "\"fd12:3456:789a::/65\"", -EINVAL },
+		{ "mesh6", "\"fd12:3456:789A::/64\"", -EINVAL },
+		{ "ula", "\"fd12:3456:789a::/49\"", -EINVAL },
+		{ "ula", "\"fd12:3456:789b::/48\"", -EINVAL },
+		{ "ula", "\"2001:db8::/48\"", -EINVAL },
+		{ "pods4", "\"10.244.0.0/24\"", -EINVAL },
+		{ "pods4", "\"10.244.0.0/23\"", 0 },
+		{ "pods6", "\"fd12:3456:789a:1000::/64\"", -EINVAL },
+		{ "pods6", "\"fd12:3456::/47\"", -EINVAL },
+		{ "services4", "\"10.96.0.0/11\"", -EINVAL },
+		{ "services4", "\"10.96.0.0/12\"", 0 },
+		{ "services4", "\"10.96.0.0/29\"", -EINVAL },
+		{ "services6", "\"fd12:3456:789a:f000::/107\"", -EINVAL },
+		{ "services6", "\"fd12:3456:789a:f000::/108\"", 0 },
+		{ "services6", NULL, -EINVAL },
+		{ "urls", "[]", -EINVAL },
+		{ "urls", "[\"https://a\",5]", -EINVAL },
+		{ "urls", NULL, -EINVAL },
+		{ "pins", "[]", -EINVAL },
+		{ "pins", "[\"" KEY_A "\",\"" KEY_B "\",\"" KEY_C "\"]", 0 },
+		{ "pins", "[\"a\"]", -EINVAL },
+		{ "next_pin", "\"" KEY_B "\"", 0 },
+		{ "next_pin", "\"" KEY_0 "\"", -EINVAL },
+		{ "next_pin", "[]", -EINVAL },
+		{ "next_pin", NULL, 0 },
+		{ "relays", "[\"relay.example:443\",{\"a\":1}]", 0 },
+		{ "relays", "\"a\"", -EINVAL },
+		{ "stun", "{}", -EINVAL },
+		{ "stun", NULL, 0 },
+		{ "virtual", "{}", -EINVAL },
+		{ "virtual", NULL, -EINVAL },
+		{ "virtual", "[]", -EINVAL },
+		{ "virtual.api4", "\"10.77.254.1\"", -EINVAL },
+		{ "virtual.api4", "\"10.77.255.2\"", 0 },
+		{ "virtual.api4", "\"10.77.255.53\"", -EINVAL }, /* twice */
+		{ "virtual.api6", "\"fd12:3456:789a::fffe:1\"", -EINVAL },
+		{ "virtual.dns6", "\"fd12:3456:789a::ffff:1\"", -EINVAL },
+		{ "virtual.dns4", NULL, -EINVAL },
+		{ "virtual.later", "1", 0 },
+		{ "later", "[{}]", 0 },
+	};
+	doc_run(good, cases, ARRAY_LEN(cases), read_json);
+}
+
+static void test_round_trip(void **state)
+{
+	CLEANUP_JSON json_t *json = doc_parse(good);
+	CLEANUP_SETTINGS struct settings settings = { 0 }, copy = { 0 };
+	json_object_set_new(json, "later", json_integer(5));
+	json_object_set_new(json_object_get(json, "virtual"), "later", json_true());
+	json_array_append_new(json_object_get(json, "relays"), json_string("r"));
+	assert_int_equal(settings_from_json(json, &settings, NULL), 0);
+	CLEANUP_JSON json_t *again = settings_to_json(&settings);
+	assert_true(json_equal(json, again));
+	settings_copy(&settings, &copy);
+	copy.has_next_pin = true;
+	memset(copy.next_pin, 0x11, sizeof(copy.next_pin));
+	CLEANUP_JSON json_t *changed = settings_to_json(&copy);
+	assert_false(json_equal(json, changed));
+	assert_string_equal(json_string_value(json_object_get(changed, "next_pin")), KEY_A);
+	assert_int_equal(json_integer_value(json_object_get(changed, "later")), 5);
+	assert_true(settings_same_ranges(&settings, &copy));
+	copy.dns4.bytes[3]++;
+	assert_false(settings_same_ranges(&settings, &copy));
+}
+
+static void test_reserved(void **state)
+{
+	static const struct {
+		const char *mesh4, *reserved, *api, *dns;
+	} cases[] = {
+		{ "10.0.0.0/8", "10.255.255.0/24", "10.255.255.1", "10.255.255.53" },
+		{ "10.77.0.0/16", "10.77.255.0/24", "10.77.255.1", "10.77.255.53" },
+		{ "10.77.0.0/20", "10.77.15.0/24", "10.77.15.1", "10.77.15.53" },
+		{ "10.77.0.0/21", "10.77.7.128/25", "10.77.7.129", "10.77.7.181" },
+		{ "10.77.0.0/22", "10.77.3.192/26", "10.77.3.193", "10.77.3.245" },
+		{ "10.77.0.0/23", "10.77.1.224/27", "10.77.1.225", "10.77.1.226" },
+		{ "10.77.0.0/24", "10.77.0.240/28", "10.77.0.241", "10.77.0.242" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct settings settings = { 0 };
+		char text[PREFIX_TEXT_MAX];
+		struct ip_prefix block;
+		assert_int_equal(ip_prefix_parse(cases[i].mesh4, &settings.mesh4), 0);
+		assert_int_equal(ip_prefix_parse("fd00:0:0::/64", &settings.mesh6), 0);
+		block = settings_reserved4(&settings);
+		assert_string_equal(ip_prefix_format(&block, text), cases[i].reserved);
+		block = settings_reserved6(&settings);
+		assert_string_equal(ip_prefix_format(&block, text), "fd00::ffff:0/112");
+		settings_set_virtual(&settings);
+		assert_string_equal(ip_addr_format(&settings.api4, text), cases[i].api);
+		assert_string_equal(ip_addr_format(&settings.dns4, text), cases[i].dns);
+		assert_string_equal(ip_addr_format(&settings.api6, text), "fd00::ffff:1");
+		assert_string_equal(ip_addr_format(&settings.dns6, text), "fd00::ffff:53");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_reserved),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
