@@ -1,0 +1,1 @@
+hearth_fuzz(log SOURCES fuzz-log.c LINK hearth_mesh)

@@ -1,0 +1,3 @@
+foreach(doc api node presence record settings token)
+	hearth_fuzz(${doc} SOURCES fuzz-${doc}.c LINK hearth_wire)
+endforeach()

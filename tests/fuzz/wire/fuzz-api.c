@@ -1,0 +1,40 @@
+/* Every body of the coordinator's API, and the join bundle. */
+#include "round-trip.h"
+
+#include "wire/api.h"
+
+static void read_small(const json_t *json)
+{
+	struct err err = { 0 };
+	struct api_error error;
+	struct api_health health;
+	struct api_cursor cursor, again;
+	char text[API_CURSOR_MAX];
+	if (api_error_from_json(json, &error, &err) == 0 && !error.message[0])
+		abort();
+	(void) api_health_from_json(json, &health, &err);
+	if (api_cursor_from_json(json, &cursor, &err) == 0 &&
+		(api_cursor_parse(api_cursor_format(&cursor, text), &again) ||
+			again.number != cursor.number))
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	CLEANUP_JSON json_t *json = json_parse((const char *) data, size, NULL);
+	CLEANUP(free_p) char *text = malloc(size + 1);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	CLEANUP_JSON json_t *error = api_error_to_json(API_INTERNAL, text);
+	struct api_error said;
+	if (api_error_from_json(error, &said, NULL))
+		abort(); /* whatever we say can be read */
+	if (!json)
+		return 0;
+	ROUND_TRIP(struct api_enroll_request, api_enroll_request, json);
+	ROUND_TRIP(struct api_enroll_reply, api_enroll_reply, json);
+	ROUND_TRIP(struct api_news, api_news, json);
+	ROUND_TRIP(struct kube_bundle, kube_bundle, json);
+	read_small(json);
+	return 0;
+}
