@@ -1,0 +1,779 @@
+/*
+ * Two and three devices: what a handshake and a session do, configuration, and everything that must
+ * be refused: messages truncated, too long, forged, replayed, from denied places, for nobody, by
+ * nobody, in floods.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "wg-net.h"
+
+enum { SECOND = 1000000 };
+
+struct two {
+	struct net net;
+	struct net_host *a, *b;
+	struct wg_peer *ab, *ba; /* b as a's peer, a as b's */
+};
+
+static void two_init(struct two *t, bool both_know)
+{
+	net_init(&t->net, 1);
+	t->a = net_host_add(&t->net, false);
+	t->b = net_host_add(&t->net, false);
+	t->ab = net_introduce(t->a, t->b, true);
+	t->ba = net_introduce(t->b, t->a, both_know);
+}
+
+static void two_done(struct two *t)
+{
+	net_done(&t->net);
+}
+#define TWO __attribute__((cleanup(two_done))) struct two
+
+/* What was sent last, by type. */
+static struct {
+	uint8_t data[WG_HANDSHAKE_MAX_LEN * 2];
+	size_t len;
+	struct endpoint to[40];
+	unsigned n;
+} captured[5];
+
+static void capture(
+	struct net_host *host, const struct wg_endpoint *to, const uint8_t *data, size_t len)
+{
+	int type = wg_message_type(data, len);
+	memcpy(captured[type].data, data, len);
+	captured[type].len = len;
+	captured[type].to[captured[type].n++ % 40] = to->remote;
+}
+
+static int reset_captured(void **state)
+{
+	memset(captured, 0, sizeof(captured));
+	return 0;
+}
+
+static void test_first_packets(void **state)
+{
+	TWO t;
+	struct wg_peer_stats sa, sb;
+	two_init(&t, false);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(net_ping(t.a, t.b, i), 0);
+	assert_int_equal(net_ping(t.b, t.a, 1), -EDESTADDRREQ);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 10);
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 1);
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 1);
+	assert_int_equal(t.a->sent_type[WG_TYPE_DATA], 10); /* no keepalive: the data confirms */
+	assert_ptr_equal(t.b->last_peer, t.ba);
+	assert_int_equal(net_ping(t.b, t.a, 7), 0); /* the way back was learned */
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 1);
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &t.a->addrs[0]));
+	assert_true(ip_addr_equal(&wg_peer_endpoint(t.ba)->local, &t.b->addrs[0].addr));
+	assert_int_equal(wg_peer_endpoint(t.ba)->ifindex, 1);
+
+	wg_peer_stats(t.ab, &sa);
+	wg_peer_stats(t.ba, &sb);
+	assert_true(sa.session && sb.session);
+	assert_true(sa.tx_bytes == sb.rx_bytes && sa.rx_bytes == sb.tx_bytes);
+	assert_true(sa.tx_bytes > WG_INITIATION_LEN + 10 * 64);
+	assert_true(sa.last_handshake_wall_us >= UINT64_C(1700000000000000));
+	assert_true(sb.last_receive_us > 0 && sb.last_receive_us <= t.net.now_us);
+}
+
+/* Without data the initiator confirms with a keepalive. */
+static void test_initiate(void **state)
+{
+	TWO t;
+	two_init(&t, false);
+	wg_peer_initiate(t.ab);
+	wg_peer_initiate(t.ab);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->keepalives, 1);
+	assert_int_equal(t.b->events[WG_EVENT_SESSION], 1);
+	assert_int_equal(t.a->events[WG_EVENT_SESSION], 1);
+	assert_non_null(wg_peer_sending(t.ab));
+	assert_non_null(wg_peer_sending(t.ba));
+	net_run(&t.net, 10 * SECOND);
+	wg_peer_initiate(t.ab); /* fresh: nothing to do */
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 1);
+}
+
+static void test_both_at_once(void **state)
+{
+	for (unsigned seed = 0; seed < 20; seed++) {
+		TWO t;
+		two_init(&t, true);
+		t.net.seed = seed;
+		t.net.delay_min_us = 1000;
+		t.net.delay_max_us = 30000;
+		assert_int_equal(net_ping(t.a, t.b, 1), 0);
+		assert_int_equal(net_ping(t.b, t.a, 2), 0);
+		net_run(&t.net, SECOND / 5); /* long before any retry */
+		assert_int_equal(t.a->delivered, 1);
+		assert_int_equal(t.b->delivered, 1);
+		for (uint32_t i = 0; i < 20; i++) {
+			assert_int_equal(net_ping(t.a, t.b, i), 0);
+			assert_int_equal(net_ping(t.b, t.a, i), 0);
+		}
+		net_run(&t.net, SECOND);
+		assert_int_equal(t.a->delivered, 21);
+		assert_int_equal(t.b->delivered, 21);
+		assert_int_equal(t.a->dropped + t.b->dropped, 0);
+	}
+}
+
+static void test_psk(void **state)
+{
+	TWO t;
+	uint8_t psk[WG_KEY_LEN] = { 1, 2, 3 };
+	two_init(&t, true);
+	wg_peer_set_psk(t.ab, psk);
+	assert_memory_equal(wg_peer_psk(t.ab), psk, sizeof(psk));
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, 3 * SECOND);
+	assert_int_equal(t.b->delivered, 0);
+	assert_int_equal(t.a->last_result, -EKEYREJECTED);
+	wg_peer_set_psk(t.ba, psk);
+	net_run(&t.net, 4 * SECOND);
+	assert_int_equal(t.b->delivered, 1);
+}
+
+static void test_ipv6_outside(void **state)
+{
+	struct net net;
+	net_init(&net, 3);
+	struct net_host *a = net_host_add(&net, true), *b = net_host_add(&net, true);
+	net_introduce(a, b, true);
+	net_introduce(b, a, false);
+	assert_int_equal(net_ping(a, b, 1), 0);
+	net_run(&net, SECOND);
+	assert_int_equal(b->delivered, 1);
+	net_done(&net);
+}
+
+static void test_refused_peers(void **state)
+{
+	TWO t;
+	struct wg_peer *peer, *again;
+	uint8_t key[WG_KEY_LEN] = { 0 };
+	two_init(&t, true);
+	assert_int_equal(wg_device_add_peer(t.a->device, key, &peer), -EINVAL);
+	key[0] = 1; /* of order 1 */
+	assert_int_equal(wg_device_add_peer(t.a->device, key, &peer), -EINVAL);
+	assert_int_equal(wg_device_add_peer(t.a->device, t.a->public_key, &peer), -ELOOP);
+	assert_int_equal(wg_device_add_peer(t.a->device, t.b->public_key, &again), 0);
+	assert_ptr_equal(again, t.ab);
+	assert_int_equal(wg_device_n_peers(t.a->device), 1);
+	assert_ptr_equal(wg_device_next_peer(t.a->device, NULL), t.ab);
+	assert_null(wg_device_next_peer(t.a->device, t.ab));
+	/* our key becomes that of a peer we have: it goes */
+	wg_device_set_private_key(t.a->device, t.b->private_key);
+	assert_int_equal(wg_device_n_peers(t.a->device), 0);
+	assert_null(wg_device_next_peer(t.a->device, NULL));
+}
+
+static void test_no_identity(void **state)
+{
+	TWO t;
+	uint8_t zero[WG_KEY_LEN] = { 0 }, key[WG_KEY_LEN];
+	two_init(&t, true);
+	t.a->on_send = capture;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	wg_device_set_private_key(t.b->device, zero);
+	assert_false(wg_device_private_key(t.b->device, key));
+	assert_memory_equal(key, zero, sizeof(key));
+	assert_false(wg_device_public_key(t.b->device, key));
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->last_result, -ENOKEY);
+	assert_int_equal(net_ping(t.b, t.a, 1), -ENOKEY);
+	wg_peer_initiate(t.ba);
+	assert_int_equal(t.b->sent_type[WG_TYPE_INITIATION], 0);
+	wg_device_set_private_key(t.b->device, t.b->private_key);
+	assert_true(wg_device_private_key(t.b->device, key));
+	net_run(&t.net, 5 * SECOND);
+	assert_int_equal(t.b->delivered, 1);
+}
+
+/* A new key: the old sessions send nothing more, and the next packet gets a handshake at once. */
+static void test_key_change(void **state)
+{
+	TWO t;
+	uint8_t other[WG_KEY_LEN] = { 77, 3, 1 }, old_public[WG_KEY_LEN];
+	two_init(&t, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 1);
+	memcpy(old_public, t.a->public_key, WG_KEY_LEN);
+	memcpy(t.a->private_key, other, WG_KEY_LEN);
+	wg_device_set_private_key(t.a->device, other);
+	assert_true(wg_device_public_key(t.a->device, t.a->public_key));
+	assert_memory_not_equal(t.a->public_key, old_public, WG_KEY_LEN);
+	assert_null(wg_peer_sending(t.ab));
+	struct wg_peer *fresh = net_introduce(t.b, t.a, false);
+	assert_ptr_not_equal(fresh, t.ba);
+	wg_peer_remove(t.ba);
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->delivered, 2);
+	assert_ptr_equal(t.b->last_peer, fresh);
+	wg_device_set_private_key(t.a->device, other); /* the same again: nothing happens */
+	assert_non_null(wg_peer_sending(t.ab));
+}
+
+static void test_removal(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	struct wg_session *session = wg_peer_sending(t.ab);
+	uint64_t counter;
+	assert_non_null(session);
+	wg_peer_remove(t.ab);
+	wg_peer_remove(t.ab);
+	/* what the caller still holds is out of service but there */
+	assert_true(session->dead);
+	assert_false(wg_session_reserve(session, 1, &counter));
+	assert_false(wg_session_accept(session, 100));
+	assert_int_equal(wg_peer_stage(t.ab, (const uint8_t *) "x", 1), -EDESTADDRREQ);
+	assert_null(net_peer(t.a, t.b));
+	assert_int_equal(net_ping(t.a, t.b, 1), -ENETUNREACH);
+	assert_int_equal(wg_device_next_deadline(t.a->device), 0);
+	wg_device_tick(t.a->device);
+	assert_int_equal(t.a->ciphers_freed, 1);
+	assert_true(wg_device_next_deadline(t.a->device) == WG_NO_DEADLINE);
+	assert_int_equal(net_ping(t.b, t.a, 2), 0);
+	net_run(&t.net, 30 * SECOND);
+	assert_int_equal(t.a->delivered, 0);
+	assert_true(wg_device_counters(t.a->device)->unknown > 0);
+}
+
+static void test_staging(void **state)
+{
+	TWO t;
+	uint32_t number;
+	two_init(&t, true);
+	t.net.cut = 2;
+	for (uint32_t i = 0; i < 200; i++)
+		assert_int_equal(net_ping(t.a, t.b, 1000 + i), 0);
+	struct wg_staged *first = wg_peer_unstage(t.ab);
+	memcpy(&number, first->data + 20, 4);
+	assert_int_equal(number, 1072); /* the oldest gave way */
+	free(first);
+	t.net.cut = 0;
+	net_run(&t.net, 6 * SECOND);
+	assert_int_equal(t.b->delivered, WG_STAGED_MAX - 1);
+	memcpy(&number, t.b->last + 20, 4);
+	assert_int_equal(number, 1199); /* in order */
+	assert_null(wg_peer_unstage(t.ab));
+}
+
+static void test_staging_limit(void **state)
+{
+	enum { LEN = 65535 };
+	TWO t;
+	CLEANUP(free_p) uint8_t *packet = calloc(1, LEN + 1);
+	unsigned taken = 0;
+	int r = 0;
+	two_init(&t, true);
+	assert_non_null(packet);
+	assert_int_equal(wg_peer_stage(t.ab, packet, LEN + 1), -EMSGSIZE);
+	for (unsigned p = 0; p < 10 && r == 0; p++) {
+		struct wg_peer *peer;
+		uint8_t key[WG_KEY_LEN] = { 9, (uint8_t) p };
+		assert_int_equal(wg_device_add_peer(t.a->device, key, &peer), 1);
+		wg_peer_set_endpoint(peer, &t.b->addrs[0]);
+		for (unsigned i = 0; i < WG_STAGED_MAX && r == 0; i++) {
+			r = wg_peer_stage(peer, packet, LEN);
+			taken += r == 0;
+		}
+	}
+	assert_int_equal(r, -ENOBUFS);
+	assert_int_equal(taken, WG_STAGED_BYTES_MAX / LEN);
+}
+
+static void test_roaming(void **state)
+{
+	TWO t;
+	struct endpoint moved;
+	two_init(&t, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	t.b->events[WG_EVENT_ENDPOINT] = 0;
+	assert_int_equal(endpoint_parse("198.51.100.9:4444", &moved), 0);
+	t.a->addrs[0] = moved;
+	assert_int_equal(net_ping(t.b, t.a, 2), 0); /* goes to the old place */
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 0);
+	assert_int_equal(net_ping(t.a, t.b, 3), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 2);
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &moved));
+	assert_int_equal(t.b->events[WG_EVENT_ENDPOINT], 1);
+	assert_int_equal(net_ping(t.b, t.a, 4), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 1);
+	wg_peer_clear_source(t.ba);
+	assert_int_equal(wg_peer_endpoint(t.ba)->local.family, 0);
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &moved));
+}
+
+static void test_denied(void **state)
+{
+	TWO t;
+	struct ip_prefix denied[2];
+	struct endpoint inside;
+	const struct wg_counters *counters;
+	two_init(&t, true);
+	assert_int_equal(ip_prefix_parse("10.244.0.0/16", &denied[0]), 0);
+	assert_int_equal(ip_prefix_parse("fd00::/8", &denied[1]), 0);
+	assert_int_equal(endpoint_parse("10.244.3.4:5000", &inside), 0);
+	assert_int_equal(wg_device_set_denied(t.b->device, denied, 2), 0);
+	assert_true(wg_device_denies(t.b->device, &inside.addr));
+	assert_false(wg_device_denies(t.b->device, &t.a->addrs[0].addr));
+
+	struct endpoint honest = t.a->addrs[0];
+	t.a->addrs[0] = inside;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	counters = wg_device_counters(t.b->device);
+	assert_int_equal(counters->denied, 1);
+	assert_int_equal(t.b->last_result, -EACCES);
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 0);
+	t.a->addrs[0] = honest;
+	net_run(&t.net, 6 * SECOND);
+	assert_int_equal(t.b->delivered, 1);
+	t.a->addrs[0] = inside; /* data from there: neither taken nor learned */
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 1);
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &honest));
+	struct wg_endpoint there = { .remote = inside };
+	wg_peer_data_received(wg_peer_sending(t.ba), &there, 32, false);
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &honest));
+
+	denied[1].len = 200;
+	assert_int_equal(wg_device_set_denied(t.b->device, denied, 2), -EINVAL);
+	assert_true(wg_device_denies(t.b->device, &inside.addr)); /* the list before stays */
+	assert_int_equal(wg_device_set_denied(t.b->device, denied, WG_DENIED_MAX + 1), -E2BIG);
+	assert_int_equal(wg_device_set_denied(t.b->device, NULL, 0), 0);
+	assert_false(wg_device_denies(t.b->device, &inside.addr));
+}
+
+/* Each message kind in every wrong length, and with each bit of the handshake messages wrong. */
+static void test_spoiled_messages(void **state)
+{
+	TWO t;
+	uint8_t data[2000] = { 0 };
+	two_init(&t, true);
+	t.a->on_send = t.b->on_send = capture;
+	t.a->no_handshakes = true;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	for (unsigned type = 0; type < 8; type++)
+		for (size_t len = 0; len < sizeof(data); len += len < 200 ? 1 : 97) {
+			if (type == 4 && len >= 32)
+				continue;
+			memcpy(data, captured[1].data, WG_INITIATION_LEN);
+			if (type == 1 && len == WG_INITIATION_LEN)
+				continue;
+			data[0] = (uint8_t) type;
+			net_inject(t.b, &t.a->addrs[0], data, len);
+			assert_true(type == 4 || t.b->last_result < 0);
+		}
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 0);
+	for (size_t bit = 0; bit < 8 * WG_INITIATION_LEN; bit += 3) {
+		memcpy(data, captured[1].data, WG_INITIATION_LEN);
+		data[bit / 8] ^= (uint8_t) (1 << bit % 8);
+		if (bit / 8 >= wg_mac2_offset(WG_INITIATION_LEN))
+			break; /* not looked at unless under load */
+		net_inject(t.b, &t.a->addrs[0], data, WG_INITIATION_LEN);
+		assert_true(t.b->last_result == -EBADMSG || t.b->last_result == -EKEYREJECTED);
+	}
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 0);
+	assert_int_equal(t.b->sent_type[WG_TYPE_COOKIE_REPLY], 0);
+	net_inject(t.b, &t.a->addrs[0], captured[1].data, WG_INITIATION_LEN);
+	assert_int_equal(t.b->last_result, 0); /* the true one still works */
+	t.net.cut = 3;                         /* now the answer, by hand */
+	net_run(&t.net, SECOND);
+	for (size_t bit = 0; bit < 8 * wg_mac2_offset(WG_RESPONSE_LEN); bit++) {
+		memcpy(data, captured[2].data, WG_RESPONSE_LEN);
+		data[bit / 8] ^= (uint8_t) (1 << bit % 8);
+		net_inject(t.a, &t.b->addrs[0], data, WG_RESPONSE_LEN);
+		assert_true(t.a->last_result == -EBADMSG || t.a->last_result == -EKEYREJECTED);
+	}
+	net_inject(t.a, &t.b->addrs[0], captured[2].data, WG_RESPONSE_LEN);
+	assert_int_equal(t.a->last_result, 0);
+	net_inject(t.a, &t.b->addrs[0], captured[2].data, WG_RESPONSE_LEN); /* again */
+	assert_int_equal(t.a->last_result, -ENOENT);
+	assert_non_null(wg_peer_sending(t.ab));
+}
+
+static void test_data_forged_replayed(void **state)
+{
+	TWO t;
+	uint8_t data[300];
+	two_init(&t, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 1);
+	t.a->on_send = capture;
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	size_t len = captured[4].len;
+	for (size_t bit = 0; bit < 8 * len; bit++) {
+		memcpy(data, captured[4].data, len);
+		data[bit / 8] ^= (uint8_t) (1 << bit % 8);
+		net_inject(t.b, &t.a->addrs[0], data, len);
+	}
+	for (size_t n = 0; n < len; n++)
+		net_inject(t.b, &t.a->addrs[0], captured[4].data, n);
+	assert_int_equal(t.b->delivered, 1);
+	net_run(&t.net, SECOND); /* the true one comes */
+	assert_int_equal(t.b->delivered, 2);
+	struct endpoint attacker;
+	assert_int_equal(endpoint_parse("203.0.113.66:1", &attacker), 0);
+	net_inject(t.b, &attacker, captured[4].data, len); /* the same again, from elsewhere */
+	assert_int_equal(t.b->delivered, 2);
+	assert_int_equal(wg_device_counters(t.b->device)->replayed, 1);
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &t.a->addrs[0]));
+
+	/* a source that is not the peer's */
+	size_t n = net_packet_make(data, 9, 2, 5);
+	assert_int_equal(net_write(t.a, data, n), 0);
+	n = net_packet_make(data, 2, 2, 5); /* b's own address */
+	assert_int_equal(net_write(t.a, data, n), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 2);
+}
+
+static void test_initiation_replayed(void **state)
+{
+	TWO t;
+	uint8_t first[WG_INITIATION_LEN];
+	two_init(&t, true);
+	t.a->on_send = capture;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	memcpy(first, captured[1].data, sizeof(first));
+	struct endpoint attacker;
+	assert_int_equal(endpoint_parse("203.0.113.66:1", &attacker), 0);
+	net_inject(t.b, &attacker, first, sizeof(first));
+	assert_int_equal(t.b->last_result, -EALREADY);
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &t.a->addrs[0]));
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 1);
+	net_run(&t.net, 3600 * (uint64_t) SECOND); /* hours and sessions later still */
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 2);
+	net_inject(t.b, &attacker, first, sizeof(first));
+	assert_int_equal(t.b->last_result, -EALREADY);
+	net_inject(t.a, &attacker, first, sizeof(first)); /* back at its sender: another's MAC1 */
+	assert_int_equal(t.a->last_result, -EKEYREJECTED);
+}
+
+static void test_unknown_peer(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	wg_peer_remove(t.ba);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->last_result, -ENOENT);
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 0);
+}
+
+/* An honest key that begins handshakes far too often: 50 a second are taken. */
+static void test_flood_of_one_peer(void **state)
+{
+	TWO t;
+	unsigned taken = 0, busy = 0;
+	two_init(&t, true);
+	t.a->on_send = capture;
+	t.a->no_handshakes = true;
+	for (unsigned i = 0; i < 200; i++) {
+		wg_device_set_private_key(
+			t.a->device, t.b->private_key); /* clears the 5 s pause... */
+		wg_device_set_private_key(t.a->device, t.a->private_key);
+		if (!net_peer(t.a, t.b))
+			t.ab = net_introduce(t.a, t.b, true);
+		wg_peer_initiate(t.ab);
+		net_run(&t.net, 5000);
+		t.net.wall_us += 20000; /* so that the timestamps grow */
+		net_inject(t.b, &t.a->addrs[0], captured[1].data, WG_INITIATION_LEN);
+		taken += t.b->last_result == 0;
+		busy += t.b->last_result == -EBUSY;
+	}
+	assert_int_equal(taken + busy, 200);
+	assert_int_equal(taken, 50);
+	assert_int_equal(wg_device_counters(t.b->device)->flooded, busy);
+}
+
+/* Under load: a cookie is asked for, then the handshake goes on, within the rate of the source. */
+static void test_under_load(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	t.a->on_send = t.b->on_send = capture;
+	wg_device_note_load(t.b->device);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND / 2);
+	assert_int_equal(t.b->sent_type[WG_TYPE_COOKIE_REPLY], 1);
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 0);
+	assert_int_equal(t.a->events[WG_EVENT_COOKIE_RECEIVED], 1);
+	net_inject(t.a, &t.b->addrs[0], captured[3].data, captured[3].len); /* twice: refused */
+	assert_int_equal(t.a->last_result, -EKEYREJECTED);
+	net_run(&t.net, 4 * SECOND);
+	wg_device_note_load(t.b->device);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->sent_type[WG_TYPE_COOKIE_REPLY], 1);
+	assert_int_equal(t.b->delivered, 1);
+	for (unsigned i = 0; i < 10; i++) { /* the same message again and again: rate limit */
+		wg_device_note_load(t.b->device);
+		net_inject(t.b, &t.a->addrs[0], captured[1].data, captured[1].len);
+	}
+	assert_int_equal(t.b->last_result, -EDQUOT);
+	assert_in_range(wg_device_counters(t.b->device)->rate_limited, 4, 6);
+	captured[3].data[4] ^= 1;
+	net_inject(t.a, &t.b->addrs[0], captured[3].data, captured[3].len);
+	assert_int_equal(t.a->last_result, -ENOENT);
+}
+
+/* Many messages with a right MAC1 bring it about by themselves; ones with a wrong MAC1 do not. */
+static void test_load_noticed(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	t.a->on_send = capture;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	uint8_t wrong[WG_INITIATION_LEN];
+	memcpy(wrong, captured[1].data, sizeof(wrong));
+	wrong[100] ^= 1;
+	for (unsigned i = 0; i < 1000; i++)
+		net_inject(t.b, &t.a->addrs[0], wrong, sizeof(wrong));
+	assert_int_equal(t.b->sent_type[WG_TYPE_COOKIE_REPLY], 0);
+	for (unsigned i = 0; i < WG_LOAD_HANDSHAKES + 1; i++)
+		net_inject(t.b, &t.a->addrs[0], captured[1].data, WG_INITIATION_LEN);
+	assert_int_equal(t.b->last_result, -EAGAIN);
+	assert_int_equal(t.b->sent_type[WG_TYPE_COOKIE_REPLY], 1);
+	net_run(&t.net, 2 * SECOND);
+	net_inject(t.b, &t.a->addrs[0], captured[1].data, WG_INITIATION_LEN);
+	assert_int_equal(t.b->last_result, -EALREADY);
+}
+
+static bool went_to(unsigned type, const struct endpoint *to)
+{
+	for (unsigned i = 0; i < captured[type].n && i < 40; i++)
+		if (endpoint_equal(&captured[type].to[i], to))
+			return true;
+	return false;
+}
+
+static void test_candidates(void **state)
+{
+	TWO t;
+	struct endpoint list[3];
+	two_init(&t, false);
+	assert_int_equal(endpoint_parse("198.51.100.1:1", &list[0]), 0);
+	assert_int_equal(endpoint_parse("[2001:db8::99]:2", &list[1]), 0);
+	list[2] = t.b->addrs[0];
+	assert_int_equal(endpoint_parse("198.51.100.77:7", &t.b->addrs[0]), 0); /* b moved there */
+	t.b->addrs[1] = list[1];
+	t.b->n_addrs = 2;
+	t.a->on_send = capture;
+	assert_int_equal(wg_peer_set_candidates(t.ab, list, WG_CANDIDATES_MAX + 1), -E2BIG);
+	assert_int_equal(wg_peer_set_candidates(t.ab, list, 3), 0);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	assert_int_equal(captured[1].n, 3); /* the endpoint is one of them */
+	assert_true(went_to(1, &list[0]) && went_to(1, &list[1]) && went_to(1, &list[2]));
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 1);
+	/* b answered from its first address */
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ab)->remote, &t.b->addrs[0]));
+
+	/* A rekey of a working session goes to the endpoint only. */
+	captured[1].n = 0;
+	net_run(&t.net, 121 * SECOND);
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(captured[1].n, 1);
+	assert_true(endpoint_equal(&captured[1].to[0], &t.b->addrs[0]));
+
+	/* b is gone from there and does not know: after 15 s everything is tried again. */
+	net_run(&t.net, 20 * SECOND);
+	assert_int_equal(endpoint_parse("198.51.100.88:8", &t.b->addrs[0]), 0);
+	captured[1].n = 0;
+	unsigned before = t.b->delivered;
+	assert_int_equal(net_ping(t.a, t.b, 3), 0);
+	net_run(&t.net, 14 * SECOND);
+	assert_int_equal(captured[1].n, 0);
+	net_run(&t.net, 2 * SECOND);
+	assert_true(captured[1].n >= 4);
+	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 1);
+	assert_int_equal(net_ping(t.a, t.b, 4), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, before + 1);
+}
+
+/* An address learned while an initiation waits for its answer gets it at once. */
+static void test_candidate_comes_late(void **state)
+{
+	TWO t;
+	struct endpoint list[2];
+	two_init(&t, false);
+	list[1] = t.b->addrs[0];
+	assert_int_equal(endpoint_parse("198.51.100.1:1", &list[0]), 0);
+	wg_peer_set_endpoint(t.ab, &list[0]);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 0);
+	assert_int_equal(wg_peer_set_candidates(t.ab, list, 2), 0);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->delivered, 1);
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 2);
+
+	/* and a peer with a keepalive that had no address begins when it gets one */
+	struct net_host *c = net_host_add(&t.net, true);
+	struct wg_peer *ac = net_introduce(t.a, c, false);
+	net_introduce(c, t.a, false);
+	wg_peer_set_keepalive(ac, 25);
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 2);
+	assert_int_equal(wg_peer_set_candidates(ac, &c->addrs[0], 1), 0);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(c->keepalives, 1);
+}
+
+/*
+ * Timestamps are reserved before use, survive a restart without a clock, and none is used
+ * unreserved.
+ */
+static void test_timestamps(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	t.a->reserve_result = -ENOSPC;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, 20 * SECOND);
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 0);
+	t.a->reserve_result = 0;
+	net_run(&t.net, 6 * SECOND);
+	assert_int_equal(t.b->delivered, 1);
+	assert_int_equal(t.a->n_reserved, 1);
+	assert_in_range(t.a->reserved_s, 1700003600, 1700003700);
+
+	t.a->wall_offset_us = -(INT64_C(400) * 86400 * SECOND); /* a power cut, and no clock */
+	for (unsigned i = 0; i < 5; i++) {
+		net_host_restart(t.a);
+		t.ab = net_introduce(t.a, t.b, true);
+		unsigned before = t.b->delivered;
+		assert_int_equal(net_ping(t.a, t.b, 1), 0);
+		net_run(&t.net, SECOND);
+		assert_int_equal(t.b->delivered, before + 1);
+	}
+	t.a->wall_offset_us = 0; /* NTP answers */
+	net_run(&t.net, 121 * SECOND);
+	unsigned before = t.b->delivered;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, before + 1);
+	unsigned writes = t.a->n_reserved;
+	for (unsigned i = 0; i < 180; i++) { /* six hours of traffic: about a write an hour */
+		assert_int_equal(net_ping(t.a, t.b, i), 0);
+		net_run(&t.net, 120 * SECOND);
+	}
+	assert_in_range(t.a->n_reserved - writes, 0, 7);
+}
+
+static void test_counter_limit(void **state)
+{
+	TWO t;
+	uint64_t first;
+	two_init(&t, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, 6 * SECOND);
+	struct wg_session *session = wg_peer_sending(t.ab);
+	session->send_counter = WG_REKEY_AFTER_MESSAGES;
+	assert_int_equal(net_ping(t.a, t.b, 2), 0); /* one above: new keys */
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 2);
+	session->send_counter = WG_REJECT_AFTER_MESSAGES - 3;
+	assert_false(wg_session_reserve(session, 4, &first));
+	assert_true(wg_session_reserve(session, 3, &first));
+	assert_true(first == WG_REJECT_AFTER_MESSAGES - 3);
+	assert_false(wg_session_reserve(session, 1, &first));
+	assert_null(wg_peer_sending(t.ab));
+	net_run(&t.net, SECOND);
+	assert_ptr_not_equal(wg_peer_sending(t.ab), session);
+	assert_int_equal(net_ping(t.a, t.b, 3), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 3);
+}
+
+/*
+ * The responder sends with the old keys until the new ones were used; the old ones still open then.
+ */
+static void test_rotation(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, 121 * SECOND);
+	struct wg_session *old_a = wg_peer_sending(t.ab), *old_b = wg_peer_sending(t.ba);
+	t.a->on_send = capture;
+	assert_int_equal(net_ping(t.a, t.b, 2), 0); /* begins a rekey */
+	net_run(&t.net, 11000);                     /* b has the initiation, a not yet its answer */
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 2);
+	assert_ptr_equal(wg_peer_sending(t.ba), old_b);
+	assert_ptr_equal(wg_peer_sending(t.ab), old_a);
+	assert_int_equal(net_ping(t.a, t.b, 3), 0); /* late, with the old keys */
+	net_run(&t.net, 10000);
+	assert_ptr_not_equal(wg_peer_sending(t.ab), old_a);
+	net_run(&t.net, 10000);
+	assert_ptr_not_equal(wg_peer_sending(t.ba), old_b);
+	assert_false(old_b->dead); /* previous */
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 3);
+	assert_int_equal(t.a->dropped + t.b->dropped, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_packets),
+		cmocka_unit_test(test_initiate),
+		cmocka_unit_test(test_both_at_once),
+		cmocka_unit_test(test_psk),
+		cmocka_unit_test(test_ipv6_outside),
+		cmocka_unit_test(test_refused_peers),
+		cmocka_unit_test(test_no_identity),
+		cmocka_unit_test(test_key_change),
+		cmocka_unit_test(test_removal),
+		cmocka_unit_test(test_staging),
+		cmocka_unit_test(test_staging_limit),
+		cmocka_unit_test(test_roaming),
+		cmocka_unit_test(test_denied),
+		cmocka_unit_test_setup(test_spoiled_messages, reset_captured),
+		cmocka_unit_test_setup(test_data_forged_replayed, reset_captured),
+		cmocka_unit_test_setup(test_initiation_replayed, reset_captured),
+		cmocka_unit_test(test_unknown_peer),
+		cmocka_unit_test_setup(test_flood_of_one_peer, reset_captured),
+		cmocka_unit_test_setup(test_under_load, reset_captured),
+		cmocka_unit_test_setup(test_load_noticed, reset_captured),
+		cmocka_unit_test_setup(test_candidates, reset_captured),
+		cmocka_unit_test(test_candidate_comes_late),
+		cmocka_unit_test(test_timestamps),
+		cmocka_unit_test(test_counter_limit),
+		cmocka_unit_test(test_rotation),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
