@@ -1,0 +1,118 @@
+/*
+ * Paths come from our command line, never from a request; of a request only the checked interface
+ * name becomes part of one.
+ */
+#include "helper/act.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+
+static int write_in_place(const char *path, const struct buf *text)
+{
+	CLEANUP(close_p) int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t at = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (at < text->len) {
+		ssize_t n = pwrite(fd, text->data + at, text->len - at, (off_t) at);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		at += n > 0 ? (size_t) n : 0;
+	}
+	if (ftruncate(fd, (off_t) text->len) < 0 || fsync(fd) < 0)
+		return -errno;
+	return 0;
+}
+
+int act_write_hosts(const char *path, const struct hosts_entry *entries, size_t n, struct err *err)
+{
+	CLEANUP(free_p) char *real = realpath(path, NULL);
+	CLEANUP_BUF struct buf old = { 0 }, text = { 0 };
+	struct stat before = { .st_mode = 0644 };
+	const char *target = real ? real : path;
+	int r = file_read(target, HOSTS_FILE_MAX, &old);
+
+	if (r < 0 && r != -ENOENT)
+		return err_set(err, r, "read %s: %s", path, strerror(-r));
+	if (r == 0 && stat(target, &before) < 0)
+		return err_set(err, -errno, "stat %s: %m", path);
+	r = hosts_edit(buf_str(&old), old.len, entries, n, &text);
+	if (r < 0)
+		return err_set(err, r, "%s: %s", path, strerror(-r));
+	if (text.len == old.len && !memcmp(buf_str(&text), buf_str(&old), old.len))
+		return 0;
+	r = file_write_atomic(target, buf_str(&text), text.len, before.st_mode & 07777);
+	if (r == -EBUSY || r == -EXDEV) /* a mount point cannot be renamed over */
+		r = write_in_place(target, &text);
+	if (r < 0)
+		return err_set(err, r, "write %s: %s", path, strerror(-r));
+	if (before.st_uid || before.st_gid)
+		(void) !chown(target, before.st_uid,
+			before.st_gid); /* as root: only a strange file system refuses */
+	return 1;
+}
+
+static bool somebody_answers(const struct sockaddr_un *address)
+{
+	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return true;
+	return connect(fd, (const struct sockaddr *) address, sizeof(*address)) == 0 ||
+	       errno == EAGAIN;
+}
+
+int act_open_uapi(const char *dir, const char *ifname, struct err *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	CLEANUP(close_p) int fd = -1;
+	struct stat st;
+	mode_t mask;
+	int r, len;
+
+	len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s.sock", dir, ifname);
+	if (len < 0 || (size_t) len >= sizeof(address.sun_path))
+		return err_set(err, -ENAMETOOLONG, "%s/%s.sock is too long", dir, ifname);
+	r = file_mkdirs(dir, 0755);
+	if (r < 0)
+		return err_set(err, r, "make %s: %s", dir, strerror(-r));
+	if (lstat(address.sun_path, &st) == 0) {
+		if (!S_ISSOCK(st.st_mode))
+			return err_set(err, -EEXIST, "%s is no socket", address.sun_path);
+		if (somebody_answers(&address))
+			return err_set(
+				err, -EADDRINUSE, "another program serves %s", address.sun_path);
+		(void) unlink(address.sun_path); /* else bind() says why not */
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_set(err, -errno, "socket: %m");
+	mask = umask(0177);
+	r = bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ? -errno : 0;
+	(void) umask(mask);
+	if (r == 0 && listen(fd, 16) < 0)
+		r = -errno;
+	if (r < 0)
+		return err_set(err, r, "listen on %s: %s", address.sun_path, strerror(-r));
+	return take_fd(&fd);
+}
+
+int act_open_tun(struct err *err)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? err_set(err, -errno, "open /dev/net/tun: %m") : fd;
+}

@@ -1,0 +1,23 @@
+/*
+ * act: carries out checked requests as root.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "helper/hosts.h"
+
+/*
+ * Puts the block into the hosts file @path (a symbolic link is followed, mode and owner stay). The file
+ * is replaced atomically; where it is a mount of its own, as in containers, it is written in place.
+ * 1 if written, 0 if it was right already, or -errno.
+ */
+int act_write_hosts(const char *path, const struct hosts_entry *entries, size_t n, struct err *err);
+
+/*
+ * Listens on @dir/@ifname.sock with mode 0600, replacing a socket that nobody answers on. Returns the
+ * descriptor, -EADDRINUSE if another program has the interface, or -errno.
+ */
+int act_open_uapi(const char *dir, const char *ifname, struct err *err);
+
+/* Opens /dev/net/tun, nothing more: which interface it becomes is for hearthd's own rights. */
+int act_open_tun(struct err *err);

@@ -1,0 +1,219 @@
+/*
+ * A block is the lines from one that begins with BEGIN to the one that begins with END. If somebody
+ * took the end away, it is the lines of our shape after the beginning, so that nobody else's line is
+ * lost. A file without a newline at its end gets one, which counts as part of the block.
+ */
+#include "helper/hosts.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define BEGIN  "# BEGIN hearth"
+#define END    "# END hearth"
+#define JOINED " (after a line without an end)"
+#define NOTE   "; hearthd writes these lines, changes to them are lost"
+
+struct span {
+	size_t start, end;
+};
+
+static size_t line_end(const char *text, size_t len, size_t at)
+{
+	const char *newline = memchr(text + at, '\n', len - at);
+
+	return newline ? (size_t) (newline - text) + 1 : len;
+}
+
+static bool starts_with(const char *text, size_t len, size_t at, const char *what)
+{
+	size_t n = strlen(what);
+
+	return len - at >= n && !memcmp(text + at, what, n);
+}
+
+/* "# BEGIN hearth" and then anything but more of a word. */
+static bool is_mark(const char *text, size_t len, size_t at, const char *mark)
+{
+	size_t after = at + strlen(mark);
+
+	return starts_with(text, len, at, mark) &&
+	       (after == len || strchr("\n\r ;(", text[after]) != NULL);
+}
+
+/* ADDRESS NAME... with nothing but names of ours. */
+static bool is_ours(const char *text, size_t start, size_t end)
+{
+	size_t i = start, words = 0;
+
+	while (i < end && text[i] != '\n') {
+		size_t word = i;
+
+		while (i < end && text[i] != ' ' && text[i] != '\n')
+			i++;
+		if (words++ > 0 && (i - word <= 9 || memcmp(text + i - 9, ".internal", 9) != 0))
+			return false;
+		while (i < end && text[i] == ' ')
+			i++;
+	}
+	return words >= 2;
+}
+
+/* The first block at or behind @from. */
+static bool find_block(const char *text, size_t len, size_t from, struct span *ret)
+{
+	size_t at = from, end, i;
+
+	while (at < len && !is_mark(text, len, at, BEGIN))
+		at = line_end(text, len, at);
+	if (at >= len)
+		return false;
+	ret->start = at;
+	end = line_end(text, len, at);
+	if (at > 0 && starts_with(text, len, at, BEGIN JOINED))
+		ret->start--; /* the newline we added */
+	for (i = end; i < len && !is_mark(text, len, i, BEGIN); i = line_end(text, len, i))
+		if (is_mark(text, len, i, END)) {
+			ret->end = line_end(text, len, i);
+			return true;
+		}
+	for (i = end; i < len && is_ours(text, i, line_end(text, len, i));
+		i = line_end(text, len, i))
+		;
+	ret->end = i;
+	return true;
+}
+
+static void add_block(const struct hosts_entry *entries, size_t n, bool joined, struct buf *ret)
+{
+	char text[IP_TEXT_MAX];
+
+	if (!n)
+		return;
+	buf_printf(ret, "%s%s%s%s\n", joined ? "\n" : "", BEGIN, joined ? JOINED : "", NOTE);
+	for (size_t i = 0; i < n; i++) {
+		buf_add_str(ret, ip_addr_format(&entries[i].addr, text));
+		for (size_t k = 0; k < entries[i].n_names; k++)
+			buf_printf(ret, " %s", entries[i].names[k]);
+		buf_add_str(ret, "\n");
+	}
+	buf_add_str(ret, END "\n");
+}
+
+int hosts_edit(const char *old, size_t old_len, const struct hosts_entry *entries, size_t n,
+	struct buf *ret)
+{
+	size_t at = 0, before = ret->len;
+	bool placed = false;
+	struct span block;
+
+	while (find_block(old, old_len, at, &block)) {
+		/* One that was joined to its line stays so, unless that newline is now needed. */
+		bool joined = starts_with(old, old_len, block.start, "\n");
+
+		buf_add(ret, old + at, block.start - at);
+		if (!placed)
+			add_block(entries, n, joined, ret);
+		if (joined && block.end < old_len && (placed || !n))
+			buf_add_str(ret, "\n");
+		placed = true;
+		at = block.end;
+	}
+	buf_add(ret, old + at, old_len - at);
+	if (!placed)
+		add_block(entries, n, old_len > 0 && old[old_len - 1] != '\n', ret);
+	if (buf_failed(ret))
+		return -ENOMEM;
+	return ret->len - before > HOSTS_FILE_MAX ? -EFBIG : 0;
+}
+
+/* Lower-case labels of letters, digits and inner hyphens, ending in .internal. */
+static bool name_is_valid(const char *name)
+{
+	size_t len = strlen(name), label = 0;
+
+	if (len <= 9 || len >= HOSTS_NAME_MAX || strcmp(name + len - 9, ".internal") != 0)
+		return false;
+	for (size_t i = 0; i <= len; i++) {
+		char c = name[i];
+
+		if (c == '.' || c == 0) {
+			if (!label || label > 63 || name[i - 1] == '-')
+				return false;
+			label = 0;
+		} else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+			   (c == '-' && label)) {
+			label++;
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool addr_is_valid(const struct ip_addr *addr)
+{
+	return !ip_addr_is_loopback(addr) && !ip_addr_is_multicast(addr) &&
+	       !ip_addr_is_unspecified(addr) && !ip_addr_is_link_local(addr) &&
+	       !(addr->family == AF_INET && (addr->bytes[0] == 0 || addr->bytes[0] >= 240));
+}
+
+/* What stands behind the first label. */
+static bool same_domain(const char *a, const char *b)
+{
+	return !strcmp(strchr(a, '.'), strchr(b, '.'));
+}
+
+static int read_entry(
+	const json_t *json, const char **domain, struct hosts_entry *entry, struct err *err)
+{
+	static const char *const known[] = { "address", "names", NULL };
+	const char *text;
+	json_t *names;
+	int r = json_only(json, known, err);
+
+	if (r == 0)
+		r = json_get_str(json, "address", &text, err);
+	if (r == 0)
+		r = json_get_array(json, "names", HOSTS_NAMES_MAX, &names, err);
+	if (r < 0)
+		return r;
+	if (ip_addr_parse(text, &entry->addr) < 0 || !addr_is_valid(&entry->addr))
+		return err_set(err, -EINVAL, "address: not one that a board of a mesh can have");
+	entry->n_names = json_array_size(names);
+	if (!entry->n_names)
+		return err_set(err, -EINVAL, "names: there is none");
+	for (size_t i = 0; i < entry->n_names; i++) {
+		const char *name = json_string_value(json_array_get(names, i));
+
+		if (!name || !name_is_valid(name) || (*domain && !same_domain(name, *domain)))
+			return err_set(err, -EINVAL, "names: not one of a mesh's domain");
+		*domain = name;
+		(void) strcpy(entry->names[i], name); /* checked: shorter than HOSTS_NAME_MAX */
+	}
+	return 0;
+}
+
+int hosts_entries_from_json(
+	const json_t *list, struct hosts_entry **ret, size_t *ret_n, struct err *err)
+{
+	CLEANUP(free_p) struct hosts_entry *entries = NULL;
+	size_t n = json_array_size(list);
+	const char *domain = NULL;
+
+	if (!json_is_array(list))
+		return err_set(err, -EINVAL, "entries: not a list");
+	if (n > HOSTS_ENTRIES_MAX)
+		return err_set(err, -E2BIG, "entries: more than %d", HOSTS_ENTRIES_MAX);
+	entries = calloc(n ? n : 1, sizeof(*entries));
+	if (!entries)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		int r = read_entry(json_array_get(list, i), &domain, &entries[i], err);
+		if (r < 0)
+			return r;
+	}
+	*ret = TAKE(entries);
+	*ret_n = n;
+	return 0;
+}

@@ -1,0 +1,330 @@
+/*
+ * hearth-helper: the root process behind hearthd. It does a fixed list of things (request.h) for root
+ * and for hearthd's user, and nothing else; it reads no network and no file that others may write
+ * but the hosts file. Started by its socket, it ends when it has had nothing to do for a while.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "helper/act.h"
+#include "helper/request.h"
+#include "sys/exec/exec.h"
+#include "sys/ipc/ipc.h"
+#include "sys/priv/priv.h"
+
+enum { IDLE_S = 30, OUTPUT_MAX = 8192 };
+#define KUBE_TIMEOUT_US (120 * USEC_PER_SEC)
+
+struct helper {
+	sd_event *event;
+	sd_event_source *idle;
+	struct ipc_server *server;
+	uid_t uid; /* hearthd's */
+	bool has_uid;
+	uint64_t idle_us; /* 0: stay */
+	unsigned busy;
+	const char *hosts, *uapi_dir, *user, *listen;
+	char enroll_node[PATH_MAX];
+};
+
+static const char usage_text[] =
+	"Usage: hearth-helper [OPTION...]\n"
+	"The root process behind hearthd. systemd starts it when it is needed.\n"
+	"\n"
+	"  --listen PATH       make this socket (without systemd)\n"
+	"  --user NAME         hearthd's user, which may ask; default hearth\n"
+	"  --hosts FILE        default /etc/hosts\n"
+	"  --uapi-dir DIR      where `wg` looks for sockets; default /var/run/wireguard\n"
+	"  --enroll-node FILE  the program behind kube.join; default: beside this one\n"
+	"  --idle SECONDS      end after so long without a request; 0: never; default 30\n"
+	"  --help, --version\n";
+
+/* The clock starts again after each request; while one is under way it stands. */
+static void rest(struct helper *h)
+{
+	if (!h->idle_us)
+		return;
+	(void) sd_event_source_set_time_relative(h->idle, h->idle_us);
+	(void) sd_event_source_set_enabled(h->idle, h->busy ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static int on_idle(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct helper *h = ctx;
+
+	return sd_event_exit(h->event, 0);
+}
+
+static void fail(struct ipc_request *request, int r, const struct err *err)
+{
+	const char *code = r == -ENOSYS                   ? "not_found"
+			   : r == -EINVAL || r == -E2BIG  ? "bad_request"
+			   : r == -ENOSPC || r == -EDQUOT ? "storage"
+			   : r == -EADDRINUSE             ? "busy"
+							  : "internal";
+
+	log_warning("%s: %s", ipc_request_call(request), err->text);
+	ipc_request_fail(request, code, "%s", err->text);
+}
+
+struct join {
+	struct helper *helper;
+	struct ipc_request *request;
+	char *input; /* a secret */
+};
+
+static struct join *join_free(struct join *join)
+{
+	if (join->input)
+		explicit_bzero(join->input, strlen(join->input));
+	free(join->input);
+	free(join);
+	return NULL;
+}
+
+static void join_ended(void *ctx, struct exec_result *result)
+{
+	struct join *join = ctx;
+	struct helper *h = join->helper;
+	struct err err = { 0 };
+	int r = exec_check(result, "enroll-node kubeadm-files", &err);
+
+	if (r < 0) {
+		fail(join->request, r, &err);
+	} else {
+		log_info("wrote the kubeadm files for joining the cluster");
+		ipc_request_reply(join->request, NULL);
+	}
+	h->busy--;
+	rest(h);
+	join_free(join);
+}
+
+static int start_join(
+	struct helper *h, const struct request *request, struct ipc_request *ipc, struct err *err)
+{
+	const char *const argv[] = { h->enroll_node, "kubeadm-files", NULL };
+	CLEANUP_JSON json_t *json = kube_bundle_to_json(&request->bundle);
+	struct join *join = calloc(1, sizeof(*join));
+	struct exec_options options = {
+		.argv = argv,
+		.output_max = OUTPUT_MAX,
+		.timeout_us = KUBE_TIMEOUT_US,
+	};
+	int r;
+
+	if (!join)
+		return err_set(err, -ENOMEM, "out of memory");
+	join->helper = h;
+	join->request = ipc;
+	join->input = json ? json_text(json) : NULL;
+	if (!join->input) {
+		join_free(join);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	options.input = join->input;
+	options.input_len = strlen(join->input);
+	r = exec_spawn(h->event, &options, join_ended, join, NULL, err);
+	if (r < 0)
+		join_free(join);
+	else
+		h->busy++;
+	return r;
+}
+
+static void carry_out(struct helper *h, const struct request *request, struct ipc_request *ipc)
+{
+	struct err err = { 0 };
+	int r = 0;
+
+	switch (request->kind) {
+	case REQUEST_HOSTS_WRITE:
+		r = act_write_hosts(h->hosts, request->entries, request->n_entries, &err);
+		if (r >= 0)
+			ipc_request_reply(ipc, json_pack("{s:b}", "changed", r));
+		break;
+	case REQUEST_UAPI_OPEN:
+		r = act_open_uapi(h->uapi_dir, request->ifname, &err);
+		if (r >= 0)
+			ipc_request_reply_fd(ipc, NULL, r);
+		break;
+	case REQUEST_TUN_OPEN:
+		r = act_open_tun(&err);
+		if (r >= 0)
+			ipc_request_reply_fd(ipc, NULL, r);
+		break;
+	case REQUEST_KUBE_JOIN:
+		r = start_join(h, request, ipc, &err);
+		break;
+	}
+	if (r < 0)
+		fail(ipc, r, &err);
+}
+
+static void on_request(void *ctx, struct ipc_request *ipc)
+{
+	const struct ipc_creds *creds = ipc_request_creds(ipc);
+	CLEANUP_REQUEST struct request request = { 0 };
+	struct helper *h = ctx;
+	struct err err = { 0 };
+	int r;
+
+	if (creds->uid != 0 && !(h->has_uid && creds->uid == h->uid)) {
+		log_warning("user %u asked for %s: refused", (unsigned) creds->uid,
+			ipc_request_call(ipc));
+		ipc_request_fail(
+			ipc, "forbidden", "only root and user %s may ask hearth-helper", h->user);
+		return;
+	}
+	r = request_from_json(ipc_request_call(ipc), ipc_request_args(ipc), &request, &err);
+	if (r < 0)
+		fail(ipc, r, &err);
+	else
+		carry_out(h, &request, ipc);
+	rest(h);
+}
+
+/* The sockets systemd made, or our own. */
+static int open_server(struct helper *h, struct err *err)
+{
+	int n = sd_listen_fds(1);
+
+	if (n > 1)
+		return err_set(err, -EINVAL, "systemd handed over %d sockets, one is expected", n);
+	if (n == 1 && sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, 1, NULL, 0) > 0)
+		return ipc_server_new_fd(
+			h->event, SD_LISTEN_FDS_START, on_request, h, &h->server, err);
+	if (!h->listen)
+		return err_set(err, -EINVAL,
+			"no socket was handed over; start hearth-helper.socket, or use --listen");
+	/* Its peers are known by SO_PEERCRED, so that the mode only keeps the curious out. */
+	return ipc_server_new(h->event, h->listen, h->has_uid ? 0666 : 0600, (gid_t) -1, on_request,
+		h, &h->server, err);
+}
+
+static void find_enroll_node(struct helper *h)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (h->enroll_node[0])
+		return;
+	self[n > 0 ? n : 0] = 0;
+	(void) snprintf(
+		h->enroll_node, sizeof(h->enroll_node), "%.4000s/enroll-node", dirname(self));
+}
+
+static int parse_options(struct helper *h, int argc, char **argv)
+{
+	static const struct option options[] = { { "listen", required_argument, NULL, 'l' },
+		{ "user", required_argument, NULL, 'u' }, { "hosts", required_argument, NULL, 'H' },
+		{ "uapi-dir", required_argument, NULL, 'w' },
+		{ "enroll-node", required_argument, NULL, 'e' },
+		{ "idle", required_argument, NULL, 'i' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' }, { 0 } };
+	char *end;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (c) {
+		case 'l':
+			h->listen = optarg;
+			break;
+		case 'u':
+			h->user = optarg;
+			break;
+		case 'H':
+			h->hosts = optarg;
+			break;
+		case 'w':
+			h->uapi_dir = optarg;
+			break;
+		case 'e':
+			(void) snprintf(h->enroll_node, sizeof(h->enroll_node), "%s", optarg);
+			break;
+		case 'i':
+			h->idle_us = strtoul(optarg, &end, 10) * USEC_PER_SEC;
+			if (!*optarg || *end)
+				return -EINVAL;
+			break;
+		case 'h':
+			fputs(usage_text, stdout);
+			exit(0);
+		case 'v':
+			puts("hearth-helper " HEARTH_VERSION);
+			exit(0);
+		default:
+			return -EINVAL;
+		}
+	}
+	return optind == argc ? 0 : -EINVAL;
+}
+
+static int run(struct helper *h, struct err *err)
+{
+	sigset_t signals;
+	gid_t gid;
+	int r;
+
+	(void) sigemptyset(&signals);
+	(void) sigaddset(&signals, SIGTERM);
+	(void) sigaddset(&signals, SIGINT);
+	(void) sigprocmask(SIG_BLOCK, &signals, NULL);
+	r = priv_find_user(h->user, &h->uid, &gid, err);
+	h->has_uid = r == 0;
+	if (r < 0)
+		log_warning("%s; only root may ask for now", err->text);
+	find_enroll_node(h);
+	r = sd_event_default(&h->event);
+	if (r >= 0)
+		r = sd_event_add_signal(h->event, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(h->event, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_time_relative(
+			h->event, &h->idle, CLOCK_MONOTONIC, h->idle_us, USEC_PER_SEC, on_idle, h);
+	if (r < 0)
+		return err_set(err, r, "cannot set up the event loop: %s", strerror(-r));
+	rest(h);
+	r = open_server(h, err);
+	if (r < 0)
+		return r;
+	(void) sd_notify(0, "READY=1");
+	r = sd_event_loop(h->event);
+	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct helper h = {
+		.hosts = "/etc/hosts",
+		.uapi_dir = "/var/run/wireguard",
+		.user = "hearth",
+		.idle_us = IDLE_S * USEC_PER_SEC,
+	};
+	struct err err = { 0 };
+	int r;
+
+	log_open("hearth-helper");
+	(void) signal(SIGPIPE, SIG_IGN);
+	if (parse_options(&h, argc, argv) < 0) {
+		fputs("hearth-helper: wrong use; see --help\n", stderr);
+		return 2;
+	}
+	r = run(&h, &err);
+	if (r < 0)
+		log_error("%s", err.text);
+	h.server = ipc_server_free(h.server);
+	sd_event_source_unref(h.idle);
+	sd_event_unref(h.event);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,32 @@
+/*
+ * request: the fixed list of what hearth-helper does for hearthd, as checked values. Reading one is
+ * pure; carrying it out is act's.
+ */
+#pragma once
+
+#include <net/if.h>
+
+#include "helper/hosts.h"
+#include "wire/kube.h"
+
+enum request_kind {
+	REQUEST_HOSTS_WRITE, /* {"entries":[...]}: the block in the hosts file; an empty list removes it */
+	REQUEST_UAPI_OPEN, /* {"ifname":"hearth0"}: a listening socket for `wg`, as a descriptor */
+	REQUEST_TUN_OPEN,  /* {}: /dev/net/tun, opened, where only root may */
+	REQUEST_KUBE_JOIN, /* {"bundle":{...}}: runs `enroll-node kubeadm-files` with it on stdin */
+};
+
+/* Zero-initialise. */
+struct request {
+	enum request_kind kind;
+	struct hosts_entry *entries; /* owned */
+	size_t n_entries;
+	char ifname[IFNAMSIZ];
+	struct kube_bundle bundle;
+};
+
+void request_done(struct request *request);
+#define CLEANUP_REQUEST CLEANUP(request_done)
+
+/* 0, -ENOSYS for a call that is not in the list, -EINVAL, -E2BIG, -ENOMEM; @err says what is wrong. */
+int request_from_json(const char *call, const json_t *args, struct request *ret, struct err *err);

@@ -1,0 +1,181 @@
+/*
+ * What hearth-helper is asked for. It may be missing or slow: only the device at the start is waited
+ * for, everything else is tried again by and by and is a problem in `hearth status` until then.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/hearthd.h"
+#include "node/names.h"
+#include "wire/kube.h"
+
+#define QUICK_US (5 * USEC_PER_SEC)
+#define KUBE_US  (150 * USEC_PER_SEC)
+
+static void no_helper(struct hearthd *h, const char *what, const struct err *err)
+{
+	char text[ERR_TEXT_MAX];
+
+	(void) snprintf(text, sizeof(text), "%s: hearth-helper: %.600s", what, err->text);
+	hearthd_problem(h, PROBLEM_HELPER, text);
+}
+
+/* --- names --- */
+
+static void names_written(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
+{
+	struct hearthd *h = ctx;
+
+	h->hosts_call = NULL;
+	h->names_failed = r < 0;
+	if (r < 0)
+		no_helper(h, "names are not in the hosts file", err);
+	else
+		hearthd_problem(h, PROBLEM_HELPER, NULL);
+}
+
+void assist_write_names(struct hearthd *h, bool again)
+{
+	CLEANUP_JSON json_t *entries = NULL;
+	CLEANUP_JSON json_t *args = NULL;
+	CLEANUP(free_p) char *text = NULL;
+	struct err err = { 0 };
+
+	entries = h->mesh_state == MESH_UP ? names_entries(book_netmap(h->book)) : json_array();
+	text = entries ? json_text(entries) : NULL;
+	args = entries ? json_pack("{s:O}", "entries", entries) : NULL;
+	if (!text || !args)
+		return; /* out of memory: at the next change */
+	if (!again && h->names_text && !strcmp(text, h->names_text))
+		return;
+	free(h->names_text);
+	h->names_text = TAKE(text);
+	h->hosts_call = ipc_async_cancel(h->hosts_call);
+	if (ipc_call_async(h->event, h->helper_path, "hosts.write", args, QUICK_US, names_written,
+		    h, &h->hosts_call, &err) < 0) {
+		h->names_failed = true;
+		no_helper(h, "names are not in the hosts file", &err);
+	}
+}
+
+/* --- the socket for `wg` --- */
+
+static int on_uapi(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	uapi_server_run(((struct hearthd *) ctx)->uapi);
+	return 0;
+}
+
+static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
+{
+	struct hearthd *h = ctx;
+	int fd;
+
+	h->uapi_call = NULL;
+	if (r < 0 || reply->fd < 0) {
+		log_notice("`wg show %s` will not work: hearth-helper: %s", h->config.interface,
+			r < 0 ? err->text : "it sent no socket");
+		return;
+	}
+	fd = take_fd(&reply->fd);
+	if (!h->tunnel || h->uapi) {
+		close_p(&fd);
+		return;
+	}
+	r = uapi_server_new(h->tunnel, fd, &h->uapi);
+	if (r == 0)
+		r = sd_event_add_io(
+			h->event, &h->uapi_source, uapi_server_fd(h->uapi), EPOLLIN, on_uapi, h);
+	if (r < 0)
+		log_notice("`wg show %s` will not work: %s", h->config.interface, strerror(-r));
+}
+
+void assist_open_uapi(struct hearthd *h)
+{
+	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", h->config.interface);
+	struct err err = { 0 };
+
+	h->uapi_call = ipc_async_cancel(h->uapi_call);
+	if (args && ipc_call_async(h->event, h->helper_path, "uapi.open", args, QUICK_US,
+			    uapi_opened, h, &h->uapi_call, &err) < 0)
+		log_notice("`wg show %s` will not work: hearth-helper: %s", h->config.interface,
+			err.text);
+}
+
+/* --- the TUN device, where only root may open it --- */
+
+int assist_open_tun(struct hearthd *h, struct err *err)
+{
+	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	int r = ipc_call(h->helper_path, "tun.open", NULL, 2 * USEC_PER_SEC, &reply, err);
+
+	if (r < 0)
+		return err_prefix(
+			err, "only root may open /dev/net/tun here, and hearth-helper did not");
+	if (reply.fd < 0)
+		return err_set(err, -EPROTO, "hearth-helper sent no descriptor");
+	(void) strcpy(ifr.ifr_name, h->config.interface); /* checked: shorter than IFNAMSIZ */
+	if (ioctl(reply.fd, TUNSETIFF, &ifr) < 0)
+		return err_set(err, -errno, "make TUN device %s: %m", h->config.interface);
+	if (ioctl(reply.fd, TUNSETPERSIST, 1) < 0)
+		return err_set(err, -errno, "keep TUN device %s: %m", h->config.interface);
+	return take_fd(&reply.fd);
+}
+
+/* --- joining the cluster --- */
+
+static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
+{
+	struct hearthd *h = ctx;
+	char text[ERR_TEXT_MAX];
+
+	h->kube_call = NULL;
+	h->kube_failed = r < 0;
+	if (r < 0) {
+		(void) snprintf(text, sizeof(text),
+			"the cluster's join files are not written: hearth-helper: %.600s",
+			err->text);
+		hearthd_problem(h, PROBLEM_KUBE, text);
+		return;
+	}
+	hearthd_problem(h, PROBLEM_KUBE, NULL);
+	log_info("join bundle %s: kubeadm files written", h->kube_id);
+	(void) strcpy(h->state.kube_done, h->kube_id); /* same size */
+	hearthd_save_state(h);
+}
+
+void assist_join_kube(struct hearthd *h)
+{
+	CLEANUP_JSON json_t *bundle = NULL;
+	CLEANUP_JSON json_t *args = NULL;
+	struct err err = { 0 };
+
+	if (!h->kube_id[0] || !strcmp(h->kube_id, h->state.kube_done) || h->kube_call)
+		return;
+	bundle = json_read_file(h->kube_path, API_REQUEST_MAX, &err);
+	if (!bundle) {
+		h->kube_id[0] = 0; /* the next poll brings it again */
+		return;
+	}
+	args = json_pack("{s:O}", "bundle", bundle);
+	if (!args)
+		return;
+	if (ipc_call_async(h->event, h->helper_path, "kube.join", args, KUBE_US, kube_joined, h,
+		    &h->kube_call, &err) < 0)
+		kube_joined(h, err.code, NULL, &err);
+}
+
+void assist_close(struct hearthd *h)
+{
+	h->hosts_call = ipc_async_cancel(h->hosts_call);
+	h->uapi_call = ipc_async_cancel(h->uapi_call);
+	h->kube_call = ipc_async_cancel(h->kube_call);
+	free(h->names_text);
+	h->names_text = NULL;
+}

@@ -1,0 +1,375 @@
+/*
+ * A record is in memory before it is on disk: were the power cut in between, the coordinator sends it
+ * again. A write that fails half way is taken back by cutting the file to where it was good.
+ */
+#include "node/book.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "node/config.h"
+
+enum {
+	LOG_MAX = 256 * 1024 * 1024,
+	PRESENCE_MAX = 64 * 1024 * 1024,
+};
+
+struct entry {
+	struct presence presence;
+	json_t *doc;
+};
+
+struct book {
+	char dir[256];
+	struct mesh_log *log;
+	struct netmap *netmap;
+	struct entry *entries; /* sorted by node */
+	size_t n_entries, room;
+	uint64_t saved_seq; /* records of the file */
+	size_t saved_len;   /* its bytes */
+	bool presence_dirty;
+	struct err damage, log_unsaved, presence_unsaved;
+};
+
+const struct netmap *book_netmap(const struct book *book)
+{
+	return book->netmap;
+}
+
+const struct mesh_log *book_log(const struct book *book)
+{
+	return book->log;
+}
+
+const char *book_damage(const struct book *book)
+{
+	return book->damage.text;
+}
+
+const char *book_unsaved(const struct book *book)
+{
+	return book->log_unsaved.code ? book->log_unsaved.text : book->presence_unsaved.text;
+}
+
+/* --- presences --- */
+
+static size_t entry_find(const struct book *book, uint32_t id, bool *ret_found)
+{
+	size_t low = 0, high = book->n_entries;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (book->entries[mid].presence.node < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	*ret_found = low < book->n_entries && book->entries[low].presence.node == id;
+	return low;
+}
+
+static void entry_done(struct entry *entry)
+{
+	presence_done(&entry->presence);
+	json_decref(entry->doc);
+}
+
+const struct presence *book_presence(const struct book *book, uint32_t id)
+{
+	bool found;
+	size_t at = entry_find(book, id, &found);
+
+	return found ? &book->entries[at].presence : NULL;
+}
+
+static int entry_put(struct book *book, struct presence *presence, const json_t *doc)
+{
+	bool found;
+	size_t at = entry_find(book, presence->node, &found);
+	struct entry entry = { .presence = *presence, .doc = json_deep_copy(doc) };
+
+	if (!entry.doc)
+		return -ENOMEM;
+	if (!found && book->n_entries == book->room) {
+		size_t room = book->room ? book->room * 2 : 16;
+		struct entry *entries = reallocarray(book->entries, room, sizeof(*entries));
+
+		if (!entries) {
+			json_decref(entry.doc);
+			return -ENOMEM;
+		}
+		book->entries = entries;
+		book->room = room;
+	}
+	if (found) {
+		entry_done(&book->entries[at]);
+	} else {
+		memmove(book->entries + at + 1, book->entries + at,
+			(book->n_entries - at) * sizeof(*book->entries));
+		book->n_entries++;
+	}
+	book->entries[at] = entry;
+	*presence = (struct presence){ 0 };
+	return 0;
+}
+
+int book_add_presence(struct book *book, const json_t *doc, uint32_t *ret_id, struct err *err)
+{
+	CLEANUP(presence_done) struct presence presence = { 0 };
+	const struct presence *known;
+	const struct node *node;
+	uint32_t id;
+	int r;
+
+	r = presence_from_json(doc, &presence, err);
+	if (r < 0)
+		return r;
+	id = presence.node;
+	known = book_presence(book, id);
+	if (known && presence.counter <= known->counter)
+		return 0;
+	node = netmap_by_id(book->netmap, id);
+	if (!node)
+		return err_set(err, -ENOENT, "a presence of node %u, which is not in the mesh", id);
+	r = presence_verify(&presence, node->identity);
+	if (r < 0)
+		return err_set(err, r, "a presence of %s that it did not sign", node->name);
+	r = entry_put(book, &presence, doc);
+	if (r < 0)
+		return err_set(err, r, "out of memory");
+	book->presence_dirty = true;
+	*ret_id = id;
+	return 1;
+}
+
+/* After nodes went or got other keys. */
+static void drop_stale_presences(struct book *book)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < book->n_entries; i++) {
+		struct entry *entry = &book->entries[i];
+		const struct node *node = netmap_by_id(book->netmap, entry->presence.node);
+
+		if (node && presence_verify(&entry->presence, node->identity) == 0) {
+			book->entries[kept++] = *entry;
+			continue;
+		}
+		entry_done(entry);
+		book->presence_dirty = true;
+	}
+	book->n_entries = kept;
+}
+
+static void save_presences(struct book *book)
+{
+	CLEANUP_JSON json_t *list = json_array();
+	char path[PATH_TEXT_MAX];
+	int r = list ? 0 : -ENOMEM;
+
+	if (!book->presence_dirty)
+		return;
+	for (size_t i = 0; i < book->n_entries && r == 0; i++)
+		r = json_array_append(list, book->entries[i].doc) < 0 ? -ENOMEM : 0;
+	paths_join(book->dir, "presence", path);
+	if (r == 0)
+		r = json_write_file(path, list, 0600);
+	if (r < 0) {
+		err_set(&book->presence_unsaved, r, "write %s: %s", path, strerror(-r));
+		return;
+	}
+	book->presence_unsaved = (struct err){ 0 };
+	book->presence_dirty = false;
+}
+
+/* --- the log --- */
+
+static int append_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		len -= (size_t) n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static void save_log(struct book *book)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	CLEANUP(close_p) int fd = -1;
+	char path[PATH_TEXT_MAX];
+	int r;
+
+	if (book->saved_seq == mesh_log_head(book->log))
+		return;
+	paths_join(book->dir, "log", path);
+	r = mesh_log_save(book->log, book->saved_seq + 1, &text);
+	if (r == 0 && !book->saved_len) {
+		r = file_write_atomic(path, buf_str(&text), text.len, 0600);
+	} else if (r == 0) {
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		r = fd < 0 ? -errno : 0;
+		if (r == 0 && lseek(fd, (off_t) book->saved_len, SEEK_SET) < 0)
+			r = -errno;
+		if (r == 0)
+			r = append_all(fd, text.data, text.len);
+		if (r < 0 && fd >= 0)
+			(void) !ftruncate(
+				fd, (off_t) book->saved_len); /* else reading cuts it off */
+	}
+	if (r < 0) {
+		err_set(&book->log_unsaved, r, "write %s: %s", path, strerror(-r));
+		if (r == -ENOENT)
+			book->saved_seq = book->saved_len =
+				0; /* somebody removed it: write all of it */
+		return;
+	}
+	book->saved_len += text.len;
+	book->saved_seq = mesh_log_head(book->log);
+	book->log_unsaved = (struct err){ 0 };
+}
+
+void book_save(struct book *book)
+{
+	save_log(book);
+	save_presences(book);
+}
+
+int book_add_records(struct book *book, const struct record *records, size_t n, bool *ret_changed,
+	struct err *err)
+{
+	bool changed = false;
+	int added = 0, r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct netmap_change change = { 0 };
+		struct err refused = { 0 };
+
+		r = mesh_log_append(book->log, &records[i], err);
+		if (r == -EALREADY) {
+			r = 0;
+			continue;
+		}
+		if (r < 0)
+			break;
+		added++;
+		/* A record that makes no sense is in the log for ever and changes nothing. */
+		if (netmap_apply(book->netmap, mesh_log_get(book->log, mesh_log_head(book->log)),
+			    &change, &refused) == 1)
+			changed = changed || change.kind != NETMAP_CHANGE_NONE;
+	}
+	if (changed)
+		drop_stale_presences(book);
+	if (added)
+		save_log(book);
+	if (ret_changed)
+		*ret_changed = changed;
+	return r < 0 ? r : added;
+}
+
+/* --- reading --- */
+
+static void keep_damaged(
+	struct book *book, const char *name, const struct buf *text, const char *why)
+{
+	char path[PATH_TEXT_MAX], file[64];
+
+	(void) snprintf(file, sizeof(file), "%s.damaged", name);
+	(void) file_write_atomic(paths_join(book->dir, file, path), buf_str(text), text->len, 0600);
+	if (book->damage.code)
+		err_prefix(&book->damage, "%s: %s; and", name, why);
+	else
+		err_set(&book->damage, -EBADMSG, "%s was damaged (%s)", name, why);
+}
+
+static int load_log(struct book *book, const uint8_t *root_hash)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	char path[PATH_TEXT_MAX];
+	struct err why = { 0 };
+	size_t bad = 0, good = 0;
+	int r = file_read(paths_join(book->dir, "log", path), LOG_MAX, &text);
+
+	if (r < 0 && r != -ENOENT)
+		keep_damaged(book, "log", &text, strerror(-r));
+	r = mesh_log_load(root_hash, buf_str(&text), text.len, &book->log, &bad, &good, &why);
+	if (r < 0)
+		return r;
+	book->saved_seq = mesh_log_head(book->log);
+	book->saved_len = good;
+	if (bad) {
+		keep_damaged(book, "log", &text, why.text);
+		if (truncate(path, (off_t) good) < 0)
+			book->saved_len = book->saved_seq = 0; /* written as a whole next time */
+	}
+	return netmap_follow(book->netmap, book->log, NULL, &why);
+}
+
+static void load_presences(struct book *book)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	CLEANUP_JSON json_t *list = NULL;
+	char path[PATH_TEXT_MAX];
+	struct err why = { 0 };
+	int r = file_read(paths_join(book->dir, "presence", path), PRESENCE_MAX, &text);
+
+	if (r == -ENOENT)
+		return;
+	if (r == 0)
+		list = json_parse(buf_str(&text), text.len, &why);
+	if (!json_is_array(list)) {
+		keep_damaged(book, "presence", &text, r < 0 ? strerror(-r) : why.text);
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		uint32_t id;
+
+		/* One that does not hold is as good as none. */
+		(void) book_add_presence(book, json_array_get(list, i), &id, &why);
+	}
+	book->presence_dirty = false;
+}
+
+int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
+	struct err *err)
+{
+	struct book *book = calloc(1, sizeof(*book));
+
+	if (!book)
+		return err_set(err, -ENOMEM, "out of memory");
+	(void) snprintf(book->dir, sizeof(book->dir), "%s", dir);
+	book->netmap = netmap_new();
+	if (!book->netmap || load_log(book, root_hash) < 0) {
+		book_close(book);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	load_presences(book);
+	*ret = book;
+	return 0;
+}
+
+struct book *book_close(struct book *book)
+{
+	if (!book)
+		return NULL;
+	if (book->log)
+		book_save(book);
+	for (size_t i = 0; i < book->n_entries; i++)
+		entry_done(&book->entries[i]);
+	free(book->entries);
+	netmap_free(book->netmap);
+	mesh_log_free(book->log);
+	free(book);
+	return NULL;
+}

@@ -1,0 +1,60 @@
+/*
+ * book: what this board knows of its mesh, on disk and in memory: the signed log, the netmap computed
+ * from it, and the latest presence of every node. It is believed record by record, so that a board
+ * that starts without a coordinator has all it had.
+ *
+ * Files in its directory: `log` (a line per record, appended to), `presence` (a JSON list, replaced).
+ * What is found damaged is kept beside them as `log.damaged` and `presence.damaged`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "mesh/log.h"
+#include "mesh/netmap.h"
+#include "wire/presence.h"
+
+struct book;
+
+/*
+ * Reads what @dir (copied) holds. 0 and *ret, or -ENOMEM. Damage is not a failure: book_damage() tells
+ * of it. @root_hash is the configuration's.
+ */
+int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
+	struct err *err);
+/* Writes what is not written yet. NULL is fine. Returns NULL. */
+struct book *book_close(struct book *book);
+
+/* Borrowed, valid until the next book_add_records(). */
+const struct netmap *book_netmap(const struct book *book);
+const struct mesh_log *book_log(const struct book *book);
+
+/* What was wrong with the files when they were read, "" if nothing. Borrowed. */
+const char *book_damage(const struct book *book);
+/* Why the last write failed, "" if all is on disk. Borrowed. */
+const char *book_unsaved(const struct book *book);
+
+/*
+ * Appends records that follow; those known already are skipped. Returns how many were new, or the
+ * refusal of mesh_log_append() (-ERANGE gap, -ENOTUNIQ fork, -EBADMSG, -EKEYREJECTED, -EINVAL):
+ * those before the refused one are kept, the log is otherwise as it was. What is new is on disk when
+ * this returns, unless book_unsaved() says why not.
+ * @ret_changed (may be NULL): the netmap changed.
+ */
+int book_add_records(struct book *book, const struct record *records, size_t n, bool *ret_changed,
+	struct err *err);
+
+/*
+ * Takes a presence document. 1 and *ret_id if it is newer than the one known, 0 if it is not,
+ * -EBADMSG (signature), -ENOENT (no such node), -EINVAL.
+ */
+int book_add_presence(struct book *book, const json_t *doc, uint32_t *ret_id, struct err *err);
+
+/* The latest presence of node @id, or NULL. Borrowed until presences or records are added. */
+const struct presence *book_presence(const struct book *book, uint32_t id);
+
+/* Tries again to write what is not on disk; presences are written only here and on closing. */
+void book_save(struct book *book);

@@ -1,0 +1,117 @@
+/*
+ * The configuration is checked as a whole before anything of it is used.
+ */
+#include "node/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/yaml.h"
+
+static const char *const known[] = { "mesh", "node", "root", "urls", "pins", "interface", "port",
+	NULL };
+
+/* What the kernel accepts, without characters that need quoting somewhere. */
+static int check_interface(const char *name, struct err *err)
+{
+	size_t len = strlen(name);
+
+	if (!len || len >= IFNAMSIZ || name[0] == '.' ||
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+			len)
+		return err_set(err, -EINVAL,
+			"interface: 1 to %d letters, digits, '-', '_' and '.' are needed",
+			IFNAMSIZ - 1);
+	if (!strncmp(name, "hth", 3))
+		return err_set(err, -EINVAL, "interface: names that begin with hth belong to pods");
+	return 0;
+}
+
+static int read_optional(const json_t *json, struct config *config, struct err *err)
+{
+	const char *name = CONFIG_INTERFACE_DEFAULT;
+	uint64_t port = CONFIG_PORT_DEFAULT;
+	int r = 0;
+
+	if (json_has(json, "interface"))
+		r = json_get_str(json, "interface", &name, err);
+	if (r == 0)
+		r = check_interface(name, err);
+	if (r == 0 && json_has(json, "port"))
+		r = json_get_u64(json, "port", UINT16_MAX, &port, err);
+	if (r < 0)
+		return r;
+	if (!port)
+		return err_set(err, -EINVAL, "port: 1 to 65535 is needed");
+	(void) strcpy(config->interface, name); /* checked: shorter than IFNAMSIZ */
+	config->port = (uint16_t) port;
+	return 0;
+}
+
+int config_from_json(const json_t *json, struct config *ret, struct err *err)
+{
+	struct config config = { 0 };
+	uint64_t id = 0;
+	int r;
+
+	r = json_only(json, known, err);
+	if (r == 0)
+		r = field_get_name(json, "mesh", config.mesh, err);
+	if (r == 0)
+		r = json_get_u64(json, "node", NODE_ID_MAX, &id, err);
+	if (r == 0 && !id)
+		r = err_set(err, -EINVAL, "node: 1 to %d is needed", NODE_ID_MAX);
+	if (r == 0)
+		r = field_get_nonzero_key(json, "root", config.root, err);
+	if (r == 0)
+		r = field_get_urls(json, "urls", 1, config.urls, &config.n_urls, err);
+	if (r == 0)
+		r = field_get_keys(
+			json, "pins", 1, FIELD_PINS_MAX, config.pins, &config.n_pins, err);
+	if (r == 0)
+		r = read_optional(json, &config, err);
+	if (r < 0)
+		return r;
+	config.node = (uint32_t) id;
+	*ret = config;
+	return 0;
+}
+
+int config_read(const char *path, struct config *ret, struct err *err)
+{
+	CLEANUP_JSON json_t *json = yaml_read_file(path, err);
+	int r;
+
+	if (!json) {
+		if (err->code == -ENOENT)
+			return err_set(err, -ENOENT,
+				"there is no %s: this board is in no mesh yet; enrol it with "
+				"`enroll-node`",
+				path);
+		return err->code;
+	}
+	r = config_from_json(json, ret, err);
+	return r < 0 ? err_prefix(err, "%s", path) : 0;
+}
+
+static void set_path(const char *variable, const char *fallback, char *ret, size_t size)
+{
+	const char *value = getenv(variable);
+
+	(void) snprintf(ret, size, "%s", value && value[0] == '/' ? value : fallback);
+}
+
+void paths_init(struct paths *ret)
+{
+	set_path("HEARTH_ETC", "/etc/hearth", ret->etc, sizeof(ret->etc));
+	set_path("HEARTH_STATE", "/var/lib/hearth", ret->state, sizeof(ret->state));
+	set_path("HEARTH_RUN", "/run/hearth", ret->run, sizeof(ret->run));
+}
+
+const char *paths_join(const char *dir, const char *name, char ret[static PATH_TEXT_MAX])
+{
+	(void) snprintf(ret, PATH_TEXT_MAX, "%s/%s", dir, name);
+	return ret;
+}

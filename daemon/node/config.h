@@ -1,0 +1,51 @@
+/*
+ * config: what hearthd is told by /etc/hearth/hearthd.yaml (written by enroll-node, read by people):
+ *
+ *	mesh: home                  # its name
+ *	node: 3                     # this board's number in it
+ *	root: <base64>              # hash of the root key, from the token
+ *	urls: [https://192.168.50.11:8443]
+ *	pins: [<base64>]            # of the coordinator's TLS key
+ *	interface: hearth0          # optional
+ *	port: 41741                 # optional, UDP
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "wire/fields.h"
+#include "wire/node.h"
+
+#define CONFIG_INTERFACE_DEFAULT "hearth0"
+enum { CONFIG_PORT_DEFAULT = 41741 };
+
+struct config {
+	char mesh[FIELD_NAME_MAX];
+	uint32_t node;
+	uint8_t root[FIELD_KEY_LEN];
+	char urls[FIELD_URLS_MAX][FIELD_URL_MAX];
+	size_t n_urls;
+	uint8_t pins[FIELD_PINS_MAX][FIELD_KEY_LEN];
+	size_t n_pins;
+	char interface[IFNAMSIZ];
+	uint16_t port;
+};
+
+/* Unknown keys are refused, because a misspelt one would be a wish not heard. 0, -EINVAL, -ENOENT. */
+int config_from_json(const json_t *json, struct config *ret, struct err *err);
+
+/* Reads the YAML file @path. @err says the path and, where nothing is there yet, what to do. */
+int config_read(const char *path, struct config *ret, struct err *err);
+
+/* Where things are; each from the environment (HEARTH_ETC, HEARTH_STATE, HEARTH_RUN) or the default. */
+struct paths {
+	char etc[256], state[256], run[256];
+};
+void paths_init(struct paths *ret);
+
+enum { PATH_TEXT_MAX = 512 };
+/* "DIR/NAME" in @ret. Returns @ret. */
+const char *paths_join(const char *dir, const char *name, char ret[static PATH_TEXT_MAX]);

@@ -1,0 +1,270 @@
+/*
+ * Calls over /run/hearth/hearthd.sock. Everybody on this machine may look; only root may change.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/hearthd.h"
+
+#define WAIT_MAX_S          600
+#define PING_TIMEOUT_MAX_MS 60000
+
+static void call_status(struct hearthd *h, struct ipc_request *request)
+{
+	struct report report;
+	json_t *json;
+
+	watch_refresh(h);
+	watch_fill_report(h, &report);
+	json = report_json(&report);
+	if (json)
+		ipc_request_reply(request, json);
+	else
+		ipc_request_fail(request, "internal", "out of memory");
+}
+
+static json_t *node_addresses(const struct node *node, const char *mesh)
+{
+	char text4[PREFIX_TEXT_MAX], text6[PREFIX_TEXT_MAX];
+
+	json_t *obj = json_pack("{s:i,s:s,s:s,s:s,s:o}", "id", (int) node->id, "name", node->name,
+		"mesh4", ip_addr_format(&node->mesh4, text4), "mesh6",
+		ip_addr_format(&node->mesh6, text6), "hostname",
+		json_sprintf("%s.%s.internal", node->name, mesh));
+
+	if (obj && node_has_pods(node)) {
+		(void) json_object_set_new(
+			obj, "pods4", json_string(ip_prefix_format(&node->pods4, text4)));
+		(void) json_object_set_new(
+			obj, "pods6", json_string(ip_prefix_format(&node->pods6, text6)));
+	}
+	return obj;
+}
+
+/* A name, a full name, a number or any address in the mesh or the pods. */
+static const struct node *find_node(const struct hearthd *h, const char *text)
+{
+	const struct netmap *map = book_netmap(h->book);
+	const struct settings *settings = netmap_settings(map);
+	char name[NODE_NAME_MAX], domain[FIELD_NAME_MAX + 16];
+	struct ip_addr addr;
+	size_t len = strlen(text), n;
+	char *end;
+
+	if (ip_addr_parse(text, &addr) == 0)
+		return netmap_by_addr(map, &addr);
+	n = settings ? (size_t) snprintf(domain, sizeof(domain), ".%s.internal", settings->mesh)
+		     : 0;
+	if (n && len > n && !strcmp(text + len - n, domain))
+		len -= n;
+	if (!len || len >= sizeof(name))
+		return NULL;
+	memcpy(name, text, len);
+	name[len] = 0;
+	if (netmap_by_name(map, name))
+		return netmap_by_name(map, name);
+	n = strtoul(name, &end, 10);
+	return *end || n > NODE_ID_MAX ? NULL : netmap_by_id(map, (uint32_t) n);
+}
+
+static void call_ip(struct hearthd *h, struct ipc_request *request)
+{
+	const json_t *args = ipc_request_args(request);
+	const struct node *node = hearthd_self(h);
+	const char *name = NULL;
+
+	if (json_has(args, "peer")) {
+		struct err err = { 0 };
+
+		if (json_get_str(args, "peer", &name, &err) < 0) {
+			ipc_request_fail(request, "bad_request", "%s", err.text);
+			return;
+		}
+		node = find_node(h, name);
+	}
+	if (!node)
+		ipc_request_fail(request, "not_found",
+			name ? "no node \"%.100s\" is in the mesh"
+			     : "this board is not in the mesh%s",
+			name ? name : "");
+	else
+		ipc_request_reply(request, node_addresses(node, h->config.mesh));
+}
+
+/* --- ping --- */
+
+struct ping_call {
+	struct ipc_request *request;
+	struct ip_addr to;
+	char name[NODE_NAME_MAX];
+};
+
+static void ping_ended(void *ctx, int64_t result)
+{
+	CLEANUP(free_p) struct ping_call *call = ctx;
+	char text[IP_TEXT_MAX];
+	json_t *reply = json_pack("{s:s,s:s,s:b}", "name", call->name, "address",
+		ip_addr_format(&call->to, text), "answered", result >= 0);
+
+	if (reply && result >= 0)
+		(void) json_object_set_new(reply, "rtt_us", json_integer(result));
+	if (reply && result < 0)
+		(void) json_object_set_new(reply, "error",
+			json_string(result == -ETIMEDOUT ? "no answer in time"
+							 : strerror((int) -result)));
+	ipc_request_reply(call->request, reply);
+}
+
+static int read_ping(struct hearthd *h, const json_t *args, struct ping_call *call,
+	uint64_t *ret_size, uint64_t *ret_timeout_ms, struct err *err)
+{
+	const struct node *node;
+	const char *peer;
+	uint64_t family = 4;
+	struct ip_addr addr;
+	int r = json_get_str(args, "peer", &peer, err);
+
+	if (r == 0 && json_has(args, "family"))
+		r = json_get_u64(args, "family", 6, &family, err);
+	if (r == 0 && json_has(args, "size"))
+		r = json_get_u64(args, "size", PING_SIZE_MAX, ret_size, err);
+	if (r == 0 && json_has(args, "timeout_ms"))
+		r = json_get_u64(args, "timeout_ms", PING_TIMEOUT_MAX_MS, ret_timeout_ms, err);
+	if (r < 0)
+		return r;
+	node = find_node(h, peer);
+	if (!node)
+		return err_set(err, -ENOENT, "no node \"%.100s\" is in the mesh", peer);
+	(void) snprintf(call->name, sizeof(call->name), "%s", node->name);
+	if (ip_addr_parse(peer, &addr) == 0)
+		call->to = addr;
+	else
+		call->to = family == 6 ? node->mesh6 : node->mesh4;
+	return 0;
+}
+
+static void call_ping(struct hearthd *h, struct ipc_request *request)
+{
+	struct ping_call *call = calloc(1, sizeof(*call));
+	uint64_t size = PING_SIZE_DEFAULT, timeout_ms = 2000;
+	struct err err = { 0 };
+	int r;
+
+	if (!call) {
+		ipc_request_fail(request, "internal", "out of memory");
+		return;
+	}
+	call->request = request;
+	r = read_ping(h, ipc_request_args(request), call, &size, &timeout_ms, &err);
+	if (r == 0 && h->mesh_state != MESH_UP)
+		r = err_set(&err, -ENETDOWN, "the mesh is not up on this board");
+	if (r == 0)
+		r = ping_send(h->ping, &call->to, size, timeout_ms * USEC_PER_MSEC, ping_ended,
+			call, &err);
+	if (r == 0)
+		return;
+	ipc_request_fail(request,
+		r == -ENOENT   ? "not_found"
+		: r == -EINVAL ? "bad_request"
+			       : "internal",
+		"%s", err.text);
+	free(call);
+}
+
+/* --- the rest --- */
+
+static void call_wait(struct hearthd *h, struct ipc_request *request)
+{
+	const json_t *args = ipc_request_args(request);
+	uint64_t peers = 0, timeout_s = 30;
+	struct err err = { 0 };
+	int r = 0;
+
+	if (json_has(args, "peers"))
+		r = json_get_u64(args, "peers", NODE_ID_MAX, &peers, &err);
+	if (r == 0 && json_has(args, "timeout_s"))
+		r = json_get_u64(args, "timeout_s", WAIT_MAX_S, &timeout_s, &err);
+	if (r < 0)
+		ipc_request_fail(request, "bad_request", "%s", err.text);
+	else
+		watch_wait(h, request, (size_t) peers, timeout_s * USEC_PER_SEC);
+}
+
+static void kube_put(void *ctx, int r, const struct err *err)
+{
+	struct ipc_request *request = ctx;
+
+	if (r < 0)
+		ipc_request_fail(request, "coordinator", "%s", err->text);
+	else
+		ipc_request_reply(request, NULL);
+}
+
+static void call_kube_publish(struct hearthd *h, struct ipc_request *request)
+{
+	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
+	CLEANUP_JSON json_t *checked = NULL;
+	const struct node *self = hearthd_self(h);
+	struct err err = { 0 };
+	json_t *json;
+	int r = json_get_object(ipc_request_args(request), "bundle", &json, &err);
+
+	if (r == 0)
+		r = kube_bundle_from_json(json, &bundle, &err);
+	if (r < 0) {
+		ipc_request_fail(request, "bad_request", "%s", err.text);
+		return;
+	}
+	if (!self || self->role != NODE_ROLE_CONTROL_PLANE) {
+		ipc_request_fail(request, "forbidden",
+			"only a control plane publishes how to join the cluster; this board is "
+			"none");
+		return;
+	}
+	checked = kube_bundle_to_json(&bundle);
+	if (!checked || sync_put_kube(h->sync, checked, kube_put, request, &err) < 0)
+		ipc_request_fail(request, "internal", "%s", checked ? err.text : "out of memory");
+}
+
+static void call_reload(struct hearthd *h, struct ipc_request *request)
+{
+	struct err err = { 0 };
+
+	if (hearthd_reload(h, &err) < 0)
+		ipc_request_fail(request, "bad_request", "%s", err.text);
+	else
+		ipc_request_reply(request, NULL);
+}
+
+static const struct {
+	const char *call;
+	bool only_root;
+	void (*handle)(struct hearthd *h, struct ipc_request *request);
+} calls[] = {
+	{ "status", false, call_status },
+	{ "ip", false, call_ip },
+	{ "ping", false, call_ping },
+	{ "wait", false, call_wait },
+	{ "kube.publish", true, call_kube_publish },
+	{ "reload", true, call_reload },
+};
+
+void control_handle(void *ctx, struct ipc_request *request)
+{
+	struct hearthd *h = ctx;
+	const char *call = ipc_request_call(request);
+
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		if (strcmp(call, calls[i].call) != 0)
+			continue;
+		if (calls[i].only_root && ipc_request_creds(request)->uid != 0)
+			ipc_request_fail(request, "forbidden", "only root may do that; try sudo");
+		else
+			calls[i].handle(h, request);
+		return;
+	}
+	ipc_request_fail(request, "not_found", "hearthd " HEARTH_VERSION " knows no such call");
+}

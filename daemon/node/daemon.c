@@ -1,0 +1,331 @@
+/*
+ * The life of hearthd: it reads what it must, brings the mesh up from what it knows already, and then
+ * asks the coordinator for more.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "node/firewall.h"
+#include "node/hearthd.h"
+#include "node/iface.h"
+#include "sys/x509/x509.h"
+#include "wire/record.h"
+
+void hearthd_problem(struct hearthd *h, enum problem which, const char *text)
+{
+	if (!text)
+		text = "";
+	if (!strcmp(h->problems[which], text))
+		return;
+	if (text[0])
+		log_warning("%s", text);
+	(void) snprintf(h->problems[which], sizeof(h->problems[which]), "%s", text);
+}
+
+void hearthd_save_state(struct hearthd *h)
+{
+	struct err err = { 0 };
+
+	if (state_save(h->state_path, &h->state, &err) < 0)
+		hearthd_problem(h, PROBLEM_DISK, err.text);
+	else if (!book_unsaved(h->book)[0])
+		hearthd_problem(h, PROBLEM_DISK, NULL);
+}
+
+const struct node *hearthd_self(const struct hearthd *h)
+{
+	return netmap_by_id(book_netmap(h->book), h->config.node);
+}
+
+/* --- hooks --- */
+
+/* A packet through every tunnel carries our new address to the other end. */
+static void show_ourselves(struct hearthd *h)
+{
+	for (size_t i = 0; i < h->n_peers; i++) {
+		const struct node *node = netmap_by_id(book_netmap(h->book), h->peer_list[i].id);
+
+		if (node && h->peer_list[i].stats.session)
+			(void) ping_send(
+				h->ping, &node->mesh4, PING_SIZE_DEFAULT, 0, NULL, NULL, NULL);
+	}
+}
+
+static void on_uplink_changed(void *ctx, bool moved)
+{
+	struct hearthd *h = ctx;
+	struct err err = { 0 };
+
+	if (mesh_update(h, &err) < 0) {
+		log_error("%s", err.text);
+		(void) sd_event_exit(h->event, 1);
+		return;
+	}
+	watch_refresh(h);
+	if (h->tunnel) {
+		show_ourselves(h);
+		peers_initiate(h->peers, h->tunnel);
+	}
+	sync_link_changed(h->sync);
+}
+
+static void on_uplink_touched(void *ctx)
+{
+	struct hearthd *h = ctx;
+
+	(void) uplink_look(h->uplink, NULL); /* the interface's index may be another */
+	mesh_retry(h);
+}
+
+static const struct uplink_hooks uplink_hooks = {
+	.changed = on_uplink_changed,
+	.touched = on_uplink_touched,
+};
+
+/* --- signals --- */
+
+static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
+{
+	(void) sd_notify(0, "STOPPING=1\nSTATUS=ending; interface, routes and firewall stay");
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+int hearthd_reload(struct hearthd *h, struct err *err)
+{
+	struct config config;
+	struct timespec now;
+	int r;
+
+	(void) clock_gettime(CLOCK_MONOTONIC, &now); /* systemd wants its own clock's time */
+	(void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		(uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000);
+	r = config_read(h->config_path, &config, err);
+	if (r == 0 && (config.node != h->config.node || strcmp(config.mesh, h->config.mesh) != 0 ||
+			      memcmp(config.root, h->config.root, sizeof(config.root)) != 0))
+		r = err_set(err, -EINVAL, "%s is about another board or mesh; restart hearthd",
+			h->config_path);
+	if (r == 0) {
+		if (config.port != h->config.port ||
+			strcmp(config.interface, h->config.interface) != 0)
+			log_notice("interface and port change with the next restart");
+		config.port = h->config.port;
+		(void) strcpy(config.interface, h->config.interface); /* same size */
+		h->config = config;
+		r = mesh_update(h, err);
+	}
+	if (r == 0) {
+		assist_write_names(h, true);
+		mesh_retry(h);
+		sync_link_changed(h->sync);
+		log_info("configuration read again");
+	}
+	(void) sd_notify(0, "READY=1");
+	return r;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
+{
+	struct err err = { 0 };
+
+	if (hearthd_reload(ctx, &err) < 0)
+		log_error("%s; going on as before", err.text);
+	return 0;
+}
+
+/* --- opening --- */
+
+static int read_identity(struct hearthd *h, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	int r;
+
+	r = state_read_key(paths_join(h->paths.state, "identity.key", path), h->identity_seed, err);
+	if (r == 0)
+		r = state_read_key(
+			paths_join(h->paths.state, "wireguard.key", path), h->wg_private, err);
+	if (r < 0)
+		return r;
+	record_public_key(h->identity_seed, h->identity);
+	if (crypto_scalarmult_base(h->wg_public, h->wg_private) != 0)
+		return err_set(err, -EINVAL, "%s is no usable key", path);
+	r = x509_certificate_pem(h->identity_seed, "hearth", &h->cert_pem);
+	if (r == 0)
+		r = x509_key_pem(h->identity_seed, &h->key_pem);
+	return r < 0 ? err_set(err, r, "make the client certificate: %s", strerror(-r)) : 0;
+}
+
+static void set_paths(struct hearthd *h, const struct hearthd_options *options)
+{
+	paths_init(&h->paths);
+	paths_join(h->paths.etc, "hearthd.yaml", h->config_path);
+	if (options->config_path)
+		(void) snprintf(h->config_path, sizeof(h->config_path), "%s", options->config_path);
+	paths_join(h->paths.state, "state.json", h->state_path);
+	paths_join(h->paths.state, "timestamp", h->timestamp_path);
+	paths_join(h->paths.state, "kube.json", h->kube_path);
+	paths_join(h->paths.run, "helper.sock", h->helper_path);
+}
+
+static int open_event(struct hearthd *h, struct err *err)
+{
+	static const int ends[] = { SIGTERM, SIGINT };
+	sigset_t signals;
+	int r;
+
+	(void) sigemptyset(&signals);
+	(void) sigaddset(&signals, SIGTERM);
+	(void) sigaddset(&signals, SIGINT);
+	(void) sigaddset(&signals, SIGHUP);
+	(void) sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void) signal(SIGPIPE, SIG_IGN);
+	r = sd_event_default(&h->event);
+	for (size_t i = 0; i < ARRAY_LEN(ends) && r >= 0; i++)
+		r = sd_event_add_signal(h->event, NULL, ends[i], on_end, h);
+	if (r >= 0)
+		r = sd_event_add_signal(h->event, NULL, SIGHUP, on_reload, h);
+	return r < 0 ? err_set(err, r, "cannot set up the event loop: %s", strerror(-r)) : 0;
+}
+
+static int read_all(struct hearthd *h, struct err *err)
+{
+	struct err damage = { 0 };
+	int r;
+
+	r = config_read(h->config_path, &h->config, err);
+	if (r == 0)
+		r = read_identity(h, err);
+	if (r < 0)
+		return r;
+	if (state_load(h->state_path, &h->state, &damage) < 0)
+		hearthd_problem(h, PROBLEM_FILES, damage.text);
+	r = book_open(h->paths.state, h->config.root, &h->book, err);
+	if (r < 0)
+		return r;
+	if (book_damage(h->book)[0])
+		hearthd_problem(h, PROBLEM_FILES, book_damage(h->book));
+	return 0;
+}
+
+static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	int r;
+
+	set_paths(h, options);
+	r = open_event(h, err);
+	if (r == 0)
+		r = read_all(h, err);
+	if (r == 0)
+		r = nl_open(&h->nl, err);
+	if (r == 0)
+		r = uplink_new(
+			h->event, h->nl, h->config.interface, &uplink_hooks, h, &h->uplink, err);
+	if (r == 0)
+		r = uplink_look(h->uplink, err);
+	if (r == 0)
+		r = ping_new(h->event, h->config.interface, &h->ping, err);
+	if (r == 0)
+		r = mesh_open(h, err);
+	if (r == 0)
+		r = feed_open(h, err);
+	if (r == 0)
+		r = ipc_server_new(h->event, paths_join(h->paths.run, "hearthd.sock", path), 0666,
+			(gid_t) -1, control_handle, h, &h->ipc, err);
+	if (r == 0)
+		r = watch_begin(h, err);
+	return r;
+}
+
+static void hearthd_close(struct hearthd *h)
+{
+	if (h->sync)
+		sync_stop(h->sync);
+	watch_end(h);
+	h->ipc = ipc_server_free(h->ipc);
+	assist_close(h);
+	mesh_close(h);
+	h->sync = sync_free(h->sync);
+	h->ping = ping_free(h->ping);
+	h->uplink = uplink_free(h->uplink);
+	h->nl = nl_close(h->nl);
+	h->book = book_close(h->book);
+	free(h->sync_sources);
+	free(h->cert_pem);
+	x509_wipe_p(&h->key_pem);
+	h->event = sd_event_unref(h->event);
+	sodium_memzero(h, sizeof(*h));
+}
+
+int hearthd_run(const struct hearthd_options *options, struct err *err)
+{
+	struct hearthd *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h || sodium_init() < 0) {
+		free(h);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	(void) sodium_mlock(h, sizeof(*h)); /* keys: best effort, RLIMIT_MEMLOCK may be small */
+	r = hearthd_open(h, options, err);
+	if (r == 0 && sd_booted() <= 0)
+		log_info("PID 1 is not systemd: nobody restarts hearthd should it fail");
+	if (r == 0)
+		r = mesh_update(h, err);
+	if (r == 0) {
+		sync_start(h->sync);
+		assist_join_kube(h);
+		r = sd_event_loop(h->event);
+		if (r != 0)
+			r = err_set(
+				err, r < 0 ? r : -EIO, "the event loop ended: see the lines above");
+	}
+	hearthd_close(h);
+	(void) sodium_munlock(h, sizeof(*h));
+	free(h);
+	return r;
+}
+
+static int remove_names(const struct paths *paths, struct err *err)
+{
+	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
+	CLEANUP_JSON json_t *args = json_pack("{s:[]}", "entries");
+	char path[PATH_TEXT_MAX];
+
+	return ipc_call(paths_join(paths->run, "helper.sock", path), "hosts.write", args,
+		5 * USEC_PER_SEC, &reply, err);
+}
+
+int hearthd_down(const struct hearthd_options *options, struct err *err)
+{
+	struct hearthd where = { 0 };
+	CLEANUP_NL struct nl *nl = NULL;
+	struct config config;
+	struct err why = { 0 };
+	int r, result;
+
+	set_paths(&where, options);
+	r = config_read(where.config_path, &config, err);
+	if (r == 0)
+		r = nl_open(&nl, err);
+	if (r < 0)
+		return r;
+	result = iface_remove(nl, config.interface, err);
+	if (result == -ENODEV)
+		result = 0;
+	r = nft_run(firewall_remove_text, &why);
+	if (r < 0 && result == 0)
+		result = err_set(err, r, "%s", why.text);
+	if (remove_names(&where.paths, &why) < 0)
+		log_notice("names stay in the hosts file: hearth-helper: %s", why.text);
+	return result;
+}

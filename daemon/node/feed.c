@@ -1,0 +1,302 @@
+/*
+ * What comes from the coordinator is believed only as far as it is signed; what it says beyond that
+ * (its head, its refusals) is shown to people and changes nothing.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "node/hearthd.h"
+
+static void take_presences(struct hearthd *h, const json_t *list, bool *ret_changed)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		struct err err = { 0 };
+		uint32_t id = 0;
+		int r = book_add_presence(h->book, json_array_get(list, i), &id, &err);
+
+		if (r < 0)
+			log_debug("%s, ignoring", err.text);
+		if (r > 0)
+			*ret_changed = true;
+	}
+}
+
+static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
+{
+	CLEANUP_JSON json_t *json = kube_bundle_to_json(bundle);
+	int r = json ? json_write_file(h->kube_path, json, 0600) : -ENOMEM;
+	char text[ERR_TEXT_MAX];
+
+	if (r < 0) {
+		(void) snprintf(text, sizeof(text), "write %s: %s", h->kube_path, strerror(-r));
+		hearthd_problem(h, PROBLEM_DISK, text);
+		return;
+	}
+	log_info("the cluster's join bundle %s came", bundle->id);
+	(void) strcpy(h->kube_id, bundle->id); /* same size */
+	assist_join_kube(h);
+}
+
+/* Whether the coordinator's log is ours, longer, or something to tell a person about. */
+static int judge(
+	struct hearthd *h, const struct api_news *news, int added, const struct err *refused)
+{
+	struct err err = { 0 };
+	char text[ERR_TEXT_MAX];
+	int r = added;
+
+	if (added >= 0 && news->head_seq)
+		r = mesh_log_check_head(book_log(h->book), news->head_seq, news->head_hash, &err);
+	else if (added < 0)
+		err = *refused;
+	if (r < 0 && err.code) {
+		(void) snprintf(text, sizeof(text),
+			"the coordinator's log is not believed, this board keeps what it has: "
+			"%.600s",
+			err.text);
+		hearthd_problem(h, PROBLEM_LOG, text);
+		return r;
+	}
+	hearthd_problem(h, PROBLEM_LOG, NULL);
+	return 0;
+}
+
+static int on_news(void *ctx, const struct api_news *news)
+{
+	struct hearthd *h = ctx;
+	struct err refused = { 0 }, err = { 0 };
+	bool changed = false;
+	int added, r;
+
+	added = book_add_records(h->book, news->records, news->n_records, &changed, &refused);
+	if (added > 0)
+		log_info("%d new record%s, the log is at %llu", added, added > 1 ? "s" : "",
+			(unsigned long long) mesh_log_head(book_log(h->book)));
+	take_presences(h, news->presence, &changed);
+	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
+	r = judge(h, news, added, &refused);
+	if (news->has_kube)
+		take_kube(h, &news->kube);
+	/* `changed` does not tell of a refused batch whose first records were taken. */
+	if ((changed || added < 0) && mesh_update(h, &err) < 0) {
+		log_error("%s", err.text);
+		(void) sd_event_exit(h->event, 1);
+	}
+	return r;
+}
+
+static void on_position(void *ctx, uint64_t *ret_seq, const char **ret_kube)
+{
+	struct hearthd *h = ctx;
+
+	*ret_seq = mesh_log_head(book_log(h->book));
+	*ret_kube = h->kube_id;
+}
+
+static void on_changed(void *ctx)
+{
+	struct hearthd *h = ctx;
+	const struct sync_state *state = sync_state(h->sync);
+
+	if (state->connected)
+		log_info("coordinator %s: connected", state->url);
+	else
+		log_notice("coordinator: %s", state->error);
+	watch_notify(h);
+}
+
+static const struct sync_hooks hooks = {
+	.news = on_news,
+	.position = on_position,
+	.changed = on_changed,
+};
+
+/* --- whom to ask --- */
+
+struct sources {
+	const char *urls[FIELD_URLS_MAX];
+	size_t n_urls;
+	char pins[FIELD_PINS_MAX][KEY_BASE64_LEN];
+	const char *pin_list[FIELD_PINS_MAX];
+	size_t n_pins;
+};
+
+static void add_url(struct sources *s, const char *url)
+{
+	for (size_t i = 0; i < s->n_urls; i++)
+		if (!strcmp(s->urls[i], url))
+			return;
+	if (s->n_urls < FIELD_URLS_MAX)
+		s->urls[s->n_urls++] = url;
+}
+
+static void add_pin(struct sources *s, const uint8_t *pin)
+{
+	char text[KEY_BASE64_LEN];
+
+	key_to_base64(pin, text);
+	for (size_t i = 0; i < s->n_pins; i++)
+		if (!strcmp(s->pins[i], text))
+			return;
+	if (s->n_pins == FIELD_PINS_MAX)
+		return;
+	memcpy(s->pins[s->n_pins], text, sizeof(text));
+	s->pin_list[s->n_pins] = s->pins[s->n_pins];
+	s->n_pins++;
+}
+
+/* The signed settings first; then what enrolment wrote, with which we came here. */
+static void find_sources(const struct hearthd *h, struct sources *s)
+{
+	const struct settings *settings = netmap_settings(book_netmap(h->book));
+
+	*s = (struct sources){ 0 };
+	for (size_t i = 0; settings && i < settings->n_urls; i++)
+		add_url(s, settings->urls[i]);
+	for (size_t i = 0; i < h->config.n_urls; i++)
+		add_url(s, h->config.urls[i]);
+	for (size_t i = 0; settings && i < settings->n_pins; i++)
+		add_pin(s, settings->pins[i]);
+	if (settings && settings->has_next_pin)
+		add_pin(s, settings->next_pin);
+	for (size_t i = 0; i < h->config.n_pins; i++)
+		add_pin(s, h->config.pins[i]);
+}
+
+static struct sync_options to_options(const struct hearthd *h, const struct sources *s)
+{
+	return (struct sync_options){
+		.urls = s->urls,
+		.n_urls = s->n_urls,
+		.pins = s->pin_list,
+		.n_pins = s->n_pins,
+		.cert_pem = h->cert_pem,
+		.key_pem = h->key_pem,
+	};
+}
+
+static char *sources_text(const struct sources *s)
+{
+	struct buf text = { 0 };
+
+	for (size_t i = 0; i < s->n_urls; i++)
+		buf_printf(&text, "%s ", s->urls[i]);
+	for (size_t i = 0; i < s->n_pins; i++)
+		buf_printf(&text, "%s ", s->pins[i]);
+	return buf_take(&text, NULL);
+}
+
+void feed_configure(struct hearthd *h)
+{
+	CLEANUP(free_p) char *text = NULL;
+	struct sync_options options;
+	struct sources sources;
+	struct err err = { 0 };
+
+	find_sources(h, &sources);
+	text = sources_text(&sources);
+	if (!text || (h->sync_sources && !strcmp(text, h->sync_sources)))
+		return;
+	options = to_options(h, &sources);
+	if (sync_configure(h->sync, &options, &err) < 0) {
+		log_warning("%s; the coordinator's old addresses stay", err.text);
+		return;
+	}
+	free(h->sync_sources);
+	h->sync_sources = TAKE(text);
+}
+
+/* A bundle that came before the last restart. */
+static void load_kube(struct hearthd *h)
+{
+	CLEANUP_JSON json_t *json = json_read_file(h->kube_path, API_REQUEST_MAX, NULL);
+	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
+
+	if (json && kube_bundle_from_json(json, &bundle, NULL) == 0)
+		(void) strcpy(h->kube_id, bundle.id); /* same size */
+}
+
+int feed_open(struct hearthd *h, struct err *err)
+{
+	struct sync_options options;
+	struct sources sources;
+	int r;
+
+	load_kube(h);
+	find_sources(h, &sources);
+	options = to_options(h, &sources);
+	r = sync_new(h->event, &options, &hooks, h, &h->sync, err);
+	if (r == 0)
+		h->sync_sources = sources_text(&sources);
+	return r;
+}
+
+/* --- our presence --- */
+
+static bool same_endpoints(const struct presence *presence, const struct candidates *own)
+{
+	if (presence->n_endpoints != own->n_endpoints)
+		return false;
+	for (size_t i = 0; i < own->n_endpoints; i++)
+		if (!endpoint_equal(&presence->endpoints[i], &own->endpoints[i]))
+			return false;
+	return true;
+}
+
+/* Known already, and not older than what we made last: then it is put again as it is. */
+static bool is_current(
+	const struct hearthd *h, const struct presence *known, const struct candidates *own)
+{
+	return known && known->counter >= h->state.counter && same_endpoints(known, own) &&
+	       presence_verify(known, h->identity) == 0;
+}
+
+static int make_presence(struct hearthd *h, const struct presence *known,
+	const struct candidates *own, struct presence *ret)
+{
+	/* A board that was restored or wiped goes on above what the others have seen of it. */
+	uint64_t counter =
+		known && known->counter > h->state.counter ? known->counter : h->state.counter;
+
+	*ret = (struct presence){ .node = h->config.node, .counter = counter + 1 };
+	for (size_t i = 0; i < own->n_endpoints; i++)
+		if (presence_endpoint_is_valid(&own->endpoints[i]))
+			ret->endpoints[ret->n_endpoints++] = own->endpoints[i];
+	h->state.counter = ret->counter;
+	hearthd_save_state(h);
+	return presence_sign(ret, h->identity_seed);
+}
+
+void feed_announce(struct hearthd *h)
+{
+	const struct candidates *own = uplink_candidates(h->uplink);
+	const struct presence *known = book_presence(h->book, h->config.node);
+	CLEANUP(presence_done) struct presence made = { 0 };
+	CLEANUP_JSON json_t *doc = NULL;
+	struct err err = { 0 };
+	uint32_t id;
+
+	if (!own->n_endpoints)
+		return; /* no uplink: nothing to tell, and nobody to tell it to */
+	if (is_current(h, known, own)) {
+		if (h->announced == known->counter)
+			return;
+		doc = presence_to_json(known);
+		h->announced = known->counter;
+	} else {
+		if (make_presence(h, known, own, &made) < 0)
+			return;
+		doc = presence_to_json(&made);
+		h->announced = made.counter;
+		if (doc && book_add_presence(h->book, doc, &id, &err) < 0)
+			log_warning("our own presence: %s", err.text);
+		log_debug("announcing %zu addresses", made.n_endpoints);
+	}
+	if (doc)
+		sync_set_presence(h->sync, doc);
+}

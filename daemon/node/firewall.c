@@ -1,0 +1,109 @@
+/*
+ * Pure. Every value in the text is an address we formatted or an interface name that the kernel or
+ * our configuration's check accepted; names are quoted and those with odd characters left out.
+ */
+#include "node/firewall.h"
+
+#include <string.h>
+
+const char firewall_remove_text[] = "add table inet " FIREWALL_TABLE "\n"
+				    "delete table inet " FIREWALL_TABLE "\n";
+
+static bool name_is_plain(const char *name)
+{
+	return name[0] && name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					    "0123456789_.-@:")] == 0;
+}
+
+static void add_uplinks(const struct firewall *f, struct buf *ret)
+{
+	bool any = false;
+
+	buf_add_str(ret, "\tset uplinks {\n\t\ttype ifname\n");
+	for (size_t i = 0; i < f->n_uplinks; i++) {
+		if (!name_is_plain(f->uplinks[i]))
+			continue;
+		buf_printf(ret, "%s\"%s\"", any ? ", " : "\t\telements = { ", f->uplinks[i]);
+		any = true;
+	}
+	buf_add_str(ret, any ? " }\n\t}\n" : "\t}\n");
+}
+
+static void add_guard(const struct firewall *f, struct buf *ret)
+{
+	char net[PREFIX_TEXT_MAX], own[IP_TEXT_MAX];
+
+	buf_add_str(ret, "\tchain guard {\n"
+			 "\t\ttype filter hook prerouting priority raw; policy accept;\n");
+	buf_printf(ret, "\t\tiifname @uplinks ip saddr %s counter drop\n",
+		ip_prefix_format(&f->mesh4, net));
+	buf_printf(ret, "\t\tiifname @uplinks ip daddr %s counter drop\n",
+		ip_addr_format(&f->own4, own));
+	buf_printf(ret, "\t\tiifname @uplinks ip6 saddr %s counter drop\n",
+		ip_prefix_format(&f->mesh6, net));
+	buf_printf(ret, "\t\tiifname @uplinks ip6 daddr %s counter drop\n",
+		ip_addr_format(&f->own6, own));
+	buf_add_str(ret, "\t}\n");
+}
+
+/* After kube-proxy's DNAT a pod that called itself would leave by the link it came from. */
+static void add_hairpin(const struct firewall *f, struct buf *ret)
+{
+	buf_printf(ret,
+		"\tchain hairpin {\n"
+		"\t\ttype filter hook prerouting priority dstnat + 1; policy accept;\n"
+		"\t\tiifname \"hth*\" ct status dnat ct direction original fib daddr . iif oif "
+		"exists "
+		"meta mark set meta mark | 0x%x\n"
+		"\t}\n",
+		FIREWALL_MARK);
+}
+
+static void add_masquerade(const struct firewall *f, struct buf *ret)
+{
+	char own[PREFIX_TEXT_MAX], mesh[PREFIX_TEXT_MAX], pods[PREFIX_TEXT_MAX],
+		services[PREFIX_TEXT_MAX];
+
+	buf_printf(ret,
+		"\tchain postrouting {\n"
+		"\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+		"\t\tmeta mark & 0x%x == 0x%x masquerade\n",
+		FIREWALL_MARK, FIREWALL_MARK);
+	buf_printf(ret,
+		"\t\tip saddr %s ip daddr != { %s, %s, %s, 224.0.0.0/4, 255.255.255.255 } "
+		"masquerade\n",
+		ip_prefix_format(&f->own_pods4, own), ip_prefix_format(&f->mesh4, mesh),
+		ip_prefix_format(&f->pods4, pods), ip_prefix_format(&f->services4, services));
+	buf_printf(ret,
+		"\t\tip6 saddr %s ip6 daddr != { %s, %s, %s, fe80::/10, ff00::/8 } masquerade\n",
+		ip_prefix_format(&f->own_pods6, own), ip_prefix_format(&f->mesh6, mesh),
+		ip_prefix_format(&f->pods6, pods), ip_prefix_format(&f->services6, services));
+	buf_add_str(ret, "\t}\n");
+}
+
+/* A rule's maxseg only ever lowers the value, so both directions may be given the route's. */
+static void add_clamp(const struct firewall *f, struct buf *ret)
+{
+	buf_add_str(ret, "\tchain clamp {\n"
+			 "\t\ttype filter hook forward priority mangle; policy accept;\n");
+	for (int in = 0; in < 2; in++)
+		buf_printf(ret,
+			"\t\t%sifname \"%s\" tcp flags & (syn | rst) == syn tcp option maxseg size "
+			"set rt mtu\n",
+			in ? "i" : "o", f->interface);
+	buf_add_str(ret, "\t}\n");
+}
+
+void firewall_add_text(const struct firewall *firewall, struct buf *ret)
+{
+	buf_add_str(ret, firewall_remove_text);
+	buf_add_str(ret, "table inet " FIREWALL_TABLE " {\n");
+	add_uplinks(firewall, ret);
+	add_guard(firewall, ret);
+	if (firewall->own_pods4.addr.family && firewall->own_pods6.addr.family) {
+		add_hairpin(firewall, ret);
+		add_masquerade(firewall, ret);
+	}
+	add_clamp(firewall, ret);
+	buf_add_str(ret, "}\n");
+}

@@ -1,0 +1,38 @@
+/*
+ * firewall: the text of nftables table `inet hearth`, static for a board:
+ *
+ *   guard       packets with mesh addresses that come in over an uplink instead of the tunnel: drop
+ *   hairpin     marks a pod's packet to a service that is the pod itself (the mark's one bit)
+ *   masquerade  pods of this board on their way out of the mesh; and what hairpin marked
+ *   clamp       TCP's segment size to what the route carries, in both directions of the interface
+ *
+ * There is no drop policy and no rule about forwarding: whether packets are forwarded is a question
+ * for those who own it (Docker, ufw, the administrator).
+ */
+#pragma once
+
+#include <net/if.h>
+
+#include "base/buf.h"
+#include "base/ip.h"
+
+#define FIREWALL_TABLE "hearth"
+
+enum {
+	FIREWALL_MARK = 0x2000, /* outside the bits of kube-proxy, Calico, Cilium and Tailscale */
+};
+
+struct firewall {
+	const char *interface;
+	struct ip_addr own4, own6;             /* our mesh addresses */
+	struct ip_prefix own_pods4, own_pods6; /* family 0: this board runs no pods */
+	struct ip_prefix mesh4, mesh6, pods4, pods6, services4, services6;
+	const char (*uplinks)[IFNAMSIZ];
+	size_t n_uplinks;
+};
+
+/* Appends the transaction that puts the table in place of any older one. */
+void firewall_add_text(const struct firewall *firewall, struct buf *ret);
+
+/* The transaction that removes it, also if it is not there. */
+extern const char firewall_remove_text[];

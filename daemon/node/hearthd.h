@@ -1,0 +1,149 @@
+/*
+ * hearthd: the running mesh daemon, and what its subjects share: mesh.c (tunnel, interface, peers,
+ * firewall), feed.c (the coordinator, our presence, join bundles), assist.c (hearth-helper),
+ * watch.c (who is reachable, systemd), control.c (local calls), daemon.c (its life). Theirs alone.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "node/book.h"
+#include "node/config.h"
+#include "node/peers.h"
+#include "node/ping.h"
+#include "node/report.h"
+#include "node/state.h"
+#include "node/sync.h"
+#include "node/uplink.h"
+#include "sys/ipc/ipc.h"
+#include "sys/nft/nft.h"
+#include "tunnel/tunnel.h"
+#include "tunnel/uapi-server.h"
+
+/* What is wrong and goes on being wrong; each is one sentence in `hearth status`. */
+enum problem {
+	PROBLEM_FILES, /* something was damaged when we started */
+	PROBLEM_DISK,  /* something cannot be written */
+	PROBLEM_LOG,   /* the coordinator's log is not believed */
+	PROBLEM_TUNNEL,
+	PROBLEM_INTERFACE,
+	PROBLEM_FIREWALL,
+	PROBLEM_HELPER,
+	PROBLEM_KUBE,
+	PROBLEMS
+};
+
+struct hearthd {
+	sd_event *event;
+	struct paths paths;
+	char config_path[PATH_TEXT_MAX], state_path[PATH_TEXT_MAX], timestamp_path[PATH_TEXT_MAX];
+	char helper_path[PATH_TEXT_MAX], kube_path[PATH_TEXT_MAX];
+	struct config config;
+	struct state state;
+
+	uint8_t identity_seed[FIELD_KEY_LEN], identity[FIELD_KEY_LEN];
+	uint8_t wg_private[FIELD_KEY_LEN], wg_public[FIELD_KEY_LEN];
+	char *cert_pem, *key_pem;
+
+	struct book *book;
+	struct nl *nl;
+	struct uplink *uplink;
+	struct sync *sync;
+	struct ping *ping;
+	struct nft *nft; /* NULL: this kernel or our rights do not allow it */
+	struct ipc_server *ipc;
+
+	/* mesh.c */
+	enum mesh_state mesh_state;
+	bool begun, ready; /* systemd was told */
+	struct tunnel *tunnel;
+	sd_event_source *tunnel_source, *uapi_source, *firewall_timer;
+	struct uapi_server *uapi;
+	struct peers *peers;
+	unsigned uplink_mtu; /* the last one known */
+	char *firewall_text; /* applied or being applied */
+	bool firewall_failed;
+
+	/* feed.c */
+	char kube_id[FIELD_ID_MAX]; /* of the bundle in kube_path */
+	char *sync_sources;         /* URLs and pins the client was given */
+	uint64_t announced;         /* counter of the presence the client was given, 0 none */
+
+	/* assist.c */
+	struct ipc_async *hosts_call, *uapi_call, *kube_call;
+	char *names_text; /* in the hosts file, or on its way */
+	bool names_failed, kube_failed;
+
+	/* watch.c */
+	sd_event_source *tick, *waiters_timer;
+	uint64_t tick_us, slow_us;
+	struct report_peer *peer_list;
+	size_t n_peers, n_reachable;
+	struct waiter *waiters;
+	bool watchdog;
+
+	char problems[PROBLEMS][ERR_TEXT_MAX];
+};
+
+/* Sets or (NULL or "") clears a problem; logs when it changed. */
+void hearthd_problem(struct hearthd *h, enum problem which, const char *text);
+
+/* Writes state.json; a failure is a problem, not an end. */
+void hearthd_save_state(struct hearthd *h);
+
+/* Our own node, NULL if the netmap has none. Borrowed until records are added. */
+const struct node *hearthd_self(const struct hearthd *h);
+
+/* mesh.c: brings everything in line with book, uplinks and keys. Negative: it cannot begin (@err). */
+int mesh_update(struct hearthd *h, struct err *err);
+int mesh_open(struct hearthd *h, struct err *err);
+/* Closes what this process holds; interface, routes and firewall stay. */
+void mesh_close(struct hearthd *h);
+/* Again what failed, and what somebody may have undone. */
+void mesh_retry(struct hearthd *h);
+/* The ranges that are never underlay (at most MESH_DENIED_MAX). */
+enum { MESH_DENIED_MAX = 6 };
+size_t mesh_denied(const struct settings *settings, struct ip_prefix ret[static MESH_DENIED_MAX]);
+
+/* feed.c */
+int feed_open(struct hearthd *h, struct err *err);
+/* URLs and pins of settings and configuration changed perhaps. */
+void feed_configure(struct hearthd *h);
+/* Our addresses changed perhaps: a new presence if so. */
+void feed_announce(struct hearthd *h);
+
+/* assist.c */
+void assist_write_names(struct hearthd *h, bool again);
+void assist_open_uapi(struct hearthd *h);
+void assist_join_kube(struct hearthd *h);
+/* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
+int assist_open_tun(struct hearthd *h, struct err *err);
+void assist_close(struct hearthd *h);
+
+/* watch.c */
+int watch_begin(struct hearthd *h, struct err *err);
+void watch_end(struct hearthd *h);
+/* Asks the tunnel who is reachable. */
+void watch_refresh(struct hearthd *h);
+/* Tells systemd the sentence of the moment, and READY when it is time. */
+void watch_notify(struct hearthd *h);
+/* Replies to @request when @want peers (0: all) answer, or after @timeout_us. */
+void watch_wait(struct hearthd *h, struct ipc_request *request, size_t want, uint64_t timeout_us);
+/* What report_*() need. */
+void watch_fill_report(struct hearthd *h, struct report *ret);
+
+/* control.c: an ipc_handler_fn. */
+void control_handle(void *ctx, struct ipc_request *request);
+
+/* daemon.c */
+struct hearthd_options {
+	const char *config_path; /* NULL: hearthd.yaml in the directory for configuration */
+};
+/* Runs until it is told to end. 0, or a negative errno with @err: it could not begin. */
+int hearthd_run(const struct hearthd_options *options, struct err *err);
+/* Reads the configuration again. */
+int hearthd_reload(struct hearthd *h, struct err *err);
+/* Removes interface, routes, firewall and names, for `hearthd --down`. */
+int hearthd_down(const struct hearthd_options *options, struct err *err);

@@ -1,0 +1,157 @@
+/*
+ * The kernel is asked what is there before anything is changed.
+ */
+#include "node/iface.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "sys/net/addr.h"
+#include "sys/net/link.h"
+
+int iface_find(struct nl *nl, const char *name, struct err *err)
+{
+	struct link link;
+	int r = link_find(nl, name, &link, err);
+
+	return r < 0 ? r : link.index;
+}
+
+static bool is_wanted(const struct link_addr *addr, const struct iface_want *want)
+{
+	return (addr->prefix_len == 32 && ip_addr_equal(&addr->addr, &want->own4)) ||
+	       (addr->prefix_len == 128 && ip_addr_equal(&addr->addr, &want->own6)) ||
+	       (addr->prefix_len == 64 && ip_addr_equal(&addr->addr, &want->link_local));
+}
+
+static int add_missing(struct nl *nl, int index, const struct ip_addr *addr, uint8_t len,
+	const struct link_addr *have, size_t n_have, struct err *err)
+{
+	struct link_addr want = {
+		.ifindex = index,
+		.addr = *addr,
+		.prefix_len = len,
+		.flags = addr->family == AF_INET6 ? IFA_F_NODAD : 0,
+		.scope = ip_addr_is_link_local(addr) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+	};
+
+	for (size_t i = 0; i < n_have; i++)
+		if (have[i].prefix_len == len && ip_addr_equal(&have[i].addr, addr))
+			return 0;
+	return addr_add(nl, &want, err);
+}
+
+static int apply_addrs(struct nl *nl, int index, const struct iface_want *want, struct err *err)
+{
+	CLEANUP(free_p) struct link_addr *have = NULL;
+	size_t n = 0;
+	int r, first = 0;
+
+	r = addr_list(nl, index, AF_UNSPEC, &have, &n, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (!is_wanted(&have[i], want))
+			(void) addr_del(nl, &have[i], NULL); /* if it stays, it does no harm */
+	r = add_missing(nl, index, &want->own4, 32, have, n, err);
+	first = first ? first : r;
+	r = add_missing(nl, index, &want->own6, 128, have, n, first ? NULL : err);
+	first = first ? first : r;
+	r = add_missing(nl, index, &want->link_local, 64, have, n, first ? NULL : err);
+	return first ? first : r;
+}
+
+static int apply_routes(struct nl *nl, const struct routes *want, struct err *err)
+{
+	struct route_filter filter = { .table = RT_TABLE_MAIN, .protocol = ROUTE_PROTOCOL_HEARTH };
+	CLEANUP_ROUTES struct routes set = { 0 }, delete = { 0 };
+	CLEANUP(free_p) struct route *have = NULL;
+	size_t n = 0;
+	int r, first = 0;
+
+	r = route_list(nl, &filter, &have, &n, err);
+	if (r == 0)
+		r = routes_compare(want, have, n, &set, &delete);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < delete.n; i++)
+		(void) route_del(nl, &delete.list[i], NULL); /* gone already is as good */
+	for (size_t i = 0; i < set.n; i++) {
+		r = route_replace(nl, &set.list[i], first ? NULL : err);
+		first = first ? first : r;
+	}
+	return first;
+}
+
+int iface_apply(struct nl *nl, const struct iface_want *want, struct err *err)
+{
+	struct link link;
+	int r, first;
+
+	r = link_find(nl, want->name, &link, err);
+	if (r < 0)
+		return r;
+	if (!(link.flags & IFF_UP))
+		(void) link_set_no_autoaddr6(
+			nl, link.index, NULL); /* else there is one more address */
+	first = link.mtu == want->mtu ? 0 : link_set_mtu(nl, link.index, want->mtu, err);
+	if (!(link.flags & IFF_UP)) {
+		r = link_set_up(nl, link.index, true, first ? NULL : err);
+		first = first ? first : r;
+	}
+	r = apply_addrs(nl, link.index, want, first ? NULL : err);
+	first = first ? first : r;
+	r = apply_routes(nl, want->routes, first ? NULL : err);
+	return first ? first : r;
+}
+
+int iface_clear(struct nl *nl, const char *name, struct err *err)
+{
+	struct routes none = { 0 };
+	CLEANUP(free_p) struct link_addr *have = NULL;
+	struct link link;
+	size_t n = 0;
+	int r;
+
+	r = link_find(nl, name, &link, err);
+	if (r < 0)
+		return r;
+	(void) apply_routes(nl, &none, NULL); /* taking the link down does it as well */
+	if (addr_list(nl, link.index, AF_UNSPEC, &have, &n, NULL) == 0)
+		for (size_t i = 0; i < n; i++)
+			(void) addr_del(nl, &have[i], NULL);
+	return link_set_up(nl, link.index, false, err);
+}
+
+int iface_remove(struct nl *nl, const char *name, struct err *err)
+{
+	struct link link;
+	int r = link_find(nl, name, &link, err);
+
+	if (r < 0)
+		return r;
+	if (strcmp(link.kind, "tun") != 0)
+		return err_set(err, -EEXIST, "%s is no TUN device and not ours to remove", name);
+	return link_delete(nl, link.index, err);
+}
+
+struct ip_addr iface_link_local(
+	const uint8_t seed[static FIELD_KEY_LEN], const char *mesh, const char *ifname)
+{
+	struct ip_addr addr = { .family = AF_INET6, .bytes = { 0xfe, 0x80 } };
+	crypto_generichash_state hash;
+
+	(void) crypto_generichash_init(&hash, seed, FIELD_KEY_LEN, crypto_generichash_BYTES_MIN);
+	(void) crypto_generichash_update(&hash, (const uint8_t *) "hearth-link-local", 18);
+	(void) crypto_generichash_update(&hash, (const uint8_t *) mesh, strlen(mesh) + 1);
+	(void) crypto_generichash_update(&hash, (const uint8_t *) ifname, strlen(ifname) + 1);
+	uint8_t out[crypto_generichash_BYTES_MIN];
+	(void) crypto_generichash_final(&hash, out, sizeof(out));
+	sodium_memzero(&hash, sizeof(hash));
+	memcpy(addr.bytes + 8, out, 8);
+	/* RFC 5453 reserves ::0 and fdff:ffff:ffff:ff80 and above; 2^-57 of all secrets meet them. */
+	addr.bytes[8] &= 0x7f;
+	addr.bytes[15] |= 1;
+	return addr;
+}

@@ -1,0 +1,125 @@
+/*
+ * hearthd: the mesh daemon of a board.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "node/hearthd.h"
+#include "node/launch.h"
+
+static const char usage_text[] =
+	"Usage: hearthd [OPTION...]\n"
+	"Joins this board to its mesh: interface, tunnel, routes, names, firewall. Enrol the board "
+	"first\n"
+	"(enroll-node). systemd runs it as hearthd.service; it stays in the foreground.\n"
+	"\n"
+	"  --config FILE   default /etc/hearth/hearthd.yaml\n"
+	"  --check         read the configuration, say what is wrong with it, and end\n"
+	"  --down          remove interface, routes, firewall and names that a hearthd left, and "
+	"end\n"
+	"  --background    start hearthd and hearth-helper without systemd, and return when they "
+	"are ready\n"
+	"  --user NAME     with --background: who hearthd runs as; default hearth\n"
+	"  --hosts FILE    with --background: the hosts file; default /etc/hosts\n"
+	"  --help, --version\n"
+	"\n"
+	"Environment: HEARTH_ETC, HEARTH_STATE, HEARTH_RUN (directories), HEARTH_LOG (error, "
+	"warning,\n"
+	"notice, info, debug).\n";
+
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_DOWN, ACTION_BACKGROUND };
+
+struct arguments {
+	enum action action;
+	struct hearthd_options run;
+	struct launch_options launch;
+};
+
+static int parse(struct arguments *a, int argc, char **argv)
+{
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+		{ "check", no_argument, NULL, 'k' }, { "down", no_argument, NULL, 'd' },
+		{ "background", no_argument, NULL, 'b' }, { "user", required_argument, NULL, 'u' },
+		{ "hosts", required_argument, NULL, 'H' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' }, { 0 } };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		switch (c) {
+		case 'c':
+			a->run.config_path = a->launch.config_path = optarg;
+			break;
+		case 'k':
+			a->action = ACTION_CHECK;
+			break;
+		case 'd':
+			a->action = ACTION_DOWN;
+			break;
+		case 'b':
+			a->action = ACTION_BACKGROUND;
+			break;
+		case 'u':
+			a->launch.user = optarg;
+			break;
+		case 'H':
+			a->launch.hosts = optarg;
+			break;
+		case 'h':
+			fputs(usage_text, stdout);
+			exit(0);
+		case 'v':
+			puts("hearthd " HEARTH_VERSION);
+			exit(0);
+		default:
+			return -1;
+		}
+	}
+	return optind == argc ? 0 : -1;
+}
+
+static int check(const struct arguments *a, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	struct config config;
+	struct paths paths;
+	const char *file = a->run.config_path;
+
+	paths_init(&paths);
+	return config_read(file ? file : paths_join(paths.etc, "hearthd.yaml", path), &config, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a = { .launch = { .user = "hearth" } };
+	struct err err = { 0 };
+	int r = 0;
+
+	log_open("hearthd");
+	(void) umask(0022);
+	if (parse(&a, argc, argv) < 0) {
+		fputs("hearthd: wrong use; see --help\n", stderr);
+		return 2;
+	}
+	switch (a.action) {
+	case ACTION_RUN:
+		r = hearthd_run(&a.run, &err);
+		break;
+	case ACTION_CHECK:
+		r = check(&a, &err);
+		break;
+	case ACTION_DOWN:
+		r = hearthd_down(&a.run, &err);
+		break;
+	case ACTION_BACKGROUND:
+		r = launch(&a.launch, &err);
+		if (r >= 0)
+			puts(r > 0 ? "hearthd runs already" : "hearthd is ready");
+		break;
+	}
+	if (r < 0)
+		log_error("%s", err.text);
+	return r < 0 ? 1 : 0;
+}

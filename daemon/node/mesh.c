@@ -1,0 +1,398 @@
+/*
+ * The mesh on this board: every function here leads from what is to what book, uplinks and keys say
+ * it should be, and may be called again at any time. Failures of parts are problems that are tried
+ * again; only what makes everything impossible at the start ends hearthd.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/firewall.h"
+#include "node/hearthd.h"
+#include "node/iface.h"
+
+enum { PORT_TRIES = 64 };
+#define FIREWALL_DELAY_US (500 * USEC_PER_MSEC)
+
+size_t mesh_denied(const struct settings *settings, struct ip_prefix ret[static MESH_DENIED_MAX])
+{
+	ret[0] = settings->mesh4;
+	ret[1] = settings->mesh6;
+	ret[2] = settings->pods4;
+	ret[3] = settings->pods6;
+	ret[4] = settings->services4;
+	ret[5] = settings->services6;
+	return MESH_DENIED_MAX;
+}
+
+/* --- the tunnel --- */
+
+static int reserve_timestamp(void *ctx, uint64_t until_s)
+{
+	const char *path = ctx;
+	int r = state_write_timestamp(path, until_s);
+
+	/*
+	 * With a full disk a handshake now is worth more than one after the next restart with a clock
+	 * that went back: the mesh stays up.
+	 */
+	if (r < 0)
+		log_warning("write %s: %s, going on without", path, strerror(-r));
+	return 0;
+}
+
+/* Opens on @port. Where only root may open the device, with the one hearth-helper opened. */
+static int open_tunnel(struct hearthd *h, uint16_t port, struct err *err)
+{
+	struct tunnel_config config = {
+		.ifname = h->config.interface,
+		.tun_fd = -1,
+		.port = port,
+		.persistent = true,
+		.mtu = candidates_interface_mtu(h->uplink_mtu),
+		.timestamp_floor_s = state_read_timestamp(h->timestamp_path),
+		.reserve_timestamp = reserve_timestamp,
+		.ctx = h->timestamp_path,
+	};
+	int r = tunnel_open(&config, &h->tunnel, err);
+
+	if (r != -EACCES)
+		return r;
+	config.tun_fd = assist_open_tun(h, err);
+	return config.tun_fd < 0 ? config.tun_fd : tunnel_open(&config, &h->tunnel, err);
+}
+
+/* The port of last time, else the configured one, else the next that is free. */
+static int open_on_some_port(struct hearthd *h, struct err *err)
+{
+	bool same = h->state.port && h->state.port_wanted == h->config.port;
+	unsigned first = same ? h->state.port : h->config.port;
+	int r = -EADDRINUSE;
+
+	for (unsigned i = 0; i < PORT_TRIES && r == -EADDRINUSE && first + i <= UINT16_MAX; i++)
+		r = open_tunnel(h, (uint16_t) (first + i), err);
+	if (r == -EADDRINUSE)
+		r = open_tunnel(h, 0, err);
+	if (r < 0)
+		return r;
+	if (tunnel_port(h->tunnel) != first)
+		log_notice("UDP port %u is in use by another program; using %u from now on", first,
+			tunnel_port(h->tunnel));
+	h->state.port = tunnel_port(h->tunnel);
+	h->state.port_wanted = h->config.port;
+	hearthd_save_state(h);
+	return 0;
+}
+
+static void close_tunnel(struct hearthd *h)
+{
+	h->uapi_call = ipc_async_cancel(h->uapi_call);
+	h->uapi_source = sd_event_source_disable_unref(h->uapi_source);
+	h->uapi = uapi_server_free(h->uapi);
+	h->tunnel_source = sd_event_source_disable_unref(h->tunnel_source);
+	h->tunnel = tunnel_close(h->tunnel);
+	if (h->peers)
+		peers_forget(h->peers);
+}
+
+static int on_tunnel_closed(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct hearthd *h = ctx;
+	struct err err = { 0 };
+
+	log_warning("interface %s was removed; making it again", h->config.interface);
+	close_tunnel(h);
+	if (mesh_update(h, &err) < 0) {
+		log_error("%s", err.text);
+		return sd_event_exit(h->event, 1);
+	}
+	return 0;
+}
+
+static int begin_tunnel(struct hearthd *h, const struct settings *settings, struct err *err)
+{
+	struct ip_prefix denied[MESH_DENIED_MAX];
+	size_t n = mesh_denied(settings, denied);
+	int r;
+
+	r = open_on_some_port(h, err);
+	if (r < 0)
+		return r;
+	r = tunnel_set_denied_underlay(h->tunnel, denied, n);
+	if (r == 0)
+		r = tunnel_set_private_key(h->tunnel, h->wg_private);
+	if (r == 0)
+		r = sd_event_add_io(h->event, &h->tunnel_source, tunnel_closed_fd(h->tunnel),
+			EPOLLIN, on_tunnel_closed, h);
+	if (r < 0) {
+		close_tunnel(h);
+		return err_set(err, r, "start the tunnel: %s", strerror(-r));
+	}
+	uplink_set(h->uplink, denied, n, tunnel_port(h->tunnel));
+	assist_open_uapi(h);
+	return 0;
+}
+
+static void apply_peers(struct hearthd *h)
+{
+	const struct candidates *own = uplink_candidates(h->uplink);
+	struct err err = { 0 };
+	int r = peers_apply(h->peers, h->tunnel, h->book, h->config.node, own->endpoints,
+		own->n_endpoints, &err);
+
+	hearthd_problem(h, PROBLEM_TUNNEL, r < 0 ? err.text : NULL);
+}
+
+/* --- the interface --- */
+
+static int apply_iface(struct hearthd *h, const struct node *self, struct err *err)
+{
+	CLEANUP_ROUTES struct routes routes = { 0 };
+	const struct netmap *map = book_netmap(h->book);
+	const struct node *node = NULL;
+	struct iface_want want = {
+		.name = h->config.interface,
+		.mtu = candidates_interface_mtu(h->uplink_mtu),
+		.own4 = self->mesh4,
+		.own6 = self->mesh6,
+		.link_local =
+			iface_link_local(h->identity_seed, h->config.mesh, h->config.interface),
+		.routes = &routes,
+	};
+	int index = iface_find(h->nl, h->config.interface, err), r = 0;
+
+	if (index < 0)
+		return index;
+	while (r == 0 && (node = netmap_next(map, node)))
+		if (node->id != self->id)
+			r = routes_add_peer(&routes, self, node, index);
+	if (r < 0)
+		return err_set(err, r, "out of memory");
+	return iface_apply(h->nl, &want, err);
+}
+
+/* --- the firewall --- */
+
+static void firewall_done(void *ctx, int r, const struct err *err)
+{
+	struct hearthd *h = ctx;
+	char text[ERR_TEXT_MAX];
+
+	h->firewall_failed = r < 0;
+	if (r < 0)
+		(void) snprintf(text, sizeof(text), "the firewall's rules are not in place: %.600s",
+			err->text);
+	hearthd_problem(h, PROBLEM_FIREWALL, r < 0 ? text : NULL);
+	if (r == 0)
+		log_debug("nftables table inet %s is in place", FIREWALL_TABLE);
+}
+
+static int on_firewall_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct hearthd *h = ctx;
+	struct err err = { 0 };
+
+	if (h->mesh_state == MESH_UP && h->firewall_text &&
+		nft_apply(h->nft, h->firewall_text, &err) < 0)
+		firewall_done(h, err.code, &err);
+	return 0;
+}
+
+static void firewall_touched(void *ctx)
+{
+	struct hearthd *h = ctx;
+
+	if (h->mesh_state != MESH_UP)
+		return;
+	log_notice("somebody removed rules from nftables table inet %s; putting them back",
+		FIREWALL_TABLE);
+	(void) sd_event_source_set_time_relative(h->firewall_timer, FIREWALL_DELAY_US);
+	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_ONESHOT);
+}
+
+static void apply_firewall(
+	struct hearthd *h, const struct settings *settings, const struct node *self, bool again)
+{
+	const struct candidates *own = uplink_candidates(h->uplink);
+	struct firewall firewall = {
+		.interface = h->config.interface,
+		.own4 = self->mesh4,
+		.own6 = self->mesh6,
+		.own_pods4 = self->pods4,
+		.own_pods6 = self->pods6,
+		.mesh4 = settings->mesh4,
+		.mesh6 = settings->mesh6,
+		.pods4 = settings->pods4,
+		.pods6 = settings->pods6,
+		.services4 = settings->services4,
+		.services6 = settings->services6,
+		.uplinks = own->uplinks,
+		.n_uplinks = own->n_uplinks,
+	};
+	CLEANUP_BUF struct buf text = { 0 };
+	struct err err = { 0 };
+
+	if (!h->nft)
+		return;
+	firewall_add_text(&firewall, &text);
+	if (buf_failed(&text) ||
+		(!again && h->firewall_text && !strcmp(buf_str(&text), h->firewall_text)))
+		return;
+	free(h->firewall_text);
+	h->firewall_text = buf_take(&text, NULL);
+	if (nft_apply(h->nft, h->firewall_text, &err) < 0)
+		firewall_done(h, err.code, &err);
+}
+
+/* --- all of it --- */
+
+static enum mesh_state find_state(const struct hearthd *h, const struct node *self)
+{
+	const struct netmap *map = book_netmap(h->book);
+
+	if (netmap_was_removed(map, h->config.node, NULL))
+		return MESH_REMOVED;
+	if (!self || !netmap_settings(map))
+		return MESH_WAITING;
+	if (memcmp(self->wg, h->wg_public, FIELD_KEY_LEN) != 0 ||
+		memcmp(self->identity, h->identity, FIELD_KEY_LEN) != 0)
+		return MESH_REPLACED;
+	return MESH_UP;
+}
+
+/* The record said so: what others see of us is gone already, now our side goes. */
+static void take_down(struct hearthd *h)
+{
+	struct err err = { 0 };
+
+	log_warning("%s; taking the interface down",
+		h->mesh_state == MESH_REMOVED
+			? "this board was removed from the mesh"
+			: "another machine was enrolled in this board's place");
+	close_tunnel(h);
+	if (iface_clear(h->nl, h->config.interface, &err) < 0 && err.code != -ENODEV)
+		log_warning("%s, ignoring", err.text);
+	free(h->firewall_text);
+	h->firewall_text = NULL;
+	if (h->nft && nft_apply(h->nft, firewall_remove_text, &err) < 0)
+		log_warning("%s, ignoring", err.text);
+	assist_write_names(h, true);
+	for (int i = PROBLEM_TUNNEL; i <= PROBLEM_FIREWALL; i++)
+		hearthd_problem(h, (enum problem) i, NULL);
+}
+
+static void say_state(struct hearthd *h)
+{
+	switch (h->mesh_state) {
+	case MESH_WAITING:
+		log_warning("the log does not name this board (node %u) yet; waiting for the "
+			    "coordinator",
+			h->config.node);
+		break;
+	case MESH_UP:
+		log_info("node %u of mesh %s", h->config.node, h->config.mesh);
+		break;
+	case MESH_REMOVED:
+	case MESH_REPLACED:
+		take_down(h);
+		break;
+	}
+}
+
+int mesh_update(struct hearthd *h, struct err *err)
+{
+	const struct node *self = hearthd_self(h);
+	enum mesh_state state = find_state(h, self);
+	const struct settings *settings = netmap_settings(book_netmap(h->book));
+	struct err why = { 0 };
+	int r;
+
+	if (state != h->mesh_state || !h->begun) {
+		h->mesh_state = state;
+		say_state(h);
+	}
+	feed_configure(h);
+	if (state != MESH_UP) {
+		h->begun = true;
+		watch_notify(h);
+		return 0;
+	}
+	if (uplink_candidates(h->uplink)->mtu)
+		h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
+	if (!h->tunnel) {
+		r = begin_tunnel(h, settings, err);
+		if (r < 0)
+			return r;
+		/* Only now are the ranges and the port known that candidates depend on. */
+		if (uplink_look(h->uplink, &why) < 0)
+			hearthd_problem(h, PROBLEM_INTERFACE, why.text);
+		if (uplink_candidates(h->uplink)->mtu)
+			h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
+	}
+	apply_peers(h);
+	r = apply_iface(h, self, &why);
+	if (r == -EPERM && !h->begun)
+		return err_set(err, r, "%s; CAP_NET_ADMIN is needed", why.text);
+	hearthd_problem(h, PROBLEM_INTERFACE, r < 0 ? why.text : NULL);
+	apply_firewall(h, settings, self, false);
+	assist_write_names(h, false);
+	feed_announce(h);
+	h->begun = true;
+	watch_notify(h);
+	return 0;
+}
+
+void mesh_retry(struct hearthd *h)
+{
+	const struct settings *settings = netmap_settings(book_netmap(h->book));
+	const struct node *self = hearthd_self(h);
+	struct err err = { 0 };
+
+	if (h->mesh_state == MESH_UP && h->tunnel && self && settings) {
+		if (h->problems[PROBLEM_TUNNEL][0])
+			apply_peers(h);
+		if (apply_iface(h, self, &err) < 0)
+			hearthd_problem(h, PROBLEM_INTERFACE, err.text);
+		else
+			hearthd_problem(h, PROBLEM_INTERFACE, NULL);
+		if (h->firewall_failed)
+			apply_firewall(h, settings, self, true);
+	}
+	if (h->names_failed)
+		assist_write_names(h, true);
+	if (h->kube_failed)
+		assist_join_kube(h);
+	book_save(h->book);
+	hearthd_save_state(h);
+}
+
+int mesh_open(struct hearthd *h, struct err *err)
+{
+	struct err why = { 0 };
+	int r;
+
+	h->peers = peers_new();
+	if (!h->peers)
+		return err_set(err, -ENOMEM, "out of memory");
+	r = sd_event_add_time(
+		h->event, &h->firewall_timer, CLOCK_MONOTONIC, 0, 0, on_firewall_timer, h);
+	if (r < 0)
+		return err_set(err, r, "cannot set up a timer: %s", strerror(-r));
+	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_OFF);
+	r = nft_new(h->event, FIREWALL_TABLE, firewall_done, firewall_touched, h, &h->nft, &why);
+	if (r < 0)
+		hearthd_problem(h, PROBLEM_FIREWALL, why.text);
+	return 0;
+}
+
+void mesh_close(struct hearthd *h)
+{
+	close_tunnel(h);
+	h->peers = peers_free(h->peers);
+	h->nft = nft_free(h->nft);
+	h->firewall_timer = sd_event_source_disable_unref(h->firewall_timer);
+	free(h->firewall_text);
+	h->firewall_text = NULL;
+}

@@ -1,0 +1,34 @@
+/*
+ * A node's own name stands before `api`, so that the reverse lookup gives it.
+ */
+#include "node/names.h"
+
+static int add_entry(json_t *list, const struct ip_addr *addr, const struct node *node,
+	const char *mesh, bool is_api)
+{
+	CLEANUP_JSON json_t *names = json_array();
+	char text[IP_TEXT_MAX];
+
+	if (json_array_append_new(names, json_sprintf("%s.%s.internal", node->name, mesh)) < 0)
+		return -1;
+	if (is_api && json_array_append_new(names, json_sprintf("api.%s.internal", mesh)) < 0)
+		return -1;
+	return json_array_append_new(list,
+		json_pack("{s:s,s:O}", "address", ip_addr_format(addr, text), "names", names));
+}
+
+json_t *names_entries(const struct netmap *netmap)
+{
+	const struct settings *settings = netmap_settings(netmap);
+	CLEANUP_JSON json_t *list = json_array();
+	const struct node *node = NULL, *api = NULL;
+
+	while (settings && list && (node = netmap_next(netmap, node))) {
+		if (!api && node->role == NODE_ROLE_CONTROL_PLANE)
+			api = node;
+		if (add_entry(list, &node->mesh4, node, settings->mesh, node == api) < 0 ||
+			add_entry(list, &node->mesh6, node, settings->mesh, node == api) < 0)
+			return NULL;
+	}
+	return TAKE(list);
+}

@@ -1,0 +1,13 @@
+/*
+ * names: what the hosts file should say of the mesh. Pure.
+ */
+#pragma once
+
+#include "mesh/netmap.h"
+
+/*
+ * [{"address":"10.77.0.1","names":["n100.home.internal","api.home.internal"]}, ...]: two entries per
+ * node, in the order of ids; `api` is the first control plane's. A new reference, NULL when out of
+ * memory. An empty list before there are settings.
+ */
+json_t *names_entries(const struct netmap *netmap);

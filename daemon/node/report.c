@@ -1,0 +1,202 @@
+/*
+ * Keys of the JSON only ever get more: scripts read them.
+ */
+#include "node/report.h"
+
+#include <inttypes.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/encode.h"
+
+const char *report_state_name(enum mesh_state state)
+{
+	switch (state) {
+	case MESH_WAITING:
+		return "waiting";
+	case MESH_UP:
+		return "up";
+	case MESH_REMOVED:
+		return "removed";
+	case MESH_REPLACED:
+		return "replaced";
+	}
+	return "unknown";
+}
+
+const char *report_peer_state(const struct report_peer *peer)
+{
+	if (peer->reachable)
+		return "direct";
+	if (peer->ever)
+		return "lost";
+	return peer->has_presence ? "connecting" : "unknown";
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text && text[0] ? json_string(text) : json_null();
+}
+
+static json_t *seconds_or_null(uint64_t wall_us)
+{
+	return wall_us ? json_integer((json_int_t) (wall_us / USEC_PER_SEC)) : json_null();
+}
+
+static void put_node(json_t *obj, const struct node *node)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	(void) json_object_set_new(obj, "id", json_integer(node->id));
+	(void) json_object_set_new(obj, "name", json_string(node->name));
+	(void) json_object_set_new(obj, "role", json_string(node_role_name(node->role)));
+	(void) json_object_set_new(obj, "mesh4", json_string(ip_addr_format(&node->mesh4, text)));
+	(void) json_object_set_new(obj, "mesh6", json_string(ip_addr_format(&node->mesh6, text)));
+	(void) json_object_set_new(obj, "pods4",
+		node_has_pods(node) ? json_string(ip_prefix_format(&node->pods4, text))
+				    : json_null());
+	(void) json_object_set_new(obj, "pods6",
+		node_has_pods(node) ? json_string(ip_prefix_format(&node->pods6, text))
+				    : json_null());
+}
+
+static json_t *peer_json(const struct report *report, const struct report_peer *peer)
+{
+	const struct node *node = report->node_of(report->ctx, peer->id);
+	const struct tunnel_peer_stats *stats = &peer->stats;
+	json_t *obj = json_object();
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (!obj || !node)
+		return obj;
+	put_node(obj, node);
+	(void) json_object_set_new(obj, "state", json_string(report_peer_state(peer)));
+	(void) json_object_set_new(obj, "since", seconds_or_null(peer->since_us));
+	(void) json_object_set_new(obj, "endpoint",
+		stats->endpoint.addr.family ? json_string(endpoint_format(&stats->endpoint, text))
+					    : json_null());
+	(void) json_object_set_new(
+		obj, "last_handshake", seconds_or_null(stats->last_handshake_wall_us));
+	(void) json_object_set_new(obj, "last_receive_seconds",
+		stats->last_receive_us && stats->last_receive_us <= report->now_us
+			? json_integer((json_int_t) ((report->now_us - stats->last_receive_us) /
+						     USEC_PER_SEC))
+			: json_null());
+	(void) json_object_set_new(obj, "rx_bytes", json_integer((json_int_t) stats->rx_bytes));
+	(void) json_object_set_new(obj, "tx_bytes", json_integer((json_int_t) stats->tx_bytes));
+	return obj;
+}
+
+static json_t *peers_json(const struct report *report)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < report->n_peers; i++)
+		(void) json_array_append_new(list, peer_json(report, &report->peers[i]));
+	return list;
+}
+
+static json_t *endpoints_json(const struct report *report)
+{
+	json_t *list = json_array();
+	char text[ENDPOINT_TEXT_MAX];
+
+	for (size_t i = 0; list && i < report->n_endpoints; i++)
+		(void) json_array_append_new(
+			list, json_string(endpoint_format(&report->endpoints[i], text)));
+	return list;
+}
+
+static json_t *coordinator_json(const struct sync_state *sync)
+{
+	return json_pack("{s:b,s:o,s:o,s:o,s:o,s:o}", "connected", sync->connected, "url",
+		text_or_null(sync->url), "since", seconds_or_null(sync->since_us), "last_contact",
+		seconds_or_null(sync->contact_us), "code", text_or_null(sync->code), "error",
+		text_or_null(sync->error));
+}
+
+json_t *report_json(const struct report *report)
+{
+	char head[KEY_BASE64_LEN] = "";
+	CLEANUP_BUF struct buf sentence = { 0 };
+	json_t *obj = json_object(), *problems = json_array(), *self = json_object();
+
+	if (!obj || !problems || !self) {
+		json_decref(obj);
+		json_decref(problems);
+		json_decref(self);
+		return NULL;
+	}
+	for (size_t i = 0; i < report->n_problems; i++)
+		(void) json_array_append_new(problems, json_string(report->problems[i]));
+	if (report->self)
+		put_node(self, report->self);
+	else
+		(void) json_object_set_new(self, "id", json_integer(report->id));
+	report_sentence(report, &sentence);
+	key_to_base64(report->head, head);
+	(void) json_object_set_new(obj, "version", json_string(HEARTH_VERSION));
+	(void) json_object_set_new(obj, "mesh", json_string(report->mesh));
+	(void) json_object_set_new(obj, "state", json_string(report_state_name(report->state)));
+	(void) json_object_set_new(obj, "summary", json_string(buf_str(&sentence)));
+	(void) json_object_set_new(obj, "systemd", json_boolean(report->systemd));
+	(void) json_object_set_new(obj, "node", self);
+	(void) json_object_set_new(obj, "interface",
+		json_pack("{s:s,s:i,s:i}", "name", report->ifname, "mtu", (int) report->mtu, "port",
+			(int) report->port));
+	(void) json_object_set_new(obj, "endpoints", endpoints_json(report));
+	(void) json_object_set_new(obj, "coordinator", coordinator_json(report->sync));
+	(void) json_object_set_new(obj, "log",
+		json_pack("{s:I,s:o}", "seq", (json_int_t) report->seq, "hash",
+			report->seq ? json_string(head) : json_null()));
+	(void) json_object_set_new(obj, "problems", problems);
+	(void) json_object_set_new(
+		obj, "reachable", json_integer((json_int_t) report->n_reachable));
+	(void) json_object_set_new(obj, "peers", peers_json(report));
+	return obj;
+}
+
+static void add_age(uint64_t since_us, uint64_t now_us, struct buf *ret)
+{
+	uint64_t s = now_us > since_us ? (now_us - since_us) / USEC_PER_SEC : 0;
+
+	if (s < 60)
+		buf_add_str(ret, " for less than a minute");
+	else if (s < 7200)
+		buf_printf(ret, " for %" PRIu64 " min", s / 60);
+	else
+		buf_printf(ret, " for %" PRIu64 " h", s / 3600);
+}
+
+void report_sentence(const struct report *report, struct buf *ret)
+{
+	switch (report->state) {
+	case MESH_WAITING:
+		buf_printf(ret, "waiting for the log of mesh %s", report->mesh);
+		break;
+	case MESH_REMOVED:
+		buf_printf(ret, "this board was removed from mesh %s", report->mesh);
+		return;
+	case MESH_REPLACED:
+		buf_printf(ret, "another machine was enrolled in this board's place in mesh %s",
+			report->mesh);
+		return;
+	case MESH_UP:
+		if (report->n_peers)
+			buf_printf(ret, "%zu of %zu peers reachable", report->n_reachable,
+				report->n_peers);
+		else
+			buf_add_str(ret, "no peers yet");
+		break;
+	}
+	if (report->sync->connected) {
+		buf_add_str(ret, ", coordinator connected");
+	} else if (report->sync->since_us) {
+		buf_add_str(ret, report->sync->code[0] ? ", refused by the coordinator"
+						       : ", coordinator not reachable");
+		add_age(report->sync->since_us, report->now_wall_us, ret);
+	}
+	if (report->n_problems)
+		buf_printf(ret, "; %zu problem%s, see `hearth status`", report->n_problems,
+			report->n_problems > 1 ? "s" : "");
+}

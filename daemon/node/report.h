@@ -1,0 +1,68 @@
+/*
+ * report: what hearthd says of itself: the JSON of `hearth status` and the sentence of `systemctl
+ * status`. Pure.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "node/sync.h"
+#include "tunnel/tunnel.h"
+#include "wire/node.h"
+#include "wire/settings.h"
+
+enum mesh_state {
+	MESH_WAITING, /* no usable log yet */
+	MESH_UP,
+	MESH_REMOVED,  /* by a tombstone */
+	MESH_REPLACED, /* another machine has our place: a token made with --replace */
+};
+
+/* A peer as the netmap and the tunnel know it. */
+struct report_peer {
+	uint32_t id;
+	bool reachable;
+	bool ever;         /* since hearthd started */
+	bool has_presence; /* an address is known */
+	uint64_t since_us; /* wall clock: reachable or lost since then; 0: nothing happened yet */
+	struct tunnel_peer_stats stats;
+};
+
+/* All borrowed. */
+struct report {
+	const char *mesh;
+	enum mesh_state state;
+	uint32_t id;
+	const struct node *self; /* NULL: not in the netmap */
+	const char *ifname;
+	unsigned mtu;
+	uint16_t port; /* 0: no tunnel */
+	const struct endpoint *endpoints;
+	size_t n_endpoints;
+	const struct sync_state *sync;
+	uint64_t seq;
+	const uint8_t *head; /* 32 bytes */
+	const struct report_peer *peers;
+	size_t n_peers, n_reachable;
+	const struct node *(*node_of)(void *ctx, uint32_t id);
+	void *ctx;
+	const char *const *problems;
+	size_t n_problems;
+	uint64_t now_us, now_wall_us;
+	bool systemd; /* PID 1 is systemd */
+};
+
+/* A peer that said something in that time is reachable: two keepalives and a half. */
+#define REPORT_REACHABLE_US (UINT64_C(60) * 1000000)
+
+const char *report_state_name(enum mesh_state state);
+/* "direct", "lost", "connecting", "unknown" (nobody knows an address of it). */
+const char *report_peer_state(const struct report_peer *peer);
+
+/* A new document, or NULL when out of memory. */
+json_t *report_json(const struct report *report);
+
+/* "4 of 5 peers reachable, coordinator connected". */
+void report_sentence(const struct report *report, struct buf *ret);

@@ -1,0 +1,91 @@
+/*
+ * A route that is right already is not touched, so that applying the same state again makes no
+ * noise for those who watch rtnetlink.
+ */
+#include "node/routes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+void routes_done(struct routes *routes)
+{
+	free(routes->list);
+	*routes = (struct routes){ 0 };
+}
+
+static int add(struct routes *routes, const struct route *route)
+{
+	if (routes->n == routes->room) {
+		size_t room = routes->room ? routes->room * 2 : 16;
+		struct route *list = reallocarray(routes->list, room, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		routes->list = list;
+		routes->room = room;
+	}
+	routes->list[routes->n++] = *route;
+	return 0;
+}
+
+int routes_add_peer(
+	struct routes *routes, const struct node *self, const struct node *peer, int ifindex)
+{
+	struct ip_prefix allowed[NODE_ALLOWED_MAX];
+	size_t n = node_allowed_ips(peer, allowed);
+
+	for (size_t i = 0; i < n; i++) {
+		struct route route = {
+			.dst = allowed[i],
+			.oif = ifindex,
+			.src = allowed[i].addr.family == AF_INET ? self->mesh4 : self->mesh6,
+			.mtu = ROUTES_MTU,
+			.protocol = ROUTE_PROTOCOL_HEARTH,
+		};
+		int r = add(routes, &route);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool same(const struct route *want, const struct route *have)
+{
+	return ip_prefix_equal(&want->dst, &have->dst) && want->oif == have->oif &&
+	       want->mtu == have->mtu && ip_addr_equal(&want->src, &have->src) &&
+	       have->gateway.family == AF_UNSPEC;
+}
+
+/* Two routes that replace one another in the kernel: same destination, default priority. */
+static bool replaces(const struct route *want, const struct route *have)
+{
+	return ip_prefix_equal(&want->dst, &have->dst);
+}
+
+int routes_compare(const struct routes *want, const struct route *have, size_t n_have,
+	struct routes *ret_set, struct routes *ret_delete)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < want->n && r == 0; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < n_have && !found; j++)
+			found = same(&want->list[i], &have[j]);
+		if (!found)
+			r = add(ret_set, &want->list[i]);
+	}
+	for (size_t j = 0; j < n_have && r == 0; j++) {
+		bool wanted = false;
+
+		for (size_t i = 0; i < want->n && !wanted; i++)
+			wanted = replaces(&want->list[i], &have[j]) &&
+				 want->list[i].oif == have[j].oif;
+		if (!wanted)
+			r = add(ret_delete, &have[j]);
+	}
+	return r;
+}

@@ -1,0 +1,36 @@
+/*
+ * routes: what the mesh's interface must carry, and the difference to what the kernel has. Pure.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "sys/net/route.h"
+#include "wire/node.h"
+
+enum {
+	ROUTES_MTU = 1280, /* of each route to a peer, until a path has proved more */
+};
+
+struct routes {
+	struct route *list; /* owned */
+	size_t n;
+	size_t room;
+};
+
+void routes_done(struct routes *routes);
+#define CLEANUP_ROUTES CLEANUP(routes_done)
+
+/*
+ * Appends the routes to @peer's addresses and pods through @ifindex, from our own address of their
+ * family. 0 or -ENOMEM.
+ */
+int routes_add_peer(
+	struct routes *routes, const struct node *self, const struct node *peer, int ifindex);
+
+/*
+ * @want against @have (those of our protocol number in the main table): which to set and which to
+ * delete. Empty, zero-initialised results. 0 or -ENOMEM.
+ */
+int routes_compare(const struct routes *want, const struct route *have, size_t n_have,
+	struct routes *ret_set, struct routes *ret_delete);

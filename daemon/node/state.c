@@ -1,0 +1,113 @@
+/*
+ * Every file is replaced atomically; reading never fails for a damaged one.
+ */
+#include "node/state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sodium.h>
+#include <sys/stat.h>
+
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "wire/presence.h"
+
+enum { STATE_MAX = 65536, KEY_FILE_MAX = 256 };
+
+static int from_json(const json_t *json, struct state *ret, struct err *err)
+{
+	struct state state = { 0 };
+	uint64_t port = 0, wanted = 0;
+	int r = 0;
+
+	if (json_has(json, "port"))
+		r = json_get_u64(json, "port", UINT16_MAX, &port, err);
+	if (r == 0 && json_has(json, "port_wanted"))
+		r = json_get_u64(json, "port_wanted", UINT16_MAX, &wanted, err);
+	if (r == 0 && json_has(json, "counter"))
+		r = json_get_u64(json, "counter", PRESENCE_COUNTER_MAX, &state.counter, err);
+	if (r == 0 && json_has(json, "kube_done"))
+		r = field_get_hex(json, "kube_done", FIELD_ID_MAX - 1, state.kube_done, err);
+	if (r < 0)
+		return r;
+	state.port = (uint16_t) port;
+	state.port_wanted = (uint16_t) wanted;
+	*ret = state;
+	return 0;
+}
+
+int state_load(const char *path, struct state *ret, struct err *err)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	struct err why = { 0 };
+
+	*ret = (struct state){ 0 };
+	json = json_read_file(path, STATE_MAX, &why);
+	if (!json && why.code == -ENOENT)
+		return 0;
+	if (!json || from_json(json, ret, &why) < 0)
+		return err_set(err, -EBADMSG, "%s is damaged and begun anew: %s", path, why.text);
+	return 0;
+}
+
+int state_save(const char *path, const struct state *state, struct err *err)
+{
+	CLEANUP_JSON json_t *json = json_pack("{s:i,s:i,s:I}", "port", (int) state->port,
+		"port_wanted", (int) state->port_wanted, "counter", (json_int_t) state->counter);
+	int r;
+
+	if (json && state->kube_done[0] &&
+		json_object_set_new(json, "kube_done", json_string(state->kube_done)) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (!json)
+		return err_set(err, -ENOMEM, "out of memory");
+	r = json_write_file(path, json, 0600);
+	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
+}
+
+int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], struct err *err)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	struct stat st;
+	int r;
+
+	r = file_read(path, KEY_FILE_MAX, &text);
+	if (r < 0)
+		return err_set(err, r, "read %s: %s", path, strerror(-r));
+	if (stat(path, &st) == 0 && st.st_mode & 077) {
+		sodium_memzero(text.data, text.cap);
+		return err_set(err, -EPERM, "%s can be read by others; `chmod 0600` it", path);
+	}
+	while (text.len && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+		text.data[--text.len] = 0;
+	r = key_from_base64(buf_str(&text), ret_key);
+	if (text.data)
+		sodium_memzero(text.data, text.cap);
+	if (r < 0)
+		return err_set(err, -EINVAL,
+			"%s holds no key (one line of base64); enrol this board again", path);
+	return 0;
+}
+
+uint64_t state_read_timestamp(const char *path)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	uint64_t value;
+	char *end;
+
+	if (file_read(path, 64, &text) < 0)
+		return 0;
+	value = strtoull(buf_str(&text), &end, 10);
+	return *end == '\n' && end != buf_str(&text) ? value : 0;
+}
+
+int state_write_timestamp(const char *path, uint64_t until_s)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%" PRIu64 "\n", until_s);
+
+	return file_write_atomic(path, text, (size_t) len, 0600);
+}

@@ -1,0 +1,32 @@
+/*
+ * state: the small things hearthd must not forget: its keys (made by enroll-node), the UDP port it
+ * got, the counter of its presence, how far handshake timestamps may have been used.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "wire/fields.h"
+
+struct state {
+	uint16_t port;                /* in use last, 0: none yet */
+	uint16_t port_wanted;         /* what the configuration said then */
+	uint64_t counter;             /* of the last presence made */
+	char kube_done[FIELD_ID_MAX]; /* the join bundle that was carried out last, "" none */
+};
+
+/*
+ * Reads @path. An absent file is an empty state. A damaged one, too, and then -EBADMSG is returned
+ * with a sentence: nothing in it is worth not starting.
+ */
+int state_load(const char *path, struct state *ret, struct err *err);
+/* Writes @path if it changed. */
+int state_save(const char *path, const struct state *state, struct err *err);
+
+/* A key file: one line of base64. -ENOENT, -EINVAL, -EPERM (others may read it), with @err. */
+int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], struct err *err);
+
+/* Seconds since 1970 in a file of their own, because the tunnel's thread writes them. 0 if absent. */
+uint64_t state_read_timestamp(const char *path);
+int state_write_timestamp(const char *path, uint64_t until_s);

@@ -1,0 +1,379 @@
+/*
+ * There is one poll under way, or one timer until the next. A reply that cannot be read changes
+ * nothing and counts as a failure.
+ */
+#include "node/sync.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sys/http/http.h"
+
+enum {
+	WAIT_S = 50,
+	GRACE_S = 20, /* for the answer to a poll that has waited */
+	PUT_S = 20,
+	BACKOFF_MAX_S = 30,
+	REFUSED_S = 60, /* removed, unknown, or a log that is not believed */
+};
+
+struct sync {
+	struct http_client *client;
+	sd_event_source *poll_timer, *put_timer;
+	const struct sync_hooks *hooks;
+	void *ctx;
+	struct sync_state state;
+	struct api_cursor cursor;
+	uint64_t poll_id, put_id; /* requests under way, 0: none */
+	unsigned failures, put_failures;
+	bool started;
+	json_t *presence;    /* owned */
+	bool presence_known; /* the coordinator has it */
+};
+
+struct kube_put {
+	struct sync *sync;
+	sync_done_fn done;
+	void *ctx;
+};
+
+const struct sync_state *sync_state(const struct sync *sync)
+{
+	return &sync->state;
+}
+
+static void set_state(
+	struct sync *sync, bool connected, const char *url, const char *code, const char *error)
+{
+	bool was = sync->state.connected, first = !sync->state.since_us;
+	bool other = strcmp(sync->state.error, error) != 0;
+
+	if (connected) {
+		sync->state.contact_us = clock_wall_us();
+		(void) snprintf(sync->state.url, sizeof(sync->state.url), "%s", url);
+	}
+	if (was != connected || first)
+		sync->state.since_us = clock_wall_us();
+	sync->state.connected = connected;
+	(void) snprintf(sync->state.code, sizeof(sync->state.code), "%s", code);
+	(void) snprintf(sync->state.error, sizeof(sync->state.error), "%s", error);
+	if (was != connected || first || other)
+		sync->hooks->changed(sync->ctx);
+}
+
+/* 1, 2, 4 ... 30 s, each between half and all of it, so that boards do not come all at once. */
+static uint64_t backoff_us(unsigned failures)
+{
+	uint64_t s = failures > 5 ? BACKOFF_MAX_S : UINT64_C(1) << (failures ? failures - 1 : 0);
+	uint64_t us = (s > BACKOFF_MAX_S ? BACKOFF_MAX_S : s) * USEC_PER_SEC;
+
+	return us / 2 + randombytes_uniform((uint32_t) (us / 2) + 1);
+}
+
+static void arm(sd_event_source *timer, uint64_t wait_us)
+{
+	(void) sd_event_source_set_time_relative(timer, wait_us);
+	(void) sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static void disarm(sd_event_source *timer)
+{
+	(void) sd_event_source_set_enabled(timer, SD_EVENT_OFF);
+}
+
+static bool is_refusal(const char *code)
+{
+	return !strcmp(code, api_code_name(API_REMOVED)) ||
+	       !strcmp(code, api_code_name(API_UNKNOWN_NODE)) ||
+	       !strcmp(code, api_code_name(API_UNAUTHORIZED));
+}
+
+static void poll_failed(struct sync *sync, const char *code, const struct err *err)
+{
+	sync->failures++;
+	arm(sync->poll_timer,
+		is_refusal(code) ? REFUSED_S * USEC_PER_SEC : backoff_us(sync->failures));
+	set_state(sync, false, "", code, err->text);
+}
+
+/* The coordinator's news out of a reply, or a negative errno. */
+static int read_news(
+	const struct http_reply *reply, struct api_news *ret, char code[static 64], struct err *err)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	int r = http_reply_json(reply, &json, code, err);
+
+	if (r < 0)
+		return r;
+	r = api_news_from_json(json, ret, err);
+	return r < 0 ? err_prefix(err, "%s", reply->url) : 0;
+}
+
+static void put_presence(struct sync *sync);
+
+static void poll_ended(void *ctx, const struct http_reply *reply, const struct err *error)
+{
+	CLEANUP(api_news_done) struct api_news news = { 0 };
+	struct sync *sync = ctx;
+	struct err err = { 0 };
+	char code[64] = "";
+	int r;
+
+	sync->poll_id = 0;
+	if (!reply) {
+		poll_failed(sync, "", error);
+		return;
+	}
+	r = read_news(reply, &news, code, &err);
+	if (r < 0) {
+		poll_failed(sync, code, &err);
+		return;
+	}
+	sync->failures = 0;
+	if (strcmp(sync->cursor.instance, news.cursor.instance) != 0)
+		sync->presence_known = false; /* it may have forgotten us */
+	sync->cursor = news.cursor;
+	set_state(sync, true, reply->url, "", "");
+	r = sync->hooks->news(sync->ctx, &news);
+	if (!sync->started)
+		return;
+	arm(sync->poll_timer, r < 0 ? REFUSED_S * USEC_PER_SEC : 0);
+	if (!sync->presence_known)
+		put_presence(sync);
+}
+
+static void poll_begin(struct sync *sync)
+{
+	/* After a failure the first answer is wanted at once, so that status tells the truth. */
+	unsigned wait = sync->state.connected ? WAIT_S : 0;
+	CLEANUP_BUF struct buf path = { 0 };
+	struct http_request request = { .method = "GET",
+		.timeout_us = (wait + GRACE_S) * USEC_PER_SEC,
+		.reply_max = API_REPLY_MAX };
+	char cursor[API_CURSOR_MAX];
+	struct err err = { 0 };
+	const char *kube = "";
+	uint64_t seq = 0;
+
+	sync->hooks->position(sync->ctx, &seq, &kube);
+	buf_printf(&path, "/v1/poll?seq=%" PRIu64 "&wait=%u", seq, wait);
+	if (sync->cursor.instance[0])
+		buf_printf(&path, "&cursor=%s", api_cursor_format(&sync->cursor, cursor));
+	if (kube[0])
+		buf_printf(&path, "&kube=%s", kube);
+	request.path = buf_str(&path);
+	if (http_client_send(sync->client, &request, poll_ended, sync, &sync->poll_id, &err) < 0)
+		poll_failed(sync, "", &err);
+}
+
+static int on_poll_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct sync *sync = ctx;
+
+	if (sync->started && !sync->poll_id)
+		poll_begin(sync);
+	return 0;
+}
+
+/* --- presence --- */
+
+static void put_failed(struct sync *sync)
+{
+	sync->put_failures++;
+	arm(sync->put_timer, backoff_us(sync->put_failures));
+}
+
+static void put_ended(void *ctx, const struct http_reply *reply, const struct err *error)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	struct sync *sync = ctx;
+	struct err err = { 0 };
+	char code[64];
+
+	sync->put_id = 0;
+	if (!reply || http_reply_json(reply, &json, code, &err) < 0) {
+		put_failed(sync); /* the poll tells of the reason */
+		return;
+	}
+	sync->put_failures = 0;
+	sync->presence_known = true;
+}
+
+static void put_presence(struct sync *sync)
+{
+	CLEANUP(free_p) char *body = sync->presence ? json_text(sync->presence) : NULL;
+	struct http_request request = { .method = "PUT",
+		.path = "/v1/presence",
+		.timeout_us = PUT_S * USEC_PER_SEC,
+		.body = body };
+	struct err err = { 0 };
+
+	if (!sync->started || !body || sync->put_id)
+		return;
+	disarm(sync->put_timer);
+	request.body_len = strlen(body);
+	if (http_client_send(sync->client, &request, put_ended, sync, &sync->put_id, &err) < 0)
+		put_failed(sync);
+}
+
+static int on_put_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct sync *sync = ctx;
+
+	if (!sync->presence_known)
+		put_presence(sync);
+	return 0;
+}
+
+void sync_set_presence(struct sync *sync, json_t *doc)
+{
+	json_decref(sync->presence);
+	sync->presence = json_incref(doc);
+	sync->presence_known = false;
+	if (sync->put_id)
+		http_client_cancel(sync->client, sync->put_id);
+	sync->put_id = 0;
+	put_presence(sync);
+}
+
+/* --- join bundles --- */
+
+static void kube_ended(void *ctx, const struct http_reply *reply, const struct err *error)
+{
+	CLEANUP(free_p) struct kube_put *put = ctx;
+	CLEANUP_JSON json_t *json = NULL;
+	struct err err = { 0 };
+	char code[64];
+	int r;
+
+	if (!reply) {
+		put->done(put->ctx, error->code, error);
+		return;
+	}
+	r = http_reply_json(reply, &json, code, &err);
+	put->done(put->ctx, r, r < 0 ? &err : NULL);
+}
+
+int sync_put_kube(
+	struct sync *sync, const json_t *bundle, sync_done_fn done, void *ctx, struct err *err)
+{
+	char *body = json_text(bundle);
+	struct kube_put *put = calloc(1, sizeof(*put));
+	struct http_request request = { .method = "PUT",
+		.path = "/v1/kube",
+		.timeout_us = PUT_S * USEC_PER_SEC,
+		.body = body };
+	int r = -ENOMEM;
+
+	if (body && put) {
+		*put = (struct kube_put){ .sync = sync, .done = done, .ctx = ctx };
+		request.body_len = strlen(body);
+		r = http_client_send(sync->client, &request, kube_ended, put, NULL, err);
+	} else {
+		err_set(err, -ENOMEM, "out of memory");
+	}
+	if (body)
+		sodium_memzero(body, strlen(body));
+	free(body);
+	if (r < 0)
+		free(put);
+	return r;
+}
+
+/* --- life --- */
+
+static struct http_options to_http(const struct sync_options *options)
+{
+	return (struct http_options){
+		.urls = options->urls,
+		.n_urls = options->n_urls,
+		.pins = options->pins,
+		.n_pins = options->n_pins,
+		.cert_pem = options->cert_pem,
+		.key_pem = options->key_pem,
+	};
+}
+
+int sync_new(sd_event *event, const struct sync_options *options, const struct sync_hooks *hooks,
+	void *ctx, struct sync **ret, struct err *err)
+{
+	struct http_options http = to_http(options);
+	struct sync *sync = calloc(1, sizeof(*sync));
+	int r;
+
+	if (!sync)
+		return err_set(err, -ENOMEM, "out of memory");
+	sync->hooks = hooks;
+	sync->ctx = ctx;
+	r = http_client_new(event, &http, &sync->client, err);
+	if (r < 0) {
+		sync_free(sync);
+		return r;
+	}
+	r = sd_event_add_time(event, &sync->poll_timer, CLOCK_MONOTONIC, 0, 0, on_poll_timer, sync);
+	if (r >= 0)
+		r = sd_event_add_time(
+			event, &sync->put_timer, CLOCK_MONOTONIC, 0, 0, on_put_timer, sync);
+	if (r < 0) {
+		sync_free(sync);
+		return err_set(err, r, "cannot set up timers: %s", strerror(-r));
+	}
+	disarm(sync->poll_timer);
+	disarm(sync->put_timer);
+	*ret = sync;
+	return 0;
+}
+
+struct sync *sync_free(struct sync *sync)
+{
+	if (!sync)
+		return NULL;
+	http_client_free(sync->client);
+	sd_event_source_disable_unref(sync->poll_timer);
+	sd_event_source_disable_unref(sync->put_timer);
+	json_decref(sync->presence);
+	free(sync);
+	return NULL;
+}
+
+int sync_configure(struct sync *sync, const struct sync_options *options, struct err *err)
+{
+	struct http_options http = to_http(options);
+
+	return http_client_configure(sync->client, &http, err);
+}
+
+void sync_start(struct sync *sync)
+{
+	sync->started = true;
+	if (!sync->poll_id)
+		arm(sync->poll_timer, 0);
+}
+
+void sync_stop(struct sync *sync)
+{
+	sync->started = false;
+	disarm(sync->poll_timer);
+	disarm(sync->put_timer);
+	if (sync->poll_id)
+		http_client_cancel(sync->client, sync->poll_id);
+	if (sync->put_id)
+		http_client_cancel(sync->client, sync->put_id);
+	sync->poll_id = sync->put_id = 0;
+}
+
+void sync_link_changed(struct sync *sync)
+{
+	sync->failures = sync->put_failures = 0;
+	http_client_reset(sync->client);
+	if (!sync->started)
+		return;
+	if (!sync->poll_id)
+		arm(sync->poll_timer, 0);
+	if (!sync->presence_known)
+		put_presence(sync);
+}

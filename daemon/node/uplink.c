@@ -1,0 +1,186 @@
+/*
+ * Events come in bursts (DHCP, a cable, fifty pods): nothing is done before 200 ms of silence, and
+ * nothing later than a second after the first. Links and addresses of pods wake nobody.
+ */
+#include "node/uplink.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sys/net/monitor.h"
+
+#define QUIET_US  (200 * USEC_PER_MSEC)
+#define LATEST_US USEC_PER_SEC
+enum { DENIED_MAX = 16 };
+
+struct uplink {
+	struct nl *nl;
+	sd_event_source *io, *timer;
+	int fd;
+	char ifname[IFNAMSIZ];
+	int ifindex; /* of the mesh's interface, 0 unknown */
+	const struct uplink_hooks *hooks;
+	void *ctx;
+	struct ip_prefix denied[DENIED_MAX];
+	size_t n_denied;
+	uint16_t port;
+	struct candidates candidates;
+	uint64_t first_us; /* of the burst, 0: none */
+	bool moved, touched;
+};
+
+const struct candidates *uplink_candidates(const struct uplink *uplink)
+{
+	return &uplink->candidates;
+}
+
+void uplink_set(struct uplink *uplink, const struct ip_prefix *denied, size_t n, uint16_t port)
+{
+	uplink->n_denied = n < DENIED_MAX ? n : DENIED_MAX;
+	memcpy(uplink->denied, denied, uplink->n_denied * sizeof(*denied));
+	uplink->port = port;
+}
+
+int uplink_look(struct uplink *uplink, struct err *err)
+{
+	struct route_filter filter = { .table = RT_TABLE_MAIN, .only_default = true };
+	CLEANUP(free_p) struct link *links = NULL;
+	CLEANUP(free_p) struct link_addr *addrs = NULL;
+	CLEANUP(free_p) struct route *defaults = NULL;
+	struct candidates_input input = {
+		.own_ifname = uplink->ifname,
+		.port = uplink->port,
+		.denied = uplink->denied,
+		.n_denied = uplink->n_denied,
+	};
+	int r;
+
+	r = link_list(uplink->nl, &links, &input.n_links, err);
+	if (r == 0)
+		r = addr_list(uplink->nl, 0, AF_UNSPEC, &addrs, &input.n_addrs, err);
+	if (r == 0)
+		r = route_list(uplink->nl, &filter, &defaults, &input.n_defaults, err);
+	if (r < 0)
+		return r;
+	input.links = links;
+	input.addrs = addrs;
+	input.defaults = defaults;
+	uplink->ifindex = 0;
+	for (size_t i = 0; i < input.n_links; i++)
+		if (!strcmp(links[i].name, uplink->ifname))
+			uplink->ifindex = links[i].index;
+	candidates_find(&input, &uplink->candidates);
+	return 0;
+}
+
+static void note(struct uplink *uplink, bool moved, bool touched)
+{
+	uint64_t now = clock_now_us(), wait = QUIET_US;
+
+	uplink->moved = uplink->moved || moved;
+	uplink->touched = uplink->touched || touched;
+	if (!uplink->moved && !uplink->touched)
+		return;
+	if (!uplink->first_us)
+		uplink->first_us = now;
+	if (now + wait > uplink->first_us + LATEST_US)
+		wait = uplink->first_us + LATEST_US > now ? uplink->first_us + LATEST_US - now : 0;
+	(void) sd_event_source_set_time_relative(uplink->timer, wait);
+	(void) sd_event_source_set_enabled(uplink->timer, SD_EVENT_ONESHOT);
+}
+
+static void on_change(void *ctx, const struct monitor_event *event)
+{
+	struct uplink *uplink = ctx;
+	bool own;
+
+	switch (event->what) {
+	case MONITOR_LINKS:
+		own = !strcmp(event->link.name, uplink->ifname);
+		if (own || strncmp(event->link.name, "hth", 3) != 0)
+			note(uplink, !own, own);
+		break;
+	case MONITOR_ADDRS:
+		own = event->addr.ifindex == uplink->ifindex;
+		if (own || !ip_addr_is_link_local(&event->addr.addr))
+			note(uplink, !own, own && event->gone);
+		break;
+	case MONITOR_ROUTES:
+		if (event->route.dst.len == 0)
+			note(uplink, true, false);
+		else if (event->gone && event->route.protocol == ROUTE_PROTOCOL_HEARTH)
+			note(uplink, false, true);
+		break;
+	}
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct uplink *uplink = ctx;
+
+	if (monitor_read(fd, on_change, uplink) < 0)
+		note(uplink, true, true); /* some were lost */
+	return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct uplink *uplink = ctx;
+	bool moved = uplink->moved, touched = uplink->touched;
+
+	uplink->first_us = 0;
+	uplink->moved = uplink->touched = false;
+	if (moved && uplink_look(uplink, NULL) < 0) {
+		note(uplink, true, false); /* interrupted by yet another change */
+		return 0;
+	}
+	if (touched)
+		uplink->hooks->touched(uplink->ctx);
+	if (moved)
+		uplink->hooks->changed(uplink->ctx, true);
+	return 0;
+}
+
+int uplink_new(sd_event *event, struct nl *nl, const char *ifname, const struct uplink_hooks *hooks,
+	void *ctx, struct uplink **ret, struct err *err)
+{
+	struct uplink *uplink = calloc(1, sizeof(*uplink));
+	int r;
+
+	if (!uplink)
+		return err_set(err, -ENOMEM, "out of memory");
+	uplink->nl = nl;
+	uplink->hooks = hooks;
+	uplink->ctx = ctx;
+	(void) snprintf(uplink->ifname, sizeof(uplink->ifname), "%s", ifname);
+	r = uplink->fd = monitor_open(MONITOR_LINKS | MONITOR_ADDRS | MONITOR_ROUTES, err);
+	if (r < 0) {
+		uplink_free(uplink);
+		return r;
+	}
+	r = sd_event_add_io(event, &uplink->io, uplink->fd, EPOLLIN, on_io, uplink);
+	if (r >= 0)
+		r = sd_event_add_time(
+			event, &uplink->timer, CLOCK_MONOTONIC, 0, 0, on_timer, uplink);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(uplink->timer, SD_EVENT_OFF);
+	if (r < 0) {
+		uplink_free(uplink);
+		return err_set(err, r, "cannot watch the network: %s", strerror(-r));
+	}
+	*ret = uplink;
+	return 0;
+}
+
+struct uplink *uplink_free(struct uplink *uplink)
+{
+	if (!uplink)
+		return NULL;
+	sd_event_source_disable_unref(uplink->io);
+	sd_event_source_disable_unref(uplink->timer);
+	close_p(&uplink->fd);
+	free(uplink);
+	return NULL;
+}

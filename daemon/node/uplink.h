@@ -1,0 +1,33 @@
+/*
+ * uplink: watches rtnetlink and says, once things have settled, which of this board's addresses others
+ * may try and that the mesh's interface may have been touched.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "node/candidates.h"
+#include "sys/net/nl.h"
+
+struct uplink;
+
+struct uplink_hooks {
+	/* The candidates were looked up again; @moved: links, addresses or default routes changed. */
+	void (*changed)(void *ctx, bool moved);
+	/* Somebody changed @ifname: took it down, removed it, an address of it or a route of ours. */
+	void (*touched)(void *ctx);
+};
+
+/* @nl is borrowed; @ifname copied. */
+int uplink_new(sd_event *event, struct nl *nl, const char *ifname, const struct uplink_hooks *hooks,
+	void *ctx, struct uplink **ret, struct err *err);
+struct uplink *uplink_free(struct uplink *uplink);
+
+/* Ranges whose addresses are never candidates (copied, at most 16), and the port to name. */
+void uplink_set(struct uplink *uplink, const struct ip_prefix *denied, size_t n, uint16_t port);
+
+/* Looks now, without calling back. The result is uplink_candidates(). */
+int uplink_look(struct uplink *uplink, struct err *err);
+
+/* Borrowed. */
+const struct candidates *uplink_candidates(const struct uplink *uplink);

@@ -1,0 +1,273 @@
+/*
+ * One timer (five seconds) asks the tunnel who is there, tells systemd, and lets slower repairs run.
+ * The watchdog is fed only after the tunnel's thread has answered: were it stuck, so would we be.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/hearthd.h"
+
+#define TICK_US       (5 * USEC_PER_SEC)
+#define SLOW_US       (60 * USEC_PER_SEC)
+#define WAIT_CHECK_US (100 * USEC_PER_MSEC)
+
+struct waiter {
+	struct waiter *next;
+	struct ipc_request *request;
+	size_t want;
+	uint64_t deadline_us;
+	bool gone;
+};
+
+static struct report_peer *find_peer(struct report_peer *list, size_t n, uint32_t id)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) { /* both lists go up in ids */
+		size_t mid = (low + high) / 2;
+
+		if (list[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < n && list[low].id == id ? &list[low] : NULL;
+}
+
+/* The peers of the netmap, with what was known of them. */
+static int list_peers(struct hearthd *h)
+{
+	const struct netmap *map = book_netmap(h->book);
+	size_t room = netmap_count(map), n = 0;
+	struct report_peer *list = calloc(room ? room : 1, sizeof(*list));
+	const struct node *node = NULL;
+
+	if (!list)
+		return -ENOMEM;
+	while (h->mesh_state == MESH_UP && (node = netmap_next(map, node)) && n < room) {
+		const struct report_peer *old = find_peer(h->peer_list, h->n_peers, node->id);
+
+		if (node->id == h->config.node)
+			continue;
+		if (old)
+			list[n] = *old;
+		list[n].id = node->id;
+		list[n].has_presence = book_presence(h->book, node->id) != NULL;
+		list[n].stats = (struct tunnel_peer_stats){ 0 };
+		n++;
+	}
+	free(h->peer_list);
+	h->peer_list = list;
+	h->n_peers = n;
+	return 0;
+}
+
+static void judge(struct hearthd *h, struct report_peer *peer, uint64_t now)
+{
+	uint64_t last = peer->stats.last_receive_us;
+	bool reachable = peer->stats.session && last && now - last < REPORT_REACHABLE_US;
+
+	if (reachable != peer->reachable)
+		peer->since_us = clock_wall_us();
+	peer->reachable = reachable;
+	peer->ever = peer->ever || reachable;
+	h->n_reachable += reachable;
+}
+
+void watch_refresh(struct hearthd *h)
+{
+	CLEANUP(free_p) struct tunnel_peer_stats *stats = NULL;
+	const struct netmap *map = book_netmap(h->book);
+	uint64_t now;
+	size_t n = 0;
+
+	if (h->tunnel && tunnel_get_stats(h->tunnel, &stats, &n) < 0)
+		n = 0;
+	if (list_peers(h) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct node *node = netmap_by_wg(map, stats[i].key);
+		struct report_peer *peer =
+			node ? find_peer(h->peer_list, h->n_peers, node->id) : NULL;
+
+		if (peer)
+			peer->stats = stats[i];
+	}
+	now = clock_now_us();
+	h->n_reachable = 0;
+	for (size_t i = 0; i < h->n_peers; i++)
+		judge(h, &h->peer_list[i], now);
+}
+
+static const struct node *node_of(void *ctx, uint32_t id)
+{
+	return netmap_by_id(book_netmap(((const struct hearthd *) ctx)->book), id);
+}
+
+void watch_fill_report(struct hearthd *h, struct report *ret)
+{
+	static const char *problems[PROBLEMS]; /* one loop, one report at a time */
+	size_t n = 0;
+
+	for (int i = 0; i < PROBLEMS; i++)
+		if (h->problems[i][0])
+			problems[n++] = h->problems[i];
+	*ret = (struct report){
+		.mesh = h->config.mesh,
+		.state = h->mesh_state,
+		.id = h->config.node,
+		.self = hearthd_self(h),
+		.ifname = h->config.interface,
+		.mtu = candidates_interface_mtu(h->uplink_mtu),
+		.port = h->tunnel ? tunnel_port(h->tunnel) : 0,
+		.endpoints = uplink_candidates(h->uplink)->endpoints,
+		.n_endpoints = uplink_candidates(h->uplink)->n_endpoints,
+		.sync = sync_state(h->sync),
+		.seq = mesh_log_head(book_log(h->book)),
+		.head = mesh_log_head_hash(book_log(h->book)),
+		.peers = h->peer_list,
+		.n_peers = h->n_peers,
+		.n_reachable = h->n_reachable,
+		.node_of = node_of,
+		.ctx = h,
+		.problems = problems,
+		.n_problems = n,
+		.now_us = clock_now_us(),
+		.now_wall_us = clock_wall_us(),
+		.systemd = sd_booted() > 0,
+	};
+}
+
+void watch_notify(struct hearthd *h)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	struct report report;
+
+	if (!h->begun)
+		return;
+	watch_fill_report(h, &report);
+	report_sentence(&report, &text);
+	(void) sd_notifyf(0, "STATUS=%s", buf_str(&text));
+	/* Removed and replaced are answers, too: there is nothing to wait for. */
+	if (!h->ready && h->mesh_state != MESH_WAITING) {
+		h->ready = true;
+		(void) sd_notify(0, "READY=1");
+		log_info("ready");
+	}
+}
+
+/* --- those who wait for peers --- */
+
+static void waiter_gone(void *ctx)
+{
+	((struct waiter *) ctx)->gone = true;
+}
+
+static void answer(struct hearthd *h, struct waiter *w, bool done)
+{
+	ipc_request_reply(
+		w->request, json_pack("{s:b,s:I,s:I}", "done", done, "reachable",
+				    (json_int_t) h->n_reachable, "peers", (json_int_t) h->n_peers));
+	free(w);
+}
+
+static int on_waiters(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct hearthd *h = ctx;
+	struct waiter **p = &h->waiters;
+	uint64_t now = clock_now_us();
+
+	watch_refresh(h);
+	while (*p) {
+		struct waiter *w = *p;
+		size_t want = w->want && w->want < h->n_peers ? w->want : h->n_peers;
+		bool done = h->mesh_state == MESH_UP && h->n_reachable >= want;
+
+		if (!done && !w->gone && now < w->deadline_us) {
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		answer(h, w, done);
+	}
+	if (h->waiters) {
+		(void) sd_event_source_set_time_relative(source, WAIT_CHECK_US);
+		(void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	}
+	return 0;
+}
+
+void watch_wait(struct hearthd *h, struct ipc_request *request, size_t want, uint64_t timeout_us)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		ipc_request_fail(request, "internal", "out of memory");
+		return;
+	}
+	*w = (struct waiter){ .next = h->waiters,
+		.request = request,
+		.want = want,
+		.deadline_us = clock_now_us() + timeout_us };
+	h->waiters = w;
+	ipc_request_on_gone(request, waiter_gone, w);
+	(void) sd_event_source_set_time_relative(h->waiters_timer, 0);
+	(void) sd_event_source_set_enabled(h->waiters_timer, SD_EVENT_ONESHOT);
+}
+
+/* --- the timer --- */
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct hearthd *h = ctx;
+	uint64_t now = clock_now_us();
+
+	watch_refresh(h);
+	watch_notify(h);
+	if (now >= h->slow_us) {
+		h->slow_us = now + SLOW_US;
+		mesh_retry(h);
+	}
+	if (h->watchdog)
+		(void) sd_notify(0, "WATCHDOG=1");
+	(void) sd_event_source_set_time_relative(source, h->tick_us);
+	(void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+int watch_begin(struct hearthd *h, struct err *err)
+{
+	uint64_t limit_us = 0;
+	int r;
+
+	h->watchdog = sd_watchdog_enabled(0, &limit_us) > 0;
+	h->tick_us = h->watchdog && limit_us / 3 < TICK_US ? limit_us / 3 : TICK_US;
+	h->slow_us = clock_now_us() + SLOW_US;
+	r = sd_event_add_time_relative(
+		h->event, &h->tick, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_tick, h);
+	if (r >= 0)
+		r = sd_event_add_time(
+			h->event, &h->waiters_timer, CLOCK_MONOTONIC, 0, 0, on_waiters, h);
+	if (r < 0)
+		return err_set(err, r, "cannot set up timers: %s", strerror(-r));
+	(void) sd_event_source_set_enabled(h->waiters_timer, SD_EVENT_OFF);
+	return 0;
+}
+
+void watch_end(struct hearthd *h)
+{
+	while (h->waiters) {
+		struct waiter *w = h->waiters;
+		h->waiters = w->next;
+		answer(h, w, false);
+	}
+	h->tick = sd_event_source_disable_unref(h->tick);
+	h->waiters_timer = sd_event_source_disable_unref(h->waiters_timer);
+	free(h->peer_list);
+	h->peer_list = NULL;
+	h->n_peers = 0;
+}

@@ -1,0 +1,145 @@
+/*
+ * What our own transaction removes (each begins by emptying the table) is told from what others
+ * remove by time: the kernel queues its news before nft ends, so what is read then was ours.
+ */
+#include "sys/nft/nft.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sys/exec/exec.h"
+#include "sys/nft/monitor.h"
+
+#define NFT_TIMEOUT_US (10 * USEC_PER_SEC)
+enum { NFT_OUTPUT_MAX = 4096 };
+
+static const char *const nft_argv[] = { "nft", "-f", "-", NULL };
+
+struct nft {
+	sd_event *event;
+	sd_event_source *source;
+	struct exec *running;
+	char *text, *next; /* running and waiting */
+	char *table;
+	int fd;
+	nft_done_fn done;
+	nft_touched_fn touched;
+	void *ctx;
+};
+
+static int on_news(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct nft *nft = ctx;
+
+	if (nft_monitor_drain(nft->fd, nft->table) && !nft->running)
+		nft->touched(nft->ctx);
+	return 0;
+}
+
+int nft_new(sd_event *event, const char *table, nft_done_fn done, nft_touched_fn touched, void *ctx,
+	struct nft **ret, struct err *err)
+{
+	struct nft *nft = calloc(1, sizeof(*nft));
+	int r = -ENOMEM;
+
+	if (!nft)
+		return err_set(err, -ENOMEM, "out of memory");
+	nft->event = sd_event_ref(event);
+	nft->fd = -1;
+	nft->done = done;
+	nft->touched = touched;
+	nft->ctx = ctx;
+	nft->table = strdup(table);
+	if (nft->table)
+		r = nft->fd = nft_monitor_open();
+	if (r >= 0)
+		r = sd_event_add_io(event, &nft->source, nft->fd, EPOLLIN, on_news, nft);
+	if (r < 0) {
+		nft_free(nft);
+		return err_set(err, r, "cannot watch nftables: %s", strerror(-r));
+	}
+	*ret = nft;
+	return 0;
+}
+
+static int start(struct nft *nft, struct err *err);
+
+static void on_done(void *ctx, struct exec_result *result)
+{
+	struct nft *nft = ctx;
+	struct err err = { 0 };
+	int r = exec_check(result, "nft -f -", &err);
+
+	nft->running = NULL;
+	(void) nft_monitor_drain(nft->fd, nft->table); /* our own doing */
+	free(nft->text);
+	nft->text = NULL;
+	nft->done(nft->ctx, r, r < 0 ? &err : NULL);
+	if (nft->next && !nft->running) {
+		nft->text = TAKE(nft->next);
+		r = start(nft, &err);
+		if (r < 0)
+			nft->done(nft->ctx, r, &err);
+	}
+}
+
+static int start(struct nft *nft, struct err *err)
+{
+	struct exec_options options = {
+		.argv = nft_argv,
+		.input = nft->text,
+		.input_len = strlen(nft->text),
+		.output_max = NFT_OUTPUT_MAX,
+		.timeout_us = NFT_TIMEOUT_US,
+	};
+
+	return exec_spawn(nft->event, &options, on_done, nft, &nft->running, err);
+}
+
+int nft_apply(struct nft *nft, const char *text, struct err *err)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (nft->running) {
+		free(nft->next);
+		nft->next = copy;
+		return 0;
+	}
+	free(nft->text);
+	nft->text = copy;
+	return start(nft, err);
+}
+
+struct nft *nft_free(struct nft *nft)
+{
+	if (!nft)
+		return NULL;
+	exec_cancel(nft->running);
+	sd_event_source_disable_unref(nft->source);
+	close_p(&nft->fd);
+	free(nft->text);
+	free(nft->next);
+	free(nft->table);
+	sd_event_unref(nft->event);
+	free(nft);
+	return NULL;
+}
+
+int nft_run(const char *text, struct err *err)
+{
+	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+	struct exec_options options = {
+		.argv = nft_argv,
+		.input = text,
+		.input_len = strlen(text),
+		.output_max = NFT_OUTPUT_MAX,
+		.timeout_us = NFT_TIMEOUT_US,
+	};
+	int r = exec_run(&options, &result, err);
+
+	return r < 0 ? r : exec_check(&result, "nft -f -", err);
+}

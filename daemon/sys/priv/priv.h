@@ -1,0 +1,24 @@
+/*
+ * priv: giving up root, for programs started without systemd (which does the same by User= and
+ * AmbientCapabilities=).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* A user of this machine. -ENOENT and a sentence that says how to make one. */
+int priv_find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, struct err *err);
+
+/*
+ * Becomes @name for good, with exactly the capabilities of the bit mask @caps (1 << CAP_NET_ADMIN),
+ * which programs started later inherit; nothing can be gained by execve() any more. On failure
+ * the process is in between and must exit.
+ */
+int priv_become(const char *name, uint64_t caps, struct err *err);
+
+/* Whether the effective set has capability @cap (CAP_NET_ADMIN, ...). */
+bool priv_has(int cap);
