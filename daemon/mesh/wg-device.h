@@ -24,11 +24,12 @@
 /* Unanswered for this long: keepalive and rekey timeout together. */
 #define WG_UNANSWERED_US (WG_KEEPALIVE_US + WG_REKEY_TIMEOUT_US)
 
+/* In the order in which those due at once are run: old keys go before new ones are asked for. */
 enum wg_timer {
+	WG_TIMER_ZERO_KEYS,  /* no new session for long */
 	WG_TIMER_RETRANSMIT, /* our initiation was not answered */
 	WG_TIMER_KEEPALIVE,  /* something came in and nothing went out since */
 	WG_TIMER_UNANSWERED, /* something went out and nothing came in since */
-	WG_TIMER_ZERO_KEYS,  /* no new session for long */
 	WG_TIMER_PERSISTENT, /* the configured keepalive */
 	WG_TIMERS
 };

@@ -3,10 +3,16 @@
  * coming (ours as responder, sent with once the peer has used it), as the paper's section 6.2 and
  * Linux have them. A session that leaves is out of the index table at once and wiped and freed by
  * the next tick. The calls of the data path are here.
+ *
+ * Two ends that begin at the same moment make two sessions. Where the paper leaves it open, both
+ * then choose that of the end with the greater public key, so that one end, not both, renews it.
  */
 #include "mesh/wg-device.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { CROSSING_US = 1000000, FOLLOW_US = 3000000 };
 
 /* @*slot goes out of service. */
 static void retire(struct wg_session **slot)
@@ -34,32 +40,73 @@ void wg_sessions_reap(struct wg_device *device)
 	}
 }
 
+/* Were these two made at the same moment, because both ends began? */
+static bool crossed(const struct wg_session *a, const struct wg_session *b)
+{
+	uint64_t apart_us = a->created_us > b->created_us ? a->created_us - b->created_us
+							  : b->created_us - a->created_us;
+	return a->initiator != b->initiator && apart_us < CROSSING_US;
+}
+
+static bool peer_key_is_greater(const struct wg_peer *peer)
+{
+	return memcmp(peer->remote.public, peer->device->identity.public, WG_KEY_LEN) > 0;
+}
+
+/* Is @fresh, which the peer has too, the one to send with from now on, rather than the current? */
+static bool is_preferred(const struct wg_peer *peer, const struct wg_session *fresh)
+{
+	const struct wg_session *current = peer->current;
+	if (!wg_session_may_send(current, peer->device->now_us))
+		return true;
+	if (crossed(current, fresh)) /* both ends must choose the same: the greater key's */
+		return fresh->initiator != peer_key_is_greater(peer);
+	return fresh->created_us >= current->created_us;
+}
+
+/* Both ends have @fresh: it becomes the current session, or the one to receive with besides. */
+static void enter(struct wg_peer *peer, struct wg_session *fresh)
+{
+	bool preferred = is_preferred(peer, fresh);
+	retire(&peer->previous);
+	peer->previous = preferred ? peer->current : fresh;
+	if (preferred)
+		peer->current = fresh;
+}
+
 void wg_session_install(struct wg_session *session)
 {
 	struct wg_peer *peer = session->peer;
-	retire(&peer->previous);
-	if (!session->initiator) {
+	if (session->initiator) {
+		enter(peer, session);
+	} else {
 		retire(&peer->coming);
 		peer->coming = session;
-		return;
 	}
-	if (peer->coming) {
-		peer->previous = peer->coming;
-		peer->coming = NULL;
-		retire(&peer->current);
-	} else {
-		peer->previous = peer->current;
-	}
-	peer->current = session;
 }
 
-/* The peer has used the session that was to come: from now on we do. */
+/* The peer has used the session that was to come. */
 static void confirm(struct wg_peer *peer)
 {
-	retire(&peer->previous);
-	peer->previous = peer->current;
-	peer->current = peer->coming;
+	struct wg_session *coming = peer->coming;
 	peer->coming = NULL;
+	enter(peer, coming);
+}
+
+/*
+ * Of two crossed sessions the peer keeps to the one that we did not choose: an implementation
+ * without that rule, or a peer that has just lost its memory. Then we follow. Not at once, for what
+ * is under way; the end with the greater key first, so that the two do not follow each other.
+ */
+static void follow(struct wg_peer *peer, const struct wg_session *used)
+{
+	struct wg_session *current = peer->current;
+	uint64_t wait_us = peer_key_is_greater(peer) ? 2 * FOLLOW_US : FOLLOW_US;
+	if (used != peer->previous || !used->may_send || !current || !crossed(used, current) ||
+		peer->device->now_us - current->created_us < wait_us)
+		return;
+	peer->current = peer->previous;
+	peer->previous = current;
 }
 
 void wg_sessions_drop(struct wg_peer *peer)
@@ -163,6 +210,8 @@ void wg_peer_data_received(
 	wg_endpoint_learn(peer, from);
 	if (confirmed)
 		confirm(peer);
+	else if (session != peer->current)
+		follow(peer, session);
 	wg_timers_received(peer, data);
 	if (confirmed) {
 		wg_timers_session_confirmed(peer);

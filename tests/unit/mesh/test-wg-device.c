@@ -113,7 +113,7 @@ static void test_initiate(void **state)
 
 static void test_both_at_once(void **state)
 {
-	for (unsigned seed = 0; seed < 20; seed++) {
+	for (unsigned seed = 0; seed < 100; seed++) {
 		TWO t;
 		two_init(&t, true);
 		t.net.seed = seed;
@@ -132,6 +132,38 @@ static void test_both_at_once(void **state)
 		assert_int_equal(t.a->delivered, 21);
 		assert_int_equal(t.b->delivered, 21);
 		assert_int_equal(t.a->dropped + t.b->dropped, 0);
+		/* and they agree on one of the two sessions */
+		const struct wg_session *sa = wg_peer_sending(t.ab), *sb = wg_peer_sending(t.ba);
+		assert_int_equal(sa->remote_index, sb->local_index);
+		assert_int_equal(sb->remote_index, sa->local_index);
+		assert_true(sa->initiator != sb->initiator);
+	}
+}
+
+/*
+ * A peer that forgets everything within a second of a handshake is not taken for one that crossed.
+ */
+static void test_instant_restart(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) { /* whoever has the greater key */
+		TWO t;
+		two_init(&t, true);
+		struct net_host *a = i ? t.a : t.b, *b = i ? t.b : t.a;
+		assert_int_equal(net_ping(a, b, 1), 0);
+		net_run(&t.net, SECOND / 10);
+		net_host_restart(b);
+		net_introduce(b, a, true);
+		assert_int_equal(net_ping(b, a, 1), 0);
+		net_run(&t.net, SECOND / 10);
+		assert_int_equal(a->delivered, 1);
+		for (unsigned k = 0; k < 5; k++) {
+			assert_int_equal(net_ping(b, a, k), 0);
+			net_run(&t.net, SECOND);
+		}
+		unsigned before = b->delivered;
+		assert_int_equal(net_ping(a, b, 1), 0);
+		net_run(&t.net, SECOND);
+		assert_int_equal(b->delivered, before + 1);
 	}
 }
 
@@ -752,6 +784,7 @@ int main(void)
 		cmocka_unit_test(test_first_packets),
 		cmocka_unit_test(test_initiate),
 		cmocka_unit_test(test_both_at_once),
+		cmocka_unit_test(test_instant_restart),
 		cmocka_unit_test(test_psk),
 		cmocka_unit_test(test_ipv6_outside),
 		cmocka_unit_test(test_refused_peers),
