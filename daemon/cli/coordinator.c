@@ -75,8 +75,7 @@ static int token_option(int c, json_t *args)
 int cli_token_create(int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb("token create") };
-	CLEANUP_JSON json_t *args = json_pack("{s:s, s:i, s:b, s:[], s:{}}", "role", "worker",
-		"ttl_s", 3600, "reusable", 0, "tags", "labels");
+	CLEANUP_JSON json_t *args = json_pack("{s:[], s:{}}", "tags", "labels");
 	if (!args)
 		return cli_fail(CLI_FAILED, "out of memory");
 	for (int c; (c = cli_getopt(&o, argc, argv, token_options)) != -1;) {

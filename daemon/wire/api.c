@@ -178,8 +178,9 @@ static int read_enroll_request(
 	if ((r = json_get_object(json, "token", &token, err)) ||
 		(r = field_get_hex(token, "id", FIELD_ID_MAX - 1, request->token_id, err)) ||
 		(r = field_get_key(token, "secret", request->secret, err)) ||
-		(r = field_get_nonzero_key(json, "wg", request->wg, err)) ||
-		(r = field_get_name(json, "name", request->name, err)))
+		(r = field_get_nonzero_key(json, "wg", request->wg, err)))
+		return r;
+	if (json_has(json, "name") && (r = field_get_name(json, "name", request->name, err)))
 		return r;
 	if (json_has(json, "replace") &&
 		(r = field_get_name(json, "replace", request->replace, err)))
@@ -219,7 +220,8 @@ json_t *api_enroll_request_to_json(const struct api_enroll_request *request)
 	bad |= json_object_set_new(token, "secret", field_key(request->secret));
 	bad |= json_object_set(json, "token", token);
 	bad |= json_object_set_new(json, "wg", field_key(request->wg));
-	bad |= json_object_set_new(json, "name", json_string(request->name));
+	if (request->name[0])
+		bad |= json_object_set_new(json, "name", json_string(request->name));
 	if (request->has_role)
 		bad |= json_object_set_new(
 			json, "role", json_string(node_role_name(request->role)));

@@ -32,6 +32,7 @@ struct store_batch {
 
 struct store {
 	sqlite3 *db;
+	int lock_fd;
 	char *path;
 	const struct store_schema *schema;
 	sqlite3_stmt **statements; /* three for each table */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,14 +126,14 @@ static int migrate(struct store *s, struct err *err)
 			s->path, (long long) version, s->schema->n_migrations);
 	for (; version < (sqlite3_int64) s->schema->n_migrations && !r; version++) {
 		snprintf(sql, sizeof(sql),
-			"; PRAGMA user_version=%lld; PRAGMA application_id=%u; COMMIT",
+			"PRAGMA user_version=%lld; PRAGMA application_id=%u; COMMIT",
 			(long long) version + 1, s->schema->application_id);
 		r = run_sql(s, "BEGIN IMMEDIATE", "bring it to the new format", err);
 		if (!r)
 			r = run_sql(s, s->schema->migrations[version], "bring it to the new format",
 				err);
 		if (!r)
-			r = run_sql(s, sql + 2, "bring it to the new format", err);
+			r = run_sql(s, sql, "bring it to the new format", err);
 	}
 	return r;
 }
@@ -166,6 +167,7 @@ static void store_free(struct store *s)
 		sqlite3_finalize(s->statements[i]);
 	free(s->statements);
 	sqlite3_close(s->db);
+	close_p(&s->lock_fd);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->work);
 	close_p(&s->event_fd);
@@ -176,24 +178,25 @@ static void store_free(struct store *s)
 static int open_database(struct store *s, bool create, struct err *err)
 {
 	/* SQLite makes its files with 0644 & ~umask: make it ourselves, it copies the mode to the WAL. */
-	if (create) {
-		CLEANUP(close_p) int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return err_set(err, -errno, "make %s: %m", s->path);
-	} else if (access(s->path, F_OK) < 0) {
-		return err_set(err, -errno, "open %s: %m", s->path);
-	}
+	s->lock_fd = open(s->path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
+	if (s->lock_fd < 0)
+		return err_set(err, -errno, "%s %s: %m", create ? "make" : "open", s->path);
+	/*
+	 * One process at a time, but copies (sqlite3 .backup) may be made meanwhile: our own lock beside
+	 * SQLite's, which are of another kind. The descriptor stays open until SQLite has closed: closing
+	 * any descriptor of a file drops the locks of SQLite's kind.
+	 */
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return explain(
+			s, errno == EWOULDBLOCK ? SQLITE_BUSY : SQLITE_IOERR, "lock it", err);
 	int rc = sqlite3_open_v2(s->path, &s->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (rc != SQLITE_OK)
 		return explain(s, rc, "open it", err);
 	sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
-	/* Locked before the first read, so that its index of the WAL lies in our memory. */
 	int r = run_sql(s,
-		"PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA "
-		"locking_mode=EXCLUSIVE;"
-		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
-		"journal_size_limit=4194304;"
+		"PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA journal_mode=WAL;"
+		"PRAGMA synchronous=FULL; PRAGMA journal_size_limit=4194304;"
 		"PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT",
 		"open it", err);
 	if (!r)
@@ -212,7 +215,7 @@ int store_open(const char *path, const struct store_schema *schema, bool create,
 	if (!s)
 		return err_set(err, -ENOMEM, "%s: out of memory", path);
 	s->schema = schema;
-	s->event_fd = -1;
+	s->event_fd = s->lock_fd = -1;
 	s->queue_end = &s->queue;
 	s->finished_end = &s->finished;
 	pthread_mutex_init(&s->lock, NULL);

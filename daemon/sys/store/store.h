@@ -1,6 +1,6 @@
 /*
  * store: a few tables of keys and values that survive power cuts, on SQLite (WAL, synchronous=FULL,
- * locked by one process). The program keeps what it needs in memory: tables are read once when it
+ * one process at a time). The program keeps what it needs in memory: tables are read once when it
  * starts, and afterwards only written, in batches that are carried out whole or not at all. Writing
  * blocks, so it happens in one worker thread; batches that wait together share one fsync.
  *

@@ -1,0 +1,182 @@
+/*
+ * admin-node: node.list, node.remove, node.rename, see admin.h.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "coordinator/admin.h"
+#include "wire/presence.h"
+
+struct node_change {
+	struct admin_change admin; /* first */
+	uint32_t id;
+	char name[NODE_NAME_MAX]; /* the new one of a rename, the old one of a removal */
+	char reason[TOMBSTONE_REASON_MAX];
+};
+
+const struct node *admin_node(struct coord *c, struct ipc_request *request)
+{
+	const json_t *which = json_object_get(ipc_request_args(request), "node");
+	const struct node *node = NULL;
+	const char *name = json_string_value(which);
+	if (name)
+		node = netmap_by_name(coord_netmap(c), name);
+	else if (json_is_integer(which) && json_integer_value(which) > 0 &&
+		 json_integer_value(which) <= NODE_ID_MAX)
+		node = netmap_by_id(coord_netmap(c), (uint32_t) json_integer_value(which));
+	if (!node && name && *name && strspn(name, "0123456789") == strlen(name) &&
+		strlen(name) < 9)
+		node = netmap_by_id(coord_netmap(c), (uint32_t) strtoul(name, NULL, 10));
+	if (!node && !which)
+		ipc_request_fail(request, "bad_request", "field \"node\" is missing");
+	else if (!node)
+		ipc_request_fail(
+			request, "unknown_node", "There is no such node. See `hearth node list`.");
+	return node;
+}
+
+/* The presence is ours, checked when it came: its endpoints, for people. */
+static json_t *endpoints_of(struct coord *c, uint32_t id)
+{
+	CLEANUP_PRESENCE struct presence p = { 0 };
+	const char *text = feed_presence_text(c->feed, id);
+	json_t *list = json_array();
+	CLEANUP_JSON json_t *doc = text ? json_parse(text, strlen(text), NULL) : NULL;
+	if (!doc || presence_from_json(doc, &p, NULL) < 0)
+		return list;
+	for (size_t i = 0; i < p.n_endpoints; i++) {
+		char endpoint[ENDPOINT_TEXT_MAX];
+		(void) json_array_append_new(
+			list, json_string(endpoint_format(&p.endpoints[i], endpoint)));
+	}
+	return list;
+}
+
+void admin_node_list(struct coord *c, struct ipc_request *request)
+{
+	json_t *list = json_array();
+	for (const struct node *n = NULL; (n = netmap_next(coord_netmap(c), n));) {
+		json_t *json = node_to_json(n);
+		(void) json_object_set_new(
+			json, "connected", json_boolean(feed_is_polling(c->feed, n->id)));
+		(void) json_object_set_new(json, "last_seen",
+			json_integer((json_int_t) feed_last_seen(c->feed, n->id)));
+		(void) json_object_set_new(json, "endpoints", endpoints_of(c, n->id));
+		(void) json_array_append_new(list, json);
+	}
+	ipc_request_reply(request, json_pack("{s:o}", "nodes", list));
+}
+
+static void done(struct change *change, int r)
+{
+	struct node_change *n = (struct node_change *) change;
+	if (r < 0) {
+		admin_refuse(&n->admin);
+	} else {
+		admin_audit(n->admin.request, "node %u, %s", (unsigned) n->id, n->name);
+		ipc_request_reply(n->admin.request,
+			json_pack("{s:I, s:s}", "id", (json_int_t) n->id, "name", n->name));
+	}
+	free(n);
+}
+
+/* Another change may have come first. */
+static const struct node *still_there(struct node_change *n)
+{
+	const struct node *node = netmap_by_id(coord_netmap(n->admin.coord), n->id);
+	if (!node)
+		(void) change_refuse(
+			&n->admin.change, API_NOT_FOUND, "The node was removed meanwhile.");
+	return node;
+}
+
+static int decide_remove(struct change *change, struct store_batch *batch)
+{
+	struct node_change *n = (struct node_change *) change;
+	struct tombstone tombstone = { .id = n->id };
+	if (!still_there(n))
+		return -ENOENT;
+	strcpy(tombstone.reason, n->reason);
+	CLEANUP_JSON json_t *payload = tombstone_to_json(&tombstone);
+	int r = ledger_set_record(change, RECORD_TYPE_TOMBSTONE, payload);
+	return r < 0 ? r : 1;
+}
+
+static int decide_rename(struct change *change, struct store_batch *batch)
+{
+	struct node_change *n = (struct node_change *) change;
+	CLEANUP_NODE struct node copy = { 0 };
+	struct err why = { 0 };
+	const struct node *node = still_there(n);
+	const struct node *other = netmap_by_name(coord_netmap(n->admin.coord), n->name);
+	if (!node)
+		return -ENOENT;
+	if (other == node)
+		return 0;
+	if (other)
+		return change_refuse(change, API_NAME_TAKEN, "The name %s is taken, by node %u.",
+			n->name, (unsigned) other->id);
+	if (node_copy(node, &copy) < 0)
+		return change_refuse(change, API_INTERNAL, "Out of memory.");
+	strcpy(copy.name, n->name);
+	if (netmap_check_node(coord_netmap(n->admin.coord), &copy, &why) < 0)
+		return change_refuse(change, API_INTERNAL, "%s", why.text);
+	CLEANUP_JSON json_t *payload = node_to_json(&copy);
+	int r = ledger_set_record(change, RECORD_TYPE_NODE, payload);
+	return r < 0 ? r : 1;
+}
+
+static struct node_change *node_change_new(
+	struct coord *c, struct ipc_request *request, change_decide_fn decide)
+{
+	const struct node *node = admin_node(c, request);
+	struct node_change *n = node ? calloc(1, sizeof(*n)) : NULL;
+	if (node && !n)
+		ipc_request_fail(request, "internal", "Out of memory.");
+	if (!n)
+		return NULL;
+	n->admin = (struct admin_change){
+		.change = { .decide = decide, .done = done }, .coord = c, .request = request
+	};
+	n->id = node->id;
+	strcpy(n->name, node->name);
+	return n;
+}
+
+void admin_node_remove(struct coord *c, struct ipc_request *request)
+{
+	const json_t *reason = json_object_get(ipc_request_args(request), "reason");
+	struct node_change *n = node_change_new(c, request, decide_remove);
+	if (!n)
+		return;
+	const char *text = json_is_string(reason) ? json_string_value(reason) : "removed";
+	if (!*text || strlen(text) >= sizeof(n->reason)) {
+		ipc_request_fail(request, "bad_request", "field \"reason\" must be 1 to %zu bytes",
+			sizeof(n->reason) - 1);
+		free(n);
+		return;
+	}
+	strcpy(n->reason, text);
+	admin_submit(&n->admin);
+}
+
+void admin_node_rename(struct coord *c, struct ipc_request *request)
+{
+	struct err why = { 0 };
+	const char *name = NULL;
+	int r = json_get_str(ipc_request_args(request), "name", &name, &why);
+	if (!r)
+		r = node_name_check(name, &why);
+	if (r < 0) {
+		ipc_request_fail(request, "bad_request", "%s", why.text);
+		return;
+	}
+	struct node_change *n = node_change_new(c, request, decide_rename);
+	if (!n)
+		return;
+	strcpy(n->name, name);
+	admin_submit(&n->admin);
+}

@@ -1,0 +1,86 @@
+/*
+ * admin: dispatch and status, see admin.h.
+ */
+#include "coordinator/admin.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/json.h"
+#include "base/log.h"
+
+void admin_audit(const struct ipc_request *request, const char *format, ...)
+{
+	char text[512];
+	const struct ipc_creds *creds = ipc_request_creds(request);
+	va_list args;
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_notice("%s by uid %u (pid %d): %s", ipc_request_call(request), (unsigned) creds->uid,
+		(int) creds->pid, text);
+}
+
+void admin_refuse(struct admin_change *a)
+{
+	ipc_request_fail(a->request, api_code_name(a->change.code), "%s", a->change.err.text);
+}
+
+void admin_submit(struct admin_change *a)
+{
+	if (ledger_submit(a->coord->ledger, &a->change) == 0)
+		return;
+	ipc_request_fail(
+		a->request, api_code_name(API_TOO_MANY), "The coordinator is too busy. Try again.");
+	free(a);
+}
+
+static void status(struct coord *c, struct ipc_request *request)
+{
+	const struct settings *s = coord_settings(c);
+	const struct mesh_log *log = ledger_log(c->ledger);
+	size_t connected = 0;
+	json_t *kube = c->kube_id[0] ? json_pack("{s:s, s:I}", "id", c->kube_id, "expires",
+					       (json_int_t) c->kube_expires)
+				     : json_null();
+	CLEANUP_JSON json_t *settings = settings_to_json(s);
+	for (const struct node *n = NULL; (n = netmap_next(coord_netmap(c), n));)
+		connected += feed_is_polling(c->feed, n->id);
+	ipc_request_reply(request,
+		json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:O}",
+			"mesh", s->mesh, "version", HEARTH_VERSION, "urls",
+			field_urls(s->urls, s->n_urls), "pins", field_keys(s->pins, s->n_pins),
+			"root", field_key(c->root_hash), "records", (json_int_t) mesh_log_head(log),
+			"head", field_key(mesh_log_head_hash(log)), "nodes",
+			(json_int_t) netmap_count(coord_netmap(c)), "connected",
+			(json_int_t) connected, "connections",
+			(json_int_t) (c->httpd ? httpd_connections(c->httpd) : 0), "tokens",
+			(json_int_t) tokens_count(c->tokens), "started", (json_int_t) c->started_s,
+			"kube", kube, "settings", settings));
+}
+
+static const struct {
+	const char *name;
+	void (*handle)(struct coord *c, struct ipc_request *request);
+} calls[] = {
+	{ "status", status },
+	{ "token.create", admin_token_create },
+	{ "token.list", admin_token_list },
+	{ "token.revoke", admin_token_revoke },
+	{ "node.list", admin_node_list },
+	{ "node.remove", admin_node_remove },
+	{ "node.rename", admin_node_rename },
+};
+
+void admin_handle(void *ctx, struct ipc_request *request)
+{
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		if (!strcmp(ipc_request_call(request), calls[i].name)) {
+			calls[i].handle(ctx, request);
+			return;
+		}
+	ipc_request_fail(request, "unknown_call", "The coordinator does not know this call.");
+}

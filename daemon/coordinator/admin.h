@@ -1,0 +1,51 @@
+/*
+ * admin: the calls of the coordinator's local socket (PROTOCOL.md section 9), which `hearth` makes.
+ * Whoever may open the socket (root and its group) may make all of them; each is logged with the
+ * caller's uid. Times are seconds since 1970, null stands for absent.
+ *
+ *	status {}
+ *	    {"mesh", "version", "urls":[], "pins":[], "root", "records":N, "head":HASH, "nodes":N,
+ *	     "connected":N, "connections":N, "tokens":N, "started":T, "kube":{"id","expires"}|null,
+ *	     "settings":{...}}
+ *	token.create {"role":"worker", "ttl_s":3600, "reusable":false, "tags":[], "labels":{},
+ *	              "name":"pi3"|null, "replace":"pi3"|null}       (all optional, these are the defaults;
+ *	              with "replace" role, tags and labels are the node's unless given)
+ *	    {"token":"hearth1...", "id", "role", "name", "replace", "reusable", "created", "expires", "urls":[]}
+ *	token.list {}
+ *	    {"tokens":[{"id", "role", "name", "replace", "reusable", "tags", "labels", "created",
+ *	      "expires", "state":"valid|used|expired|revoked", "used_by":[NAME], "uses":[{"node","at"}]}]}
+ *	token.revoke {"id":ID or its first digits}     {"id", "state"}
+ *	node.list {}
+ *	    {"nodes":[{the node, section 5, and "connected":bool, "last_seen":T or 0, "endpoints":[]}]}
+ *	node.remove {"node":NAME or id, "reason":"..."|absent}     {"id", "name"}
+ *	node.rename {"node":NAME or id, "name":NEW}                {"id", "name"}
+ *
+ * Codes beside those of section 7: `unknown_call`, `unknown_token`, `unknown_node`, `ambiguous`.
+ */
+#pragma once
+
+#include "coordinator/coord.h"
+
+/* A change that an administrator asked for. Embedded first; the call's file completes it. */
+struct admin_change {
+	struct change change;
+	struct coord *coord;
+	struct ipc_request *request;
+};
+
+/* Submits @a, or refuses and frees it. */
+void admin_submit(struct admin_change *a);
+/* Ends the request with the code and sentence of a refused change. */
+void admin_refuse(struct admin_change *a);
+/* One line for the log: who did what. */
+void admin_audit(const struct ipc_request *request, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The node that args["node"] names or numbers, or NULL and the request was refused. */
+const struct node *admin_node(struct coord *c, struct ipc_request *request);
+
+void admin_token_create(struct coord *c, struct ipc_request *request);
+void admin_token_list(struct coord *c, struct ipc_request *request);
+void admin_token_revoke(struct coord *c, struct ipc_request *request);
+void admin_node_list(struct coord *c, struct ipc_request *request);
+void admin_node_remove(struct coord *c, struct ipc_request *request);
+void admin_node_rename(struct coord *c, struct ipc_request *request);

@@ -1,0 +1,144 @@
+/*
+ * api: routes, who may call what, and bodies; the subjects do the rest. Each refusal has a code of
+ * PROTOCOL.md section 7 and a sentence for the person who reads the board's log.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "coordinator/coord.h"
+
+enum caller { CALLER_ANYBODY, CALLER_BOARD, CALLER_NODE, CALLER_CONTROL_PLANE };
+
+struct route {
+	const char *method, *path;
+	enum caller caller;
+	bool has_body;
+	api_handler_fn handle;
+};
+
+static const struct route routes[] = {
+	{ "GET", "/v1/health", CALLER_ANYBODY, false, health_handle },
+	{ "POST", "/v1/enroll", CALLER_BOARD, true, enroll_handle },
+	{ "GET", "/v1/poll", CALLER_NODE, false, poll_handle },
+	{ "PUT", "/v1/presence", CALLER_NODE, true, presence_handle },
+	{ "PUT", "/v1/kube", CALLER_CONTROL_PLANE, true, kube_handle },
+};
+
+const char *api_route(size_t index, const char **ret_method)
+{
+	if (index >= ARRAY_LEN(routes))
+		return NULL;
+	*ret_method = routes[index].method;
+	return routes[index].path;
+}
+
+void api_refuse(struct httpd_request *request, enum api_code code, const char *format, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list args;
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	httpd_reply_error(request, api_code_status(code), api_code_name(code), "%s", text);
+}
+
+static const struct route *find_route(struct httpd_request *request)
+{
+	const char *path = httpd_request_path(request), *method = httpd_request_method(request);
+	const char *allowed = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		if (strcmp(path, routes[i].path) != 0)
+			continue;
+		if (!strcmp(method, routes[i].method))
+			return &routes[i];
+		allowed = routes[i].method;
+	}
+	if (allowed)
+		api_refuse(request, API_BAD_METHOD, "This path takes %s only.", allowed);
+	else
+		api_refuse(request, API_NOT_FOUND, "There is no such path.");
+	return NULL;
+}
+
+/* The caller's node, or NULL and the request has been refused. */
+static const struct node *find_node(
+	struct coord *c, struct httpd_request *request, const uint8_t *key)
+{
+	uint32_t id = 0;
+	switch (netmap_identity(coord_netmap(c), key, &id)) {
+	case NETMAP_IDENTITY_CURRENT:
+		return netmap_by_id(coord_netmap(c), id);
+	case NETMAP_IDENTITY_REVOKED:
+		api_refuse(request, API_REMOVED,
+			"This board's place was given to another one (a token with --replace).");
+		return NULL;
+	case NETMAP_IDENTITY_REMOVED:
+		api_refuse(request, API_REMOVED,
+			"This board was removed from the mesh. To bring it back: `hearth token "
+			"create`, "
+			"then `enroll-node --leave` and `enroll-node` on the board.");
+		return NULL;
+	case NETMAP_IDENTITY_UNKNOWN:
+		break;
+	}
+	api_refuse(request, API_UNKNOWN_NODE, "No node of this mesh has this key. Enrol first.");
+	return NULL;
+}
+
+static json_t *read_body(struct httpd_request *request)
+{
+	size_t len;
+	struct err e = { 0 };
+	const char *text = httpd_request_body(request, &len);
+	json_t *body = json_parse(text, len, &e);
+	if (body && !json_is_object(body)) {
+		json_decref(body);
+		body = NULL;
+		(void) err_set(&e, -EINVAL, "the body is not a JSON object");
+	}
+	if (!body)
+		api_refuse(request, API_BAD_REQUEST, "The body cannot be read: %s.", e.text);
+	return body;
+}
+
+void health_handle(
+	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
+{
+	struct api_health health = { .version = HEARTH_VERSION };
+	snprintf(health.mesh, sizeof(health.mesh), "%s", coord_settings(c)->mesh);
+	httpd_reply(request, 200, api_health_to_json(&health));
+}
+
+void api_handle(void *ctx, struct httpd_request *request)
+{
+	struct coord *c = ctx;
+	const struct node *node = NULL;
+	const uint8_t *key = httpd_request_key(request);
+	const struct route *route = find_route(request);
+	if (!route)
+		return;
+	if (route->caller != CALLER_ANYBODY && !key) {
+		api_refuse(request, API_UNAUTHORIZED,
+			"This call needs a client certificate over an Ed25519 key.");
+		return;
+	}
+	if (route->caller >= CALLER_NODE) {
+		node = find_node(c, request, key);
+		if (!node)
+			return;
+		feed_seen(c->feed, node->id, coord_now_s());
+	}
+	if (route->caller == CALLER_CONTROL_PLANE && node->role != NODE_ROLE_CONTROL_PLANE) {
+		api_refuse(request, API_FORBIDDEN,
+			"Only a control-plane node may do this; %s is a %s.", node->name,
+			node_role_name(node->role));
+		return;
+	}
+	CLEANUP_JSON json_t *body = route->has_body ? read_body(request) : NULL;
+	if (route->has_body && !body)
+		return;
+	route->handle(c, request, node, body);
+}

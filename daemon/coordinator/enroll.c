@@ -1,0 +1,382 @@
+/*
+ * enroll: POST /v1/enroll: a board redeems a token (design.md section 5). The token says what the
+ * board becomes; the board only confirms it. Redeeming again with the same identity key gives the same
+ * node, so a lost reply costs nothing; any other key is refused. The decision is made when it
+ * is this enrolment's turn in the ledger, so of two boards exactly one wins.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "coordinator/coord.h"
+#include "coordinator/schema.h"
+#include "mesh/alloc.h"
+
+#define BOARD_LABEL "hearth.internal/board"
+
+struct enrolment {
+	struct change change; /* first: the ledger hands it back */
+	struct coord *coord;
+	struct httpd_request *request;
+	struct api_enroll_request asked;
+	uint8_t identity[NODE_KEY_LEN];
+	struct ip_addr address;
+	uint32_t node;
+	struct grant_use use;
+};
+
+static struct enrolment *of(struct change *change)
+{
+	return (struct enrolment *) change;
+}
+
+static void enrolment_free(struct enrolment *e)
+{
+	api_enroll_request_done(&e->asked);
+	free(e);
+}
+
+/* "<token id> <identity key>" */
+enum { USE_KEY_MAX = FIELD_ID_MAX + KEY_BASE64_LEN };
+
+static void use_key(const char *id, const uint8_t *identity, char ret_key[static USE_KEY_MAX])
+{
+	char text[KEY_BASE64_LEN];
+	key_to_base64(identity, text);
+	snprintf(ret_key, USE_KEY_MAX, "%s %s", id, text);
+}
+
+/* A reply was lost, or enroll-node runs again: the same answer as before. */
+static int decide_again(struct enrolment *e, const struct grant_use *use)
+{
+	const struct netmap *netmap = coord_netmap(e->coord);
+	const struct node *node = netmap_by_id(netmap, use->node);
+	if (!node || memcmp(node->identity, e->identity, NODE_KEY_LEN) != 0)
+		return change_refuse(&e->change, API_REMOVED,
+			"This board was enrolled with this token and removed since. Run "
+			"`enroll-node "
+			"--leave` on it and enrol it with a new token.");
+	if (memcmp(node->wg, e->asked.wg, NODE_KEY_LEN) != 0)
+		return change_refuse(&e->change, API_KEY_TAKEN,
+			"This board is enrolled as %s with another WireGuard key. Put that key "
+			"back, or "
+			"create a token with `hearth token create --replace %s`.",
+			node->name, node->name);
+	e->node = node->id;
+	return 0;
+}
+
+/* What the board asked for must be what the token grants. */
+static int check_confirmation(struct enrolment *e, const struct grant *g)
+{
+	const struct api_enroll_request *a = &e->asked;
+	if (a->has_role && a->role != g->role)
+		return change_refuse(&e->change, API_ROLE_MISMATCH,
+			"The token is for a %s, not for a %s.", node_role_name(g->role),
+			node_role_name(a->role));
+	if (a->replace[0] && strcmp(a->replace, g->replace) != 0)
+		return change_refuse(&e->change, API_REPLACE_MISMATCH,
+			"The token does not allow to replace %s. Create one with `hearth token "
+			"create "
+			"--replace %s`.",
+			a->replace, a->replace);
+	if (g->name[0] && a->name[0] && strcmp(a->name, g->name) != 0)
+		return change_refuse(&e->change, API_NAME_MISMATCH,
+			"The token is for the name %s, not for %s. Enrol with --name %s.", g->name,
+			a->name, g->name);
+	return 0;
+}
+
+/* Keys are unique in the mesh, now and ever; @replaced may keep its own. */
+static int check_keys(struct enrolment *e, const struct node *replaced)
+{
+	const struct netmap *netmap = coord_netmap(e->coord);
+	const struct node *other;
+	uint32_t id = 0;
+	switch (netmap_identity(netmap, e->identity, &id)) {
+	case NETMAP_IDENTITY_UNKNOWN:
+		break;
+	case NETMAP_IDENTITY_CURRENT:
+		if (replaced && replaced->id == id)
+			break;
+		other = netmap_by_id(netmap, id);
+		return change_refuse(&e->change, API_KEY_TAKEN,
+			"This board is enrolled already, as %s. There is nothing to do; to start "
+			"over "
+			"use a token made with `hearth token create --replace %s`.",
+			other->name, other->name);
+	case NETMAP_IDENTITY_REVOKED:
+	case NETMAP_IDENTITY_REMOVED:
+		return change_refuse(&e->change, API_KEY_TAKEN,
+			"This board's identity key belonged to a node that was removed or replaced "
+			"and "
+			"is never accepted again. Run `enroll-node --leave`, then enrol: that "
+			"makes new "
+			"keys.");
+	}
+	if (netmap_wg_was_used(netmap, e->asked.wg, &id) &&
+		!(replaced && !memcmp(replaced->wg, e->asked.wg, NODE_KEY_LEN)))
+		return change_refuse(&e->change, API_KEY_TAKEN,
+			"This WireGuard key belongs, or belonged, to another node of the mesh. "
+			"Make a new "
+			"one: `enroll-node --leave`, then enrol.");
+	return 0;
+}
+
+/* The token's name, else the one asked for, else the board's host name as it sent it. */
+static int choose_name(struct enrolment *e, const struct grant *g, struct node *node)
+{
+	struct err why = { 0 };
+	const json_t *host = json_object_get(e->asked.board, "hostname");
+	const char *name = g->name[0]             ? g->name
+			   : e->asked.name[0]     ? e->asked.name
+			   : json_is_string(host) ? json_string_value(host)
+						  : "";
+	const struct node *other = netmap_by_name(coord_netmap(e->coord), name);
+	if (node_name_check(name, &why) < 0)
+		return change_refuse(
+			&e->change, API_BAD_REQUEST, "%s Choose one with --name.", why.text);
+	if (other)
+		return change_refuse(&e->change, API_NAME_TAKEN,
+			"The name %s is taken, by node %u. Choose another with --name; or, if this "
+			"is "
+			"that board set up anew, create a token with `hearth token create "
+			"--replace %s`.",
+			name, (unsigned) other->id, name);
+	snprintf(node->name, sizeof(node->name), "%s", name);
+	return 0;
+}
+
+/* What the board says it is ("pi3") is kept as a label, for people and for Kubernetes. */
+static int set_labels(const struct enrolment *e, const struct grant *g, struct node *node)
+{
+	const json_t *board = json_object_get(e->asked.board, "board");
+	json_decref(node->tags);
+	json_decref(node->labels);
+	node->tags = json_incref(g->tags);
+	node->labels = json_copy(g->labels);
+	if (!node->labels)
+		return -ENOMEM;
+	if (json_is_string(board) && field_name_is_valid(json_string_value(board)) &&
+		!json_object_get(node->labels, BOARD_LABEL) &&
+		json_object_size(node->labels) < NODE_LABELS_MAX)
+		return json_object_set_new(
+			node->labels, BOARD_LABEL, json_string(json_string_value(board)));
+	return 0;
+}
+
+static int make_new(struct enrolment *e, const struct grant *g, struct node *node)
+{
+	struct err why = { 0 };
+	int r = choose_name(e, g, node);
+	if (r < 0)
+		return r;
+	r = alloc_node(coord_netmap(e->coord), g->role, node, &why);
+	if (r == -ENOSPC)
+		return change_refuse(&e->change, API_RANGE_FULL, "%s", why.text);
+	if (r < 0)
+		return change_refuse(&e->change, API_INTERNAL, "%s", why.text);
+	return 0;
+}
+
+/* The same node with new keys: name, addresses and pods stay, whatever the board is called now. */
+static int make_replacement(struct enrolment *e, const struct node *old, struct node *node)
+{
+	if (node_copy(old, node) < 0)
+		return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
+	if (memcmp(old->identity, e->identity, NODE_KEY_LEN) != 0) {
+		int r = node_revoke_identity(node);
+		if (r == -E2BIG)
+			return change_refuse(&e->change, API_REPLACE_MISMATCH,
+				"%s was replaced %d times, the most that is possible. Remove it "
+				"with "
+				"`hearth node remove %s` and enrol the board as a new one.",
+				old->name, NODE_REVOKED_MAX, old->name);
+		if (r < 0)
+			return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
+	}
+	return 0;
+}
+
+static int write_record(
+	struct enrolment *e, const struct grant *g, struct node *node, struct store_batch *batch)
+{
+	struct err why = { 0 };
+	char key[USE_KEY_MAX], value[64];
+	memcpy(node->wg, e->asked.wg, NODE_KEY_LEN);
+	memcpy(node->identity, e->identity, NODE_KEY_LEN);
+	if (set_labels(e, g, node) < 0)
+		return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
+	if (netmap_check_node(coord_netmap(e->coord), node, &why) < 0)
+		return change_refuse(&e->change, API_INTERNAL, "%s", why.text);
+	CLEANUP_JSON json_t *payload = node_to_json(node);
+	int r = ledger_set_record(&e->change, RECORD_TYPE_NODE, payload);
+	if (r < 0)
+		return r;
+	e->node = node->id;
+	memcpy(e->use.identity, e->identity, NODE_KEY_LEN);
+	e->use.node = node->id;
+	e->use.at = coord_now_s();
+	use_key(g->id, e->identity, key);
+	snprintf(value, sizeof(value), "{\"at\":%llu,\"node\":%u}", (unsigned long long) e->use.at,
+		(unsigned) node->id);
+	store_batch_insert(batch, TABLE_USES, key, value, strlen(value));
+	return 1;
+}
+
+static int decide(struct change *change, struct store_batch *batch)
+{
+	struct enrolment *e = of(change);
+	CLEANUP_NODE struct node node = { 0 };
+	const struct node *old = NULL;
+	const struct grant *g =
+		tokens_authenticate(e->coord->tokens, e->asked.token_id, e->asked.secret);
+	if (!g)
+		return change_refuse(change, API_TOKEN_UNKNOWN,
+			"The coordinator does not know this token. Was it copied whole, and made "
+			"on this "
+			"coordinator? Create another with `hearth token create`.");
+	const struct grant_use *use = grant_use_by(g, e->identity);
+	if (use)
+		return decide_again(e, use);
+	int r = grant_check(g, coord_now_s(), &change->code, &change->err);
+	if (!r)
+		r = check_confirmation(e, g);
+	if (r < 0)
+		return r;
+	if (g->replace[0] && !(old = netmap_by_name(coord_netmap(e->coord), g->replace)))
+		return change_refuse(change, API_REPLACE_MISMATCH,
+			"There is no node %s any more that the token could replace.", g->replace);
+	r = check_keys(e, old);
+	if (!r)
+		r = old ? make_replacement(e, old, &node) : make_new(e, g, &node);
+	return r < 0 ? r : write_record(e, g, &node, batch);
+}
+
+static void reply_enrolled(struct enrolment *e)
+{
+	CLEANUP_BUF struct buf out = { 0 };
+	struct feed_position nothing = { 0 };
+	size_t len = 0;
+	const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
+	CLEANUP_JSON json_t *json = node ? node_to_json(node) : NULL;
+	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
+	if (!text) { /* removed between the commit and now, or no memory */
+		api_refuse(e->request, node ? API_INTERNAL : API_REMOVED,
+			"The enrolment cannot be answered. Try again.");
+		return;
+	}
+	buf_printf(&out, "{\"node\":%s,", text);
+	(void) feed_write_news(e->coord->feed, node, &nothing, &out);
+	buf_add_str(&out, "}");
+	char *reply = buf_take(&out, &len);
+	httpd_reply_text(e->request, 200, reply, len);
+}
+
+static void done(struct change *change, int r)
+{
+	struct enrolment *e = of(change);
+	char from[IP_TEXT_MAX];
+	ip_addr_format(&e->address, from);
+	if (r > 0 && tokens_add_use(e->coord->tokens, e->asked.token_id, &e->use) < 0)
+		abort(); /* stored, but a single-use token would be good again in memory */
+	if (r < 0) {
+		log_notice("enrolment from %s refused (%s): %s", from, api_code_name(change->code),
+			change->err.text);
+		api_refuse(e->request, change->code, "%s", change->err.text);
+	} else {
+		const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
+		log_notice("enrolment from %s: %s is node %u%s", from, node ? node->name : "?",
+			(unsigned) e->node, r > 0 ? "" : " (asked again)");
+		limiter_return(e->coord->enroll_limiter, &e->address);
+		feed_seen(e->coord->feed, e->node, coord_now_s());
+		reply_enrolled(e);
+	}
+	enrolment_free(e);
+}
+
+/* Zero, or one of the few points that make every shared secret zero. */
+static bool is_low_order(const uint8_t *wg)
+{
+	uint8_t scalar[crypto_scalarmult_SCALARBYTES] = { 8 }, out[crypto_scalarmult_BYTES];
+	return crypto_scalarmult(out, scalar, wg) != 0;
+}
+
+void enroll_handle(
+	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
+{
+	struct err why = { 0 };
+	uint64_t wait_us = 0;
+	struct enrolment *e = calloc(1, sizeof(*e));
+	if (!e) {
+		api_refuse(request, API_INTERNAL, "Out of memory.");
+		return;
+	}
+	e->coord = c;
+	e->request = request;
+	e->address = *httpd_request_address(request);
+	memcpy(e->identity, httpd_request_key(request), NODE_KEY_LEN);
+	if (!limiter_take(c->enroll_limiter, &e->address, clock_now_us(), &wait_us)) {
+		api_refuse(request, API_TOO_MANY,
+			"Too many failed enrolments from this address. Try again in %llu s.",
+			(unsigned long long) (wait_us / USEC_PER_SEC + 1));
+	} else if (api_enroll_request_from_json(body, &e->asked, &why) < 0) {
+		api_refuse(request, API_BAD_REQUEST, "The request is not accepted: %s.", why.text);
+	} else if (is_low_order(e->asked.wg)) {
+		api_refuse(request, API_BAD_REQUEST,
+			"The request is not accepted: field \"wg\" is no usable key.");
+	} else {
+		e->change = (struct change){ .decide = decide, .done = done };
+		if (ledger_submit(c->ledger, &e->change) == 0)
+			return;
+		api_refuse(request, API_TOO_MANY, "Too many boards enrol at once. Try again.");
+	}
+	enrolment_free(e);
+}
+
+static int load_token(void *ctx, const char *key, const void *value, size_t len)
+{
+	struct coord *c = ctx;
+	CLEANUP_GRANT struct grant g = { 0 };
+	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+	if (!json || grant_from_json(json, &g, NULL) < 0 || strcmp(g.id, key) != 0)
+		return -EBADMSG;
+	return tokens_add(c->tokens, &g);
+}
+
+static int load_use(void *ctx, const char *key, const void *value, size_t len)
+{
+	struct coord *c = ctx;
+	struct grant_use use = { 0 };
+	char id[FIELD_ID_MAX];
+	uint64_t node = 0;
+	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+	if (!json || strlen(key) != USE_KEY_MAX - 1 || key[FIELD_ID_MAX - 1] != ' ' ||
+		key_from_base64(key + FIELD_ID_MAX, use.identity) < 0 ||
+		json_get_u64(json, "node", NODE_ID_MAX, &node, NULL) < 0 ||
+		json_get_u64(json, "at", INT64_MAX, &use.at, NULL) < 0)
+		return -EBADMSG;
+	use.node = (uint32_t) node;
+	memcpy(id, key, FIELD_ID_MAX - 1);
+	id[FIELD_ID_MAX - 1] = '\0';
+	int r = tokens_add_use(c->tokens, id, &use);
+	return r == -ENOENT ? 0 : r; /* its token was forgotten meanwhile */
+}
+
+int enroll_load_tokens(struct coord *c, struct err *err)
+{
+	int r = store_each(c->store, TABLE_TOKENS, load_token, c, err);
+	if (!r)
+		r = store_each(c->store, TABLE_USES, load_use, c, err);
+	if (r == -EBADMSG)
+		return err_set(err, r,
+			"the coordinator's list of tokens is damaged. Restore the database from a "
+			"copy.");
+	return r;
+}

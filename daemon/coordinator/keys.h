@@ -1,0 +1,19 @@
+/*
+ * keys: the coordinator's key files (PROTOCOL.md section 1): one base64 line each, mode 0600.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { KEYS_SEED_LEN = 32 };
+
+/*
+ * Reads a seed. @err names the file. -EBADMSG if it does not hold just one key, -EPERM if others than
+ * its owner may read it.
+ */
+int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err);
+
+/* Draws a new seed and writes it atomically. */
+int keys_make(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err);

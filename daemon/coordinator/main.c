@@ -1,0 +1,53 @@
+/*
+ * hearth-coord: the coordinator of a mesh. One table of verbs.
+ */
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "coordinator/init.h"
+#include "coordinator/serve.h"
+
+static const struct {
+	const char *name, *help;
+	int (*run)(int argc, char **argv);
+} verbs[] = {
+	{ "init", "make a mesh on this machine: keys, ranges, first records", init_run },
+	{ "serve", "run the coordinator", serve_run },
+};
+
+static void usage(FILE *f)
+{
+	fputs("usage: hearth-coord VERB [OPTION...]\nThe coordinator of a Hearth mesh.\n\n", f);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		fprintf(f, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+	fputs("\n`hearth-coord VERB --help` says more. Tokens and nodes: hearth(1).\n", f);
+}
+
+int main(int argc, char **argv)
+{
+	log_open("hearth-coord");
+	if (sodium_init() < 0) {
+		fputs("hearth-coord: libsodium cannot be used\n", stderr);
+		return 1;
+	}
+	const char *verb = argc > 1 ? argv[1] : "";
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--version")) {
+			puts("hearth-coord " HEARTH_VERSION);
+			return 0;
+		}
+	if (!strcmp(verb, "--help") || !strcmp(verb, "-h") || !strcmp(verb, "help")) {
+		usage(stdout);
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (!strcmp(verb, verbs[i].name))
+			return verbs[i].run(argc - 1, argv + 1);
+	if (*verb)
+		fprintf(stderr, "hearth-coord: there is no verb \"%s\"\n", verb);
+	usage(stderr);
+	return 2;
+}

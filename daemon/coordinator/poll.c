@@ -1,0 +1,55 @@
+/*
+ * poll: GET /v1/poll. Reads the arguments strictly; waiting and answering is the feed's.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinator/coord.h"
+
+/* Decimal digits only. An absent argument leaves *@ret alone. */
+static bool read_number(
+	struct httpd_request *request, const char *name, uint64_t max, uint64_t *ret)
+{
+	const char *text = httpd_request_query(request, name);
+	uint64_t n = 0;
+	if (!text)
+		return true;
+	if (!*text || strlen(text) > 16 || strspn(text, "0123456789") != strlen(text))
+		return false;
+	n = strtoull(text, NULL, 10);
+	if (n > max)
+		return false;
+	*ret = n;
+	return true;
+}
+
+void poll_handle(
+	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
+{
+	struct feed_position position = { 0 };
+	uint64_t wait_s = 0;
+	if (!read_number(request, "seq", RECORD_SEQ_MAX, &position.seq)) {
+		api_refuse(request, API_BAD_REQUEST, "seq must be a number.");
+		return;
+	}
+	if (!read_number(request, "wait", API_WAIT_MAX_S, &wait_s)) {
+		api_refuse(request, API_BAD_REQUEST, "wait must be 0 to %d.", API_WAIT_MAX_S);
+		return;
+	}
+	const char *cursor = httpd_request_query(request, "cursor");
+	if (cursor && strlen(cursor) >= API_CURSOR_MAX) {
+		api_refuse(request, API_BAD_REQUEST, "cursor is too long.");
+		return;
+	}
+	position.cursor = cursor ? feed_cursor_number(c->feed, cursor) : 0;
+	const char *kube = httpd_request_query(request, "kube");
+	if (kube && *kube && !field_hex_is_valid(kube, KUBE_ID_MAX - 1)) {
+		api_refuse(request, API_BAD_REQUEST, "kube must be a bundle's id.");
+		return;
+	}
+	position.wants_kube = kube != NULL;
+	if (kube)
+		strcpy(position.kube, kube); /* 16 digits or none */
+	feed_poll(c->feed, request, node, &position, (unsigned) wait_s);
+}

@@ -1,0 +1,383 @@
+/*
+ * serve: see serve.h. Sockets are opened first (or come from systemd), then root is given up for
+ * good, then the state is read and proved, and only then is anything answered.
+ */
+#include "coordinator/serve.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "coordinator/coord.h"
+#include "coordinator/keys.h"
+#include "coordinator/paths.h"
+#include "sys/x509/x509.h"
+
+enum {
+	EXIT_USAGE = 2,
+	CONNECTIONS_DEFAULT = 8192,
+	PER_ADDRESS_DEFAULT = 512,
+	DESCRIPTORS_SPARE = 64,
+	STATUS_EVERY_S = 10,
+};
+
+struct serve {
+	const char *state_dir, *run_dir, *listen, *user, *group;
+	unsigned connections_max, per_address_max;
+	int listen_fd;
+	char *certificate, *key; /* PEM */
+	struct coord *coord;
+	sd_event_source *on_status;
+	char said[160];
+};
+
+void serve_usage(void)
+{
+	fputs("usage: hearth-coord serve [OPTION...]\n"
+	      "Runs the coordinator in the foreground until SIGTERM.\n\n"
+	      "  --listen [ADDR:]PORT   HTTPS for boards (8443 on all addresses; or a socket from "
+	      "systemd)\n"
+	      "  --state DIR            what `init` made (" PATHS_STATE_DIR ")\n"
+	      "  --run DIR              where " PATHS_SOCKET
+	      " is made, for `hearth` (" PATHS_RUN_DIR ")\n"
+	      "  --user USER            whom to become if run as root (" PATHS_USER ")\n"
+	      "  --group GROUP          who beside root may administer (the user's own group)\n"
+	      "  --connections N        connections in all (8192)\n"
+	      "  --per-address N        and from one address (512)\n"
+	      "  --help, --version\n",
+		stdout);
+}
+
+static int bad_use(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int bad_use(const char *format, ...)
+{
+	va_list args;
+	fputs("hearth-coord serve: ", stderr);
+	va_start(args, format);
+	(void) vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return EXIT_USAGE;
+}
+
+enum {
+	OPT_LISTEN = 256,
+	OPT_STATE,
+	OPT_RUN,
+	OPT_USER,
+	OPT_GROUP,
+	OPT_CONNECTIONS,
+	OPT_PER_ADDRESS
+};
+
+static int read_count(const char *option, unsigned *ret)
+{
+	char *end = NULL;
+	unsigned long n = strtoul(optarg, &end, 10);
+	if (!*optarg || *end || n < 1 || n > 1000000)
+		return bad_use("--%s %s: write a number from 1 on", option, optarg);
+	*ret = (unsigned) n;
+	return 0;
+}
+
+/* 0 to go on, -1 when all was said, else the exit status. */
+static int read_options(struct serve *s, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "listen", required_argument, NULL, OPT_LISTEN },
+		{ "state", required_argument, NULL, OPT_STATE },
+		{ "run", required_argument, NULL, OPT_RUN },
+		{ "user", required_argument, NULL, OPT_USER },
+		{ "group", required_argument, NULL, OPT_GROUP },
+		{ "connections", required_argument, NULL, OPT_CONNECTIONS },
+		{ "per-address", required_argument, NULL, OPT_PER_ADDRESS },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int r = 0;
+	optind = 1;
+	for (int c; !r && (c = getopt_long(argc, argv, "h", options, NULL)) != -1;)
+		switch (c) {
+		case OPT_LISTEN:
+			s->listen = optarg;
+			break;
+		case OPT_STATE:
+			s->state_dir = optarg;
+			break;
+		case OPT_RUN:
+			s->run_dir = optarg;
+			break;
+		case OPT_USER:
+			s->user = optarg;
+			break;
+		case OPT_GROUP:
+			s->group = optarg;
+			break;
+		case OPT_CONNECTIONS:
+			r = read_count("connections", &s->connections_max);
+			break;
+		case OPT_PER_ADDRESS:
+			r = read_count("per-address", &s->per_address_max);
+			break;
+		case 'h':
+			serve_usage();
+			return -1;
+		default:
+			return EXIT_USAGE;
+		}
+	if (!r && optind < argc)
+		return bad_use("\"%s\" is no option", argv[optind]);
+	return r;
+}
+
+/* A listening socket that systemd passed, or one of our own. */
+static int open_socket(struct serve *s, struct err *err)
+{
+	int n = sd_listen_fds(1);
+	if (n > 1)
+		return err_set(err, -EINVAL, "systemd passed %d sockets; there must be one", n);
+	if (n == 1) {
+		if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+			return err_set(
+				err, -EINVAL, "systemd's socket is no listening stream socket");
+		s->listen_fd = SD_LISTEN_FDS_START;
+		return 0;
+	}
+	return httpd_listen(s->listen, &s->listen_fd, err);
+}
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct endpoint e;
+	if (getsockname(fd, (struct sockaddr *) &sa, &len) < 0 ||
+		endpoint_from_sockaddr((struct sockaddr *) &sa, &e) < 0)
+		return API_PORT;
+	return e.port;
+}
+
+static int read_tls(struct serve *s, struct err *err)
+{
+	char path[PATHS_MAX];
+	uint8_t seed[KEYS_SEED_LEN];
+	paths_join(s->state_dir, PATHS_TLS_KEY, path);
+	int r = keys_read(path, seed, err);
+	if (r == -ENOENT)
+		return err_set(err, r,
+			"there is no coordinator in %s: run `hearth-coord init` first",
+			s->state_dir);
+	if (r < 0)
+		return r;
+	r = x509_key_pem(seed, &s->key);
+	if (!r)
+		r = x509_certificate_pem(seed, "hearth-coord", &s->certificate);
+	sodium_memzero(seed, sizeof(seed));
+	return r < 0 ? err_set(err, r, "make the TLS certificate: %s", strerror(-r)) : 0;
+}
+
+static gid_t admin_group(const struct serve *s)
+{
+	const struct group *group = s->group ? getgrnam(s->group) : NULL;
+	return group ? group->gr_gid : (gid_t) -1;
+}
+
+static int open_admin(struct serve *s, struct err *err)
+{
+	char path[PATHS_MAX];
+	int r = file_mkdirs(s->run_dir, 0755);
+	if (r < 0)
+		return err_set(err, r, "make %s: %s", s->run_dir, strerror(-r));
+	if (s->group && admin_group(s) == (gid_t) -1)
+		return err_set(err, -ENOENT, "there is no group %s", s->group);
+	paths_join(s->run_dir, PATHS_SOCKET, path);
+	return ipc_server_new(s->coord->event, path, 0660, admin_group(s), admin_handle, s->coord,
+		&s->coord->ipc, err);
+}
+
+/* Becomes @user, for good: nothing that parses foreign bytes runs as root. */
+static int drop_root(const struct serve *s, struct err *err)
+{
+	(void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (geteuid() != 0)
+		return 0;
+	const struct passwd *user = getpwnam(s->user);
+	if (!user) {
+		log_warning(
+			"there is no user %s: running as root, which is not meant to be", s->user);
+		return 0;
+	}
+	if (user->pw_uid == 0)
+		return 0;
+	/* A container without systemd has no tmpfiles: the run directory may be root's alone. */
+	struct stat st;
+	if (stat(s->run_dir, &st) < 0 && file_mkdirs(s->run_dir, 0755) == 0)
+		(void) !chown(s->run_dir, 0, user->pw_gid), (void) chmod(s->run_dir, 01775);
+	if (initgroups(s->user, user->pw_gid) < 0 ||
+		setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+		setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
+		return err_set(err, -errno, "become %s: %m", s->user);
+	return 0;
+}
+
+static unsigned connection_limit(const struct serve *s)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return s->connections_max;
+	rlim_t wanted = s->connections_max + DESCRIPTORS_SPARE + IPC_CLIENTS_MAX;
+	if (limit.rlim_cur < wanted) {
+		limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+		(void) setrlimit(RLIMIT_NOFILE, &limit);
+		(void) getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= wanted)
+		return s->connections_max;
+	rlim_t spare = DESCRIPTORS_SPARE + IPC_CLIENTS_MAX;
+	return limit.rlim_cur > 2 * spare ? (unsigned) (limit.rlim_cur - spare) : (unsigned) spare;
+}
+
+static void say_status(struct serve *s)
+{
+	char text[sizeof(s->said)];
+	const struct coord *c = s->coord;
+	size_t nodes = netmap_count(coord_netmap(c));
+	snprintf(text, sizeof(text), "Mesh %s: %zu node%s, %u open poll%s, %llu records, port %u",
+		coord_settings(c)->mesh, nodes, nodes == 1 ? "" : "s", feed_polls(c->feed),
+		feed_polls(c->feed) == 1 ? "" : "s",
+		(unsigned long long) mesh_log_head(ledger_log(c->ledger)), c->port);
+	if (!strcmp(text, s->said))
+		return;
+	strcpy(s->said, text);
+	(void) sd_notifyf(0, "STATUS=%s", text);
+}
+
+static int on_status(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	say_status(userdata);
+	(void) sd_event_source_set_time_relative(source, STATUS_EVERY_S * USEC_PER_SEC);
+	(void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int start(struct serve *s, sd_event *event, struct err *err)
+{
+	struct httpd_config config = {
+		.listen_fd = s->listen_fd,
+		.certificate = s->certificate,
+		.key = s->key,
+		.connections_max = connection_limit(s),
+		.per_address_max = s->per_address_max,
+		.body_max = API_REQUEST_MAX,
+		.handler = api_handle,
+	};
+	int r = coord_open(event, s->state_dir, &s->coord, err);
+	if (r < 0)
+		return r;
+	config.ctx = s->coord;
+	s->coord->port = port_of(s->listen_fd);
+	r = open_admin(s, err);
+	if (!r)
+		r = httpd_new(event, &config, &s->coord->httpd, err);
+	if (r < 0)
+		return r;
+	s->listen_fd = -1;
+	urls_refresh(s->coord);
+	r = sd_event_add_time_relative(event, &s->on_status, CLOCK_MONOTONIC,
+		STATUS_EVERY_S * USEC_PER_SEC, USEC_PER_SEC, on_status, s);
+	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int prepare_loop(sd_event **ret, struct err *err)
+{
+	sigset_t mask;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	(void) sigprocmask(SIG_BLOCK, &mask, NULL);
+	(void) signal(SIGPIPE, SIG_IGN);
+	int r = sd_event_new(ret);
+	if (r >= 0)
+		r = sd_event_add_signal(*ret, NULL, SIGTERM, on_signal, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(*ret, NULL, SIGINT, on_signal, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(*ret, true);
+	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
+}
+
+static void serve_done(struct serve *s, sd_event *event)
+{
+	(void) sd_notify(0, "STOPPING=1\nSTATUS=Ending");
+	sd_event_source_disable_unref(s->on_status);
+	s->coord = coord_close(s->coord);
+	close_p(&s->listen_fd);
+	x509_wipe_p(&s->key);
+	free(s->certificate);
+	sd_event_unref(event);
+}
+
+int serve_run(int argc, char **argv)
+{
+	const char *state = getenv("HEARTH_COORD_STATE"), *run = getenv("HEARTH_RUN");
+	struct serve s = {
+		.state_dir = state ? state : PATHS_STATE_DIR,
+		.run_dir = run ? run : PATHS_RUN_DIR,
+		.listen = "8443",
+		.user = PATHS_USER,
+		.connections_max = CONNECTIONS_DEFAULT,
+		.per_address_max = PER_ADDRESS_DEFAULT,
+		.listen_fd = -1,
+	};
+	struct err e = { 0 };
+	sd_event *event = NULL;
+	int r = read_options(&s, argc, argv);
+	if (r)
+		return r < 0 ? 0 : r;
+	umask(077);
+	r = open_socket(&s, &e);
+	if (!r)
+		r = drop_root(&s, &e);
+	if (!r)
+		r = read_tls(&s, &e);
+	if (!r)
+		r = prepare_loop(&event, &e);
+	if (!r)
+		r = start(&s, event, &e);
+	if (!r) {
+		(void) sd_notify(0, "READY=1");
+		log_notice("serving the mesh %s on port %u, instance %s",
+			coord_settings(s.coord)->mesh, s.coord->port, feed_instance(s.coord->feed));
+		say_status(&s);
+		r = sd_event_loop(event);
+		if (r < 0)
+			(void) err_set(&e, r, "event loop: %s", strerror(-r));
+	}
+	if (r < 0) {
+		log_error("%s", e.text);
+		(void) sd_notifyf(0, "STATUS=%s\nERRNO=%d", e.text, -e.code);
+	}
+	serve_done(&s, event);
+	return r < 0 ? 1 : 0;
+}
