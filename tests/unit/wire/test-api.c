@@ -72,7 +72,7 @@ static void test_request(void **state)
 		{ "wg", NULL, -EINVAL },
 		{ "name", "\"PI3\"", -EINVAL },
 		{ "name", "\"../../etc\"", -EINVAL },
-		{ "name", NULL, -EINVAL },
+		{ "name", NULL, 0 },
 		{ "role", NULL, 0 },
 		{ "role", "\"member\"", 0 },
 		{ "role", "\"root\"", -EINVAL },
