@@ -9,8 +9,7 @@
 #include "base/log.h"
 #include "node/hearthd.h"
 
-#define WAIT_MAX_S          600
-#define PING_TIMEOUT_MAX_MS 60000
+enum { WAIT_MAX_MS = 600000, PING_TIMEOUT_MAX_MS = 60000 };
 
 static void call_status(struct hearthd *h, struct ipc_request *request)
 {
@@ -24,24 +23,6 @@ static void call_status(struct hearthd *h, struct ipc_request *request)
 		ipc_request_reply(request, json);
 	else
 		ipc_request_fail(request, "internal", "out of memory");
-}
-
-static json_t *node_addresses(const struct node *node, const char *mesh)
-{
-	char text4[PREFIX_TEXT_MAX], text6[PREFIX_TEXT_MAX];
-
-	json_t *obj = json_pack("{s:i,s:s,s:s,s:s,s:o}", "id", (int) node->id, "name", node->name,
-		"mesh4", ip_addr_format(&node->mesh4, text4), "mesh6",
-		ip_addr_format(&node->mesh6, text6), "hostname",
-		json_sprintf("%s.%s.internal", node->name, mesh));
-
-	if (obj && node_has_pods(node)) {
-		(void) json_object_set_new(
-			obj, "pods4", json_string(ip_prefix_format(&node->pods4, text4)));
-		(void) json_object_set_new(
-			obj, "pods6", json_string(ip_prefix_format(&node->pods6, text6)));
-	}
-	return obj;
 }
 
 /* A name, a full name, a number or any address in the mesh or the pods. */
@@ -70,52 +51,44 @@ static const struct node *find_node(const struct hearthd *h, const char *text)
 	return *end || n > NODE_ID_MAX ? NULL : netmap_by_id(map, (uint32_t) n);
 }
 
-static void call_ip(struct hearthd *h, struct ipc_request *request)
-{
-	const json_t *args = ipc_request_args(request);
-	const struct node *node = hearthd_self(h);
-	const char *name = NULL;
-
-	if (json_has(args, "peer")) {
-		struct err err = { 0 };
-
-		if (json_get_str(args, "peer", &name, &err) < 0) {
-			ipc_request_fail(request, "bad_request", "%s", err.text);
-			return;
-		}
-		node = find_node(h, name);
-	}
-	if (!node)
-		ipc_request_fail(request, "not_found",
-			name ? "no node \"%.100s\" is in the mesh"
-			     : "this board is not in the mesh%s",
-			name ? name : "");
-	else
-		ipc_request_reply(request, node_addresses(node, h->config.mesh));
-}
-
 /* --- ping --- */
 
 struct ping_call {
+	struct hearthd *h;
 	struct ipc_request *request;
 	struct ip_addr to;
+	uint32_t id;
 	char name[NODE_NAME_MAX];
 };
+
+/* Where the tunnel reaches node @id now, NULL if it does not. */
+static json_t *endpoint_json(struct hearthd *h, uint32_t id)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	watch_refresh(h);
+	for (size_t i = 0; i < h->n_peers; i++)
+		if (h->peer_list[i].id == id && h->peer_list[i].stats.endpoint.addr.family)
+			return json_string(endpoint_format(&h->peer_list[i].stats.endpoint, text));
+	return json_null();
+}
 
 static void ping_ended(void *ctx, int64_t result)
 {
 	CLEANUP(free_p) struct ping_call *call = ctx;
 	char text[IP_TEXT_MAX];
-	json_t *reply = json_pack("{s:s,s:s,s:b}", "name", call->name, "address",
-		ip_addr_format(&call->to, text), "answered", result >= 0);
 
-	if (reply && result >= 0)
-		(void) json_object_set_new(reply, "rtt_us", json_integer(result));
-	if (reply && result < 0)
-		(void) json_object_set_new(reply, "error",
-			json_string(result == -ETIMEDOUT ? "no answer in time"
-							 : strerror((int) -result)));
-	ipc_request_reply(call->request, reply);
+	ip_addr_format(&call->to, text);
+	if (result == -ETIMEDOUT)
+		ipc_request_fail(call->request, "timeout", "%s (%s) did not answer in time",
+			call->name, text);
+	else if (result < 0)
+		ipc_request_fail(call->request, "internal", "%s", strerror((int) -result));
+	else
+		ipc_request_reply(
+			call->request, json_pack("{s:s,s:s,s:I,s:o}", "name", call->name, "address",
+					       text, "rtt_us", (json_int_t) result, "endpoint",
+					       endpoint_json(call->h, call->id)));
 }
 
 static int read_ping(struct hearthd *h, const json_t *args, struct ping_call *call,
@@ -139,6 +112,7 @@ static int read_ping(struct hearthd *h, const json_t *args, struct ping_call *ca
 	if (!node)
 		return err_set(err, -ENOENT, "no node \"%.100s\" is in the mesh", peer);
 	(void) snprintf(call->name, sizeof(call->name), "%s", node->name);
+	call->id = node->id;
 	if (ip_addr_parse(peer, &addr) == 0)
 		call->to = addr;
 	else
@@ -157,6 +131,7 @@ static void call_ping(struct hearthd *h, struct ipc_request *request)
 		ipc_request_fail(request, "internal", "out of memory");
 		return;
 	}
+	call->h = h;
 	call->request = request;
 	r = read_ping(h, ipc_request_args(request), call, &size, &timeout_ms, &err);
 	if (r == 0 && h->mesh_state != MESH_UP)
@@ -167,7 +142,7 @@ static void call_ping(struct hearthd *h, struct ipc_request *request)
 	if (r == 0)
 		return;
 	ipc_request_fail(request,
-		r == -ENOENT   ? "not_found"
+		r == -ENOENT   ? "unknown_peer"
 		: r == -EINVAL ? "bad_request"
 			       : "internal",
 		"%s", err.text);
@@ -179,18 +154,18 @@ static void call_ping(struct hearthd *h, struct ipc_request *request)
 static void call_wait(struct hearthd *h, struct ipc_request *request)
 {
 	const json_t *args = ipc_request_args(request);
-	uint64_t peers = 0, timeout_s = 30;
+	uint64_t peers = 0, timeout_ms = 30000;
 	struct err err = { 0 };
 	int r = 0;
 
 	if (json_has(args, "peers"))
 		r = json_get_u64(args, "peers", NODE_ID_MAX, &peers, &err);
-	if (r == 0 && json_has(args, "timeout_s"))
-		r = json_get_u64(args, "timeout_s", WAIT_MAX_S, &timeout_s, &err);
+	if (r == 0 && json_has(args, "timeout_ms"))
+		r = json_get_u64(args, "timeout_ms", WAIT_MAX_MS, &timeout_ms, &err);
 	if (r < 0)
 		ipc_request_fail(request, "bad_request", "%s", err.text);
 	else
-		watch_wait(h, request, (size_t) peers, timeout_s * USEC_PER_SEC);
+		watch_wait(h, request, (size_t) peers, timeout_ms * USEC_PER_MSEC);
 }
 
 static void kube_put(void *ctx, int r, const struct err *err)
@@ -245,7 +220,6 @@ static const struct {
 	void (*handle)(struct hearthd *h, struct ipc_request *request);
 } calls[] = {
 	{ "status", false, call_status },
-	{ "ip", false, call_ip },
 	{ "ping", false, call_ping },
 	{ "wait", false, call_wait },
 	{ "kube.publish", true, call_kube_publish },

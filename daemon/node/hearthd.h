@@ -129,7 +129,7 @@ void watch_end(struct hearthd *h);
 void watch_refresh(struct hearthd *h);
 /* Tells systemd the sentence of the moment, and READY when it is time. */
 void watch_notify(struct hearthd *h);
-/* Replies to @request when @want peers (0: all) answer, or after @timeout_us. */
+/* Replies to @request when @want peers (0: all that have an address) answer, or after @timeout_us. */
 void watch_wait(struct hearthd *h, struct ipc_request *request, size_t want, uint64_t timeout_us);
 /* What report_*() need. */
 void watch_fill_report(struct hearthd *h, struct report *ret);

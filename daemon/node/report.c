@@ -13,9 +13,9 @@ const char *report_state_name(enum mesh_state state)
 {
 	switch (state) {
 	case MESH_WAITING:
-		return "waiting";
+		return "starting";
 	case MESH_UP:
-		return "up";
+		return "running";
 	case MESH_REMOVED:
 		return "removed";
 	case MESH_REPLACED:
@@ -28,9 +28,7 @@ const char *report_peer_state(const struct report_peer *peer)
 {
 	if (peer->reachable)
 		return "direct";
-	if (peer->ever)
-		return "lost";
-	return peer->has_presence ? "connecting" : "unknown";
+	return peer->ever ? "unreachable" : "connecting";
 }
 
 static json_t *text_or_null(const char *text)
@@ -75,8 +73,8 @@ static json_t *peer_json(const struct report *report, const struct report_peer *
 	(void) json_object_set_new(obj, "endpoint",
 		stats->endpoint.addr.family ? json_string(endpoint_format(&stats->endpoint, text))
 					    : json_null());
-	(void) json_object_set_new(
-		obj, "last_handshake", seconds_or_null(stats->last_handshake_wall_us));
+	(void) json_object_set_new(obj, "last_handshake",
+		json_integer((json_int_t) (stats->last_handshake_wall_us / USEC_PER_SEC)));
 	(void) json_object_set_new(obj, "last_receive_seconds",
 		stats->last_receive_us && stats->last_receive_us <= report->now_us
 			? json_integer((json_int_t) ((report->now_us - stats->last_receive_us) /
@@ -141,14 +139,15 @@ json_t *report_json(const struct report *report)
 	(void) json_object_set_new(obj, "summary", json_string(buf_str(&sentence)));
 	(void) json_object_set_new(obj, "systemd", json_boolean(report->systemd));
 	(void) json_object_set_new(obj, "node", self);
-	(void) json_object_set_new(obj, "interface",
-		json_pack("{s:s,s:i,s:i}", "name", report->ifname, "mtu", (int) report->mtu, "port",
-			(int) report->port));
+	(void) json_object_set_new(obj, "interface", json_string(report->ifname));
+	(void) json_object_set_new(obj, "mtu", json_integer(report->mtu));
+	(void) json_object_set_new(obj, "port", json_integer(report->port));
 	(void) json_object_set_new(obj, "endpoints", endpoints_json(report));
 	(void) json_object_set_new(obj, "coordinator", coordinator_json(report->sync));
 	(void) json_object_set_new(obj, "log",
-		json_pack("{s:I,s:o}", "seq", (json_int_t) report->seq, "hash",
-			report->seq ? json_string(head) : json_null()));
+		json_pack("{s:I,s:o,s:o}", "seq", (json_int_t) report->seq, "hash",
+			report->seq ? json_string(head) : json_null(), "problem",
+			text_or_null(report->log_problem)));
 	(void) json_object_set_new(obj, "problems", problems);
 	(void) json_object_set_new(
 		obj, "reachable", json_integer((json_int_t) report->n_reachable));

@@ -48,7 +48,8 @@ struct report {
 	size_t n_peers, n_reachable;
 	const struct node *(*node_of)(void *ctx, uint32_t id);
 	void *ctx;
-	const char *const *problems;
+	const char *log_problem;     /* "" if the coordinator's log is believed */
+	const char *const *problems; /* all of them */
 	size_t n_problems;
 	uint64_t now_us, now_wall_us;
 	bool systemd; /* PID 1 is systemd */
@@ -58,7 +59,7 @@ struct report {
 #define REPORT_REACHABLE_US (UINT64_C(60) * 1000000)
 
 const char *report_state_name(enum mesh_state state);
-/* "direct", "lost", "connecting", "unknown" (nobody knows an address of it). */
+/* "direct", "unreachable" (it answered before), "connecting". */
 const char *report_peer_state(const struct report_peer *peer);
 
 /* A new document, or NULL when out of memory. */

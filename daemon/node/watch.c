@@ -134,6 +134,7 @@ void watch_fill_report(struct hearthd *h, struct report *ret)
 		.n_reachable = h->n_reachable,
 		.node_of = node_of,
 		.ctx = h,
+		.log_problem = h->problems[PROBLEM_LOG],
 		.problems = problems,
 		.n_problems = n,
 		.now_us = clock_now_us(),
@@ -167,6 +168,16 @@ static void waiter_gone(void *ctx)
 	((struct waiter *) ctx)->gone = true;
 }
 
+/* Peers that nobody knows an address of cannot be waited for. */
+static size_t count_known(const struct hearthd *h)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->n_peers; i++)
+		n += h->peer_list[i].has_presence;
+	return n;
+}
+
 static void answer(struct hearthd *h, struct waiter *w, bool done)
 {
 	ipc_request_reply(
@@ -184,7 +195,7 @@ static int on_waiters(sd_event_source *source, uint64_t usec, void *ctx)
 	watch_refresh(h);
 	while (*p) {
 		struct waiter *w = *p;
-		size_t want = w->want && w->want < h->n_peers ? w->want : h->n_peers;
+		size_t known = count_known(h), want = w->want && w->want < known ? w->want : known;
 		bool done = h->mesh_state == MESH_UP && h->n_reachable >= want;
 
 		if (!done && !w->gone && now < w->deadline_us) {
