@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (record_from_json(json, &record, NULL))
 		return 0;
 	(void) record_verify_signature(&record);
-	CLEANUP_JSON json_t *payload = record_payload_json(&record, NULL);
+	json_decref(record_payload_json(&record, NULL));
 	if (record_hash(&record, hash) || record_sign(&record, seed) ||
 		record_verify_signature(&record))
 		abort();

@@ -320,6 +320,7 @@ static void test_garbage(void **state)
 	assert_int_equal(mesh_log_head(one), 0);
 	large.data[7] = '\0';
 	CLEANUP_MESH_LOG struct mesh_log *two = load(large.data, large.len, &lines, &good, NULL);
+	assert_int_equal(mesh_log_head(two), 0);
 	assert_int_equal(lines, 1);
 	assert_int_equal(mesh_log_save(log, 1, &text), 0);
 	uint8_t hash[32] = { 3 };
