@@ -3,11 +3,24 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 
 enum { STD = sodium_base64_VARIANT_ORIGINAL, URL = sodium_base64_VARIANT_URLSAFE_NO_PADDING };
+
+/*
+ * sodium_base642bin() (1.0.18) takes some bytes above 127 for digits where char is signed, so that
+ * one key had several texts. All bytes are looked at, whatever they are.
+ */
+static bool is_ascii(const char *text, size_t len)
+{
+	unsigned char all = 0;
+	for (size_t i = 0; i < len; i++)
+		all |= (unsigned char) text[i];
+	return all < 0x80;
+}
 
 void key_to_base64(const uint8_t key[static KEY_LEN], char ret_text[static KEY_BASE64_LEN])
 {
@@ -24,7 +37,7 @@ int key_from_base64(const char *text, uint8_t ret_key[static KEY_LEN])
 	uint8_t key[KEY_LEN + 1]; /* room for one too many, so that it is noticed */
 	size_t len = 0;
 	int r = -EINVAL;
-	if (strlen(text) == KEY_BASE64_LEN - 1 &&
+	if (strlen(text) == KEY_BASE64_LEN - 1 && is_ascii(text, KEY_BASE64_LEN - 1) &&
 		sodium_base642bin(
 			key, sizeof(key), text, KEY_BASE64_LEN - 1, NULL, &len, NULL, STD) == 0 &&
 		len == KEY_LEN) {
@@ -69,7 +82,8 @@ static int decode(const char *text, size_t text_len, size_t max, int variant, ui
 	if (!data)
 		return -ENOMEM;
 	const char *end = NULL;
-	if (sodium_base642bin(data, size, text, text_len, NULL, &len, &end, variant) != 0 ||
+	if (!is_ascii(text, text_len) ||
+		sodium_base642bin(data, size, text, text_len, NULL, &len, &end, variant) != 0 ||
 		end != text + text_len)
 		return -EINVAL;
 	if (len > max)

@@ -17,17 +17,12 @@ struct item {
 	uint8_t hash[RECORD_HASH_LEN];
 };
 
-struct certified {
-	uint8_t key[RECORD_KEY_LEN];
-	uint64_t seq; /* of the record that certifies it */
-};
-
 struct mesh_log {
 	uint8_t root_hash[RECORD_HASH_LEN];
 	uint8_t root[RECORD_KEY_LEN]; /* known from record 1 on */
 	struct item *items;
 	size_t n, cap;
-	struct certified *certified; /* a handful: one per signing key there ever was */
+	uint8_t (*certified)[RECORD_KEY_LEN]; /* a handful: one per signing key there ever was */
 	size_t n_certified;
 };
 
@@ -81,7 +76,7 @@ const uint8_t *mesh_log_root(const struct mesh_log *log)
 bool mesh_log_certifies(const struct mesh_log *log, const uint8_t key[static RECORD_KEY_LEN])
 {
 	for (size_t i = 0; i < log->n_certified; i++)
-		if (!memcmp(log->certified[i].key, key, RECORD_KEY_LEN))
+		if (!memcmp(log->certified[i], key, RECORD_KEY_LEN))
 			return true;
 	return false;
 }
@@ -181,9 +176,7 @@ static int certify(struct mesh_log *log, const uint8_t key[static RECORD_KEY_LEN
 	if (!grown)
 		return -ENOMEM;
 	log->certified = grown;
-	struct certified *certified = &log->certified[log->n_certified++];
-	memcpy(certified->key, key, RECORD_KEY_LEN);
-	certified->seq = log->n + 1;
+	memcpy(log->certified[log->n_certified++], key, RECORD_KEY_LEN);
 	return 0;
 }
 
@@ -271,11 +264,12 @@ int mesh_log_save(const struct mesh_log *log, uint64_t from, struct buf *out)
 	return buf_failed(out) ? -ENOMEM : 0;
 }
 
-/* Takes the last record off again. Only the loader does. */
+/*
+ * Takes the last record off again. Only the loader does, and never a `key` record: their signatures
+ * are verified before they get in, so it stops there.
+ */
 static void drop_last(struct mesh_log *log)
 {
-	if (log->n_certified && log->certified[log->n_certified - 1].seq == log->n)
-		log->n_certified--;
 	record_done(&log->items[--log->n].record);
 }
 

@@ -33,6 +33,21 @@ static void test_keys(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(key_from_base64(bad[i], back), -EINVAL);
+	/* No byte but the 64 digits is taken for one, those above 127 included. */
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	for (int c = 1; c < 256; c++)
+		for (size_t at = 0; at < 4; at++) {
+			CLEANUP(free_p) uint8_t *data = NULL;
+			size_t n;
+			char text[] = "AAAA";
+			int expected = strchr(digits, c) ? 0 : -EINVAL;
+			memcpy(b64, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", 45);
+			b64[at] = text[at] = (char) c;
+			assert_int_equal(key_from_base64(b64, back), expected);
+			if (c != '=')
+				assert_int_equal(base64_decode(text, 4, 9, &data, &n), expected);
+		}
 }
 
 static void test_blobs(void **state)
