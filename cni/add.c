@@ -84,7 +84,7 @@ enum cni_code verb_add(
 		return code;
 	int r = store_open(conf->name, &store, err);
 	if (r < 0)
-		return code_of_store(r);
+		return r == -ETIMEDOUT ? CNI_TRY_LATER : CNI_IO;
 	struct store_owner owner = { at.link, env->container, env->ifname };
 	code = take_lease(env, conf, &owner, store, &lease, &is_new, err);
 	if (code)

@@ -380,7 +380,8 @@ static uint64_t rest_us(const char *released, const char *addr, uint64_t now_us)
 	return 0;
 }
 
-static int note_released(struct store *store, const struct lease *lease)
+/* A full disk is no reason to keep the lease: its address may then be used again at once. */
+static void note_released(struct store *store, const struct lease *lease)
 {
 	char text[IP_TEXT_MAX];
 	CLEANUP_BUF struct buf lines = { 0 };
@@ -389,9 +390,8 @@ static int note_released(struct store *store, const struct lease *lease)
 	for (size_t i = 0; i < lease->n_addrs; i++)
 		buf_printf(&lines, "%s %llu\n", ip_addr_format(&lease->addrs[i], text),
 			(unsigned long long) now_us);
-	if (buf_failed(&lines))
-		return -ENOMEM;
-	return lines.len ? replace(store->dir, "released", lines.data, lines.len) : 0;
+	if (!buf_failed(&lines) && lines.len)
+		(void) replace(store->dir, "released", lines.data, lines.len);
 }
 
 /* -- choosing --------------------------------------------------------------------------------- */
@@ -553,7 +553,8 @@ static int write_lease(struct store *store, const struct lease *lease)
 static int remove_lease(struct store *store, const struct lease *lease)
 {
 	char name[IP_TEXT_MAX];
-	int r = note_released(store, lease);
+	int r = 0;
+	note_released(store, lease);
 	for (size_t i = 0; i < lease->n_addrs && r == 0; i++) {
 		ip_addr_format(&lease->addrs[i], name);
 		if (same_file(store->dir, name, lease->key))
@@ -637,8 +638,9 @@ static int take_locked(struct store *store, const struct store_owner *owner,
 		r = write_lease(store, &lease);
 		if (r < 0) {
 			(void) remove_lease(store, &lease);
-			(void) err_set(
-				err, r, "write a lease in %s: %s", store->path, strerror(-r));
+			/* Not -ENOSPC: a full disk is not a full pool. */
+			r = err_set(
+				err, -EIO, "write a lease in %s: %s", store->path, strerror(-r));
 		}
 	}
 	if (r == 0 && c.new_next.len) {

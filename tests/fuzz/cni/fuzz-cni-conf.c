@@ -1,0 +1,19 @@
+/* The network configuration, for every verb; an error always has a text. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cni/conf.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	for (int verb = VERB_ADD; verb <= VERB_STATUS; verb++) {
+		CLEANUP_CONF struct conf conf = { .version = CONF_1_0_0 };
+		struct err err = { 0 };
+		enum cni_code code =
+			conf_parse((const char *) data, size, (enum verb) verb, &conf, &err);
+		if (code ? !*err.text : !conf.name || conf.n_subnets > CONF_SUBNETS_MAX)
+			abort();
+	}
+	return 0;
+}
