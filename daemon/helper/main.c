@@ -51,8 +51,10 @@ static const char usage_text[] =
 /* The clock starts again after each request; while one is under way it stands. */
 static void rest(struct helper *h)
 {
-	if (!h->idle_us)
+	if (!h->idle_us) {
+		(void) sd_event_source_set_enabled(h->idle, SD_EVENT_OFF);
 		return;
+	}
 	(void) sd_event_source_set_time_relative(h->idle, h->idle_us);
 	(void) sd_event_source_set_enabled(h->idle, h->busy ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }

@@ -205,7 +205,7 @@ static int prepare(struct launch *l, struct err *err)
 	if (n < 0)
 		return err_set(err, -errno, "read /proc/self/exe: %m");
 	l->here[n] = 0;
-	(void) memmove(l->here, dirname(l->here), strlen(dirname(l->here)) + 1);
+	(void) dirname(l->here); /* cuts in place: the path is absolute and names a file */
 	paths_init(&l->paths);
 	paths_join(l->paths.run, "hearthd.log", l->log);
 	paths_join(l->paths.run, "helper.sock", l->helper_sock);
