@@ -1,0 +1,380 @@
+/*
+ * enroll-node: one command that makes this machine part of a mesh and, if it is to run pods, writes
+ * what kubeadm reads. Everything it does can be done again: what is done already is said and left.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "provision/enroll.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { BUNDLE_INPUT_MAX = 65536, WAIT_DEFAULT_S = 15, LOCK_WAIT_S = 60 };
+
+static const char usage[] =
+	"Usage: enroll-node [OPTION...]\n"
+	"Make this machine part of a mesh; unless it is a mere member, write what kubeadm needs.\n"
+	"\n"
+	"The token of `hearth token create` comes from a file, standard input or a prompt. Run "
+	"again,\n"
+	"it does what is left to do and says what is done.\n"
+	"\n"
+	"  --token-file FILE       read the token from FILE (\"-\": standard input)\n"
+	"  --name NAME             the board's name in the mesh; default: the host name\n"
+	"  --kubeadm-version V     write for this kubeadm, such as v1.37.2; default: the one "
+	"found\n"
+	"  --facts FILE            what the board is, recorded, instead of looking (for a lab)\n"
+	"  --wait SECONDS          for peers to answer, at most; default: 15\n"
+	"  --dry-run               say what would be done and change nothing\n"
+	"  --json                  print the outcome as JSON\n"
+	"  --help, --version\n"
+	"\n"
+	"Exit status: 0 done or nothing to do, 1 failed, 2 wrong use.\n";
+
+static const struct option options[] = {
+	{ "token-file", required_argument, NULL, 't' },
+	{ "name", required_argument, NULL, 'n' },
+	{ "kubeadm-version", required_argument, NULL, 'k' },
+	{ "facts", required_argument, NULL, 'f' },
+	{ "wait", required_argument, NULL, 'w' },
+	{ "dry-run", no_argument, NULL, 'd' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 },
+};
+
+__attribute__((format(printf, 1, 2))) static int misuse(const char *format, ...)
+{
+	va_list ap;
+	fputs("enroll-node: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputs("; see enroll-node --help\n", stderr);
+	return EXIT_USAGE;
+}
+
+/* -1: go on; else an exit status. */
+static int parse_options(int argc, char **argv, struct enroll *e)
+{
+	struct err err = { 0 };
+	struct kubeadm_version version;
+	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+		char *end = NULL;
+		switch (c) {
+		case 't':
+			e->token_file = optarg;
+			break;
+		case 'n':
+			e->name = optarg;
+			if (node_name_check(optarg, &err) < 0)
+				return misuse("--name: %s", err.text);
+			break;
+		case 'k':
+			e->kubeadm_version = optarg;
+			if (kubeadm_version_parse(optarg, &version, &err) < 0)
+				return misuse("--kubeadm-version: %s", err.text);
+			break;
+		case 'f':
+			e->facts_file = optarg;
+			break;
+		case 'w':
+			e->wait_s = (unsigned) strtoul(optarg, &end, 10);
+			if (!*optarg || *end || *optarg == '-' || e->wait_s > 3600)
+				return misuse("--wait takes seconds, from 0 to 3600");
+			break;
+		case 'd':
+			e->dry_run = e->talk.dry_run = true;
+			break;
+		case 'j':
+			e->talk.json_output = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_DONE;
+		case 'V':
+			puts("enroll-node " HEARTH_VERSION);
+			return EXIT_DONE;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	return -1;
+}
+
+static void init(struct enroll *e)
+{
+	const char *host = getenv("HEARTH_HOST_ETC"), *proc = getenv("HEARTH_PROC_SYS");
+	paths_init(&e->paths);
+	e->user = getenv("HEARTH_USER");
+	if (!e->user || !*e->user)
+		e->user = "hearth";
+	(void) snprintf(e->host, sizeof(e->host), "%s", host && *host == '/' ? host : "/etc");
+	(void) snprintf(
+		e->proc_sys, sizeof(e->proc_sys), "%s", proc && *proc == '/' ? proc : "/proc/sys");
+	e->wait_s = WAIT_DEFAULT_S;
+}
+
+/*
+ * One at a time: hearthd may have the helper write the kubeadm files while a person runs this. The lock
+ * lies where the files do; a dry run takes none, because it changes nothing.
+ */
+static int lock(struct enroll *e, int *ret_fd, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	int r = file_mkdirs(e->paths.etc, 0755);
+	CLEANUP(close_p)
+	int fd = r < 0 ? -1
+		       : open(paths_join(e->paths.etc, ".enroll-node.lock", path),
+				 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_set(err, r < 0 ? r : -errno, "make %s: %s", e->paths.etc,
+			strerror(r < 0 ? -r : errno));
+	(void) alarm(LOCK_WAIT_S);
+	r = flock(fd, LOCK_EX) < 0 ? -errno : 0;
+	(void) alarm(0);
+	if (r < 0)
+		return err_set(err, r, "another enroll-node is at work (%s is locked)", path);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* ---- the steps ---- */
+
+struct step {
+	const char *name;
+	int (*run)(struct enroll *e, struct err *err);
+};
+
+static int run_steps(struct enroll *e, const struct step *steps, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct err err = { 0 };
+		if (steps[i].run(e, &err) < 0) {
+			talk_failed(&e->talk, steps[i].name, &err);
+			return EXIT_FAILED;
+		}
+	}
+	return EXIT_DONE;
+}
+
+/* A removed board keeps nothing of its old mesh, but says so and wants a token first. */
+static int step_local(struct enroll *e, struct err *err)
+{
+	int r = local_load(e, err);
+	if (r != -ESTALE)
+		return r;
+	err_set(err, 0, "%s", "");
+	if (!e->dry_run)
+		return local_put_away(e, err);
+	e->new_keys = true;
+	talk_step(&e->talk, TALK_WOULD, "removed",
+		"this board was removed from mesh %s: put its old keys away", e->config.mesh);
+	return 0;
+}
+
+static int step_token(struct enroll *e, struct err *err)
+{
+	if (!e->enrolled)
+		return join_read_token(e, err);
+	if (!e->token_file)
+		return 0;
+	int r = join_read_token(e, err);
+	if (r)
+		return r;
+	if (memcmp(e->token.root, e->config.root, sizeof(e->token.root)))
+		return err_set(err, -EEXIST,
+			"this board is in mesh %s, and the token is for another mesh (%s). To move "
+			"it, "
+			"remove the board there (`hearth node remove %s`), stop hearthd, put "
+			"%s/hearthd.yaml "
+			"and %s away, and run this again",
+			e->config.mesh, e->token.mesh, e->node.name, e->paths.etc, e->paths.state);
+	talk_step(&e->talk, TALK_NOTE, "token", "not used: this board is in mesh %s already",
+		e->config.mesh);
+	return 0;
+}
+
+static int step_enroll(struct enroll *e, struct err *err)
+{
+	if (e->enrolled) {
+		talk_step(&e->talk, TALK_KEPT, "enroll", "%s of mesh %s, named %s",
+			node_role_name(e->node.role), e->settings.mesh, e->node.name);
+		return e->name && strcmp(e->name, e->node.name)
+			       ? err_set(err, -EEXIST,
+					 "this board is named %s; `hearth node rename %s %s` on "
+					 "the coordinator "
+					 "changes that",
+					 e->node.name, e->node.name, e->name)
+			       : 0;
+	}
+	return e->dry_run ? join_check(e, err) : join_mesh(e, err);
+}
+
+static int step_config(struct enroll *e, struct err *err)
+{
+	if (!e->enrolled && e->dry_run) {
+		talk_step(&e->talk, TALK_WOULD, "config", "write %s/hearthd.yaml", e->paths.etc);
+		return 0;
+	}
+	int r = look_ranges(e, err);
+	if (r || e->enrolled)
+		return r;
+	return join_write_config(e, err);
+}
+
+/* What a dry run cannot know before the coordinator has said the role. */
+static bool unknown_yet(struct enroll *e)
+{
+	return e->dry_run && !e->enrolled;
+}
+
+static const struct step mesh_steps[] = { { "board", look_board }, { "state", step_local },
+	{ "token", step_token }, { "keys", local_keys }, { "enroll", step_enroll },
+	{ "config", step_config }, { "service", service_start }, { "peers", service_wait } };
+
+static const struct step pod_steps[] = { { "forwarding", pods_forwarding }, { "cni", pods_cni },
+	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write } };
+
+static json_t *about(struct enroll *e)
+{
+	json_t *node = e->enrolled ? node_to_json(&e->node) : json_null();
+	return json_pack("{s:o, s:o, s:b, s:s}", "board", facts_to_json(&e->facts), "node", node,
+		"dry_run", e->dry_run, "mesh", e->enrolled ? e->settings.mesh : "");
+}
+
+static void finish(struct enroll *e)
+{
+	char a4[IP_TEXT_MAX], a6[IP_TEXT_MAX];
+	CLEANUP_BUF struct buf text = { 0 };
+	if (e->dry_run && e->talk.done)
+		buf_add_str(&text, "Nothing was changed (--dry-run).");
+	else if (!e->talk.done)
+		buf_add_str(&text, "Nothing to do: ");
+	else
+		buf_add_str(&text, "Done: ");
+	if (!e->dry_run || !e->talk.done)
+		buf_printf(&text, "this board is %s, %s of mesh %s: %s and %s on %s.", e->node.name,
+			node_role_name(e->node.role), e->settings.mesh,
+			ip_addr_format(&e->node.mesh4, a4), ip_addr_format(&e->node.mesh6, a6),
+			e->config.interface);
+	if (!e->dry_run)
+		talk_next(&e->talk, "hearth status shows who is there");
+	CLEANUP_JSON json_t *what = e->talk.json_output ? about(e) : NULL;
+	talk_end(&e->talk, buf_str(&text), what);
+}
+
+static int enroll(struct enroll *e)
+{
+	CLEANUP(close_p) int lock_fd = -1;
+	struct err err = { 0 };
+	if (!e->dry_run && geteuid() == 0 && lock(e, &lock_fd, &err) < 0) {
+		talk_failed(&e->talk, "lock", &err);
+		return EXIT_FAILED;
+	}
+	int status = run_steps(e, mesh_steps, ARRAY_LEN(mesh_steps));
+	if (!status && unknown_yet(e))
+		talk_step(&e->talk, TALK_WOULD, "pods",
+			"unless the token is for a member: turn forwarding on, write the CNI "
+			"configuration and the kubeadm files");
+	else if (!status && node_has_pods(&e->node))
+		status = run_steps(e, pod_steps, ARRAY_LEN(pod_steps));
+	if (!status)
+		finish(e);
+	return status;
+}
+
+/* ---- kubeadm-files: run by hearth-helper when a join bundle came, with it on standard input ---- */
+
+static int read_bundle(struct kube_bundle *ret, struct err *err)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	int r = file_read("/dev/stdin", BUNDLE_INPUT_MAX, &text);
+	CLEANUP_JSON json_t *json = NULL;
+	if (r < 0)
+		return err_set(err, r, "read the bundle from standard input: %s", strerror(-r));
+	json = json_parse(buf_str(&text), text.len, err);
+	if (text.data)
+		sodium_memzero(text.data, text.cap);
+	return json ? kube_bundle_from_json(json, ret, err) : err->code;
+}
+
+static int check_role(struct enroll *e, struct err *err)
+{
+	if (!e->enrolled)
+		return err_set(err, -ENOENT, "this board is in no mesh yet");
+	if (!node_has_pods(&e->node))
+		return err_set(err, -EPERM, "this board is a member and joins no cluster");
+	return 0;
+}
+
+static int kubeadm_files(struct enroll *e)
+{
+	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
+	CLEANUP(close_p) int lock_fd = -1;
+	struct err err = { 0 };
+	e->talk.quiet = true;
+	int r = read_bundle(&bundle, &err);
+	if (!r)
+		r = facts_get(e->paths.etc, &e->facts, &err);
+	if (!r)
+		r = lock(e, &lock_fd, &err);
+	if (!r)
+		r = local_load(e, &err);
+	if (!r)
+		r = check_role(e, &err);
+	if (!r) {
+		e->bundle = bundle;
+		e->has_bundle = true;
+	}
+	if (!r)
+		r = kubefiles_write(e, &err);
+	if (r < 0)
+		fprintf(stderr, "enroll-node: kubeadm-files: %s\n", err.text);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+static void on_alarm(int sig)
+{
+	(void) sig; /* ends flock() with EINTR */
+}
+
+int main(int argc, char **argv)
+{
+	CLEANUP(enroll_done) struct enroll e = { 0 };
+	struct sigaction alarm_action = { .sa_handler = on_alarm };
+	log_open("enroll-node");
+	(void) sigaction(SIGALRM, &alarm_action, NULL);
+	(void) umask(022);
+	if (sodium_init() < 0) {
+		fprintf(stderr, "enroll-node: the random generator is not ready\n");
+		return EXIT_FAILED;
+	}
+	init(&e);
+	int status = parse_options(argc, argv, &e);
+	if (status >= 0)
+		return status;
+	if (optind < argc && !strcmp(argv[optind], "kubeadm-files") && optind + 1 == argc)
+		return kubeadm_files(&e);
+	if (optind < argc)
+		return misuse(
+			"what is \"%.40s\"? A token is never an argument: it would show in the "
+			"process list",
+			argv[optind]);
+	return enroll(&e);
+}

@@ -1,0 +1,115 @@
+/*
+ * enroll: what the steps of enroll-node share. Each step looks first whether it is done, does it if
+ * not, and says which; so a run after an interrupted one goes on where that ended. The steps of one
+ * board's way into the mesh, in order:
+ *
+ *	look     what the board is; what it needs (root, TUN, nft)
+ *	keys     identity and WireGuard key                         STATE/{identity,wireguard}.key
+ *	enroll   redeem the token; the log proves the answer        STATE/log, STATE/presence
+ *	config   ranges do not collide with this LAN; then written  ETC/hearthd.yaml (the commit point)
+ *	service  hearthd runs
+ *	peers    those that can be reached answer
+ *	pods     forwarding, CNI configuration, order of kubelet    (not for members)
+ *	kubeadm  init.yaml or join.yaml, patch, resolv.conf         (not for members)
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "kubeadm/kubeadm.h"
+#include "mesh/netmap.h"
+#include "node/config.h"
+#include "provision/facts.h"
+#include "provision/talk.h"
+#include "wire/kube.h"
+#include "wire/node.h"
+#include "wire/settings.h"
+#include "wire/token.h"
+
+struct enroll {
+	/* asked for; borrowed, NULL: not */
+	const char *token_file, *name, *facts_file, *kubeadm_version;
+	bool dry_run;
+	unsigned wait_s; /* for peers, at most */
+
+	struct talk talk;
+	struct paths paths;
+	char host[256];     /* "/etc", where what is not ours lies: $HEARTH_HOST_ETC */
+	char proc_sys[256]; /* "/proc/sys": $HEARTH_PROC_SYS */
+	bool systemd;       /* it is process 1 */
+	const char *user;   /* that hearthd runs as: $HEARTH_USER or "hearth" */
+	uid_t uid;
+	gid_t gid;
+	struct facts facts;
+
+	/* known once the board is enrolled (or has been) */
+	bool enrolled;
+	bool new_keys;
+	struct config config;
+	struct token token;
+	uint8_t identity_seed[FIELD_KEY_LEN], wg_private[FIELD_KEY_LEN];
+	uint8_t identity[FIELD_KEY_LEN], wg[FIELD_KEY_LEN];
+	struct node node;
+	struct settings settings;
+	bool first_control_plane; /* the one that runs kubeadm init */
+	bool has_bundle;
+	struct kube_bundle bundle;
+};
+
+void enroll_done(struct enroll *enroll);
+
+/* ---- look.c ---- */
+
+/* Finds the board's facts and what is wrong with it, in this order, with one sentence each. */
+int look_board(struct enroll *enroll, struct err *err);
+/* The ranges of the mesh against what this board is connected to, and against Tailscale. */
+int look_ranges(struct enroll *enroll, struct err *err);
+
+/* ---- local.c ---- */
+
+/* Reads what is there from an earlier run: keys, configuration, log. Sets @enroll->enrolled. */
+int local_load(struct enroll *enroll, struct err *err);
+/* Makes the keys that are missing, as files of hearthd's user. */
+int local_keys(struct enroll *enroll, struct err *err);
+/* Becomes hearthd's user for the files it will own, and root again. */
+int local_as_user(struct enroll *enroll, bool user, struct err *err);
+/* Puts away the state of a board that was removed from its mesh. */
+int local_put_away(struct enroll *enroll, struct err *err);
+/* Takes node, settings and role of this board from a netmap. -ENOENT if it is not in it. */
+int local_follow(struct enroll *enroll, const struct netmap *netmap, uint32_t id, struct err *err);
+
+/* ---- join.c ---- */
+
+/* Reads the token from --token-file, a prompt without echo, or stdin. */
+int join_read_token(struct enroll *enroll, struct err *err);
+/* Asks the coordinator whether it is there (--dry-run). */
+int join_check(struct enroll *enroll, struct err *err);
+/* Redeems the token; on success log and presences are on disk and node and settings known. */
+int join_mesh(struct enroll *enroll, struct err *err);
+/* Writes hearthd.yaml. */
+int join_write_config(struct enroll *enroll, struct err *err);
+
+/* ---- service.c ---- */
+
+int service_start(struct enroll *enroll, struct err *err);
+int service_wait(struct enroll *enroll, struct err *err);
+
+/* ---- pods.c ---- */
+
+int pods_forwarding(struct enroll *enroll, struct err *err);
+int pods_cni(struct enroll *enroll, struct err *err);
+int pods_kubelet_order(struct enroll *enroll, struct err *err);
+
+/* The CNI configuration of @node; a new reference, NULL when out of memory. Pure. */
+json_t *pods_conflist(const struct node *node, const char *device);
+
+/* ---- kubefiles.c ---- */
+
+/* Everything below ETC/kubeadm. A bundle is kept there, for runs to come. */
+int kubefiles_write(struct enroll *enroll, struct err *err);
+
+/*
+ * resolv.conf for pods from the text of one or more others: their name servers in order, without
+ * loopback addresses, addresses of the mesh, doubles, and beyond the third. Pure. Returns how many.
+ */
+unsigned kubefiles_resolv(const char *text, const struct settings *settings, struct buf *ret);

@@ -1,0 +1,397 @@
+/*
+ * join: the token is redeemed. Whatever the coordinator says counts only as far as the log proves it,
+ * from the root hash in the token on. Redeeming the same token again with the same identity key is
+ * harmless, so every failure on the way is answered by another run with the same token.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/yaml.h"
+#include "node/book.h"
+#include "provision/enroll.h"
+#include "sys/http/http.h"
+#include "sys/x509/x509.h"
+#include "wire/api.h"
+
+enum { TOKEN_INPUT_MAX = TOKEN_TEXT_MAX + 256, ROUNDS_MAX = 10000 };
+
+static void wipe_buf(struct buf *buf)
+{
+	if (buf->data)
+		sodium_memzero(buf->data, buf->cap);
+	buf_done(buf);
+}
+
+/* All of a pipe. Bounded: it may be the wrong thing. */
+static int read_input(int fd, struct buf *ret)
+{
+	char c;
+	for (;;) {
+		ssize_t n = read(fd, &c, 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return buf_failed(ret) ? -ENOMEM : 0;
+		if (ret->len >= TOKEN_INPUT_MAX)
+			return -EFBIG;
+		buf_add(ret, &c, 1);
+	}
+}
+
+/*
+ * A terminal in line mode takes 4,095 characters, a token may have one more than that: so the keys that
+ * line mode and signals would handle are handled here, and the terminal is itself again on every way out.
+ */
+static int read_hidden(struct buf *ret)
+{
+	enum { CTRL_C = 3, CTRL_D = 4, BACKSPACE = 8, CTRL_U = 21, DELETE = 127 };
+	for (;;) {
+		char c;
+		ssize_t n = read(STDIN_FILENO, &c, 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0 || c == '\n' || c == CTRL_D)
+			return buf_failed(ret) ? -ENOMEM : 0;
+		if (c == CTRL_C)
+			return -ECANCELED;
+		if (c == CTRL_U)
+			ret->len = 0;
+		else if ((c == BACKSPACE || c == DELETE) && ret->len)
+			ret->len--;
+		else if (c != BACKSPACE && c != DELETE)
+			buf_add(ret, &c, 1);
+		if (ret->data)
+			ret->data[ret->len] = 0;
+		if (ret->len > TOKEN_INPUT_MAX)
+			return -EFBIG;
+	}
+}
+
+static int prompt(struct buf *ret)
+{
+	struct termios saved, quiet;
+	if (tcgetattr(STDIN_FILENO, &saved) < 0)
+		return -errno;
+	quiet = saved;
+	quiet.c_lflag &= (tcflag_t) ~(ECHO | ICANON | ISIG);
+	quiet.c_cc[VMIN] = 1;
+	quiet.c_cc[VTIME] = 0;
+	fprintf(stderr, "Enrolment token (from `hearth token create`; it is not shown): ");
+	(void) fflush(stderr);
+	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) < 0)
+		return -errno;
+	int r = read_hidden(ret);
+	(void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &saved);
+	fputc('\n', stderr);
+	return r;
+}
+
+int join_read_token(struct enroll *e, struct err *err)
+{
+	CLEANUP(wipe_buf) struct buf text = { 0 };
+	const char *from = e->token_file ? e->token_file : "standard input";
+	int r;
+	if (e->token_file && strcmp(e->token_file, "-"))
+		r = file_read(e->token_file, TOKEN_INPUT_MAX, &text);
+	else if (!e->token_file && isatty(STDIN_FILENO))
+		r = prompt(&text);
+	else
+		r = read_input(STDIN_FILENO, &text);
+	if (r < 0)
+		return err_set(err, r, "read the token from %s: %s", from,
+			r == -EFBIG ? "too long for a token" : strerror(-r));
+	if (!strlen(buf_str(&text)) || strspn(buf_str(&text), " \t\r\n") == strlen(buf_str(&text)))
+		return err_set(err, -ENODATA,
+			"no token came from %s. Make one on the coordinator's board with `hearth "
+			"token "
+			"create`, and give it with --token-file FILE or on standard input",
+			from);
+	return token_parse(buf_str(&text), &e->token, err);
+}
+
+/* ---- the coordinator ---- */
+
+struct caller {
+	const char *urls[FIELD_URLS_MAX];
+	char pin_texts[FIELD_PINS_MAX][KEY_BASE64_LEN];
+	const char *pins[FIELD_PINS_MAX];
+	char *cert, *key; /* owned */
+	struct http_options options;
+};
+
+static void caller_done(struct caller *caller)
+{
+	free(caller->cert);
+	if (caller->key)
+		x509_wipe_p(&caller->key);
+}
+
+static int caller_init(struct enroll *e, struct caller *ret, struct err *err)
+{
+	const struct token *t = &e->token;
+	for (size_t i = 0; i < t->n_urls; i++)
+		ret->urls[i] = t->urls[i];
+	for (size_t i = 0; i < t->n_pins; i++) {
+		key_to_base64(t->pins[i], ret->pin_texts[i]);
+		ret->pins[i] = ret->pin_texts[i];
+	}
+	ret->options = (struct http_options){
+		.urls = ret->urls, .n_urls = t->n_urls, .pins = ret->pins, .n_pins = t->n_pins
+	};
+	if (e->new_keys)
+		return 0;
+	if (x509_certificate_pem(e->identity_seed, "hearth node", &ret->cert) < 0 ||
+		x509_key_pem(e->identity_seed, &ret->key) < 0)
+		return err_set(err, -EIO, "make a certificate of this board's identity key");
+	ret->options.cert_pem = ret->cert;
+	ret->options.key_pem = ret->key;
+	return 0;
+}
+
+/* What a failed request means for the person at the board. */
+static int explain(int r, struct err *err)
+{
+	char text[ERR_TEXT_MAX];
+	const char *next;
+	if (r == -EKEYREJECTED)
+		next = "Whoever answers there is not the coordinator that made the token: either "
+		       "the "
+		       "address belongs to another machine now, or the coordinator was set up "
+		       "anew. "
+		       "Make another token with `hearth token create`";
+	else if (r == -ECONNREFUSED)
+		next = "Is hearth-coord running there? `systemctl status hearth-coord`";
+	else if (r == -ETIMEDOUT || r == -EHOSTUNREACH || r == -ENETUNREACH)
+		next = "Is this board on the same network as the coordinator, and TCP 8443 let "
+		       "through "
+		       "there?";
+	else
+		return r;
+	(void) snprintf(text, sizeof(text), "%s", err->text);
+	return err_set(err, r, "%s. %s", text, next);
+}
+
+static int ask(struct caller *caller, const char *method, const char *path, const json_t *body,
+	json_t **ret, char ret_code[static 64], struct err *err)
+{
+	CLEANUP_HTTP_REPLY struct http_reply reply = { 0 };
+	CLEANUP(free_p) char *text = body ? json_text(body) : NULL;
+	struct http_request request = { .method = method,
+		.path = path,
+		.body = text,
+		.body_len = text ? strlen(text) : 0,
+		.reply_max = API_REPLY_MAX };
+	*ret_code = 0;
+	if (body && !text)
+		return err_set(err, -ENOMEM, "out of memory");
+	int r = http_request_blocking(&caller->options, &request, &reply, err);
+	if (text)
+		sodium_memzero(text, strlen(text));
+	if (r < 0)
+		return explain(r, err);
+	r = http_reply_json(&reply, ret, ret_code, err);
+	return r < 0 ? r : 0;
+}
+
+int join_check(struct enroll *e, struct err *err)
+{
+	CLEANUP(caller_done) struct caller caller = { 0 };
+	CLEANUP_JSON json_t *json = NULL;
+	struct api_health health;
+	char code[64];
+	int r = caller_init(e, &caller, err);
+	if (!r)
+		r = ask(&caller, "GET", "/v1/health", NULL, &json, code, err);
+	if (!r)
+		r = api_health_from_json(json, &health, err);
+	if (r)
+		return r;
+	talk_step(&e->talk, TALK_WOULD, "enroll",
+		"redeem the token; the coordinator of mesh %s answers and holds the right key",
+		health.mesh);
+	return 0;
+}
+
+/* The name the board would like if neither the token nor --name says one: a host name in lower case. */
+static json_t *host_name(void)
+{
+	char host[256] = "";
+	if (gethostname(host, sizeof(host) - 1) < 0)
+		return json_string("");
+	host[strcspn(host, ".")] = 0;
+	for (char *p = host; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char) (*p + 'a' - 'A');
+	return json_string(host);
+}
+
+static json_t *request_body(struct enroll *e, struct err *err)
+{
+	CLEANUP_API_ENROLL_REQUEST struct api_enroll_request request = { 0 };
+	(void) snprintf(request.token_id, sizeof(request.token_id), "%s", e->token.id);
+	memcpy(request.secret, e->token.secret, sizeof(request.secret));
+	memcpy(request.wg, e->wg, sizeof(request.wg));
+	(void) snprintf(request.name, sizeof(request.name), "%s", e->name ? e->name : "");
+	request.board = facts_to_json(&e->facts);
+	json_t *body = NULL;
+	if (request.board && !json_object_set_new(request.board, "hostname", host_name()))
+		body = api_enroll_request_to_json(&request);
+	if (!body)
+		err_set(err, -ENOMEM, "out of memory");
+	return body;
+}
+
+/* Records in order; presences that are not acceptable are hearthd's to judge later. */
+static int take_news(struct book *book, const struct api_news *news, struct err *err)
+{
+	int r = book_add_records(book, news->records, news->n_records, NULL, err);
+	if (r < 0)
+		return err_prefix(err, "the coordinator's answer cannot be believed");
+	size_t i;
+	json_t *doc;
+	json_array_foreach(news->presence, i, doc)
+	{
+		uint32_t id;
+		(void) book_add_presence(book, doc, &id, NULL);
+	}
+	return 0;
+}
+
+/* A long log comes in several parts; the board starts with all of it. */
+static int take_rest(struct caller *caller, struct book *book, struct err *err)
+{
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		CLEANUP_JSON json_t *json = NULL;
+		CLEANUP_API_NEWS struct api_news news = { 0 };
+		char path[80], code[64];
+		(void) snprintf(path, sizeof(path), "/v1/poll?seq=%llu&wait=0",
+			(unsigned long long) mesh_log_head(book_log(book)));
+		int r = ask(caller, "GET", path, NULL, &json, code, err);
+		if (!r)
+			r = api_news_from_json(json, &news, err);
+		if (!r)
+			r = take_news(book, &news, err);
+		if (r || !news.n_records)
+			return r;
+	}
+	return err_set(err, -E2BIG, "the coordinator's log does not end");
+}
+
+static int believe(struct enroll *e, struct caller *caller, const json_t *json, struct book *book,
+	struct err *err)
+{
+	CLEANUP_API_ENROLL_REPLY struct api_enroll_reply reply = { 0 };
+	int r = api_enroll_reply_from_json(json, &reply, err);
+	if (!r)
+		r = take_news(book, &reply.news, err);
+	if (!r && reply.news.n_records >= API_RECORDS_MAX)
+		r = take_rest(caller, book, err);
+	if (r)
+		return r;
+	const struct node *self = netmap_by_id(book_netmap(book), reply.node.id);
+	if (!self || memcmp(self->wg, e->wg, sizeof(e->wg)) ||
+		memcmp(self->identity, e->identity, sizeof(e->identity)))
+		return err_set(err, -EBADMSG,
+			"the coordinator says that this board is node %u, but its signed log does "
+			"not",
+			reply.node.id);
+	if (*book_unsaved(book))
+		return err_set(err, -EIO, "%s", book_unsaved(book));
+	r = local_follow(e, book_netmap(book), reply.node.id, err);
+	if (!r && reply.news.has_kube) {
+		e->has_bundle = true;
+		e->bundle = reply.news.kube;
+	}
+	return r;
+}
+
+static void book_close_p(struct book **book)
+{
+	book_close(*book);
+}
+
+static int join_as_user(
+	struct enroll *e, struct caller *caller, const json_t *json, struct err *err)
+{
+	CLEANUP(book_close_p) struct book *book = NULL;
+	int r = book_open(e->paths.state, e->token.root, &book, err);
+	return r < 0 ? r : believe(e, caller, json, book, err);
+}
+
+int join_mesh(struct enroll *e, struct err *err)
+{
+	CLEANUP(caller_done) struct caller caller = { 0 };
+	CLEANUP_JSON json_t *json = NULL;
+	char code[64] = "";
+	talk_wait(&e->talk, "enroll", "asking the coordinator of mesh %s", e->token.mesh);
+	int r = caller_init(e, &caller, err);
+	CLEANUP_JSON json_t *body = r ? NULL : request_body(e, err);
+	if (!body)
+		return r ? r : err->code;
+	r = ask(&caller, "POST", "/v1/enroll", body, &json, code, err);
+	if (r < 0)
+		return r;
+	r = local_as_user(e, true, err);
+	if (!r)
+		r = join_as_user(e, &caller, json, err);
+	int back = local_as_user(e, false, err);
+	if (r || back)
+		return r ? r : back;
+	talk_step(&e->talk, TALK_DONE, "enroll", "%s of mesh %s, named %s",
+		node_role_name(e->node.role), e->settings.mesh, e->node.name);
+	return 0;
+}
+
+/* ---- configuration ---- */
+
+static json_t *config_json(struct enroll *e)
+{
+	json_t *json = json_pack("{s:s, s:i, s:o, s:o, s:o}", "mesh", e->settings.mesh, "node",
+		(int) e->node.id, "root", field_key(e->token.root), "urls",
+		field_urls(e->token.urls, e->token.n_urls), "pins",
+		field_keys(e->token.pins, e->token.n_pins));
+	if (json && strcmp(e->config.interface, CONFIG_INTERFACE_DEFAULT))
+		json_object_set_new(json, "interface", json_string(e->config.interface));
+	if (json && e->config.port != CONFIG_PORT_DEFAULT)
+		json_object_set_new(json, "port", json_integer(e->config.port));
+	return json;
+}
+
+int join_write_config(struct enroll *e, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	CLEANUP_BUF struct buf text = { 0 };
+	CLEANUP_JSON json_t *json = config_json(e);
+	struct config config;
+	buf_add_str(&text,
+		"# Written by enroll-node: this board's place in the mesh. hearthd(8) reads it.\n");
+	int r = json ? yaml_add(&text, json) : -ENOMEM;
+	if (!r)
+		r = config_from_json(json, &config, err);
+	if (r)
+		return r == -ENOMEM ? err_set(err, r, "out of memory") : r;
+	paths_join(e->paths.etc, "hearthd.yaml", path);
+	r = file_mkdirs(e->paths.etc, 0755);
+	if (!r)
+		r = file_write_atomic(path, text.data, text.len, 0644);
+	if (r < 0)
+		return err_set(err, r, "write %s: %s", path, strerror(-r));
+	e->config = config;
+	e->enrolled = true;
+	talk_step(&e->talk, TALK_DONE, "config", "%s", path);
+	return 0;
+}

@@ -1,0 +1,196 @@
+/*
+ * look: what the board is and whether it can do what it is wanted for. Looks only, changes nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fib_rules.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "mesh/ranges.h"
+#include "provision/enroll.h"
+#include "sys/exec/exec.h"
+#include "sys/net/addr.h"
+#include "sys/net/link.h"
+#include "sys/net/route.h"
+
+enum { TAILSCALE_TABLE = 52, OUTPUT_MAX = 4096 };
+
+static int check_tun(struct err *err)
+{
+	CLEANUP(close_p) int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return 0;
+	int e = errno;
+	if (e == ENOENT || e == ENODEV || e == ENXIO)
+		return err_set(err, -e,
+			"this kernel has no TUN device (/dev/net/tun: %s), which the mesh's "
+			"interface is made of. Load it with `modprobe tun`; in a container, have "
+			"the "
+			"host pass /dev/net/tun in",
+			strerror(e));
+	return err_set(err, -e,
+		"open /dev/net/tun: %s. In a container, allow the device (c 10:200 rwm)",
+		strerror(e));
+}
+
+static int check_nft(struct err *err)
+{
+	const char *const argv[] = { "nft", "list", "tables", NULL };
+	struct exec_options options = {
+		.argv = argv, .output_max = OUTPUT_MAX, .timeout_us = 10 * USEC_PER_SEC
+	};
+	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+	int r = exec_run(&options, &result, err);
+	if (r == -ENOENT)
+		return err_set(err, r, "nft is not installed; `apt install nftables`");
+	if (!r)
+		r = exec_check(&result, "nft list tables", err);
+	return r < 0 ? err_prefix(err, "nftables does not work here") : 0;
+}
+
+static int find_facts(struct enroll *e, struct err *err)
+{
+	if (e->facts_file && setenv("HEARTH_FACTS", e->facts_file, 1) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	int r = facts_get(e->paths.etc, &e->facts, err);
+	if (r)
+		return r;
+	talk_step(&e->talk, TALK_KEPT, "board", "%s%s%s, %u cores, %llu MiB%s%s",
+		*e->facts.model ? e->facts.model : "unknown model", *e->facts.arch ? ", " : "",
+		e->facts.arch, e->facts.cores, (unsigned long long) e->facts.memory_bytes >> 20,
+		*e->facts.storage ? ", root on " : "", e->facts.storage);
+	return 0;
+}
+
+int look_board(struct enroll *e, struct err *err)
+{
+	int r = find_facts(e, err);
+	if (r)
+		return r;
+	e->systemd = sd_booted() > 0;
+	if (geteuid() != 0)
+		return err_set(err, -EPERM,
+			"enroll-node must be root: it writes below /etc and starts a service. Run "
+			"it "
+			"with sudo");
+	r = check_tun(err);
+	if (!r)
+		r = check_nft(err);
+	if (!r)
+		talk_step(&e->talk, TALK_KEPT, "needs", "root, TUN and nftables%s",
+			e->systemd ? "" : "; no systemd as process 1, which is fine");
+	return r;
+}
+
+/* ---- ranges ---- */
+
+static int rule_table(void *ctx, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *attrs[FRA_MAX + 1];
+	if (nl_attrs(nlh, sizeof(struct fib_rule_hdr), attrs, FRA_MAX) < 0)
+		return 0;
+	if (nl_get_u32(attrs[FRA_TABLE], 0) == TAILSCALE_TABLE)
+		*(bool *) ctx = true;
+	return 0;
+}
+
+static bool has_tailscale_rule(struct nl *nl, uint8_t family)
+{
+	bool found = false;
+	struct fib_rule_hdr *hdr;
+	struct nlmsghdr *nlh = nl_start(nl, RTM_GETRULE, NLM_F_DUMP, sizeof(*hdr), (void **) &hdr);
+	hdr->family = family;
+	return nl_ask(nl, nlh, rule_table, &found, NULL) == 0 && found;
+}
+
+static bool is_own(const struct config *config, const char *ifname)
+{
+	return !strcmp(ifname, config->interface) || !strncmp(ifname, "hth", 3);
+}
+
+struct locals {
+	struct ranges_local *list;
+	size_t n;
+	struct link *links;
+	size_t n_links;
+	struct link_addr *addrs;
+	size_t n_addrs;
+	struct route *routes;
+	size_t n_routes;
+	bool tailscale;
+};
+
+static void locals_done(struct locals *l)
+{
+	free(l->list);
+	free(l->links);
+	free(l->addrs);
+	free(l->routes);
+}
+
+static const char *link_name(const struct locals *l, int index)
+{
+	for (size_t i = 0; i < l->n_links; i++)
+		if (l->links[i].index == index)
+			return l->links[i].name;
+	return "?";
+}
+
+static void add_local(
+	struct locals *l, const struct config *config, const struct ip_prefix *prefix, int ifindex)
+{
+	const char *name = link_name(l, ifindex);
+	if (!is_own(config, name))
+		l->list[l->n++] = (struct ranges_local){ .prefix = *prefix, .name = name };
+}
+
+/* Addresses say what a link is on, routes what lies behind it: a VPN, another router. */
+static int find_locals(struct enroll *e, struct locals *l, struct err *err)
+{
+	CLEANUP_NL struct nl *nl = NULL;
+	struct route_filter main_table = { .table = RT_TABLE_MAIN };
+	int r = nl_open(&nl, err);
+	if (!r)
+		r = link_list(nl, &l->links, &l->n_links, err);
+	if (!r)
+		r = addr_list(nl, 0, AF_UNSPEC, &l->addrs, &l->n_addrs, err);
+	if (!r)
+		r = route_list(nl, &main_table, &l->routes, &l->n_routes, err);
+	if (r)
+		return r;
+	l->list = calloc(l->n_addrs + l->n_routes + 1, sizeof(*l->list));
+	if (!l->list)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < l->n_addrs; i++) {
+		struct ip_prefix p = ip_prefix_of(&l->addrs[i].addr, l->addrs[i].prefix_len);
+		add_local(l, &e->config, &p, l->addrs[i].ifindex);
+	}
+	for (size_t i = 0; i < l->n_routes; i++)
+		if (l->routes[i].protocol != ROUTE_PROTOCOL_HEARTH &&
+			l->routes[i].protocol != ROUTE_PROTOCOL_HEARTH_CNI && l->routes[i].dst.len)
+			add_local(l, &e->config, &l->routes[i].dst, l->routes[i].oif);
+	for (size_t i = 0; i < l->n_links; i++)
+		l->tailscale |= !strncmp(l->links[i].name, "tailscale", 9);
+	l->tailscale =
+		l->tailscale || has_tailscale_rule(nl, AF_INET) || has_tailscale_rule(nl, AF_INET6);
+	return 0;
+}
+
+int look_ranges(struct enroll *e, struct err *err)
+{
+	CLEANUP(locals_done) struct locals l = { 0 };
+	int r = find_locals(e, &l, err);
+	if (!r)
+		r = ranges_check(
+			&e->settings, l.list, l.n, l.tailscale ? RANGES_TAILSCALE : 0, err);
+	if (r)
+		return r;
+	talk_step(&e->talk, TALK_KEPT, "ranges", "no address range of the mesh is in use here%s",
+		l.tailscale ? "; Tailscale is installed, and its ranges are left alone" : "");
+	return 0;
+}

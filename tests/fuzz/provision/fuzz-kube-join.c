@@ -1,0 +1,31 @@
+/* A join bundle that is accepted makes a join.yaml that passes every check. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "kubeadm/kubeadm.h"
+#include "wire/kube.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct err err = { 0 };
+	CLEANUP_KUBE_BUNDLE struct kube_bundle b = { 0 };
+	CLEANUP_JSON json_t *json = json_parse((const char *) data, size, &err);
+	if (!json || kube_bundle_from_json(json, &b, &err) < 0)
+		return 0;
+	struct kubeadm_node node = { .name = "pi3", .board = "pi3", .control_plane = true };
+	(void) ip_addr_parse("10.77.0.5", &node.mesh4);
+	(void) ip_addr_parse("fd12:3456:789a::5", &node.mesh6);
+	CLEANUP_JSON json_t *ca = json_array();
+	for (size_t i = 0; i < b.n_ca; i++)
+		json_array_append_new(ca, json_string(b.ca[i]));
+	struct kubeadm_bundle bundle = { .endpoint = b.endpoint,
+		.token = b.token,
+		.ca = ca,
+		.certificate_key = b.has_certificate_key ? b.certificate_key : NULL };
+	CLEANUP_JSON json_t *docs = kubeadm_join_documents(&node, &bundle, "/etc/hearth/kubeadm");
+	if (!docs || kubeadm_check(docs, NULL, 0, &err) < 0)
+		abort();
+	return 0;
+}
