@@ -89,7 +89,10 @@ static int spawn(const struct exec_options *o, int in, int out, int err, pid_t *
 	sigset_t none, all;
 	int r;
 	sigemptyset(&none);
-	sigfillset(&all);
+	sigemptyset(&all);
+	for (int n = 1; n <= SIGRTMAX; n++)
+		if (n < 32 || n >= SIGRTMIN) /* libc's own lie between */
+			sigaddset(&all, n);
 	r = posix_spawn_file_actions_init(&files);
 	if (r)
 		return -r;
@@ -104,6 +107,8 @@ static int spawn(const struct exec_options *o, int in, int out, int err, pid_t *
 		r = posix_spawn_file_actions_adddup2(&files, out, 1);
 	if (!r)
 		r = posix_spawn_file_actions_adddup2(&files, err, 2);
+	if (!r)
+		r = posix_spawn_file_actions_addclosefrom_np(&files, 3);
 	if (!r)
 		r = posix_spawnattr_setflags(&attr,
 			POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);

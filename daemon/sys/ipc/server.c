@@ -114,7 +114,52 @@ static void request_free(struct ipc_request *request)
 	free(request);
 }
 
-/* Hands @message to the connection, which sends it from the loop. Steals @message and @fd. */
+static ssize_t send_some(struct client *c)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { c->out + c->out_pos, c->out_len - c->out_pos };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (c->out_fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(h), &c->out_fd, sizeof(int));
+	}
+	return sendmsg(c->fd, &m, MSG_NOSIGNAL);
+}
+
+static int client_write(struct client *c)
+{
+	while (c->out_pos < c->out_len) {
+		ssize_t n = send_some(c);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return 0;
+		if (n < 0)
+			return -errno;
+		close_p(&c->out_fd); /* went along with the first bytes */
+		c->out_fd = -1;
+		c->out_pos += (size_t) n;
+	}
+	if (c->out)
+		explicit_bzero(c->out, c->out_len);
+	free(c->out);
+	c->out = NULL;
+	c->out_len = c->out_pos = 0;
+	if (c->reader.head_len)
+		return -ECONNRESET; /* a message that was refused: the stream is out of step */
+	set_phase(c, PHASE_READING, false);
+	return 0;
+}
+
+/* Hands @message to the connection, which goes on sending it from the loop. Steals @message and @fd. */
 static void client_send(struct client *c, json_t *message, int fd)
 {
 	int r = message ? ipc_frame(message, &c->out, &c->out_len) : -ENOMEM;
@@ -131,6 +176,9 @@ static void client_send(struct client *c, json_t *message, int fd)
 		json_decref(refusal);
 	}
 	set_phase(c, PHASE_WRITING, true);
+	/* What fits goes at once. An error is left to the loop: the caller may still use the client. */
+	if (c->out && client_write(c) < 0)
+		(void) shutdown(c->fd, SHUT_RDWR);
 }
 
 static void request_end(struct ipc_request *request, json_t *message, int fd)
@@ -207,50 +255,6 @@ static int client_read(struct client *c)
 			set_phase(c, PHASE_READING, true);
 		begun = true;
 	}
-}
-
-static ssize_t send_some(struct client *c)
-{
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { c->out + c->out_pos, c->out_len - c->out_pos };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	if (c->out_fd >= 0) {
-		m.msg_control = &control;
-		m.msg_controllen = sizeof(control);
-		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &c->out_fd, sizeof(int));
-	}
-	return sendmsg(c->fd, &m, MSG_NOSIGNAL);
-}
-
-static int client_write(struct client *c)
-{
-	while (c->out_pos < c->out_len) {
-		ssize_t n = send_some(c);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return 0;
-		if (n < 0)
-			return -errno;
-		close_p(&c->out_fd); /* went along with the first bytes */
-		c->out_fd = -1;
-		c->out_pos += (size_t) n;
-	}
-	explicit_bzero(c->out, c->out_len);
-	free(c->out);
-	c->out = NULL;
-	c->out_len = c->out_pos = 0;
-	if (c->reader.head_len)
-		return -ECONNRESET; /* a message that was refused: the stream is out of step */
-	set_phase(c, PHASE_READING, false);
-	return 0;
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)

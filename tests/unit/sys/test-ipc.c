@@ -1,0 +1,310 @@
+/* ipc: a server in this process against clients in threads, good ones and hostile ones. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "sys/ipc/ipc.h"
+
+static char dir[] = "/tmp/hearth-ipc.XXXXXX", path[64];
+
+struct server {
+	sd_event *event;
+	struct ipc_server *ipc;
+	struct ipc_request *held;
+	int gone;
+};
+
+static void on_gone(void *ctx)
+{
+	struct server *s = ctx;
+	s->gone++;
+}
+
+static int later(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	ipc_request_reply(userdata, json_pack("{s:b}", "late", 1));
+	return 0;
+}
+
+static void handle(void *ctx, struct ipc_request *request)
+{
+	struct server *s = ctx;
+	const char *call = ipc_request_call(request);
+	if (!strcmp(call, "echo")) {
+		ipc_request_reply(request, json_deep_copy(ipc_request_args(request)));
+	} else if (!strcmp(call, "who")) {
+		const struct ipc_creds *c = ipc_request_creds(request);
+		ipc_request_reply(
+			request, json_pack("{s:i, s:i}", "uid", (int) c->uid, "pid", (int) c->pid));
+	} else if (!strcmp(call, "fd")) {
+		ipc_request_reply_fd(request, NULL, open("/dev/zero", O_RDONLY | O_CLOEXEC));
+	} else if (!strcmp(call, "late")) {
+		sd_event_add_time_relative(
+			s->event, NULL, CLOCK_MONOTONIC, 20000, 1, later, request);
+	} else if (!strcmp(call, "hold")) {
+		s->held = request;
+		ipc_request_on_gone(request, on_gone, s);
+	} else if (!strcmp(call, "big")) {
+		char *text = malloc(9 << 20);
+		memset(text, 'a', 9 << 20);
+		text[(9 << 20) - 1] = '\0';
+		ipc_request_reply(request, json_pack("{s:s}", "text", text));
+		free(text);
+	} else if (!strcmp(call, "exit")) {
+		ipc_request_reply(request, NULL);
+		(void) sd_event_exit(s->event, 0);
+	} else {
+		ipc_request_fail(request, "unknown_call", "no call \"%s\"", "x");
+	}
+}
+
+static struct err err;
+
+static int call(const char *name, json_t *args, struct ipc_reply *ret)
+{
+	int r = ipc_call(path, name, args, 10 * USEC_PER_SEC, ret, &err);
+	json_decref(args);
+	return r;
+}
+
+static void *good_client(void *arg)
+{
+	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
+	char byte = 1;
+	assert_int_equal(call("echo", json_pack("{s:i}", "n", 7), &r), 0);
+	assert_int_equal(json_integer_value(json_object_get(r.ok, "n")), 7);
+	ipc_reply_done(&r);
+	assert_int_equal(call("who", NULL, &r), 0);
+	assert_int_equal(json_integer_value(json_object_get(r.ok, "uid")), getuid());
+	assert_int_equal(json_integer_value(json_object_get(r.ok, "pid")), getpid());
+	ipc_reply_done(&r);
+	assert_int_equal(call("fd", NULL, &r), 0);
+	assert_true(r.fd >= 0);
+	assert_true(fcntl(r.fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(read(r.fd, &byte, 1), 1);
+	assert_int_equal(byte, 0);
+	ipc_reply_done(&r);
+	assert_int_equal(call("late", NULL, &r), 0);
+	assert_true(json_is_true(json_object_get(r.ok, "late")));
+	ipc_reply_done(&r);
+	assert_int_equal(call("nothing", NULL, &r), -EREMOTEIO);
+	assert_string_equal(r.code, "unknown_call");
+	assert_string_equal(err.text, "no call \"x\"");
+	assert_int_equal(call("big", NULL, &r), -EREMOTEIO);
+	assert_string_equal(r.code, "internal");
+	assert_int_equal(ipc_call(path, "hold", NULL, 50000, &r, &err), -ETIMEDOUT);
+	char *text = malloc(500000);
+	memset(text, 'x', 499999);
+	text[499999] = '\0';
+	json_t *args = json_pack("{s:s}", "t", text);
+	free(text);
+	assert_int_equal(call("echo", args, &r), 0);
+	assert_int_equal(json_string_length(json_object_get(r.ok, "t")), 499999);
+	return arg;
+}
+
+static int raw(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	strcpy(sa.sun_path, path);
+	assert_int_equal(connect(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+	return fd;
+}
+
+/* Sends bytes, returns the error code in the answer, or "" if the connection just ends. */
+static const char *raw_code(int fd, const void *bytes, size_t len, char code[64])
+{
+	char text[4096];
+	code[0] = '\0';
+	(void) !send(fd, bytes, len, MSG_NOSIGNAL);
+	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+	if (n > 4) {
+		text[n] = '\0';
+		CLEANUP_JSON json_t *json = json_parse(text + 4, (size_t) n - 4, NULL);
+		const char *c =
+			json_string_value(json_object_get(json_object_get(json, "error"), "code"));
+		(void) snprintf(code, 64, "%s", c ? c : "");
+	}
+	close(fd);
+	return code;
+}
+
+static void *hostile_client(void *arg)
+{
+	static const char *const bad[] = { "{", "[]", "null", "{\"call\":1}", "{\"args\":{}}",
+		"{\"call\":\"echo\",\"args\":[]}", "{\"call\":\"echo\",\"call\":\"echo\"}",
+		"\xff\xfe" };
+	char code[64], message[512], deep[300];
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		size_t len = strlen(bad[i]);
+		memcpy(message, "\0\0\0", 3);
+		message[3] = (char) len;
+		memcpy(message + 4, bad[i], len);
+		assert_string_equal(raw_code(raw(), message, len + 4, code), "bad_request");
+	}
+	memset(deep, '[', sizeof(deep));
+	memcpy(deep, "\0\0\1\x28", 4);
+	assert_string_equal(raw_code(raw(), deep, sizeof(deep), code), "bad_request");
+	assert_string_equal(raw_code(raw(), "\xff\xff\xff\xff{}", 6, code), "too_large");
+	assert_string_equal(raw_code(raw(), "\0\0\0\0", 4, code), "too_large");
+	assert_string_equal(raw_code(raw(), "\0\x20\0\0{}", 6, code), "too_large");
+	int half = raw(); /* a head and nothing more, then gone */
+	assert_int_equal(send(half, "\0\0\1", 3, MSG_NOSIGNAL), 3);
+	close(half);
+	/* More connections than there is room for: idle ones are closed for newer ones, none hangs. */
+	int fds[IPC_CLIENTS_MAX + 20];
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = raw();
+	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
+	assert_int_equal(call("who", NULL, &r), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	ipc_reply_done(&r);
+	assert_int_equal(call("exit", NULL, &r), 0);
+	return arg;
+}
+
+static void run(struct server *s, void *(*client)(void *) )
+{
+	pthread_t thread;
+	assert_true(sd_event_new(&s->event) >= 0);
+	assert_int_equal(
+		ipc_server_new(s->event, path, 0640, (gid_t) -1, handle, s, &s->ipc, &err), 0);
+	pthread_create(&thread, NULL, client, s);
+	assert_true(sd_event_loop(s->event) >= 0);
+	pthread_join(thread, NULL);
+	s->ipc = ipc_server_free(s->ipc);
+	sd_event_unref(s->event);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void *both(void *arg)
+{
+	good_client(arg);
+	return hostile_client(arg);
+}
+
+static void test_calls(void **state)
+{
+	struct server s = { 0 };
+	run(&s, both);
+	assert_int_equal(s.gone, 1); /* the call that ran out of time hung up */
+	assert_non_null(s.held);
+	ipc_request_reply(s.held, NULL); /* after its server has gone: goes nowhere */
+}
+
+static void *stop(void *arg)
+{
+	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
+	struct stat st;
+	struct server *s = arg;
+	struct ipc_server *second = NULL;
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	/* Another server does not take a living one's place. */
+	assert_int_equal(ipc_server_new(s->event, path, 0600, (gid_t) -1, handle, s, &second, &err),
+		-EADDRINUSE);
+	assert_int_equal(call("exit", NULL, &r), 0);
+	return arg;
+}
+
+static void test_path(void **state)
+{
+	struct server s = { 0 };
+	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	assert_int_equal(call("who", NULL, &r), -ENOENT);
+	/* A socket that a dead process left behind is replaced. */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	strcpy(sa.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+	close(fd);
+	assert_int_equal(call("who", NULL, &r), -ECONNREFUSED);
+	run(&s, stop);
+	/* A file is not. */
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	assert_true(sd_event_new(&s.event) >= 0);
+	assert_int_equal(
+		ipc_server_new(s.event, path, 0600, (gid_t) -1, handle, &s, &s.ipc, &err), -EEXIST);
+	sd_event_unref(s.event);
+	unlink(path);
+}
+
+struct async {
+	struct server s;
+	int n, results[8];
+	bool fd;
+	struct ipc_async *pending;
+};
+
+static void on_answer(void *ctx, int r, struct ipc_reply *reply, const struct err *e)
+{
+	struct async *a = ctx;
+	a->fd |= reply->fd >= 0;
+	a->results[a->n++] = r;
+	if (r < 0)
+		assert_true(e->text[0]);
+	if (a->n == 5)
+		(void) sd_event_exit(a->s.event, 0);
+}
+
+static void test_async(void **state)
+{
+	struct async a = { 0 };
+	assert_true(sd_event_new(&a.s.event) >= 0);
+	assert_int_equal(ipc_call_async(a.s.event, path, "who", NULL, 0, on_answer, &a, NULL, &err),
+		-ENOENT);
+	assert_int_equal(
+		ipc_server_new(a.s.event, path, 0600, (gid_t) -1, handle, &a.s, &a.s.ipc, &err), 0);
+	static const char *const calls[] = { "who", "late", "fd", "nothing", "hold" };
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+		assert_int_equal(ipc_call_async(a.s.event, path, calls[i], NULL, 200000, on_answer,
+					 &a, NULL, &err),
+			0);
+	assert_int_equal(
+		ipc_call_async(a.s.event, path, "who", NULL, 0, on_answer, &a, &a.pending, &err),
+		0);
+	assert_null(ipc_async_cancel(a.pending));
+	assert_true(sd_event_loop(a.s.event) >= 0);
+	assert_int_equal(a.n, 5);
+	assert_true(a.fd);
+	int good = 0, refused = 0, late = 0;
+	for (int i = 0; i < 5; i++) {
+		good += a.results[i] == 0;
+		refused += a.results[i] == -EREMOTEIO;
+		late += a.results[i] == -ETIMEDOUT;
+	}
+	assert_int_equal(good, 3);
+	assert_int_equal(refused, 1);
+	assert_int_equal(late, 1);
+	ipc_request_reply(a.s.held, NULL);
+	a.s.ipc = ipc_server_free(a.s.ipc);
+	sd_event_unref(a.s.event);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_path),
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_async),
+	};
+	if (!mkdtemp(dir))
+		return 77;
+	(void) snprintf(path, sizeof(path), "%s/s", dir);
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+	(void) rmdir(dir);
+	return r;
+}
