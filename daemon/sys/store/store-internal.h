@@ -51,7 +51,7 @@ struct store {
 	sd_event_source *on_finished;
 };
 
-/* Carries out the list in one transaction, each batch in a savepoint; sets result and err of each. */
+/* Carries out the list, in one transaction if that can be had; sets result and err of each batch. */
 void store_run(struct store *s, struct store_batch *list);
 
 /* Lets the worker finish its queue, ends it, reports what is finished. Does nothing without one. */

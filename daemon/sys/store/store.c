@@ -287,32 +287,38 @@ static void run_batch(struct store *s, struct store_batch *b)
 		(void) run_sql(s, "RELEASE batch", "write", NULL);
 }
 
-static void fail_rest(struct store_batch *list, int r, const struct err *why)
+/* One transaction up to @end. False, with nothing changed, if it could not be had as a whole. */
+static bool run_together(
+	struct store *s, struct store_batch *list, struct store_batch *end, struct err *err)
 {
-	for (struct store_batch *b = list; b; b = b->next)
-		if (b->result == 0) {
-			b->result = r;
-			b->err = *why;
+	int r = run_sql(s, "BEGIN IMMEDIATE", "write", err);
+	for (struct store_batch *b = list; b != end && !r; b = b->next) {
+		run_batch(s, b);
+		if (sqlite3_get_autocommit(s->db)) { /* everything so far was rolled back */
+			r = -EIO;
+			*err = b->err;
 		}
+	}
+	if (!r)
+		r = run_sql(s, "COMMIT", "write", err);
+	if (r < 0 && !sqlite3_get_autocommit(s->db))
+		(void) run_sql(s, "ROLLBACK", "undo", NULL);
+	return r == 0;
 }
 
 void store_run(struct store *s, struct store_batch *list)
 {
 	struct err e = { 0 };
-	int r = run_sql(s, "BEGIN IMMEDIATE", "write", &e);
-	for (struct store_batch *b = list; b && !r; b = b->next) {
-		run_batch(s, b);
-		if (sqlite3_get_autocommit(s->db)) { /* everything so far was rolled back */
-			r = b->result < 0 ? b->result : -EIO;
-			e = b->err;
+	if (run_together(s, list, NULL, &e))
+		return;
+	/* Together they do not fit on the disk: alone, some may. */
+	for (struct store_batch *b = list; b; b = b->next) {
+		e = (struct err){ 0 };
+		b->err = e;
+		if (!run_together(s, b, b->next, &e)) {
+			b->err = e;
+			b->result = e.code ? e.code : -EIO;
 		}
-	}
-	if (!r)
-		r = run_sql(s, "COMMIT", "write", &e);
-	if (r < 0) {
-		if (!sqlite3_get_autocommit(s->db))
-			(void) run_sql(s, "ROLLBACK", "undo", NULL);
-		fail_rest(list, r, &e);
 	}
 }
 
