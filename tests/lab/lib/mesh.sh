@@ -24,10 +24,7 @@ mesh_facts() { # BOARD: what enroll-node would read from the hardware
 coordinator_answers() { board_exec n100 hearth token list; }
 
 mesh_coordinator() {
-	if [ ! -e "$(board_root n100)/var/lib/hearth-coord/root.key" ]; then
-		board_exec n100 hearth-coord init --mesh home --url "https://$(lan4_of n100):8443" --url "https://[$(lan6_of n100)]:8443" >"$S/coord-init.log" 2>&1 ||
-			{ cat "$S/coord-init.log" >&2; die "hearth-coord init failed"; }
-	fi
+	board_exec n100 hearth-coord init --if-needed >"$S/coord-init.log" 2>&1 || { cat "$S/coord-init.log" >&2; die "hearth-coord init failed"; }
 	board_exec n100 systemctl -q enable --now hearth-coord.service ||
 		{ board_exec n100 journalctl -q --no-pager -u hearth-coord -n 20 >&2; die "the coordinator did not start"; }
 	until_ok 10 coordinator_answers || { coordinator_answers >&2 || :; die "the coordinator does not answer"; }
