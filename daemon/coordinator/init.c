@@ -400,7 +400,7 @@ static void show(const struct init *i)
 	for (size_t r = 0; r < ARRAY_LEN(ranges); r++)
 		printf("%-10s%s\n", names[r], ip_prefix_format(ranges[r], text));
 	for (size_t u = 0; u < s->n_urls; u++)
-		printf("%-10s%s\n", u ? "" : "boards use", s->urls[u]);
+		printf("%-10s%s\n", u ? "" : "found at", s->urls[u]);
 	if (i->pin[0])
 		printf("%-10ssha256//%s\n", "its pin", i->pin);
 }
