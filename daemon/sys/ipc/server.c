@@ -4,6 +4,7 @@
  * under a handler's feet: a request outlives its connection and is freed by its reply.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -380,7 +381,11 @@ int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, vo
 	*s = (struct ipc_server){
 		.event = sd_event_ref(event), .fd = -1, .handler = handler, .ctx = ctx
 	};
-	int r = sd_event_add_io(event, &s->on_accept, listen_fd, EPOLLIN, on_accept, s);
+	/* systemd hands over a blocking one; accepting until there is no more would wait for ever */
+	int flags = fcntl(listen_fd, F_GETFL);
+	int r = flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+	if (r == 0)
+		r = sd_event_add_io(event, &s->on_accept, listen_fd, EPOLLIN, on_accept, s);
 	if (r < 0) {
 		(void) ipc_server_free(s);
 		return err_set(err, r, "local socket: event loop: %s", strerror(-r));

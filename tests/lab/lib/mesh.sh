@@ -34,11 +34,16 @@ mesh_enroll_one() { # BOARD
 	local b=$1 token
 	mesh_enrolled "$b" && return 0
 	mesh_facts "$b"
-	token=$(board_exec n100 hearth token create --role "${ROLE[$b]}" --name "$b") || die "no token for $b"
+	token=$(board_exec n100 hearth token create --role "${ROLE[$b]}" --name "$b" 2>/dev/null) || die "no token for $b"
 	board_exec "$b" enroll-node >"$S/enroll-$b.log" 2>&1 <<<"$token" ||
 		{ sed "s/^/$b: /" "$S/enroll-$b.log" >&2; die "enroll-node on $b failed, see $S/enroll-$b.log"; }
 }
-mesh_enroll() { on_each mesh_enroll_one "$@"; }
+# The control plane first, as a person would: it becomes number 1. It waits for nobody, there is nobody yet.
+mesh_enroll() {
+	local b others=()
+	for b; do if [ "$b" = n100 ]; then mesh_enroll_one n100; else others+=("$b"); fi; done
+	[ ${#others[@]} -eq 0 ] || on_each mesh_enroll_one "${others[@]}"
+}
 
 # One line per node: name, mesh IPv4, mesh IPv6, pods IPv4, pods IPv6 ("-" for members).
 mesh_table() {

@@ -196,6 +196,33 @@ static void *both(void *arg)
 	return hostile_client(arg);
 }
 
+static void *last_call(void *arg)
+{
+	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
+	assert_int_equal(call("exit", NULL, &r), 0);
+	return arg;
+}
+
+/* systemd hands over a listening socket that blocks: it must not hold up the loop after a client. */
+static void test_handed_over(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct server s = { 0 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(sd_event_new(&s.event), 0);
+	assert_int_equal(ipc_server_new_fd(s.event, fd, handle, &s, &s.ipc, &err), 0);
+	pthread_t thread;
+	pthread_create(&thread, NULL, last_call, &s);
+	assert_true(sd_event_loop(s.event) >= 0);
+	pthread_join(thread, NULL);
+	s.ipc = ipc_server_free(s.ipc);
+	sd_event_unref(s.event);
+	(void) unlink(path);
+}
+
 static void test_calls(void **state)
 {
 	struct server s = { 0 };
@@ -298,6 +325,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_path),
+		cmocka_unit_test(test_handed_over),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_async),
 	};
