@@ -8,11 +8,14 @@
  * wg_session.
  *
  *   out  peer = wg_device_route(dst); s = wg_peer_sending(peer);
- *        s ? wg_session_reserve(s, n, &counter), seal, send to wg_peer_endpoint(peer), wg_peer_data_sent(s, bytes)
- *          : wg_peer_stage(peer, packet): kept, a handshake starts, ops.ready tells when to wg_peer_unstage()
+ *        if s: wg_session_reserve(s, n, &counter), seal, send to wg_peer_endpoint(peer),
+ *              wg_peer_data_sent(s, bytes)
+ *        else: wg_peer_stage(peer, packet): kept, a handshake starts, ops.ready tells when to
+ *              wg_peer_unstage()
  *   in   wg_device_denies(source) ? drop
  *        type 4: s = wg_device_session(receiver); open; wg_session_accept(s, counter);
- *                wg_peer_data_received(s, from, bytes, not_empty); wg_device_route(inner source) == s->peer ?
+ *                wg_peer_data_received(s, from, bytes, not_empty);
+ *                wg_device_route(inner source) == s->peer ? deliver : drop
  *        else:   wg_device_receive(data, len, from)
  *
  * Nothing in the "out" and "in" rows for data allocates, locks or logs. Lifetime: removing a peer
@@ -48,9 +51,8 @@ struct wg_peer;
 enum {
 	WG_PEERS_MAX = 1 << 16,
 	WG_CANDIDATES_MAX = 32,
-	WG_STAGED_MAX = 128, /* packets per peer; the oldest gives way */
-	WG_STAGED_BYTES_MAX =
-		32 * 1024 * 1024, /* of all peers together; beyond it, new ones are refused */
+	WG_STAGED_MAX = 128,            /* packets per peer; the oldest gives way */
+	WG_STAGED_BYTES_MAX = 32 << 20, /* of all peers; beyond it, new ones are refused */
 	WG_DENIED_MAX = 1024,
 	WG_INITIATIONS_PER_SECOND = 50, /* taken from one peer */
 	WG_LOAD_HANDSHAKES = 128,       /* in 100 ms: above it, one second "under load" (cookies) */
@@ -73,9 +75,9 @@ struct wg_endpoint {
  */
 struct wg_session {
 	struct wg_peer *peer;
-	void *cipher; /* the caller's, NULL at first; given to ops.cipher_free before the session is freed */
-	uint32_t local_index,
-		remote_index;  /* receiver of packets to us, and of those to the peer */
+	void *cipher;          /* the caller's, NULL at first; goes to ops.cipher_free in the end */
+	uint32_t local_index;  /* receiver of packets to us */
+	uint32_t remote_index; /* and of those to the peer */
 	uint64_t send_counter; /* next */
 	uint64_t created_us;
 	uint8_t send_key[WG_KEY_LEN], receive_key[WG_KEY_LEN];

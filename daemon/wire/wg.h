@@ -3,8 +3,10 @@
  * and the reserved bytes are checked here; nothing here knows a key. All integers are little endian
  * on the wire.
  *
- *     initiation 148   type 1, 0 0 0, sender 4, ephemeral 32, static 32+16, timestamp 12+16, mac1 16, mac2 16
- *     response    92   type 2, 0 0 0, sender 4, receiver 4, ephemeral 32, nothing 0+16, mac1 16, mac2 16
+ *     initiation 148   type 1, 0 0 0, sender 4, ephemeral 32, static 32+16, timestamp 12+16,
+ *                      mac1 16, mac2 16
+ *     response    92   type 2, 0 0 0, sender 4, receiver 4, ephemeral 32, nothing 0+16,
+ *                      mac1 16, mac2 16
  *     cookie      64   type 3, 0 0 0, receiver 4, nonce 24, cookie 16+16
  *     data      >=32   type 4, 0 0 0, receiver 4, counter 8, packet n+16
  */
