@@ -173,28 +173,34 @@ static int run_steps(struct enroll *e, const struct step *steps, size_t n)
 	return EXIT_DONE;
 }
 
-/* A removed board keeps nothing of its old mesh, but says so and wants a token first. */
-static int step_local(struct enroll *e, struct err *err)
+/* Only once there is a token: until then everything stays as it was. */
+static int step_removed(struct enroll *e, struct err *err)
 {
-	int r = local_load(e, err);
-	if (r != -ESTALE)
-		return r;
-	err_set(err, 0, "%s", "");
-	if (!e->dry_run)
-		return local_put_away(e, err);
-	e->new_keys = true;
-	talk_step(&e->talk, TALK_WOULD, "removed",
-		"this board was removed from mesh %s: put its old keys away", e->config.mesh);
-	return 0;
+	if (!e->removed)
+		return 0;
+	if (e->dry_run) {
+		e->new_keys = true;
+		talk_step(&e->talk, TALK_WOULD, "removed",
+			"this board was removed from mesh %s: put its old keys away",
+			e->config.mesh);
+		return 0;
+	}
+	int r = service_stop(e, err);
+	return r ? r : local_put_away(e, err);
 }
 
 static int step_token(struct enroll *e, struct err *err)
 {
-	if (!e->enrolled)
-		return join_read_token(e, err);
-	if (!e->token_file)
+	if (e->enrolled && !e->token_file)
 		return 0;
 	int r = join_read_token(e, err);
+	if (r && e->removed)
+		return err_prefix(err,
+			"this board was removed from mesh %s, and needs a new token to be enrolled "
+			"anew",
+			e->config.mesh);
+	if (!e->enrolled)
+		return r;
 	if (r)
 		return r;
 	if (memcmp(e->token.root, e->config.root, sizeof(e->token.root)))
@@ -244,9 +250,10 @@ static bool unknown_yet(struct enroll *e)
 	return e->dry_run && !e->enrolled;
 }
 
-static const struct step mesh_steps[] = { { "board", look_board }, { "state", step_local },
-	{ "token", step_token }, { "keys", local_keys }, { "enroll", step_enroll },
-	{ "config", step_config }, { "service", service_start }, { "peers", service_wait } };
+static const struct step mesh_steps[] = { { "board", look_board }, { "state", local_load },
+	{ "token", step_token }, { "removed", step_removed }, { "keys", local_keys },
+	{ "enroll", step_enroll }, { "config", step_config }, { "service", service_start },
+	{ "peers", service_wait } };
 
 static const struct step pod_steps[] = { { "forwarding", pods_forwarding }, { "cni", pods_cni },
 	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write } };

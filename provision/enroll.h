@@ -44,6 +44,7 @@ struct enroll {
 
 	/* known once the board is enrolled (or has been) */
 	bool enrolled;
+	bool removed; /* from the mesh that config names: its keys are of no use any more */
 	bool new_keys;
 	struct config config;
 	struct token token;
@@ -67,7 +68,10 @@ int look_ranges(struct enroll *enroll, struct err *err);
 
 /* ---- local.c ---- */
 
-/* Reads what is there from an earlier run: keys, configuration, log. Sets @enroll->enrolled. */
+/*
+ * Reads what is there from an earlier run: keys, configuration, log. Sets enrolled; or removed, if the
+ * log or hearthd says so.
+ */
 int local_load(struct enroll *enroll, struct err *err);
 /* Makes the keys that are missing, as files of hearthd's user. */
 int local_keys(struct enroll *enroll, struct err *err);
@@ -91,7 +95,11 @@ int join_write_config(struct enroll *enroll, struct err *err);
 
 /* ---- service.c ---- */
 
+/* Whether hearthd runs and says that this board was removed or replaced. */
+bool service_says_removed(struct enroll *enroll);
 int service_start(struct enroll *enroll, struct err *err);
+/* Stops hearthd if it runs. */
+int service_stop(struct enroll *enroll, struct err *err);
 int service_wait(struct enroll *enroll, struct err *err);
 
 /* ---- pods.c ---- */

@@ -185,8 +185,9 @@ int local_load(struct enroll *e, struct err *err)
 			"--replace`",
 			path, e->config.mesh, e->paths.state, path);
 	r = load_enrolled(e, err);
-	e->enrolled = r == 0;
-	return r;
+	e->removed = r == -ESTALE || (r == 0 && service_says_removed(e));
+	e->enrolled = r == 0 && !e->removed;
+	return e->removed ? 0 : r;
 }
 
 static int make_key(struct enroll *e, const char *name, const uint8_t key[static FIELD_KEY_LEN],

@@ -4,14 +4,17 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
@@ -137,6 +140,52 @@ static int wait_for_answer(struct enroll *e, struct err *err)
 	return 0;
 }
 
+bool service_says_removed(struct enroll *e)
+{
+	CLEANUP_JSON json_t *status = NULL;
+	struct err ignored = { 0 };
+	if (ask_status(e, &status, &ignored) < 0)
+		return false;
+	const char *code =
+		json_string_value(json_object_get(json_object_get(status, "coordinator"), "code"));
+	const char *state = json_string_value(json_object_get(status, "state"));
+	return (code && !strcmp(code, "removed")) ||
+	       (state && (!strcmp(state, "removed") || !strcmp(state, "replaced")));
+}
+
+/* The process that wrote the file, if it is still that program. */
+static int kill_background(struct enroll *e, struct err *err)
+{
+	char path[PATH_TEXT_MAX], comm_path[64];
+	CLEANUP_BUF struct buf text = { 0 }, comm = { 0 };
+	int r = file_read(paths_join(e->paths.run, "hearthd.pid", path), 64, &text);
+	long pid = r < 0 ? 0 : strtol(buf_str(&text), NULL, 10);
+	(void) snprintf(comm_path, sizeof(comm_path), "/proc/%ld/comm", pid);
+	if (pid <= 1 || file_read(comm_path, 64, &comm) < 0 || strcmp(buf_str(&comm), "hearthd\n"))
+		return err_set(err, -ESRCH,
+			"hearthd runs, but %s does not name its process; stop it by hand", path);
+	return kill((pid_t) pid, SIGTERM) < 0
+		       ? err_set(err, -errno, "stop hearthd: %s", strerror(errno))
+		       : 0;
+}
+
+int service_stop(struct enroll *e, struct err *err)
+{
+	const char *const stop[] = { "systemctl", "--quiet", "stop", "hearthd.service", NULL };
+	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+	if (!answers(e))
+		return 0;
+	int r = e->systemd ? run(stop, "systemctl stop hearthd.service", &result, err)
+			   : kill_background(e, err);
+	uint64_t until = clock_now_us() + START_LIMIT_S * USEC_PER_SEC;
+	while (!r && answers(e)) {
+		if (clock_now_us() > until)
+			return err_set(err, -ETIMEDOUT, "hearthd does not stop");
+		pause_ms(POLL_MS);
+	}
+	return r;
+}
+
 static bool enabled(void)
 {
 	const char *const argv[] = { "systemctl", "--quiet", "is-enabled", "hearthd.service",
@@ -216,6 +265,12 @@ int service_wait(struct enroll *e, struct err *err)
 		said = true;
 		pause_ms(POLL_MS);
 	}
+	if (service_says_removed(e))
+		return err_set(err, -ESTALE,
+			"the coordinator says that this board was removed from mesh %s. To enrol "
+			"it "
+			"anew, run enroll-node again with a new token",
+			e->settings.mesh);
 	if (!seen.all)
 		talk_step(&e->talk, TALK_KEPT, "peers", "this is the first board of the mesh");
 	else if (seen.answered == seen.all)

@@ -163,8 +163,7 @@ static void poll_begin(struct sync *sync)
 	buf_printf(&path, "/v1/poll?seq=%" PRIu64 "&wait=%u", seq, wait);
 	if (sync->cursor.instance[0])
 		buf_printf(&path, "&cursor=%s", api_cursor_format(&sync->cursor, cursor));
-	if (kube[0])
-		buf_printf(&path, "&kube=%s", kube);
+	buf_printf(&path, "&kube=%s", kube); /* none: any is wanted */
 	request.path = buf_str(&path);
 	if (http_client_send(sync->client, &request, poll_ended, sync, &sync->poll_id, &err) < 0)
 		poll_failed(sync, "", &err);
