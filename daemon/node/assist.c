@@ -33,7 +33,10 @@ static void names_written(void *ctx, int r, struct ipc_reply *reply, const struc
 
 	h->hosts_call = NULL;
 	h->names_failed = r < 0;
-	if (r < 0)
+	if (h->names_wait) {
+		h->names_wait = false;
+		assist_write_names(h, true);
+	} else if (r < 0)
 		no_helper(h, "names are not in the hosts file", err);
 	else
 		hearthd_problem(h, PROBLEM_HELPER, NULL);
@@ -50,12 +53,15 @@ void assist_write_names(struct hearthd *h, bool again)
 	text = entries ? json_text(entries) : NULL;
 	args = entries ? json_pack("{s:O}", "entries", entries) : NULL;
 	if (!text || !args)
-		return; /* out of memory: at the next change */
+		return;      /* out of memory: at the next change */
+	if (h->hosts_call) { /* one at a time: two on their way could overtake each other */
+		h->names_wait = true;
+		return;
+	}
 	if (!again && h->names_text && !strcmp(text, h->names_text))
 		return;
 	free(h->names_text);
 	h->names_text = TAKE(text);
-	h->hosts_call = ipc_async_cancel(h->hosts_call);
 	if (ipc_call_async(h->event, h->helper_path, "hosts.write", args, QUICK_US, names_written,
 		    h, &h->hosts_call, &err) < 0) {
 		h->names_failed = true;

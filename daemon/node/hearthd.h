@@ -72,6 +72,7 @@ struct hearthd {
 	uint64_t announced;         /* counter of the presence the client was given, 0 none */
 
 	/* assist.c */
+	bool names_wait; /* newer names than those on their way */
 	struct ipc_async *hosts_call, *uapi_call, *kube_call;
 	char *names_text; /* in the hosts file, or on its way */
 	bool names_failed, kube_failed;
