@@ -44,6 +44,7 @@ json_t *result_add(const struct conf *conf, const struct attachment *at, const c
 	unsigned mtu, const struct lease *lease, struct err *err)
 {
 	CLEANUP_JSON json_t *out = conf->prev ? json_deep_copy(conf->prev) : json_object();
+	json_object_set_new(out, "cniVersion", json_string(conf_version_name(conf->version)));
 	json_t *links = list_of(out, "interfaces"), *ips = list_of(out, "ips");
 	json_t *routes = list_of(out, "routes");
 	bool seen[2] = { false, false };

@@ -358,12 +358,11 @@ static void read_released(struct store *store, uint64_t now_us, struct buf *ret)
 	if (read_at(store->dir, "released", SMALL_MAX, &text) < 0)
 		return;
 	for (const char *line = buf_str(&text); *line; line += strcspn(line, "\n") + 1) {
-		char addr[IP_TEXT_MAX];
-		unsigned long long at_us;
-		size_t len = strcspn(line, "\n");
+		size_t len = strcspn(line, "\n"), name = strcspn(line, " \n");
 		if (line[len] != '\n')
 			break;
-		if (sscanf(line, "%45s %llu", addr, &at_us) == 2 && at_us <= now_us &&
+		uint64_t at_us = line[name] == ' ' ? strtoull(line + name, NULL, 10) : 0;
+		if (at_us && at_us <= now_us &&
 			now_us - at_us < STORE_REUSE_DELAY_MS * USEC_PER_MSEC)
 			buf_add(ret, line, len + 1);
 	}

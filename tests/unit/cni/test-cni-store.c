@@ -351,6 +351,7 @@ static void no_moment_to_die_loses_a_lease(void **state)
 		/* Somebody else comes between: never gets what the victim may have. */
 		assert_int_equal(take(store, "other", &other, &err), 1);
 		assert_int_equal(release(store, "victim") >= 0, 1);
+		assert_int_equal(left(), 3); /* the other's */
 		assert_int_equal(release(store, "other"), 1);
 		assert_int_equal(left(), 0);
 	}
