@@ -1,0 +1,736 @@
+"""Clients of hearth-coord for tests/lab/test-coordinator: boards with keys of their own over HTTPS, an
+administrator over the local socket, and attackers. Each check is one line of output; the first that
+does not hold ends the test."""
+import base64, concurrent.futures, glob, http.client, json, os, random, re, shutil, signal, socket, sqlite3, ssl, struct, subprocess, sys, threading, time
+import yaml
+
+TMP, STATE, RUN = os.environ["HEARTH_TMP"], os.environ["HEARTH_COORD_STATE"], os.environ["HEARTH_RUN"]
+BUILD, SOURCE = os.environ["HEARTH_BUILD"], os.environ["HEARTH_SOURCE"]
+server_pid = int(sys.argv[1])
+ours = None  # a server started here
+serial = iter(range(1, 1 << 30))
+
+
+def check(what, good, seen=""):
+    print(("ok    " if good else "FAIL  ") + what, flush=True)
+    if not good:
+        print(f"      seen: {str(seen)[:2000]}")
+        sys.exit(1)
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def openssl(*args, data=None):
+    return subprocess.run(["openssl", *args], input=data, check=True, capture_output=True).stdout
+
+
+class Board:
+    def __init__(self, name=None):
+        n = next(serial)
+        self.name = name or f"board{n}"
+        self.key, self.crt = f"{TMP}/id{n}.pem", f"{TMP}/id{n}.crt"
+        openssl("genpkey", "-algorithm", "ed25519", "-out", self.key)
+        openssl("req", "-new", "-x509", "-key", self.key, "-subj", "/CN=board", "-days", "10", "-out", self.crt)
+        self.wg = b64(os.urandom(32))
+        self.node, self.counter = None, 0
+
+    def sign(self, data):
+        path = f"{TMP}/sign{threading.get_ident()}"
+        open(path, "wb").write(data)
+        return openssl("pkeyutl", "-sign", "-inkey", self.key, "-rawin", "-in", path)
+
+    def presence(self, endpoints, counter=None, node=None):
+        self.counter = counter or self.counter + 1
+        payload = json.dumps({"node": node or self.node["id"], "counter": self.counter, "endpoints": endpoints, "disco": None, "relay": None}).encode()
+        return {"payload": b64(payload), "sig": b64(self.sign(b"hearth-presence1" + payload))}
+
+
+def context(board=None):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+    if board:
+        c.load_cert_chain(board.crt, board.key)
+    return c
+
+
+class Answer:
+    def __init__(self, status, data):
+        self.status, self.data = status, data
+        try:
+            self.json = json.loads(data)
+        except ValueError:
+            self.json = None
+        self.code = (self.json or {}).get("error", {}).get("code") if isinstance(self.json, dict) else None
+
+    def __repr__(self):
+        return f"{self.status} {self.data[:1500]!r}"
+
+
+def ask(method, path, board=None, body=None, source="127.0.0.1", timeout=70, raw=None):
+    c = http.client.HTTPSConnection("127.0.0.1", 8443, context=context(board), timeout=timeout, source_address=(source, 0))
+    try:
+        c.request(method, path, body=raw if raw is not None else None if body is None else json.dumps(body), headers={"Content-Type": "application/json"})
+        r = c.getresponse()
+        return Answer(r.status, r.read())
+    finally:
+        c.close()
+
+
+class Refused(Exception):
+    pass
+
+
+def admin(call, **args):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(f"{RUN}/coord.sock")
+    body = json.dumps({"call": call, "args": args}).encode()
+    s.sendall(struct.pack(">I", len(body)) + body)
+    head = s.recv(4, socket.MSG_WAITALL)
+    if len(head) < 4:
+        raise ConnectionResetError("no answer")
+    data = s.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL)
+    s.close()
+    reply = json.loads(data)
+    if "error" in reply:
+        raise Refused(reply["error"]["code"] + ": " + reply["error"]["message"])
+    return reply["ok"]
+
+
+def refused(call, **args):
+    try:
+        return "no: " + json.dumps(admin(call, **args))
+    except Refused as e:
+        return str(e)
+
+
+def token(**args):
+    text = admin("token.create", **args)["token"]
+    data = text.removeprefix("hearth1.")
+    return json.loads(base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)))
+
+
+def request(who, t, **more):
+    return {"token": {"id": t["id"], "secret": t["secret"]}, "wg": who.wg, "name": who.name, "board": {}, **more}
+
+
+def enroll(who, t, source="127.0.0.1", **more):
+    body = {k: v for k, v in request(who, t, **more).items() if v is not None}
+    a = ask("POST", "/v1/enroll", who, body, source)
+    if a.status == 200:
+        who.node = a.json["node"]
+    return a
+
+
+def poll(board, seq=0, cursor="", wait=0, **more):
+    query = f"/v1/poll?seq={seq}&cursor={cursor}&wait={wait}" + "".join(f"&{k}={v}" for k, v in more.items())
+    return ask("GET", query, board)
+
+
+def payload(record):
+    return json.loads(base64.b64decode(record["payload"]))
+
+
+def until(seconds, condition):
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            if condition():
+                return True
+        except (OSError, http.client.HTTPException, Refused):
+            pass
+        time.sleep(0.03)
+    return False
+
+
+def start(*options, wait=True):
+    global ours
+    log = open(f"{TMP}/log", "a")
+    ours = subprocess.Popen([f"{BUILD}/bin/hearth-coord", "serve", "--user", "root", *options], stdout=log, stderr=log)
+    if wait:
+        check("it answers again", until(10, lambda: admin("status")), ours.poll())
+
+
+def stop(sig=signal.SIGTERM):
+    global server_pid, ours
+    if ours:
+        ours.send_signal(sig)
+        status = ours.wait(20)
+        ours = None
+        return status
+    os.kill(server_pid, sig)
+    check("it ends", until(20, lambda: not os.path.exists(f"/proc/{server_pid}") or open(f"/proc/{server_pid}/stat").read().split()[2] == "Z"))
+
+
+# ---- the contract
+
+def resolve(doc, schema):
+    while "$ref" in schema:
+        at = doc
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            at = at[part]
+        schema = at
+    return schema
+
+
+def conforms(doc, schema, value, where="reply"):
+    """A problem as text, or None. Unknown fields are a problem: the file must name all that is served."""
+    schema = resolve(doc, schema)
+    if "oneOf" in schema:
+        problems = [conforms(doc, s, value, where) for s in schema["oneOf"]]
+        return None if None in problems else "; ".join(problems)
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None)}
+    kind = schema.get("type")
+    if kind and not isinstance(value, kinds[kind]):
+        return f"{where}: {value!r} is no {kind}"
+    if "enum" in schema and value not in schema["enum"] or "const" in schema and value != schema["const"]:
+        return f"{where}: {value!r} is not allowed"
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        return f"{where}: {value!r} does not match {schema['pattern']}"
+    if "minimum" in schema and value < schema["minimum"] or "maxItems" in schema and len(value) > schema["maxItems"]:
+        return f"{where}: {value!r} is out of bounds"
+    if kind == "array":
+        for i, item in enumerate(value):
+            problem = conforms(doc, schema["items"], item, f"{where}[{i}]")
+            if problem:
+                return problem
+    if kind == "object" and "properties" in schema:
+        for name in schema.get("required", []):
+            if name not in value:
+                return f"{where}: {name} is missing"
+        for name, item in value.items():
+            if name not in schema["properties"]:
+                return f"{where}: {name} is not described"
+            problem = conforms(doc, schema["properties"][name], item, f"{where}.{name}")
+            if problem:
+                return problem
+    return None
+
+
+api = yaml.safe_load(open(f"{SOURCE}/daemon/coordinator/openapi.yaml"))
+
+
+def described(method, path, answer):
+    operation = api["paths"][path][method.lower()]["responses"]
+    response = resolve(api, operation.get(str(answer.status), operation["default"]))
+    schema = response["content"]["application/json"]["schema"]
+    problem = conforms(api, schema, answer.json)
+    check(f"{method} {path} answers {answer.status} as described", problem is None, problem)
+
+
+def test_contract():
+    print("== openapi.yaml against what is served")
+    for path, operations in api["paths"].items():
+        for method in ("get", "put", "post", "delete", "patch", "options"):
+            a = ask(method.upper(), path, source="127.0.9.9", body=None)
+            if method in operations:
+                check(f"{method.upper()} {path} is served", a.status not in (404, 405), a)
+            else:
+                check(f"{method.upper()} {path} is refused", (a.status, a.code) == (405, "bad_method"), a)
+    for path in ("/", "/v1", "/v1/", "/v1/health/", "/V1/health", "/v2/health", "/v1/poll/x", "/v1/%68ealth%00", "//v1/health", "/" + "a" * 3000):
+        a = ask("GET", path)
+        check(f"GET {path[:20]} is not found", a.code == "not_found" or path == "/v1/%68ealth%00", a)
+    described("GET", "/v1/health", ask("GET", "/v1/health"))
+    for method, path in (("POST", "/v1/enroll"), ("GET", "/v1/poll"), ("PUT", "/v1/presence"), ("PUT", "/v1/kube")):
+        a = ask(method, path, body={} if method != "GET" else None)
+        check(f"{method} {path} wants a client key", (a.status, a.code) == (401, "unauthorized"), a)
+        described(method, path, a)
+    rsa = Board()
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-x509", "-keyout", rsa.key, "-subj", "/CN=x", "-days", "10", "-out", rsa.crt)
+    check("an RSA key is none", ask("GET", "/v1/poll", rsa).code == "unauthorized")
+    stranger = Board()
+    for method, path in (("GET", "/v1/poll"), ("PUT", "/v1/presence"), ("PUT", "/v1/kube")):
+        a = ask(method, path, stranger, body={} if method != "GET" else None)
+        check(f"{method} {path} does not know a stranger", (a.status, a.code) == (403, "unknown_node"), a)
+
+
+# ---- enrolment
+
+def test_enrolment():
+    global n100, pi3, laptop
+    print("== enrolment")
+    n100, pi3, laptop = Board("n100"), Board("pi3"), Board("laptop")
+    a = enroll(n100, token(role="control-plane", labels={"a/b": "c"}, tags=["edge"]), board={"board": "n100", "memory_kb": 1})
+    check("a control plane", a.status == 200 and a.json["node"]["id"] == 1 and a.json["node"]["role"] == "control-plane", a)
+    check("tags, labels and the board's label", (n100.node["tags"], n100.node["labels"]) == (["edge"], {"a/b": "c", "hearth.internal/board": "n100"}), n100.node)
+    check("addresses", (n100.node["mesh4"], n100.node["pods4"]) == ("10.77.0.1", "10.200.1.0/24"), n100.node)
+    described("POST", "/v1/enroll", a)
+    check("all records come along", [r["seq"] for r in a.json["records"]] == [1, 2, 3] and a.json["records"][0]["type"] == "key", a)
+    t = token(role="worker", name="pi3")
+    a = enroll(pi3, t)
+    check("a worker", a.status == 200 and pi3.node["id"] == 2, a)
+    head = len(a.json["records"])
+    a = enroll(pi3, t)
+    check("asked again, the same node and no second record", a.status == 200 and a.json["node"]["id"] == 2 and len(a.json["records"]) == head, a)
+    a = enroll(pi3, t, name="other", source="127.0.0.2")
+    check("whatever name is said then", a.status == 200 and a.json["node"]["name"] == "pi3", a)
+    thief = Board("pi3")
+    a = enroll(thief, t, source="127.0.0.2")
+    check("another key is refused: token_used", (a.status, a.code) == (403, "token_used"), a)
+    other = Board("pi3")
+    other.key, other.crt, other.wg = pi3.key, pi3.crt, b64(os.urandom(32))
+    check("the same board with another WireGuard key: key_taken", enroll(other, t, source="127.0.0.2").code == "key_taken")
+    check("an enrolled board with a second token: key_taken", enroll(pi3, token(), source="127.0.0.2").code == "key_taken")
+
+    a = enroll(laptop, token(role="member"), name=None, board={"hostname": "laptop"})
+    check("a member, named by its host name, without pods", a.status == 200 and laptop.node["name"] == "laptop" and "pods4" not in laptop.node, a)
+
+    def code(what, wanted, t, source, **more):
+        a = enroll(Board(), t, source, **more)
+        check(f"{what}: {wanted}", a.code == wanted and a.json["error"]["message"], a)
+        described("POST", "/v1/enroll", a)
+    src = "127.0.0.3"
+    code("a wrong secret", "token_unknown", {**token(), "secret": b64(os.urandom(32))}, src)
+    code("an unknown id", "token_unknown", {**token(), "id": "0" * 16}, src)
+    code("worker's token for a control plane", "role_mismatch", token(), src, role="control-plane")
+    code("worker's token for another's name", "name_taken", token(), src, name="n100")
+    code("token for a name, another asked", "name_mismatch", token(name="spare"), src, name="spare2")
+    code("another's WireGuard key", "key_taken", token(), src, wg=n100.wg)
+    code("replacing with a worker's token", "replace_mismatch", token(), src, replace="n100")
+    code("replacing another than allowed", "replace_mismatch", token(replace="pi3"), src, replace="n100")
+    code("the name api", "bad_request", token(), src, name="api")
+    code("no name at all", "bad_request", token(), src, name=None)
+    code("a zero key", "bad_request", token(), src, wg=b64(bytes(32)))
+    code("a low-order key", "bad_request", token(), src, wg=b64(bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")))
+    t = token(ttl_s=1)
+    check("a token expires", until(5, lambda: {x["id"]: x["state"] for x in admin("token.list")["tokens"]}[t["id"]] == "expired"))
+    code("an expired token", "token_expired", t, "127.0.0.4")
+    t = token()
+    admin("token.revoke", id=t["id"][:10])
+    code("a revoked token", "token_revoked", t, "127.0.0.5")
+    check("a redeemed one that is revoked later still gives its board the same answer", lost_reply_after_revoke())
+
+    print("== two boards, one token, at once")
+    for round in range(5):
+        t = token()
+        boards = [Board(f"race{round}-{i}") for i in range(2)]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            got = list(pool.map(lambda b: enroll(b, t, f"127.1.{round}.{1 + boards.index(b)}"), boards))
+        check("exactly one wins", sorted(a.status for a in got) == [200, 403] and {a.code for a in got} == {None, "token_used"}, got)
+    t = token(reusable=True)
+    boards = [Board("same-name") for _ in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(lambda b: enroll(b, t, f"127.2.0.{1 + boards.index(b)}"), boards))
+    check("four boards want one name: one gets it", sorted(str(a.code) for a in got) == ["None"] + ["name_taken"] * 3, got)
+    t, twin = token(), Board("twin")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(lambda i: enroll(twin, t, f"127.3.0.{i}"), range(1, 5)))
+    check("one board four times at once is one node", {a.status for a in got} == {200} and len({a.json["node"]["id"] for a in got}) == 1, got)
+    t, wg = token(reusable=True), b64(os.urandom(32))
+    boards = [Board() for _ in range(3)]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        got = list(pool.map(lambda b: enroll(b, t, f"127.4.0.{1 + boards.index(b)}", wg=wg), boards))
+    check("three boards with one WireGuard key: one gets in", sorted(str(a.code) for a in got) == ["None", "key_taken", "key_taken"], got)
+
+    print("== replacing")
+    old = dict(pi3.node)
+    t = token(replace="pi3")
+    new = Board("fresh-host-name")
+    a = enroll(new, t)
+    check("a wiped board takes its place", a.status == 200 and all(new.node[k] == old[k] for k in ("id", "name", "mesh4", "mesh6", "pods4", "pods6", "role")), a)
+    check("the old key is revoked in the same record", new.node["revoked"] == [old["identity"]] and payload(a.json["records"][-1])["id"] == old["id"], new.node)
+    check("the old board is told", poll(pi3).code == "removed")
+    check("and cannot come back with that key", enroll(pi3, token(), "127.0.0.6").code == "key_taken")
+    code("nor can its WireGuard key be had", "key_taken", token(), "127.0.0.6", wg=pi3.wg)
+    pi3 = new
+
+    print("== limits")
+    statuses = [enroll(Board("x"), {"id": "0" * 16, "secret": b64(bytes(32))}, "127.0.0.66").code for _ in range(33)]
+    check("failed enrolments of one address are slowed down: too_many", statuses[0] == "token_unknown" and statuses[-1] == "too_many", statuses)
+    check("others are not", enroll(Board(), token(), "127.0.0.67").status == 200)
+    t = token(reusable=True)
+    answers = [enroll(Board(), t, "127.0.0.68") for _ in range(16)]
+    check("a full pod range: range_full", (answers[-1].status, answers[-1].code) == (507, "range_full"), answers[-1])
+    described("POST", "/v1/enroll", answers[-1])
+    check("and no token that could not be redeemed", refused("token.create").startswith("range_full"))
+    a = Board()
+    check("a member still fits", enroll(a, token(role="member"), "127.0.0.69").status == 200)
+
+
+def lost_reply_after_revoke():
+    t, b = token(), Board()
+    if enroll(b, t, "127.0.0.7").status != 200:
+        return False
+    admin("token.revoke", id=t["id"])
+    return enroll(b, t, "127.0.0.7").status == 200
+
+
+# ---- polls, presence, bundles
+
+def test_feed():
+    print("== polls and presence")
+    a = poll(n100)
+    described("GET", "/v1/poll", a)
+    head, cursor = a.json["head"]["seq"], a.json["cursor"]
+    check("everything from the beginning", [r["seq"] for r in a.json["records"]] == list(range(1, head + 1)), a)
+    check("nothing is new", poll(n100, head, cursor).json["records"] == [])
+    for bad in ("seq=-1", "seq=x", "seq=", "seq=99999999999999999999", "wait=56", "wait=1e3", "cursor=" + "a" * 60, "kube=zz", "kube=" + "0" * 15):
+        a = ask("GET", "/v1/poll?" + bad, n100)
+        check(f"{bad[:24]}: bad_request", a.code == "bad_request", a)
+    begun = time.time()
+    poll(n100, head, cursor, wait=2)
+    check("a poll waits", 0.8 < time.time() - begun < 4, time.time() - begun)
+    for t in (n100, pi3, laptop):
+        t.counter = 0
+    waiting = concurrent.futures.ThreadPoolExecutor(8)
+
+    def wakes(what, board, action, wanted, **args):
+        future = waiting.submit(poll, board, **args)
+        check("polling", until(5, lambda: any(n["name"] == board.node["name"] and n["connected"] for n in admin("node.list")["nodes"])))
+        begun = time.time()
+        result = action()
+        a = future.result()
+        check(f"{what} in {time.time() - begun:.2f} s", time.time() - begun < 1.5 and wanted(a), a)
+        return result, a
+    put, a = wakes("a presence wakes the others", n100, lambda: ask("PUT", "/v1/presence", pi3, pi3.presence(["192.0.2.33:41741"])),
+                   lambda a: [p for p in a.json["presence"] if json.loads(base64.b64decode(p["payload"]))["node"] == pi3.node["id"]], seq=head, cursor=cursor, wait=30)
+    described("PUT", "/v1/presence", put)
+    cursor = a.json["cursor"]
+    begun = time.time()
+    ask("PUT", "/v1/presence", n100, n100.presence(["192.0.2.10:41741"]))
+    check("one's own does not wake", poll(n100, head, cursor, wait=1).json["presence"] == [] and time.time() - begun < 3)
+    for what, doc in (("an old counter", pi3.presence(["192.0.2.34:1"], counter=1)),):
+        a = ask("PUT", "/v1/presence", pi3, doc)
+        listed = [n["endpoints"] for n in admin("node.list")["nodes"] if n["name"] == "pi3"]
+        check(f"{what} is ignored", a.status == 200 and listed == [["192.0.2.33:41741"]], (a, listed))
+    for what, doc in (("another's signature", n100.presence(["192.0.2.34:1"], counter=50, node=pi3.node["id"])),
+                      ("another's id", pi3.presence(["192.0.2.34:1"], counter=50, node=n100.node["id"])),
+                      ("loopback", pi3.presence(["127.0.0.1:1"], counter=51)),
+                      ("33 endpoints", pi3.presence([f"192.0.2.34:{i}" for i in range(1, 34)], counter=52)),
+                      ("a cut signature", {**pi3.presence(["192.0.2.34:1"], counter=53), "sig": "AAAA"})):
+        check(f"{what}: bad_request", ask("PUT", "/v1/presence", pi3, doc).code == "bad_request")
+    pi3.counter = 100
+    codes = [ask("PUT", "/v1/presence", laptop, laptop.presence(["192.0.2.50:1"])).code for _ in range(25)]
+    check("a node that never stops talking: too_many", codes[0] is None and codes[-1] == "too_many", codes)
+    check("a foreign cursor means from the beginning", len(poll(pi3, head, "0123456789abcdef-1").json["presence"]) == 3)
+
+    print("== the join bundle")
+    bundle = {"id": "00112233aabbccdd", "endpoint": "api.testmesh.internal:6443", "token": "abcdef.0123456789abcdef",
+              "expires": int(time.time()) + 900, "ca": ["sha256:" + "ab" * 32], "version": "v1.37.2", "certificate_key": "cd" * 32}
+    check("a worker may not publish: forbidden", ask("PUT", "/v1/kube", pi3, bundle).code == "forbidden")
+    check("a member may not: forbidden", ask("PUT", "/v1/kube", laptop, bundle).code == "forbidden")
+    for change in ({"expires": int(time.time()) - 5}, {"expires": int(time.time()) + 10 ** 8}, {"token": "x"}, {"ca": []}, {"id": "x"}):
+        check(f"{change}: bad_request", ask("PUT", "/v1/kube", n100, {**bundle, **change}).code == "bad_request")
+    put, a = wakes("a bundle wakes a worker", pi3, lambda: ask("PUT", "/v1/kube", n100, bundle), lambda a: a.json["kube"] and a.json["kube"]["token"] == bundle["token"],
+                   seq=head, cursor=poll(pi3, head).json["cursor"], wait=30, kube="")
+    described("PUT", "/v1/kube", put)
+    described("GET", "/v1/poll", a)
+    check("without the certificate key", a.json["kube"]["certificate_key"] is None)
+    check("a control plane gets it whole", poll(n100, kube="").json["kube"] == bundle)
+    check("who has it does not get it again", poll(pi3, kube=bundle["id"]).json["kube"] is None)
+    check("a member never", poll(laptop, kube="").json["kube"] is None)
+    brief = {**bundle, "id": "0011223344556677", "expires": int(time.time()) + 2}
+    ask("PUT", "/v1/kube", n100, brief)
+    check("it is gone when it expires", until(8, lambda: poll(pi3, kube="").json["kube"] is None and admin("status")["kube"] is None))
+    ask("PUT", "/v1/kube", n100, bundle)
+
+    print("== administration")
+    listed = {n["name"]: n for n in admin("node.list")["nodes"]}
+    check("node.list", listed["pi3"]["endpoints"] == ["192.0.2.33:41741"] and listed["pi3"]["last_seen"] > 0, listed["pi3"])
+    check("rename to a taken name: name_taken", refused("node.rename", node="pi3", name="n100").startswith("name_taken"))
+    check("rename to api", refused("node.rename", node="pi3", name="api").startswith("bad_request"))
+    check("rename of nobody", refused("node.rename", node="nobody", name="x").startswith("unknown_node"))
+    head = poll(pi3).json["head"]["seq"]
+    _, a = wakes("a rename wakes", laptop, lambda: admin("node.rename", node="pi3", name="pi3-kitchen"), lambda a: payload(a.json["records"][-1])["name"] == "pi3-kitchen",
+                 seq=head, cursor=poll(laptop, head).json["cursor"], wait=30)
+    admin("node.rename", node="pi3-kitchen", name="pi3")
+    victim = Board("victim")
+    check("another board", enroll(victim, token(role="member")).status == 200)
+    a = poll(victim)
+    _, a = wakes("a removed node is told", victim, lambda: admin("node.remove", node="victim"), lambda a: a.code == "removed",
+                 seq=a.json["head"]["seq"], cursor=a.json["cursor"], wait=30)
+    a = poll(n100)
+    check("by a tombstone", a.json["records"][-1]["type"] == "tombstone" and payload(a.json["records"][-1]) == {"id": victim.node["id"], "reason": "removed"}, a.json["records"][-1])
+    check("it stays removed", poll(victim).code == "removed" and ask("PUT", "/v1/presence", victim, {}).code == "removed")
+    again = Board("victim")
+    check("its name may be had again, its id and addresses not", enroll(again, token(role="member")).status == 200 and again.node["id"] > victim.node["id"] and again.node["mesh4"] != victim.node["mesh4"])
+    for call, args, code in (("token.create", {"role": "king"}, "bad_request"), ("token.create", {"ttl_s": 0}, "bad_request"), ("token.create", {"tags": ["UPPER"]}, "bad_request"),
+                             ("token.create", {"labels": {"a b": "c"}}, "bad_request"), ("token.create", {"replace": "nobody"}, "not_found"), ("token.create", {"name": "n100"}, "name_taken"),
+                             ("token.create", {"reusable": True, "name": "x"}, "bad_request"), ("token.create", {"replace": "n100", "role": "worker"}, "role_mismatch"),
+                             ("token.revoke", {"id": "zz"}, "unknown_token"), ("token.revoke", {}, "bad_request"), ("node.remove", {}, "bad_request"),
+                             ("node.remove", {"node": 99999}, "unknown_node"), ("nonsense", {}, "unknown_call")):
+        if "range_full" in refused(call, **args):
+            continue
+        check(f"{call} {args}: {code}", refused(call, **args).startswith(code), refused(call, **args))
+    states = {t["state"] for t in admin("token.list")["tokens"]}
+    check("token.list knows all states", states >= {"valid", "used", "revoked", "expired"}, states)
+    text = json.dumps(admin("token.list")) + open(f"{TMP}/log").read()
+    check("no secret in lists or logs", "secret" not in text and "hearth1." not in text)
+
+
+# ---- hostile input
+
+def test_hostile():
+    print("== hostile bodies at every call")
+    deep = "[" * 20000 + "]" * 20000
+    bodies = {"empty": "", "garbage": "\x00\x01\xff", "no JSON": "hello", "a list": "[]", "a number": "1", "null": "null", "deep": deep, "deep object": '{"a":' * 5000 + "1" + "}" * 5000,
+              "duplicate keys": '{"token":1,"token":2}', "bad UTF-8": b'{"a":"\xff"}', "trailing": "{}{}", "long string": '{"name":"' + "a" * 60000 + '"}',
+              "wrong types": '{"token":[],"wg":{},"name":1,"payload":{},"sig":[],"id":null}', "many keys": "{" + ",".join(f'"k{i}":{i}' for i in range(4000)) + "}"}
+    for method, path, board in (("POST", "/v1/enroll", Board()), ("PUT", "/v1/presence", n100), ("PUT", "/v1/kube", n100)):
+        for i, (what, body) in enumerate(bodies.items()):
+            source = f"127.5.{['POST', 'PUT'].index(method)}.{i + 1}"
+            for _ in range(8):
+                a = ask(method, path, board, source=source, raw=body if isinstance(body, bytes) else body.encode("latin-1"))
+                if a.code != "too_many":
+                    break
+                time.sleep(1)
+            check(f"{method} {path}: {what}: bad_request", (a.status, a.code) == (400, "bad_request"), a)
+        a = ask(method, path, board, source="127.5.9.9", raw=b"{" + b" " * 70000 + b"}")
+        check(f"{method} {path}: more than 64 KiB: too_large", (a.status, a.code) == (413, "too_large"), a)
+
+    def chunks():
+        for _ in range(40):
+            yield b" " * 4096
+    c = http.client.HTTPSConnection("127.0.0.1", 8443, context=context(n100))
+    c.request("PUT", "/v1/presence", body=chunks(), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+    check("chunks of more than 64 KiB: too_large", c.getresponse().status == 413)
+    for what, data in (("plain HTTP", b"GET / HTTP/1.0\r\n\r\n"), ("noise", os.urandom(4000)), ("half a hello", b"\x16\x03\x01\x02\x00\x01\x00")):
+        s = socket.create_connection(("127.0.0.1", 8443))
+        s.sendall(data)
+        s.close()
+    for what, data in (("a head without end", b"GET /v1/health HTTP/1.1\r\n" + b"X: " + b"a" * 40000), ("no HTTP", b"\x00" * 500 + b"\r\n\r\n"), ("negative length", b"POST /v1/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"),
+                       ("two lengths", b"POST /v1/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\nhello"), ("huge length", b"POST /v1/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n")):
+        with context(n100).wrap_socket(socket.create_connection(("127.0.0.1", 8443), timeout=30)) as s:
+            try:
+                s.sendall(data)
+                first = s.recv(64)
+            except OSError:
+                first = b"(closed)"
+            check(f"{what}: refused ({first[:20]!r})", b" 200 " not in first)
+    check("it still answers", ask("GET", "/v1/health").status == 200)
+
+    print("== slow clients")
+    slow = []
+    for i in range(60):
+        s = socket.create_connection(("127.0.0.1", 8443), source_address=(f"127.6.0.{i + 1}", 0), timeout=5)
+        if i % 3 == 1:
+            s = context().wrap_socket(s)
+            s.sendall(b"GET /v1/health HTTP/1.1\r\nX: ")
+        elif i % 3 == 2:
+            s = context(n100).wrap_socket(s)
+            s.sendall(b"PUT /v1/presence HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n{")
+        slow.append(s)
+    end, open_ones, worst = time.time() + 40, len(slow), 0
+    while open_ones and time.time() < end:
+        time.sleep(1)
+        begun = time.time()
+        check_answer = ask("GET", "/v1/health")
+        worst = max(worst, time.time() - begun)
+        open_ones = 0
+        for i, s in enumerate(slow):
+            if s is None:
+                continue
+            try:
+                s.send(b"a" if i % 3 else b"\x16")
+                open_ones += 1
+            except OSError:
+                slow[i] = None
+        if check_answer.status != 200:
+            check("it answers meanwhile", False, check_answer)
+    check(f"60 clients that trickle are all put out; others wait {worst * 1000:.0f} ms at most", open_ones == 0 and worst < 1, open_ones)
+    hold = [socket.create_connection(("127.0.0.1", 8443), source_address=("127.7.0.1", 0)) for _ in range(600)]
+    check("600 connections from one address leave room for others", ask("GET", "/v1/health", source="127.7.0.2").status == 200)
+    for s in hold:
+        s.close()
+    print("== many polls")
+    boards = [n100, pi3, laptop]
+    head = poll(n100).json
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        polls = [pool.submit(poll, boards[i % 3], head["head"]["seq"], head["cursor"], wait=20) for i in range(40)]
+        time.sleep(1)
+        check("few stay open per node", admin("status")["connected"] == 3 and sum(not p.done() for p in polls) <= 12, sum(not p.done() for p in polls))
+        admin("node.rename", node="laptop", name="laptop2")
+        admin("node.rename", node="laptop2", name="laptop")
+        check("all are answered", {p.result().status for p in polls} == {200})
+
+
+# ---- what survives
+
+def log_of(board):
+    return [(r["seq"], r["sig"]) for r in poll(board).json["records"]]
+
+
+def test_restart():
+    print("== restart")
+    before, instance = log_of(n100), poll(n100).json["cursor"].split("-")[0]
+    tokens_before = {(t["id"], t["state"]) for t in admin("token.list")["tokens"]}
+    kube = poll(n100, kube="").json["kube"]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        head = poll(n100).json
+        waiting = pool.submit(poll, n100, head["head"]["seq"], head["cursor"], wait=40)
+        time.sleep(0.5)
+        begun = time.time()
+        stop()
+        check("an orderly end answers open polls", waiting.result().status == 200 and time.time() - begun < 3)
+    start()
+    check("the log is the same", log_of(n100) == before)
+    check("the instance is another", poll(n100).json["cursor"].split("-")[0] != instance)
+    check("tokens are the same", {(t["id"], t["state"]) for t in admin("token.list")["tokens"]} == tokens_before)
+    check("presences were kept", [n["endpoints"] for n in admin("node.list")["nodes"] if n["name"] == "pi3"] == [["192.0.2.33:41741"]])
+    check("the bundle was kept", poll(n100, kube="").json["kube"] == kube)
+
+
+def test_kill():
+    print("== kill -9 at 20 random moments, under load")
+    told_tokens, told_nodes, told_log, lock = {}, {}, dict(log_of(n100)), threading.Lock()
+    redeem = []
+    done = threading.Event()
+
+    def work(number):
+        rng = random.Random(number)
+        while not done.is_set():
+            try:
+                t = token(role="member")
+                with lock:
+                    told_tokens[t["id"]] = t
+                board = Board(f"k{next(serial)}")
+                redeem.append((board, t))
+                a = enroll(board, t, f"127.8.{number}.{rng.randint(1, 250)}")
+                if a.status == 200:
+                    with lock:
+                        told_nodes[board.name] = board
+                        told_log.update({r["seq"]: r["sig"] for r in a.json["records"]})
+                if rng.random() < 0.2 and a.status == 200:
+                    admin("node.rename", node=board.node["id"], name=board.name + "-x")
+            except (OSError, http.client.HTTPException, Refused, ValueError):
+                time.sleep(0.02)
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for t in threads:
+        t.start()
+    rng = random.Random(7)
+    for _ in range(20):
+        time.sleep(0.1 + rng.random() * 0.5)
+        ours.kill()
+        ours.wait()
+        start(wait=False)
+        if not until(10, lambda: admin("status")):
+            check("it starts again", False, open(f"{TMP}/log").read()[-600:])
+    done.set()
+    for t in threads:
+        t.join()
+    now = {}
+    while True:
+        a = poll(n100, seq=len(now))
+        now.update({r["seq"]: r["sig"] for r in a.json["records"]})
+        if len(now) >= a.json["head"]["seq"]:
+            break
+    check(f"no record that anybody saw was lost or changed ({len(told_log)} seen)", all(now.get(s) == sig for s, sig in told_log.items()))
+    known = {t["id"] for t in admin("token.list")["tokens"]}
+    check(f"no token was lost ({len(told_tokens)})", set(told_tokens) <= known)
+    ids = {n["id"] for n in admin("node.list")["nodes"]}
+    check(f"no node was lost ({len(told_nodes)})", all(b.node["id"] in ids for b in told_nodes.values()))
+    check("ids and addresses are unique", len(ids) == len(admin("node.list")["nodes"]) == len({n["mesh4"] for n in admin("node.list")["nodes"]}))
+    # Whoever got no answer asks again: one node each, none twice.
+    by_identity = {}
+    for i, (board, t) in enumerate(redeem):
+        a = enroll(board, t, f"127.9.{i // 200}.{i % 200 + 1}")
+        check("", a.status == 200, a) if a.status != 200 else None
+        by_identity.setdefault(a.json["node"]["identity"], set()).add(a.json["node"]["id"])
+    check(f"every board that asks again is one node ({len(redeem)})", len(by_identity) == len(redeem) and all(len(v) == 1 for v in by_identity.values()))
+    copy = sqlite3.connect(f"{STATE}/coord.db")
+    check("the database is whole", copy.execute("pragma integrity_check").fetchone() == ("ok",))
+    copy.close()
+
+
+def test_full_disk():
+    print("== full disk")
+    small = f"{TMP}/small"
+    os.mkdir(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", small], check=True)
+    stop()
+    for f in os.listdir(STATE):
+        shutil.copy2(f"{STATE}/{f}", small)
+    start("--state", small)
+    before = log_of(n100)
+    spare = [(Board(f"full{i}"), token(role="member")) for i in range(3)]
+    f = os.open(f"{small}/ballast", os.O_CREAT | os.O_WRONLY)
+    try:
+        while True:
+            os.write(f, bytes(4096))
+    except OSError:
+        os.close(f)
+    codes = set()
+    for _ in range(1500):
+        answer = refused("token.create", role="member")
+        codes.add(answer.split(":")[0])
+        if answer.startswith("storage"):
+            break
+    check("a token cannot be made: storage", "storage" in codes, codes)
+    a = enroll(*spare[0], source="127.10.0.1")
+    check("an enrolment: 507 storage", (a.status, a.code) == (507, "storage"), a)
+    described("POST", "/v1/enroll", a)
+    check("reading goes on", log_of(n100) == before)
+    os.unlink(f"{small}/ballast")
+    for board, t in spare:
+        check("with room again it goes on where it was", enroll(board, t, "127.10.0.2").status == 200)
+    stop(signal.SIGKILL)
+    start("--state", small)
+    check("and nothing was lost", set(before) < set(log_of(n100)) and [enroll(b, t, "127.10.0.3").status for b, t in spare] == [200] * 3)
+    stop()
+    subprocess.run(["umount", small])
+
+
+def test_damaged():
+    print("== damaged state")
+
+    def refuses(what, change, *words):
+        d = f"{TMP}/damaged"
+        shutil.rmtree(d, ignore_errors=True)
+        shutil.copytree(STATE, d)
+        change(d)
+        r = subprocess.run([f"{BUILD}/bin/hearth-coord", "serve", "--user", "root", "--state", d, "--listen", "9443", "--run", d], capture_output=True, text=True, timeout=20)
+        check(f"{what}: {r.stderr.strip()[:150]}", r.returncode == 1 and all(w in r.stderr for w in words), r)
+
+    def sql(text):
+        def change(d):
+            db = sqlite3.connect(f"{d}/coord.db")
+            db.executescript(text)
+            db.close()
+        return change
+
+    def write(name, data):
+        return lambda d: open(f"{d}/{name}", "wb").write(data)
+
+    def corrupt(d):
+        with open(f"{d}/coord.db", "r+b") as f:
+            size = f.seek(0, 2)
+            for at in range(4096, size, 4096):
+                f.seek(at)
+                f.write(os.urandom(2048))
+    for f in glob.glob(f"{STATE}/coord.db-*"):
+        check("the last writer left no journal behind", False, f)
+    refuses("a database with noise in it", corrupt, "damaged", "restore")
+    refuses("a cut database", lambda d: os.truncate(f"{d}/coord.db", 5000), "damaged")
+    refuses("no database", lambda d: os.unlink(f"{d}/coord.db"), "init")
+    refuses("an empty one", write("coord.db", b""), "init")
+    refuses("a newer one", sql("pragma user_version=99"), "newer program")
+    refuses("another program's", sql("pragma application_id=77"), "not the coordinator's database")
+    refuses("a record taken out", sql("delete from log where key=3"), "damaged at record 3")
+    refuses("a record changed", sql("update log set value=replace(value, '\"type\":\"node\"', '\"type\":\"nodf\"') where key=3"), "damaged at record 3")
+    refuses("a node added by hand", sql("insert into log select (select max(key)+1 from log), replace(value, '\"seq\":3,', '\"seq\":'||(select max(key)+1 from log)||',') from log where key=3"), "damaged at record")
+    refuses("another mesh's root", sql("update meta set value='" + b64(bytes(32)) + "' where key='root'"), "damaged at record 1")
+    refuses("a token's row garbled", sql("update tokens set value='{}'"), "tokens")
+    refuses("a foreign signing key", write("signing.key", b64(os.urandom(32)).encode() + b"\n"), "signing.key", "certified")
+    refuses("half a signing key", write("signing.key", b"AAAA"), "signing.key", "damaged")
+    refuses("a TLS key that all may read", lambda d: os.chmod(f"{d}/tls.key", 0o644), "chmod 600")
+    start()
+    check("what was only copied is well", len(log_of(n100)) > 10)
+    db = f"{STATE}/coord.db"
+    stop(signal.SIGKILL)
+    with open(f"{db}-wal", "ab") as f:  # a torn frame at the end of the journal
+        f.write(os.urandom(3000))
+    start()
+    check("a torn journal costs nothing", len(log_of(n100)) > 10)
+    check("SIGTERM ends it with status 0", stop() == 0)
+
+
+test_contract()
+test_enrolment()
+test_feed()
+test_hostile()
+test_restart()
+test_kill()
+test_full_disk()
+test_damaged()
