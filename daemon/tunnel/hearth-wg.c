@@ -66,6 +66,14 @@ static bool open_log(void)
 	return !level || strcmp(level, "silent") != 0;
 }
 
+/* Who asks for a level wants to read the lines: output stays open in the background. */
+static bool level_is_set(void)
+{
+	const char *level = getenv("LOG_LEVEL");
+
+	return level && *level;
+}
+
 /* A descriptor named by the environment, -1 if there is none. */
 static int inherited_fd(const char *variable, int *ret, struct err *err)
 {
@@ -259,7 +267,7 @@ static int run_program(const char *ifname, int report, bool logging)
 	}
 	log_info("interface %s is ready", tunnel_ifname(p.tunnel));
 	if (report >= 0) {
-		detach(logging && getenv("LOG_LEVEL"));
+		detach(logging && level_is_set());
 		(void) !write(report, "\n", 1); /* the parent may be gone: nobody to tell */
 		(void) close(report);
 	}
