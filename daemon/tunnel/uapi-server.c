@@ -29,6 +29,7 @@ enum { EVENTS = 32, REQUESTS_PER_TURN = 16, READ_LEN = 16384, PEER_TEXT = 512, P
 struct client {
 	int fd; /* -1: free place */
 	struct buf in, out;
+	size_t seen;      /* of in: without the end of a request */
 	size_t sent;      /* of out */
 	uint64_t seen_us; /* when it began its request, or took a part of the reply */
 	bool last;        /* close when the reply is out */
@@ -219,8 +220,9 @@ static int answer(struct uapi_server *s, struct client *c, const char *request, 
 /* Answers the first complete request. A refused one ends the connection after the reply. */
 static void take_request(struct uapi_server *s, struct client *c)
 {
-	long len = uapi_request_len(c->in.data, c->in.len);
+	long len = uapi_request_len(c->in.data, c->in.len, c->seen);
 
+	c->seen = len == 0 ? c->in.len : 0;
 	if (len == 0)
 		return;
 	if (len < 0) {

@@ -30,13 +30,16 @@ static void wipe(void *p, size_t len)
 		explicit_bzero(p, len);
 }
 
-long uapi_request_len(const char *data, size_t len)
+long uapi_request_len(const char *data, size_t len, size_t seen)
 {
+	size_t bound = len < UAPI_REQUEST_MAX ? len : UAPI_REQUEST_MAX;
+	size_t from = seen > 0 ? seen - 1 : 0; /* the first of the two newlines may be seen */
 	const char *end = NULL;
 
 	if (len > 0 && data[0] == '\n')
 		return 1;
-	end = memmem(data, len < UAPI_REQUEST_MAX ? len : UAPI_REQUEST_MAX, "\n\n", 2);
+	if (from < bound)
+		end = memmem(data + from, bound - from, "\n\n", 2);
 	if (end)
 		return end - data + 2;
 	return len >= UAPI_REQUEST_MAX ? -E2BIG : 0;

@@ -54,9 +54,9 @@ struct uapi_set {
 
 /*
  * Where the first request in @data ends (its empty line included), 0 if it is not complete yet, or
- * -E2BIG: longer than UAPI_REQUEST_MAX.
+ * -E2BIG: longer than UAPI_REQUEST_MAX. The first @seen bytes were found without an end before.
  */
-long uapi_request_len(const char *data, size_t len);
+long uapi_request_len(const char *data, size_t len, size_t seen);
 
 /* Which operation a complete request asks for, or -EPROTO. */
 int uapi_request_operation(const char *data, size_t len);

@@ -8,9 +8,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP_UAPI_SET struct uapi_set set = { 0 };
-	long len = uapi_request_len((const char *) data, size);
+	long len = uapi_request_len((const char *) data, size, 0);
 
 	if (len < 0 || (size_t) len > size)
+		abort();
+	if (len > 1 && uapi_request_len((const char *) data, size, (size_t) len - 1) != len)
 		abort();
 	if (uapi_request_operation((const char *) data, len ? (size_t) len : size) != UAPI_SET)
 		return 0;

@@ -160,15 +160,19 @@ static void test_framing(void **state)
 {
 	char *big = malloc(UAPI_REQUEST_MAX);
 
-	assert_int_equal(uapi_request_len("", 0), 0);
-	assert_int_equal(uapi_request_len("get=1\n", 6), 0);
-	assert_int_equal(uapi_request_len("get=1\n\n", 7), 7);
-	assert_int_equal(uapi_request_len("get=1\n\nget=1\n\n", 14), 7);
-	assert_int_equal(uapi_request_len("\n", 1), 1);
+	assert_int_equal(uapi_request_len("", 0, 0), 0);
+	assert_int_equal(uapi_request_len("get=1\n", 6, 0), 0);
+	assert_int_equal(uapi_request_len("get=1\n\n", 7, 0), 7);
+	assert_int_equal(uapi_request_len("get=1\n\nget=1\n\n", 14, 0), 7);
+	assert_int_equal(uapi_request_len("\n", 1, 0), 1);
+	assert_int_equal(uapi_request_len("get=1\n\n", 7, 6), 7);
+	assert_int_equal(uapi_request_len("get=1\n\n", 7, 5), 7);
+	assert_int_equal(uapi_request_len("get=1\n", 6, 6), 0);
+	assert_int_equal(uapi_request_len(NULL, 0, 0), 0);
 	assert_non_null(big);
 	memset(big, 'a', UAPI_REQUEST_MAX);
-	assert_int_equal(uapi_request_len(big, UAPI_REQUEST_MAX - 1), 0);
-	assert_int_equal(uapi_request_len(big, UAPI_REQUEST_MAX), -E2BIG);
+	assert_int_equal(uapi_request_len(big, UAPI_REQUEST_MAX - 1, 0), 0);
+	assert_int_equal(uapi_request_len(big, UAPI_REQUEST_MAX, 0), -E2BIG);
 	free(big);
 
 	assert_int_equal(uapi_request_operation("get=1\n\n", 7), UAPI_GET);
