@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -39,6 +40,7 @@ static const char usage[] =
 	"found\n"
 	"  --facts FILE            what the board is, recorded, instead of looking (for a lab)\n"
 	"  --wait SECONDS          for peers to answer, at most; default: 15\n"
+	"  --leave                 undo it: stop hearthd, remove its keys and files\n"
 	"  --dry-run               say what would be done and change nothing\n"
 	"  --json                  print the outcome as JSON\n"
 	"  --help, --version\n"
@@ -51,6 +53,7 @@ static const struct option options[] = {
 	{ "kubeadm-version", required_argument, NULL, 'k' },
 	{ "facts", required_argument, NULL, 'f' },
 	{ "wait", required_argument, NULL, 'w' },
+	{ "leave", no_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
@@ -97,6 +100,9 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 			e->wait_s = (unsigned) strtoul(optarg, &end, 10);
 			if (!*optarg || *end || *optarg == '-' || e->wait_s > 3600)
 				return misuse("--wait takes seconds, from 0 to 3600");
+			break;
+		case 'l':
+			e->leave = true;
 			break;
 		case 'd':
 			e->dry_run = e->talk.dry_run = true;
@@ -258,6 +264,15 @@ static const struct step mesh_steps[] = { { "board", look_board }, { "state", lo
 static const struct step pod_steps[] = { { "forwarding", pods_forwarding }, { "cni", pods_cni },
 	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write } };
 
+static int step_booted(struct enroll *e, struct err *err)
+{
+	e->systemd = sd_booted() > 0;
+	return local_find_user(e, err);
+}
+
+static const struct step leave_steps[] = { { "leave", leave_check }, { "state", step_booted },
+	{ "service", leave_service }, { "files", leave_files } };
+
 static json_t *about(struct enroll *e)
 {
 	json_t *node = e->enrolled ? node_to_json(&e->node) : json_null();
@@ -286,6 +301,23 @@ static void finish(struct enroll *e)
 	talk_end(&e->talk, buf_str(&text), what);
 }
 
+static int leave(struct enroll *e)
+{
+	int status = run_steps(e, leave_steps, ARRAY_LEN(leave_steps));
+	if (status)
+		return status;
+	if (!e->dry_run)
+		talk_next(&e->talk, "on the coordinator's board: hearth node remove NAME (or, to "
+				    "enrol this board "
+				    "again in its place: hearth token create --replace NAME)");
+	talk_end(&e->talk,
+		e->dry_run     ? "Nothing was changed (--dry-run)."
+		: e->talk.done ? "Done: this board is in no mesh any more."
+			       : "Nothing to do: this board is in no mesh.",
+		NULL);
+	return EXIT_DONE;
+}
+
 static int enroll(struct enroll *e)
 {
 	CLEANUP(close_p) int lock_fd = -1;
@@ -294,6 +326,8 @@ static int enroll(struct enroll *e)
 		talk_failed(&e->talk, "lock", &err);
 		return EXIT_FAILED;
 	}
+	if (e->leave)
+		return leave(e);
 	int status = run_steps(e, mesh_steps, ARRAY_LEN(mesh_steps));
 	if (!status && unknown_yet(e))
 		talk_step(&e->talk, TALK_WOULD, "pods",

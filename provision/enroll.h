@@ -29,7 +29,7 @@
 struct enroll {
 	/* asked for; borrowed, NULL: not */
 	const char *token_file, *name, *facts_file, *kubeadm_version;
-	bool dry_run;
+	bool dry_run, leave;
 	unsigned wait_s; /* for peers, at most */
 
 	struct talk talk;
@@ -68,6 +68,8 @@ int look_ranges(struct enroll *enroll, struct err *err);
 
 /* ---- local.c ---- */
 
+/* The user that hearthd runs as; made if there is none. */
+int local_find_user(struct enroll *enroll, struct err *err);
 /*
  * Reads what is there from an earlier run: keys, configuration, log. Sets enrolled; or removed, if the
  * log or hearthd says so.
@@ -100,7 +102,16 @@ bool service_says_removed(struct enroll *enroll);
 int service_start(struct enroll *enroll, struct err *err);
 /* Stops hearthd if it runs. */
 int service_stop(struct enroll *enroll, struct err *err);
+/* Stops and disables hearthd, and takes down what it left in the kernel. */
+int service_down(struct enroll *enroll, struct err *err);
 int service_wait(struct enroll *enroll, struct err *err);
+
+/* ---- leave.c ---- */
+
+/* Refuses while kubeadm's work is still there. */
+int leave_check(struct enroll *enroll, struct err *err);
+int leave_service(struct enroll *enroll, struct err *err);
+int leave_files(struct enroll *enroll, struct err *err);
 
 /* ---- pods.c ---- */
 

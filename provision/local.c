@@ -43,7 +43,7 @@ static void make_user(void)
 	(void) exec_run(&options, &result, NULL); /* whether it helped is asked next */
 }
 
-static int find_user(struct enroll *e, struct err *err)
+int local_find_user(struct enroll *e, struct err *err)
 {
 	const char *name = e->user;
 	struct passwd *pw = getpwnam(name);
@@ -159,7 +159,7 @@ int local_load(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
 	struct err why = { 0 };
-	int r = find_user(e, err);
+	int r = local_find_user(e, err);
 	if (r)
 		return r;
 	int identity = read_key(e, "identity.key", e->identity_seed, err);

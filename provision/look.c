@@ -11,6 +11,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "mesh/ranges.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
@@ -53,11 +55,30 @@ static int check_nft(struct err *err)
 	return r < 0 ? err_prefix(err, "nftables does not work here") : 0;
 }
 
+/* For runs to come, hearth-helper's included: a board is what it was enrolled as. */
+static int keep_facts(struct enroll *e, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	CLEANUP_JSON json_t *json = json_read_file(e->facts_file, 65536, err);
+	if (!json)
+		return err->code;
+	paths_join(e->paths.etc, "facts.json", path);
+	CLEANUP_JSON json_t *now = json_read_file(path, 65536, NULL);
+	if (now && json_equal(now, json))
+		return 0;
+	int r = file_mkdirs(e->paths.etc, 0755);
+	if (!r)
+		r = json_write_file(path, json, 0644);
+	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
+}
+
 static int find_facts(struct enroll *e, struct err *err)
 {
 	if (e->facts_file && setenv("HEARTH_FACTS", e->facts_file, 1) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
 	int r = facts_get(e->paths.etc, &e->facts, err);
+	if (!r && e->facts_file && !e->dry_run)
+		r = keep_facts(e, err);
 	if (r)
 		return r;
 	talk_step(&e->talk, TALK_KEPT, "board", "%s%s%s, %u cores, %llu MiB%s%s",

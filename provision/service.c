@@ -154,18 +154,20 @@ bool service_says_removed(struct enroll *e)
 }
 
 /* The process that wrote the file, if it is still that program. */
-static int kill_background(struct enroll *e, struct err *err)
+static int kill_background(struct enroll *e, const char *name, struct err *err)
 {
-	char path[PATH_TEXT_MAX], comm_path[64];
+	char path[PATH_TEXT_MAX], comm_path[64], file[64];
 	CLEANUP_BUF struct buf text = { 0 }, comm = { 0 };
-	int r = file_read(paths_join(e->paths.run, "hearthd.pid", path), 64, &text);
+	(void) snprintf(file, sizeof(file), "%s.pid", name);
+	int r = file_read(paths_join(e->paths.run, file, path), 64, &text);
 	long pid = r < 0 ? 0 : strtol(buf_str(&text), NULL, 10);
 	(void) snprintf(comm_path, sizeof(comm_path), "/proc/%ld/comm", pid);
-	if (pid <= 1 || file_read(comm_path, 64, &comm) < 0 || strcmp(buf_str(&comm), "hearthd\n"))
+	if (pid <= 1 || file_read(comm_path, 64, &comm) < 0 ||
+		strncmp(buf_str(&comm), name, strlen(name)) != 0)
 		return err_set(err, -ESRCH,
-			"hearthd runs, but %s does not name its process; stop it by hand", path);
+			"%s runs, but %s does not name its process; stop it by hand", name, path);
 	return kill((pid_t) pid, SIGTERM) < 0
-		       ? err_set(err, -errno, "stop hearthd: %s", strerror(errno))
+		       ? err_set(err, -errno, "stop %s: %s", name, strerror(errno))
 		       : 0;
 }
 
@@ -176,7 +178,7 @@ int service_stop(struct enroll *e, struct err *err)
 	if (!answers(e))
 		return 0;
 	int r = e->systemd ? run(stop, "systemctl stop hearthd.service", &result, err)
-			   : kill_background(e, err);
+			   : kill_background(e, "hearthd", err);
 	uint64_t until = clock_now_us() + START_LIMIT_S * USEC_PER_SEC;
 	while (!r && answers(e)) {
 		if (clock_now_us() > until)
@@ -217,6 +219,41 @@ int service_start(struct enroll *e, struct err *err)
 	if (!e->systemd)
 		talk_step(&e->talk, TALK_NOTE, "service",
 			"process 1 is not systemd: have `hearthd --background` started at boot");
+	return 0;
+}
+
+/* Interface, routes, firewall and names. A damaged configuration must not keep a board from leaving. */
+static void take_down(struct enroll *e)
+{
+	char path[PATH_MAX], config[PATH_TEXT_MAX];
+	const char *const argv[] = { program_beside("hearthd", path), "--down", NULL };
+	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+	struct err why = { 0 };
+	if (access(paths_join(e->paths.etc, "hearthd.yaml", config), F_OK) < 0)
+		return;
+	if (run(argv, "hearthd --down", &result, &why) < 0)
+		talk_step(&e->talk, TALK_NOTE, "service",
+			"%.400s: what is left of the mesh's interface goes with the next boot",
+			why.text);
+}
+
+int service_down(struct enroll *e, struct err *err)
+{
+	const char *const disable[] = { "systemctl", "--quiet", "disable", "hearthd.service",
+		NULL };
+	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+	struct err none = { 0 };
+	bool ran = answers(e);
+	int r = service_stop(e, err);
+	if (!r && e->systemd && enabled())
+		r = run(disable, "systemctl disable hearthd.service", &result, err);
+	if (r)
+		return r;
+	take_down(e);
+	if (!e->systemd)
+		(void) kill_background(e, "hearth-helper", &none); /* not there: nothing to end */
+	talk_step(&e->talk, ran ? TALK_DONE : TALK_KEPT, "service",
+		ran ? "stopped hearthd" : "is down");
 	return 0;
 }
 

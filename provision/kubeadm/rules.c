@@ -365,7 +365,8 @@ bool rule_host_port(const char *text)
 	memcpy(host, text, (size_t) (colon - text));
 	host[colon - text] = 0;
 	size_t n = strspn(colon + 1, "0123456789");
-	if (!n || n > 5 || colon[1 + n] || atoi(colon + 1) < 1 || atoi(colon + 1) > 65535)
+	long port = n && n <= 5 ? strtol(colon + 1, NULL, 10) : 0;
+	if (colon[1 + n] || port < 1 || port > 65535)
 		return false;
 	struct endpoint e;
 	return rule_dns_name(host, false) || endpoint_parse(text, &e) == 0;

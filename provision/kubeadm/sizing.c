@@ -10,15 +10,15 @@ struct size {
 	const char *name;
 	uint64_t below_mib;
 	unsigned max_pods;
-	const char *system_cpu, *system_memory, *kube_cpu, *kube_memory, *evict_memory;
 	bool tiny;
+	const char *system_cpu, *system_memory, *kube_cpu, *kube_memory, *evict_memory;
 };
 
 static const struct size sizes[] = {
-	{ "tiny", 1536, 12, "150m", "200Mi", "150m", "150Mi", "80Mi", true },
-	{ "small", 6 * 1024, 40, "150m", "300Mi", "150m", "200Mi", "150Mi", false },
-	{ "medium", 12 * 1024, 60, "200m", "400Mi", "200m", "300Mi", "200Mi", false },
-	{ "large", UINT64_MAX, 110, "250m", "1Gi", "250m", "512Mi", "300Mi", false },
+	{ "tiny", 1536, 12, true, "150m", "200Mi", "150m", "150Mi", "80Mi" },
+	{ "small", 6 * 1024, 40, false, "150m", "300Mi", "150m", "200Mi", "150Mi" },
+	{ "medium", 12 * 1024, 60, false, "200m", "400Mi", "200m", "300Mi", "200Mi" },
+	{ "large", UINT64_MAX, 110, false, "250m", "1Gi", "250m", "512Mi", "300Mi" },
 };
 
 static const struct size *size_of(uint64_t memory_bytes)
