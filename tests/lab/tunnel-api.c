@@ -1,0 +1,368 @@
+/*
+ * The interface of tunnel.h, as hearthd uses it: two tunnels in this process that talk over loopback.
+ * Run in a network namespace of its own, as root.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "tunnel/tunnel.h"
+
+struct side {
+	struct tunnel *tunnel;
+	uint8_t key[32], pub[32];
+};
+
+static struct side a, b;
+
+static void link_ioctl(const char *name, unsigned long request, short flags, int mtu)
+{
+	struct ifreq ifr = { 0 };
+	CLEANUP(close_p) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void) snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (request == SIOCSIFMTU)
+		ifr.ifr_mtu = mtu;
+	else
+		ifr.ifr_flags = flags;
+	assert_int_equal(ioctl(fd, request, &ifr), 0);
+}
+
+static void open_side(struct side *s, const char *name, struct tunnel_config config)
+{
+	struct err err = { 0 };
+
+	config.ifname = name;
+	config.tun_fd = -1;
+	if (tunnel_open(&config, &s->tunnel, &err) < 0)
+		fail_msg("%s", err.text);
+	randombytes_buf(s->key, sizeof(s->key));
+	assert_int_equal(crypto_scalarmult_base(s->pub, s->key), 0);
+	assert_int_equal(tunnel_set_private_key(s->tunnel, s->key), 0);
+}
+
+static int setup(void **state)
+{
+	link_ioctl("lo", SIOCSIFFLAGS, IFF_UP, 0);
+	open_side(&a, "ta", (struct tunnel_config){ 0 });
+	open_side(&b, "tb", (struct tunnel_config){ 0 });
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	a.tunnel = tunnel_close(a.tunnel);
+	b.tunnel = tunnel_close(b.tunnel);
+	return 0;
+}
+
+static struct endpoint at(const char *address, uint16_t port)
+{
+	struct endpoint e = { .port = port };
+
+	assert_int_equal(ip_addr_parse(address, &e.addr), 0);
+	return e;
+}
+
+static struct tunnel_peer peer_of(const struct side *other)
+{
+	struct tunnel_peer p = { 0 };
+
+	memcpy(p.key, other->pub, sizeof(p.key));
+	return p;
+}
+
+static struct tunnel_peer_stats stats_of(struct side *s)
+{
+	CLEANUP(free_p) struct tunnel_peer_stats *list = NULL;
+	size_t n = 0;
+
+	assert_int_equal(tunnel_get_stats(s->tunnel, &list, &n), 0);
+	assert_int_equal(n, 1);
+	return list[0];
+}
+
+/* Within @ms milliseconds? */
+static bool session_within(struct side *s, unsigned ms)
+{
+	for (uint64_t end_us = clock_now_us() + ms * USEC_PER_MSEC; clock_now_us() < end_us;) {
+		if (stats_of(s).session)
+			return true;
+		(void) usleep(2000);
+	}
+	return false;
+}
+
+static void test_session(void **state)
+{
+	struct tunnel_peer to_b = peer_of(&b), to_a = peer_of(&a);
+	struct tunnel_counters c;
+
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+	assert_int_equal(tunnel_initiate(b.tunnel, a.pub), -EDESTADDRREQ);
+	assert_int_equal(tunnel_initiate(b.tunnel, b.pub), -ENOENT);
+	to_b.endpoint = at("127.0.0.1", tunnel_port(b.tunnel));
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_int_equal(tunnel_initiate(a.tunnel, b.pub), 0);
+	assert_true(session_within(&a, 2000));
+	assert_true(session_within(&b, 2000)); /* the initiator confirms it at once */
+	assert_int_equal(stats_of(&b).endpoint.port, tunnel_port(a.tunnel));
+	assert_true(stats_of(&a).last_handshake_wall_us > 0 && stats_of(&a).rx_bytes == 92);
+
+	/* The same again, and with more prefixes: the session stays. */
+	uint64_t before = stats_of(&a).last_handshake_wall_us;
+	struct ip_prefix allowed[2];
+	assert_int_equal(ip_prefix_parse("10.0.0.0/8", &allowed[0]), 0);
+	assert_int_equal(ip_prefix_parse("fd00::/8", &allowed[1]), 0);
+	to_b.allowed = allowed;
+	to_b.n_allowed = 2;
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_true(stats_of(&a).session && stats_of(&a).last_handshake_wall_us == before);
+	allowed[0].len = 33;
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), -EINVAL);
+	assert_true(stats_of(&a).session);
+
+	/* A repeated endpoint does not throw back a peer that roamed (b moves to another port). */
+	assert_int_equal(tunnel_set_port(b.tunnel, 0), 0);
+	to_b.n_allowed = 0;
+	assert_int_equal(tunnel_remove_peer(b.tunnel, a.pub), 0);
+	assert_int_equal(tunnel_remove_peer(b.tunnel, a.pub), -ENOENT);
+	to_a.endpoint = at("127.0.0.1", tunnel_port(a.tunnel));
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+	assert_int_equal(tunnel_initiate(b.tunnel, a.pub), 0);
+	assert_true(session_within(&b, 2000));
+	assert_int_equal(stats_of(&a).endpoint.port, tunnel_port(b.tunnel));
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_int_equal(stats_of(&a).endpoint.port, tunnel_port(b.tunnel));
+	assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
+	assert_true(c.rx_datagrams >= 2 && c.rx_forged == 0 && c.tx_errors == 0);
+}
+
+static void test_refused(void **state)
+{
+	struct tunnel_peer p = { 0 };
+	struct tunnel_config taken = { .ifname = "tx", .tun_fd = -1 };
+	struct tunnel *t = NULL;
+	struct err err = { 0 };
+	uint16_t port = tunnel_port(b.tunnel);
+
+	assert_int_equal(tunnel_set_peer(a.tunnel, &p), -EINVAL); /* zero key */
+	p = peer_of(&a);
+	assert_int_equal(tunnel_set_peer(a.tunnel, &p), -EINVAL); /* ourselves */
+	p = peer_of(&b);
+	p.endpoint = at("127.0.0.1", 0);
+	assert_int_equal(tunnel_set_peer(a.tunnel, &p), -EINVAL);
+	p.n_candidates = TUNNEL_CANDIDATES_MAX + 1;
+	assert_int_equal(tunnel_set_peer(a.tunnel, &p), -EINVAL);
+
+	taken.port = port;
+	assert_int_equal(tunnel_open(&taken, &t, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "is in use"));
+	assert_int_equal(if_nametoindex("tx"), 0);
+	assert_int_equal(tunnel_set_port(a.tunnel, port), -EADDRINUSE);
+	assert_int_not_equal(tunnel_port(a.tunnel), port);
+	taken.port = 0;
+	taken.ifname = "ta";
+	assert_int_equal(tunnel_open(&taken, &t, &err), -EBUSY);
+	taken.tun_fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* taken over, also on failure */
+	int fd = taken.tun_fd;
+	assert_true(tunnel_open(&taken, &t, &err) < 0);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_null(t);
+}
+
+/* Nothing but one of many candidates is right. */
+static void test_candidates(void **state)
+{
+	struct tunnel_peer to_b = peer_of(&b), to_a = peer_of(&a);
+
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+	to_b.endpoint = at("127.0.0.3", 9);
+	for (size_t i = 0; i < TUNNEL_CANDIDATES_MAX - 1; i++)
+		to_b.candidates[to_b.n_candidates++] =
+			at(i % 2 ? "127.0.0.9" : "::1", (uint16_t) (1000 + i));
+	to_b.candidates[to_b.n_candidates++] = at("127.0.0.2", tunnel_port(b.tunnel));
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_int_equal(tunnel_initiate(a.tunnel, b.pub), 0);
+	assert_true(session_within(&a, 2000));
+	struct endpoint found = stats_of(&a).endpoint,
+			want = at("127.0.0.2", tunnel_port(b.tunnel));
+	assert_true(endpoint_equal(&found, &want)); /* and it answered from there */
+
+	/* Candidates alone, over IPv6. */
+	assert_int_equal(tunnel_remove_peer(a.tunnel, b.pub), 0);
+	to_b.endpoint = (struct endpoint){ 0 };
+	to_b.candidates[0] = at("::1", tunnel_port(b.tunnel));
+	to_b.n_candidates = 1;
+	(void) usleep(50000); /* b takes 50 initiations a second from one peer */
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_int_equal(tunnel_initiate(a.tunnel, b.pub), 0);
+	assert_true(session_within(&a, 2000));
+	assert_int_equal(stats_of(&a).endpoint.addr.family, AF_INET6);
+}
+
+static void test_denied(void **state)
+{
+	struct tunnel_peer to_b = peer_of(&b), to_a = peer_of(&a);
+	struct ip_prefix denied[2];
+	struct tunnel_counters c;
+
+	assert_int_equal(ip_prefix_parse("127.0.0.0/30", &denied[0]), 0);
+	assert_int_equal(ip_prefix_parse("fd00::/8", &denied[1]), 0);
+	assert_int_equal(tunnel_set_denied_underlay(b.tunnel, denied, 2), 0);
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+	to_b.endpoint = at("127.0.0.1", tunnel_port(b.tunnel));
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_int_equal(tunnel_initiate(a.tunnel, b.pub), 0);
+	assert_false(session_within(&a, 300));
+	assert_int_equal(tunnel_get_counters(b.tunnel, &c), 0);
+	assert_int_equal(c.rx_denied, 1);
+	assert_int_equal(stats_of(&b).endpoint.addr.family, 0);
+	/* Nor is anything sent there. */
+	to_a.endpoint = at("127.0.0.1", tunnel_port(a.tunnel));
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+	assert_int_equal(tunnel_initiate(b.tunnel, a.pub), -EDESTADDRREQ);
+	assert_int_equal(tunnel_set_denied_underlay(b.tunnel, NULL, 0), 0);
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+	assert_int_equal(tunnel_initiate(b.tunnel, a.pub), 0);
+	assert_true(session_within(&b, 2000));
+}
+
+static atomic_ulong reserved, asked;
+static atomic_bool refuse;
+
+static int reserve(void *ctx, uint64_t until_s)
+{
+	atomic_fetch_add(&asked, 1);
+	if (atomic_load(&refuse))
+		return -EROFS;
+	atomic_store(&reserved, until_s);
+	return 0;
+}
+
+static void test_timestamps(void **state)
+{
+	struct side c = { 0 };
+	struct tunnel_peer to_b = peer_of(&b), to_c;
+	uint64_t now_s = clock_wall_us() / USEC_PER_SEC, floor_s = now_s + 1000000;
+
+	atomic_store(&refuse, true);
+	open_side(&c, "tc",
+		(struct tunnel_config){
+			.reserve_timestamp = reserve, .timestamp_floor_s = floor_s });
+	to_c = peer_of(&c);
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_c), 0);
+	to_b.endpoint = at("127.0.0.1", tunnel_port(b.tunnel));
+	assert_int_equal(tunnel_set_peer(c.tunnel, &to_b), 0);
+	assert_int_equal(tunnel_initiate(c.tunnel, b.pub), 0);
+	assert_false(session_within(&c, 300)); /* what cannot be stored is not used */
+	assert_true(atomic_load(&asked) > 0);
+	atomic_store(&refuse, false);
+	/* The engine tries again by itself within the handshake's retry time. */
+	assert_true(session_within(&c, 12000));
+	assert_true(atomic_load(&reserved) > floor_s);
+	c.tunnel = tunnel_close(c.tunnel);
+}
+
+static void test_persistent(void **state)
+{
+	struct tunnel_config config = {
+		.ifname = "tp", .tun_fd = -1, .persistent = true, .mtu = 1300
+	};
+	struct tunnel *t = NULL;
+	struct err err = { 0 };
+	unsigned index;
+
+	assert_int_equal(tunnel_open(&config, &t, &err), 0);
+	assert_string_equal(tunnel_ifname(t), "tp");
+	index = if_nametoindex("tp");
+	t = tunnel_close(t);
+	assert_int_equal(if_nametoindex("tp"), index); /* still there */
+	config.mtu = 0;
+	assert_int_equal(tunnel_open(&config, &t, &err), 0);
+	assert_int_equal(if_nametoindex("tp"), index);
+	t = tunnel_close(t);
+	config.persistent = false;
+	assert_int_equal(tunnel_open(&config, &t, &err), 0);
+	t = tunnel_close(t);
+	assert_int_equal(if_nametoindex("tp"), 0);
+	assert_null(tunnel_close(NULL));
+}
+
+static void *ask(void *arg)
+{
+	for (int i = 0; i < 500; i++) {
+		CLEANUP(free_p) struct tunnel_peer_stats *list = NULL;
+		struct tunnel_counters c;
+		size_t n = 0;
+
+		if (tunnel_get_stats(a.tunnel, &list, &n) < 0 ||
+			tunnel_get_counters(a.tunnel, &c) < 0)
+			return arg; /* anything but NULL */
+	}
+	return NULL;
+}
+
+/* More than one thread may call after all: one waits for the other. */
+static void test_threads(void **state)
+{
+	pthread_t threads[4];
+
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, ask, &a), 0);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		void *failed = NULL;
+
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+}
+
+/* The device goes: the loop is told, calls say so, closing is clean. */
+static void test_removed(void **state)
+{
+	struct pollfd p = { .fd = tunnel_closed_fd(a.tunnel), .events = POLLIN };
+	struct tunnel_counters c;
+
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_int_equal(system("ip link del ta"), 0);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(tunnel_get_counters(a.tunnel, &c), -ENODEV);
+	assert_int_equal(tunnel_set_private_key(a.tunnel, a.key), -ENODEV);
+	assert_int_equal(tunnel_port(a.tunnel), 0);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(tunnel_get_counters(b.tunnel, &c), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_session, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_candidates, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_denied, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_timestamps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_persistent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_removed, setup, teardown),
+	};
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
