@@ -14,6 +14,7 @@
 #include "node/peers.h"
 #include "node/ping.h"
 #include "node/report.h"
+#include "node/seen.h"
 #include "node/state.h"
 #include "node/sync.h"
 #include "node/uplink.h"
@@ -62,6 +63,7 @@ struct hearthd {
 	sd_event_source *tunnel_source, *uapi_source, *firewall_timer;
 	struct uapi_server *uapi;
 	struct peers *peers;
+	struct seen *seen;
 	unsigned uplink_mtu; /* the last one known */
 	char *firewall_text; /* applied or being applied */
 	bool firewall_failed;

@@ -370,12 +370,15 @@ void mesh_retry(struct hearthd *h)
 
 int mesh_open(struct hearthd *h, struct err *err)
 {
+	char path[PATH_TEXT_MAX];
 	struct err why = { 0 };
 	int r;
 
 	h->peers = peers_new();
-	if (!h->peers)
+	h->seen = seen_open(paths_join(h->paths.state, "endpoints.json", path));
+	if (!h->peers || !h->seen)
 		return err_set(err, -ENOMEM, "out of memory");
+	peers_remember(h->peers, h->seen);
 	r = sd_event_add_time(
 		h->event, &h->firewall_timer, CLOCK_MONOTONIC, 0, 0, on_firewall_timer, h);
 	if (r < 0)
@@ -391,6 +394,7 @@ void mesh_close(struct hearthd *h)
 {
 	close_tunnel(h);
 	h->peers = peers_free(h->peers);
+	h->seen = seen_free(h->seen);
 	h->nft = nft_free(h->nft);
 	h->firewall_timer = sd_event_source_disable_unref(h->firewall_timer);
 	free(h->firewall_text);

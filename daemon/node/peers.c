@@ -17,6 +17,7 @@ struct known {
 struct peers {
 	struct known *list;
 	size_t n, room;
+	const struct seen *seen; /* borrowed, may be NULL */
 };
 
 struct peers *peers_new(void)
@@ -30,6 +31,11 @@ struct peers *peers_free(struct peers *peers)
 		free(peers->list);
 	free(peers);
 	return NULL;
+}
+
+void peers_remember(struct peers *peers, const struct seen *seen)
+{
+	peers->seen = seen;
 }
 
 void peers_forget(struct peers *peers)
@@ -137,6 +143,8 @@ static int apply_one(struct peers *peers, struct tunnel *tunnel, const struct no
 	if (!known)
 		return err_set(err, -ENOMEM, "out of memory");
 	known->seen = true;
+	if (fresh && peers->seen)
+		(void) seen_get(peers->seen, node->id, &peer.endpoint);
 	r = tunnel_set_peer(tunnel, &peer);
 	if (r < 0) {
 		/* Not remembered as set, so that the next round tries again. */
@@ -146,7 +154,8 @@ static int apply_one(struct peers *peers, struct tunnel *tunnel, const struct no
 		return err_set(
 			err, r, "the tunnel does not take peer %s: %s", node->name, strerror(-r));
 	}
-	if (peer.n_candidates && (fresh || !same_endpoints(&known->peer, &peer)))
+	if ((peer.n_candidates || peer.endpoint.addr.family) &&
+		(fresh || !same_endpoints(&known->peer, &peer)))
 		(void) tunnel_initiate(tunnel, peer.key); /* it goes on trying by itself */
 	known->peer = peer;
 	memcpy(known->allowed, allowed, sizeof(allowed));

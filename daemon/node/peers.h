@@ -4,6 +4,7 @@
 #pragma once
 
 #include "node/book.h"
+#include "node/seen.h"
 #include "tunnel/tunnel.h"
 
 struct peers;
@@ -12,6 +13,8 @@ enum { PEERS_KEEPALIVE_S = 25 };
 
 struct peers *peers_new(void);
 struct peers *peers_free(struct peers *peers);
+/* Peers that are new to the tunnel are tried where they were seen last, too. Borrowed. */
+void peers_remember(struct peers *peers, const struct seen *seen);
 
 /*
  * What the tunnel should know of @node: pure. @ret->allowed points to @allowed. The presence may be

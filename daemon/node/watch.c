@@ -66,6 +66,19 @@ static int list_peers(struct hearthd *h)
 	return 0;
 }
 
+/* Remembers an address that the peer itself does not know of. */
+static void remember(struct hearthd *h, const struct report_peer *peer)
+{
+	const struct presence *presence = book_presence(h->book, peer->id);
+
+	for (size_t i = 0; presence && i < presence->n_endpoints; i++)
+		if (endpoint_equal(&presence->endpoints[i], &peer->stats.endpoint)) {
+			seen_note(h->seen, peer->id, NULL);
+			return;
+		}
+	seen_note(h->seen, peer->id, &peer->stats.endpoint);
+}
+
 static void judge(struct hearthd *h, struct report_peer *peer, uint64_t now)
 {
 	uint64_t last = peer->stats.last_receive_us;
@@ -76,6 +89,8 @@ static void judge(struct hearthd *h, struct report_peer *peer, uint64_t now)
 	peer->reachable = reachable;
 	peer->ever = peer->ever || reachable;
 	h->n_reachable += reachable;
+	if (reachable)
+		remember(h, peer);
 }
 
 void watch_refresh(struct hearthd *h)
@@ -239,6 +254,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 
 	watch_refresh(h);
 	watch_notify(h);
+	seen_save(h->seen, book_netmap(h->book), now);
 	if (now >= h->slow_us) {
 		h->slow_us = now + SLOW_US;
 		mesh_retry(h);
@@ -271,6 +287,10 @@ int watch_begin(struct hearthd *h, struct err *err)
 
 void watch_end(struct hearthd *h)
 {
+	if (h->seen && h->book) {
+		watch_refresh(h);
+		seen_save(h->seen, book_netmap(h->book), UINT64_MAX);
+	}
 	while (h->waiters) {
 		struct waiter *w = h->waiters;
 		h->waiters = w->next;

@@ -1,0 +1,93 @@
+/*
+ * The file is read as a hint only: the tunnel tries the address beside all others, and who answers
+ * there is decided by keys.
+ */
+#include "node/seen.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+enum { FILE_MAX = 1 << 20 };
+#define SAVE_EVERY_US (60 * USEC_PER_SEC)
+
+struct seen {
+	char *path;
+	json_t *by_id; /* {"6": "203.0.113.7:20188"} */
+	bool dirty;
+	uint64_t next_us; /* not written before */
+};
+
+static const char *key_of(uint32_t id, char ret[static 16])
+{
+	(void) snprintf(ret, 16, "%" PRIu32, id);
+	return ret;
+}
+
+struct seen *seen_open(const char *path)
+{
+	struct seen *seen = calloc(1, sizeof(*seen));
+
+	if (!seen)
+		return NULL;
+	seen->path = strdup(path);
+	seen->by_id = json_read_file(path, FILE_MAX, NULL);
+	if (!json_is_object(seen->by_id)) {
+		json_decref(seen->by_id);
+		seen->by_id = json_object();
+	}
+	if (!seen->path || !seen->by_id)
+		return seen_free(seen);
+	return seen;
+}
+
+struct seen *seen_free(struct seen *seen)
+{
+	if (seen) {
+		json_decref(seen->by_id);
+		free(seen->path);
+	}
+	free(seen);
+	return NULL;
+}
+
+bool seen_get(const struct seen *seen, uint32_t id, struct endpoint *ret)
+{
+	char key[16];
+	const char *text = json_string_value(json_object_get(seen->by_id, key_of(id, key)));
+
+	return text && endpoint_parse(text, ret) == 0;
+}
+
+void seen_note(struct seen *seen, uint32_t id, const struct endpoint *endpoint)
+{
+	char key[16], text[ENDPOINT_TEXT_MAX];
+	const char *old = json_string_value(json_object_get(seen->by_id, key_of(id, key)));
+
+	if (!endpoint)
+		seen->dirty = json_object_del(seen->by_id, key) == 0 || seen->dirty;
+	else if (!old || strcmp(old, endpoint_format(endpoint, text)) != 0)
+		seen->dirty = json_object_set_new(seen->by_id, key,
+				      json_string(endpoint_format(endpoint, text))) == 0 ||
+			      seen->dirty;
+}
+
+void seen_save(struct seen *seen, const struct netmap *map, uint64_t now_us)
+{
+	const char *key;
+	json_t *value;
+	void *next;
+
+	if (!seen->dirty || now_us < seen->next_us)
+		return;
+	json_object_foreach_safe(seen->by_id, next, key, value)
+	{
+		if (!netmap_by_id(map, (uint32_t) strtoul(key, NULL, 10)))
+			(void) json_object_del(seen->by_id, key);
+	}
+	seen->dirty = json_write_file(seen->path, seen->by_id, 0600) < 0;
+	seen->next_us = now_us == UINT64_MAX ? 0 : now_us + SAVE_EVERY_US;
+}

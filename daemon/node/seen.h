@@ -1,0 +1,30 @@
+/*
+ * seen: where peers answered from last, if that is none of the addresses they announce: the outside
+ * of a NAT. A board that starts again can open a connection to them at once, while they would not
+ * notice for 15 seconds that their session is gone.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/ip.h"
+#include "mesh/netmap.h"
+
+struct seen;
+
+/* What the file @path says; one that is absent or damaged says nothing. NULL when out of memory. */
+struct seen *seen_open(const char *path);
+struct seen *seen_free(struct seen *seen);
+
+/* True if node @id is known to have answered from *@ret. */
+bool seen_get(const struct seen *seen, uint32_t id, struct endpoint *ret);
+
+/* Node @id answered from @endpoint; NULL: from an address it announces. */
+void seen_note(struct seen *seen, uint32_t id, const struct endpoint *endpoint);
+
+/*
+ * Writes what changed, at most once a minute unless @now_us is UINT64_MAX; nodes that are not in @map
+ * are forgotten. A file that cannot be written is tried again: nothing depends on it.
+ */
+void seen_save(struct seen *seen, const struct netmap *map, uint64_t now_us);
