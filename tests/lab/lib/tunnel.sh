@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# For the tests of hearth-wg: namespaces, tunnels and keys of their own. Interface names carry the
+# process id, because the control sockets of all WireGuard programs lie in one directory of the
+# machine. Sourced; needs $HEARTH_BUILD, $HEARTH_SOURCE, $HEARTH_TMP.
+
+[ "$(id -u)" -eq 0 ] || { echo "needs root"; exit 77; }
+for need in ip wg ping python3; do
+	command -v $need >/dev/null || { echo "needs $need"; exit 77; }
+done
+[ -c /dev/net/tun ] || { echo "needs /dev/net/tun"; exit 77; }
+HEARTH_WG=$HEARTH_BUILD/bin/hearth-wg
+[ -x "$HEARTH_WG" ] || { echo "needs $HEARTH_WG"; exit 77; }
+
+export LOG_LEVEL=error	# also keeps stderr open in the background: a sanitizer's report is seen
+daemon_log=$HEARTH_TMP/daemons.log
+namespaces=()
+T0=${EPOCHREALTIME/,/.}
+umask 077
+
+say() { printf '%6.1f s  %s\n' "$(awk -v a="${EPOCHREALTIME/,/.}" -v b="$T0" 'BEGIN { print a - b }')" "$*"; }
+fail() {
+	say "FAIL: $*"
+	[ -z "${HEARTH_KEEP:-}" ] || { echo "left as it is"; trap - EXIT; }
+	exit 1
+}
+until_ok() {	# SECONDS COMMAND...: repeats it until it succeeds
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+ns() { echo "hwg-$$-$1"; }
+in_ns() { local n; n=$(ns "$1"); shift; ip netns exec "$n" "$@"; }
+ns_add() {	# NAME...
+	local n
+	for n; do
+		ip netns add "$(ns "$n")"
+		namespaces+=("$n")
+		ip -n "$(ns "$n")" link set lo up
+		# answers leave by the address asked for, and an address can go and come at once
+		in_ns "$n" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.all.promote_secondaries=1 net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
+	done
+}
+ns_kill() {	# NAME: what we started in there, then the namespace
+	local pids p
+	pids=$(ip netns pids "$(ns "$1")" 2>/dev/null) || return 0
+	for p in $pids; do kill "$p" 2>/dev/null; done
+	until_ok 5 ns_is_empty "$1" || for p in $(ip netns pids "$(ns "$1")"); do kill -9 "$p" 2>/dev/null; done
+	ip netns del "$(ns "$1")" 2>/dev/null
+}
+ns_is_empty() { [ -z "$(ip netns pids "$(ns "$1")")" ]; }
+tunnel_cleanup() {
+	local n status=$?
+	trap - EXIT
+	for n in "${namespaces[@]}"; do ns_kill "$n"; done
+	if grep -qE 'Sanitizer|runtime error' "$daemon_log" 2>/dev/null; then
+		echo "a sanitizer reported:"
+		grep -E -A25 'Sanitizer|runtime error' "$daemon_log" | head -60
+		status=1
+	fi
+	[ $status -eq 0 ] || tail -20 "$daemon_log" 2>/dev/null
+	exit $status
+}
+trap tunnel_cleanup EXIT
+trap 'exit 130' INT TERM HUP
+
+veth() {	# NS1 IF1 NS2 IF2
+	ip link add "$2" netns "$(ns "$1")" type veth peer name "$4" netns "$(ns "$3")"
+	ip -n "$(ns "$1")" link set "$2" up
+	ip -n "$(ns "$3")" link set "$4" up
+}
+addr() {	# NS IF ADDRESS/LEN...
+	local n=$1 i=$2 a nodad
+	shift 2
+	for a; do
+		nodad=
+		[[ $a != *:* ]] || nodad=nodad
+		ip -n "$(ns "$n")" addr add "$a" dev "$i" $nodad
+	done
+}
+
+name() { echo "h$$$1"; }	# an interface of a tunnel: h<pid><letters>
+start_tunnel() {	# KIND NS IF: in the background, returns when it is ready
+	local program=$HEARTH_WG
+	[ "$1" = hearth ] || program=wireguard-go
+	in_ns "$2" "$program" "$3" >>"$daemon_log" 2>&1 </dev/null || fail "$program $3 did not start"
+}
+new_key() { wg genkey >"$HEARTH_TMP/$1.key"; wg pubkey <"$HEARTH_TMP/$1.key" >"$HEARTH_TMP/$1.pub"; }
+key() { echo "$HEARTH_TMP/$1.key"; }
+pub() { cat "$HEARTH_TMP/$1.pub"; }
+pings() {	# NS ADDRESS [OPTION...]: an answer to every one
+	local n=$1 a=$2
+	shift 2
+	in_ns "$n" ping -q -n -W 2 "$@" "$a" | grep -q ' 0% packet loss'
+}
+answers() { in_ns "$1" ping -q -n -c 1 -W 1 "$2" >/dev/null; }	# NS ADDRESS
+endpoint_of() { in_ns "$1" wg show "$2" endpoints | awk '{ print $2 }'; }	# NS IF (one peer)
+endpoint_is() { [ "$(endpoint_of "$1" "$2")" = "$3" ]; }
+handshake_of() { in_ns "$1" wg show "$2" latest-handshakes | awk '{ print $2 }'; }
