@@ -5,6 +5,7 @@
 #include "coordinator/serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
@@ -156,6 +157,10 @@ static int open_socket(struct serve *s, struct err *err)
 		if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
 			return err_set(
 				err, -EINVAL, "systemd's socket is no listening stream socket");
+		/* systemd hands over a blocking one. */
+		int flags = fcntl(SD_LISTEN_FDS_START, F_GETFL);
+		if (flags < 0 || fcntl(SD_LISTEN_FDS_START, F_SETFL, flags | O_NONBLOCK) < 0)
+			return err_set(err, -errno, "systemd's socket: %m");
 		s->listen_fd = SD_LISTEN_FDS_START;
 		return 0;
 	}

@@ -1,0 +1,15 @@
+/* x509: a peer's certificate in DER, and one in PEM. */
+#include <stdint.h>
+
+#include "sys/x509/x509.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t key[X509_KEY_LEN];
+	char pin[X509_PIN_TEXT_LEN];
+	(void) x509_key_of_der(data, size, key);
+	(void) x509_pin_of_pem((const char *) data, size, pin);
+	return 0;
+}
