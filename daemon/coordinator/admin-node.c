@@ -109,7 +109,6 @@ static int decide_rename(struct change *change, struct store_batch *batch)
 {
 	struct node_change *n = (struct node_change *) change;
 	CLEANUP_NODE struct node copy = { 0 };
-	struct err why = { 0 };
 	const struct node *node = still_there(n);
 	const struct node *other = netmap_by_name(coord_netmap(n->admin.coord), n->name);
 	if (!node)
@@ -122,8 +121,6 @@ static int decide_rename(struct change *change, struct store_batch *batch)
 	if (node_copy(node, &copy) < 0)
 		return change_refuse(change, API_INTERNAL, "Out of memory.");
 	strcpy(copy.name, n->name);
-	if (netmap_check_node(coord_netmap(n->admin.coord), &copy, &why) < 0)
-		return change_refuse(change, API_INTERNAL, "%s", why.text);
 	CLEANUP_JSON json_t *payload = node_to_json(&copy);
 	int r = ledger_set_record(change, RECORD_TYPE_NODE, payload);
 	return r < 0 ? r : 1;

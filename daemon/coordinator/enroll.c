@@ -207,14 +207,11 @@ static int make_replacement(struct enrolment *e, const struct node *old, struct 
 static int write_record(
 	struct enrolment *e, const struct grant *g, struct node *node, struct store_batch *batch)
 {
-	struct err why = { 0 };
 	char key[USE_KEY_MAX], value[64];
 	memcpy(node->wg, e->asked.wg, NODE_KEY_LEN);
 	memcpy(node->identity, e->identity, NODE_KEY_LEN);
 	if (set_labels(e, g, node) < 0)
 		return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
-	if (netmap_check_node(coord_netmap(e->coord), node, &why) < 0)
-		return change_refuse(&e->change, API_INTERNAL, "%s", why.text);
 	CLEANUP_JSON json_t *payload = node_to_json(node);
 	int r = ledger_set_record(&e->change, RECORD_TYPE_NODE, payload);
 	if (r < 0)

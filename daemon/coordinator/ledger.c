@@ -151,9 +151,32 @@ const char *ledger_record_text(const struct ledger *ledger, uint64_t seq)
 	return seq >= 1 && seq <= ledger->n_texts ? ledger->texts[seq - 1] : NULL;
 }
 
+/* What a board would say of the payload when it reads it: asked before it is signed for ever. */
+static int check_payload(
+	const struct ledger *l, const char *type, const json_t *payload, struct err *why)
+{
+	CLEANUP_NODE struct node node = { 0 };
+	CLEANUP_SETTINGS struct settings settings = { 0 };
+	int r = 0;
+	if (!strcmp(type, RECORD_TYPE_NODE)) {
+		r = node_from_json(payload, &node, why);
+		if (!r)
+			r = netmap_check_node(l->netmap, &node, why);
+	} else if (!strcmp(type, RECORD_TYPE_SETTINGS)) {
+		r = settings_from_json(payload, &settings, why);
+		if (!r)
+			r = netmap_check_settings(l->netmap, &settings, why);
+	}
+	return r;
+}
+
 int ledger_set_record(struct change *change, const char *type, const json_t *payload)
 {
 	struct ledger *l = change->ledger;
+	struct err why = { 0 };
+	if (payload && check_payload(l, type, payload, &why) < 0)
+		return change_refuse(
+			change, API_INTERNAL, "The record would be refused: %s", why.text);
 	int r = payload ? mesh_log_make_next(
 				  l->log, type, payload, l->signing_seed, &change->record)
 			: -ENOMEM;

@@ -71,7 +71,10 @@ const char *ledger_record_text(const struct ledger *ledger, uint64_t seq);
 /* Queues @change. -EBUSY if too many wait: done() is then not called. */
 int ledger_submit(struct ledger *ledger, struct change *change);
 
-/* From decide(): the record of the change. 0, or refused as `internal`. @payload is borrowed. */
+/*
+ * From decide(): the record of the change. Refused, as `internal`, if a board would refuse it. 0 or
+ * what decide() returns. @payload is borrowed.
+ */
 int ledger_set_record(struct change *change, const char *type, const json_t *payload);
 
 /* Adds a record to @batch as the log's table has it; for the first records of a mesh (init). */

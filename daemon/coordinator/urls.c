@@ -46,12 +46,9 @@ static int decide(struct change *change, struct store_batch *batch)
 {
 	struct coord *c = ((struct refresh *) change)->coord;
 	CLEANUP_SETTINGS struct settings s = { 0 };
-	struct err why = { 0 };
 	settings_copy(coord_settings(c), &s);
 	if (!urls_merge(c, &s))
 		return 0;
-	if (netmap_check_settings(coord_netmap(c), &s, &why) < 0)
-		return change_refuse(change, API_INTERNAL, "%s", why.text);
 	CLEANUP_JSON json_t *payload = settings_to_json(&s);
 	int r = ledger_set_record(change, RECORD_TYPE_SETTINGS, payload);
 	return r < 0 ? r : 1;
