@@ -63,6 +63,15 @@ static const struct route *find_route(struct httpd_request *request)
 	return NULL;
 }
 
+static void refuse_removed(
+	struct coord *c, struct httpd_request *request, uint32_t id, const char *message)
+{
+	if (!strcmp(httpd_request_path(request), "/v1/poll"))
+		poll_refuse_removed(c, request, id, message);
+	else
+		api_refuse(request, API_REMOVED, "%s", message);
+}
+
 /* The caller's node, or NULL and the request has been refused. */
 static const struct node *find_node(
 	struct coord *c, struct httpd_request *request, const uint8_t *key)
@@ -72,11 +81,11 @@ static const struct node *find_node(
 	case NETMAP_IDENTITY_CURRENT:
 		return netmap_by_id(coord_netmap(c), id);
 	case NETMAP_IDENTITY_REVOKED:
-		api_refuse(request, API_REMOVED,
+		refuse_removed(c, request, id,
 			"This board's place was given to another one (a token with --replace).");
 		return NULL;
 	case NETMAP_IDENTITY_REMOVED:
-		api_refuse(request, API_REMOVED,
+		refuse_removed(c, request, id,
 			"This board was removed from the mesh. To bring it back: `hearth token "
 			"create`, "
 			"then `enroll-node --leave` and `enroll-node` on the board.");

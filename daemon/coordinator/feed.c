@@ -210,10 +210,39 @@ static void poll_free(struct feed *f, struct poll *p)
 	free(p);
 }
 
-static void reply_removed(struct httpd_request *request)
+/* Whether @record took node @id away from the identity @key: a tombstone, or another key's record. */
+static bool record_ends(const struct record *record, uint32_t id, const uint8_t *key)
 {
-	httpd_reply_error(request, api_code_status(API_REMOVED), api_code_name(API_REMOVED),
-		"This board was removed from the mesh, or its place was given to another.");
+	CLEANUP_JSON json_t *payload = NULL;
+	uint8_t identity[NODE_KEY_LEN];
+	uint64_t which = 0;
+	bool tombstone = !strcmp(record->type, RECORD_TYPE_TOMBSTONE);
+	if (!tombstone && strcmp(record->type, RECORD_TYPE_NODE) != 0)
+		return false;
+	payload = record_payload_json(record, NULL);
+	if (!payload || json_get_u64(payload, "id", NODE_ID_MAX, &which, NULL) < 0 || which != id)
+		return false;
+	return tombstone || (field_get_key(payload, "identity", identity, NULL) == 0 &&
+				    memcmp(identity, key, NODE_KEY_LEN) != 0);
+}
+
+void feed_reply_removed(struct feed *f, struct httpd_request *request, uint32_t id, uint64_t seq,
+	const char *message)
+{
+	const struct mesh_log *log = ledger_log(f->ledger);
+	const uint8_t *key = httpd_request_key(request);
+	json_t *records = json_array();
+	for (size_t n = 0; key && n < API_RECORDS_MAX; n++) {
+		const struct record *record = mesh_log_get(log, ++seq);
+		if (!record)
+			break;
+		(void) json_array_append_new(records, record_to_json(record));
+		if (record_ends(record, id, key))
+			break;
+	}
+	httpd_reply(request, api_code_status(API_REMOVED),
+		json_pack("{s:{s:s, s:s}, s:o}", "error", "code", api_code_name(API_REMOVED),
+			"message", message, "records", records));
 }
 
 static void reply_news(struct feed *f, struct httpd_request *request, const struct node *node,
@@ -234,7 +263,8 @@ static void poll_end(struct feed *f, struct poll *p)
 	const struct node *node = netmap_by_id(ledger_netmap(f->ledger), p->node);
 	const uint8_t *key = httpd_request_key(p->request);
 	if (!node || (key && memcmp(node->identity, key, NODE_KEY_LEN) != 0))
-		reply_removed(p->request);
+		feed_reply_removed(f, p->request, p->node, p->position.seq,
+			"This board was removed from the mesh, or its place was given to another.");
 	else
 		reply_news(f, p->request, node, &p->position);
 	poll_free(f, p);

@@ -48,6 +48,13 @@ uint64_t feed_cursor_number(const struct feed *feed, const char *text);
 void feed_poll(struct feed *feed, struct httpd_request *request, const struct node *node,
 	const struct feed_position *position, unsigned wait_s);
 
+/*
+ * Refuses the poll of a node that is none any more, with the records after @seq up to the one that ended it:
+ * a board believes that it was removed only by a signed record.
+ */
+void feed_reply_removed(struct feed *feed, struct httpd_request *request, uint32_t id, uint64_t seq,
+	const char *message);
+
 /* The news for @node after @position, as the members of a JSON object (without braces). 0, -ENOMEM. */
 int feed_write_news(struct feed *feed, const struct node *node,
 	const struct feed_position *position, struct buf *out);

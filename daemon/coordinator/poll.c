@@ -24,6 +24,16 @@ static bool read_number(
 	return true;
 }
 
+void poll_refuse_removed(
+	struct coord *c, struct httpd_request *request, uint32_t id, const char *message)
+{
+	uint64_t seq = 0;
+	if (!read_number(request, "seq", RECORD_SEQ_MAX, &seq))
+		api_refuse(request, API_REMOVED, "%s", message);
+	else
+		feed_reply_removed(c->feed, request, id, seq, message);
+}
+
 void poll_handle(
 	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
 {

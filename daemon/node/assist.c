@@ -83,9 +83,15 @@ static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct 
 	int fd;
 
 	h->uapi_call = NULL;
-	if (r < 0 || reply->fd < 0) {
-		log_notice("`wg show %s` will not work: hearth-helper: %s", h->config.interface,
-			r < 0 ? err->text : "it sent no socket");
+	if (r < 0 && !h->uapi_failed)
+		log_notice("`wg show %s` does not work yet: hearth-helper: %s", h->config.interface,
+			err->text);
+	h->uapi_failed = r < 0;
+	if (r < 0)
+		return;
+	if (reply->fd < 0) {
+		log_notice("`wg show %s` will not work: hearth-helper sent no socket",
+			h->config.interface);
 		return;
 	}
 	fd = take_fd(&reply->fd);
@@ -109,8 +115,7 @@ void assist_open_uapi(struct hearthd *h)
 	h->uapi_call = ipc_async_cancel(h->uapi_call);
 	if (args && ipc_call_async(h->event, h->helper_path, "uapi.open", args, QUICK_US,
 			    uapi_opened, h, &h->uapi_call, &err) < 0)
-		log_notice("`wg show %s` will not work: hearth-helper: %s", h->config.interface,
-			err.text);
+		uapi_opened(h, err.code, NULL, &err);
 }
 
 /* --- the TUN device, where only root may open it --- */
@@ -175,6 +180,14 @@ void assist_join_kube(struct hearthd *h)
 	if (ipc_call_async(h->event, h->helper_path, "kube.join", args, KUBE_US, kube_joined, h,
 		    &h->kube_call, &err) < 0)
 		kube_joined(h, err.code, NULL, &err);
+}
+
+void assist_retry(struct hearthd *h)
+{
+	if (h->names_failed && !h->hosts_call)
+		assist_write_names(h, true);
+	if (h->uapi_failed && !h->uapi_call && h->tunnel)
+		assist_open_uapi(h);
 }
 
 void assist_close(struct hearthd *h)

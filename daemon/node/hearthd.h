@@ -77,7 +77,7 @@ struct hearthd {
 	bool names_wait; /* newer names than those on their way */
 	struct ipc_async *hosts_call, *uapi_call, *kube_call;
 	char *names_text; /* in the hosts file, or on its way */
-	bool names_failed, kube_failed;
+	bool names_failed, uapi_failed, kube_failed;
 
 	/* watch.c */
 	sd_event_source *tick, *waiters_timer;
@@ -123,6 +123,8 @@ void assist_open_uapi(struct hearthd *h);
 void assist_join_kube(struct hearthd *h);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
 int assist_open_tun(struct hearthd *h, struct err *err);
+/* Names and the socket for `wg` again, if they failed. */
+void assist_retry(struct hearthd *h);
 void assist_close(struct hearthd *h);
 
 /* watch.c */

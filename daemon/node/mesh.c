@@ -360,8 +360,7 @@ void mesh_retry(struct hearthd *h)
 		if (h->firewall_failed)
 			apply_firewall(h, settings, self, true);
 	}
-	if (h->names_failed)
-		assist_write_names(h, true);
+	assist_retry(h);
 	if (h->kube_failed)
 		assist_join_kube(h);
 	book_save(h->book);

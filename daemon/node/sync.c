@@ -113,6 +113,18 @@ static int read_news(
 	return r < 0 ? err_prefix(err, "%s", reply->url) : 0;
 }
 
+/* A board that was removed is refused, but told the records up to the one that says so. */
+static void take_last_records(struct sync *sync, const struct http_reply *reply)
+{
+	CLEANUP(api_news_done) struct api_news news = { 0 };
+	CLEANUP_JSON json_t *json = json_parse(buf_str(&reply->body), reply->body.len, NULL);
+
+	if (json && json_has(json, "records") &&
+		record_list_from_json(json, "records", API_RECORDS_MAX, &news.records,
+			&news.n_records, NULL) == 0)
+		(void) sync->hooks->news(sync->ctx, &news);
+}
+
 static void put_presence(struct sync *sync);
 
 static void poll_ended(void *ctx, const struct http_reply *reply, const struct err *error)
@@ -131,6 +143,8 @@ static void poll_ended(void *ctx, const struct http_reply *reply, const struct e
 	r = read_news(reply, &news, code, &err);
 	if (r < 0) {
 		poll_failed(sync, code, &err);
+		if (!strcmp(code, api_code_name(API_REMOVED)))
+			take_last_records(sync, reply);
 		return;
 	}
 	sync->failures = 0;

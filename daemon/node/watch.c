@@ -255,6 +255,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	watch_refresh(h);
 	watch_notify(h);
 	seen_save(h->seen, book_netmap(h->book), now);
+	assist_retry(h);
 	if (now >= h->slow_us) {
 		h->slow_us = now + SLOW_US;
 		mesh_retry(h);
