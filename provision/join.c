@@ -298,7 +298,7 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 	int r = api_enroll_reply_from_json(json, &reply, err);
 	if (!r)
 		r = take_news(book, &reply.news, err);
-	if (!r && reply.news.n_records >= API_RECORDS_MAX)
+	if (!r && mesh_log_head(book_log(book)) < reply.news.head_seq)
 		r = take_rest(caller, book, err);
 	if (r)
 		return r;

@@ -148,7 +148,7 @@ static int load_enrolled(struct enroll *e, struct err *err)
 	CLEANUP(book_close_p) struct book *book = NULL;
 	int r = local_as_user(e, !e->dry_run, err);
 	if (!r)
-		r = book_open(e->paths.state, e->config.root, &book, err);
+		r = book_read(e->paths.state, e->config.root, &book, err);
 	if (!r)
 		r = check_membership(e, book_netmap(book), err);
 	int back = local_as_user(e, false, err);

@@ -58,6 +58,8 @@ static void on_applied(void *ctx, const struct record *record, const struct netm
 	(void) record;
 	if (what->kind == NETMAP_CHANGE_REMOVED)
 		presences_node_removed(c->presences, what->id);
+	else if (what->kind == NETMAP_CHANGE_NODE)
+		presences_node_changed(c->presences, netmap_by_id(coord_netmap(c), what->id));
 	feed_wake(c->feed);
 }
 

@@ -86,6 +86,8 @@ int presences_open(struct coord *coord, struct presences **ret, struct err *err)
 /* Queues what has not been stored; call before the store is closed. */
 struct presences *presences_close(struct presences *presences);
 void presences_node_removed(struct presences *presences, uint32_t id);
+/* @node has a new record. If it has another identity key, what the old one signed is forgotten. */
+void presences_node_changed(struct presences *presences, const struct node *node);
 
 /* kube.c */
 int kube_load(struct coord *coord, struct err *err);

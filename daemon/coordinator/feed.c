@@ -341,7 +341,9 @@ void feed_poll(struct feed *f, struct httpd_request *request, const struct node 
 	struct seat *seat = seat_make(f, node->id);
 	uint64_t now_s = clock_now_us() / USEC_PER_SEC;
 	struct poll *p = NULL;
-	if (wait_s == 0 || !seat || has_news(f, node, position) || !(p = calloc(1, sizeof(*p)))) {
+	bool ahead = position->seq > mesh_log_head(ledger_log(f->ledger)); /* let it see that */
+	if (wait_s == 0 || ahead || !seat || has_news(f, node, position) ||
+		!(p = calloc(1, sizeof(*p)))) {
 		reply_news(f, request, node, position);
 		return;
 	}

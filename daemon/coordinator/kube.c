@@ -96,6 +96,7 @@ void kube_handle(
 		r = err_set(&e, -EINVAL, "it is valid for more than a week");
 	if (r < 0) {
 		api_refuse(request, API_BAD_REQUEST, "The bundle is not accepted: %s.", e.text);
+		kube_bundle_done(&put->bundle);
 		free(put);
 		return;
 	}

@@ -209,3 +209,13 @@ void presences_node_removed(struct presences *p, uint32_t id)
 	feed_node_removed(p->coord->feed, id);
 	mark_dirty(p, id);
 }
+
+/* Else the board that was wiped, whose counter begins at 1, would not be heard for a long time. */
+void presences_node_changed(struct presences *p, const struct node *node)
+{
+	CLEANUP_PRESENCE struct presence presence = { 0 };
+	const char *text = node ? feed_presence_text(p->coord->feed, node->id) : NULL;
+	CLEANUP_JSON json_t *json = text ? json_parse(text, strlen(text), NULL) : NULL;
+	if (json && presence_open(json, node->id, node->identity, &presence, NULL) < 0)
+		presences_node_removed(p, node->id);
+}

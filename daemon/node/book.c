@@ -1,6 +1,8 @@
 /*
  * A record is in memory before it is on disk: were the power cut in between, the coordinator sends it
- * again. A write that fails half way is taken back by cutting the file to where it was good.
+ * again. A write that fails half way is taken back by cutting the file to where it was good. A log
+ * that cannot be read (a worn card) is not taken for an empty one: the board would forget how far it
+ * was and believe an older log.
  */
 #include "node/book.h"
 
@@ -32,6 +34,7 @@ struct book {
 	uint64_t saved_seq; /* records of the file */
 	size_t saved_len;   /* its bytes */
 	bool presence_dirty;
+	bool read_only; /* another process writes: nothing is changed on disk */
 	struct err damage, log_unsaved, presence_unsaved;
 };
 
@@ -242,20 +245,37 @@ static void save_log(struct book *book)
 
 void book_save(struct book *book)
 {
+	if (book->read_only)
+		return;
 	save_log(book);
 	save_presences(book);
+}
+
+/* Also what an earlier call had no memory for. True if the netmap changed. */
+static bool follow_log(struct book *book)
+{
+	const struct record *record;
+	bool changed = false;
+
+	while ((record = mesh_log_get(book->log, netmap_seq(book->netmap) + 1))) {
+		struct err refused = { 0 };
+		/* A record that makes no sense is in the log for ever and changes nothing. */
+		int r = netmap_apply(book->netmap, record, NULL, &refused);
+
+		if (r == -ENOMEM)
+			break;
+		changed = changed || r == 1;
+	}
+	return changed;
 }
 
 int book_add_records(struct book *book, const struct record *records, size_t n, bool *ret_changed,
 	struct err *err)
 {
-	bool changed = false;
+	bool changed;
 	int added = 0, r = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct netmap_change change = { 0 };
-		struct err refused = { 0 };
-
 		r = mesh_log_append(book->log, &records[i], err);
 		if (r == -EALREADY) {
 			r = 0;
@@ -264,14 +284,11 @@ int book_add_records(struct book *book, const struct record *records, size_t n, 
 		if (r < 0)
 			break;
 		added++;
-		/* A record that makes no sense is in the log for ever and changes nothing. */
-		if (netmap_apply(book->netmap, mesh_log_get(book->log, mesh_log_head(book->log)),
-			    &change, &refused) == 1)
-			changed = changed || change.kind != NETMAP_CHANGE_NONE;
 	}
+	changed = follow_log(book);
 	if (changed)
 		drop_stale_presences(book);
-	if (added)
+	if (added && !book->read_only)
 		save_log(book);
 	if (ret_changed)
 		*ret_changed = changed;
@@ -286,14 +303,16 @@ static void keep_damaged(
 	char path[PATH_TEXT_MAX], file[64];
 
 	(void) snprintf(file, sizeof(file), "%s.damaged", name);
-	(void) file_write_atomic(paths_join(book->dir, file, path), buf_str(text), text->len, 0600);
+	if (!book->read_only)
+		(void) file_write_atomic(
+			paths_join(book->dir, file, path), buf_str(text), text->len, 0600);
 	if (book->damage.code)
 		err_prefix(&book->damage, "%s: %s; and", name, why);
 	else
 		err_set(&book->damage, -EBADMSG, "%s was damaged (%s)", name, why);
 }
 
-static int load_log(struct book *book, const uint8_t *root_hash)
+static int load_log(struct book *book, const uint8_t *root_hash, struct err *err)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	char path[PATH_TEXT_MAX];
@@ -302,18 +321,23 @@ static int load_log(struct book *book, const uint8_t *root_hash)
 	int r = file_read(paths_join(book->dir, "log", path), LOG_MAX, &text);
 
 	if (r < 0 && r != -ENOENT)
-		keep_damaged(book, "log", &text, strerror(-r));
+		return err_set(err, r,
+			"read %s: %s. If it cannot be repaired, move it away: the coordinator "
+			"sends "
+			"it again",
+			path, strerror(-r));
 	r = mesh_log_load(root_hash, buf_str(&text), text.len, &book->log, &bad, &good, &why);
 	if (r < 0)
-		return r;
+		return err_set(err, r, "out of memory");
 	book->saved_seq = mesh_log_head(book->log);
 	book->saved_len = good;
 	if (bad) {
 		keep_damaged(book, "log", &text, why.text);
-		if (truncate(path, (off_t) good) < 0)
+		if (!book->read_only && truncate(path, (off_t) good) < 0)
 			book->saved_len = book->saved_seq = 0; /* written as a whole next time */
 	}
-	return netmap_follow(book->netmap, book->log, NULL, &why);
+	r = netmap_follow(book->netmap, book->log, NULL, &why);
+	return r < 0 ? err_set(err, r, "out of memory") : 0;
 }
 
 static void load_presences(struct book *book)
@@ -341,22 +365,38 @@ static void load_presences(struct book *book)
 	book->presence_dirty = false;
 }
 
-int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
+static int open_book(const char *dir, const uint8_t *root_hash, bool read_only, struct book **ret,
 	struct err *err)
 {
 	struct book *book = calloc(1, sizeof(*book));
+	int r;
 
 	if (!book)
 		return err_set(err, -ENOMEM, "out of memory");
 	(void) snprintf(book->dir, sizeof(book->dir), "%s", dir);
+	book->read_only = read_only;
 	book->netmap = netmap_new();
-	if (!book->netmap || load_log(book, root_hash) < 0) {
+	r = book->netmap ? load_log(book, root_hash, err) : err_set(err, -ENOMEM, "out of memory");
+	if (r < 0) {
+		book->read_only = true;
 		book_close(book);
-		return err_set(err, -ENOMEM, "out of memory");
+		return r;
 	}
 	load_presences(book);
 	*ret = book;
 	return 0;
+}
+
+int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
+	struct err *err)
+{
+	return open_book(dir, root_hash, false, ret, err);
+}
+
+int book_read(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
+	struct err *err)
+{
+	return open_book(dir, root_hash, true, ret, err);
 }
 
 struct book *book_close(struct book *book)

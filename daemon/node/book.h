@@ -20,10 +20,17 @@
 struct book;
 
 /*
- * Reads what @dir (copied) holds. 0 and *ret, or -ENOMEM. Damage is not a failure: book_damage() tells
- * of it. @root_hash is the configuration's.
+ * Reads what @dir (copied) holds. 0 and *ret, or -ENOMEM, or what reading the log failed with (-EIO: its
+ * content is not known). Damage is not a failure: book_damage() tells of it. @root_hash is the
+ * configuration's. One process at a time has a directory open this way.
  */
 int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
+	struct err *err);
+/*
+ * The same to look at only, also while hearthd has it open and may be writing a line: nothing on disk is
+ * changed, then or later.
+ */
+int book_read(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
 	struct err *err);
 /* Writes what is not written yet. NULL is fine. Returns NULL. */
 struct book *book_close(struct book *book);

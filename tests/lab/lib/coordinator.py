@@ -326,6 +326,7 @@ def test_enrolment():
 
     print("== replacing")
     old = dict(pi3.node)
+    check("a board has announced itself often", ask("PUT", "/v1/presence", pi3, pi3.presence(["192.0.2.77:1"], counter=900)).status == 200)
     t = token(replace="pi3")
     new = Board("fresh-host-name")
     a = enroll(new, t)
@@ -334,6 +335,11 @@ def test_enrolment():
     check("the old board is told", poll(pi3).code == "removed")
     check("and cannot come back with that key", enroll(pi3, token(), "127.0.0.6").code == "key_taken")
     code("nor can its WireGuard key be had", "key_taken", token(), "127.0.0.6", wg=pi3.wg)
+    check("what it announced is forgotten", not [p for p in poll(n100).json["presence"] if json.loads(base64.b64decode(p["payload"]))["node"] == old["id"]])
+    ask("PUT", "/v1/presence", new, new.presence(["192.0.2.78:1"], counter=1))
+    listed = [n["endpoints"] for n in admin("node.list")["nodes"] if n["name"] == "pi3"]
+    check("and the new board is heard, though it counts from 1", listed == [["192.0.2.78:1"]], listed)
+    ask("PUT", "/v1/presence", new, new.presence([]))
     pi3 = new
 
     print("== limits")
@@ -372,8 +378,11 @@ def test_feed():
     begun = time.time()
     poll(n100, head, cursor, wait=2)
     check("a poll waits", 0.8 < time.time() - begun < 4, time.time() - begun)
+    begun = time.time()
+    a = poll(n100, head + 7, cursor, wait=20)
+    check("whoever knows more than the coordinator is answered at once", time.time() - begun < 2 and a.json["head"]["seq"] == head and a.json["records"] == [], a)
     for t in (n100, pi3, laptop):
-        t.counter = 0
+        t.counter = 100
     waiting = concurrent.futures.ThreadPoolExecutor(8)
 
     def wakes(what, board, action, wanted, **args):
