@@ -23,13 +23,13 @@ enum { PROC_FILE_MAX = 1 << 20, FACTS_FILE_MAX = 16 * 1024 };
 static void clean(char *ret, size_t size, const char *from)
 {
 	size_t n = 0;
+	memset(ret, 0, size);
 	while (*from == ' ')
 		from++;
 	for (; *from && *from != '\n' && n + 1 < size; from++)
 		ret[n++] = isprint((unsigned char) *from) ? *from : '?';
 	while (n && ret[n - 1] == ' ')
-		n--;
-	ret[n] = 0;
+		ret[--n] = 0;
 }
 
 static int read_below(const char *root, const char *path, struct buf *ret)

@@ -80,6 +80,10 @@ static int merge_map(json_t *into, const json_t *from, const char *where, struct
 		char path[256];
 		(void) snprintf(path, sizeof(path), "%s.%s", where, key);
 		int r = 0;
+		/* A new map is merged, too: what it says is removed is not there. */
+		if (!have && json_is_object(value) &&
+			!json_object_set_new(into, key, json_object()))
+			have = json_object_get(into, key);
 		if (json_is_null(value)) {
 			json_object_del(into, key);
 		} else if (!have || (json_typeof(have) == json_typeof(value) &&
