@@ -14,7 +14,7 @@
 #include "kubeadm/kubeadm.h"
 #include "provision/enroll.h"
 
-#define PATCH "kubeadm/patches/" KUBEADM_PATCH_FILE
+static const char patch_file[] = "kubeadm/patches/" KUBEADM_PATCH_FILE;
 
 /* A kubelet without its mesh addresses would lose its node; kubeadm undoes what kubeadm did. */
 int leave_check(struct enroll *e, struct err *err)
@@ -90,8 +90,8 @@ int leave_files(struct enroll *e, struct err *err)
 	/* hearthd.yaml first: without it nobody takes this board for an enrolled one. */
 	static const char *const own[] = { "hearthd.yaml", "hearthd.yaml.removed",
 		"kubeadm/init.yaml", "kubeadm/join.yaml", "kubeadm/bundle.json",
-		"kubeadm/resolv.conf", PATCH, "kubeadm/patches", "kubeadm", ".enroll-node.lock",
-		NULL };
+		"kubeadm/resolv.conf", patch_file, "kubeadm/patches", "kubeadm",
+		".enroll-node.lock", NULL };
 	static const char *const host[] = { "cni/net.d/05-hearth.conflist",
 		"sysctl.d/60-hearth.conf", "systemd/system/kubelet.service.d/10-hearth.conf",
 		NULL };
