@@ -91,10 +91,17 @@ start_tunnel() {	# KIND NS IF: in the background, returns when it is ready
 new_key() { wg genkey >"$HEARTH_TMP/$1.key"; wg pubkey <"$HEARTH_TMP/$1.key" >"$HEARTH_TMP/$1.pub"; }
 key() { echo "$HEARTH_TMP/$1.key"; }
 pub() { cat "$HEARTH_TMP/$1.pub"; }
-pings() {	# NS ADDRESS [OPTION...]: an answer to every one
-	local n=$1 a=$2
-	shift 2
-	in_ns "$n" ping -q -n -W 2 "$@" "$a" | grep -q ' 0% packet loss'
+# ping waits only two round trips for the last answer, whatever -W says; with -w it sends on until it
+# has as many answers as -c says. So: as many, and none of the first ones missing.
+without_hole() {	# FILE COUNT: the output of ping
+	grep -o 'icmp_seq=[0-9]*' "$1" | cut -d= -f2 | sort -nu |
+		awk -v n="$2" '$1 <= n { seen++ } END { exit seen < n }'
+}
+pings() {	# NS ADDRESS COUNT [OPTION...]: an answer to every one
+	local n=$1 a=$2 c=$3
+	shift 3
+	in_ns "$n" ping -n -c "$c" -w 15 -i 0.02 "$@" "$a" >"$HEARTH_TMP/pings" 2>&1 || :
+	without_hole "$HEARTH_TMP/pings" "$c" || { tail -25 "$HEARTH_TMP/pings"; return 1; }
 }
 answers() { in_ns "$1" ping -q -n -c 1 -W 1 "$2" >/dev/null; }	# NS ADDRESS
 endpoint_of() { in_ns "$1" wg show "$2" endpoints | awk '{ print $2 }'; }	# NS IF (one peer)
