@@ -90,15 +90,15 @@ int addrs_locals(struct addrs_locals *ret)
 static bool is_fleeting(const struct ip_addr *addr)
 {
 	enum { TEMPORARY = 0x01, DADFAILED = 0x08, DEPRECATED = 0x20, TENTATIVE = 0x40 };
-	char hex[33] = "", line_hex[33];
-	unsigned flags;
+	char hex[33] = "", line_hex[33], flags[9];
 	bool fleeting = false;
 	CLEANUP(fclose_p) FILE *f = fopen("/proc/self/net/if_inet6", "re");
 	for (size_t i = 0; i < 16; i++)
 		snprintf(hex + 2 * i, 3, "%02x", addr->bytes[i]);
-	while (f && fscanf(f, "%32s %*x %*x %*x %x %*s", line_hex, &flags) == 2)
+	while (f && fscanf(f, "%32s %*s %*s %*s %8s %*s", line_hex, flags) == 2)
 		if (!strcmp(hex, line_hex))
-			fleeting = flags & (TEMPORARY | DADFAILED | DEPRECATED | TENTATIVE);
+			fleeting = strtoul(flags, NULL, 16) &
+				   (TEMPORARY | DADFAILED | DEPRECATED | TENTATIVE);
 	return fleeting;
 }
 

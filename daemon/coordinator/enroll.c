@@ -322,7 +322,7 @@ void enroll_handle(
 	if (!limiter_take(c->enroll_limiter, &e->address, clock_now_us(), &wait_us)) {
 		api_refuse(request, API_TOO_MANY,
 			"Too many failed enrolments from this address. Try again in %llu s.",
-			(unsigned long long) (wait_us / USEC_PER_SEC + 1));
+			(unsigned long long) wait_us / USEC_PER_SEC + 1);
 	} else if (api_enroll_request_from_json(body, &e->asked, &why) < 0) {
 		api_refuse(request, API_BAD_REQUEST, "The request is not accepted: %s.", why.text);
 	} else if (is_low_order(e->asked.wg)) {
