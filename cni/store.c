@@ -188,9 +188,13 @@ static int make_dir(const char *path, struct err *err)
 		return err_set(err, r, "create %s: %s", up, strerror(-r));
 	if (mkdir(path, 0770) < 0)
 		return errno == EEXIST ? 0 : err_set(err, -errno, "create %s: %m", path);
+	/* By descriptor: hearthd's user could put a link to somewhere else in its place meanwhile. */
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_set(err, -errno, "open %s: %m", path);
 	if (stat(up, &st) == 0)
-		(void) !chown(path, (uid_t) -1, st.st_gid); /* then only root tidies up */
-	(void) chmod(path, 0770);
+		(void) !fchown(fd, (uid_t) -1, st.st_gid); /* then only root tidies up */
+	(void) fchmod(fd, 0770);
 	return 0;
 }
 

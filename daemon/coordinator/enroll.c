@@ -371,7 +371,7 @@ int enroll_load_tokens(struct coord *c, struct err *err)
 	int r = store_each(c->store, TABLE_TOKENS, load_token, c, err);
 	if (!r)
 		r = store_each(c->store, TABLE_USES, load_use, c, err);
-	if (r == -EBADMSG)
+	if (r == -EBADMSG && !err->code)
 		return err_set(err, r,
 			"the coordinator's list of tokens is damaged. Restore the database from a "
 			"copy.");

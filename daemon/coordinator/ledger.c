@@ -61,9 +61,11 @@ static int load_record(void *ctx, const char *key, const void *value, size_t len
 	struct ledger *l = ctx;
 	CLEANUP_RECORD struct record record = { 0 };
 	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
-	if (!json || record_from_json(json, &record, NULL) < 0 ||
-		mesh_log_append(l->log, &record, NULL) < 0)
+	if (!json || record_from_json(json, &record, NULL) < 0)
 		return -EBADMSG;
+	int r = mesh_log_append(l->log, &record, NULL);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EBADMSG;
 	char *text = json_text(json);
 	if (!text || keep_text(l, text) < 0) {
 		free(text);
@@ -76,7 +78,9 @@ static int load(struct ledger *l, struct err *err)
 {
 	size_t refused = 0;
 	int r = store_each(l->store, TABLE_LOG, load_record, l, err);
-	if (r == -EBADMSG)
+	if (r == -ENOMEM)
+		return err_set(err, r, "out of memory");
+	if (r == -EBADMSG && !err->code) /* else the file itself is, and @err says so */
 		return err_set(err, r,
 			"the coordinator's log is damaged at record %zu: it is not signed by this "
 			"mesh's "

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BEGIN  "# BEGIN hearth"
@@ -70,7 +71,7 @@ static bool find_block(const char *text, size_t len, size_t from, struct span *r
 		return false;
 	ret->start = at;
 	end = line_end(text, len, at);
-	if (at > 0 && starts_with(text, len, at, BEGIN JOINED))
+	if (at > from && starts_with(text, len, at, BEGIN JOINED))
 		ret->start--; /* the newline we added */
 	for (i = end; i < len && !is_mark(text, len, i, BEGIN); i = line_end(text, len, i))
 		if (is_mark(text, len, i, END)) {
@@ -189,7 +190,7 @@ static int read_entry(
 		if (!name || !name_is_valid(name) || (*domain && !same_domain(name, *domain)))
 			return err_set(err, -EINVAL, "names: not one of a mesh's domain");
 		*domain = name;
-		(void) strcpy(entry->names[i], name); /* checked: shorter than HOSTS_NAME_MAX */
+		(void) snprintf(entry->names[i], sizeof(entry->names[i]), "%s", name);
 	}
 	return 0;
 }

@@ -68,11 +68,11 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *ctx)
 
 static void fail(struct ipc_request *request, int r, const struct err *err)
 {
-	const char *code = r == -ENOSYS                   ? "not_found"
-			   : r == -EINVAL || r == -E2BIG  ? "bad_request"
-			   : r == -ENOSPC || r == -EDQUOT ? "storage"
-			   : r == -EADDRINUSE             ? "busy"
-							  : "internal";
+	const char *code = r == -ENOSYS                      ? "not_found"
+			   : r == -EINVAL || r == -E2BIG     ? "bad_request"
+			   : r == -ENOSPC || r == -EDQUOT    ? "storage"
+			   : r == -EADDRINUSE || r == -EBUSY ? "busy"
+							     : "internal";
 
 	log_warning("%s: %s", ipc_request_call(request), err->text);
 	ipc_request_fail(request, code, "%s", err->text);
@@ -124,6 +124,10 @@ static int start_join(
 	};
 	int r;
 
+	if (h->busy) {
+		free(join);
+		return err_set(err, -EBUSY, "join files are being written already");
+	}
 	if (!join)
 		return err_set(err, -ENOMEM, "out of memory");
 	join->helper = h;

@@ -5,6 +5,7 @@
 #include "helper/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 void request_done(struct request *request)
@@ -48,7 +49,7 @@ static int read_uapi(const json_t *args, struct request *request, struct err *er
 		return r;
 	if (!ifname_is_valid(name))
 		return err_set(err, -EINVAL, "ifname: not the name of an interface");
-	(void) strcpy(request->ifname, name); /* checked: shorter than IFNAMSIZ */
+	(void) snprintf(request->ifname, sizeof(request->ifname), "%s", name);
 	return 0;
 }
 
@@ -91,7 +92,7 @@ int request_from_json(const char *call, const json_t *args, struct request *ret,
 		if (strcmp(call, calls[i].call) != 0)
 			continue;
 		request.kind = calls[i].kind;
-		r = calls[i].read(args, &request, err);
+		r = field_refuse_missing(calls[i].read(args, &request, err), err);
 		if (r < 0)
 			return r;
 		*ret = request;

@@ -131,7 +131,7 @@ int assist_open_tun(struct hearthd *h, struct err *err)
 			err, "only root may open /dev/net/tun here, and hearth-helper did not");
 	if (reply.fd < 0)
 		return err_set(err, -EPROTO, "hearth-helper sent no descriptor");
-	(void) strcpy(ifr.ifr_name, h->config.interface); /* checked: shorter than IFNAMSIZ */
+	(void) snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", h->config.interface);
 	if (ioctl(reply.fd, TUNSETIFF, &ifr) < 0)
 		return err_set(err, -errno, "make TUN device %s: %m", h->config.interface);
 	if (ioctl(reply.fd, TUNSETPERSIST, 1) < 0)
@@ -157,7 +157,7 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 	}
 	hearthd_problem(h, PROBLEM_KUBE, NULL);
 	log_info("join bundle %s: kubeadm files written", h->kube_id);
-	(void) strcpy(h->state.kube_done, h->kube_id); /* same size */
+	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
 	hearthd_save_state(h);
 }
 

@@ -45,7 +45,7 @@ static int read_optional(const json_t *json, struct config *config, struct err *
 		return r;
 	if (!port)
 		return err_set(err, -EINVAL, "port: 1 to 65535 is needed");
-	(void) strcpy(config->interface, name); /* checked: shorter than IFNAMSIZ */
+	(void) snprintf(config->interface, sizeof(config->interface), "%s", name);
 	config->port = (uint16_t) port;
 	return 0;
 }

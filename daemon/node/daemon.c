@@ -119,7 +119,7 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 			strcmp(config.interface, h->config.interface) != 0)
 			log_notice("interface and port change with the next restart");
 		config.port = h->config.port;
-		(void) strcpy(config.interface, h->config.interface); /* same size */
+		memcpy(config.interface, h->config.interface, sizeof(config.interface));
 		h->config = config;
 		r = mesh_update(h, err);
 	}

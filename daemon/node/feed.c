@@ -38,7 +38,7 @@ static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 		return;
 	}
 	log_info("the cluster's join bundle %s came", bundle->id);
-	(void) strcpy(h->kube_id, bundle->id); /* same size */
+	(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle->id);
 	assist_join_kube(h);
 }
 
@@ -218,7 +218,7 @@ static void load_kube(struct hearthd *h)
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 
 	if (json && kube_bundle_from_json(json, &bundle, NULL) == 0)
-		(void) strcpy(h->kube_id, bundle.id); /* same size */
+		(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle.id);
 }
 
 int feed_open(struct hearthd *h, struct err *err)

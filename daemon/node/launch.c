@@ -85,11 +85,29 @@ static void write_pid(const struct launch *l, const char *name, pid_t pid)
 	(void) file_write_atomic(paths_join(l->paths.run, name, path), text, (size_t) len, 0644);
 }
 
+int launch_open_log(const char *path)
+{
+	CLEANUP(close_p)
+	int fd = open(path,
+		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+		0640);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return -EMLINK;
+	return take_fd(&fd);
+}
+
 /* In the child: a session of its own, nothing of the terminal. */
 static int detach(const struct launch *l)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int log = open(l->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	int log = launch_open_log(l->log);
+
+	if (log < 0)
+		errno = -log;
 
 	if (null < 0 || log < 0 || setsid() < 0)
 		return -errno;

@@ -17,3 +17,9 @@ struct launch_options {
 
 /* 0, 1 if hearthd runs already, or a negative errno and @err with the last line of its log. */
 int launch(const struct launch_options *options, struct err *err);
+
+/*
+ * Opens @path to append to it, for root in a directory in which hearthd's user may make files: what is
+ * no plain file of one name is refused, so that nothing else is ever written to. A descriptor or -errno.
+ */
+int launch_open_log(const char *path);

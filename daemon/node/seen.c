@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "wire/presence.h"
 
 enum { FILE_MAX = 1 << 20 };
 #define SAVE_EVERY_US (60 * USEC_PER_SEC)
@@ -58,8 +59,13 @@ bool seen_get(const struct seen *seen, uint32_t id, struct endpoint *ret)
 {
 	char key[16];
 	const char *text = json_string_value(json_object_get(seen->by_id, key_of(id, key)));
+	struct endpoint endpoint;
 
-	return text && endpoint_parse(text, ret) == 0;
+	/* The tunnel would refuse the whole peer for an address that none can be at. */
+	if (!text || endpoint_parse(text, &endpoint) < 0 || !presence_endpoint_is_valid(&endpoint))
+		return false;
+	*ret = endpoint;
+	return true;
 }
 
 void seen_note(struct seen *seen, uint32_t id, const struct endpoint *endpoint)

@@ -21,9 +21,9 @@ static int from_json(const json_t *json, struct state *ret, struct err *err)
 {
 	struct state state = { 0 };
 	uint64_t port = 0, wanted = 0;
-	int r = 0;
+	int r = json_is_object(json) ? 0 : err_set(err, -EINVAL, "it is no object");
 
-	if (json_has(json, "port"))
+	if (r == 0 && json_has(json, "port"))
 		r = json_get_u64(json, "port", UINT16_MAX, &port, err);
 	if (r == 0 && json_has(json, "port_wanted"))
 		r = json_get_u64(json, "port_wanted", UINT16_MAX, &wanted, err);

@@ -18,6 +18,7 @@ enum {
 	GRACE_S = 20, /* for the answer to a poll that has waited */
 	PUT_S = 20,
 	BACKOFF_MAX_S = 30,
+	HASTE_S = 1,    /* a poll that should have waited, answered sooner and with nothing */
 	REFUSED_S = 60, /* removed, unknown, or a log that is not believed */
 };
 
@@ -30,6 +31,7 @@ struct sync {
 	struct api_cursor cursor;
 	uint64_t poll_id, put_id; /* requests under way, 0: none */
 	unsigned failures, put_failures;
+	uint64_t asked_us; /* when the poll began, 0: it was not to wait */
 	bool started;
 	json_t *presence;    /* owned */
 	bool presence_known; /* the coordinator has it */
@@ -127,6 +129,15 @@ static void take_last_records(struct sync *sync, const struct http_reply *reply)
 
 static void put_presence(struct sync *sync);
 
+/* Else one that does not know how to wait would be asked without end. */
+static uint64_t haste_us(const struct sync *sync, const struct api_news *news)
+{
+	bool nothing = !news->n_records && !json_array_size(news->presence) && !news->has_kube;
+	bool soon = sync->asked_us && clock_now_us() - sync->asked_us < HASTE_S * USEC_PER_SEC;
+
+	return nothing && soon ? HASTE_S * USEC_PER_SEC : 0;
+}
+
 static void poll_ended(void *ctx, const struct http_reply *reply, const struct err *error)
 {
 	CLEANUP(api_news_done) struct api_news news = { 0 };
@@ -155,7 +166,7 @@ static void poll_ended(void *ctx, const struct http_reply *reply, const struct e
 	r = sync->hooks->news(sync->ctx, &news);
 	if (!sync->started)
 		return;
-	arm(sync->poll_timer, r < 0 ? REFUSED_S * USEC_PER_SEC : 0);
+	arm(sync->poll_timer, r < 0 ? REFUSED_S * USEC_PER_SEC : haste_us(sync, &news));
 	if (!sync->presence_known)
 		put_presence(sync);
 }
@@ -179,6 +190,7 @@ static void poll_begin(struct sync *sync)
 		buf_printf(&path, "&cursor=%s", api_cursor_format(&sync->cursor, cursor));
 	buf_printf(&path, "&kube=%s", kube); /* none: any is wanted */
 	request.path = buf_str(&path);
+	sync->asked_us = wait ? clock_now_us() : 0;
 	if (http_client_send(sync->client, &request, poll_ended, sync, &sync->poll_id, &err) < 0)
 		poll_failed(sync, "", &err);
 }

@@ -39,7 +39,8 @@ struct httpd {
 	struct httpd_config config;
 	sd_event_source *on_ready, *on_timer, *on_again, *on_sweep;
 	struct conn *conns;
-	unsigned n_conns;
+	unsigned n_conns, n_sending;
+	unsigned idle_runs;             /* since the descriptor or a reply woke us */
 	struct httpd_request *requests; /* those a handler holds */
 	bool closing;
 };

@@ -17,6 +17,10 @@
 
 enum { MEMORY_LIMIT = 8192, MEMORY_INCREMENT = 1024, BACKLOG = 512, IDLE_TIMEOUT_S = 75 };
 #define SWEEP_US (5 * USEC_PER_SEC)
+#define PAUSE_US (20 * USEC_PER_MSEC)
+
+/* How often microhttpd runs with no news of its descriptor: a reply goes out in pieces of 16 KiB. */
+enum { RUNS_AT_ONCE = 8, RUNS_SENDING = 1024 };
 
 static const uint64_t phase_limit_us[] = {
 	[CONN_FRESH] = 20 * USEC_PER_SEC,
@@ -30,12 +34,14 @@ void conn_set_phase(struct conn *conn, enum conn_phase phase)
 {
 	if (!conn)
 		return;
+	conn->httpd->n_sending += (phase == CONN_SENDING) - (conn->phase == CONN_SENDING);
 	conn->phase = phase;
 	conn->since_us = clock_now_us();
 }
 
 void httpd_wake(struct httpd *httpd)
 {
+	httpd->idle_runs = 0;
 	(void) sd_event_source_set_enabled(httpd->on_again, SD_EVENT_ONESHOT);
 }
 
@@ -43,10 +49,19 @@ static void run(struct httpd *h)
 {
 	MHD_UNSIGNED_LONG_LONG ms = 0;
 	(void) MHD_run(h->daemon);
+	unsigned runs_max = h->n_sending ? RUNS_SENDING : RUNS_AT_ONCE;
 	if (MHD_get_timeout(h->daemon, &ms) != MHD_YES) {
 		(void) sd_event_source_set_enabled(h->on_timer, SD_EVENT_OFF);
+	} else if (ms == 0 && h->idle_runs < runs_max) {
+		h->idle_runs++;
+		(void) sd_event_source_set_enabled(h->on_again, SD_EVENT_ONESHOT);
 	} else if (ms == 0) {
-		httpd_wake(h);
+		/*
+		 * While a handshake waits for its client, microhttpd says without end that there is
+		 * something to do. What the client sends wakes us by the descriptor.
+		 */
+		(void) sd_event_source_set_time_relative(h->on_timer, PAUSE_US);
+		(void) sd_event_source_set_enabled(h->on_timer, SD_EVENT_ONESHOT);
 	} else {
 		(void) sd_event_source_set_time_relative(
 			h->on_timer, (ms < 3600000 ? ms : 3600000) * USEC_PER_MSEC);
@@ -56,6 +71,7 @@ static void run(struct httpd *h)
 
 static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
+	((struct httpd *) userdata)->idle_runs = 0;
 	run(userdata);
 	return 0;
 }
@@ -139,6 +155,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 		if (c->next)
 			c->next->pprev = c->pprev;
 		c->httpd->n_conns--;
+		c->httpd->n_sending -= c->phase == CONN_SENDING;
 		free(c);
 		*ctx = NULL;
 	}
@@ -236,6 +253,9 @@ int httpd_new(
 			event, &h->on_sweep, CLOCK_BOOTTIME, UINT32_MAX, USEC_PER_SEC, on_sweep, h);
 	if (r >= 0)
 		r = sd_event_add_defer(event, &h->on_again, on_again, h);
+	/* Behind all others: sd-event takes a source of this kind for the oldest each time. */
+	if (r >= 0)
+		r = sd_event_source_set_priority(h->on_again, SD_EVENT_PRIORITY_NORMAL + 1);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(h->on_sweep, SD_EVENT_OFF);
 	if (r >= 0 && !(h->daemon = start_daemon(h)))

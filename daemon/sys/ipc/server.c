@@ -17,7 +17,11 @@
 #include "sys/ipc/ipc.h"
 
 #define MESSAGE_TIMEOUT_US (30 * USEC_PER_SEC)
-enum { PER_USER_MAX = IPC_CLIENTS_MAX / 2, ACCEPTS_PER_WAKEUP = 16 };
+enum {
+	PER_USER_MAX = IPC_CLIENTS_MAX / 2,
+	FOR_ROOT = 8, /* places that only root gets */
+	ACCEPTS_PER_WAKEUP = 16,
+};
 
 enum phase { PHASE_READING, PHASE_WAITING, PHASE_WRITING };
 
@@ -295,7 +299,7 @@ static bool make_room(struct ipc_server *s, uid_t uid)
 	for (struct client *c = s->clients; c; c = c->next)
 		of_user += c->creds.uid == uid;
 	bool user_full = uid != 0 && of_user >= PER_USER_MAX;
-	if (!user_full && s->n_clients < IPC_CLIENTS_MAX)
+	if (!user_full && s->n_clients < IPC_CLIENTS_MAX - (uid ? FOR_ROOT : 0))
 		return true;
 	struct client *idle = idle_client(s, uid, user_full);
 	if (!idle)

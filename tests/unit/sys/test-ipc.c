@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -55,6 +57,9 @@ static void handle(void *ctx, struct ipc_request *request)
 	} else if (!strcmp(call, "hold")) {
 		s->held = request;
 		ipc_request_on_gone(request, on_gone, s);
+	} else if (!strcmp(call, "park")) { /* answered in the end, for the sanitizers */
+		sd_event_add_time_relative(
+			s->event, NULL, CLOCK_MONOTONIC, 500000, 1, later, request);
 	} else if (!strcmp(call, "big")) {
 		char *text = malloc(9 << 20);
 		memset(text, 'a', 9 << 20);
@@ -269,6 +274,40 @@ static void test_path(void **state)
 	unlink(path);
 }
 
+/* Two users hold as many calls open as they get; root is answered all the same. */
+static void *crowd(void *arg)
+{
+	static const char hold[] = "\0\0\0\x0f{\"call\":\"park\"}";
+	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
+	int fds[IPC_CLIENTS_MAX];
+	assert_int_equal(chmod(dir, 0711), 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		uid_t uid = i % 2 ? 65533 : 65534;
+		/* Of this thread alone: the server is told who it is when it connects. */
+		assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0);
+		fds[i] = raw();
+		assert_int_equal(syscall(SYS_setresuid, -1, 0, -1), 0);
+		(void) !send(fds[i], hold, sizeof(hold) - 1, MSG_NOSIGNAL);
+	}
+	(void) usleep(50000); /* all of them are being served */
+	assert_int_equal(call("who", NULL, &r), 0);
+	ipc_reply_done(&r);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	(void) usleep(600000);
+	assert_int_equal(call("exit", NULL, &r), 0);
+	return arg;
+}
+
+static void test_crowd(void **state)
+{
+	struct server s = { 0 };
+	if (getuid() != 0)
+		skip();
+	run(&s, crowd);
+}
+
 struct async {
 	struct server s;
 	int n, results[8];
@@ -328,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_handed_over),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_async),
+		cmocka_unit_test(test_crowd),
 	};
 	if (!mkdtemp(dir))
 		return 77;

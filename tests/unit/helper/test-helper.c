@@ -1,0 +1,305 @@
+/*
+ * hearth-helper: what a hearthd that somebody took over could ask of root, and what it gets: the block
+ * of names in the hosts file, a socket for `wg`, and nothing else.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "helper/act.h"
+#include "helper/request.h"
+
+static char dir[] = "/tmp/hearth-helper.XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+	static char path[4][96];
+	static unsigned at;
+
+	at = (at + 1) % 4;
+	(void) snprintf(path[at], sizeof(path[at]), "%s/%s", dir, name);
+	return path[at];
+}
+
+static int ask(const char *call, const char *args)
+{
+	CLEANUP_REQUEST struct request request = { 0 };
+	CLEANUP_JSON json_t *json = json_loads(args, 0, NULL);
+	struct err err = { 0 };
+	int r;
+
+	assert_non_null(json);
+	r = request_from_json(call, json, &request, &err);
+	assert_true(r == 0 || err.text[0]);
+	return r;
+}
+
+/* --- requests --- */
+
+static void test_calls(void **state)
+{
+	static const char *const bad[] = { "", "hosts", "hosts.write ", "hosts.writ", "exec",
+		"file.write", "KUBE.JOIN", "launch.probe" };
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(ask(bad[i], "{}"), -ENOSYS);
+	assert_int_equal(ask("tun.open", "{}"), 0);
+	assert_int_equal(ask("tun.open", "{\"path\":\"/dev/mem\"}"), -EINVAL);
+}
+
+static void test_ifname(void **state)
+{
+	static const char *const bad[] = { "{}", "{\"ifname\":7}", "{\"ifname\":\"\"}",
+		"{\"ifname\":\".\"}", "{\"ifname\":\"..\"}", "{\"ifname\":\"../x\"}",
+		"{\"ifname\":\"a/b\"}", "{\"ifname\":\"/etc/x\"}", "{\"ifname\":\"a b\"}",
+		"{\"ifname\":\"a\\n\"}", "{\"ifname\":\"%n\"}", "{\"ifname\":\"0123456789012345\"}",
+		"{\"ifname\":\"h\\u00e9\"}", "{\"ifname\":\"hearth0\",\"dir\":\"/etc\"}" };
+
+	assert_int_equal(ask("uapi.open", "{\"ifname\":\"hearth0\"}"), 0);
+	assert_int_equal(ask("uapi.open", "{\"ifname\":\"012345678901234\"}"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		if (ask("uapi.open", bad[i]) != -EINVAL)
+			fail_msg("%s", bad[i]);
+}
+
+static int ask_hosts(const char *address, const char *names)
+{
+	char args[1024];
+
+	(void) snprintf(args, sizeof(args), "{\"entries\":[{\"address\":\"%s\",\"names\":%s}]}",
+		address, names);
+	return ask("hosts.write", args);
+}
+
+static void test_hosts_entries(void **state)
+{
+	static const char *const addresses[] = { "", "x", "127.0.0.1", "::1", "0.0.0.0",
+		"::", "255.255.255.255", "224.0.0.1", "ff02::1", "169.254.1.1", "fe80::1",
+		"10.77.0.1/32", "10.77.0.1 evil", "10.77.0.1\\n1.2.3.4", "010.77.0.1",
+		"fd00::1%eth0" };
+	static const char *const names[] = { "[]", "7", "[7]", "\"n100.home.internal\"", "[\"\"]",
+		"[\"localhost\"]", "[\"n100\"]", "[\"example.com\"]", "[\".internal\"]",
+		"[\"n100.home.internal.\"]", "[\"N100.home.internal\"]", "[\"-a.home.internal\"]",
+		"[\"a-.home.internal\"]", "[\"a..internal\"]", "[\"a b.home.internal\"]",
+		"[\"a\\n1.2.3.4 b.home.internal\"]", "[\"a#.home.internal\"]",
+		"[\"a.home.internal\",\"b.other.internal\"]",
+		"[\"a.home.internal\",\"b.home.internal\",\"c.home.internal\",\"d.home.internal\","
+		"\"e.home.internal\"]",
+		"[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.home."
+		"internal\"]" };
+
+	assert_int_equal(
+		ask_hosts("10.77.0.1", "[\"n100.home.internal\",\"api.home.internal\"]"), 0);
+	assert_int_equal(ask_hosts("fd12::1", "[\"n100.home.internal\"]"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
+		if (ask_hosts(addresses[i], "[\"n100.home.internal\"]") != -EINVAL)
+			fail_msg("%s", addresses[i]);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (ask_hosts("10.77.0.1", names[i]) >= 0)
+			fail_msg("%s", names[i]);
+	assert_int_equal(ask("hosts.write", "{\"entries\":[]}"), 0);
+	assert_true(ask("hosts.write", "{}") < 0);
+	assert_true(ask("hosts.write", "{\"entries\":{}}") < 0);
+	assert_true(ask("hosts.write", "{\"entries\":[],\"path\":\"/etc/passwd\"}") < 0);
+	assert_true(ask("hosts.write", "{\"entries\":[[]]}") < 0);
+}
+
+static void test_too_many(void **state)
+{
+	CLEANUP_JSON json_t *list = json_array();
+	CLEANUP_JSON json_t *args = json_pack("{s:O}", "entries", list);
+	CLEANUP_REQUEST struct request request = { 0 };
+	struct err err = { 0 };
+
+	for (int i = 0; i <= HOSTS_ENTRIES_MAX; i++)
+		(void) json_array_append_new(list, json_pack("{s:s,s:[s]}", "address", "10.77.0.1",
+							   "names", "a.home.internal"));
+	assert_int_equal(request_from_json("hosts.write", args, &request, &err), -E2BIG);
+}
+
+static void test_bundle(void **state)
+{
+	static const char good[] =
+		"{\"bundle\":{\"id\":\"00112233aabbccdd\",\"endpoint\":\"api.home.internal:6443\","
+		"\"token\":\"abcdef.0123456789abcdef\",\"expires\":1795000000,\"ca\":[\"sha256:"
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"],"
+		"\"version\":\"v1.37.2\",\"certificate_key\":null}}";
+	char text[sizeof(good)];
+
+	assert_int_equal(ask("kube.join", good), 0);
+	assert_true(ask("kube.join", "{}") < 0);
+	assert_true(ask("kube.join", "{\"bundle\":[]}") < 0);
+	assert_true(ask("kube.join", "{\"bundle\":{}}") < 0);
+	for (size_t i = 12; i < sizeof(good) - 2; i++) { /* a newline anywhere inside is no value */
+		CLEANUP_JSON json_t *json = NULL;
+		CLEANUP_REQUEST struct request request = { 0 };
+		memcpy(text, good, sizeof(good));
+		if (text[i] == '"' || text[i] == '\\')
+			continue;
+		text[i] = '/';
+		json = json_loads(text, 0, NULL);
+		if (json && !strstr(text, "null"))
+			assert_true(request_from_json("kube.join", json, &request, NULL) < 0);
+	}
+}
+
+/* --- the hosts file --- */
+
+static struct hosts_entry entry(const char *address, const char *name)
+{
+	struct hosts_entry e = { .n_names = 1 };
+
+	assert_int_equal(ip_addr_parse(address, &e.addr), 0);
+	(void) snprintf(e.names[0], sizeof(e.names[0]), "%s", name);
+	return e;
+}
+
+static void edit(const char *old, const struct hosts_entry *entries, size_t n, struct buf *ret)
+{
+	ret->len = 0;
+	assert_int_equal(hosts_edit(old, strlen(old), entries, n, ret), 0);
+}
+
+static void test_edit(void **state)
+{
+	static const char *const files[] = { "", "127.0.0.1 localhost\n", "127.0.0.1 localhost",
+		"\n\n", "# BEGIN hearthstone\n10.0.0.1 x\n# END hearthstone\n", "\r\n", "a\tb\n#" };
+	const struct hosts_entry one = entry("10.77.0.1", "n100.home.internal");
+	const struct hosts_entry two[] = { one, entry("fd12::2", "pi3.home.internal") };
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		CLEANUP_BUF struct buf a = { 0 }, b = { 0 };
+		edit(files[i], &one, 1, &a);
+		assert_memory_equal(buf_str(&a), files[i], strlen(files[i]));
+		assert_non_null(
+			strstr(buf_str(&a), "\n10.77.0.1 n100.home.internal\n# END hearth\n"));
+		edit(buf_str(&a), &one, 1, &b);
+		assert_string_equal(buf_str(&b), buf_str(&a)); /* twice is once */
+		edit(buf_str(&a), two, 2, &b);
+		assert_non_null(strstr(buf_str(&b), "fd12::2 pi3.home.internal\n"));
+		edit(buf_str(&b), NULL, 0, &a);
+		assert_string_equal(buf_str(&a), files[i]); /* gone as if it had never been */
+	}
+}
+
+/* Somebody took the end mark away, or put a second block in: nobody's line is lost. */
+static void test_edit_damaged(void **state)
+{
+	CLEANUP_BUF struct buf out = { 0 };
+
+	edit("# BEGIN hearth\n10.77.0.9 old.home.internal\n192.0.2.1 mine.example\n", NULL, 0,
+		&out);
+	assert_string_equal(buf_str(&out), "192.0.2.1 mine.example\n");
+	edit("# BEGIN hearth\n10.77.0.9 old.home.internal\n# END hearth\nx\n# BEGIN hearth\n# END "
+	     "hearth\ny\n",
+		NULL, 0, &out);
+	assert_string_equal(buf_str(&out), "x\ny\n");
+	edit("x\n# BEGIN hearth\n# BEGIN hearth (after a line without an end)\nmine\n", NULL, 0,
+		&out);
+	assert_string_equal(buf_str(&out), "x\nmine\n");
+	edit("# END hearth\nz\n", NULL, 0, &out);
+	assert_string_equal(buf_str(&out), "# END hearth\nz\n");
+}
+
+static void test_write(void **state)
+{
+	const struct hosts_entry one = entry("10.77.0.1", "n100.home.internal");
+	CLEANUP_BUF struct buf text = { 0 };
+	struct stat st;
+	struct err err = { 0 };
+
+	assert_int_equal(file_write_atomic(in_dir("real"), "127.0.0.1 localhost\n", 20, 0640), 0);
+	assert_int_equal(symlink("real", in_dir("hosts")), 0); /* as some systems have it */
+	assert_int_equal(act_write_hosts(in_dir("hosts"), &one, 1, &err), 1);
+	assert_int_equal(act_write_hosts(in_dir("hosts"), &one, 1, &err), 0);
+	assert_int_equal(lstat(in_dir("hosts"), &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(stat(in_dir("real"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(file_read(in_dir("real"), 4096, &text), 0);
+	assert_non_null(strstr(buf_str(&text), "localhost\n# BEGIN hearth"));
+	(void) unlink(in_dir("hosts"));
+	(void) unlink(in_dir("real"));
+	assert_int_equal(act_write_hosts(in_dir("none"), &one, 1, &err), 1); /* made */
+	(void) unlink(in_dir("none"));
+	assert_int_equal(mkdir(in_dir("hosts"), 0700), 0);
+	assert_true(act_write_hosts(in_dir("hosts"), &one, 1, &err) < 0);
+	assert_int_equal(rmdir(in_dir("hosts")), 0);
+}
+
+/* --- the socket for `wg` --- */
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	return connect(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0 ? -errno : 0;
+}
+
+static void test_uapi(void **state)
+{
+	CLEANUP(close_p) int fd = -1;
+	CLEANUP(close_p) int again = -1;
+	struct stat st;
+	struct err err = { 0 };
+
+	fd = act_open_uapi(in_dir("wg"), "hearth0", &err);
+	if (fd < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(stat(in_dir("wg/hearth0.sock"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(connect_to(in_dir("wg/hearth0.sock")), 0);
+	assert_int_equal(act_open_uapi(in_dir("wg"), "hearth0", &err), -EADDRINUSE);
+	close_p(&fd);
+	fd = -1;
+	again = act_open_uapi(in_dir("wg"), "hearth0", &err); /* nobody answers any more */
+	assert_true(again >= 0);
+	assert_int_equal(connect_to(in_dir("wg/hearth0.sock")), 0);
+	(void) unlink(in_dir("wg/hearth0.sock"));
+	/* What is there and no socket stays. */
+	assert_int_equal(file_write_atomic(in_dir("wg/x.sock"), "keep", 4, 0600), 0);
+	assert_int_equal(act_open_uapi(in_dir("wg"), "x", &err), -EEXIST);
+	assert_int_equal(symlink("x.sock", in_dir("wg/y.sock")), 0);
+	assert_int_equal(act_open_uapi(in_dir("wg"), "y", &err), -EEXIST);
+	assert_int_equal(access(in_dir("wg/x.sock"), F_OK), 0);
+	(void) unlink(in_dir("wg/x.sock"));
+	(void) unlink(in_dir("wg/y.sock"));
+	assert_int_equal(rmdir(in_dir("wg")), 0);
+}
+
+static int clean(void **state)
+{
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_ifname),
+		cmocka_unit_test(test_hosts_entries),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_bundle),
+		cmocka_unit_test(test_edit),
+		cmocka_unit_test(test_edit_damaged),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_uapi),
+	};
+	if (!mkdtemp(dir))
+		return 77;
+	return cmocka_run_group_tests(tests, NULL, clean);
+}
