@@ -1,0 +1,99 @@
+/* config: what is accepted, what is refused, and that each refusal names what it is about. */
+#include "mesh-maker.h"
+
+#include "base/yaml.h"
+#include "node/config.h"
+
+#define KEY "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+
+static int read_text(const char *text, struct config *ret, struct err *err)
+{
+	CLEANUP_JSON json_t *json = yaml_parse(text, strlen(text), err);
+
+	return json ? config_from_json(json, ret, err) : err->code;
+}
+
+static void test_whole(void **state)
+{
+	struct config config;
+	struct err err = { 0 };
+
+	assert_int_equal(
+		read_text("mesh: home\nnode: 3\nroot: " KEY "\nurls: ['https://192.0.2.1:8443']\n"
+			  "pins: [" KEY "]\ninterface: mesh1\nport: 5000\n",
+			&config, &err),
+		0);
+	assert_string_equal(config.mesh, "home");
+	assert_int_equal(config.node, 3);
+	assert_string_equal(config.urls[0], "https://192.0.2.1:8443");
+	assert_string_equal(config.interface, "mesh1");
+	assert_int_equal(config.port, 5000);
+	assert_int_equal(
+		read_text("mesh: home\nnode: 3\nroot: " KEY "\nurls: ['https://192.0.2.1:8443']\n"
+			  "pins: [" KEY "]\n",
+			&config, &err),
+		0);
+	assert_string_equal(config.interface, "hearth0");
+	assert_int_equal(config.port, 41741);
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *instead, *of, *says;
+	} cases[] = {
+		{ "node: 0", "node: 3", "node" },
+		{ "node: -1", "node: 3", "node" },
+		{ "node: three", "node: 3", "node" },
+		{ "node: 16777216", "node: 3", "node" },
+		{ "mesh: Home", "mesh: home", "mesh" },
+		{ "mesh: ''", "mesh: home", "mesh" },
+		{ "root: AAAA", "root: " KEY, "root" },
+		{ "urls: []", "urls: ['https://192.0.2.1:8443']", "urls" },
+		{ "urls: ['http://192.0.2.1:8443']", "urls: ['https://192.0.2.1:8443']", "urls" },
+		{ "pins: []", "pins: [" KEY "]", "pins" },
+		{ "port: 0", "port: 5000", "port" },
+		{ "port: 65536", "port: 5000", "port" },
+		{ "prot: 5000", "port: 5000", "prot" },
+		{ "interface: hth0", "interface: mesh1", "hth" },
+		{ "interface: 'a/b'", "interface: mesh1", "interface" },
+		{ "interface: '..'", "interface: mesh1", "interface" },
+		{ "interface: a-name-that-is-long", "interface: mesh1", "interface" },
+		{ "interface: ''", "interface: mesh1", "interface" },
+	};
+	static const char whole[] =
+		"mesh: home\nnode: 3\nroot: " KEY "\nurls: ['https://192.0.2.1:8443']\npins: [" KEY
+		"]\ninterface: mesh1\nport: 5000\n";
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config config;
+		struct err err = { 0 };
+		const char *at = strstr(whole, cases[i].of);
+		char text[1024];
+
+		snprintf(text, sizeof(text), "%.*s%s%s", (int) (at - whole), whole,
+			cases[i].instead, at + strlen(cases[i].of));
+		assert_int_equal(read_text(text, &config, &err), -EINVAL);
+		if (!strstr(err.text, cases[i].says))
+			fail_msg("\"%s\" does not tell of %s", err.text, cases[i].says);
+	}
+}
+
+static void test_absent(void **state)
+{
+	struct config config;
+	struct err err = { 0 };
+
+	assert_int_equal(config_read("/nonexistent/hearthd.yaml", &config, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "enroll-node"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_absent),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

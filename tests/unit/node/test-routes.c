@@ -1,0 +1,83 @@
+/* routes: what a peer needs, and that only differences are told to the kernel. */
+#include "mesh-maker.h"
+
+#include "node/routes.h"
+
+static struct routes wanted(void)
+{
+	CLEANUP_NODE struct node self = maker_node(1, 1, NULL);
+	CLEANUP_NODE struct node worker = maker_node(2, 2, NULL);
+	CLEANUP_NODE struct node member = maker_node(3, 0, NULL);
+	struct routes routes = { 0 };
+
+	assert_int_equal(routes_add_peer(&routes, &self, &worker, 7), 0);
+	assert_int_equal(routes_add_peer(&routes, &self, &member, 7), 0);
+	return routes;
+}
+
+static void test_peer(void **state)
+{
+	static const char *const dst[] = { "10.77.0.2/32", "fd12:3456:789a::2/128", "10.244.2.0/24",
+		"fd12:3456:789a:1002::/64", "10.77.0.3/32", "fd12:3456:789a::3/128" };
+	CLEANUP_ROUTES struct routes routes = wanted();
+	char text[PREFIX_TEXT_MAX];
+
+	assert_int_equal(routes.n, 6);
+	for (size_t i = 0; i < routes.n; i++) {
+		const struct route *route = &routes.list[i];
+		bool v4 = route->dst.addr.family == AF_INET;
+
+		assert_string_equal(ip_prefix_format(&route->dst, text), dst[i]);
+		assert_string_equal(
+			ip_addr_format(&route->src, text), v4 ? "10.77.0.1" : "fd12:3456:789a::1");
+		assert_int_equal(route->mtu, 1280);
+		assert_int_equal(route->oif, 7);
+	}
+}
+
+static void test_same(void **state)
+{
+	CLEANUP_ROUTES struct routes want = wanted(), set = { 0 }, delete = { 0 };
+
+	assert_int_equal(routes_compare(&want, want.list, want.n, &set, &delete), 0);
+	assert_int_equal(set.n, 0);
+	assert_int_equal(delete.n, 0);
+}
+
+static void test_differences(void **state)
+{
+	CLEANUP_ROUTES struct routes want = wanted(), have = wanted(), set = { 0 }, delete = { 0 };
+	struct route foreign = have.list[0];
+
+	have.list[0].mtu = 1420; /* another MTU: set again */
+	have.list[1].oif = 6;    /* a link that was there before: set, old one goes */
+	have.list[2].src = (struct ip_addr){ 0 }; /* no source: set again */
+	have.list[3] = have.list[--have.n];       /* missing */
+	assert_int_equal(ip_prefix_parse("10.77.0.9/32", &foreign.dst), 0);
+	have.list[4] = foreign; /* of a node that is gone, in the place of one that is missing */
+	assert_int_equal(routes_compare(&want, have.list, have.n, &set, &delete), 0);
+	assert_int_equal(set.n, 5);
+	assert_int_equal(delete.n, 2);
+	assert_int_equal(delete.list[0].oif, 6);
+	assert_true(ip_prefix_equal(&delete.list[1].dst, &foreign.dst));
+}
+
+static void test_nothing_wanted(void **state)
+{
+	CLEANUP_ROUTES struct routes want = { 0 }, have = wanted(), set = { 0 }, delete = { 0 };
+
+	assert_int_equal(routes_compare(&want, have.list, have.n, &set, &delete), 0);
+	assert_int_equal(set.n, 0);
+	assert_int_equal(delete.n, have.n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_same),
+		cmocka_unit_test(test_differences),
+		cmocka_unit_test(test_nothing_wanted),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

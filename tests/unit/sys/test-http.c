@@ -1,0 +1,364 @@
+/* http: against our own server on one event loop: pins, URLs in turn, bounds, errors, cancelling. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "sys/http/http.h"
+#include "sys/httpd/httpd.h"
+#include "sys/x509/x509.h"
+
+static const uint8_t server_seed[32] = { 1 }, client_seed[32] = { 2 }, other_seed[32] = { 3 };
+
+struct world {
+	sd_event *event;
+	struct httpd *server;
+	struct http_client *client;
+	char *server_cert, *server_key, *client_cert, *client_key;
+	char pin[X509_PIN_TEXT_LEN], other_pin[X509_PIN_TEXT_LEN];
+	char url[64], dead_url[64];
+	unsigned served, never;
+	struct httpd_request *kept;
+	int done, status;
+	struct err err;
+	char body[256];
+};
+
+static struct world w;
+
+/* Says who asked; /big, /never, /refuse and /empty are special. */
+static void serve(void *ctx, struct httpd_request *request)
+{
+	const char *path = httpd_request_path(request);
+	const uint8_t *key = httpd_request_key(request);
+	size_t len = 0;
+
+	w.served++;
+	if (!strcmp(path, "/big")) {
+		char *text = malloc(100000);
+		memset(text, ' ', 100000);
+		httpd_reply_text(request, 200, text, 100000);
+	} else if (!strcmp(path, "/never")) {
+		w.kept = request;
+	} else if (!strcmp(path, "/refuse")) {
+		httpd_reply_error(request, 403, "token_used", "It was used.");
+	} else if (!strcmp(path, "/empty")) {
+		httpd_reply_text(request, 200, strdup("not json"), 8);
+	} else {
+		(void) httpd_request_body(request, &len);
+		httpd_reply(request, 200,
+			json_pack("{s:s,s:i,s:i}", "method", httpd_request_method(request), "key",
+				key ? key[0] : -1, "len", (int) len));
+	}
+}
+
+static int listen_fd(char url[static 64])
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *) &sin, sizeof(sin)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *) &sin, &len), 0);
+	snprintf(url, 64, "https://127.0.0.1:%u", ntohs(sin.sin_port));
+	return fd;
+}
+
+static int set_up(void **state)
+{
+	uint8_t key[32];
+	int dead;
+
+	assert_int_equal(x509_certificate_pem(server_seed, "server", &w.server_cert), 0);
+	assert_int_equal(x509_key_pem(server_seed, &w.server_key), 0);
+	assert_int_equal(x509_certificate_pem(client_seed, "client", &w.client_cert), 0);
+	assert_int_equal(x509_key_pem(client_seed, &w.client_key), 0);
+	assert_int_equal(x509_public_key(server_seed, key), 0);
+	assert_int_equal(x509_pin_of_key(key, w.pin), 0);
+	assert_int_equal(x509_public_key(other_seed, key), 0);
+	assert_int_equal(x509_pin_of_key(key, w.other_pin), 0);
+	dead = listen_fd(w.dead_url); /* a port that refuses, once it is closed */
+	close(dead);
+	assert_true(sd_event_new(&w.event) >= 0);
+	struct httpd_config config = { .listen_fd = listen_fd(w.url),
+		.certificate = w.server_cert,
+		.key = w.server_key,
+		.connections_max = 64,
+		.body_max = 65536,
+		.handler = serve };
+	assert_int_equal(httpd_new(w.event, &config, &w.server, NULL), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	w.client = http_client_free(w.client);
+	if (w.kept)
+		httpd_reply_error(w.kept, 503, "internal", "The end.");
+	w.kept = NULL;
+	httpd_free(w.server);
+	sd_event_unref(w.event);
+	free(w.server_cert);
+	free(w.client_cert);
+	x509_wipe_p(&w.server_key);
+	x509_wipe_p(&w.client_key);
+	memset(&w, 0, sizeof(w));
+	return 0;
+}
+
+static void ended(void *ctx, const struct http_reply *reply, const struct err *err)
+{
+	w.done++;
+	w.status = reply ? reply->status : 0;
+	w.err = err ? *err : (struct err){ 0 };
+	snprintf(w.body, sizeof(w.body), "%.200s", reply ? buf_str(&reply->body) : "");
+}
+
+static void open_client(const char *const *urls, size_t n_urls, const char *pin)
+{
+	const char *const pins[] = { pin };
+	struct http_options options = { .urls = urls,
+		.n_urls = n_urls,
+		.pins = pins,
+		.n_pins = 1,
+		.cert_pem = w.client_cert,
+		.key_pem = w.client_key };
+
+	w.client = http_client_free(w.client);
+	assert_int_equal(http_client_new(w.event, &options, &w.client, NULL), 0);
+}
+
+/* Runs the loop until @n requests have ended. */
+static void run(int n)
+{
+	uint64_t end = clock_now_us() + 20 * USEC_PER_SEC;
+
+	while (w.done < n && clock_now_us() < end)
+		assert_true(sd_event_run(w.event, 100000) >= 0);
+	assert_int_equal(w.done, n);
+	w.done = 0;
+}
+
+static uint64_t ask(const char *method, const char *path, const char *body, size_t reply_max,
+	uint64_t timeout_us)
+{
+	struct http_request request = { .method = method,
+		.path = path,
+		.body = body,
+		.body_len = body ? strlen(body) : 0,
+		.reply_max = reply_max,
+		.timeout_us = timeout_us };
+	uint64_t id = 0;
+
+	assert_int_equal(http_client_send(w.client, &request, ended, NULL, &id, NULL), 0);
+	assert_int_equal(w.done, 0);
+	return id;
+}
+
+static void test_plain(void **state)
+{
+	const char *const urls[] = { w.url };
+	uint8_t key[32];
+	char wanted[64];
+
+	open_client(urls, 1, w.pin);
+	ask("PUT", "/x", "{\"a\":1}", 0, 0);
+	run(1);
+	assert_int_equal(w.status, 200);
+	x509_public_key(client_seed, key); /* each connection shows our certificate */
+	snprintf(wanted, sizeof(wanted), "\"key\":%d", key[0]);
+	assert_non_null(strstr(w.body, wanted));
+	assert_non_null(strstr(w.body, "\"method\":\"PUT\""));
+	assert_non_null(strstr(w.body, "\"len\":7"));
+	for (int i = 0; i < 5; i++)
+		ask("GET", "/y", NULL, 0, 0);
+	run(5);
+	assert_non_null(strstr(w.body, "\"method\":\"GET\""));
+}
+
+static void test_pin(void **state)
+{
+	const char *const urls[] = { w.url };
+
+	open_client(urls, 1, w.other_pin);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.err.code, -EKEYREJECTED);
+	assert_int_equal(w.served, 0);
+	assert_non_null(strstr(w.err.text, w.url));
+}
+
+static void test_in_turn(void **state)
+{
+	const char *const urls[] = { w.dead_url, w.url };
+
+	open_client(urls, 2, w.pin);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.status, 200);
+	open_client(urls, 1, w.pin);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.err.code, -ECONNREFUSED);
+}
+
+static void test_bounds(void **state)
+{
+	const char *const urls[] = { w.url };
+	uint64_t begun = clock_now_us();
+
+	open_client(urls, 1, w.pin);
+	ask("GET", "/big", NULL, 1000, 0);
+	run(1);
+	assert_int_equal(w.err.code, -EFBIG);
+	ask("GET", "/never", NULL, 0, 300000);
+	run(1);
+	assert_int_equal(w.err.code, -ETIMEDOUT);
+	assert_true(clock_now_us() - begun < 5 * USEC_PER_SEC);
+}
+
+static void test_cancel_and_reset(void **state)
+{
+	const char *const urls[] = { w.url };
+	uint64_t id;
+
+	open_client(urls, 1, w.pin);
+	id = ask("GET", "/never", NULL, 0, 0);
+	while (!w.kept)
+		assert_true(sd_event_run(w.event, 100000) >= 0);
+	http_client_cancel(w.client, id);
+	http_client_cancel(w.client, id);
+	httpd_reply_error(w.kept, 503, "internal", "Too late.");
+	w.kept = NULL;
+	ask("GET", "/x", NULL, 0, 0);
+	http_client_reset(w.client); /* it begins again */
+	run(1);
+	assert_int_equal(w.status, 200);
+}
+
+static void test_configure(void **state)
+{
+	const char *const dead[] = { w.dead_url }, *const live[] = { w.url };
+	const char *const pins[] = { w.pin };
+	struct http_options options = { .urls = live, .n_urls = 1, .pins = pins, .n_pins = 1 };
+
+	open_client(dead, 1, w.pin);
+	ask("GET", "/x", NULL, 0, 0);
+	assert_int_equal(http_client_configure(w.client, &options, NULL), 0);
+	run(1);
+	assert_int_equal(w.status, 200);
+	assert_non_null(strstr(w.body, "\"key\":-1")); /* without a certificate now */
+}
+
+static void test_options(void **state)
+{
+	const char *const urls[] = { "https://192.0.2.1", "http://192.0.2.1", "ftp://x" };
+	const char *const pins[] = { w.pin, "x;sha256//y", "" };
+	const struct http_options cases[] = {
+		{ .urls = urls, .n_urls = 0, .pins = pins, .n_pins = 1 },
+		{ .urls = urls, .n_urls = 1, .pins = pins, .n_pins = 0 },
+		{ .urls = urls + 1, .n_urls = 1, .pins = pins, .n_pins = 1 },
+		{ .urls = urls + 2, .n_urls = 1, .pins = pins, .n_pins = 1 },
+		{ .urls = urls, .n_urls = 1, .pins = pins + 1, .n_pins = 1 },
+		{ .urls = urls, .n_urls = 1, .pins = pins + 2, .n_pins = 1 },
+		{ .urls = urls, .n_urls = 1, .pins = pins, .n_pins = 1, .cert_pem = "x" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct http_client *client = NULL;
+		struct err err = { 0 };
+
+		assert_int_equal(http_client_new(w.event, &cases[i], &client, &err), -EINVAL);
+		assert_true(err.text[0]);
+	}
+}
+
+static void test_reply_json(void **state)
+{
+	static const struct {
+		int status;
+		const char *body;
+		int result;
+		const char *code;
+	} cases[] = {
+		{ 200, "{}", 0, "" },
+		{ 200, "nonsense", -EBADMSG, "" },
+		{ 200, "", -EBADMSG, "" },
+		{ 403, "{\"error\":{\"code\":\"token_used\",\"message\":\"It was used.\"}}",
+			-EACCES, "token_used" },
+		{ 409, "{\"error\":{\"code\":\"name_taken\",\"message\":\"x\"}}", -EEXIST,
+			"name_taken" },
+		{ 507, "{\"error\":{\"code\":\"storage\",\"message\":\"x\"}}", -ENOSPC, "storage" },
+		{ 500, "<html>", -EREMOTEIO, "" },
+		{ 404, "{\"error\":7}", -ENOENT, "" },
+		{ 503, "", -EAGAIN, "" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CLEANUP_HTTP_REPLY struct http_reply reply = { .status = cases[i].status };
+		CLEANUP_JSON json_t *json = NULL;
+		struct err err = { 0 };
+		char code[64];
+
+		buf_add_str(&reply.body, cases[i].body);
+		assert_int_equal(http_reply_json(&reply, &json, code, &err), cases[i].result);
+		assert_string_equal(code, cases[i].code);
+	}
+}
+
+/* The waiting variant in a process of its own, while the server runs here. */
+static void test_blocking(void **state)
+{
+	const char *const urls[] = { w.dead_url, w.url };
+	const char *const pins[] = { w.other_pin, w.pin };
+	struct http_options options = { .urls = urls, .n_urls = 2, .pins = pins, .n_pins = 2 };
+	struct http_request request = { .method = "GET", .path = "/refuse" };
+	int status = -1;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct http_reply reply = { 0 };
+		struct err err = { 0 };
+		json_t *json = NULL;
+		char code[64];
+		int r = http_request_blocking(&options, &request, &reply, &err);
+
+		if (r == 0)
+			r = http_reply_json(&reply, &json, code, &err) == -EACCES &&
+					    !strcmp(code, "token_used") &&
+					    !strcmp(err.text, "It was used.")
+				    ? 0
+				    : -1;
+		_exit(r == 0 ? 0 : 1);
+	}
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		assert_true(sd_event_run(w.event, 50000) >= 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pin, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_in_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_cancel_and_reset, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_configure, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
+		cmocka_unit_test(test_reply_json),
+		cmocka_unit_test_setup_teardown(test_blocking, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+/* nft: which of the kernel's news mean that something of ours was removed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "sys/nft/monitor.h"
+
+static size_t make(void *data, uint16_t type, uint8_t family, const char *table)
+{
+	struct nlmsghdr *message = mnl_nlmsg_put_header(data);
+	struct nfgenmsg *head;
+
+	message->nlmsg_type = (uint16_t) (NFNL_SUBSYS_NFTABLES << 8 | type);
+	head = mnl_nlmsg_put_extra_header(message, sizeof(*head));
+	head->nfgen_family = family;
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, table);
+	return message->nlmsg_len;
+}
+
+static void test_news(void **state)
+{
+	static const struct {
+		uint16_t type;
+		uint8_t family;
+		const char *table;
+		bool removal;
+	} cases[] = {
+		{ NFT_MSG_DELTABLE, NFPROTO_INET, "hearth", true },
+		{ NFT_MSG_DELCHAIN, NFPROTO_INET, "hearth", true },
+		{ NFT_MSG_DELRULE, NFPROTO_INET, "hearth", true },
+		{ NFT_MSG_NEWRULE, NFPROTO_INET, "hearth", false },
+		{ NFT_MSG_DELSETELEM, NFPROTO_INET, "hearth", false },
+		{ NFT_MSG_DELRULE, NFPROTO_INET, "hearth_cni", false },
+		{ NFT_MSG_DELTABLE, NFPROTO_IPV4, "hearth", false },
+		{ NFT_MSG_DELTABLE, NFPROTO_INET, "kube-proxy", false },
+	};
+	_Alignas(8) char data[4096];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t len;
+
+		memset(data, 0, sizeof(data));
+		len = make(data, cases[i].type, cases[i].family, cases[i].table);
+		assert_int_equal(nft_monitor_is_removal(data, len, "hearth"), cases[i].removal);
+		for (size_t cut = 0; cut < len; cut++) /* no reading beyond what is there */
+			assert_false(nft_monitor_is_removal(data, cut, "hearth"));
+	}
+}
+
+static void test_several(void **state)
+{
+	_Alignas(8) char data[4096] = { 0 };
+	size_t len = make(data, NFT_MSG_NEWRULE, NFPROTO_INET, "hearth");
+
+	len += make(data + len, NFT_MSG_DELRULE, NFPROTO_INET, "other");
+	len += make(data + len, NFT_MSG_DELRULE, NFPROTO_INET, "hearth");
+	assert_true(nft_monitor_is_removal(data, len, "hearth"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_news),
+		cmocka_unit_test(test_several) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
