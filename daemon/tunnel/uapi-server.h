@@ -25,7 +25,7 @@ extern const char uapi_server_directory[];
 char *uapi_server_path(const char *ifname);
 
 /*
- * Makes the socket at @path for root only (mode 0600), with its directory. A socket there that
+ * Makes the socket at @path for root only (umask 077), with its directory. A socket there that
  * nobody listens on is replaced; -EADDRINUSE if somebody does. Returns a descriptor or -errno. Changes
  * the umask for a moment: not while another thread makes files.
  */
