@@ -74,6 +74,17 @@ mesh_pings() { # BOARD...: true if all of them answer each other
 	[ -z "$said" ] || { echo "$said"; return 1; }
 }
 
+# When the board has reached all the others at both addresses: seconds since the machine started.
+mesh_reached_from() { # BOARD TO...
+	local b=$1 n list=
+	shift
+	for n; do [ "$n" = "$b" ] || list="$list $(mesh_address "$n" 4) $(mesh_address "$n" 6)"; done
+	# shellcheck disable=SC2016
+	board_exec "$b" sh -c 'for a in $1; do
+			{ until ping -n -q -c 1 -W 0.3 "$a" >/dev/null 2>&1; do sleep 0.2; done; } &
+		done; wait; cut -d" " -f1 /proc/uptime' sh "$list"
+}
+
 mesh_wait() { # BOARD...: until everybody reaches everybody
 	until_ok 20 mesh_table_keep || die "n100 does not know all the others: $(mesh_table | cut -d' ' -f1 | paste -sd' ')"
 	PING_WAIT=1 until_ok 40 mesh_pings "$@" || { mesh_pings "$@" >&2; die "the mesh is not whole"; }

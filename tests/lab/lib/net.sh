@@ -47,7 +47,8 @@ net_plug() { # FROM-NAMESPACE BRIDGE TO-NAMESPACE IFNAME IPV4 IPV6 GATEWAY4 GATE
 	local from to port
 	from=$(netns "$1") to=$(netns "$3") port=p-${3:0:13}
 	ip -n "$from" link del "$port" 2>/dev/null || :
-	ip link add "$port" netns "$from" type veth peer name "$4" netns "$to"
+	# a board keeps its hardware address, or its neighbours would talk to the old one for a while
+	ip link add "$port" netns "$from" type veth peer name "$4" address "02:68:65$(cksum <<<"$3" | awk '{ printf ":%02x:%02x:%02x", $1 / 65536 % 256, $1 / 256 % 256, $1 % 256 }')" netns "$to"
 	ip -n "$from" link set "$port" master "$2" up
 	ip -n "$to" -batch - <<-B
 		link set $4 up

@@ -45,6 +45,9 @@ check() { # WHAT COMMAND...
 		printf '%s\n' "$said" | tail -15 | sed 's/^/                | /'
 	fi
 }
+soon() { # SECONDS COMMAND...: until it succeeds; if it does not, what it says at last
+	until_ok "$@" || { shift; "$@"; }
+}
 finish() {
 	[ $bad -eq 0 ] || { echo "$bad checks failed"; lab_journal; exit 1; }
 	echo "all checks passed"
