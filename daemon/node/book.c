@@ -243,6 +243,12 @@ static void save_log(struct book *book)
 	book->log_unsaved = (struct err){ 0 };
 }
 
+bool book_has_changes(const struct book *book)
+{
+	return !book->read_only &&
+	       (book->presence_dirty || book->saved_seq != mesh_log_head(book->log));
+}
+
 void book_save(struct book *book)
 {
 	if (book->read_only)

@@ -63,5 +63,7 @@ int book_add_presence(struct book *book, const json_t *doc, uint32_t *ret_id, st
 /* The latest presence of node @id, or NULL. Borrowed until presences or records are added. */
 const struct presence *book_presence(const struct book *book, uint32_t id);
 
+/* True if something is known that is not on disk. */
+bool book_has_changes(const struct book *book);
 /* Tries again to write what is not on disk; presences are written only here and on closing. */
 void book_save(struct book *book);

@@ -81,7 +81,8 @@ struct hearthd {
 
 	/* watch.c */
 	sd_event_source *tick, *waiters_timer;
-	uint64_t tick_us, slow_us;
+	uint64_t tick_us, slow_us, save_us;
+	bool settled; /* up for a minute */
 	struct report_peer *peer_list;
 	size_t n_peers, n_reachable;
 	struct waiter *waiters;

@@ -256,8 +256,14 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	watch_notify(h);
 	seen_save(h->seen, book_netmap(h->book), now);
 	assist_retry(h);
+	/* Soon, because power may go; once settled seldom, because of the card. */
+	if (now >= h->save_us && book_has_changes(h->book)) {
+		h->save_us = h->settled ? now + SLOW_US : 0;
+		book_save(h->book);
+	}
 	if (now >= h->slow_us) {
 		h->slow_us = now + SLOW_US;
+		h->settled = true;
 		mesh_retry(h);
 	}
 	if (h->watchdog)
