@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +100,7 @@ static int decide_remove(struct change *change, struct store_batch *batch)
 	struct tombstone tombstone = { .id = n->id };
 	if (!still_there(n))
 		return -ENOENT;
-	strcpy(tombstone.reason, n->reason);
+	(void) snprintf(tombstone.reason, sizeof(tombstone.reason), "%s", n->reason);
 	CLEANUP_JSON json_t *payload = tombstone_to_json(&tombstone);
 	int r = ledger_set_record(change, RECORD_TYPE_TOMBSTONE, payload);
 	return r < 0 ? r : 1;
@@ -120,7 +121,7 @@ static int decide_rename(struct change *change, struct store_batch *batch)
 			n->name, (unsigned) other->id);
 	if (node_copy(node, &copy) < 0)
 		return change_refuse(change, API_INTERNAL, "Out of memory.");
-	strcpy(copy.name, n->name);
+	(void) snprintf(copy.name, sizeof(copy.name), "%s", n->name);
 	CLEANUP_JSON json_t *payload = node_to_json(&copy);
 	int r = ledger_set_record(change, RECORD_TYPE_NODE, payload);
 	return r < 0 ? r : 1;
@@ -139,7 +140,7 @@ static struct node_change *node_change_new(
 		.change = { .decide = decide, .done = done }, .coord = c, .request = request
 	};
 	n->id = node->id;
-	strcpy(n->name, node->name);
+	(void) snprintf(n->name, sizeof(n->name), "%s", node->name);
 	return n;
 }
 
@@ -156,7 +157,7 @@ void admin_node_remove(struct coord *c, struct ipc_request *request)
 		free(n);
 		return;
 	}
-	strcpy(n->reason, text);
+	(void) snprintf(n->reason, sizeof(n->reason), "%s", text);
 	admin_submit(&n->admin);
 }
 
@@ -174,6 +175,6 @@ void admin_node_rename(struct coord *c, struct ipc_request *request)
 	struct node_change *n = node_change_new(c, request, decide_rename);
 	if (!n)
 		return;
-	strcpy(n->name, name);
+	(void) snprintf(n->name, sizeof(n->name), "%s", name);
 	admin_submit(&n->admin);
 }

@@ -177,7 +177,7 @@ static void forget_old(struct token_change *t, struct store_batch *batch)
 			snprintf(key, sizeof(key), "%s %s", g->id, identity);
 			store_batch_delete(batch, TABLE_USES, key);
 		}
-		strcpy(t->forgotten[t->n_forgotten++], g->id);
+		(void) snprintf(t->forgotten[t->n_forgotten++], FIELD_ID_MAX, "%s", g->id);
 	}
 }
 
@@ -356,7 +356,7 @@ void admin_token_revoke(struct coord *c, struct ipc_request *request)
 	struct token_change *t = token_change_new(c, request, decide_revoke, done_revoke);
 	if (!t)
 		return;
-	strcpy(t->id, g->id);
+	(void) snprintf(t->id, sizeof(t->id), "%s", g->id);
 	if (ledger_submit(c->ledger, &t->admin.change) < 0) {
 		ipc_request_fail(request, api_code_name(API_TOO_MANY),
 			"The coordinator is too busy. Try again.");

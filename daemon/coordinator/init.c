@@ -230,7 +230,7 @@ static int find_existing(
 		return errno == ENOENT ? 0 : err_set(err, -errno, "look for %s: %m", path);
 	int r = store_open(path, &schema_coordinator, false, &store, err);
 	if (r == -EBUSY) { /* being served */
-		strcpy(ret_mesh, "?");
+		(void) snprintf(ret_mesh, FIELD_NAME_MAX, "?");
 		return 0;
 	}
 	if (!r)
@@ -459,7 +459,7 @@ int init_run(int argc, char **argv)
 	i.state_dir = state ? state : PATHS_STATE_DIR;
 	randombytes_buf(random, sizeof(random));
 	ranges_set_defaults(&i.settings, random);
-	strcpy(i.settings.mesh, "home");
+	(void) snprintf(i.settings.mesh, sizeof(i.settings.mesh), "%s", "home");
 	int r = read_options(&i, argc, argv);
 	if (r)
 		return r < 0 ? 0 : r;

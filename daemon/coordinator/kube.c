@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +50,7 @@ static void arm_expiry(struct coord *c)
 
 static void take(struct coord *c, const struct kube_bundle *bundle)
 {
-	strcpy(c->kube_id, bundle->id);
+	(void) snprintf(c->kube_id, sizeof(c->kube_id), "%s", bundle->id);
 	c->kube_expires = bundle->expires;
 	feed_set_kube(c->feed, bundle);
 	arm_expiry(c);
@@ -102,7 +103,7 @@ void kube_handle(
 	}
 	put->coord = c;
 	put->request = request;
-	strcpy(put->node, node->name);
+	(void) snprintf(put->node, sizeof(put->node), "%s", node->name);
 	struct store_batch *batch = store_batch_new();
 	store_batch_put(batch, TABLE_META, "kube", text, strlen(text));
 	sodium_memzero(text, strlen(text));

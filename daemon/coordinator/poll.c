@@ -2,6 +2,7 @@
  * poll: GET /v1/poll. Reads the arguments strictly; waiting and answering is the feed's.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ void poll_handle(
 	}
 	position.wants_kube = kube != NULL;
 	if (kube)
-		strcpy(position.kube, kube); /* 16 digits or none */
+		(void) snprintf(
+			position.kube, sizeof(position.kube), "%s", kube); /* 16 digits or none */
 	feed_poll(c->feed, request, node, &position, (unsigned) wait_s);
 }

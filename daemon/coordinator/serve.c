@@ -269,7 +269,7 @@ static void say_status(struct serve *s)
 		(unsigned long long) mesh_log_head(ledger_log(c->ledger)), c->port);
 	if (!strcmp(text, s->said))
 		return;
-	strcpy(s->said, text);
+	(void) snprintf(s->said, sizeof(s->said), "%s", text);
 	(void) sd_notifyf(0, "STATUS=%s", text);
 }
 

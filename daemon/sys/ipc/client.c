@@ -83,7 +83,7 @@ static int call_open(
 		return -ENOMEM;
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(sa.sun_path, path);
+	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	int r = ipc_frame(message, &c->out, &c->out_len);
 	if (r < 0)
 		return r;

@@ -420,7 +420,7 @@ static int listen_at(const char *path, mode_t mode, gid_t gid, int *ret)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(sa.sun_path, path);
+	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	int r = clear_path(&sa);
 	if (r < 0)
 		return r;

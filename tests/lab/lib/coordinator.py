@@ -474,6 +474,7 @@ def test_feed():
 # ---- hostile input
 
 def test_hostile():
+    check("the local socket is its user's and group's alone", os.stat(f"{RUN}/coord.sock").st_mode & 0o777 == 0o660)
     print("== hostile bodies at every call")
     deep = "[" * 20000 + "]" * 20000
     bodies = {"empty": "", "garbage": "\x00\x01\xff", "no JSON": "hello", "a list": "[]", "a number": "1", "null": "null", "deep": deep, "deep object": '{"a":' * 5000 + "1" + "}" * 5000,
