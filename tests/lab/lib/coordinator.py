@@ -145,6 +145,11 @@ def until(seconds, condition):
     return False
 
 
+def cpu_seconds():
+    fields = open(f"/proc/{ours.pid if ours else server_pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def start(*options, wait=True):
     global ours
     log = open(f"{TMP}/log", "a")
@@ -542,6 +547,7 @@ def test_hostile():
             s.sendall(b"PUT /v1/presence HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n{")
         slow.append(s)
     end, open_ones, worst = time.time() + 40, len(slow), 0
+    cpu, began = cpu_seconds(), time.time()
     while open_ones and time.time() < end:
         time.sleep(1)
         begun = time.time()
@@ -558,6 +564,8 @@ def test_hostile():
                 slow[i] = None
         if check_answer.status != 200:
             check("it answers meanwhile", False, check_answer)
+    cpu, wall = cpu_seconds() - cpu, time.time() - began
+    check(f"they cost {cpu * 100 / wall:.1f} % of one core", cpu < wall * 0.15, cpu)
     check(f"60 clients that trickle are all put out; others wait {worst * 1000:.0f} ms at most", open_ones == 0 and worst < 1, open_ones)
     hold = [socket.create_connection(("127.0.0.1", 8443), source_address=("127.7.0.1", 0)) for _ in range(600)]
     check("600 connections from one address leave room for others", ask("GET", "/v1/health", source="127.7.0.2").status == 200)
