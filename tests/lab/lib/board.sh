@@ -23,6 +23,24 @@ board_pid() { # the host's pid of the board's PID 1 (changes when the board rebo
 }
 board_alive() { board_pid "$1" >/dev/null; }
 
+# Every systemd watches files: the kernel's limit for one user is too low for more than one lab.
+board_limits() {
+	local f=/proc/sys/fs/inotify/max_user_instances
+	[ "$(cat $f)" -ge 1024 ] || echo 1024 >$f 2>/dev/null || note "fs.inotify.max_user_instances is $(cat $f): too few for many boards"
+}
+
+# Below a chroot the kernel makes no user namespaces, and units that ask for one would not start.
+in_chroot() { [ "$(stat -Lc %d:%i /)" != "$(stat -Lc %d:%i /proc/1/root 2>/dev/null)" ]; }
+board_without_user_namespaces() { # ROOT
+	local u d
+	for u in "$S"/programs/usr/lib/systemd/system/hearth*.service; do
+		grep -qs '^PrivateUsers=yes' "$u" || continue
+		d=$1/etc/systemd/system/${u##*/}.d
+		mkdir -p "$d"
+		printf '[Service]\nPrivateUsers=no\n' >"$d/lab-chroot.conf"
+	done
+}
+
 board_root() { echo "$S/boards/$1/root"; }
 
 board_mount() { # BOARD
@@ -32,6 +50,7 @@ board_mount() { # BOARD
 	lower=$(image_dir)/root
 	[ ! -e "$S/programs" ] || [ -e "$S/bare" ] || lower=$S/programs:$lower
 	mount -t overlay "hearth-$LAB-$1" -o "lowerdir=$lower,upperdir=$d/upper,workdir=$d/work" "$d/root"
+	! in_chroot || board_without_user_namespaces "$d/root"
 	echo "$1" >"$d/root/etc/hostname"
 	printf '127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost ip6-localhost ip6-loopback\n' "$1" >"$d/root/etc/hosts"
 }

@@ -3,7 +3,8 @@
 #
 # Several labs can live side by side: HEARTH_LAB names one (default "home"), and everything it
 # makes carries that name: the directory $S, network namespaces hearth-NAME.*, cgroups
-# hearth-lab-NAME.*, mounts below $S. Nothing else on the machine is changed.
+# hearth-lab-NAME.*, mounts below $S. Nothing else on the machine is changed, but that
+# fs.inotify.max_user_instances is raised to 1024 and IP forwarding is on in our own namespaces.
 
 LAB=${HEARTH_LAB:-home}
 case $LAB in
