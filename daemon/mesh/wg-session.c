@@ -59,7 +59,8 @@ static bool is_preferred(const struct wg_peer *peer, const struct wg_session *fr
 	const struct wg_session *current = peer->current;
 	if (!wg_session_may_send(current, peer->device->now_us))
 		return true;
-	if (crossed(current, fresh)) /* both ends must choose the same: the greater key's */
+	if (crossed(current, fresh) && !fresh->late)
+		/* both ends must choose the same: the greater key's */
 		return fresh->initiator != peer_key_is_greater(peer);
 	return fresh->created_us >= current->created_us;
 }
@@ -80,6 +81,12 @@ void wg_session_install(struct wg_session *session)
 	if (session->initiator) {
 		enter(peer, session);
 	} else {
+		/*
+		 * A peer that used our session and then began another has lost its memory in between:
+		 * it may never send anything by which we could find that out later.
+		 */
+		session->late =
+			peer->current && peer->current->initiator && peer->current->replay.next > 0;
 		retire(&peer->coming);
 		peer->coming = session;
 	}

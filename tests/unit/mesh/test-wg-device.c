@@ -120,6 +120,28 @@ static void test_instant_restart(void **state)
 	}
 }
 
+/* As above, and after its handshake the peer says nothing more: it is reached all the same. */
+static void test_instant_restart_silent(void **state)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		TWO t;
+		two_init(&t, true);
+		struct net_host *a = i ? t.a : t.b, *b = i ? t.b : t.a;
+		assert_int_equal(net_ping(a, b, 1), 0);
+		net_run(&t.net, SECOND / 10);
+		assert_int_equal(net_ping(b, a, 1), 0); /* it has used the session that a began */
+		net_run(&t.net, SECOND / 10);
+		net_host_restart(b);
+		net_introduce(b, a, true);
+		assert_int_equal(net_ping(b, a, 1), 0);
+		net_run(&t.net, SECOND / 10);
+		unsigned before = b->delivered;
+		assert_int_equal(net_ping(a, b, 2), 0);
+		net_run(&t.net, SECOND / 10);
+		assert_int_equal(b->delivered, before + 1);
+	}
+}
+
 static void test_psk(void **state)
 {
 	TWO t;
@@ -454,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_initiate),
 		cmocka_unit_test(test_both_at_once),
 		cmocka_unit_test(test_instant_restart),
+		cmocka_unit_test(test_instant_restart_silent),
 		cmocka_unit_test(test_psk),
 		cmocka_unit_test(test_ipv6_outside),
 		cmocka_unit_test(test_key_change),
