@@ -163,13 +163,14 @@ static void refused(struct world *w, const char *reply, size_t len, unsigned sta
 
 static void test_garbage(void **state)
 {
+	static const char twice[] = "{\"records\":[],\"records\":[],\"presence\":[],"
+				    "\"cursor\":\"0123456789abcdef-1\",\"kube\":null}";
 	static const char *const bad[] = { "", "x", "{", "[]", "null", "7", "{}", "\xff\xfe",
 		"{\"records\":{},\"presence\":[],\"cursor\":\"0123456789abcdef-1\",\"kube\":null}",
 		"{\"records\":[],\"presence\":[],\"cursor\":\"x\",\"kube\":null}",
 		"{\"records\":[7],\"presence\":[],\"cursor\":\"0123456789abcdef-1\",\"kube\":null}",
 		"{\"records\":[],\"presence\":[],\"cursor\":\"0123456789abcdef-1\",\"kube\":7}",
-		"{\"records\":[],\"records\":[],\"presence\":[],\"cursor\":\"0123456789abcdef-1\","
-		"\"kube\":null}" };
+		twice };
 	struct world *w = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
