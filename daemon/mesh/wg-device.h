@@ -53,11 +53,13 @@ struct wg_peer {
 	struct wg_stamp last_stamp;             /* sent */
 	uint8_t latest_stamp[WG_TIMESTAMP_LEN]; /* received */
 	uint64_t initiation_received_us;        /* 0: never */
-	uint64_t quiet_until_us;                /* no further initiation before */
-	uint64_t trying_since_us;               /* the last wish for a session */
-	uint64_t unanswered_since_us;           /* first initiation without an answer; 0: none */
-	bool lost;                              /* no answer for 15 s: try every address */
-	bool last_minute;                       /* a rekey for receiving was begun already */
+	uint8_t response[WG_RESPONSE_LEN];      /* to that one */
+	unsigned response_repeats;
+	uint64_t quiet_until_us;      /* no further initiation before */
+	uint64_t trying_since_us;     /* the last wish for a session */
+	uint64_t unanswered_since_us; /* first initiation without an answer; 0: none */
+	bool lost;                    /* no answer for 15 s: try every address */
+	bool last_minute;             /* a rekey for receiving was begun already */
 
 	/* sessions; owned, each in the index table */
 	struct wg_session *previous, *current, *coming;

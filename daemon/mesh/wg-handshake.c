@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOAD_WINDOW_US = 100000, LOAD_LASTS_US = 1000000 };
+enum { LOAD_WINDOW_US = 100000, LOAD_LASTS_US = 1000000, COPY_WINDOW_US = 1000000 };
 
 bool wg_peer_has_address(const struct wg_peer *peer)
 {
@@ -167,7 +167,6 @@ static int respond(
 	struct wg_device *device = peer->device;
 	struct wg_response message;
 	struct wg_transport_keys keys;
-	uint8_t packet[WG_RESPONSE_LEN];
 	struct wg_session *session = session_new(peer);
 	if (!session)
 		return -ENOMEM;
@@ -188,15 +187,33 @@ static int respond(
 	wg_session_install(session);
 	wg_timers_session_made(peer);
 
-	wg_response_format(&message, packet);
-	wg_macs_add(
-		&device->crypto, &peer->jar, &peer->remote, packet, sizeof(packet), device->now_us);
+	wg_response_format(&message, peer->response);
+	wg_macs_add(&device->crypto, &peer->jar, &peer->remote, peer->response,
+		sizeof(peer->response), device->now_us);
+	peer->response_repeats = WG_CANDIDATES_MAX; /* none, should this fail */
 	if (wg_crypto_take_failure(&device->crypto))
 		return -EIO;
+	peer->response_repeats = 0;
 	peer->quiet_until_us = device->now_us + WG_REKEY_TIMEOUT_US;
 	wg_timers_sent(peer, false);
-	send_counted(peer, from, packet, sizeof(packet));
+	send_counted(peer, from, peer->response, sizeof(peer->response));
 	return 0;
+}
+
+/*
+ * A copy of the initiation that was answered just now, on another way: its sender tries all it
+ * knows, and the way of the first copy may not lead back. It gets the same answer, and changes nothing.
+ */
+static void respond_again(struct wg_peer *peer, const uint8_t timestamp[static WG_TIMESTAMP_LEN],
+	const struct wg_endpoint *from)
+{
+	if (memcmp(timestamp, peer->latest_stamp, WG_TIMESTAMP_LEN) != 0 || !peer->coming ||
+		peer->response_repeats >= WG_CANDIDATES_MAX ||
+		peer->device->now_us - peer->initiation_received_us >= COPY_WINDOW_US ||
+		endpoint_equal(&from->remote, &peer->endpoint.remote))
+		return;
+	peer->response_repeats++;
+	send_counted(peer, from, peer->response, sizeof(peer->response));
 }
 
 /* -EALREADY or -EBUSY unless the initiation is later than all before, and not one of a flood. */
@@ -244,6 +261,8 @@ static int receive_initiation(struct wg_device *device, const struct wg_initiati
 		return r;
 	}
 	r = check_fresh(peer, timestamp);
+	if (r == -EALREADY)
+		respond_again(peer, timestamp, from);
 	if (r < 0)
 		return r;
 	device->counters.handshakes++;

@@ -349,6 +349,55 @@ static void test_candidates(void **state)
 	assert_int_equal(t.b->delivered, before + 1);
 }
 
+/*
+ * b hears the first copy of an initiation on a way that does not lead back. The next copy gets the
+ * answer; a third from the same place as the first, or one that comes too late, gets none.
+ */
+static void test_way_that_does_not_lead_back(void **state)
+{
+	TWO t;
+	uint8_t copy[WG_INITIATION_LEN];
+	struct endpoint one_way, late; /* nobody is there */
+	two_init(&t, true);
+	assert_int_equal(endpoint_parse("203.0.113.5:5", &one_way), 0);
+	assert_int_equal(endpoint_parse("203.0.113.6:6", &late), 0);
+	t.a->on_send = t.b->on_send = capture;
+	wg_peer_set_endpoint(t.ab, &late); /* lost on the way; the test carries it */
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 0);
+	memcpy(copy, captured[WG_TYPE_INITIATION].data, sizeof(copy));
+	net_inject(t.b, &one_way, copy, sizeof(copy));
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 1);
+	net_inject(t.b, &one_way, copy, sizeof(copy));
+	assert_int_equal(t.b->last_result, -EALREADY);
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 1);
+	net_inject(t.b, &t.a->addrs[0], copy, sizeof(copy));
+	assert_int_equal(t.b->last_result, -EALREADY);
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 2);
+	assert_true(endpoint_equal(&captured[WG_TYPE_RESPONSE].to[1], &t.a->addrs[0]));
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->delivered, 1);
+	/* the answer's way is a's now, and what a sends tells b */
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ab)->remote, &t.b->addrs[0]));
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &t.a->addrs[0]));
+	net_inject(t.b, &late, copy, sizeof(copy)); /* the session is in use: a replay, no copy */
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 2);
+
+	/* late copies are replays */
+	net_host_restart(t.a);
+	t.ab = net_introduce(t.a, t.b, true);
+	wg_peer_set_endpoint(t.ab, &late);
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	memcpy(copy, captured[WG_TYPE_INITIATION].data, sizeof(copy));
+	net_inject(t.b, &one_way, copy, sizeof(copy));
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 3);
+	net_run(&t.net, 2 * SECOND);
+	net_inject(t.b, &late, copy, sizeof(copy));
+	assert_int_equal(t.b->last_result, -EALREADY);
+	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 3);
+}
+
 /* An address learned while an initiation waits for its answer gets it at once. */
 static void test_candidate_comes_late(void **state)
 {
@@ -485,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_staging_limit),
 		cmocka_unit_test(test_roaming),
 		cmocka_unit_test_setup(test_candidates, reset_captured),
+		cmocka_unit_test_setup(test_way_that_does_not_lead_back, reset_captured),
 		cmocka_unit_test(test_candidate_comes_late),
 		cmocka_unit_test(test_timestamps),
 		cmocka_unit_test(test_counter_limit),
