@@ -8,12 +8,10 @@ IMAGE_VERSION=1	# change it when image_configure changes
 image_hash() { { board_packages; echo "$SUITE $IMAGE_VERSION"; } | sha256sum | cut -c1-12; }
 image_dir() { echo "$CACHE/board-$(image_hash)"; }
 
-# The mirror that this machine's apt uses, whatever it is; the distribution's own where it has none.
+# The mirror that this machine's apt uses for the suite; nothing where it has none: debootstrap knows one.
 image_mirror() {
-	local uri
-	uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
-		awk -v s="$SUITE" '$2 == s && $3 == "main" { print $1; exit }')
-	echo "${uri:-http://deb.debian.org/debian}"
+	apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+		awk -v s="$SUITE" '$2 == s && $3 == "main" { print $1; exit }'
 }
 
 image_make() {
@@ -29,7 +27,8 @@ image_make() {
 		tmp=$dir.new
 		rm -rf "$dir" "$tmp"
 		mkdir -p "$tmp"
-		debootstrap --variant=minbase --include="$(board_packages)" "$SUITE" "$tmp/root" "$(image_mirror)" \
+		# shellcheck disable=SC2046  # none is no argument
+		debootstrap --variant=minbase --include="$(board_packages)" "$SUITE" "$tmp/root" $(image_mirror) \
 			>"$tmp/debootstrap.log" 2>&1 8>&- || { tail -5 "$tmp/debootstrap.log" >&2; die "debootstrap failed, see $tmp/debootstrap.log"; }
 		ssh-keygen -q -t ed25519 -N '' -C hearth-lab -f "$tmp/key"
 		image_configure "$tmp/root" "$tmp/key.pub"
