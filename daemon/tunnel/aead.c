@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONCE_LEN = 12 };
+enum { NONCE_LEN = 12, LEN_MAX = INT_MAX / 2 };
 
 struct direction {
 	EVP_CIPHER_CTX *ctx;
@@ -80,47 +80,59 @@ static bool start(struct direction *d, const uint8_t *key, uint64_t counter)
 	return true;
 }
 
-int aead_seal(struct aead *aead, const uint8_t key[static AEAD_KEY_LEN],
-	struct aead_packet *packets, size_t n)
+/* Encrypts or decrypts @len bytes of the packet; the caller knows them to be fewer than 2^31. */
+static bool update(struct direction *d, uint8_t *out, const uint8_t *in, size_t len)
 {
-	EVP_CIPHER_CTX *ctx = aead->seal.ctx;
+	int done = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		struct aead_packet *p = &packets[i];
-		int out = 0;
-
-		if (p->len > INT_MAX || !start(&aead->seal, key, p->counter))
-			return -EIO;
-		if (p->len > 0 && EVP_EncryptUpdate(ctx, p->data, &out, p->data, (int) p->len) != 1)
-			return -EIO;
-		if (EVP_EncryptFinal_ex(ctx, p->data + p->len, &out) != 1 ||
-			EVP_CIPHER_CTX_ctrl(
-				ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, p->data + p->len) != 1)
-			return -EIO;
-	}
-	return 0;
+	return len == 0 || EVP_CipherUpdate(d->ctx, out, &done, in, (int) len) == 1;
 }
 
-static bool open_one(struct aead *aead, const uint8_t *key, struct aead_packet *p)
+static bool seal_one(struct direction *d, const uint8_t *key, const struct aead_packet *p)
 {
-	EVP_CIPHER_CTX *ctx = aead->open.ctx;
+	static const uint8_t zeros[AEAD_PAD_MAX];
+	size_t front = p->front < p->len ? p->front : p->len;
+	uint8_t *tag = p->out + p->len + p->pad;
+	int out = 0;
+
+	return p->len <= LEN_MAX && p->pad <= AEAD_PAD_MAX && start(d, key, p->counter) &&
+	       update(d, p->out, p->out, front) &&
+	       update(d, p->out + front, p->in + front, p->len - front) &&
+	       update(d, p->out + p->len, zeros, p->pad) &&
+	       EVP_EncryptFinal_ex(d->ctx, tag, &out) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(d->ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, tag) == 1;
+}
+
+static bool open_one(struct direction *d, const uint8_t *key, const struct aead_packet *p)
+{
 	size_t len = p->len - AEAD_TAG_LEN;
 	uint8_t tag[AEAD_TAG_LEN], none;
 	int out = 0;
 
-	if (p->len < AEAD_TAG_LEN || p->len > INT_MAX || !start(&aead->open, key, p->counter))
+	if (p->len < AEAD_TAG_LEN || len > LEN_MAX || !start(d, key, p->counter))
 		return false;
-	memcpy(tag, p->data + len, sizeof(tag));
-	if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) != 1)
-		return false;
-	if (len > 0 && EVP_DecryptUpdate(ctx, p->data, &out, p->data, (int) len) != 1)
-		return false;
-	return EVP_DecryptFinal_ex(ctx, &none, &out) == 1;
+	memcpy(tag, p->in + len, sizeof(tag));
+	return EVP_CIPHER_CTX_ctrl(d->ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
+	       update(d, p->out, p->in, len) && EVP_DecryptFinal_ex(d->ctx, &none, &out) == 1;
+}
+
+const char *aead_name(const struct aead *aead)
+{
+	return "libcrypto";
+}
+
+int aead_seal(struct aead *aead, const uint8_t key[static AEAD_KEY_LEN],
+	struct aead_packet *packets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!seal_one(&aead->seal, key, &packets[i]))
+			return -EIO;
+	return 0;
 }
 
 void aead_open(struct aead *aead, const uint8_t key[static AEAD_KEY_LEN],
 	struct aead_packet *packets, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		packets[i].ok = open_one(aead, key, &packets[i]);
+		packets[i].ok = open_one(&aead->open, key, &packets[i]);
 }

@@ -47,7 +47,8 @@ static void open_packets(struct tunnel *t, const struct run *run)
 		struct sock_msg *msg = &t->in_msgs[run->first + i];
 
 		t->in_packets[i] = (struct aead_packet){ .counter = wg_le64_read(msg->data + 8),
-			.data = msg->data + WG_DATA_HEAD_LEN,
+			.in = msg->data + WG_DATA_HEAD_LEN,
+			.out = msg->data + WG_DATA_HEAD_LEN,
 			.len = msg->len - WG_DATA_HEAD_LEN };
 	}
 	aead_open(t->aead, run->session->receive_key, t->in_packets, run->n);
@@ -97,7 +98,7 @@ static int finish_run(struct tunnel *t, struct run *run)
 		const struct aead_packet *p = &t->in_packets[i];
 
 		if (p->ok && p->len > AEAD_TAG_LEN) /* else a keepalive */
-			r = deliver(t, peer, p->data, p->len - AEAD_TAG_LEN);
+			r = deliver(t, peer, p->out, p->len - AEAD_TAG_LEN);
 	}
 	run->n = 0;
 	return r;

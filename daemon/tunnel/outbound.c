@@ -19,10 +19,11 @@ static size_t frame_packet(struct tunnel *t, const struct outgoing *o, const str
 	size_t padding = ipkt_padding(o->len, t->mtu);
 	uint8_t *text = o->slot + WG_DATA_HEAD_LEN;
 
-	memset(text + o->len, 0, padding);
 	wg_data_head_format(o->slot, s->remote_index, counter);
-	*ret = (struct aead_packet){ .counter = counter, .data = text, .len = o->len + padding };
-	return WG_DATA_HEAD_LEN + ret->len + AEAD_TAG_LEN;
+	*ret = (struct aead_packet){
+		.counter = counter, .in = text, .out = text, .len = o->len, .pad = padding
+	};
+	return WG_DATA_HEAD_LEN + o->len + padding + AEAD_TAG_LEN;
 }
 
 /* Seals @n packets of one peer and appends them to @list. False: there is no session for them. */

@@ -42,7 +42,9 @@ static void test_rfc8439(void **state)
 		0xed, 0xf2, 0x78, 0x5e, 0x42, 0x87, 0x4d };
 	uint8_t key[AEAD_KEY_LEN], data[sizeof(sealed) + AEAD_TAG_LEN];
 	/* nonce 00000000 0000004a 00000000: the counter, little endian, is 0x4a000000 */
-	struct aead_packet p = { .counter = 0x4a000000, .data = data, .len = sizeof(sealed) };
+	struct aead_packet p = {
+		.counter = 0x4a000000, .in = data, .out = data, .len = sizeof(sealed)
+	};
 
 	for (size_t i = 0; i < sizeof(key); i++)
 		key[i] = (uint8_t) i;
@@ -74,7 +76,7 @@ static void test_libsodium(void **state)
 		uint8_t *text = malloc(len + 1), *mine = malloc(len + AEAD_TAG_LEN),
 			*theirs = malloc(len + AEAD_TAG_LEN), nonce[12];
 		uint64_t counter = i == 0 ? UINT64_MAX : (uint64_t) randombytes_random() << 20;
-		struct aead_packet p = { .counter = counter, .data = mine, .len = len };
+		struct aead_packet p = { .counter = counter, .in = mine, .out = mine, .len = len };
 
 		assert_true(text && mine && theirs);
 		randombytes_buf(text, len + 1);
@@ -105,7 +107,9 @@ static void test_batch(void **state)
 	randombytes_buf(text, sizeof(text));
 	for (size_t i = 0; i < N; i++) {
 		memcpy(data[i], text[i], LEN);
-		p[i] = (struct aead_packet){ .counter = i, .data = data[i], .len = LEN };
+		p[i] = (struct aead_packet){
+			.counter = i, .in = data[i], .out = data[i], .len = LEN
+		};
 	}
 	assert_int_equal(aead_seal(aead, key, p, N), 0);
 	for (size_t i = 0; i < N; i++) {
@@ -125,20 +129,71 @@ static void test_batch(void **state)
 	}
 }
 
+/* Apart or in place, with the front rebuilt, with padding: the same bytes as all of it in place. */
+static void test_front_and_pad(void **state)
+{
+	static const struct {
+		size_t len, front, pad;
+	} cases[] = { { 0, 0, 0 }, { 0, 64, 5 }, { 1, 0, 15 }, { 1, 64, 15 }, { 40, 0, 8 },
+		{ 40, 40, 8 }, { 40, 192, 8 }, { 64, 64, 0 }, { 65, 64, 15 }, { 1280, 128, 0 },
+		{ 1279, 192, 1 }, { 1420, 64, 0 }, { 1420, 1408, 4 } };
+	uint8_t key[AEAD_KEY_LEN], text[1500], in[1500], out[1500], want[1500];
+
+	randombytes_buf(key, sizeof(key));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t len = cases[i].len, pad = cases[i].pad, front = cases[i].front,
+		       all = len + pad;
+		struct aead_packet p = { .counter = i, .in = want, .out = want, .len = all };
+
+		randombytes_buf(text, sizeof(text));
+		memset(text + len, 0, pad);
+		memcpy(want, text, all);
+		assert_int_equal(aead_seal(aead, key, &p, 1), 0);
+		for (int apart = 0; apart < 2; apart++) {
+			p = (struct aead_packet){ .counter = i,
+				.in = apart ? in : out,
+				.out = out,
+				.front = front,
+				.len = len,
+				.pad = pad };
+			memset(out, 0xaa, sizeof(out));
+			memset(in, 0xaa, sizeof(in));
+			memcpy(out, text, apart && front < len ? front : len);
+			if (apart && front < len)
+				memcpy(in + front, text + front, len - front);
+			assert_int_equal(aead_seal(aead, key, &p, 1), 0);
+			assert_memory_equal(out, want, all + AEAD_TAG_LEN);
+			assert_int_equal(out[all + AEAD_TAG_LEN], 0xaa);
+		}
+		p = (struct aead_packet){
+			.counter = i, .in = want, .out = in, .len = all + AEAD_TAG_LEN
+		};
+		memset(in, 0xaa, sizeof(in));
+		aead_open(aead, key, &p, 1);
+		assert_true(p.ok);
+		assert_memory_equal(in, text, all);
+		assert_int_equal(in[all], 0xaa);
+	}
+}
+
 static void test_every_bit(void **state)
 {
 	uint8_t key[AEAD_KEY_LEN] = { 1 }, sealed[33 + AEAD_TAG_LEN] = { 0 }, data[sizeof(sealed)];
-	struct aead_packet p = { .counter = 7, .data = sealed, .len = 33 };
+	struct aead_packet p = { .counter = 7, .in = sealed, .out = sealed, .len = 33 };
 
 	assert_int_equal(aead_seal(aead, key, &p, 1), 0);
 	for (size_t bit = 0; bit < 8 * sizeof(sealed); bit++) {
 		memcpy(data, sealed, sizeof(data));
 		data[bit / 8] ^= (uint8_t) (1u << bit % 8);
-		p = (struct aead_packet){ .counter = 7, .data = data, .len = sizeof(data) };
+		p = (struct aead_packet){
+			.counter = 7, .in = data, .out = data, .len = sizeof(data)
+		};
 		aead_open(aead, key, &p, 1);
 		assert_false(p.ok);
 	}
-	p = (struct aead_packet){ .counter = 7, .data = sealed, .len = sizeof(sealed) };
+	p = (struct aead_packet){
+		.counter = 7, .in = sealed, .out = sealed, .len = sizeof(sealed)
+	};
 	aead_open(aead, key, &p, 1);
 	assert_true(p.ok);
 }
@@ -149,6 +204,7 @@ int main(void)
 		cmocka_unit_test(test_rfc8439),
 		cmocka_unit_test(test_libsodium),
 		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_front_and_pad),
 		cmocka_unit_test(test_every_bit),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
