@@ -17,9 +17,12 @@ enum {
 	WAIT_S = 50,
 	GRACE_S = 20, /* for the answer to a poll that has waited */
 	PUT_S = 20,
+	BACKOFF_MIN_S = 1,
 	BACKOFF_MAX_S = 30,
-	HASTE_S = 1,    /* a poll that should have waited, answered sooner and with nothing */
-	REFUSED_S = 60, /* removed, unknown, or a log that is not believed */
+	HASTE_S = 1, /* a poll that should have waited, answered sooner and with nothing */
+	/* removed, unknown, or a log that is not believed: what only a person can mend */
+	REFUSED_MIN_S = 2,
+	REFUSED_MAX_S = 60,
 };
 
 struct sync {
@@ -30,7 +33,7 @@ struct sync {
 	struct sync_state state;
 	struct api_cursor cursor;
 	uint64_t poll_id, put_id; /* requests under way, 0: none */
-	unsigned failures, put_failures;
+	unsigned failures, refusals, put_failures;
 	uint64_t asked_us; /* when the poll began, 0: it was not to wait */
 	bool started;
 	json_t *presence;    /* owned */
@@ -67,13 +70,26 @@ static void set_state(
 		sync->hooks->changed(sync->ctx);
 }
 
-/* 1, 2, 4 ... 30 s, each between half and all of it, so that boards do not come all at once. */
+/* @min_s, twice that ... @max_s; between half and all of it, so that boards do not come at once. */
+static uint64_t pause_us(unsigned times, unsigned min_s, unsigned max_s)
+{
+	unsigned s = min_s;
+
+	for (unsigned i = 1; i < times && s < max_s; i++)
+		s *= 2;
+	uint64_t us = (s > max_s ? max_s : s) * USEC_PER_SEC;
+	return us / 2 + randombytes_uniform((uint32_t) (us / 2) + 1);
+}
+
 static uint64_t backoff_us(unsigned failures)
 {
-	uint64_t s = failures > 5 ? BACKOFF_MAX_S : UINT64_C(1) << (failures ? failures - 1 : 0);
-	uint64_t us = (s > BACKOFF_MAX_S ? BACKOFF_MAX_S : s) * USEC_PER_SEC;
+	return pause_us(failures, BACKOFF_MIN_S, BACKOFF_MAX_S);
+}
 
-	return us / 2 + randombytes_uniform((uint32_t) (us / 2) + 1);
+/* Soon at first, for whoever mends it watches; then once a minute, for it may stay so for years. */
+static uint64_t refused_us(struct sync *sync)
+{
+	return pause_us(++sync->refusals, REFUSED_MIN_S, REFUSED_MAX_S);
 }
 
 static void arm(sd_event_source *timer, uint64_t wait_us)
@@ -97,8 +113,7 @@ static bool is_refusal(const char *code)
 static void poll_failed(struct sync *sync, const char *code, const struct err *err)
 {
 	sync->failures++;
-	arm(sync->poll_timer,
-		is_refusal(code) ? REFUSED_S * USEC_PER_SEC : backoff_us(sync->failures));
+	arm(sync->poll_timer, is_refusal(code) ? refused_us(sync) : backoff_us(sync->failures));
 	set_state(sync, false, "", code, err->text);
 }
 
@@ -166,7 +181,9 @@ static void poll_ended(void *ctx, const struct http_reply *reply, const struct e
 	r = sync->hooks->news(sync->ctx, &news);
 	if (!sync->started)
 		return;
-	arm(sync->poll_timer, r < 0 ? REFUSED_S * USEC_PER_SEC : haste_us(sync, &news));
+	if (r >= 0)
+		sync->refusals = 0;
+	arm(sync->poll_timer, r < 0 ? refused_us(sync) : haste_us(sync, &news));
 	if (!sync->presence_known)
 		put_presence(sync);
 }
@@ -393,7 +410,7 @@ void sync_stop(struct sync *sync)
 
 void sync_link_changed(struct sync *sync)
 {
-	sync->failures = sync->put_failures = 0;
+	sync->failures = sync->refusals = sync->put_failures = 0;
 	http_client_reset(sync->client);
 	if (!sync->started)
 		return;

@@ -221,7 +221,10 @@ static void test_no_loop(void **state)
 	assert_int_equal(w->news, w->polls);
 }
 
-/* What it says is not believed (a fork, an older log): it is asked again much later. */
+/*
+ * What it says is not believed (a fork, an older log): it is asked again after a while, then after a
+ * longer one. Once it is mended it is believed without a link change or a restart.
+ */
 static void test_not_believed(void **state)
 {
 	struct world *w = *state;
@@ -230,8 +233,14 @@ static void test_not_believed(void **state)
 	w->reply_len = strlen(NOTHING);
 	w->verdict = -ENOTUNIQ;
 	begin(w, w->pin);
-	run_for(w, 1500 * USEC_PER_MSEC);
+	run_for(w, 900 * USEC_PER_MSEC);
 	assert_int_equal(w->polls, 1);
+	run_for(w, 2000 * USEC_PER_MSEC);
+	assert_int_equal(w->polls, 2); /* 1 to 2 s after the first, the third 2 to 4 s after that */
+	w->verdict = 0;
+	run_for(w, 4000 * USEC_PER_MSEC);
+	assert_in_range(w->polls, 3, 6);
+	assert_true(sync_state(w->sync)->connected);
 }
 
 int main(void)
