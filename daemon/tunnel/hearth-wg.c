@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -162,6 +163,7 @@ static int catch_signals(struct program *p, struct err *err)
 	(void) sigaddset(&mask, SIGTERM);
 	(void) sigaddset(&mask, SIGINT);
 	(void) sigaddset(&mask, SIGHUP);
+	(void) sigaddset(&mask, SIGUSR1);
 	(void) sigprocmask(SIG_BLOCK, &mask, NULL);
 	(void) signal(SIGPIPE, SIG_IGN);
 	p->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -204,6 +206,46 @@ static bool socket_removed(struct program *p)
 	return !socket_is_ours(p);
 }
 
+/* Somebody asked, so it is written whatever the level. */
+static void log_counters(const struct program *p)
+{
+	struct tunnel_counters c = { 0 };
+	bool quiet = !log_enabled(LOG_LEVEL_NOTICE);
+
+	if (tunnel_get_counters(p->tunnel, &c) < 0)
+		return;
+	if (quiet)
+		log_set_level(LOG_LEVEL_NOTICE);
+	log_notice("%s: received datagrams %" PRIu64 ", packets %" PRIu64
+		   "; dropped: malformed %" PRIu64 ", denied %" PRIu64 ", bad handshakes %" PRIu64
+		   ", no session %" PRIu64 ", forged %" PRIu64 ", replayed %" PRIu64
+		   ", bad inside %" PRIu64 ", refused by the device %" PRIu64,
+		tunnel_ifname(p->tunnel), c.rx_datagrams, c.rx_packets, c.rx_malformed, c.rx_denied,
+		c.rx_handshake_bad, c.rx_no_session, c.rx_forged, c.rx_replayed, c.rx_inner_bad,
+		c.tun_write_errors);
+	log_notice("%s: sent datagrams %" PRIu64 ", packets %" PRIu64 "; dropped: no peer %" PRIu64
+		   ", no session %" PRIu64 ", refused by the kernel %" PRIu64,
+		tunnel_ifname(p->tunnel), c.tx_datagrams, c.tx_packets, c.tx_no_peer,
+		c.tx_no_session, c.tx_errors);
+	if (quiet)
+		log_set_level(LOG_LEVEL_ERROR);
+}
+
+/* True: it is time to end. */
+static bool take_signal(const struct program *p)
+{
+	struct signalfd_siginfo info;
+
+	if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	if (info.ssi_signo == SIGUSR1) {
+		log_counters(p);
+		return false;
+	}
+	log_info("signal received, ending");
+	return true;
+}
+
 static void run(struct program *p)
 {
 	enum { AT_SIGNAL, AT_CLOSED, AT_SERVER, AT_INOTIFY, AT_N };
@@ -217,10 +259,8 @@ static void run(struct program *p)
 	for (;;) {
 		if (poll(fds, AT_N, -1) < 0)
 			continue;
-		if (fds[AT_SIGNAL].revents) {
-			log_info("signal received, ending");
+		if (fds[AT_SIGNAL].revents && take_signal(p))
 			return;
-		}
 		if (fds[AT_CLOSED].revents) {
 			log_info("interface removed, ending");
 			return;

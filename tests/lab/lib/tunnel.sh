@@ -8,7 +8,7 @@ for need in ip wg ping python3; do
 	command -v $need >/dev/null || { echo "needs $need"; exit 77; }
 done
 [ -c /dev/net/tun ] || { echo "needs /dev/net/tun"; exit 77; }
-HEARTH_WG=$HEARTH_BUILD/bin/hearth-wg
+HEARTH_WG=${HEARTH_WG:-$HEARTH_BUILD/bin/hearth-wg}	# another build of it, e.g. with sanitizers
 [ -x "$HEARTH_WG" ] || { echo "needs $HEARTH_WG"; exit 77; }
 
 export LOG_LEVEL=error	# also keeps stderr open in the background: a sanitizer's report is seen
