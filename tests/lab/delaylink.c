@@ -1,12 +1,19 @@
 /*
  * delaylink: a cable in userspace between two interfaces of one network namespace, for kernels
- * without netem: delay, jitter (which reorders), loss, duplication and a rate limit.
+ * without netem: delay, jitter (which reorders), loss, duplication, corruption and a rate limit.
  *
- *   delaylink IF1 IF2 [DELAY_MS [JITTER_MS [LOSS_PERMILLE [DUP_PERMILLE [KBIT]]]]]
+ *   delaylink [OPTION...] IF1 IF2 [DELAY_MS [JITTER_MS [LOSS_PERMILLE [DUP_PERMILLE [KBIT]]]]]
+ *
+ *   -r PERMILLE  so many frames are held back by JITTER_MS (default: all, by 0 to JITTER_MS)
+ *   -c PERMILLE  in so many UDP frames one bit of the payload is flipped
+ *   -f PERMILLE  the same, and the UDP checksum is made to fit again
+ *   -s           super-frames cross unsegmented, with their virtio header (PACKET_VNET_HDR); the
+ *                far ends keep their offloads, and what -c flips gets a right checksum by itself
  *
  * Prints "ready" when frames cross in both directions (AF_PACKET), and on SIGTERM one line with what
- * it did: frames in, lost, duplicated, delivered. Switch the offloads off at the FAR ends first, or
- * frames arrive unsegmented and without checksums: ethtool -K eth0 tx off tso off gso off gro off.
+ * it did: frames in, lost, duplicated, delivered; with options also held back, corrupted, forged
+ * and the longest. Without -s, switch the offloads off at the FAR ends first, or frames arrive
+ * unsegmented and without checksums: ethtool -K eth0 tx off tso off gso off gro off.
  * $DELAYLINK_SEED makes the dice repeatable.
  */
 #include <arpa/inet.h>
@@ -14,6 +21,7 @@
 #include <inttypes.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -30,7 +38,14 @@
 #define PACKET_IGNORE_OUTGOING 23
 #endif
 
-enum { QUEUE_MAX = 65536, FRAME_MAX = 65600, QUEUE_NS = 200000000, BURST = 64 };
+enum {
+	QUEUE_MAX = 65536,
+	QUEUE_BYTES_MAX = 256 << 20,
+	VNET_LEN = sizeof(struct virtio_net_hdr),
+	FRAME_MAX = 65600 + VNET_LEN,
+	QUEUE_NS = 200000000,
+	BURST = 64
+};
 
 struct frame {
 	uint64_t due_ns, seq;
@@ -40,12 +55,13 @@ struct frame {
 };
 
 static struct frame heap[QUEUE_MAX];
-static size_t n_heap;
-static uint64_t n_in, n_lost, n_dup, n_out;
+static size_t n_heap, heap_bytes;
+static uint64_t n_in, n_lost, n_dup, n_out, n_held, n_corrupt, n_forged, longest;
 static volatile sig_atomic_t stop;
 
 static double delay_ms, jitter_ms, kbit;
-static long loss, dup_rate;
+static long loss, dup_rate, hold_rate = -1, corrupt_rate, forge_rate;
+static bool super;
 static uint64_t wire_ns[2]; /* when each direction's wire is free again */
 
 static uint64_t now_ns(void)
@@ -65,6 +81,7 @@ static void push(struct frame f)
 {
 	size_t i = n_heap++;
 
+	heap_bytes += f.len;
 	while (i > 0 && before(&f, &heap[(i - 1) / 2])) {
 		heap[i] = heap[(i - 1) / 2];
 		i = (i - 1) / 2;
@@ -77,6 +94,7 @@ static struct frame pop(void)
 	struct frame top = heap[0], f = heap[--n_heap];
 	size_t i = 0, c;
 
+	heap_bytes -= top.len;
 	while ((c = 2 * i + 1) < n_heap) {
 		if (c + 1 < n_heap && before(&heap[c + 1], &heap[c]))
 			c++;
@@ -101,6 +119,13 @@ static int open_interface(const char *name)
 	(void) setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one));
 	(void) setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
 	(void) setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all));
+	if (super) {
+		(void) setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
+		if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) < 0) {
+			perror("PACKET_VNET_HDR");
+			exit(1);
+		}
+	}
 	if (fd < 0 || index == 0 || bind(fd, (struct sockaddr *) &addr, sizeof(addr)) < 0) {
 		perror(name);
 		exit(1);
@@ -129,15 +154,79 @@ static bool pass_wire(int from, size_t len, uint64_t now, uint64_t *due)
 	return true;
 }
 
+/* Where the UDP header of an Ethernet frame begins, or 0. */
+static size_t find_udp(const unsigned char *frame, size_t len)
+{
+	size_t at = 14;
+
+	if (len < at + 40)
+		return 0;
+	if (frame[12] == 0x08 && frame[13] == 0x00) {
+		if (frame[at + 9] != 17 || ((frame[at + 6] & 0x1f) | frame[at + 7]))
+			return 0;
+		at += (size_t) (frame[at] & 15) * 4;
+	} else if (frame[12] == 0x86 && frame[13] == 0xdd && frame[at + 6] == 17) {
+		at += 40;
+	} else {
+		return 0;
+	}
+	return len > at + 8 ? at : 0;
+}
+
+/* RFC 1624: the checksum at @sum after the word @old became @new. */
+static void mend_checksum(unsigned char *sum, unsigned old, unsigned new)
+{
+	unsigned c = ~((unsigned) sum[0] << 8 | sum[1]) & 0xffff;
+
+	c += (~old & 0xffff) + new;
+	c = (c & 0xffff) + (c >> 16);
+	c = (c & 0xffff) + (c >> 16);
+	c = ~c & 0xffff;
+	if (c == 0)
+		c = 0xffff; /* zero means: none */
+	sum[0] = (unsigned char) (c >> 8);
+	sum[1] = (unsigned char) c;
+}
+
+static void corrupt(unsigned char *frame, size_t len)
+{
+	bool forge = forge_rate && dice(forge_rate);
+	bool flip = forge || (corrupt_rate && dice(corrupt_rate));
+	size_t udp = flip ? find_udp(frame, len) : 0, at;
+	unsigned old;
+
+	if (!udp)
+		return;
+	at = 8 + (size_t) random() % (len - udp - 8);
+	old = (unsigned) frame[udp + (at & ~1U)] << 8;
+	if ((at | 1) < len - udp)
+		old |= frame[udp + (at | 1)];
+	frame[udp + at] ^= (unsigned char) (1 << random() % 8);
+	if (forge) {
+		unsigned new = (unsigned) frame[udp + (at & ~1U)] << 8;
+
+		if ((at | 1) < len - udp)
+			new |= frame[udp + (at | 1)];
+		mend_checksum(frame + udp + 6, old, new);
+	}
+	*(forge ? &n_forged : &n_corrupt) += 1;
+}
+
 static void enqueue(int from, const unsigned char *data, size_t len)
 {
+	size_t head = super ? VNET_LEN : 0;
 	static uint64_t seq;
 	uint64_t now = now_ns(), due = now + (uint64_t) (delay_ms * 1e6);
 	struct frame f = { .seq = seq++, .to = !from, .len = len };
 
-	if (jitter_ms > 0)
+	if (jitter_ms > 0 && hold_rate < 0)
 		due += (uint64_t) (jitter_ms * 1e6 * (double) random() / 2147483648.0);
-	if (dice(loss) || n_heap == QUEUE_MAX || !pass_wire(from, len, now, &due)) {
+	else if (hold_rate > 0 && dice(hold_rate)) {
+		due += (uint64_t) (jitter_ms * 1e6);
+		n_held++;
+	}
+	if (dice(loss) || n_heap == QUEUE_MAX || heap_bytes > QUEUE_BYTES_MAX ||
+		!pass_wire(from, len, now, &due)) {
 		n_lost++;
 		return;
 	}
@@ -146,6 +235,9 @@ static void enqueue(int from, const unsigned char *data, size_t len)
 	if (!f.data)
 		exit(1);
 	memcpy(f.data, data, len);
+	corrupt(f.data + head, len - head);
+	if (len - head > longest)
+		longest = len - head;
 	push(f);
 }
 
@@ -190,10 +282,34 @@ int main(int argc, char **argv)
 {
 	const char *seed = getenv("DELAYLINK_SEED");
 	struct pollfd fds[2];
+	int option;
 
+	while ((option = getopt(argc, argv, "r:c:f:s")) >= 0) {
+		switch (option) {
+		case 'r':
+			hold_rate = atol(optarg);
+			break;
+		case 'c':
+			corrupt_rate = atol(optarg);
+			break;
+		case 'f':
+			forge_rate = atol(optarg);
+			break;
+		case 's':
+			super = true;
+			break;
+		default:
+			argc = 0;
+		}
+	}
+	if (argc > 0) {
+		argc -= optind - 1;
+		argv += optind - 1;
+	}
 	if (argc < 3) {
 		(void) fprintf(stderr,
-			"usage: delaylink IF1 IF2 [DELAY_MS [JITTER_MS [LOSS_PERMILLE "
+			"usage: delaylink [-r PERMILLE] [-c PERMILLE] [-f PERMILLE] [-s] "
+			"IF1 IF2 [DELAY_MS [JITTER_MS [LOSS_PERMILLE "
 			"[DUP_PERMILLE [KBIT]]]]]\n");
 		return 2;
 	}
@@ -223,7 +339,12 @@ int main(int argc, char **argv)
 			receive(i, fds[i].fd);
 		deliver(fds);
 	}
-	(void) printf("in %" PRIu64 " lost %" PRIu64 " duplicated %" PRIu64 " out %" PRIu64 "\n",
-		n_in, n_lost, n_dup, n_out);
+	(void) printf("in %" PRIu64 " lost %" PRIu64 " duplicated %" PRIu64 " out %" PRIu64, n_in,
+		n_lost, n_dup, n_out);
+	if (hold_rate >= 0 || corrupt_rate || forge_rate || super)
+		(void) printf(" held %" PRIu64 " corrupted %" PRIu64 " forged %" PRIu64
+			      " longest %" PRIu64,
+			n_held, n_corrupt, n_forged, longest);
+	(void) puts("");
 	return 0;
 }
