@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# What Hearth's tunnel is measured against, built once into $HEARTH_CACHE/bench from their Go modules:
+# wireguard-go of 2026 and nebula. Sourced.
+#
+#   peer_wireguard_go       prints its path; 1 if there is none, with the reason in $peer_why
+#   peer_nebula             the same
+#   peer_version PROGRAM    module and version that Go recorded in it, or a Debian package's
+#   peer_is_of_2026 PROGRAM an older wireguard-go makes every ratio worthless: true only if its date is known
+#
+# WIREGUARD_GO and NEBULA name programs to take instead (NEBULA_CERT stands beside NEBULA).
+WIREGUARD_GO_MODULE=golang.zx2c4.com/wireguard@v0.0.0-20260522210424-ecfc5a8d5446
+NEBULA_MODULE=github.com/slackhq/nebula
+NEBULA_VERSION=v1.10.3
+peer_dir=${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}/bench
+peer_why=
+
+peer_install() {	# MODULE/PACKAGE@VERSION PROGRAM NAME: go install, then moved into the cache under NAME
+	local tmp
+	mkdir -p "$peer_dir" && tmp=$(mktemp -d "$peer_dir/go.XXXXXX") || return 1
+	# a program once built is kept for good; Go's own caches are its user's
+	if ! GOBIN=$tmp CGO_ENABLED=0 nice go install -trimpath -ldflags='-s -w' "$1" >"$tmp/log" 2>&1; then
+		peer_why="go install $1: $(tail -1 "$tmp/log")"
+		rm -rf "$tmp"
+		return 1
+	fi
+	mv "$tmp/$2" "$peer_dir/$3"
+	rm -rf "$tmp"
+}
+
+peer_version() {	# PROGRAM
+	local version package
+	version=$(go version -m "$1" 2>/dev/null | awk '$1 == "mod" { print $2 "@" $3 }')
+	if [ -n "$version" ] && [ "${version%@(devel)}" = "$version" ]; then
+		echo "$version"
+		return
+	fi
+	package=$(dpkg-query -S "$(readlink -f "$1")" 2>/dev/null | sed 's/: .*//')
+	[ -n "$package" ] && dpkg-query -W -f '${Package} ${Version}\n' "$package" 2>/dev/null && return
+	echo unknown
+}
+
+peer_is_of_2026() {	# PROGRAM
+	# v0.0.0-20260522210424-ecfc5a8d5446 and 0.0.20260522-1 both carry the date
+	local date
+	date=$(peer_version "$1" | grep -oE '0\.0\.?0?-?20[0-9]{6}' | grep -oE '20[0-9]{6}$')
+	[ -n "$date" ] && [ "$date" -ge 20260101 ]
+}
+
+peer_wireguard_go() {
+	local have=${WIREGUARD_GO:-} debian
+	if [ -z "$have" ]; then
+		have=$peer_dir/wireguard-go
+		if [ ! -x "$have" ]; then
+			command -v go >/dev/null && peer_install "$WIREGUARD_GO_MODULE" wireguard wireguard-go ||
+				have=
+		fi
+		debian=$(command -v wireguard-go) || debian=
+		[ -n "$have" ] || have=$debian
+	fi
+	if [ -z "$have" ] || [ ! -x "$have" ]; then
+		peer_why="no wireguard-go: ${peer_why:-neither Go nor a package of it is installed}"
+		return 1
+	fi
+	if ! peer_is_of_2026 "$have"; then
+		peer_why="$have is $(peer_version "$have"), not of 2026: a comparison with it says nothing${peer_why:+ ($peer_why)}"
+		return 1
+	fi
+	echo "$have"
+}
+
+peer_nebula() {
+	local have=${NEBULA:-$peer_dir/nebula}
+	if [ ! -x "$have" ] && [ -z "${NEBULA:-}" ]; then
+		command -v go >/dev/null || { peer_why="no Go to build nebula with"; return 1; }
+		peer_install "$NEBULA_MODULE/cmd/nebula-cert@$NEBULA_VERSION" nebula-cert nebula-cert &&
+			peer_install "$NEBULA_MODULE/cmd/nebula@$NEBULA_VERSION" nebula nebula || return 1
+	fi
+	[ -x "$have" ] && [ -x "${have%/*}/nebula-cert" ] || { peer_why="no nebula-cert beside $have"; return 1; }
+	echo "$have"
+}
