@@ -1,0 +1,65 @@
+/*
+ * store-internal: what the files of the store share. store-dir.c opens the directory, locks it and
+ * changes the files in it; store-choose.c finds a free address; store.c keeps leases with both.
+ */
+#pragma once
+
+#include <limits.h>
+
+#include "base/buf.h"
+#include "cni/store.h"
+
+enum { BOOT_ID_MAX = 40 };
+
+struct store {
+	int dir, lock;
+	char boot[BOOT_ID_MAX];
+	char path[PATH_MAX];
+};
+
+/* -- store-dir.c: each returns 0 or -errno unless it says otherwise ---------------------------- */
+
+/* Appends what file @name holds to @ret. -EBADMSG: no plain file, or more than @max bytes. */
+int store_read(const struct store *store, const char *name, size_t max, struct buf *ret);
+/* A new file ".new" holding @text. What an interrupted call left under that name goes away. */
+int store_write_new(const struct store *store, const char *text, size_t len);
+/* The file @name is @text afterwards, or what it was. */
+int store_replace(const struct store *store, const char *name, const char *text, size_t len);
+/* 0 also if there is none. */
+int store_remove(const struct store *store, const char *name);
+/* Whether @a and @b are two names of one file. */
+bool store_is_same_file(const struct store *store, const char *a, const char *b);
+/* Calls @each with every name that is @wanted, until one call does not return 0; that is returned. */
+int store_each(struct store *store, bool (*wanted)(const char *name),
+	int (*each)(struct store *store, void *ctx, const char *name), void *ctx);
+
+/* Waits up to ten seconds, then -ETIMEDOUT. */
+int store_lock(struct store *store, struct err *err);
+void store_unlock(struct store *store);
+void store_pause_us(uint64_t us);
+
+/* -- store-choose.c: all of it under the lock -------------------------------------------------- */
+
+/* One search. From init() to done(), which takes one that is all zero, too. */
+struct store_choice {
+	struct store *store;
+	struct buf released, next; /* the files of these names */
+	struct buf new_next;       /* lines for the latter */
+	uint64_t now_us;
+	uint64_t wait_us; /* the shortest wait that would have helped, 0 none */
+};
+
+void store_choice_init(struct store *store, struct store_choice *ret);
+void store_choice_done(struct store_choice *c);
+
+/*
+ * Adds to @lease one address of each family for which there is a range; wanted ones first. -EAGAIN:
+ * there will be one after @c->wait_us; -EADDRINUSE and -ENOSPC as store_take().
+ */
+int store_choice_make(struct store_choice *c, const struct ip_prefix *subnets, size_t n_subnets,
+	const struct ip_addr *want, size_t n_want, struct lease *lease, struct err *err);
+/* The addresses were leased: the next search goes on behind them. */
+void store_choice_keep(struct store_choice *c);
+
+/* The addresses of @lease are given back: they rest a while. */
+void store_note_released(struct store *store, const struct lease *lease);
