@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "cni/result.h"
 
@@ -24,15 +25,7 @@ static int print(int out, const json_t *json)
 	buf_add_str(&line, "\n");
 	if (buf_failed(&line))
 		return -ENOMEM;
-	for (size_t at = 0; at < line.len;) {
-		ssize_t n = write(out, line.data + at, line.len - at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		at += (size_t) n;
-	}
-	return 0;
+	return file_write_all(out, line.data, line.len);
 }
 
 static int fail(int out, enum conf_version version, enum cni_code code, const struct err *err)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
+
 static json_t *interface(const struct conf *conf, const char *name, const uint8_t *mac,
 	unsigned mtu, const char *sandbox)
 {
@@ -147,10 +149,8 @@ static int read_address(const char *text, struct ip_prefix *ret)
 	*slash = 0;
 	if (ip_addr_parse(addr, &ret->addr) < 0)
 		return -EINVAL;
-	char *end;
-	unsigned long len = strtoul(slash + 1, &end, 10);
-	if (*end || end == slash + 1 || slash[1] == '-' || slash[1] == '+' ||
-		len > ip_bits(ret->addr.family))
+	uint64_t len;
+	if (number_parse(slash + 1, 0, ip_bits(ret->addr.family), &len) < 0)
 		return -EINVAL;
 	ret->len = (uint8_t) len;
 	return 0;

@@ -57,16 +57,7 @@ int store_write_new(const struct store *store, const char *text, size_t len)
 		store->dir, ".new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return -errno;
-	while (len) {
-		ssize_t n = write(fd, text, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t) n;
-	}
-	return 0;
+	return file_write_all(fd, text, len);
 }
 
 int store_replace(const struct store *store, const char *name, const char *text, size_t len)

@@ -21,10 +21,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "provision/enroll.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-enum { BUNDLE_INPUT_MAX = 65536, WAIT_DEFAULT_S = 15, LOCK_WAIT_S = 60 };
+enum { BUNDLE_INPUT_MAX = 65536, WAIT_DEFAULT_S = 15, LOCK_WAIT_S = 60, WAIT_MAX_S = 3600 };
 
 static const char usage[] =
 	"Usage: enroll-node [OPTION...]\n"
@@ -78,7 +79,7 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 	struct err err = { 0 };
 	struct kubeadm_version version;
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		char *end = NULL;
+		uint64_t wait_s;
 		switch (c) {
 		case 't':
 			e->token_file = optarg;
@@ -97,9 +98,9 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 			e->facts_file = optarg;
 			break;
 		case 'w':
-			e->wait_s = (unsigned) strtoul(optarg, &end, 10);
-			if (!*optarg || *end || *optarg == '-' || e->wait_s > 3600)
-				return misuse("--wait takes seconds, from 0 to 3600");
+			if (number_parse(optarg, 0, WAIT_MAX_S, &wait_s) < 0)
+				return misuse("--wait takes seconds, from 0 to %d", WAIT_MAX_S);
+			e->wait_s = (unsigned) wait_s;
 			break;
 		case 'l':
 			e->leave = true;

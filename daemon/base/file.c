@@ -33,15 +33,16 @@ int file_read(const char *path, size_t max, struct buf *ret)
 	return buf_failed(ret) ? -ENOMEM : 0;
 }
 
-static int write_all(int fd, const char *data, size_t len)
+int file_write_all(int fd, const void *data, size_t len)
 {
+	const char *p = data;
 	while (len) {
-		ssize_t n = write(fd, data, len);
+		ssize_t n = write(fd, p, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		data += n;
+		p += n;
 		len -= (size_t) n;
 	}
 	return 0;
@@ -73,7 +74,7 @@ int file_write_atomic(const char *path, const void *data, size_t len, mode_t mod
 		return -errno;
 	int r = fchmod(fd, mode) < 0 ? -errno : 0;
 	if (!r)
-		r = write_all(fd, data, len);
+		r = file_write_all(fd, data, len);
 	if (!r && fsync(fd) < 0)
 		r = -errno;
 	if (!r && rename(tmp, path) < 0)

@@ -21,5 +21,8 @@ int file_write_atomic(const char *path, const void *data, size_t len, mode_t mod
 /* As above unless @path holds just these bytes already. Returns 1 if written, 0 if not needed. */
 int file_write_if_changed(const char *path, const void *data, size_t len, mode_t mode);
 
+/* Writes all of it where @fd stands: on after a signal, and after a write of less. */
+int file_write_all(int fd, const void *data, size_t len);
+
 /* Makes @path and its missing parents. An existing directory is left as it is. */
 int file_mkdirs(const char *path, mode_t mode);

@@ -4,8 +4,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/number.h"
 
 unsigned ip_bits(int family)
 {
@@ -30,20 +31,6 @@ int ip_addr_parse(const char *text, struct ip_addr *ret)
 	return 0;
 }
 
-/* Decimal without sign, blank or leading zeros (but "0"). */
-static int parse_number(const char *text, unsigned long max, unsigned long *ret)
-{
-	if (*text < '0' || *text > '9' || (*text == '0' && text[1]))
-		return -EINVAL;
-	char *end;
-	errno = 0;
-	unsigned long n = strtoul(text, &end, 10);
-	if (*end || errno || n > max)
-		return -EINVAL;
-	*ret = n;
-	return 0;
-}
-
 int ip_prefix_parse(const char *text, struct ip_prefix *ret)
 {
 	char addr[IP_TEXT_MAX];
@@ -56,8 +43,8 @@ int ip_prefix_parse(const char *text, struct ip_prefix *ret)
 	addr[n] = 0;
 	if (ip_addr_parse(addr, &p.addr) < 0)
 		return -EINVAL;
-	unsigned long len = ip_bits(p.addr.family);
-	if (slash && parse_number(slash + 1, len, &len) < 0)
+	uint64_t len = ip_bits(p.addr.family);
+	if (slash && number_parse(slash + 1, 0, len, &len) < 0)
 		return -EINVAL;
 	p.len = (uint8_t) len;
 	struct ip_prefix clean = ip_prefix_of(&p.addr, p.len);
@@ -88,16 +75,16 @@ int endpoint_parse(const char *text, struct endpoint *ret)
 	memcpy(host, start, n);
 	host[n] = 0;
 	char *zone = v6 ? strchr(host, '%') : NULL;
-	unsigned long number;
+	uint64_t number;
 	if (zone) {
 		*zone++ = 0;
-		if (parse_number(zone, UINT32_MAX, &number) < 0)
+		if (number_parse(zone, 0, UINT32_MAX, &number) < 0)
 			return -EINVAL;
 		e.scope = (uint32_t) number;
 	}
 	if (ip_addr_parse(host, &e.addr) < 0 || (e.addr.family == AF_INET6) != v6)
 		return -EINVAL;
-	if (parse_number(colon + 1, 65535, &number) < 0)
+	if (number_parse(colon + 1, 0, UINT16_MAX, &number) < 0)
 		return -EINVAL;
 	e.port = (uint16_t) number;
 	*ret = e;

@@ -69,15 +69,16 @@ int cli_getopt(struct cli_options *options, int argc, char **argv, const struct 
 const char *cli_str(const json_t *obj, const char *key);
 uint64_t cli_u64(const json_t *obj, const char *key);
 
-/* A table whose columns are as wide as their widest cell. */
+/* A table whose columns are as wide as their widest cell; the first row names them. */
 enum { CLI_COLUMNS_MAX = 10 };
 struct cli_table {
-	size_t columns;
+	size_t columns;   /* set by cli_table_head() */
 	struct buf cells; /* NUL-terminated texts, row after row */
 	size_t n;
 };
 void cli_table_done(struct cli_table *table);
 #define CLEANUP_CLI_TABLE CLEANUP(cli_table_done)
+void cli_table_head(struct cli_table *table, const char *const *names, size_t n);
 void cli_table_add(struct cli_table *table, const char *cell);
 void cli_table_print(const struct cli_table *table);
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "cli.h"
 
 static const struct cli_verb *verb(const char *name)
@@ -45,8 +46,7 @@ static int set_label(json_t *labels, const char *text)
 /* One option into @args. 0 or an exit status. */
 static int token_option(int c, json_t *args)
 {
-	char *end;
-	long minutes;
+	uint64_t minutes;
 	switch (c) {
 	case OPT_ROLE:
 		return json_object_set_new(args, "role", json_string(optarg)) ? CLI_USAGE : 0;
@@ -57,12 +57,12 @@ static int token_option(int c, json_t *args)
 	case OPT_REUSABLE:
 		return json_object_set_new(args, "reusable", json_true()) ? CLI_USAGE : 0;
 	case OPT_TTL:
-		minutes = strtol(optarg, &end, 10);
-		if (!*optarg || *end || minutes < 1 || minutes > TTL_MINUTES_MAX)
+		if (number_parse(optarg, 1, TTL_MINUTES_MAX, &minutes) < 0)
 			return cli_fail(
 				CLI_USAGE, "--ttl takes minutes, from 1 to %d", TTL_MINUTES_MAX);
-		return json_object_set_new(args, "ttl_s", json_integer(minutes * 60)) ? CLI_USAGE
-										      : 0;
+		return json_object_set_new(args, "ttl_s", json_integer((json_int_t) minutes * 60))
+			       ? CLI_USAGE
+			       : 0;
 	case OPT_TAG:
 		return json_array_append_new(json_object_get(args, "tags"), json_string(optarg))
 			       ? CLI_USAGE
@@ -118,11 +118,10 @@ static const char *join(const json_t *list, struct buf *buf)
 
 static void print_tokens(const json_t *tokens)
 {
-	CLEANUP_CLI_TABLE struct cli_table t = { .columns = 6 };
+	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
 	static const char *const head[] = { "ID", "ROLE", "NAME", "STATE", "EXPIRES", "USED BY" };
 	uint64_t now = clock_wall_us() / USEC_PER_SEC;
-	for (size_t i = 0; i < ARRAY_LEN(head); i++)
-		cli_table_add(&t, head[i]);
+	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i;
 	json_t *token;
 	json_array_foreach((json_t *) tokens, i, token)
@@ -145,12 +144,11 @@ static void print_tokens(const json_t *tokens)
 
 static void print_nodes(const json_t *nodes)
 {
-	CLEANUP_CLI_TABLE struct cli_table t = { .columns = 7 };
+	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
 	static const char *const head[] = { "ID", "NAME", "ROLE", "IPV4", "IPV6", "PODS",
 		"COORDINATOR SEES" };
 	uint64_t now = clock_wall_us() / USEC_PER_SEC;
-	for (size_t i = 0; i < ARRAY_LEN(head); i++)
-		cli_table_add(&t, head[i]);
+	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i;
 	json_t *node;
 	json_array_foreach((json_t *) nodes, i, node)

@@ -6,7 +6,10 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "cli.h"
+
+enum { PINGS_MAX = 100000 };
 
 static uint64_t wall_s(void)
 {
@@ -15,11 +18,10 @@ static uint64_t wall_s(void)
 
 static void print_peers(const json_t *peers)
 {
-	CLEANUP_CLI_TABLE struct cli_table t = { .columns = 8 };
+	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
 	static const char *const head[] = { "NAME", "ROLE", "ADDRESS", "STATE", "ENDPOINT",
 		"HANDSHAKE", "RECEIVED", "SENT" };
-	for (size_t i = 0; i < ARRAY_LEN(head); i++)
-		cli_table_add(&t, head[i]);
+	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i;
 	json_t *p;
 	json_array_foreach(peers, i, p)
@@ -102,16 +104,6 @@ static const struct option ping_options[] = {
 	{ 0 },
 };
 
-static bool parse_count(const char *text, int max, int *ret)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-	if (!*text || *end || n < 1 || n > max)
-		return false;
-	*ret = (int) n;
-	return true;
-}
-
 /* One echo a second, as people know ping. */
 static void wait_rest_of_second(uint64_t started_us)
 {
@@ -125,14 +117,16 @@ static void wait_rest_of_second(uint64_t started_us)
 int cli_ping(int argc, char **argv)
 {
 	struct cli_options o = { .verb = &cli_verbs[1] };
-	int family = 4, count = 4, answered = 0;
+	int family = 4, answered = 0;
+	uint64_t count = 4;
 	for (int c; (c = cli_getopt(&o, argc, argv, ping_options)) != -1;) {
 		if (c == '4' || c == '6')
 			family = c - '0';
-		else if (c == 'c' && parse_count(optarg, 100000, &count))
+		else if (c == 'c' && number_parse(optarg, 1, PINGS_MAX, &count) == 0)
 			continue;
 		else if (c == 'c')
-			return cli_fail(CLI_USAGE, "the count must be a number from 1 to 100000");
+			return cli_fail(
+				CLI_USAGE, "the count must be a number from 1 to %d", PINGS_MAX);
 		else
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
 	}
@@ -140,7 +134,7 @@ int cli_ping(int argc, char **argv)
 		return cli_fail(
 			CLI_USAGE, "ping takes one operand, the name or mesh address of a peer");
 	CLEANUP_JSON json_t *all = json_array();
-	for (int i = 0; i < count; i++) {
+	for (uint64_t i = 0; i < count; i++) {
 		CLEANUP_JSON json_t *reply = NULL;
 		uint64_t started = clock_now_us();
 		int r = cli_call_unless(CLI_HEARTHD, "ping",

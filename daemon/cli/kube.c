@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "cli.h"
 #include "sys/exec/exec.h"
 #include "wire/kube.h"
@@ -161,33 +162,30 @@ int cli_kube_publish(int argc, char **argv)
 {
 	struct cli_options o = { .verb = NULL };
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
-	int minutes = TTL_MINUTES;
+	uint64_t minutes = TTL_MINUTES;
 	bool control_plane = false;
 	for (o.verb = cli_verbs; o.verb->run != cli_kube_publish;)
 		o.verb++;
 	for (int c; (c = cli_getopt(&o, argc, argv, options_known)) != -1;) {
-		char *end;
 		if (c == 'C') {
 			control_plane = true;
 			continue;
 		}
 		if (c != 't')
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
-		long n = strtol(optarg, &end, 10);
-		if (!*optarg || *end || n < 1 || n > TTL_MINUTES_MAX)
+		if (number_parse(optarg, 1, TTL_MINUTES_MAX, &minutes) < 0)
 			return cli_fail(
 				CLI_USAGE, "--ttl takes minutes, from 1 to %d", TTL_MINUTES_MAX);
-		minutes = (int) n;
 	}
 	if (optind < argc)
 		return cli_fail(CLI_USAGE, "kube publish takes no operand");
 	if (sodium_init() < 0)
 		return cli_fail(CLI_FAILED, "the random generator is not ready");
-	int r = publish(&bundle, minutes, control_plane);
+	int r = publish(&bundle, (int) minutes, control_plane);
 	if (!r)
 		fprintf(stderr,
 			"Published. Every enrolled board gets /etc/hearth/kubeadm/join.yaml now; "
 			"its token is good for %d min.\n",
-			minutes);
+			(int) minutes);
 	return r;
 }

@@ -9,6 +9,13 @@ void cli_table_done(struct cli_table *table)
 	buf_done(&table->cells);
 }
 
+void cli_table_head(struct cli_table *table, const char *const *names, size_t n)
+{
+	table->columns = n;
+	for (size_t i = 0; i < n; i++)
+		cli_table_add(table, names[i]);
+}
+
 void cli_table_add(struct cli_table *table, const char *cell)
 {
 	buf_add(&table->cells, *cell ? cell : "-", strlen(*cell ? cell : "-") + 1);

@@ -22,6 +22,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "coordinator/addrs.h"
 #include "coordinator/keys.h"
 #include "coordinator/ledger.h"
@@ -149,7 +150,7 @@ static const struct option options[] = {
 
 static int read_option(struct init *i, int c, int index)
 {
-	char *end = NULL;
+	uint64_t port;
 	switch (c) {
 	case OPT_MESH:
 		if (!field_name_is_valid(optarg))
@@ -161,13 +162,11 @@ static int read_option(struct init *i, int c, int index)
 		return 0;
 	case OPT_URL:
 		return add_url(i, optarg);
-	case OPT_PORT: {
-		unsigned long port = strtoul(optarg, &end, 10);
-		if (!*optarg || *end || port < 1 || port > UINT16_MAX)
+	case OPT_PORT:
+		if (number_parse(optarg, 1, UINT16_MAX, &port) < 0)
 			return fail(EXIT_USAGE, "--port %s: write 1 to 65535", optarg);
 		i->port = (uint16_t) port;
 		return 0;
-	}
 	case OPT_STATE:
 		i->state_dir = optarg;
 		return 0;

@@ -3,9 +3,9 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "coordinator/coord.h"
 
 /* Decimal digits only. An absent argument leaves *@ret alone. */
@@ -13,16 +13,7 @@ static bool read_number(
 	struct httpd_request *request, const char *name, uint64_t max, uint64_t *ret)
 {
 	const char *text = httpd_request_query(request, name);
-	uint64_t n = 0;
-	if (!text)
-		return true;
-	if (!*text || strlen(text) > 16 || strspn(text, "0123456789") != strlen(text))
-		return false;
-	n = strtoull(text, NULL, 10);
-	if (n > max)
-		return false;
-	*ret = n;
-	return true;
+	return !text || number_parse(text, 0, max, ret) == 0;
 }
 
 void poll_refuse_removed(

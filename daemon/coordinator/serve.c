@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "coordinator/coord.h"
 #include "coordinator/keys.h"
 #include "coordinator/paths.h"
@@ -36,6 +37,7 @@ enum {
 	PER_ADDRESS_DEFAULT = 512,
 	DESCRIPTORS_SPARE = 64,
 	STATUS_EVERY_S = 10,
+	COUNT_MAX = 1000000,
 };
 
 struct serve {
@@ -89,10 +91,9 @@ enum {
 
 static int read_count(const char *option, unsigned *ret)
 {
-	char *end = NULL;
-	unsigned long n = strtoul(optarg, &end, 10);
-	if (!*optarg || *end || n < 1 || n > 1000000)
-		return bad_use("--%s %s: write a number from 1 on", option, optarg);
+	uint64_t n;
+	if (number_parse(optarg, 1, COUNT_MAX, &n) < 0)
+		return bad_use("--%s %s: write a number from 1 to %d", option, optarg, COUNT_MAX);
 	*ret = (unsigned) n;
 	return 0;
 }

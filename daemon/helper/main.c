@@ -15,13 +15,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "helper/act.h"
 #include "helper/request.h"
 #include "sys/exec/exec.h"
 #include "sys/ipc/ipc.h"
 #include "sys/priv/priv.h"
 
-enum { IDLE_S = 30, OUTPUT_MAX = 8192 };
+enum { IDLE_S = 30, IDLE_MAX_S = 24 * 3600, OUTPUT_MAX = 8192 };
 #define KUBE_TIMEOUT_US (120 * USEC_PER_SEC)
 
 struct helper {
@@ -237,7 +238,7 @@ static int parse_options(struct helper *h, int argc, char **argv)
 		{ "enroll-node", required_argument, NULL, 'e' },
 		{ "idle", required_argument, NULL, 'i' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' }, { 0 } };
-	char *end;
+	uint64_t idle_s;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -258,9 +259,9 @@ static int parse_options(struct helper *h, int argc, char **argv)
 			(void) snprintf(h->enroll_node, sizeof(h->enroll_node), "%s", optarg);
 			break;
 		case 'i':
-			h->idle_us = strtoul(optarg, &end, 10) * USEC_PER_SEC;
-			if (!*optarg || *end)
+			if (number_parse(optarg, 0, IDLE_MAX_S, &idle_s) < 0)
 				return -EINVAL;
+			h->idle_us = idle_s * USEC_PER_SEC;
 			break;
 		case 'h':
 			fputs(usage_text, stdout);

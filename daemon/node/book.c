@@ -192,21 +192,6 @@ static void save_presences(struct book *book)
 
 /* --- the log --- */
 
-static int append_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t) n;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 static void save_log(struct book *book)
 {
 	CLEANUP_BUF struct buf text = { 0 };
@@ -226,7 +211,9 @@ static void save_log(struct book *book)
 		if (r == 0 && lseek(fd, (off_t) book->saved_len, SEEK_SET) < 0)
 			r = -errno;
 		if (r == 0)
-			r = append_all(fd, text.data, text.len);
+			r = file_write_all(fd, text.data, text.len);
+		if (r == 0 && fsync(fd) < 0)
+			r = -errno;
 		if (r < 0 && fd >= 0)
 			(void) !ftruncate(
 				fd, (off_t) book->saved_len); /* else reading cuts it off */

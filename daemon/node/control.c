@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "node/hearthd.h"
 
 enum { WAIT_MAX_MS = 600000, PING_TIMEOUT_MAX_MS = 60000 };
@@ -33,7 +34,7 @@ static const struct node *find_node(const struct hearthd *h, const char *text)
 	char name[NODE_NAME_MAX], domain[FIELD_NAME_MAX + 16];
 	struct ip_addr addr;
 	size_t len = strlen(text), n;
-	char *end;
+	uint64_t id;
 
 	if (ip_addr_parse(text, &addr) == 0)
 		return netmap_by_addr(map, &addr);
@@ -47,8 +48,8 @@ static const struct node *find_node(const struct hearthd *h, const char *text)
 	name[len] = 0;
 	if (netmap_by_name(map, name))
 		return netmap_by_name(map, name);
-	n = strtoul(name, &end, 10);
-	return *end || n > NODE_ID_MAX ? NULL : netmap_by_id(map, (uint32_t) n);
+	return number_parse(name, 1, NODE_ID_MAX, &id) == 0 ? netmap_by_id(map, (uint32_t) id)
+							    : NULL;
 }
 
 /* --- ping --- */

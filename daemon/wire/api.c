@@ -6,6 +6,11 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "base/number.h"
+
+/* Of a cursor. */
+#define CURSOR_NUMBER_MAX UINT64_C(999999999999999999)
+
 static const struct {
 	const char *name;
 	unsigned status;
@@ -131,11 +136,9 @@ int api_cursor_parse(const char *text, struct api_cursor *ret)
 		return -EINVAL;
 	memcpy(cursor.instance, text, at);
 	const char *number = text + at + 1;
-	size_t digits = strlen(number);
-	if (!field_hex_is_valid(cursor.instance, at) || digits > 18 ||
-		strspn(number, "0123456789") != digits || (number[0] == '0' && digits > 1))
+	if (!field_hex_is_valid(cursor.instance, at) ||
+		number_parse(number, 0, CURSOR_NUMBER_MAX, &cursor.number) < 0)
 		return -EINVAL;
-	cursor.number = strtoull(number, NULL, 10);
 	*ret = cursor;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/number.h"
 
 static bool is_alnum(char c)
 {
@@ -54,10 +55,8 @@ static bool host_is_valid(const char *host)
 
 static bool port_is_valid(const char *port)
 {
-	size_t len = strlen(port);
-	if (len < 1 || len > 5 || strspn(port, "0123456789") != len || port[0] == '0')
-		return false;
-	return strtoul(port, NULL, 10) <= UINT16_MAX;
+	uint64_t n;
+	return number_parse(port, 1, UINT16_MAX, &n) == 0;
 }
 
 bool field_url_is_valid(const char *url)

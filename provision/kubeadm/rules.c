@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/number.h"
 
 const char *rule_text(const json_t *obj, const char *key)
 {
@@ -364,9 +365,8 @@ bool rule_host_port(const char *text)
 		return false;
 	memcpy(host, text, (size_t) (colon - text));
 	host[colon - text] = 0;
-	size_t n = strspn(colon + 1, "0123456789");
-	long port = n && n <= 5 ? strtol(colon + 1, NULL, 10) : 0;
-	if (colon[1 + n] || port < 1 || port > 65535)
+	uint64_t port;
+	if (number_parse(colon + 1, 1, UINT16_MAX, &port) < 0)
 		return false;
 	struct endpoint e;
 	return rule_dns_name(host, false) || endpoint_parse(text, &e) == 0;

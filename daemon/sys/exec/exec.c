@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 enum { READ_CHUNK = 16384, READ_ROUNDS = 64, QUOTE_MAX = 400 };
 
@@ -53,17 +54,10 @@ static int input_open(const struct exec_options *o)
 		return above_stdio(open("/dev/null", O_RDONLY | O_CLOEXEC));
 	CLEANUP(close_p)
 	int fd = above_stdio(memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-	const char *p = o->input;
-	size_t left = o->input_len;
 	if (fd < 0)
 		return -1;
-	while (left) {
-		ssize_t n = write(fd, p, left);
-		if (n < 0)
-			return -1;
-		p += n;
-		left -= (size_t) n;
-	}
+	if (file_write_all(fd, o->input, o->input_len) < 0)
+		return -1;
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return -1;
 	(void) fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK);

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "sys/httpd/httpd-internal.h"
 
 enum { MEMORY_LIMIT = 8192, MEMORY_INCREMENT = 1024, BACKLOG = 512, IDLE_TIMEOUT_S = 75 };
@@ -194,10 +195,8 @@ int httpd_listen(const char *where, int *ret_fd, struct err *err)
 {
 	struct endpoint endpoint = { .addr.family = AF_INET6 };
 	struct sockaddr_storage sa;
-	char *end = NULL;
-	unsigned long port = strtoul(where, &end, 10);
-	bool only_port = end != where && *end == '\0' && port <= UINT16_MAX;
-	if (only_port)
+	uint64_t port;
+	if (number_parse(where, 0, UINT16_MAX, &port) == 0)
 		endpoint.port = (uint16_t) port;
 	else if (endpoint_parse(where, &endpoint) < 0)
 		return err_set(err, -EINVAL,

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/fnv.h"
 #include "base/ip.h"
+#include "base/number.h"
 
 static void test_buf(void **state)
 {
@@ -104,6 +105,36 @@ static void test_prefixes(void **state)
 		assert_int_equal(r, cases[i].back ? 0 : -EINVAL);
 		if (cases[i].back)
 			assert_string_equal(ip_prefix_format(&p, text), cases[i].back);
+	}
+}
+
+static void test_numbers(void **state)
+{
+	static const char *const bad[] = { "", " 5", "5 ", "+5", "-1", "05", "00", "5x", "0x5",
+		"1e3" };
+	static const struct {
+		const char *text;
+		uint64_t min, max, wanted;
+		int r;
+	} cases[] = {
+		{ "0", 0, 0, 0, 0 },
+		{ "0", 1, 9, 0, -ERANGE },
+		{ "9", 1, 9, 9, 0 },
+		{ "10", 1, 9, 0, -ERANGE },
+		{ "18446744073709551615", 0, UINT64_MAX, UINT64_MAX, 0 },
+		{ "18446744073709551616", 0, UINT64_MAX, 0, -ERANGE },
+		{ "99999999999999999999999", 0, UINT64_MAX, 0, -ERANGE },
+	};
+	uint64_t n = 7;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(number_parse(bad[i], 0, 9, &n), -EINVAL);
+	assert_int_equal(n, 7);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		n = 0;
+		assert_int_equal(
+			number_parse(cases[i].text, cases[i].min, cases[i].max, &n), cases[i].r);
+		assert_true(n == cases[i].wanted);
 	}
 }
 
@@ -200,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_err),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_arithmetic),
 		cmocka_unit_test(test_fnv),
