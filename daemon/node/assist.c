@@ -123,7 +123,7 @@ void assist_open_uapi(struct hearthd *h)
 int assist_open_tun(struct hearthd *h, struct err *err)
 {
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
 	int r = ipc_call(h->helper_path, "tun.open", NULL, 2 * USEC_PER_SEC, &reply, err);
 
 	if (r < 0)

@@ -48,7 +48,7 @@ int control_move_port(struct tunnel *t, uint16_t port)
 
 	if (port && port == t->sock.port)
 		return 0;
-	r = sock_open(port, t->fwmark, &fresh, NULL);
+	r = sock_open(port, t->fwmark, t->sock_offload, &fresh, NULL);
 	if (r < 0)
 		return r;
 	sock_close(&t->sock);

@@ -40,9 +40,10 @@ static const char help[] =
 	"\n"
 	"Environment:\n"
 	"  LOG_LEVEL             silent, error (default), verbose or debug\n"
-	"  WG_TUN_FD             number of an open TUN device to use (IFF_NO_PI)\n"
+	"  WG_TUN_FD             number of an open TUN device to use (IFF_NO_PI, IFF_VNET_HDR)\n"
 	"  WG_UAPI_FD            number of a listening unix socket to use\n"
 	"  WG_PROCESS_FOREGROUND 1: as -f\n"
+	"  HEARTH_OFFLOAD        off, tun or udp: no, or only these segmentation offloads\n"
 	"\n"
 	"Exit status: 0 done (in the background: ready), 1 failed, 2 wrong use.\n";
 
@@ -216,6 +217,10 @@ static void log_counters(const struct program *p)
 		return;
 	if (quiet)
 		log_set_level(LOG_LEVEL_NOTICE);
+	log_notice("%s: super-frames received %" PRIu64 ", sent %" PRIu64
+		   "; super-packets written %" PRIu64 ", read %" PRIu64,
+		tunnel_ifname(p->tunnel), c.rx_super, c.tx_super, c.tun_super_written,
+		c.tun_super_read);
 	log_notice("%s: received datagrams %" PRIu64 ", packets %" PRIu64
 		   "; dropped: malformed %" PRIu64 ", denied %" PRIu64 ", bad handshakes %" PRIu64
 		   ", no session %" PRIu64 ", forged %" PRIu64 ", replayed %" PRIu64

@@ -1,21 +1,18 @@
 /*
- * From the peers to the device. Datagrams are received in batches, those of one session in a row are
- * opened together where they lie, then each is checked in this order: authentic, not seen before,
- * a whole IP packet, and a source address that is its sender's. Everything else is counted and dropped.
+ * From the peers to the device. Messages are received in batches; the datagrams of all of them, also
+ * those inside super-frames, are gathered, opened session by session where they lie, and then checked
+ * one by one in this order: authentic, not seen before, a whole IP packet, and a source address that is
+ * its sender's. Everything else is counted and dropped. What passes is joined to super-packets for the
+ * device, of which none waits for packets still to come.
  */
 #include <errno.h>
-#include <unistd.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "internal.h"
 #include "wire/ipkt.h"
 
 enum { HANDSHAKES_BUSY = BATCH / 2 }; /* in one batch: ask the engine for cookies */
-
-/* Datagrams in a row that name one session. */
-struct run {
-	struct wg_session *session;
-	size_t first, n; /* into in_msgs */
-};
 
 static struct wg_endpoint sender(const struct sock_msg *msg)
 {
@@ -24,153 +21,225 @@ static struct wg_endpoint sender(const struct sock_msg *msg)
 	};
 }
 
-/* 0, or -errno when the device is gone. */
-static int deliver(struct tunnel *t, const struct wg_peer *peer, const uint8_t *data, size_t len)
+/* --- to the device -------------------------------------------------------------------------------- */
+
+/* The kernel does not take such a super-packet, whatever it said: never again. */
+static void stop_joining(struct tunnel *t, enum vnet_gso gso)
+{
+	bool *joined = gso == VNET_GSO_UDP_L4 ? &t->coalesce.udp : &t->coalesce.tcp;
+
+	if (gso == VNET_GSO_NONE || !*joined)
+		return;
+	*joined = false;
+	log_warning("%s: the kernel refused a %s super-packet (EINVAL): packets are written one by "
+		    "one now",
+		t->ifname, gso == VNET_GSO_UDP_L4 ? "UDP" : "TCP");
+}
+
+void inbound_write(void *tunnel, const struct vnet_head *head, struct iovec *iov, int n)
+{
+	struct tunnel *t = tunnel;
+	ssize_t r =
+		t->tun.header ? t->io->tun_write(t, iov, n) : t->io->tun_write(t, iov + 1, n - 1);
+
+	if (r >= 0) {
+		t->counters.tun_super_written += head->gso != VNET_GSO_NONE;
+		return;
+	}
+	t->counters.tun_write_errors += (uint64_t) n - 1; /* EIO: the link is down */
+	if (r == -EBADFD || r == -ENODEV)
+		t->tun_error = (int) r;
+	else if (r == -EINVAL)
+		stop_joining(t, head->gso);
+}
+
+/* The address of a run's last packet that was its peer's: the next one's is nearly always the same. */
+struct known_source {
+	int family;
+	const uint8_t *addr;
+};
+
+static bool source_is_allowed(const struct tunnel *t, const struct wg_peer *peer,
+	const struct ipkt *ip, struct known_source *known)
+{
+	if (known->family == ip->family &&
+		memcmp(known->addr, ip->src, ip->family == AF_INET ? 4 : 16) == 0)
+		return true;
+	if (wg_device_route(t->device, ip->family, ip->src) != peer)
+		return false;
+	*known = (struct known_source){ .family = ip->family, .addr = ip->src };
+	return true;
+}
+
+static void deliver(struct tunnel *t, const struct wg_peer *peer, const struct aead_packet *p,
+	struct known_source *known)
 {
 	struct ipkt ip;
 
-	if (ipkt_parse(data, len, &ip) < 0 ||
-		wg_device_route(t->device, ip.family, ip.src) != peer) {
+	if (p->len == AEAD_TAG_LEN) /* a keepalive */
+		return;
+	if (ipkt_parse(p->out, p->len - AEAD_TAG_LEN, &ip) < 0 ||
+		!source_is_allowed(t, peer, &ip, known)) {
 		t->counters.rx_inner_bad++;
-		return 0;
+		return;
 	}
 	t->counters.rx_packets++;
-	if (write(t->tun_fd, data, ip.len) >= 0)
-		return 0;
-	t->counters.tun_write_errors++; /* EIO: the link is down */
-	return errno == EBADFD || errno == ENODEV ? -errno : 0;
+	coalesce_add(&t->coalesce, p->out, ip.len);
 }
 
-static void open_packets(struct tunnel *t, const struct run *run)
-{
-	for (size_t i = 0; i < run->n; i++) {
-		struct sock_msg *msg = &t->in_msgs[run->first + i];
+/* --- opening -------------------------------------------------------------------------------------- */
 
-		t->in_packets[i] = (struct aead_packet){ .counter = wg_le64_read(msg->data + 8),
-			.in = msg->data + WG_DATA_HEAD_LEN,
-			.out = msg->data + WG_DATA_HEAD_LEN,
-			.len = msg->len - WG_DATA_HEAD_LEN };
-	}
-	aead_open(t->aead, run->session->receive_key, t->in_packets, run->n);
-}
-
-/* Opens the run, drops what is forged or replayed, and tells the engine about the rest. */
-static void take_run(struct tunnel *t, const struct run *run)
+/* in_packets[0 .. n) are all of @session: drops what is forged or replayed, delivers the rest. */
+static void take_run(struct tunnel *t, struct wg_session *session, size_t n)
 {
+	struct known_source known = { 0 };
 	const struct sock_msg *last = NULL;
 	struct wg_endpoint from;
 	uint64_t bytes = 0;
 	bool data = false;
 
-	open_packets(t, run);
-	for (size_t i = 0; i < run->n; i++) {
-		struct aead_packet *p = &t->in_packets[i];
+	aead_open(t->aead, session->receive_key, t->in_packets, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct aead_packet *p = &t->in_packets[i];
 
 		if (!p->ok) {
 			t->counters.rx_forged++;
 			continue;
 		}
-		p->ok = wg_session_accept(run->session, p->counter);
-		if (!p->ok) {
+		if (!wg_session_accept(session, p->counter)) {
 			t->counters.rx_replayed++;
 			continue;
 		}
-		last = &t->in_msgs[run->first + i];
-		bytes += last->len;
+		last = t->in_origins[i];
+		bytes += WG_DATA_HEAD_LEN + p->len;
 		data = data || p->len > AEAD_TAG_LEN;
+		deliver(t, session->peer, p, &known);
 	}
 	if (!last)
 		return;
 	from = sender(last);
-	wg_peer_data_received(run->session, &from, bytes, data);
+	wg_peer_data_received(session, &from, bytes, data);
 }
 
-static int finish_run(struct tunnel *t, struct run *run)
+/* Opens all that is gathered, one run for each session. */
+static void open_gathered(struct tunnel *t)
 {
-	const struct wg_peer *peer;
-	int r = 0;
+	for (size_t first = 0; first < t->n_gathered; first++) {
+		struct wg_session *session = t->gathered[first].session;
+		size_t n = 0;
 
-	if (run->n == 0)
-		return 0;
-	peer = run->session->peer;
-	take_run(t, run);
-	for (size_t i = 0; i < run->n && r == 0; i++) {
-		const struct aead_packet *p = &t->in_packets[i];
+		if (!session)
+			continue;
+		for (size_t i = first; i < t->n_gathered; i++) {
+			struct incoming *in = &t->gathered[i];
 
-		if (p->ok && p->len > AEAD_TAG_LEN) /* else a keepalive */
-			r = deliver(t, peer, p->out, p->len - AEAD_TAG_LEN);
+			if (in->session != session)
+				continue;
+			in->session = NULL;
+			t->in_origins[n] = in->msg;
+			t->in_packets[n++] = (struct aead_packet){
+				.counter = wg_le64_read(in->data + 8),
+				.in = in->data + WG_DATA_HEAD_LEN,
+				.out = in->data + WG_DATA_HEAD_LEN,
+				.len = in->len - WG_DATA_HEAD_LEN,
+			};
+		}
+		take_run(t, session, n);
 	}
-	run->n = 0;
-	return r;
+	t->n_gathered = 0;
 }
 
-/* The session that a data message names, or NULL and a count. */
-static struct wg_session *find_session(struct tunnel *t, uint32_t receiver)
-{
-	struct wg_session *s = wg_device_session(t->device, receiver);
+/* --- datagrams ------------------------------------------------------------------------------------ */
 
-	if (!s)
+static void gather(
+	struct tunnel *t, const struct sock_msg *msg, uint8_t *data, size_t len, uint32_t receiver)
+{
+	struct wg_session *session = wg_device_session(t->device, receiver);
+
+	if (!session) {
 		t->counters.rx_no_session++;
-	return s;
+		return;
+	}
+	if (t->n_gathered == GATHERED_MAX)
+		open_gathered(t);
+	t->gathered[t->n_gathered++] =
+		(struct incoming){ .session = session, .msg = msg, .data = data, .len = len };
 }
 
 /* A message that is no data. Returns whether the engine was asked. */
-static bool take_handshake(struct tunnel *t, const struct sock_msg *msg)
+static bool take_handshake(
+	struct tunnel *t, const struct sock_msg *msg, const uint8_t *data, size_t len)
 {
 	struct wg_endpoint from = sender(msg);
 
-	if (wg_message_type(msg->data, msg->len) < 0) {
+	if (wg_message_type(data, len) < 0) {
 		t->counters.rx_malformed++;
 		return false;
 	}
-	if (wg_device_receive(t->device, msg->data, msg->len, &from) < 0)
+	open_gathered(t); /* a handshake may put the sessions of what came before out of service */
+	if (wg_device_receive(t->device, data, len, &from) < 0)
 		t->counters.rx_handshake_bad++;
 	return true;
 }
 
-static int take_batch(struct tunnel *t, size_t n)
+static void take_message(struct tunnel *t, const struct sock_msg *msg, unsigned *handshakes)
 {
-	struct run run = { 0 };
-	size_t handshakes = 0;
-	int r = 0;
+	unsigned n = sock_msg_datagrams(msg);
+	size_t size = n > 1 ? msg->segment : msg->len;
 
-	for (size_t i = 0; i < n && r == 0; i++) {
-		const struct sock_msg *msg = &t->in_msgs[i];
-		struct wg_session *s = NULL;
-		struct wg_data_head head;
-		bool is_data = wg_data_head_parse(msg->data, msg->len, &head);
-
-		if (wg_device_denies(t->device, &msg->remote.addr)) {
-			t->counters.rx_denied++;
-			continue;
-		}
-		if (is_data)
-			s = find_session(t, head.receiver);
-		if (run.n > 0 && (run.session != s || run.first + run.n != i))
-			r = finish_run(t, &run);
-		if (is_data && s) {
-			if (run.n == 0)
-				run = (struct run){ .session = s, .first = i };
-			run.n++;
-		} else if (!is_data && take_handshake(t, msg) && ++handshakes == HANDSHAKES_BUSY) {
-			wg_device_note_load(t->device);
-		}
+	t->counters.rx_datagrams += n;
+	t->counters.rx_super += n > 1;
+	if (wg_device_denies(t->device, &msg->remote.addr)) {
+		t->counters.rx_denied += n;
+		return;
 	}
-	return r < 0 ? r : finish_run(t, &run);
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *data = msg->data + i * size;
+		size_t len = i + 1 < n ? size : msg->len - i * size;
+		struct wg_data_head head;
+
+		if (wg_data_head_parse(data, len, &head))
+			gather(t, msg, data, len, head.receiver);
+		else if (take_handshake(t, msg, data, len) && ++*handshakes == HANDSHAKES_BUSY)
+			wg_device_note_load(t->device);
+	}
+}
+
+int inbound_take(struct tunnel *t, size_t n)
+{
+	unsigned handshakes = 0;
+
+	t->tun_error = 0;
+	for (size_t i = 0; i < n; i++)
+		take_message(t, &t->in_msgs[i], &handshakes);
+	open_gathered(t);
+	coalesce_flush(&t->coalesce);
+	return t->tun_error;
+}
+
+/* Super-frames fill their slots, so few of them are asked for: memory that was touched stays. */
+static size_t next_want(const struct tunnel *t, size_t got, size_t want)
+{
+	for (size_t i = 0; i < got; i++)
+		if (sock_msg_datagrams(&t->in_msgs[i]) > 1)
+			return SUPER_SLOTS;
+	return got == want ? BATCH : want;
 }
 
 int inbound_run(struct tunnel *t, int fd)
 {
+	size_t *want = fd == t->sock.fd6 ? &t->in_want6 : &t->in_want4;
+	size_t asked = *want;
 	int n, r;
 
 	if (fd < 0)
 		return 0;
-	for (size_t i = 0; i < BATCH; i++)
+	for (size_t i = 0; i < asked; i++)
 		t->in_msgs[i].data = t->in_slots[i];
-	n = sock_recv(t->batch, fd, t->in_msgs, BATCH, SLOT_LEN);
+	n = t->io->udp_receive(t, fd, t->in_msgs, asked);
 	if (n <= 0)
 		return 0; /* an error of the socket was reported by this call and is over */
-	t->counters.rx_datagrams += (uint64_t) n;
-	r = take_batch(t, (size_t) n);
-	return r < 0 ? r : n == BATCH;
+	*want = next_want(t, (size_t) n, asked);
+	r = inbound_take(t, (size_t) n);
+	return r < 0 ? r : (size_t) n == asked;
 }

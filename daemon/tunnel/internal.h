@@ -3,8 +3,10 @@
  *
  *   tunnel.c    opens, closes, carries calls over to the thread
  *   worker.c    the thread: waits, ticks, hands batches to the two below; the engine's actions
- *   outbound.c  TUN -> sealed -> UDP
+ *   outbound.c  TUN -> peers
+ *   outbox.c    sealed -> UDP
  *   inbound.c   UDP -> opened -> TUN
+ *   io.c        the four system calls of the packet path
  *   control.c   the calls themselves, in the thread
  *   control-uapi.c  the same for the userspace API
  */
@@ -15,18 +17,34 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "aead.h"
 #include "mesh/wg.h"
 #include "sys/sock/sock.h"
+#include "sys/tun/tun.h"
 #include "tunnel.h"
+#include "wire/coalesce.h"
 
 enum {
-	BATCH = SOCK_BATCH_MAX,
-	LATE_BATCH = 16,    /* staged packets sent at once when a session comes up */
+	BATCH = SOCK_BATCH_MAX, /* datagrams received at once; small packets sealed at once */
+	GATHERED_MAX = 256,     /* datagrams, also those of super-frames, opened at once */
+	SUPER_SLOTS = 4,        /* messages received at once while they are super-frames */
+	GROUP_MAX = 64,         /* packets of one peer sealed at once */
+
 	PACKET_MAX = 65535, /* an inner packet, and a datagram */
-	/* Head, packet, padding, tag; not a multiple of a page, so that slots do not share cache sets. */
+	READ_MAX = VNET_HEAD_LEN + PACKET_MAX,
+	/* A super-packet and a batch of small ones before it. */
+	READ_AREA = READ_MAX + BATCH * 1600,
+	/* One datagram or super-frame; no multiple of a page, so that slots do not share cache sets. */
 	SLOT_LEN = 65536 + 4096 + 192,
+	/* One super-packet of 64 KB at any MTU from 128 on, and what was sealed before it. */
+	OUTBOX_LEN = 192 * 1024,
+	OUTBOX_MESSAGES = 2 * BATCH,
+	OUTBOX_ENOUGH = 48 * 1024, /* sent then, even if the device has more */
+
+	SUPER_SEGMENTS =
+		48, /* of a super-packet that the kernel makes for us: full groups for the AEAD */
 };
 
 /* A call from the control thread. */
@@ -43,18 +61,39 @@ struct peer_user {
 	bool has_candidates;
 };
 
-/* An inner packet on its way out. */
+/* An inner packet on its way out, in the read area. */
 struct outgoing {
-	struct wg_peer *peer;
-	uint8_t *slot; /* WG_DATA_HEAD_LEN bytes of room, then the packet */
-	size_t len;    /* of the packet */
+	struct wg_peer *peer; /* NULL: taken care of */
+	const uint8_t *data;
+	size_t len;
 };
 
-/* Datagrams ready to be sent. */
-struct send_list {
-	struct sock_msg msgs[BATCH];
-	struct wg_session *sessions[BATCH]; /* which each belongs to */
-	size_t n;
+/* Sealed datagrams, one behind the other, and the messages they form. */
+struct outbox {
+	uint8_t *data;   /* OUTBOX_LEN bytes */
+	size_t used;     /* of them */
+	size_t first, n; /* messages not yet sent: [first, n) */
+	size_t told;     /* the engine knows of those before; their sessions may be gone */
+	bool closed;     /* nothing joins the last message any more */
+	struct sock_msg msgs[OUTBOX_MESSAGES];
+	struct wg_session *sessions[OUTBOX_MESSAGES]; /* which each belongs to */
+};
+
+/* An encrypted packet that came in. */
+struct incoming {
+	struct wg_session *session; /* NULL: taken care of */
+	const struct sock_msg *msg;
+	uint8_t *data; /* the message, head included */
+	size_t len;
+};
+
+/* What the packet path asks of the kernel. A test puts something else in its place. */
+struct tunnel_io {
+	/* One packet, virtio-net header first if the device has one; bytes, or -errno. */
+	ssize_t (*tun_read)(struct tunnel *t, void *ret_data, size_t len);
+	ssize_t (*tun_write)(struct tunnel *t, const struct iovec *iov, int n);
+	int (*udp_receive)(struct tunnel *t, int fd, struct sock_msg *msgs, size_t n);
+	size_t (*udp_send)(struct tunnel *t, struct sock_msg *msgs, size_t n);
 };
 
 struct tunnel {
@@ -70,10 +109,15 @@ struct tunnel {
 	/* Everything below is the thread's. */
 	bool stop;
 	int tun_fd, watch_fd, timer_fd;
-	uint64_t timer_us; /* what timer_fd is armed for, WG_NO_DEADLINE: nothing */
-	uint32_t mtu;      /* of the device, 0: unknown */
+	uint64_t timer_us;       /* what timer_fd is armed for, WG_NO_DEADLINE: nothing */
+	uint32_t mtu;            /* of the device, 0: unknown */
+	uint64_t waits_since_us; /* the outbox for room in a send buffer, 0: it does not */
 	uint32_t fwmark;
+	const struct tunnel_io *io;
 	struct sock sock;
+	bool sock_offload;  /* asked for */
+	bool gso_loss_told; /* in the log */
+	struct tun_offload tun;
 	struct wg_device *device;
 	struct aead *aead;
 	struct sock_batch *batch;
@@ -81,20 +125,47 @@ struct tunnel {
 	int (*reserve_timestamp)(void *ctx, uint64_t until_s);
 	void *reserve_ctx;
 
-	uint8_t *area; /* one mapping for all slots; only touched pages count */
+	uint8_t *area; /* one mapping for all packets; only touched pages count */
 	size_t area_len;
-	uint8_t *in_slots[BATCH], *out_slots[BATCH], *late_slots[LATE_BATCH];
-	struct sock_msg in_msgs[BATCH];
+
+	/* out */
+	uint8_t *read_area;
+	size_t read_at; /* where the next packet goes */
 	struct outgoing outgoing[BATCH];
-	struct aead_packet in_packets[BATCH], out_packets[BATCH];
-	struct send_list out_list, late_list;
+	size_t n_outgoing;
+	struct aead_packet out_packets[GROUP_MAX];
+	struct outbox
+		outbox;     /* of packets from the device; not empty between rounds: socket full */
+	struct outbox late; /* of packets that waited for a session */
+
+	/* in */
+	uint8_t *in_slots[BATCH];
+	size_t in_want4, in_want6; /* messages to ask for next time */
+	struct sock_msg in_msgs[BATCH];
+	struct incoming gathered[GATHERED_MAX];
+	size_t n_gathered;
+	struct aead_packet in_packets[GATHERED_MAX];
+	const struct sock_msg *in_origins[GATHERED_MAX];
+	struct coalesce coalesce;
+	int tun_error; /* of the last batch: -errno when the device is gone */
 };
+
+/* tunnel.c: the parts of a tunnel that need neither device nor sockets nor a thread. */
+struct tunnel *tunnel_new_bare(const struct tunnel_io *io);
+int tunnel_open_bare(struct tunnel *t, const struct tunnel_config *config, struct err *err);
+struct tunnel *tunnel_free_bare(struct tunnel *t);
+
+/* io.c */
+const struct tunnel_io *tunnel_kernel_io(void);
 
 /* worker.c */
 void *worker_main(void *tunnel);
 const struct wg_ops *worker_ops(void);
 /* Forgets the local addresses that peers were heard at. */
 void worker_clear_sources(struct tunnel *t);
+
+/* The MTU of the device has changed, perhaps: what depends on it. */
+void worker_note_mtu(struct tunnel *t);
 
 /* outbound.c. Return 1 if there may be more at once, 0 if not, -errno if the device is gone. */
 int outbound_run(struct tunnel *t);
@@ -104,8 +175,48 @@ void outbound_flush_staged(struct tunnel *t, struct wg_peer *peer);
 void outbound_send_one(struct tunnel *t, struct wg_peer *peer, const struct wg_endpoint *to,
 	const uint8_t *data, size_t len);
 
+/* outbox.c */
+
+/* Packets of one session on their way into an outbox: begin, add each, seal. */
+struct group {
+	struct wg_session *session;
+	const struct wg_endpoint *to;
+	uint64_t counter; /* of the first */
+	size_t at;        /* where the first lies in the box */
+	size_t n;
+};
+
+/* Would @n packets of @bytes in all still fit? */
+bool outbox_has_room(const struct outbox *box, size_t n, size_t bytes);
+/*
+ * Reserves counters for @n packets. False: there is no session for them, stage them. All of the @n
+ * must be added then.
+ */
+bool outbox_begin(struct wg_peer *peer, size_t n, struct group *ret);
+/* Room and head for the next packet of @len bytes; the caller sets in and front of it. */
+struct aead_packet *outbox_add(struct tunnel *t, struct outbox *box, struct group *g, size_t len);
+/* Seals the group and joins what can be joined to messages. */
+void outbox_seal(struct tunnel *t, struct outbox *box, const struct group *g);
+/*
+ * Sends all, counts and tells the engine. False: a send buffer is full, and the rest waits in the box
+ * for the next call (after POLLOUT of outbox_fd()).
+ */
+bool outbox_send(struct tunnel *t, struct outbox *box);
+/* Was the last outbox_send() false? */
+static inline bool outbox_waits(const struct outbox *box)
+{
+	return box->told > box->first;
+}
+int outbox_fd(const struct tunnel *t, const struct outbox *box);
+/* Gives up what waits, and counts it. */
+void outbox_drop(struct tunnel *t, struct outbox *box);
+
 /* inbound.c, as outbound_run(). */
 int inbound_run(struct tunnel *t, int fd);
+/* The first @n of in_msgs, received. 0, or -errno if the device is gone. */
+int inbound_take(struct tunnel *t, size_t n);
+/* For coalesce_init(). */
+void inbound_write(void *tunnel, const struct vnet_head *head, struct iovec *iov, int n);
 
 /* control.c: used by both interfaces, in the thread. */
 int control_move_port(struct tunnel *t, uint16_t port);

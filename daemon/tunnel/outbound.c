@@ -1,168 +1,251 @@
 /*
- * From the device to the peers. A batch of packets is read into slots that leave room for head and
- * tag, sealed where it lies and sent with few system calls. Counters of a session are taken in the
- * order in which packets are read, and datagrams leave in that order. What has no session is copied
- * into the engine's queue of its peer; apart from that nothing is allocated.
+ * From the device to the peers. A super-packet is split where it was read: heads are built in the
+ * outbox, payload is sealed from the read area into it, so that there is no copy but that of the kernel
+ * and the cipher's own. Small packets are collected in the read area and sealed together. What has no
+ * session is copied into the engine's queue of its peer; apart from that nothing is allocated.
+ *
+ * While a send buffer is full, the device is not read: its queue is what holds the senders back.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "internal.h"
-#include "wire/ipkt.h"
+#include "wire/segment.h"
 
-/* Head and padding around the packet in @slot; what is sealed ends up in @ret. Returns the wire length. */
-static size_t frame_packet(struct tunnel *t, const struct outgoing *o, const struct wg_session *s,
-	uint64_t counter, struct aead_packet *ret)
+enum {
+	FRONT_UNIT = 64, /* of aead_packet.front */
+	READS_MAX = 2 * BATCH,
+	LATE_BATCH = 16, /* staged packets sealed at once when a session comes up */
+};
+
+static void stage(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
 {
-	size_t padding = ipkt_padding(o->len, t->mtu);
-	uint8_t *text = o->slot + WG_DATA_HEAD_LEN;
-
-	wg_data_head_format(o->slot, s->remote_index, counter);
-	*ret = (struct aead_packet){
-		.counter = counter, .in = text, .out = text, .len = o->len, .pad = padding
-	};
-	return WG_DATA_HEAD_LEN + o->len + padding + AEAD_TAG_LEN;
+	if (wg_peer_stage(peer, data, len) < 0)
+		t->counters.tx_no_session++;
 }
 
-/* Seals @n packets of one peer and appends them to @list. False: there is no session for them. */
-static bool seal_run(struct tunnel *t, struct send_list *list, const struct outgoing *run, size_t n)
+/* --- small packets -------------------------------------------------------------------------------- */
+
+/* Makes room for one packet of @len bytes. False: a send buffer is full. */
+static bool make_room(struct tunnel *t, size_t len)
 {
-	struct wg_session *s = wg_peer_sending(run->peer);
-	const struct wg_endpoint *to = wg_peer_endpoint(run->peer);
-	uint64_t first = 0;
-
-	if (!s || !to || !wg_session_reserve(s, (unsigned) n, &first))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		size_t len = frame_packet(t, &run[i], s, first + i, &t->out_packets[i]);
-
-		list->msgs[list->n + i] = (struct sock_msg){ .data = run[i].slot,
-			.len = len,
-			.remote = to->remote,
-			.local = to->local,
-			.ifindex = to->ifindex };
-		list->sessions[list->n + i] = s;
-	}
-	if (aead_seal(t->aead, s->send_key, t->out_packets, n) < 0) {
-		t->counters.tx_errors += n; /* the text may not leave */
-		return true;
-	}
-	list->n += n;
-	return true;
+	return outbox_has_room(&t->outbox, 1, len) || outbox_send(t, &t->outbox);
 }
 
-static void stage_run(struct tunnel *t, const struct outgoing *run, size_t n)
+/* Seals the packets from @first on that go to the same peer, as many as fit. */
+static void seal_peer(struct tunnel *t, size_t first)
 {
-	for (size_t i = 0; i < n; i++)
-		if (wg_peer_stage(run[i].peer, run[i].slot + WG_DATA_HEAD_LEN, run[i].len) < 0)
-			t->counters.tx_no_session++;
-}
+	struct wg_peer *peer = t->outgoing[first].peer;
+	const struct outgoing *run[BATCH];
+	size_t n = 0, bytes = 0;
+	struct group g;
 
-/* Counts, and tells the engine, session by session. */
-static void report_sent(struct tunnel *t, const struct send_list *list)
-{
-	for (size_t i = 0; i < list->n;) {
-		struct wg_session *s = list->sessions[i];
-		bool source_gone = false;
-		uint64_t bytes = 0;
-
-		for (; i < list->n && list->sessions[i] == s; i++) {
-			const struct sock_msg *msg = &list->msgs[i];
-
-			if (msg->error == -EADDRNOTAVAIL)
-				source_gone = true;
-			else if (msg->error < 0) {
-				t->counters.tx_errors++;
-				continue;
-			}
-			t->counters.tx_datagrams++;
-			bytes += msg->len;
-		}
-		if (source_gone)
-			wg_peer_clear_source(s->peer);
-		/* Also if none got out: then the missing answer leads to a new handshake, on all
-		 * paths. */
-		wg_peer_data_sent(s, bytes);
-	}
-}
-
-static void send_all(struct tunnel *t, struct send_list *list)
-{
-	if (list->n == 0)
+	if (!make_room(t, t->outgoing[first].len)) {
+		t->outgoing[first].peer = NULL;
+		t->counters.tx_errors++;
 		return;
-	(void) sock_send(t->batch, &t->sock, list->msgs, list->n); /* errors are in the messages */
-	report_sent(t, list);
-	list->n = 0;
+	}
+	for (size_t i = first; i < t->n_outgoing; i++) {
+		if (t->outgoing[i].peer != peer)
+			continue;
+		if (!outbox_has_room(&t->outbox, n + 1, bytes + t->outgoing[i].len))
+			break;
+		run[n++] = &t->outgoing[i];
+		bytes += t->outgoing[i].len;
+		t->outgoing[i].peer = NULL;
+	}
+	if (!outbox_begin(peer, n, &g)) {
+		for (size_t i = 0; i < n; i++)
+			stage(t, peer, run[i]->data, run[i]->len);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		outbox_add(t, &t->outbox, &g, run[i]->len)->in = run[i]->data;
+	outbox_seal(t, &t->outbox, &g);
 }
 
-/* Reads one packet into slot @i. 1 taken, 0 dropped, -EAGAIN none, else the device's error. */
-static int read_packet(struct tunnel *t, size_t i)
+static void seal_collected(struct tunnel *t)
 {
-	uint8_t *packet = t->out_slots[i] + WG_DATA_HEAD_LEN;
-	ssize_t n = read(t->tun_fd, packet, PACKET_MAX);
-	struct wg_peer *peer = NULL;
-	struct ipkt ip;
+	for (size_t i = 0; i < t->n_outgoing;)
+		if (t->outgoing[i].peer)
+			seal_peer(t, i);
+		else
+			i++;
+	t->n_outgoing = 0;
+	t->read_at = 0;
+}
 
-	if (n < 0)
-		return -errno;
-	t->counters.tx_packets++;
-	if (ipkt_parse(packet, (size_t) n, &ip) == 0)
-		peer = wg_device_route(t->device, ip.family, ip.dst);
+/* The packet stays where it was read until it is sealed with others. */
+static void collect(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
+{
+	t->outgoing[t->n_outgoing++] = (struct outgoing){ .peer = peer, .data = data, .len = len };
+	t->read_at = (size_t) (data + len - t->read_area);
+	if (t->n_outgoing == BATCH || t->read_at + READ_MAX > READ_AREA)
+		seal_collected(t);
+}
+
+/* --- super-packets -------------------------------------------------------------------------------- */
+
+static void add_segment(
+	struct tunnel *t, struct group *g, const struct segment_plan *plan, size_t i)
+{
+	size_t len = segment_len(plan, i), payload_len, front;
+	struct aead_packet *p = outbox_add(t, &t->outbox, g, len);
+	const uint8_t *payload;
+
+	segment_head(plan, i, p->out, &payload, &payload_len);
+	front = (plan->head_len + FRONT_UNIT - 1) & ~(size_t) (FRONT_UNIT - 1);
+	if (front > len)
+		front = len;
+	memcpy(p->out + plan->head_len, payload, front - plan->head_len);
+	p->in = payload - plan->head_len;
+	p->front = front;
+}
+
+/* How many segments from @i on fit into the outbox and into a group. */
+static size_t segments_that_fit(const struct tunnel *t, const struct segment_plan *plan, size_t i)
+{
+	size_t n = 0, len = segment_len(plan, i);
+
+	while (n < GROUP_MAX && i + n < plan->n &&
+		outbox_has_room(&t->outbox, n + 1, (n + 1) * len))
+		n++;
+	return n;
+}
+
+static void stage_segments(
+	struct tunnel *t, struct wg_peer *peer, const struct segment_plan *plan, size_t i)
+{
+	uint8_t *packet = t->late.data; /* not in use: nobody sends to a peer meanwhile */
+
+	for (size_t end = i + WG_STAGED_MAX; i < plan->n && i < end; i++) {
+		const uint8_t *payload;
+		size_t len;
+
+		segment_head(plan, i, packet, &payload, &len);
+		memcpy(packet + plan->head_len, payload, len);
+		stage(t, peer, packet, plan->head_len + len);
+	}
+	t->counters.tx_no_session += plan->n - i;
+}
+
+static void seal_super(struct tunnel *t, struct wg_peer *peer, const struct segment_plan *plan)
+{
+	t->counters.tun_super_read++;
+	for (size_t i = 0, n; i < plan->n; i += n) {
+		struct group g;
+
+		if (!make_room(t, segment_len(plan, i))) {
+			/* Thousands of tiny segments, and a full socket: they are lost. */
+			t->counters.tx_errors += plan->n - i;
+			return;
+		}
+		n = segments_that_fit(t, plan, i);
+		if (!outbox_begin(peer, n, &g)) {
+			stage_segments(t, peer, plan, i);
+			return;
+		}
+		for (size_t k = 0; k < n; k++)
+			add_segment(t, &g, plan, i + k);
+		outbox_seal(t, &t->outbox, &g);
+	}
+}
+
+/* --- reading -------------------------------------------------------------------------------------- */
+
+static int take_packet(struct tunnel *t, uint8_t *data, size_t len)
+{
+	struct vnet_head head = { 0 };
+	struct segment_plan plan;
+	struct wg_peer *peer;
+
+	if (t->tun.header) {
+		if (len < VNET_HEAD_LEN || vnet_parse(data, &head) < 0)
+			return -EBADMSG;
+		data += VNET_HEAD_LEN;
+		len -= VNET_HEAD_LEN;
+	}
+	if (segment_plan(&head, data, len, &plan) < 0)
+		return -EBADMSG;
+	t->counters.tx_packets += plan.n;
+	peer = wg_device_route(t->device, plan.family, plan.dst);
 	if (!peer) {
-		t->counters.tx_no_peer++;
+		t->counters.tx_no_peer += plan.n;
 		return 0;
 	}
-	t->outgoing[i] = (struct outgoing){ .peer = peer, .slot = t->out_slots[i], .len = ip.len };
-	return 1;
+	if (plan.n == 1) {
+		collect(t, peer, data, segment_len(&plan, 0));
+		return 0;
+	}
+	seal_collected(t); /* what was read before goes first */
+	seal_super(t, peer, &plan);
+	return 0;
 }
 
 int outbound_run(struct tunnel *t)
 {
-	size_t n = 0;
-	int r = 0;
+	ssize_t n = 0;
 
-	for (int reads = 0; n < BATCH && reads < 2 * BATCH; reads++) {
-		r = read_packet(t, n);
-		if (r == -EINTR)
-			continue;
-		if (r < 0)
+	if (outbox_waits(&t->outbox) && !outbox_send(t, &t->outbox))
+		return 0;
+	for (int reads = 0; reads < READS_MAX && t->outbox.used < OUTBOX_ENOUGH; reads++) {
+		uint8_t *at = t->read_area + t->read_at;
+
+		n = t->io->tun_read(t, at, READ_MAX);
+		if (n < 0)
 			break;
-		n += (size_t) r;
+		if (take_packet(t, at, (size_t) n) < 0) {
+			t->counters.tx_packets++;
+			t->counters.tx_no_peer++;
+		}
 	}
-	for (size_t i = 0, run; i < n; i += run) {
-		for (run = 1; i + run < n && t->outgoing[i + run].peer == t->outgoing[i].peer;)
-			run++;
-		if (!seal_run(t, &t->out_list, &t->outgoing[i], run))
-			stage_run(t, &t->outgoing[i], run);
+	seal_collected(t);
+	(void) outbox_send(t, &t->outbox); /* if a send buffer is full, the rest waits */
+	if (n == -EBADFD || n == -ENODEV)
+		return (int) n;
+	return n >= 0 && !outbox_waits(&t->outbox);
+}
+
+/* --- what does not come from the device ----------------------------------------------------------- */
+
+/* Up to LATE_BATCH staged packets. Returns how many, or -ENOKEY if there is no session after all. */
+static int send_late(struct tunnel *t, struct wg_peer *peer)
+{
+	struct wg_staged *staged[LATE_BATCH];
+	struct group g;
+	size_t n = 0;
+	bool ok;
+
+	while (n < LATE_BATCH && (staged[n] = wg_peer_unstage(peer)))
+		n++;
+	ok = n == 0 || outbox_begin(peer, n, &g);
+	for (size_t i = 0; i < n; i++) {
+		if (ok && !outbox_has_room(&t->late, g.n + 1, staged[i]->len)) {
+			outbox_seal(t, &t->late, &g);
+			(void) outbox_send(t, &t->late);
+			outbox_drop(t, &t->late); /* what the socket had no room for */
+			g.counter += g.n;
+			g.n = 0;
+		}
+		if (ok)
+			outbox_add(t, &t->late, &g, staged[i]->len)->in = staged[i]->data;
 	}
-	send_all(t, &t->out_list);
-	if (r == -EBADFD || r == -ENODEV)
-		return r;
-	return r >= 0;
+	if (ok && n > 0)
+		outbox_seal(t, &t->late, &g);
+	for (size_t i = 0; i < n; i++)
+		free(staged[i]);
+	(void) outbox_send(t, &t->late);
+	outbox_drop(t, &t->late);
+	if (!ok)
+		t->counters.tx_no_session += n;
+	return ok ? (int) n : -ENOKEY;
 }
 
 void outbound_flush_staged(struct tunnel *t, struct wg_peer *peer)
 {
-	struct outgoing late[LATE_BATCH];
-	struct wg_staged *staged;
-	size_t n;
-
-	do {
-		for (n = 0; n < LATE_BATCH && (staged = wg_peer_unstage(peer)); n++) {
-			late[n] = (struct outgoing){
-				.peer = peer, .slot = t->late_slots[n], .len = staged->len
-			};
-			memcpy(t->late_slots[n] + WG_DATA_HEAD_LEN, staged->data, staged->len);
-			free(staged);
-		}
-		if (n > 0 && !seal_run(t, &t->late_list, late, n)) {
-			t->counters.tx_no_session += n;
-			return;
-		}
-		send_all(t, &t->late_list);
-	} while (n == LATE_BATCH);
+	while (send_late(t, peer) == LATE_BATCH)
+		;
 }
 
 void outbound_send_one(struct tunnel *t, struct wg_peer *peer, const struct wg_endpoint *to,
@@ -174,14 +257,13 @@ void outbound_send_one(struct tunnel *t, struct wg_peer *peer, const struct wg_e
 		.local = to->local,
 		.ifindex = to->ifindex };
 
-	if (wg_device_denies(t->device, &to->remote.addr)) {
+	if (wg_device_denies(t->device, &to->remote.addr) || t->io->udp_send(t, &msg, 1) == 0) {
 		t->counters.tx_errors++;
 		return;
 	}
-	(void) sock_send(t->batch, &t->sock, &msg, 1);
-	if (msg.error == -EADDRNOTAVAIL && peer)
+	if (msg.source_gone && peer)
 		wg_peer_clear_source(peer);
-	if (msg.error < 0 && msg.error != -EADDRNOTAVAIL)
+	if (msg.failed)
 		t->counters.tx_errors++;
 	else
 		t->counters.tx_datagrams++;

@@ -16,11 +16,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "internal.h"
 #include "sys/tun/tun.h"
 #include "sys/tun/watch.h"
 
-static struct tunnel *free_tunnel(struct tunnel *t)
+struct tunnel *tunnel_free_bare(struct tunnel *t)
 {
 	if (!t)
 		return NULL;
@@ -44,17 +45,19 @@ static struct tunnel *free_tunnel(struct tunnel *t)
 
 static void free_tunnel_p(struct tunnel **t)
 {
-	*t = free_tunnel(*t);
+	*t = tunnel_free_bare(*t);
 }
 
-static struct tunnel *new_tunnel(void)
+struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 {
 	struct tunnel *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return NULL;
+	t->io = io;
 	t->tun_fd = t->watch_fd = t->timer_fd = t->call_fd = t->closed_fd = -1;
 	t->sock.fd4 = t->sock.fd6 = -1;
+	t->in_want4 = t->in_want6 = SUPER_SLOTS;
 	t->timer_us = WG_NO_DEADLINE;
 	(void) pthread_mutex_init(&t->caller, NULL);
 	(void) pthread_mutex_init(&t->lock, NULL);
@@ -62,36 +65,71 @@ static struct tunnel *new_tunnel(void)
 	return t;
 }
 
-static int map_slots(struct tunnel *t)
+static int map_area(struct tunnel *t)
 {
 	uint8_t *at;
 
-	t->area_len = (size_t) (2 * BATCH + LATE_BATCH) * SLOT_LEN;
+	t->area_len = (size_t) BATCH * SLOT_LEN + 2 * OUTBOX_LEN + READ_AREA;
 	at = mmap(NULL, t->area_len, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
 		return -errno;
 	t->area = at;
+	t->outbox.data = at;
+	t->late.data = at + OUTBOX_LEN;
+	at += (size_t) 2 * OUTBOX_LEN;
 	for (size_t i = 0; i < BATCH; i++, at += SLOT_LEN)
 		t->in_slots[i] = at;
-	for (size_t i = 0; i < BATCH; i++, at += SLOT_LEN)
-		t->out_slots[i] = at;
-	for (size_t i = 0; i < LATE_BATCH; i++, at += SLOT_LEN)
-		t->late_slots[i] = at;
+	t->read_area = at;
 	return 0;
 }
 
-static int open_device(struct tunnel *t, const struct tunnel_config *config, struct err *err)
+/* $HEARTH_OFFLOAD: off, tun or udp; else both. */
+struct offload_wish {
+	bool tun, udp;
+};
+
+static struct offload_wish wished_offload(void)
+{
+	const char *text = getenv("HEARTH_OFFLOAD");
+
+	if (!text || !*text)
+		text = "on";
+	return (struct offload_wish){
+		.tun = strcmp(text, "off") != 0 && strcmp(text, "udp") != 0,
+		.udp = strcmp(text, "off") != 0 && strcmp(text, "tun") != 0,
+	};
+}
+
+/* What can be slow for reasons outside is said once. */
+static void tell_offload(const struct tunnel *t)
+{
+	if (t->sock.small_buffers)
+		log_info("%s: the kernel grants UDP buffers below %d MB: bursts may be lost (root, "
+			 "or sysctl net.core.rmem_max and wmem_max)",
+			t->ifname, SOCK_BUFFER_BYTES >> 20);
+	log_info("%s: %s cipher; TUN offload %s%s%s; UDP offload %s%s", t->ifname,
+		aead_name(t->aead),
+		t->tun.tso    ? "TCP"
+		: t->tun.csum ? "checksums"
+			      : "off",
+		t->tun.uso ? " UDP" : "", t->tun.header ? "" : " (no virtio-net header)",
+		t->sock.gso4 || t->sock.gso6 ? "send" : "off", t->sock.gro ? " receive" : "");
+}
+
+static int open_device(
+	struct tunnel *t, const struct tunnel_config *config, bool offload, struct err *err)
 {
 	uint32_t mtu = config->mtu;
 	int r;
 
 	if (t->tun_fd >= 0) {
-		r = tun_adopt(t->tun_fd, t->ifname, err);
+		r = tun_adopt(t->tun_fd, offload, t->ifname, &t->tun, err);
 		if (r < 0)
 			return r;
 	} else {
-		t->tun_fd = tun_open(config->ifname, config->persistent, t->ifname, err);
+		t->tun_fd = tun_open(
+			config->ifname, config->persistent, offload, t->ifname, &t->tun, err);
 		if (t->tun_fd < 0)
 			return t->tun_fd;
 		if (mtu == 0 && !config->persistent)
@@ -103,14 +141,12 @@ static int open_device(struct tunnel *t, const struct tunnel_config *config, str
 		if (r < 0)
 			return err_set(err, r, "interface %s: set MTU %u: %m", t->ifname, mtu);
 	}
-	t->mtu = tun_mtu(t->tun_fd);
+	worker_note_mtu(t);
 	return 0;
 }
 
 static int open_parts(struct tunnel *t, struct err *err)
 {
-	int r;
-
 	t->watch_fd = watch_open();
 	if (t->watch_fd < 0) {
 		errno = -t->watch_fd;
@@ -121,7 +157,14 @@ static int open_parts(struct tunnel *t, struct err *err)
 	t->closed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (t->timer_fd < 0 || t->call_fd < 0 || t->closed_fd < 0)
 		return err_set(err, -errno, "open timer and event descriptors: %m");
-	r = map_slots(t);
+	return 0;
+}
+
+static int open_memory(struct tunnel *t, struct err *err)
+{
+	int r = map_area(t);
+
+	errno = -r;
 	if (r < 0)
 		return err_set(err, r, "map %zu bytes for packets: %m", t->area_len);
 	t->batch = sock_batch_new();
@@ -130,6 +173,7 @@ static int open_parts(struct tunnel *t, struct err *err)
 	t->aead = aead_new();
 	if (!t->aead)
 		return err_set(err, -ENOSYS, "libcrypto does not offer ChaCha20-Poly1305");
+	coalesce_init(&t->coalesce, t->tun.tso, t->tun.uso, inbound_write, t);
 	return 0;
 }
 
@@ -153,6 +197,13 @@ static int open_engine(struct tunnel *t, const struct tunnel_config *config, str
 	return r < 0 ? err_set(err, r, "start the tunnel: %m") : 0;
 }
 
+int tunnel_open_bare(struct tunnel *t, const struct tunnel_config *config, struct err *err)
+{
+	int r = open_memory(t, err);
+
+	return r < 0 ? r : open_engine(t, config, err);
+}
+
 /* Signals are the program's business: its own thread gets them. */
 static int start_thread(struct tunnel *t, struct err *err)
 {
@@ -169,7 +220,8 @@ static int start_thread(struct tunnel *t, struct err *err)
 
 int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct err *err)
 {
-	CLEANUP(free_tunnel_p) struct tunnel *t = new_tunnel();
+	CLEANUP(free_tunnel_p) struct tunnel *t = tunnel_new_bare(tunnel_kernel_io());
+	const struct offload_wish wish = wished_offload();
 	int fd = config->tun_fd, r;
 
 	if (!t) {
@@ -178,15 +230,18 @@ int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct 
 	}
 	t->tun_fd = fd;
 	t->fwmark = config->fwmark;
-	r = open_device(t, config, err);
+	t->sock_offload = wish.udp;
+	r = open_device(t, config, wish.tun, err);
 	if (r == 0)
-		r = sock_open(config->port, config->fwmark, &t->sock, err);
+		r = sock_open(config->port, config->fwmark, wish.udp, &t->sock, err);
 	if (r == 0)
 		r = open_parts(t, err);
 	if (r == 0)
-		r = open_engine(t, config, err);
-	if (r == 0)
-		r = start_thread(t, err);
+		r = tunnel_open_bare(t, config, err);
+	if (r < 0)
+		return r;
+	tell_offload(t);
+	r = start_thread(t, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE(t);
@@ -205,7 +260,7 @@ struct tunnel *tunnel_close(struct tunnel *t)
 		return NULL;
 	(void) tunnel_call(t, stop_fn, NULL); /* -ENODEV: it has ended already */
 	(void) pthread_join(t->thread, NULL);
-	return free_tunnel(t);
+	return tunnel_free_bare(t);
 }
 
 const char *tunnel_ifname(const struct tunnel *t)

@@ -1,12 +1,14 @@
 /*
  * The tunnel's thread: run to completion, both directions. It sleeps only when the device, the
- * sockets and the calls are all empty, and reads the clock once per wakeup. A batch of every source
- * that is ready is done before any is done again, so that none starves another. Errors of single
- * packets are counted; only the end of the device (or a stop) ends the thread.
+ * sockets and the calls are all empty, and reads the clock once per round. A batch of every source
+ * that is ready is done before any is done again, so that none starves another; calls, timers and
+ * sources that were empty are looked at every few rounds. Errors of single packets are counted; only
+ * the end of the device (or a stop) ends the thread.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
@@ -20,7 +22,15 @@
 #include "sys/tun/tun.h"
 #include "sys/tun/watch.h"
 
-enum { WAIT_CALL, WAIT_TIMER, WAIT_WATCH, WAIT_TUN, WAIT_SOCK4, WAIT_SOCK6, WAIT_N };
+enum { WAIT_CALL, WAIT_TIMER, WAIT_WATCH, WAIT_TUN, WAIT_SOCK4, WAIT_SOCK6, WAIT_ROOM, WAIT_N };
+
+/* Sources of packets that may have more. */
+enum { READY_TUN = 1, READY_SOCK4 = 2, READY_SOCK6 = 4 };
+
+enum {
+	ROUNDS_MAX = 8,     /* before calls, timers and empty sources are looked at again */
+	ROOM_WAIT_MS = 100, /* a send buffer full for so long: what waits for it is given up */
+};
 
 static void op_send(void *ctx, struct wg_peer *peer, const struct wg_endpoint *to,
 	const uint8_t *data, size_t len)
@@ -146,6 +156,34 @@ static void run_call(struct tunnel *t)
 	(void) pthread_mutex_unlock(&t->lock);
 }
 
+/*
+ * What the kernel puts into one super-packet shall go out as one message: so many segments at most, and
+ * full groups for the AEAD.
+ */
+static void limit_super_packets(struct tunnel *t)
+{
+	uint32_t wire = t->mtu + AEAD_PAD_MAX + WG_DATA_MIN_LEN;
+	uint32_t n = SOCK_MESSAGE_MAX / wire, bytes;
+
+	if (!t->tun.tso)
+		return;
+	n = n < 1 ? 1 : n > SUPER_SEGMENTS ? SUPER_SEGMENTS : n;
+	bytes = n * t->mtu < 65536 ? n * t->mtu : 65536;
+	(void) tun_set_super_max(
+		t->tun_fd, n, bytes); /* refused: more messages, the same packets */
+}
+
+void worker_note_mtu(struct tunnel *t)
+{
+	uint32_t mtu = tun_mtu(t->tun_fd);
+
+	/* Moved to another namespace it cannot be asked for, but is most likely what it was. */
+	if (mtu == 0 || mtu == t->mtu)
+		return;
+	t->mtu = mtu;
+	limit_super_packets(t);
+}
+
 static void run_watch(struct tunnel *t)
 {
 	int mask = watch_read(t->watch_fd);
@@ -153,7 +191,7 @@ static void run_watch(struct tunnel *t)
 	if (mask < 0)
 		return;
 	if (mask & WATCH_LINK)
-		t->mtu = tun_mtu(t->tun_fd);
+		worker_note_mtu(t);
 	if (mask & WATCH_ROUTES)
 		worker_clear_sources(t);
 }
@@ -165,8 +203,29 @@ static bool device_is_gone(struct tunnel *t)
 	return tun_name(t->tun_fd, name) < 0;
 }
 
-/* One round over what is ready. -errno: the device is gone. */
-static int run_ready(struct tunnel *t, const struct pollfd fds[static WAIT_N])
+/* Sleeps until something is ready, or looks only (@busy). False: not at this moment. */
+static bool wait_ready(struct tunnel *t, bool busy, struct pollfd fds[static WAIT_N])
+{
+	bool room = outbox_waits(&t->outbox);
+	const struct pollfd wanted[WAIT_N] = {
+		[WAIT_CALL] = { .fd = t->call_fd, .events = POLLIN },
+		[WAIT_TIMER] = { .fd = t->timer_fd, .events = POLLIN },
+		[WAIT_WATCH] = { .fd = t->watch_fd, .events = POLLIN },
+		/* What is in its queue has no place to go to meanwhile. */
+		[WAIT_TUN] = { .fd = t->tun_fd, .events = room ? 0 : POLLIN },
+		[WAIT_SOCK4] = { .fd = t->sock.fd4, .events = POLLIN },
+		[WAIT_SOCK6] = { .fd = t->sock.fd6, .events = POLLIN },
+		[WAIT_ROOM] = { .fd = room ? outbox_fd(t, &t->outbox) : -1, .events = POLLOUT },
+	};
+
+	memcpy(fds, wanted, sizeof(wanted));
+	if (!busy)
+		arm_timer(t);
+	return poll(fds, WAIT_N, busy ? 0 : room ? ROOM_WAIT_MS : -1) >= 0;
+}
+
+/* What is no packet. -errno: the device is gone. */
+static int run_control(struct tunnel *t, const struct pollfd fds[static WAIT_N])
 {
 	if (fds[WAIT_TIMER].revents)
 		run_timer(t);
@@ -176,36 +235,74 @@ static int run_ready(struct tunnel *t, const struct pollfd fds[static WAIT_N])
 		run_watch(t);
 	if ((fds[WAIT_TUN].revents & (POLLERR | POLLHUP | POLLNVAL)) && device_is_gone(t))
 		return -ENODEV;
-	if (fds[WAIT_TUN].revents && outbound_run(t) < 0)
-		return -ENODEV;
-	/* A call may have moved the port: descriptors are asked for again. */
-	if (fds[WAIT_SOCK4].revents && inbound_run(t, t->sock.fd4) < 0)
-		return -ENODEV;
-	if (fds[WAIT_SOCK6].revents && inbound_run(t, t->sock.fd6) < 0)
-		return -ENODEV;
 	return 0;
+}
+
+static unsigned ready_sources(const struct pollfd fds[static WAIT_N])
+{
+	return (fds[WAIT_TUN].revents || fds[WAIT_ROOM].revents ? READY_TUN : 0) |
+	       (fds[WAIT_SOCK4].revents ? READY_SOCK4 : 0) |
+	       (fds[WAIT_SOCK6].revents ? READY_SOCK6 : 0);
+}
+
+/* Keeps @bit in *@ready if the source may have more. */
+static int note_ready(unsigned *ready, unsigned bit, int r)
+{
+	if (r <= 0)
+		*ready &= ~bit;
+	return r < 0 ? r : 0;
+}
+
+/* One batch of every source in *@ready. -errno: the device is gone. */
+static int run_round(struct tunnel *t, unsigned *ready)
+{
+	int r = 0;
+
+	if (*ready & READY_TUN)
+		r = note_ready(ready, READY_TUN, outbound_run(t));
+	/* A call may have moved the port: descriptors are asked for again. */
+	if (r == 0 && (*ready & READY_SOCK4))
+		r = note_ready(ready, READY_SOCK4, inbound_run(t, t->sock.fd4));
+	if (r == 0 && (*ready & READY_SOCK6))
+		r = note_ready(ready, READY_SOCK6, inbound_run(t, t->sock.fd6));
+	return r;
+}
+
+/* A send buffer that stays full must not stop the others for ever. */
+static void limit_waiting(struct tunnel *t, uint64_t now_us)
+{
+	if (!outbox_waits(&t->outbox)) {
+		t->waits_since_us = 0;
+		return;
+	}
+	if (t->waits_since_us == 0)
+		t->waits_since_us = now_us;
+	if (now_us - t->waits_since_us >= ROOM_WAIT_MS * UINT64_C(1000))
+		outbox_drop(t, &t->outbox);
 }
 
 static void loop(struct tunnel *t)
 {
+	unsigned ready = 0;
 	int r = 0;
 
 	while (!t->stop && r == 0) {
-		struct pollfd fds[WAIT_N] = {
-			[WAIT_CALL] = { .fd = t->call_fd, .events = POLLIN },
-			[WAIT_TIMER] = { .fd = t->timer_fd, .events = POLLIN },
-			[WAIT_WATCH] = { .fd = t->watch_fd, .events = POLLIN },
-			[WAIT_TUN] = { .fd = t->tun_fd, .events = POLLIN },
-			[WAIT_SOCK4] = { .fd = t->sock.fd4, .events = POLLIN },
-			[WAIT_SOCK6] = { .fd = t->sock.fd6, .events = POLLIN },
-		};
+		struct pollfd fds[WAIT_N];
+		uint64_t now_us;
 
-		arm_timer(t);
-		if (poll(fds, WAIT_N, -1) < 0)
+		if (!wait_ready(t, ready != 0, fds))
 			continue; /* EINTR or no memory at this moment */
-		wg_device_set_time(t->device, clock_now_us(), clock_wall_us());
-		r = run_ready(t, fds);
+		now_us = clock_now_us();
+		wg_device_set_time(t->device, now_us, clock_wall_us());
+		limit_waiting(t, now_us);
+		r = run_control(t, fds);
+		ready |= ready_sources(fds);
 		wg_device_tick(t->device);
+		for (int i = 0; r == 0 && ready && i < ROUNDS_MAX; i++) {
+			r = run_round(t, &ready);
+			wg_device_set_time(t->device, clock_now_us(), clock_wall_us());
+			wg_device_tick(t->device);
+		}
 	}
 }
 

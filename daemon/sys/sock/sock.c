@@ -1,31 +1,51 @@
 /*
  * UDP over IPv4 and IPv6. The source address of a reply is pinned with IP_PKTINFO / IPV6_PKTINFO; the
  * interface is not (but for link-local addresses): routing may change while the address stays.
- * Nothing blocks: a full send buffer is a dropped datagram, as in the queue of a network card.
+ * Nothing blocks and nothing is allocated per message.
  */
 #include "sock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
 
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
 enum { PORT_TRIES = 64 };
 
+/* One address of ours and one size. */
 union control {
 	struct cmsghdr align;
-	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-		      CMSG_SPACE(sizeof(struct in_pktinfo))];
+	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
+};
+
+union name {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+struct half {
+	struct mmsghdr msgs[SOCK_BATCH_MAX];
+	struct iovec iovs[SOCK_BATCH_MAX];
+	union name names[SOCK_BATCH_MAX];
+	union control controls[SOCK_BATCH_MAX];
 };
 
 struct sock_batch {
-	struct mmsghdr msgs[SOCK_BATCH_MAX];
-	struct iovec iovs[SOCK_BATCH_MAX];
-	struct sockaddr_storage names[SOCK_BATCH_MAX];
-	union control controls[SOCK_BATCH_MAX];
+	struct half in, out;
+	struct mmsghdr singles[SOCK_SEGMENTS_MAX]; /* the datagrams of one message of @out */
+	struct iovec single_iovs[SOCK_SEGMENTS_MAX];
 };
 
 /* The plain option is capped by rmem_max; the forced one needs CAP_NET_ADMIN. */
@@ -40,11 +60,28 @@ static bool grow_buffer(int fd, int force, int plain)
 	return getsockopt(fd, SOL_SOCKET, plain, &got, &len) == 0 && got >= size;
 }
 
-static int open_family(int family, uint16_t port, uint32_t mark, bool *small, int *ret_fd)
+/* What is asked of both sockets. */
+struct wanted {
+	uint16_t port;
+	uint32_t mark;
+	bool offload;
+};
+
+/* Linux 4.18 and 5.0; without them every datagram is a message. */
+static void ask_offload(int fd, bool *ret_gso, bool *gro)
+{
+	static const int on = 1, off = 0;
+
+	*ret_gso = setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof(off)) == 0;
+	*gro = setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
+}
+
+static int open_family(
+	int family, const struct wanted *wanted, struct sock *s, bool *ret_gso, int *ret_fd)
 {
 	static const int on = 1, fragment = IP_PMTUDISC_DONT;
-	struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons(wanted->port) };
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons(wanted->port) };
 	bool is6 = family == AF_INET6;
 	CLEANUP(close_p) int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -58,11 +95,14 @@ static int open_family(int family, uint16_t port, uint32_t mark, bool *small, in
 	/* As Linux does it: outer IPv4 packets may be fragmented on their way; IPv6 is by us. */
 	if (!is6)
 		(void) setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &fragment, sizeof(fragment));
-	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
+	if (wanted->mark &&
+		setsockopt(fd, SOL_SOCKET, SO_MARK, &wanted->mark, sizeof(wanted->mark)) < 0)
 		return -errno;
+	if (wanted->offload)
+		ask_offload(fd, ret_gso, &s->gro);
 	if (!grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF) ||
 		!grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF))
-		*small = true;
+		s->small_buffers = true;
 	if (bind(fd, is6 ? (struct sockaddr *) &any6 : (struct sockaddr *) &any4,
 		    is6 ? sizeof(any6) : sizeof(any4)) < 0)
 		return -errno;
@@ -88,16 +128,18 @@ static bool lacks_family(int r)
 }
 
 /* Both families on @port, or on one port that the kernel chooses. */
-static int open_both(uint16_t port, uint32_t mark, struct sock *ret)
+static int open_both(const struct wanted *asked, struct sock *ret)
 {
-	struct sock s = { .fd4 = -1, .fd6 = -1, .port = port };
-	int r = open_family(AF_INET, port, mark, &s.small_buffers, &s.fd4);
+	struct sock s = { .fd4 = -1, .fd6 = -1, .port = asked->port };
+	struct wanted wanted = *asked;
+	int r = open_family(AF_INET, &wanted, &s, &s.gso4, &s.fd4);
 
 	if (r < 0 && !lacks_family(r))
 		return r;
 	if (s.port == 0 && s.fd4 >= 0)
 		s.port = bound_port(s.fd4);
-	r = open_family(AF_INET6, s.port, mark, &s.small_buffers, &s.fd6);
+	wanted.port = s.port;
+	r = open_family(AF_INET6, &wanted, &s, &s.gso6, &s.fd6);
 	if (r < 0 && (!lacks_family(r) || s.fd4 < 0)) {
 		sock_close(&s);
 		return r;
@@ -108,13 +150,14 @@ static int open_both(uint16_t port, uint32_t mark, struct sock *ret)
 	return 0;
 }
 
-int sock_open(uint16_t port, uint32_t mark, struct sock *ret, struct err *err)
+int sock_open(uint16_t port, uint32_t mark, bool offload, struct sock *ret, struct err *err)
 {
+	const struct wanted wanted = { .port = port, .mark = mark, .offload = offload };
 	int r = -EADDRINUSE;
 
 	/* A port drawn for IPv4 may be taken in IPv6: draw again. */
 	for (int i = 0; i < (port ? 1 : PORT_TRIES) && r == -EADDRINUSE; i++)
-		r = open_both(port, mark, ret);
+		r = open_both(&wanted, ret);
 	if (r == 0)
 		return 0;
 	errno = -r;
@@ -146,7 +189,16 @@ int sock_set_mark(struct sock *sock, uint32_t mark)
 
 struct sock_batch *sock_batch_new(void)
 {
-	return calloc(1, sizeof(struct sock_batch));
+	struct sock_batch *batch = calloc(1, sizeof(*batch));
+
+	for (size_t i = 0; batch && i < SOCK_BATCH_MAX; i++)
+		batch->in.msgs[i].msg_hdr = (struct msghdr){ .msg_iov = &batch->in.iovs[i],
+			.msg_iovlen = 1,
+			.msg_name = &batch->in.names[i],
+			.msg_namelen = sizeof(batch->in.names[i]),
+			.msg_control = &batch->in.controls[i],
+			.msg_controllen = sizeof(batch->in.controls[i]) };
+	return batch;
 }
 
 struct sock_batch *sock_batch_free(struct sock_batch *batch)
@@ -155,107 +207,171 @@ struct sock_batch *sock_batch_free(struct sock_batch *batch)
 	return NULL;
 }
 
+/* --- receiving ------------------------------------------------------------------------------------ */
+
+static void read_address4(const struct cmsghdr *c, struct sock_msg *msg)
+{
+	struct in_pktinfo info;
+
+	memcpy(&info, CMSG_DATA(c), sizeof(info));
+	msg->local.family = AF_INET;
+	/* ipi_spec_dst, not ipi_addr: for a broadcast it is what can be sent from. */
+	memcpy(msg->local.bytes, &info.ipi_spec_dst, 4);
+	msg->ifindex = (uint32_t) info.ipi_ifindex;
+}
+
+static void read_address6(const struct cmsghdr *c, struct sock_msg *msg)
+{
+	struct in6_pktinfo info;
+
+	memcpy(&info, CMSG_DATA(c), sizeof(info));
+	msg->local.family = AF_INET6;
+	memcpy(msg->local.bytes, &info.ipi6_addr, 16);
+	msg->ifindex = info.ipi6_ifindex;
+}
+
+static void read_segment(const struct cmsghdr *c, struct sock_msg *msg)
+{
+	int size;
+
+	memcpy(&size, CMSG_DATA(c), sizeof(size));
+	if (size > 0)
+		msg->segment = (size_t) size;
+}
+
 static void read_control(struct msghdr *hdr, struct sock_msg *msg)
 {
 	msg->local = (struct ip_addr){ 0 };
 	msg->ifindex = 0;
+	msg->segment = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c; c = CMSG_NXTHDR(hdr, c)) {
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			msg->local.family = AF_INET;
-			/* ipi_spec_dst, not ipi_addr: for a broadcast it is what can be sent from. */
-			memcpy(msg->local.bytes, &info.ipi_spec_dst, 4);
-			msg->ifindex = (uint32_t) info.ipi_ifindex;
-		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-			struct in6_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			msg->local.family = AF_INET6;
-			memcpy(msg->local.bytes, &info.ipi6_addr, 16);
-			msg->ifindex = info.ipi6_ifindex;
-		}
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
+			read_address4(c, msg);
+		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+			read_address6(c, msg);
+		else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+			read_segment(c, msg);
 	}
 	if (ip_addr_is_multicast(&msg->local))
 		msg->local = (struct ip_addr){ 0 };
 }
 
+/* From the same sender to the same address as the message before it, and cut alike? */
+static bool same_as_before(const struct half *in, size_t i)
+{
+	const struct msghdr *a = &in->msgs[i - 1].msg_hdr, *b = &in->msgs[i].msg_hdr;
+
+	return a->msg_namelen == b->msg_namelen && a->msg_controllen == b->msg_controllen &&
+	       memcmp(&in->names[i - 1], &in->names[i], b->msg_namelen) == 0 &&
+	       memcmp(&in->controls[i - 1], &in->controls[i], b->msg_controllen) == 0;
+}
+
+static void read_one(struct half *in, size_t i, struct sock_msg *msgs)
+{
+	struct msghdr *hdr = &in->msgs[i].msg_hdr;
+	struct sock_msg *msg = &msgs[i];
+	bool known = true;
+
+	if (i > 0 && same_as_before(in, i)) {
+		msg->remote = msg[-1].remote;
+		msg->local = msg[-1].local;
+		msg->ifindex = msg[-1].ifindex;
+		msg->segment = msg[-1].segment;
+		known = msg->remote.addr.family != 0;
+	} else {
+		msg->remote = (struct endpoint){ 0 };
+		known = endpoint_from_sockaddr(hdr->msg_name, &msg->remote) == 0;
+		read_control(hdr, msg);
+	}
+	msg->len = in->msgs[i].msg_len;
+	if ((hdr->msg_flags & MSG_TRUNC) || !known)
+		msg->len = 0;
+}
+
 int sock_recv(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n, size_t capacity)
 {
+	struct half *in = &batch->in;
 	int got;
 
 	if (n > SOCK_BATCH_MAX)
 		n = SOCK_BATCH_MAX;
-	for (size_t i = 0; i < n; i++) {
-		batch->iovs[i] = (struct iovec){ .iov_base = msgs[i].data, .iov_len = capacity };
-		batch->msgs[i].msg_hdr = (struct msghdr){ .msg_iov = &batch->iovs[i],
-			.msg_iovlen = 1,
-			.msg_name = &batch->names[i],
-			.msg_namelen = sizeof(batch->names[i]),
-			.msg_control = &batch->controls[i],
-			.msg_controllen = sizeof(batch->controls[i]) };
-	}
+	for (size_t i = 0; i < n; i++)
+		in->iovs[i] = (struct iovec){ .iov_base = msgs[i].data, .iov_len = capacity };
 	do
-		got = recvmmsg(fd, batch->msgs, (unsigned) n, MSG_DONTWAIT, NULL);
+		got = recvmmsg(fd, in->msgs, (unsigned) n, MSG_DONTWAIT, NULL);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN ? 0 : -errno;
-	for (int i = 0; i < got; i++) {
-		struct msghdr *hdr = &batch->msgs[i].msg_hdr;
-		struct sock_msg *msg = &msgs[i];
-
-		msg->len = batch->msgs[i].msg_len;
-		if ((hdr->msg_flags & MSG_TRUNC) ||
-			endpoint_from_sockaddr(hdr->msg_name, &msg->remote) < 0)
-			msg->len = 0;
-		read_control(hdr, msg);
+	for (size_t i = 0; i < (size_t) got; i++)
+		read_one(in, i, msgs);
+	for (size_t i = 0; i < (size_t) got; i++) { /* what the call has overwritten */
+		in->msgs[i].msg_hdr.msg_namelen = sizeof(in->names[i]);
+		in->msgs[i].msg_hdr.msg_controllen = sizeof(in->controls[i]);
 	}
 	return got;
 }
 
-static void write_control(struct msghdr *hdr, union control *control, const struct sock_msg *msg)
-{
-	struct cmsghdr *c = &control->align;
+/* --- sending -------------------------------------------------------------------------------------- */
 
+/* Appends one control message. */
+static void put_control(
+	struct msghdr *hdr, union control *control, int level, int type, const void *data, size_t n)
+{
+	struct cmsghdr *c = (struct cmsghdr *) (control->bytes + hdr->msg_controllen);
+
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(n);
+	memcpy(CMSG_DATA(c), data, n);
+	hdr->msg_control = control;
+	hdr->msg_controllen += CMSG_SPACE(n);
+}
+
+static void put_source(struct msghdr *hdr, union control *control, const struct sock_msg *msg)
+{
 	if (msg->local.family == 0 || msg->local.family != msg->remote.addr.family)
 		return;
-	memset(control, 0, sizeof(*control));
-	hdr->msg_control = control;
 	if (msg->local.family == AF_INET) {
 		struct in_pktinfo info = { 0 };
 
 		memcpy(&info.ipi_spec_dst, msg->local.bytes, 4);
-		hdr->msg_controllen = CMSG_SPACE(sizeof(info));
-		c->cmsg_level = IPPROTO_IP;
-		c->cmsg_type = IP_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		put_control(hdr, control, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 	} else {
 		struct in6_pktinfo info = { 0 };
 
 		memcpy(&info.ipi6_addr, msg->local.bytes, 16);
 		if (ip_addr_is_link_local(&msg->local))
 			info.ipi6_ifindex = msg->remote.scope ? msg->remote.scope : msg->ifindex;
-		hdr->msg_controllen = CMSG_SPACE(sizeof(info));
-		c->cmsg_level = IPPROTO_IPV6;
-		c->cmsg_type = IPV6_PKTINFO;
-		c->cmsg_len = CMSG_LEN(sizeof(info));
-		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		put_control(hdr, control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 	}
 }
 
-static void prepare(struct sock_batch *batch, size_t slot, struct sock_msg *msg)
+static socklen_t write_name(const struct endpoint *remote, union name *ret)
 {
-	socklen_t len = endpoint_to_sockaddr(&msg->remote, &batch->names[slot]);
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(remote, &sa);
 
-	batch->iovs[slot] = (struct iovec){ .iov_base = msg->data, .iov_len = msg->len };
-	batch->msgs[slot].msg_hdr = (struct msghdr){ .msg_iov = &batch->iovs[slot],
+	memcpy(ret, &sa, len);
+	return len;
+}
+
+static void prepare(struct half *out, size_t i, struct sock_msg *msg)
+{
+	struct msghdr *hdr = &out->msgs[i].msg_hdr;
+	uint16_t size = (uint16_t) msg->segment;
+
+	out->iovs[i] = (struct iovec){ .iov_base = msg->data, .iov_len = msg->len };
+	*hdr = (struct msghdr){ .msg_iov = &out->iovs[i],
 		.msg_iovlen = 1,
-		.msg_name = &batch->names[slot],
-		.msg_namelen = len };
-	write_control(&batch->msgs[slot].msg_hdr, &batch->controls[slot], msg);
+		.msg_name = &out->names[i],
+		.msg_namelen = write_name(&msg->remote, &out->names[i]) };
+	put_source(hdr, &out->controls[i], msg);
+	if (sock_msg_datagrams(msg) > 1)
+		put_control(hdr, &out->controls[i], IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+	msg->sent = 0;
+	msg->failed = 0;
 	msg->error = 0;
+	msg->source_gone = false;
 }
 
 static bool source_is_gone(int error)
@@ -264,64 +380,150 @@ static bool source_is_gone(int error)
 	       error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN;
 }
 
-/* The first message of the call was refused with @error. Returns 1 if it went out after all. */
-static size_t retry_one(
-	struct sock_batch *batch, int fd, size_t slot, struct sock_msg *msg, int error)
+/*
+ * A card without checksums for us, an MTU that is too small; a message above all limits looks the
+ * same as the latter.
+ */
+static bool is_too_super(int error)
 {
-	struct msghdr *hdr = &batch->msgs[slot].msg_hdr;
-
-	msg->error = -error;
-	if (!hdr->msg_control || !source_is_gone(error))
-		return 0;
-	hdr->msg_control = NULL;
-	hdr->msg_controllen = 0;
-	if (sendmsg(fd, hdr, MSG_DONTWAIT) < 0)
-		return 0;
-	msg->error = -EADDRNOTAVAIL;
-	return 1;
+	return error == EIO || error == EMSGSIZE || error == EINVAL;
 }
 
-/* @n messages of one family, at most SOCK_BATCH_MAX. */
-static size_t send_run(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n)
+static void lay_out_singles(
+	struct sock_batch *batch, size_t slot, const struct sock_msg *msg, size_t from, size_t n)
 {
-	size_t done = 0, out = 0;
+	struct msghdr hdr = batch->out.msgs[slot].msg_hdr;
+	size_t size = sock_msg_datagrams(msg) > 1 ? msg->segment : msg->len;
+
+	hdr.msg_control = NULL;
+	hdr.msg_controllen = 0;
+	if (!msg->source_gone)
+		put_source(&hdr, &batch->out.controls[slot], msg);
+	for (size_t i = 0; i < n; i++) {
+		size_t at = (from + i) * size;
+
+		batch->single_iovs[i] = (struct iovec){ .iov_base = msg->data + at,
+			.iov_len = msg->len - at < size ? msg->len - at : size };
+		hdr.msg_iov = &batch->single_iovs[i];
+		batch->singles[i].msg_hdr = hdr;
+	}
+}
+
+/* Sends the datagrams of message @slot one by one. A full send buffer ends it, the rest is lost. */
+static void send_singly(struct sock_batch *batch, int fd, size_t slot, struct sock_msg *msg)
+{
+	size_t total = sock_msg_datagrams(msg), done = 0;
+	bool pinned = msg->local.family != 0;
+
+	while (done < total) {
+		size_t n = total - done < SOCK_SEGMENTS_MAX ? total - done : SOCK_SEGMENTS_MAX;
+		int r;
+
+		lay_out_singles(batch, slot, msg, done, n);
+		r = sendmmsg(fd, batch->singles, (unsigned) n, MSG_DONTWAIT);
+		if (r < 0 && errno == EINTR)
+			continue;
+		for (int i = 0; i < r; i++)
+			msg->sent += batch->single_iovs[i].iov_len;
+		if (r > 0) {
+			done += (size_t) r;
+			continue;
+		}
+		if (pinned && !msg->source_gone && source_is_gone(errno)) {
+			msg->source_gone = true;
+			continue;
+		}
+		msg->error = -errno;
+		n = errno == EAGAIN ? total - done : 1;
+		msg->failed += (unsigned) n;
+		done += n;
+	}
+}
+
+/* The first message of the call was refused with @error. */
+static void refuse(struct sock_batch *batch, struct sock *sock, int fd, size_t slot,
+	struct sock_msg *msg, int error)
+{
+	unsigned n = sock_msg_datagrams(msg);
+
+	if (n > 1 && error == EIO) {
+		*(fd == sock->fd4 ? &sock->gso4 : &sock->gso6) = false;
+		sock->gso_lost = true;
+	}
+	if ((n > 1 && is_too_super(error)) || (msg->local.family && source_is_gone(error))) {
+		send_singly(batch, fd, slot, msg);
+		return;
+	}
+	msg->error = -error;
+	msg->failed = n;
+}
+
+/* @n messages of one family, at most SOCK_BATCH_MAX. Returns how many are done with. */
+static size_t send_run(
+	struct sock_batch *batch, struct sock *sock, int fd, struct sock_msg *msgs, size_t n)
+{
+	size_t done = 0;
 
 	for (size_t i = 0; i < n; i++)
-		prepare(batch, i, &msgs[i]);
+		prepare(&batch->out, i, &msgs[i]);
 	while (done < n) {
-		int r = sendmmsg(fd, &batch->msgs[done], (unsigned) (n - done), MSG_DONTWAIT);
+		int r = sendmmsg(fd, &batch->out.msgs[done], (unsigned) (n - done), MSG_DONTWAIT);
 
 		if (r < 0 && errno == EINTR)
 			continue;
+		if (r < 0 && errno == EAGAIN)
+			break;
+		for (int i = 0; i < r; i++)
+			msgs[done + (size_t) i].sent = msgs[done + (size_t) i].len;
 		if (r > 0) {
 			done += (size_t) r;
-			out += (size_t) r;
 			continue;
 		}
-		out += retry_one(batch, fd, done, &msgs[done], r < 0 ? errno : EIO);
+		refuse(batch, sock, fd, done, &msgs[done], r < 0 ? errno : ENOBUFS);
 		done++;
 	}
-	return out;
+	return done;
 }
 
-size_t sock_send(struct sock_batch *batch, const struct sock *sock, struct sock_msg *msgs, size_t n)
+int sock_fd_for(const struct sock *sock, const struct sock_msg *msg)
 {
-	size_t out = 0, i = 0;
+	switch (msg->remote.addr.family) {
+	case AF_INET:
+		return sock->fd4;
+	case AF_INET6:
+		return sock->fd6;
+	default:
+		return -1;
+	}
+}
+
+static void refuse_family(struct sock_msg *msg)
+{
+	msg->sent = 0;
+	msg->source_gone = false;
+	msg->error = -EAFNOSUPPORT;
+	msg->failed = sock_msg_datagrams(msg);
+}
+
+size_t sock_send(struct sock_batch *batch, struct sock *sock, struct sock_msg *msgs, size_t n)
+{
+	size_t i = 0;
 
 	while (i < n) {
-		uint8_t family = msgs[i].remote.addr.family;
-		int fd = family == AF_INET ? sock->fd4 : family == AF_INET6 ? sock->fd6 : -1;
-		size_t run = 1;
+		int fd = sock_fd_for(sock, &msgs[i]);
+		size_t run = 1, done;
 
 		if (fd < 0) {
-			msgs[i++].error = -EAFNOSUPPORT;
+			refuse_family(&msgs[i++]);
 			continue;
 		}
 		while (i + run < n && run < SOCK_BATCH_MAX &&
-			msgs[i + run].remote.addr.family == family)
+			sock_fd_for(sock, &msgs[i + run]) == fd)
 			run++;
-		out += send_run(batch, fd, msgs + i, run);
-		i += run;
+		done = send_run(batch, sock, fd, msgs + i, run);
+		i += done;
+		if (done < run)
+			break;
 	}
-	return out;
+	return i;
 }

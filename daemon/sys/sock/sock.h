@@ -1,6 +1,7 @@
 /*
  * sock: one UDP port in both families, for a tunnel: two sockets (IPv4, and IPv6 only), batches in
- * and out, and the local address of every datagram.
+ * and out, and the local address of every datagram. Where the kernel can (UDP_SEGMENT, UDP_GRO),
+ * datagrams of one size travel between it and us as one message ("super-frame").
  */
 #pragma once
 
@@ -12,35 +13,58 @@
 #include "base/ip.h"
 
 enum {
-	SOCK_BATCH_MAX = 64,                /* datagrams per call */
-	SOCK_BUFFER_BYTES = 4 * 1024 * 1024 /* of the kernel, each direction */
+	SOCK_BATCH_MAX = 64,      /* messages per call */
+	SOCK_SEGMENTS_MAX = 64,   /* datagrams of one message sent: UDP_MAX_SEGMENTS */
+	SOCK_MESSAGE_MAX = 65507, /* bytes of a message sent: what IPv4 and UDP can say */
+	SOCK_BUFFER_BYTES = 4 * 1024 * 1024, /* of the kernel, each direction */
 };
 
 struct sock {
 	int fd4, fd6;       /* non-blocking; -1: this machine lacks the family */
 	uint16_t port;      /* bound in all families there are */
 	bool small_buffers; /* the kernel granted less than SOCK_BUFFER_BYTES */
+	bool gso4, gso6;    /* messages with more than one datagram leave whole */
+	bool gro;           /* and may come in so */
+	bool gso_lost;      /* a network card could not do it (EIO): the two above were cleared */
 };
 
 /*
  * Binds @port (0: one that is free in both families) and marks the packets with @mark if not 0.
- * -EADDRINUSE, -EACCES, -EAFNOSUPPORT when there is neither family, -EPERM for the mark. On failure
- * *ret is left alone.
+ * @offload: ask the kernel for super-frames. -EADDRINUSE, -EACCES, -EAFNOSUPPORT when there is
+ * neither family, -EPERM for the mark. On failure *ret is left alone.
  */
-int sock_open(uint16_t port, uint32_t mark, struct sock *ret, struct err *err);
+int sock_open(uint16_t port, uint32_t mark, bool offload, struct sock *ret, struct err *err);
 void sock_close(struct sock *sock);
 int sock_set_mark(struct sock *sock, uint32_t mark);
 
-/* One datagram to send (data, len, remote, local) or received (all). */
+/* One message: to send (data, len, segment, remote, local) or received (the same and ifindex). */
 struct sock_msg {
 	uint8_t *data;
 	size_t len;
+	/*
+	 * Datagrams of this size one behind the other in @data, the last one may be shorter. 0, or
+	 * @len and more: one datagram.
+	 */
+	size_t segment;
 	struct endpoint remote;
 	/* Our address: send from this one (family 0: as routed); received at this one. */
 	struct ip_addr local;
 	uint32_t ifindex; /* received: the interface it came in on */
-	int error;        /* sent: 0 or -errno */
+
+	/* Results of sending. */
+	size_t sent;      /* bytes that have gone out */
+	unsigned failed;  /* datagrams that have not */
+	int error;        /* of the last of those, -errno */
+	bool source_gone; /* @local is no address of ours any more: sent as routed instead */
 };
+
+/* Datagrams in a message. */
+static inline unsigned sock_msg_datagrams(const struct sock_msg *msg)
+{
+	if (msg->segment == 0 || msg->segment >= msg->len)
+		return 1;
+	return (unsigned) ((msg->len + msg->segment - 1) / msg->segment);
+}
 
 /* The arrays that the system calls need; one per thread, made once. */
 struct sock_batch;
@@ -48,16 +72,20 @@ struct sock_batch *sock_batch_new(void);
 struct sock_batch *sock_batch_free(struct sock_batch *batch);
 
 /*
- * Receives up to @n (at most SOCK_BATCH_MAX) datagrams from @fd into data[0 .. capacity) of each
- * message and fills in the rest. Returns how many, 0 if there is none, or -errno. A datagram that
- * was cut or has no usable sender is returned with len 0.
+ * Receives up to @n (at most SOCK_BATCH_MAX) messages from @fd into data[0 .. capacity) of each
+ * and fills in the rest. Returns how many, 0 if there is none, or -errno. A message that was cut
+ * or has no usable sender is returned with len 0.
  */
 int sock_recv(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n, size_t capacity);
 
 /*
- * Sends @n datagrams in order. What the kernel refuses is skipped and carries its error; datagrams
- * whose local address the kernel does not accept (it is gone) go out once more from any address and
- * carry -EADDRNOTAVAIL, so that the caller forgets it. Returns how many have gone out.
+ * Sends @n messages in order and returns how many are done with: all, or fewer if the send buffer
+ * is full at the next one (wait for POLLOUT and send the rest, or give it up). What is refused is
+ * skipped and counted in its message. A super-frame that a device cannot send (EIO: then also none
+ * later), or that does not fit the path's MTU, goes out datagram by datagram. If the local address
+ * is not accepted (it is gone), it goes out from any address.
  */
-size_t sock_send(
-	struct sock_batch *batch, const struct sock *sock, struct sock_msg *msgs, size_t n);
+size_t sock_send(struct sock_batch *batch, struct sock *sock, struct sock_msg *msgs, size_t n);
+
+/* The socket that @msg would be sent with; -1: none of its family. */
+int sock_fd_for(const struct sock *sock, const struct sock_msg *msg);

@@ -1,0 +1,182 @@
+/*
+ * Sealed packets on their way out. They lie one behind the other as they go over the wire; those in a
+ * row that go to one peer and are equally long (the last may be shorter) form one message, which the
+ * kernel cuts up again (UDP_SEGMENT). Counters of a session are taken in the order of the packets, and
+ * datagrams leave in that order.
+ */
+#include <errno.h>
+
+#include "base/log.h"
+#include "internal.h"
+#include "wire/ipkt.h"
+
+enum { WIRE_EXTRA = WG_DATA_HEAD_LEN + AEAD_PAD_MAX + AEAD_TAG_LEN };
+
+bool outbox_has_room(const struct outbox *box, size_t n, size_t bytes)
+{
+	return box->n + n <= OUTBOX_MESSAGES && box->used + bytes + n * WIRE_EXTRA <= OUTBOX_LEN;
+}
+
+bool outbox_begin(struct wg_peer *peer, size_t n, struct group *ret)
+{
+	*ret = (struct group){ .session = wg_peer_sending(peer), .to = wg_peer_endpoint(peer) };
+	return ret->session && ret->to &&
+	       wg_session_reserve(ret->session, (unsigned) n, &ret->counter);
+}
+
+struct aead_packet *outbox_add(struct tunnel *t, struct outbox *box, struct group *g, size_t len)
+{
+	struct aead_packet *p = &t->out_packets[g->n];
+	uint8_t *head = box->data + box->used;
+	size_t pad = ipkt_padding(len, t->mtu);
+
+	if (g->n == 0)
+		g->at = box->used;
+	p->counter = g->counter + g->n;
+	p->out = head + WG_DATA_HEAD_LEN;
+	p->front = 0;
+	p->len = len;
+	p->pad = pad;
+	wg_data_head_format(head, g->session->remote_index, p->counter);
+	box->used += WG_DATA_HEAD_LEN + len + pad + AEAD_TAG_LEN;
+	g->n++;
+	return p;
+}
+
+static bool may_join(const struct tunnel *t, const struct outbox *box, const struct group *g,
+	const uint8_t *wire, size_t len)
+{
+	const struct sock_msg *last = &box->msgs[box->n - 1];
+
+	if (box->n == 0 || box->closed || box->sessions[box->n - 1] != g->session)
+		return false;
+	if (!(last->remote.addr.family == AF_INET ? t->sock.gso4 : t->sock.gso6))
+		return false;
+	return last->data + last->len == wire && len <= last->segment &&
+	       last->len + len <= SOCK_MESSAGE_MAX &&
+	       last->len <= (SOCK_SEGMENTS_MAX - 1) * last->segment;
+}
+
+static void enlist(const struct tunnel *t, struct outbox *box, const struct group *g, uint8_t *wire,
+	size_t len)
+{
+	if (may_join(t, box, g, wire, len)) {
+		struct sock_msg *last = &box->msgs[box->n - 1];
+
+		last->len += len;
+		box->closed = len < last->segment;
+		return;
+	}
+	box->sessions[box->n] = g->session;
+	box->msgs[box->n++] = (struct sock_msg){ .data = wire,
+		.len = len,
+		.segment = len,
+		.remote = g->to->remote,
+		.local = g->to->local,
+		.ifindex = g->to->ifindex };
+	box->closed = false;
+}
+
+void outbox_seal(struct tunnel *t, struct outbox *box, const struct group *g)
+{
+	if (g->n == 0)
+		return;
+	if (aead_seal(t->aead, g->session->send_key, t->out_packets, g->n) < 0) {
+		t->counters.tx_errors += g->n; /* the text may not leave */
+		box->used = g->at;
+		return;
+	}
+	for (size_t i = 0; i < g->n; i++) {
+		const struct aead_packet *p = &t->out_packets[i];
+
+		enlist(t, box, g, p->out - WG_DATA_HEAD_LEN,
+			WG_DATA_HEAD_LEN + p->len + p->pad + AEAD_TAG_LEN);
+	}
+}
+
+static void count_message(struct tunnel *t, const struct sock_msg *msg)
+{
+	unsigned n = sock_msg_datagrams(msg);
+
+	t->counters.tx_datagrams += n - msg->failed;
+	t->counters.tx_errors += msg->failed;
+	if (n > 1 && msg->failed == 0)
+		t->counters.tx_super++;
+}
+
+/* Tells the engine what has become of messages [from, to), session by session. */
+static void report_sent(struct tunnel *t, const struct outbox *box, size_t from, size_t to)
+{
+	while (from < to) {
+		struct wg_session *s = box->sessions[from];
+		bool source_gone = false;
+		uint64_t bytes = 0;
+
+		for (; from < to && box->sessions[from] == s; from++) {
+			source_gone = source_gone || box->msgs[from].source_gone;
+			bytes += box->msgs[from].sent;
+		}
+		if (source_gone)
+			wg_peer_clear_source(s->peer);
+		/* Also if none got out: then the missing answer leads to a new handshake, on all
+		 * paths. */
+		wg_peer_data_sent(s, bytes);
+	}
+}
+
+static void tell_gso_loss(struct tunnel *t)
+{
+	if (!t->sock.gso_lost || t->gso_loss_told)
+		return;
+	t->gso_loss_told = true;
+	log_warning("%s: the network card under it cannot send several datagrams at once (EIO): "
+		    "UDP segmentation offload is off now",
+		t->ifname);
+}
+
+static void empty(struct outbox *box)
+{
+	box->used = box->first = box->told = box->n = 0;
+	box->closed = false;
+}
+
+/* What was not sent counts as sent: when it is, or is given up, its session may be gone. */
+static void settle(struct outbox *box)
+{
+	for (size_t i = box->first > box->told ? box->first : box->told; i < box->n; i++) {
+		box->msgs[i].sent = box->msgs[i].len;
+		box->msgs[i].source_gone = false;
+	}
+	box->closed = true;
+}
+
+bool outbox_send(struct tunnel *t, struct outbox *box)
+{
+	size_t from = box->first;
+
+	if (box->n == from)
+		return true;
+	box->first += t->io->udp_send(t, box->msgs + from, box->n - from);
+	for (size_t i = from; i < box->first; i++)
+		count_message(t, &box->msgs[i]);
+	settle(box);
+	report_sent(t, box, box->told, box->n);
+	box->told = box->n;
+	tell_gso_loss(t);
+	if (box->first < box->n)
+		return false;
+	empty(box);
+	return true;
+}
+
+int outbox_fd(const struct tunnel *t, const struct outbox *box)
+{
+	return outbox_waits(box) ? sock_fd_for(&t->sock, &box->msgs[box->first]) : -1;
+}
+
+void outbox_drop(struct tunnel *t, struct outbox *box)
+{
+	for (size_t i = box->first; i < box->n; i++)
+		t->counters.tx_errors += sock_msg_datagrams(&box->msgs[i]);
+	empty(box);
+}
