@@ -4,6 +4,7 @@ Within a round the peers alternate, in the other order every second round, so th
 (and of Hearth with its vector code off) lies next to one of wireguard-go: those two are a pair."""
 import json
 import os
+import re
 import sys
 import time
 
@@ -74,7 +75,7 @@ def run_case(case, tunnels, log, results):
                       f"peak {s.rss_mb:.1f} MB, frames of {s.frame:.0f}{lost}", flush=True)
 
 
-def run_rtt(tunnels, program, log, results):
+def run_rtt(tunnels, program, results):
     print("\n== idle round trip ==", flush=True)
     peers = ["raw", "go", "hearth", "nebula"]
     for name in peers:
@@ -82,7 +83,7 @@ def run_rtt(tunnels, program, log, results):
     for number in range(max(ROUNDS, 5) + 2):
         got = {}
         for name in peers if number % 2 == 0 else peers[::-1]:
-            got[name] = sample.round_trip(tunnels[name], program, log, PINGS, 3000)
+            got[name] = sample.round_trip(tunnels[name], program, PINGS, 3000)
         results["rtt"].append(got)
         print(f"round {number + 1}  " + "   ".join(f"{report.PEERS[n]} {got[n][0]:.0f} us" for n in peers), flush=True)
 
@@ -97,11 +98,8 @@ def aead_of(program, tmp, environment=None):
         lab.until(10, lambda: os.path.exists(f"/var/run/wireguard/{device}.sock"), program)
         lab.stop(process)
         log.seek(0)
-        for line in log:
-            for name in ("avx512", "avx2", "neon", "libcrypto"):
-                if name in line.lower():
-                    return name
-    return "libcrypto"
+        found = re.search(r"ChaCha20-Poly1305 by (\S+)", log.read())
+    return found.group(1) if found else "what it does not say"
 
 
 def main():
@@ -111,11 +109,12 @@ def main():
     results = dict(samples=[], rtt=[], machine=lab.machine(), vector=lab.vector_unit(),
                    aead=aead_of(hearth, tmp), go=os.environ.get("GO_VERSION", ""),
                    nebula=os.environ.get("NEBULA_VERSION", ""), seconds=SECONDS, rounds=ROUNDS)
-    print(f"machine: {results['machine']}; Hearth seals with {results['aead']}; against {results['go']} and "
+    off = {"HEARTH_AEAD": "libcrypto"}
+    print(f"machine: {results['machine']}; Hearth seals with {results['aead']}, with the vector code off with "
+          f"{aead_of(hearth, tmp, off)}; against {results['go']} and "
           f"{results['nebula']}\n{ROUNDS} rounds of {SECONDS} s; -> and <- are the directions", flush=True)
     with open(f"{tmp}/processes.log", "w", encoding="utf-8") as log:
         try:
-            off = {"HEARTH_AEAD": "libcrypto"}
             tunnels = dict(hearth=lab.WireGuard("hearth", hearth, log, tmp),
                            go=lab.WireGuard("go", go, log, tmp),
                            libcrypto=lab.WireGuard("libcrypto", hearth, log, tmp, off),
@@ -128,7 +127,7 @@ def main():
                 for name in ("hearth", "go", "nebula"):
                     tunnels[name].mtu(1280)
                     tunnels[name].ready()
-                run_rtt(tunnels, rtt, log, results)
+                run_rtt(tunnels, rtt, results)
             print(f"\nmeasured in {time.monotonic() - start:.0f} s", flush=True)
             for tunnel in tunnels.values():
                 for process in getattr(tunnel, "processes", ()):

@@ -178,30 +178,39 @@ class Raw:
 class WireGuard:
     """hearth-wg or wireguard-go at both ends, driven by wg(8)."""
 
+    ends = (0, 1)
+
     def __init__(self, kind, program, log, tmp, environment=None):
         self.kind = kind
         self.cable = Cable()
         self.inside4, self.inside6 = "10.20.0.2", "fd20::2"
-        keys = [run("wg", "genkey").strip() for _ in "ab"]
-        publics = [run("wg", "pubkey", text=k).strip() for k in keys]
-        self.keys, self.publics, self.tmp = keys, publics, tmp
-        self.processes, self.devices = [], []
-        for n, (ns, _) in enumerate(self.cable.ends):
-            device = f"h{os.getpid()}n{next(_serial)}"
-            environ = {**os.environ, "LOG_LEVEL": "error", **(environment or {})}
-            process = ns.start([program, "-f", device], log, stdout=log, env=environ)
-            self.processes.append(process)
-            self.devices.append(device)
-            until(10, lambda d=device, p=process: p.poll() is not None or
-                  os.path.exists(f"/var/run/wireguard/{d}.sock"), f"{program} {device}")
-            if process.poll() is not None:
-                raise Failed(f"{program} {device} ended with {process.returncode}")
-            self.setconf(n, f"[Interface]\nPrivateKey = {keys[n]}\nListenPort = {7001 + n}\n" +
-                         self.peer_conf(publics[1 - n], 1 - n))
-            ns.ip("addr", "add", f"10.20.0.{n + 1}/24", "dev", device)
-            ns.ip("addr", "add", f"fd20::{n + 1}/64", "dev", device, "nodad")
-            ns.ip("link", "set", device, "mtu", "1280", "up")
+        self.keys = [run("wg", "genkey").strip() for _ in "ab"]
+        self.publics = [run("wg", "pubkey", text=k).strip() for k in self.keys]
+        self.tmp, self.processes, self.devices = tmp, [], {}
+        for n in self.ends:
+            self.start_end(n, program, log, environment or {})
         self.pids = tuple(p.pid for p in self.processes)
+
+    def command(self, n, program, device):
+        return [program, "-f", device]
+
+    def start_end(self, n, program, log, environment):
+        ns = self.cable.ends[n][0]
+        device = self.devices[n] = f"h{os.getpid()}n{next(_serial)}"
+        process = ns.start(self.command(n, program, device), log, stdout=log,
+                           env={**os.environ, "LOG_LEVEL": "error", **environment})
+        self.processes.append(process)
+        until(20, lambda: process.poll() is not None or os.path.exists(f"/var/run/wireguard/{device}.sock"),
+              f"{program} {device}")
+        if process.poll() is not None:
+            raise Failed(f"{program} {device} ended with {process.returncode}")
+        self.setconf(n, f"[Interface]\nPrivateKey = {self.keys[n]}\nListenPort = {7001 + n}\n" + self.others(n))
+        ns.ip("addr", "add", f"10.20.0.{n + 1}/24", "dev", device)
+        ns.ip("addr", "add", f"fd20::{n + 1}/64", "dev", device, "nodad")
+        ns.ip("link", "set", device, "mtu", "1280", "up")
+
+    def others(self, n):
+        return self.peer_conf(self.publics[1 - n], 1 - n)
 
     @staticmethod
     def peer_conf(public, n):
@@ -216,8 +225,8 @@ class WireGuard:
         os.unlink(path)
 
     def mtu(self, mtu):
-        for (ns, _), device in zip(self.cable.ends, self.devices):
-            ns.ip("link", "set", device, "mtu", str(mtu))
+        for n, device in self.devices.items():
+            self.cable.ends[n][0].ip("link", "set", device, "mtu", str(mtu))
 
     def ready(self):
         until(15, lambda: subprocess.run(
@@ -227,6 +236,20 @@ class WireGuard:
     def stop(self):
         for process in self.processes:
             stop(process)
+
+
+class OneEnd(WireGuard):
+    """Only end b, without peers; at end a 10.128.0.0/16 is local, for programs that play many of them."""
+
+    ends = (1,)
+
+    def __init__(self, kind, program, log, tmp):
+        super().__init__(kind, program, log, tmp)
+        self.cable.a.ip("route", "add", "local", "10.128.0.0/16", "dev", "lo")
+        self.cable.b.ip("route", "add", "10.128.0.0/16", "via", "192.0.2.1")
+
+    def others(self, n):
+        return ""
 
 
 NEBULA = """pki: {{ca: {tmp}/neb-ca.crt, cert: {tmp}/neb-{n}.crt, key: {tmp}/neb-{n}.key}}

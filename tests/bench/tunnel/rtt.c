@@ -1,5 +1,5 @@
 /*
- * rtt: idle round trips. `rtt ADDRESS COUNT PAUSE_US` sends COUNT ICMP echo requests (IPv4, 56 bytes)
+ * rtt: idle round trips. `rtt ADDRESS COUNT PAUSE_US SIZE` sends COUNT ICMP echo requests (IPv4, SIZE bytes)
  * one after another with a pause between them, and prints median and 5th percentile in microseconds,
  * and how many were answered within 200 ms. The other end answers in its kernel: what is measured is
  * the way, not a program at its end.
@@ -18,11 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAYLOAD = 56, COUNT_MAX = 100000 };
+enum { PAYLOAD_MAX = 1472, COUNT_MAX = 100000 };
 
 struct echo {
 	struct icmphdr head;
-	uint8_t payload[PAYLOAD];
+	uint8_t payload[PAYLOAD_MAX];
 };
 
 static uint64_t now_ns(void)
@@ -46,17 +46,18 @@ static uint16_t checksum(const void *data, size_t len)
 }
 
 /* One request and its answer; false if none came. */
-static bool ping(int fd, uint16_t id, uint16_t sequence, uint64_t *ret_ns)
+static bool ping(int fd, size_t payload, uint16_t id, uint16_t sequence, uint64_t *ret_ns)
 {
 	struct echo echo = { .head = { .type = ICMP_ECHO } };
+	const size_t len = sizeof(echo.head) + payload;
 	uint8_t answer[2048];
 	uint64_t start;
 
 	echo.head.un.echo.id = htons(id);
 	echo.head.un.echo.sequence = htons(sequence);
-	echo.head.checksum = checksum(&echo, sizeof(echo));
+	echo.head.checksum = checksum(&echo, len);
 	start = now_ns();
-	if (send(fd, &echo, sizeof(echo), 0) != (ssize_t) sizeof(echo))
+	if (send(fd, &echo, len, 0) != (ssize_t) len)
 		return false;
 	for (;;) {
 		ssize_t n = recv(fd, answer, sizeof(answer), 0);
@@ -89,18 +90,19 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	const struct timeval patience = { .tv_usec = 200000 };
-	unsigned long count, pause_us;
+	unsigned long count, pause_us, size;
 	uint64_t *times;
 	size_t answered = 0;
 	int fd;
 
-	if (argc != 4 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) {
-		fprintf(stderr, "usage: rtt ADDRESS COUNT PAUSE_US\n");
+	if (argc != 5 || inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) {
+		fprintf(stderr, "usage: rtt ADDRESS COUNT PAUSE_US SIZE\n");
 		return 2;
 	}
 	count = strtoul(argv[2], NULL, 10);
 	pause_us = strtoul(argv[3], NULL, 10);
-	if (count < 1 || count > COUNT_MAX || pause_us >= 1000000)
+	size = strtoul(argv[4], NULL, 10);
+	if (size % 2 || size > PAYLOAD_MAX || count < 1 || count > COUNT_MAX || pause_us >= 1000000)
 		return 2;
 	times = calloc(count, sizeof(*times));
 	fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
@@ -113,7 +115,7 @@ int main(int argc, char **argv)
 		const struct timespec pause = { .tv_nsec = (long) pause_us * 1000 };
 
 		nanosleep(&pause, NULL);
-		answered += ping(fd, (uint16_t) getpid(), (uint16_t) i, &times[answered]);
+		answered += ping(fd, size, (uint16_t) getpid(), (uint16_t) i, &times[answered]);
 	}
 	qsort(times, answered, sizeof(*times), compare);
 	printf("%.1f %.1f %zu\n", answered ? (double) times[answered / 2] / 1e3 : 0.0,

@@ -101,9 +101,10 @@ def iperf(tunnel, log, *, seconds, streams=1, reverse=False, udp=False, ipv6=Fal
     return Sample(**values)
 
 
-def round_trip(tunnel, program, log, count, pause_us):
-    """Median and 5th percentile of @count idle pings, microseconds."""
-    text = lab.run("ip", "netns", "exec", tunnel.cable.a.name, program, tunnel.inside4, str(count), str(pause_us))
+def round_trip(tunnel, program, count, pause_us, size=56):
+    """Median and 5th percentile of @count idle pings of @size bytes, microseconds."""
+    text = lab.run("ip", "netns", "exec", tunnel.cable.a.name, program, tunnel.inside4, str(count), str(pause_us),
+                   str(size))
     median, low, answered = text.split()
     if int(answered) < count * 0.95:
         raise lab.Failed(f"{tunnel.kind}: {answered} of {count} pings were answered")
