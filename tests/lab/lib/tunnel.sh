@@ -9,6 +9,8 @@ for need in ip wg ping python3; do
 done
 [ -c /dev/net/tun ] || { echo "needs /dev/net/tun"; exit 77; }
 HEARTH_WG=${HEARTH_WG:-$HEARTH_BUILD/bin/hearth-wg}	# another build of it, e.g. with sanitizers
+# what has to be preloaded before any other library, if it is a build with sanitizers
+SANITIZER_LIBRARY=$(ldd "$HEARTH_WG" 2>/dev/null | awk '/lib[at]san/ { print $3 }')
 [ -x "$HEARTH_WG" ] || { echo "needs $HEARTH_WG"; exit 77; }
 
 export LOG_LEVEL=error	# also keeps stderr open in the background: a sanitizer's report is seen
