@@ -14,7 +14,8 @@ import sample
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 SECONDS = int(os.environ.get("SECONDS_PER_SAMPLE", "3"))
-PINGS = 250
+UDP_RATE = os.environ.get("UDP_RATE", "150M")  # a rate that all of them carry
+PINGS = 120
 ALL = ("hearth", "go", "libcrypto", "nebula")
 TWO = ("hearth", "go")
 
@@ -24,6 +25,8 @@ class Case:
         self.name, self.peers, self.combos = name, peers, combos
         self.mtu = options.pop("mtu", 1280)
         self.plain = name.endswith("-plain")
+        # UDP: as fast as iperf3 can, which mostly measures iperf3, and at a rate that is carried without loss
+        self.loads = (("0", False), (UDP_RATE, True)) if options.pop("udp", False) else ((None, False),)
         self.options = options
 
 
@@ -64,15 +67,20 @@ def run_case(case, tunnels, log, results):
     for number in range(ROUNDS):
         order = case.peers if number % 2 == 0 else case.peers[::-1]
         for streams, reverse in case.combos:
-            for name in order:
-                s = take(tunnels[name], log, seconds=SECONDS, streams=streams, reverse=reverse, **case.options)
-                s.round, s.streams, s.reverse, s.peer, s.case = number, streams, reverse, name, case.name
-                results["samples"].append(s)
-                lost = f", lost {100 * s.lost:.1f} %" if "udp" in case.options else ""
-                print(f"round {number + 1}  {streams} {'<-' if reverse else '->'}  {report.PEERS[name]:<22}"
-                      f"{s.rate:6.2f} Gbit/s  {s.cpu_per_gbit:5.3f} s/Gbit (u {s.user / s.gbit:.2f} s "
-                      f"{s.system / s.gbit:.2f}) + iperf3 {s.iperf / s.gbit:5.3f}, projection {s.projection:5.2f}, "
-                      f"peak {s.rss_mb:.1f} MB, frames of {s.frame:.0f}{lost}", flush=True)
+            for udp, paced in case.loads:
+                for name in order:
+                    s = take(tunnels[name], log, seconds=SECONDS, streams=streams, reverse=reverse, udp=udp, **case.options)
+                    s.round, s.streams, s.reverse, s.peer, s.case, s.paced = number, streams, reverse, name, case.name, paced
+                    results["samples"].append(s)
+                    tell(s, udp)
+
+
+def tell(s, udp):
+    load = f", lost {100 * s.lost:.1f} %, offered {'all iperf3 can' if udp == '0' else udp}" if udp else ""
+    print(f"round {s.round + 1}  {s.streams} {'<-' if s.reverse else '->'}  {report.PEERS[s.peer]:<22}"
+          f"{s.rate:6.2f} Gbit/s  {s.cpu_per_gbit:5.3f} s/Gbit (u {s.user / s.gbit:.2f} s "
+          f"{s.system / s.gbit:.2f}) + iperf3 {s.iperf / s.gbit:5.3f}, projection {s.projection:5.2f}, "
+          f"peak {s.rss_mb:.1f} MB, frames of {s.frame:.0f}{load}", flush=True)
 
 
 def run_rtt(tunnels, program, results):
@@ -80,7 +88,7 @@ def run_rtt(tunnels, program, results):
     peers = ["raw", "go", "hearth", "nebula"]
     for name in peers:
         tunnels[name].cable.segmentation(True)
-    for number in range(max(ROUNDS, 5) + 2):
+    for number in range(3 * max(ROUNDS, 5)):
         got = {}
         for name in peers if number % 2 == 0 else peers[::-1]:
             got[name] = sample.round_trip(tunnels[name], program, PINGS, 3000)

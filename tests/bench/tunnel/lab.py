@@ -11,7 +11,6 @@ import atexit
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import time
 
@@ -130,17 +129,6 @@ class Netns:
 
     def statistic(self, device, which):
         return int(self.run("cat", f"/sys/class/net/{device}/statistics/{which}"))
-
-    def udp_received(self):
-        """Datagrams that programs in here have read, both families."""
-        total = 0
-        for line in self.run("cat", "/proc/net/snmp").splitlines():
-            if line.startswith("Udp:") and not line.startswith("Udp: In"):
-                total += int(line.split()[1])
-        for line in self.run("cat", "/proc/net/snmp6").splitlines():
-            if line.startswith("Udp6InDatagrams"):
-                total += int(line.split()[1])
-        return total
 
 
 class Cable:
@@ -318,9 +306,3 @@ def machine():
 
 def listening(ns, port):
     return f":{port} " in ns.run("ss", "-Hltn", f"sport = :{port}")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]

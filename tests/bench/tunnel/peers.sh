@@ -2,7 +2,7 @@
 # What Hearth's tunnel is measured against, built once into $HEARTH_CACHE/bench from their Go modules:
 # wireguard-go of 2026 and nebula. Sourced.
 #
-#   peer_wireguard_go       prints its path; 1 if there is none, with the reason in $peer_why
+#   peer_wireguard_go       prints its path; 1 if there is none of 2026, with the reason on standard error
 #   peer_nebula             the same
 #   peer_version PROGRAM    module and version that Go recorded in it, or a Debian package's
 #   peer_is_of_2026 PROGRAM an older wireguard-go makes every ratio worthless: true only if its date is known
@@ -12,14 +12,13 @@ WIREGUARD_GO_MODULE=golang.zx2c4.com/wireguard@v0.0.0-20260522210424-ecfc5a8d544
 NEBULA_MODULE=github.com/slackhq/nebula
 NEBULA_VERSION=v1.10.3
 peer_dir=${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}/bench
-peer_why=
 
 peer_install() {	# MODULE/PACKAGE@VERSION PROGRAM NAME: go install, then moved into the cache under NAME
 	local tmp
 	mkdir -p "$peer_dir" && tmp=$(mktemp -d "$peer_dir/go.XXXXXX") || return 1
 	# a program once built is kept for good; Go's own caches are its user's
 	if ! GOBIN=$tmp CGO_ENABLED=0 nice go install -trimpath -ldflags='-s -w' "$1" >"$tmp/log" 2>&1; then
-		peer_why="go install $1: $(tail -1 "$tmp/log")"
+		echo "go install $1: $(tail -1 "$tmp/log")" >&2
 		rm -rf "$tmp"
 		return 1
 	fi
@@ -58,11 +57,11 @@ peer_wireguard_go() {
 		[ -n "$have" ] || have=$debian
 	fi
 	if [ -z "$have" ] || [ ! -x "$have" ]; then
-		peer_why="no wireguard-go: ${peer_why:-neither Go nor a package of it is installed}"
+		echo "no wireguard-go: it could not be built with Go, and no package of it is installed" >&2
 		return 1
 	fi
 	if ! peer_is_of_2026 "$have"; then
-		peer_why="$have is $(peer_version "$have"), not of 2026: a comparison with it says nothing${peer_why:+ ($peer_why)}"
+		echo "$have is $(peer_version "$have"), not of 2026: the result would be invalid" >&2
 		return 1
 	fi
 	echo "$have"
@@ -71,10 +70,10 @@ peer_wireguard_go() {
 peer_nebula() {
 	local have=${NEBULA:-$peer_dir/nebula}
 	if [ ! -x "$have" ] && [ -z "${NEBULA:-}" ]; then
-		command -v go >/dev/null || { peer_why="no Go to build nebula with"; return 1; }
+		command -v go >/dev/null || { echo "no Go to build nebula with" >&2; return 1; }
 		peer_install "$NEBULA_MODULE/cmd/nebula-cert@$NEBULA_VERSION" nebula-cert nebula-cert &&
 			peer_install "$NEBULA_MODULE/cmd/nebula@$NEBULA_VERSION" nebula nebula || return 1
 	fi
-	[ -x "$have" ] && [ -x "${have%/*}/nebula-cert" ] || { peer_why="no nebula-cert beside $have"; return 1; }
+	[ -x "$have" ] && [ -x "${have%/*}/nebula-cert" ] || { echo "no nebula-cert beside $have" >&2; return 1; }
 	echo "$have"
 }
