@@ -46,10 +46,11 @@ struct aead_packet *outbox_add(struct tunnel *t, struct outbox *box, struct grou
 static bool may_join(const struct tunnel *t, const struct outbox *box, const struct group *g,
 	const uint8_t *wire, size_t len)
 {
-	const struct sock_msg *last = &box->msgs[box->n - 1];
+	const struct sock_msg *last;
 
 	if (box->n == 0 || box->closed || box->sessions[box->n - 1] != g->session)
 		return false;
+	last = &box->msgs[box->n - 1];
 	if (!(last->remote.addr.family == AF_INET ? t->sock.gso4 : t->sock.gso6))
 		return false;
 	return last->data + last->len == wire && len <= last->segment &&

@@ -1,0 +1,288 @@
+/*
+ * sock over the loopback device, and with a sendmmsg() that refuses as cards, paths and full buffers
+ * do.
+ */
+#include "sys/sock/sock.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+enum { CAPACITY = 65535 };
+
+/* What the wrapped call refuses with, and whom. */
+static struct {
+	int error;
+	bool super, single, pinned;
+	unsigned after; /* so many messages go through first */
+	unsigned calls;
+} refusal;
+
+int __real_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+
+static bool has_control(struct msghdr *hdr, int level, int type)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c; c = CMSG_NXTHDR(hdr, c))
+		if (c->cmsg_level == level && c->cmsg_type == type)
+			return true;
+	return false;
+}
+
+static bool is_refused(struct msghdr *hdr)
+{
+	bool super = has_control(hdr, IPPROTO_UDP, UDP_SEGMENT);
+
+	if (!refusal.error)
+		return false;
+	if (refusal.after > 0) {
+		refusal.after--;
+		return false;
+	}
+	return (super && refusal.super) || (!super && refusal.single) ||
+	       (refusal.pinned && has_control(hdr, IPPROTO_IP, IP_PKTINFO));
+}
+
+int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	refusal.calls++;
+	for (unsigned i = 0; i < n; i++) {
+		if (is_refused(&msgs[i].msg_hdr)) {
+			errno = refusal.error;
+			return i > 0 ? (int) i : -1;
+		}
+		if (__real_sendmmsg(fd, &msgs[i], 1, flags) != 1)
+			return i > 0 ? (int) i : -1;
+	}
+	return (int) n;
+}
+
+struct pair {
+	struct sock from, to;
+	struct sock_batch *batch;
+	uint8_t data[SOCK_BATCH_MAX][CAPACITY];
+	struct sock_msg msgs[SOCK_BATCH_MAX];
+	uint8_t text[CAPACITY + 1];
+};
+
+static int set_up(void **state)
+{
+	struct pair *p = calloc(1, sizeof(*p));
+
+	memset(&refusal, 0, sizeof(refusal));
+	assert_non_null(p);
+	assert_int_equal(sock_open(0, 0, true, &p->from, NULL), 0);
+	assert_int_equal(sock_open(0, 0, true, &p->to, NULL), 0);
+	p->batch = sock_batch_new();
+	assert_non_null(p->batch);
+	for (size_t i = 0; i < sizeof(p->text); i++)
+		p->text[i] = (uint8_t) (i / 100);
+	for (size_t i = 0; i < SOCK_BATCH_MAX; i++)
+		p->msgs[i].data = p->data[i];
+	*state = p;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct pair *p = *state;
+
+	sock_close(&p->from);
+	sock_close(&p->to);
+	sock_batch_free(p->batch);
+	free(p);
+	return 0;
+}
+
+static struct sock_msg message(struct pair *p, size_t len, size_t segment)
+{
+	return (struct sock_msg){ .data = p->text,
+		.len = len,
+		.segment = segment,
+		.remote = { .addr = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } },
+			.port = p->to.port } };
+}
+
+/* Takes in all there is: how many datagrams and bytes of p->text, in order. */
+static void expect_arrival(struct pair *p, unsigned datagrams, size_t bytes)
+{
+	unsigned got = 0;
+	size_t at = 0;
+
+	while (got < datagrams) {
+		struct pollfd fd = { .fd = p->to.fd4, .events = POLLIN };
+		int n;
+
+		assert_int_equal(poll(&fd, 1, 2000), 1);
+		n = sock_recv(p->batch, p->to.fd4, p->msgs, SOCK_BATCH_MAX, CAPACITY);
+		assert_true(n > 0);
+		for (int i = 0; i < n; i++) {
+			const struct sock_msg *msg = &p->msgs[i];
+
+			got += sock_msg_datagrams(msg);
+			assert_memory_equal(msg->data, p->text + at, msg->len);
+			at += msg->len;
+			assert_int_equal(msg->remote.port, p->from.port);
+			assert_int_equal(msg->remote.addr.family, AF_INET);
+			assert_int_equal(msg->local.family, AF_INET);
+			assert_int_equal(msg->local.bytes[0], 127);
+			assert_int_not_equal(msg->ifindex, 0);
+		}
+	}
+	assert_int_equal(got, datagrams);
+	assert_int_equal(at, bytes);
+	assert_int_equal(sock_recv(p->batch, p->to.fd4, p->msgs, SOCK_BATCH_MAX, CAPACITY), 0);
+}
+
+static void test_super_frame(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msgs[] = { message(p, 62976, 1312), message(p, 100, 0) };
+
+	if (!p->from.gso4)
+		skip();
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	assert_int_equal(msgs[0].sent, 62976);
+	assert_int_equal(msgs[0].failed, 0);
+	assert_int_equal(refusal.calls, 1);
+	expect_arrival(p, 48, 62976);
+	msgs[0] = message(p, 1000, 300); /* a shorter last one */
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	expect_arrival(p, 4, 1000);
+	assert_int_equal(sock_send(p->batch, &p->from, msgs + 1, 1), 1);
+	expect_arrival(p, 1, 100); /* the size of before is not left over */
+}
+
+static void test_datagrams(void **state)
+{
+	const struct sock_msg ten = { .len = 10 }, parts = { .len = 10, .segment = 3 },
+			      whole = { .len = 10, .segment = 11 };
+
+	assert_int_equal(sock_msg_datagrams(&ten), 1);
+	assert_int_equal(sock_msg_datagrams(&parts), 4);
+	assert_int_equal(sock_msg_datagrams(&whole), 1);
+}
+
+static void test_card_without_checksums(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msgs[] = { message(p, 9100, 1000) };
+
+	if (!p->from.gso4)
+		skip();
+	refusal.error = EIO;
+	refusal.super = true;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	assert_int_equal(msgs[0].failed, 0);
+	assert_int_equal(msgs[0].sent, 9100);
+	assert_false(p->from.gso4);
+	assert_true(p->from.gso6); /* another socket */
+	assert_true(p->from.gso_lost);
+	expect_arrival(p, 10, 9100);
+}
+
+static void test_path_too_narrow(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msgs[] = { message(p, 9100, 1000) };
+
+	refusal.error = EMSGSIZE;
+	refusal.super = true;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	assert_int_equal(msgs[0].failed, 0);
+	assert_false(p->from.gso_lost);
+	expect_arrival(p, 10, 9100);
+
+	refusal.single = true; /* not even one by one: as the path's MTU without fragments */
+	refusal.after = 0;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	assert_int_equal(msgs[0].failed, 10);
+	assert_int_equal(msgs[0].sent, 0);
+	assert_int_equal(msgs[0].error, -EMSGSIZE);
+}
+
+static void test_source_gone(void **state)
+{
+	struct pair *p = *state;
+	const struct ip_addr other = { .family = AF_INET, .bytes = { 192, 0, 2, 77 } };
+	struct sock_msg msgs[] = { message(p, 9100, 1000), message(p, 100, 0) };
+
+	msgs[0].local = msgs[1].local = other; /* not ours: the kernel itself refuses */
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	assert_true(msgs[0].source_gone);
+	assert_int_equal(msgs[0].failed, 0);
+	expect_arrival(p, 10, 9100);
+	assert_int_equal(sock_send(p->batch, &p->from, msgs + 1, 1), 1);
+	assert_true(msgs[1].source_gone);
+	expect_arrival(p, 1, 100);
+}
+
+static void test_full_buffer(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msgs[] = { message(p, 100, 0), message(p, 100, 0), message(p, 100, 0) };
+
+	refusal.error = EAGAIN;
+	refusal.single = true;
+	refusal.after = 1;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 3), 1);
+	assert_int_equal(msgs[0].sent, 100);
+	refusal.error = 0;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs + 1, 2), 2);
+	refusal.error = ENOBUFS;
+	refusal.after = 1;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 2), 2);
+	assert_int_equal(msgs[1].failed, 1);
+	assert_int_equal(msgs[1].error, -ENOBUFS);
+}
+
+static void test_refused_whole(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msgs[] = { message(p, 9100, 1000) };
+
+	refusal.error = EPERM; /* a firewall: no need to ask it ten times */
+	refusal.super = refusal.single = true;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	assert_int_equal(msgs[0].failed, 10);
+	assert_int_equal(refusal.calls, 1);
+	msgs[0].remote.addr.family = AF_UNSPEC;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	assert_int_equal(msgs[0].error, -EAFNOSUPPORT);
+}
+
+static void test_without_offload(void **state)
+{
+	struct sock s;
+
+	assert_int_equal(sock_open(0, 0, false, &s, NULL), 0);
+	assert_false(s.gso4 || s.gso6 || s.gro);
+	sock_close(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_super_frame, set_up, tear_down),
+		cmocka_unit_test(test_datagrams),
+		cmocka_unit_test_setup_teardown(test_card_without_checksums, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_path_too_narrow, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_source_gone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_full_buffer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refused_whole, set_up, tear_down),
+		cmocka_unit_test(test_without_offload),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
