@@ -10,7 +10,8 @@ enum { PATHS_MAX = 512 };
 #define PATHS_STATE_DIR   "/var/lib/hearth-coord" /* --state, $HEARTH_COORD_STATE */
 #define PATHS_RUN_DIR     "/run/hearth"           /* --run, $HEARTH_RUN */
 #define PATHS_USER        "hearth-coord"
-#define PATHS_SOCKET      "coord.sock"
+#define PATHS_NAME        "coord" /* see ipc_make_place() */
+#define PATHS_SOCKET      PATHS_NAME ".sock"
 #define PATHS_DATABASE    "coord.db"
 #define PATHS_ROOT_KEY    "root.key"
 #define PATHS_SIGNING_KEY "signing.key"

@@ -231,10 +231,13 @@ static int drop_root(const struct serve *s, struct err *err)
 	}
 	if (user->pw_uid == 0)
 		return 0;
-	/* A container without systemd has no tmpfiles: the run directory may be root's alone. */
+	/* Without systemd there is nobody else to do it. */
 	struct stat st;
-	if (stat(s->run_dir, &st) < 0 && file_mkdirs(s->run_dir, 0755) == 0)
-		(void) !chown(s->run_dir, 0, user->pw_gid), (void) chmod(s->run_dir, 01775);
+	if (stat(s->run_dir, &st) < 0 || st.st_uid == 0) {
+		int r = ipc_make_place(s->run_dir, PATHS_NAME, user->pw_uid, user->pw_gid, err);
+		if (r < 0)
+			return r;
+	}
 	if (initgroups(s->user, user->pw_gid) < 0 ||
 		setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
 		setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)

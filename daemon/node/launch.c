@@ -230,7 +230,7 @@ static int prepare(struct launch *l, struct err *err)
 	paths_join(l->paths.run, "hearthd.sock", l->hearthd_sock);
 	r = priv_find_user(l->options->user, &l->uid, &l->gid, err);
 	if (r == 0)
-		r = own(l->paths.run, 0, l->gid, 01775, err);
+		r = ipc_make_place(l->paths.run, "hearthd", l->uid, l->gid, err);
 	if (r == 0)
 		r = own(l->paths.state, l->uid, l->gid, 0700, err);
 	if (r < 0)

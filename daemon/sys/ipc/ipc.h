@@ -42,7 +42,13 @@ struct ipc_creds {
 typedef void (*ipc_handler_fn)(void *ctx, struct ipc_request *request);
 
 /*
- * Listens on @path (a socket left behind by a dead process is replaced; a live one gives -EADDRINUSE)
+ * For root, where systemd-tmpfiles did not: @run is root's, @run/@name a directory of @uid's, and
+ * @run/@name.sock a link to @name.sock in it. So no daemon can take another's name in @run.
+ */
+int ipc_make_place(const char *run, const char *name, uid_t uid, gid_t gid, struct err *err);
+
+/*
+ * Listens on @path, or where it points if it is a link of root's (a socket left behind by a dead process is replaced; a live one gives -EADDRINUSE)
  * with @mode, and group @gid unless that is (gid_t) -1.
  */
 int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "sys/ipc/frame.h"
 #include "sys/ipc/ipc.h"
+#include "sys/ipc/listen.h"
 
 #define MESSAGE_TIMEOUT_US (30 * USEC_PER_SEC)
 enum {
@@ -399,51 +398,12 @@ int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, vo
 	return 0;
 }
 
-/* Removes what a dead process left; -EADDRINUSE if somebody answers. */
-static int clear_path(const struct sockaddr_un *sa)
-{
-	struct stat st;
-	if (lstat(sa->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *) sa, sizeof(*sa)) == 0 || errno == EAGAIN)
-		return -EADDRINUSE;
-	return unlink(sa->sun_path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int listen_at(const char *path, mode_t mode, gid_t gid, int *ret)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return -ENAMETOOLONG;
-	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	int r = clear_path(&sa);
-	if (r < 0)
-		return r;
-	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* The socket is born with the mode of its descriptor: nobody gets in before chmod(). */
-	if (fd < 0 || fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0)
-		return -errno;
-	if ((gid != (gid_t) -1 && chown(path, (uid_t) -1, gid) < 0) || chmod(path, mode) < 0 ||
-		listen(fd, IPC_CLIENTS_MAX) < 0) {
-		r = -errno;
-		(void) unlink(path);
-		return r;
-	}
-	*ret = take_fd(&fd);
-	return 0;
-}
-
 int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 	ipc_handler_fn handler, void *ctx, struct ipc_server **ret, struct err *err)
 {
 	CLEANUP(close_p) int fd = -1;
-	CLEANUP(free_p) char *copy = strdup(path);
-	int r = copy ? listen_at(path, mode, gid, &fd) : -ENOMEM;
+	CLEANUP(free_p) char *place = NULL;
+	int r = ipc_listen(path, mode, gid, &fd, &place);
 	if (r == -EADDRINUSE)
 		return err_set(err, r, "%s: another process answers there already", path);
 	if (r == -EEXIST)
@@ -454,7 +414,7 @@ int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 	if (r < 0)
 		return r;
 	(void) take_fd(&fd);
-	(*ret)->path = TAKE(copy);
+	(*ret)->path = TAKE(place);
 	return 0;
 }
 

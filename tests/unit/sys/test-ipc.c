@@ -274,6 +274,58 @@ static void test_path(void **state)
 	unlink(path);
 }
 
+/* Root's link to a directory of the daemon's: the socket lies there, clients find it through the link. */
+static void test_place(void **state)
+{
+	struct server s = { 0 };
+	struct stat st;
+	char run[96], link[112], in[112], other[112];
+	if (geteuid() != 0)
+		skip();
+	(void) snprintf(run, sizeof(run), "%s/run", dir);
+	(void) snprintf(link, sizeof(link), "%s/d.sock", run);
+	(void) snprintf(in, sizeof(in), "%s/d/d.sock", run);
+	(void) snprintf(other, sizeof(other), "%s/d", run);
+	for (int again = 0; again < 2; again++)
+		assert_int_equal(ipc_make_place(run, "d", 65534, 65533, &err), 0);
+	assert_int_equal(stat(run, &st), 0);
+	assert_true(st.st_uid == 0 && (st.st_mode & 07777) == 0755);
+	assert_int_equal(stat(other, &st), 0);
+	assert_true(st.st_uid == 65534 && st.st_gid == 65533 && (st.st_mode & 07777) == 0755);
+
+	assert_true(sd_event_new(&s.event) >= 0);
+	assert_int_equal(
+		ipc_server_new(s.event, link, 0600, (gid_t) -1, handle, &s, &s.ipc, &err), 0);
+	assert_true(lstat(in, &st) == 0 && S_ISSOCK(st.st_mode));
+	assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+	assert_true(stat(link, &st) == 0 && S_ISSOCK(st.st_mode));
+	s.ipc = ipc_server_free(s.ipc);
+	assert_int_equal(access(in, F_OK), -1);
+	assert_int_equal(lstat(link, &st), 0);
+	/* Somebody else's link is nothing to follow. */
+	assert_int_equal(lchown(link, 65533, 65533), 0);
+	assert_int_equal(
+		ipc_server_new(s.event, link, 0600, (gid_t) -1, handle, &s, &s.ipc, &err), -EEXIST);
+	sd_event_unref(s.event);
+
+	/* A link in the place of the daemon's directory: it does not get what that points to. */
+	assert_int_equal(rmdir(other), 0);
+	assert_int_equal(symlink("/tmp", other), 0);
+	assert_int_equal(ipc_make_place(run, "d", 65534, 65533, &err), -ENOTDIR);
+	assert_int_equal(unlink(other), 0);
+	/* A socket of an older version makes way for the link, a file does not. */
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(mknod(link, S_IFSOCK | 0600, 0), 0);
+	assert_int_equal(ipc_make_place(run, "d", 65534, 65533, &err), 0);
+	assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(mknod(link, S_IFREG | 0600, 0), 0);
+	assert_int_equal(ipc_make_place(run, "d", 65534, 65533, &err), -EEXIST);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(rmdir(other), 0);
+	assert_int_equal(rmdir(run), 0);
+}
+
 /* Two users hold as many calls open as they get; root is answered all the same. */
 static void *crowd(void *arg)
 {
@@ -364,6 +416,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_path),
+		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_handed_over),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_async),
