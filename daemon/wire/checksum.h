@@ -6,12 +6,21 @@
  */
 #pragma once
 
-#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/bytes.h"
+
 /* Adds the words of @data to @sum; a last odd byte counts as if a zero followed. */
 uint64_t checksum_add(uint64_t sum, const uint8_t *data, size_t len);
+
+/* The same for @words 32-bit words, without a call: for headers. */
+static inline uint64_t checksum_add_words(uint64_t sum, const uint8_t *data, size_t words)
+{
+	for (size_t i = 0; i < words; i++)
+		sum += raw32_read(data + i * 4);
+	return sum;
+}
 
 /*
  * The one's complement sum in 16 bits, in memory order: copied into a packet as it is. Not
@@ -52,5 +61,5 @@ static inline uint64_t checksum_sub(uint64_t sum, uint16_t raw)
 static inline uint64_t checksum_pseudo(
 	const uint8_t *addresses, size_t addresses_len, uint8_t protocol)
 {
-	return checksum_add(htobe16(protocol), addresses, addresses_len);
+	return checksum_add_words(htobe16(protocol), addresses, addresses_len / 4);
 }

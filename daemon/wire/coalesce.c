@@ -137,7 +137,7 @@ static bool is_intact(struct packet *p)
 		p->pseudo = checksum_pseudo(
 			p->data + INET_V6_ADDRESSES, INET_V6_ADDRESSES_LEN, p->protocol);
 	} else {
-		if (checksum_fold(checksum_add(0, p->data, INET_V4_HEAD)) != UINT16_MAX)
+		if (checksum_fold(checksum_add_words(0, p->data, INET_V4_HEAD / 4)) != UINT16_MAX)
 			return false;
 		p->pseudo = checksum_pseudo(
 			p->data + INET_V4_ADDRESSES, INET_V4_ADDRESSES_LEN, p->protocol);
@@ -178,7 +178,7 @@ static void rebuild(struct coalesce_flow *f, struct vnet_head *ret)
 		be16_write(p + INET_V4_LEN, (uint16_t) total);
 		raw16_write(p + INET_V4_SUM, 0);
 		raw16_write(p + INET_V4_SUM,
-			(uint16_t) ~checksum_fold(checksum_add(0, p, INET_V4_HEAD)));
+			(uint16_t) ~checksum_fold(checksum_add_words(0, p, INET_V4_HEAD / 4)));
 	}
 	if (tcp)
 		t[INET_TCP_FLAGS] |= f->tcp_flags;
