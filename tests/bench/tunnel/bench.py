@@ -96,9 +96,9 @@ def run_rtt(tunnels, program, results):
         print(f"round {number + 1}  " + "   ".join(f"{report.PEERS[n]} {got[n][0]:.0f} us" for n in peers), flush=True)
 
 
-def aead_of(program, tmp, environment=None):
-    """What hearth-wg says of its cipher when it starts."""
-    with open(f"{tmp}/aead.log", "w+", encoding="ascii", errors="replace") as log:
+def said_at_start(program, tmp, environment=None):
+    """What hearth-wg says of its cipher and of the kernel's offloads: (name, line)."""
+    with open(f"{tmp}/start.log", "w+", encoding="utf-8", errors="replace") as log:
         ns = lab.Netns("v")
         environ = {**os.environ, "LOG_LEVEL": "verbose", **(environment or {})}
         device = f"h{os.getpid()}v"
@@ -106,21 +106,30 @@ def aead_of(program, tmp, environment=None):
         lab.until(10, lambda: os.path.exists(f"/var/run/wireguard/{device}.sock"), program)
         lab.stop(process)
         log.seek(0)
-        found = re.search(r"ChaCha20-Poly1305 by (\S+)", log.read())
-    return found.group(1) if found else "what it does not say"
+        found = re.search(r"(\S+) cipher; (.*)", log.read())
+    if not found:
+        raise lab.Failed(f"{program} does not say which cipher code it uses")
+    return found.group(1), found.group(2)
 
 
 def main():
     hearth, go, nebula, rtt, output = sys.argv[1:6]
     tmp = os.environ["HEARTH_TMP"]
     names = wanted()
-    results = dict(samples=[], rtt=[], machine=lab.machine(), vector=lab.vector_unit(),
-                   aead=aead_of(hearth, tmp), go=os.environ.get("GO_VERSION", ""),
-                   nebula=os.environ.get("NEBULA_VERSION", ""), seconds=SECONDS, rounds=ROUNDS)
     off = {"HEARTH_AEAD": "libcrypto"}
-    print(f"machine: {results['machine']}; Hearth seals with {results['aead']}, with the vector code off with "
-          f"{aead_of(hearth, tmp, off)}; against {results['go']} and "
-          f"{results['nebula']}\n{ROUNDS} rounds of {SECONDS} s; -> and <- are the directions", flush=True)
+    try:
+        aead, offloads = said_at_start(hearth, tmp)
+        without, _ = said_at_start(hearth, tmp, off)
+    except lab.Failed as error:
+        print(f"FAIL: {error}")
+        return 1
+    results = dict(samples=[], rtt=[], machine=lab.machine(), vector=lab.vector_unit(), aead=aead,
+                   go=os.environ.get("GO_VERSION", ""), nebula=os.environ.get("NEBULA_VERSION", ""), seconds=SECONDS, rounds=ROUNDS)
+    print(f"machine: {results['machine']}\nHearth seals with {aead}, with its vector code off with {without}; {offloads}\n"
+          f"against {results['go']} and {results['nebula']}\n{ROUNDS} rounds of {SECONDS} s; -> and <- are the directions", flush=True)
+    if without != "libcrypto":
+        print("FAIL: HEARTH_AEAD=libcrypto does not turn the vector code off")
+        return 1
     with open(f"{tmp}/processes.log", "w", encoding="utf-8") as log:
         try:
             tunnels = dict(hearth=lab.WireGuard("hearth", hearth, log, tmp),
