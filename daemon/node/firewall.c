@@ -15,6 +15,11 @@ static bool name_is_plain(const char *name)
 					    "0123456789_.-@:")] == 0;
 }
 
+static bool has_pods(const struct firewall *f)
+{
+	return f->own_pods4.addr.family && f->own_pods6.addr.family;
+}
+
 static void add_uplinks(const struct firewall *f, struct buf *ret)
 {
 	bool any = false;
@@ -29,20 +34,34 @@ static void add_uplinks(const struct firewall *f, struct buf *ret)
 	buf_add_str(ret, any ? " }\n\t}\n" : "\t}\n");
 }
 
+/* What the rules say of one family: "ip" or "ip6". */
+static void add_guard_family(const struct firewall *f, const char *ip, const struct ip_prefix *mesh,
+	const struct ip_prefix *pods, const struct ip_prefix *own_pods, const struct ip_addr *own,
+	struct buf *ret)
+{
+	char net[PREFIX_TEXT_MAX], all[PREFIX_TEXT_MAX], here[PREFIX_TEXT_MAX], self[IP_TEXT_MAX];
+
+	(void) ip_prefix_format(mesh, net);
+	(void) ip_prefix_format(pods, all);
+	buf_printf(ret, "\t\tiifname @uplinks %s saddr { %s, %s } counter drop\n", ip, net, all);
+	buf_printf(ret, "\t\tiifname @uplinks %s daddr %s counter drop\n", ip,
+		ip_addr_format(own, self));
+	if (has_pods(f))
+		buf_printf(ret,
+			"\t\tiifname \"hth*\" %s saddr { %s, %s } %s saddr != %s counter drop\n",
+			ip, net, all, ip, ip_prefix_format(own_pods, here));
+}
+
+/*
+ * Named are the links that may bring a lie: others on the board (Docker, a cluster in containers that
+ * uses the same ranges for itself) are left alone.
+ */
 static void add_guard(const struct firewall *f, struct buf *ret)
 {
-	char net[PREFIX_TEXT_MAX], own[IP_TEXT_MAX];
-
 	buf_add_str(ret, "\tchain guard {\n"
 			 "\t\ttype filter hook prerouting priority raw; policy accept;\n");
-	buf_printf(ret, "\t\tiifname @uplinks ip saddr %s counter drop\n",
-		ip_prefix_format(&f->mesh4, net));
-	buf_printf(ret, "\t\tiifname @uplinks ip daddr %s counter drop\n",
-		ip_addr_format(&f->own4, own));
-	buf_printf(ret, "\t\tiifname @uplinks ip6 saddr %s counter drop\n",
-		ip_prefix_format(&f->mesh6, net));
-	buf_printf(ret, "\t\tiifname @uplinks ip6 daddr %s counter drop\n",
-		ip_addr_format(&f->own6, own));
+	add_guard_family(f, "ip", &f->mesh4, &f->pods4, &f->own_pods4, &f->own4, ret);
+	add_guard_family(f, "ip6", &f->mesh6, &f->pods6, &f->own_pods6, &f->own6, ret);
 	buf_add_str(ret, "\t}\n");
 }
 
@@ -100,7 +119,7 @@ void firewall_add_text(const struct firewall *firewall, struct buf *ret)
 	buf_add_str(ret, "table inet " FIREWALL_TABLE " {\n");
 	add_uplinks(firewall, ret);
 	add_guard(firewall, ret);
-	if (firewall->own_pods4.addr.family && firewall->own_pods6.addr.family) {
+	if (has_pods(firewall)) {
 		add_hairpin(firewall, ret);
 		add_masquerade(firewall, ret);
 	}

@@ -1,7 +1,9 @@
 /*
  * firewall: the text of nftables table `inet hearth`, static for a board:
  *
- *   guard       packets with mesh addresses that come in over an uplink instead of the tunnel: drop
+ *   guard       drops packets whose source lies: of the mesh or the pods, but in over an uplink instead
+ *               of the tunnel; of other boards' pods or the mesh, but out of a pod of this board. And
+ *               what comes for our mesh address over an uplink
  *   hairpin     marks a pod's packet to a service that is the pod itself (the mark's one bit)
  *   masquerade  pods of this board on their way out of the mesh; and what hairpin marked
  *   clamp       TCP's segment size to what the route carries, in both directions of the interface

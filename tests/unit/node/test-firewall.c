@@ -13,10 +13,16 @@ static const char wanted[] =
 	"\t}\n"
 	"\tchain guard {\n"
 	"\t\ttype filter hook prerouting priority raw; policy accept;\n"
-	"\t\tiifname @uplinks ip saddr 10.77.0.0/16 counter drop\n"
+	"\t\tiifname @uplinks ip saddr { 10.77.0.0/16, 10.244.0.0/16 } counter drop\n"
 	"\t\tiifname @uplinks ip daddr 10.77.0.1 counter drop\n"
-	"\t\tiifname @uplinks ip6 saddr fd12:3456:789a::/64 counter drop\n"
+	"\t\tiifname \"hth*\" ip saddr { 10.77.0.0/16, 10.244.0.0/16 } ip saddr != 10.244.1.0/24 "
+	"counter drop\n"
+	"\t\tiifname @uplinks ip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } counter "
+	"drop\n"
 	"\t\tiifname @uplinks ip6 daddr fd12:3456:789a::1 counter drop\n"
+	"\t\tiifname \"hth*\" ip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } ip6 "
+	"saddr "
+	"!= fd12:3456:789a:1001::/64 counter drop\n"
 	"\t}\n"
 	"\tchain hairpin {\n"
 	"\t\ttype filter hook prerouting priority dstnat + 1; policy accept;\n"
@@ -79,6 +85,9 @@ static void test_member(void **state)
 
 	firewall_add_text(&firewall, &text);
 	assert_null(strstr(buf_str(&text), "masquerade"));
+	assert_null(strstr(buf_str(&text), "hth"));
+	assert_non_null(strstr(buf_str(&text),
+		"iifname @uplinks ip saddr { 10.77.0.0/16, 10.244.0.0/16 } counter drop"));
 	assert_null(strstr(buf_str(&text), "elements"));
 	assert_non_null(strstr(buf_str(&text), "chain clamp"));
 }
