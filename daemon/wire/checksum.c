@@ -10,7 +10,7 @@
 #define DEFINE_SUM_PAIRS(name, lanes, attribute)                                      \
 	attribute static uint64_t name(uint64_t sum, const uint8_t *p, size_t pairs)  \
 	{                                                                             \
-		typedef uint64_t vec __attribute__((vector_size(lanes * 8)));         \
+		typedef uint64_t vec __attribute__((vector_size(8 * (lanes))));       \
 		typedef vec unaligned __attribute__((aligned(1), may_alias));         \
 		vec words0 = { 0 }, words1 = { 0 }, uppers0 = { 0 }, uppers1 = { 0 }; \
                                                                                       \
@@ -26,7 +26,7 @@
 		words0 += words1;                                                     \
 		uppers0 += uppers1;                                                   \
 		words0 += uppers0 - (uppers0 << 32); /* lower + upper halves */       \
-		for (size_t i = 0; i < lanes; i++)                                    \
+		for (size_t i = 0; i < (lanes); i++)                                  \
 			sum += words0[i];                                             \
 		return sum;                                                           \
 	}
