@@ -53,6 +53,7 @@ int control_move_port(struct tunnel *t, uint16_t port)
 		return r;
 	sock_close(&t->sock);
 	t->sock = fresh;
+	shed_init(&t->shed); /* these let everything in */
 	return 0;
 }
 

@@ -223,11 +223,11 @@ static void log_counters(const struct program *p)
 		c.tun_super_read);
 	log_notice("%s: received datagrams %" PRIu64 ", packets %" PRIu64
 		   "; dropped: malformed %" PRIu64 ", denied %" PRIu64 ", bad handshakes %" PRIu64
-		   ", no session %" PRIu64 ", forged %" PRIu64 ", replayed %" PRIu64
-		   ", bad inside %" PRIu64 ", refused by the device %" PRIu64,
+		   ", unread handshakes %" PRIu64 ", no session %" PRIu64 ", forged %" PRIu64
+		   ", replayed %" PRIu64 ", bad inside %" PRIu64 ", refused by the device %" PRIu64,
 		tunnel_ifname(p->tunnel), c.rx_datagrams, c.rx_packets, c.rx_malformed, c.rx_denied,
-		c.rx_handshake_bad, c.rx_no_session, c.rx_forged, c.rx_replayed, c.rx_inner_bad,
-		c.tun_write_errors);
+		c.rx_handshake_bad, c.rx_handshake_shed, c.rx_no_session, c.rx_forged,
+		c.rx_replayed, c.rx_inner_bad, c.tun_write_errors);
 	log_notice("%s: sent datagrams %" PRIu64 ", packets %" PRIu64 "; dropped: no peer %" PRIu64
 		   ", no session %" PRIu64 ", refused by the kernel %" PRIu64,
 		tunnel_ifname(p->tunnel), c.tx_datagrams, c.tx_packets, c.tx_no_peer,

@@ -176,6 +176,10 @@ static bool take_handshake(
 		t->counters.rx_malformed++;
 		return false;
 	}
+	if (!shed_admit(&t->shed, data, len)) {
+		t->counters.rx_handshake_shed++;
+		return true;
+	}
 	open_gathered(t); /* a handshake may put the sessions of what came before out of service */
 	if (wg_device_receive(t->device, data, len, &from) < 0)
 		t->counters.rx_handshake_bad++;

@@ -21,6 +21,7 @@
 
 #include "aead.h"
 #include "mesh/wg.h"
+#include "shed.h"
 #include "sys/sock/sock.h"
 #include "sys/tun/tun.h"
 #include "tunnel.h"
@@ -147,7 +148,9 @@ struct tunnel {
 	struct aead_packet in_packets[GATHERED_MAX];
 	const struct sock_msg *in_origins[GATHERED_MAX];
 	struct coalesce coalesce;
-	int tun_error; /* of the last batch: -errno when the device is gone */
+	struct shed shed;
+	uint64_t shed_told_us; /* when the log said so last, 0: never */
+	int tun_error;         /* of the last batch: -errno when the device is gone */
 };
 
 /* tunnel.c: the parts of a tunnel that need neither device nor sockets nor a thread. */

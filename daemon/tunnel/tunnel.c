@@ -59,6 +59,7 @@ struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 	t->sock.fd4 = t->sock.fd6 = -1;
 	t->in_want4 = t->in_want6 = SUPER_SLOTS;
 	t->timer_us = WG_NO_DEADLINE;
+	shed_init(&t->shed);
 	(void) pthread_mutex_init(&t->caller, NULL);
 	(void) pthread_mutex_init(&t->lock, NULL);
 	(void) pthread_cond_init(&t->answered, NULL);

@@ -134,12 +134,14 @@ struct tunnel_counters {
 	uint64_t rx_packets, tx_packets; /* inner packets handed to and taken from the TUN device */
 	/* Messages of several datagrams, and super-packets of several inner packets: of the above. */
 	uint64_t rx_super, tx_super, tun_super_written, tun_super_read;
-	uint64_t rx_malformed;     /* no WireGuard message, or a bad length */
-	uint64_t rx_denied;        /* from a denied underlay address */
-	uint64_t rx_handshake_bad; /* handshake or cookie messages that proved nothing */
-	uint64_t rx_no_session;    /* data for an index nobody has */
-	uint64_t rx_forged;        /* data that fails authentication */
-	uint64_t rx_replayed;      /* data seen before or too old */
+	uint64_t rx_malformed;      /* no WireGuard message, or a bad length */
+	uint64_t rx_denied;         /* from a denied underlay address */
+	uint64_t rx_handshake_bad;  /* handshake or cookie messages that proved nothing */
+	uint64_t rx_handshake_shed; /* dropped unread in a flood; what the kernel dropped for us is
+				     * not known */
+	uint64_t rx_no_session;     /* data for an index nobody has */
+	uint64_t rx_forged;         /* data that fails authentication */
+	uint64_t rx_replayed;       /* data seen before or too old */
 	uint64_t rx_inner_bad; /* decrypted, but no IP packet, or a source that is not the peer's */
 	uint64_t tun_write_errors;
 	uint64_t tx_no_peer;    /* no peer has the destination, or the packet is no IP packet */

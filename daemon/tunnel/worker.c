@@ -24,6 +24,9 @@
 
 enum { WAIT_CALL, WAIT_TIMER, WAIT_WATCH, WAIT_TUN, WAIT_SOCK4, WAIT_SOCK6, WAIT_ROOM, WAIT_N };
 
+/* A flood is told of so often at most. */
+#define SHED_TELL_US (60 * USEC_PER_SEC)
+
 /* Sources of packets that may have more. */
 enum { READY_TUN = 1, READY_SOCK4 = 2, READY_SOCK6 = 4 };
 
@@ -117,7 +120,9 @@ void worker_clear_sources(struct tunnel *t)
 /* Arms the timer if it would wake too late. Waking early is harmless and rare, arming is not free. */
 static void arm_timer(struct tunnel *t)
 {
-	uint64_t deadline_us = wg_device_next_deadline(t->device);
+	uint64_t shed_us = shed_deadline(&t->shed);
+	uint64_t engine_us = wg_device_next_deadline(t->device);
+	uint64_t deadline_us = engine_us < shed_us ? engine_us : shed_us;
 	struct itimerspec spec = { .it_value = { .tv_sec = (time_t) (deadline_us / USEC_PER_SEC),
 					   .tv_nsec =
 						   (long) (deadline_us % USEC_PER_SEC * 1000) } };
@@ -281,6 +286,32 @@ static void limit_waiting(struct tunnel *t, uint64_t now_us)
 		outbox_drop(t, &t->outbox);
 }
 
+/* Lets the sockets take part in what shed.h says. */
+static void update_shed(struct tunnel *t, uint64_t now_us)
+{
+	bool was_on = shed_is_on(&t->shed);
+
+	if (!shed_update(&t->shed, now_us))
+		return;
+	(void) sock_set_shed(
+		&t->sock, t->shed.keep); /* without it, the engine sees no more either */
+	if (was_on || (t->shed_told_us && now_us - t->shed_told_us < SHED_TELL_US))
+		return;
+	t->shed_told_us = now_us;
+	log_notice("%s: a flood of handshakes: most are dropped, sessions that are up go on",
+		t->ifname);
+}
+
+/* Once per round, with a clock that was just read. */
+static void run_time(struct tunnel *t)
+{
+	uint64_t now_us = clock_now_us();
+
+	wg_device_set_time(t->device, now_us, clock_wall_us());
+	wg_device_tick(t->device);
+	update_shed(t, now_us);
+}
+
 static void loop(struct tunnel *t)
 {
 	unsigned ready = 0;
@@ -298,10 +329,10 @@ static void loop(struct tunnel *t)
 		r = run_control(t, fds);
 		ready |= ready_sources(fds);
 		wg_device_tick(t->device);
+		update_shed(t, now_us);
 		for (int i = 0; r == 0 && ready && i < ROUNDS_MAX; i++) {
 			r = run_round(t, &ready);
-			wg_device_set_time(t->device, clock_now_us(), clock_wall_us());
-			wg_device_tick(t->device);
+			run_time(t);
 		}
 	}
 }

@@ -6,6 +6,7 @@
 #include "sock.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -185,6 +186,60 @@ int sock_set_mark(struct sock *sock, uint32_t mark)
 		if (fds[i] >= 0 && setsockopt(fds[i], SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
 			return -errno;
 	return 0;
+}
+
+/* --- a filter in the kernel ----------------------------------------------------------------------- */
+
+/* A socket filter sees the UDP header first, and a load beyond the end refuses the datagram. */
+enum { AT_PAYLOAD = 8, AT_MAC2_INITIATION = AT_PAYLOAD + 132, AT_MAC2_RESPONSE = AT_PAYLOAD + 76 };
+
+static int attach_shed(int fd, const uint32_t keep[static SOCK_SHED_CLASSES])
+{
+	/* A draw below SOCK_SHED_ALL is let in if it is below keep. */
+	struct sock_filter code[] = {
+		/*  0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, AT_PAYLOAD),
+		/*  1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 13, 0), /* data */
+		/*  2 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, 2, 0),
+		/*  3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 2, 3, 0),
+		/*  4 */ BPF_STMT(BPF_JMP | BPF_JA, 4),
+		/*  5 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_MAC2_INITIATION),
+		/*  6 */ BPF_STMT(BPF_JMP | BPF_JA, 1),
+		/*  7 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_MAC2_RESPONSE),
+		/*  8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
+		/*  9 */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t) (SKF_AD_OFF + SKF_AD_RANDOM)),
+		/* 10 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCK_SHED_ALL - 1),
+		/* 11 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, keep[SOCK_SHED_UNPROVEN], 4, 3),
+		/* 12 */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t) (SKF_AD_OFF + SKF_AD_RANDOM)),
+		/* 13 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCK_SHED_ALL - 1),
+		/* 14 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, keep[SOCK_SHED_PROVEN], 1, 0),
+		/* 15 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		/* 16 */ BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
+	int r = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+
+	return r < 0 ? -errno : 0;
+}
+
+int sock_set_shed(struct sock *sock, const uint32_t keep[static SOCK_SHED_CLASSES])
+{
+	const int fds[] = { sock->fd4, sock->fd6 };
+	bool all = keep[SOCK_SHED_UNPROVEN] >= SOCK_SHED_ALL &&
+		   keep[SOCK_SHED_PROVEN] >= SOCK_SHED_ALL;
+	int r = 0, nothing = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(fds) && r == 0; i++) {
+		if (fds[i] < 0)
+			continue;
+		if (!all)
+			r = attach_shed(fds[i], keep);
+		else /* ENOENT: there is none */
+			(void) setsockopt(
+				fds[i], SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof(nothing));
+	}
+	return r;
 }
 
 struct sock_batch *sock_batch_new(void)

@@ -87,5 +87,19 @@ int sock_recv(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n,
  */
 size_t sock_send(struct sock_batch *batch, struct sock *sock, struct sock_msg *msgs, size_t n);
 
+/*
+ * Handshake messages of WireGuard, and whatever is no data message: those that carry a MAC2, and
+ * the rest.
+ */
+enum sock_shed_class { SOCK_SHED_UNPROVEN, SOCK_SHED_PROVEN };
+enum { SOCK_SHED_CLASSES = 2, SOCK_SHED_ALL = 65536 };
+
+/*
+ * From now on only a share of each class, drawn by chance, gets into the receive buffers:
+ * @keep[class] of SOCK_SHED_ALL. Data messages always do. All of both: as it was at first. A
+ * super-frame counts as what its first datagram is. -errno if the kernel cannot (nothing changes).
+ */
+int sock_set_shed(struct sock *sock, const uint32_t keep[static SOCK_SHED_CLASSES]);
+
 /* The socket that @msg would be sent with; -1: none of its family. */
 int sock_fd_for(const struct sock *sock, const struct sock_msg *msg);

@@ -271,6 +271,60 @@ static void test_without_offload(void **state)
 	sock_close(&s);
 }
 
+/* Sends 1000 datagrams of @type, 148 or 92 bytes with or without a MAC2: how many get in? */
+static unsigned let_in(struct pair *p, uint8_t type, size_t len, bool mac2)
+{
+	uint8_t data[200] = { type };
+	unsigned got = 0;
+
+	if (mac2)
+		memset(data + len - 16, 0xaa, 16);
+	for (int round = 0; round < 50; round++) {
+		int n;
+
+		for (int i = 0; i < 20; i++) {
+			struct sock_msg msg = message(p, len, 0);
+
+			msg.data = data;
+			assert_int_equal(sock_send(p->batch, &p->from, &msg, 1), 1);
+			assert_int_equal(msg.failed, 0);
+		}
+		while ((n = sock_recv(p->batch, p->to.fd4, p->msgs, SOCK_BATCH_MAX, CAPACITY)) > 0)
+			got += (unsigned) n;
+	}
+	return got;
+}
+
+static void test_shed(void **state)
+{
+	static const uint32_t half[] = {
+		[SOCK_SHED_UNPROVEN] = SOCK_SHED_ALL / 2, [SOCK_SHED_PROVEN] = SOCK_SHED_ALL
+	};
+	static const uint32_t least[] = {
+		[SOCK_SHED_UNPROVEN] = SOCK_SHED_ALL, [SOCK_SHED_PROVEN] = 0
+	};
+	static const uint32_t all[] = { SOCK_SHED_ALL, SOCK_SHED_ALL };
+	struct pair *p = *state;
+
+	assert_int_equal(sock_set_shed(&p->to, half), 0);
+	assert_int_equal(let_in(p, 4, 148, false), 1000); /* data */
+	assert_int_equal(let_in(p, 4, 32, false), 1000);
+	assert_in_range(let_in(p, 1, 148, false), 350, 650);
+	assert_in_range(let_in(p, 2, 92, false), 350, 650);
+	assert_in_range(let_in(p, 3, 64, false), 350, 650);
+	assert_int_equal(let_in(p, 1, 148, true), 1000);
+	assert_int_equal(let_in(p, 2, 92, true), 1000);
+	assert_int_equal(sock_set_shed(&p->to, least), 0);
+	assert_int_equal(let_in(p, 1, 148, true), 0);
+	assert_int_equal(let_in(p, 2, 92, true), 0);
+	assert_int_equal(let_in(p, 1, 148, false), 1000);
+	assert_int_equal(let_in(p, 2, 92, false), 1000);
+	assert_int_equal(let_in(p, 4, 148, true), 1000);
+	assert_int_equal(sock_set_shed(&p->to, all), 0);
+	assert_int_equal(let_in(p, 1, 148, true), 1000);
+	assert_int_equal(sock_set_shed(&p->to, all), 0); /* again is fine */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_buffer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_whole, set_up, tear_down),
 		cmocka_unit_test(test_without_offload),
+		cmocka_unit_test_setup_teardown(test_shed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
