@@ -51,10 +51,10 @@ static struct {
 
 static void mirror_write(void *ctx, const struct vnet_head *head, struct iovec *iov, int n)
 {
+	/* Counted first: who waits for the packet looks at the counters when it has arrived. */
+	mirror.wrote_super += head->gso != VNET_GSO_NONE;
 	if (writev(mirror.tun, iov, n) < 0)
 		mirror.refused++;
-	else if (head->gso != VNET_GSO_NONE)
-		mirror.wrote_super++;
 }
 
 static void swap(uint8_t *a, uint8_t *b, size_t n)
@@ -165,7 +165,9 @@ static void configure(bool join, bool spoil)
 static unsigned long counter(const char *protocol, const char *name, const char *v6_name)
 {
 	CLEANUP(free_p) char *command = NULL;
-	unsigned long value = 0, v6 = 0;
+	char line[64];
+	unsigned long value = 0;
+	int lines = 0;
 	FILE *f;
 
 	assert_true(asprintf(&command,
@@ -175,10 +177,11 @@ static unsigned long counter(const char *protocol, const char *name, const char 
 			    protocol, name, v6_name) > 0);
 	f = popen(command, "re");
 	assert_non_null(f);
-	if (fscanf(f, "%lu %lu", &value, &v6) < 1)
-		fail_msg("%s %s cannot be read", protocol, name);
+	for (; fgets(line, sizeof(line), f); lines++)
+		value += strtoul(line, NULL, 10);
 	(void) pclose(f);
-	return value + v6;
+	assert_true(lines > 0);
+	return value;
 }
 
 /* A socket on our address, connected to an address behind the mirror: the same port on both sides. */
