@@ -5,6 +5,11 @@
 #include "ipkt.h"
 
 #include <errno.h>
+#include <string.h>
+
+#include "wg.h"
+
+enum { PROTOCOL_UDP = 17, NEXT_FRAGMENT = 44, UDP_HEAD = 8 };
 
 static size_t be16(const uint8_t *p)
 {
@@ -50,4 +55,27 @@ int ipkt_parse(const uint8_t *data, size_t len, struct ipkt *ret)
 	default:
 		return -EBADMSG;
 	}
+}
+
+static bool is_data(const uint8_t *udp, size_t len)
+{
+	static const uint8_t type[4] = { WG_TYPE_DATA };
+
+	return len >= UDP_HEAD + WG_DATA_MIN_LEN && memcmp(udp + UDP_HEAD, type, sizeof(type)) == 0;
+}
+
+bool ipkt_seems_sealed(const uint8_t *packet, size_t len, uint8_t *ret_hops)
+{
+	bool v4 = packet[0] >> 4 == 4;
+	size_t head = v4 ? (size_t) (packet[0] & 0x0f) * 4 : IPKT_V6_HEAD_LEN;
+	uint8_t protocol = packet[v4 ? 9 : 6];
+
+	*ret_hops = packet[v4 ? 8 : 7];
+	if (!v4 && protocol == NEXT_FRAGMENT)
+		return len > head && packet[head] == PROTOCOL_UDP;
+	if (protocol != PROTOCOL_UDP || head > len)
+		return false;
+	if (v4 && (be16(packet + 6) & 0x3fff))
+		return true;
+	return is_data(packet + head, len - head);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -25,6 +26,12 @@ struct ipkt {
  * is shorter than the header or longer than @len.
  */
 int ipkt_parse(const uint8_t *data, size_t len, struct ipkt *ret);
+
+/*
+ * Might @packet (that ipkt_parse() or segment_plan() has taken) hold a datagram of WireGuard, or a part
+ * of one? Data messages and fragments of anything in UDP do. @ret_hops: its TTL or hop limit.
+ */
+bool ipkt_seems_sealed(const uint8_t *packet, size_t len, uint8_t *ret_hops);
 
 /* How many zero bytes to put behind a packet of @len bytes. @mtu 0: unknown, pad freely. */
 static inline size_t ipkt_padding(size_t len, size_t mtu)

@@ -26,6 +26,35 @@ static void test_v4(void **state)
 	assert_int_equal(ipkt_parse(p, 40, &ip), 0);
 }
 
+static void test_seems_sealed(void **state)
+{
+	uint8_t p[80] = { 0x45, 0, 0, 60, [8] = 64, 17, [28] = 4 };
+	uint8_t hops = 0;
+
+	assert_true(ipkt_seems_sealed(p, 60, &hops)); /* a data message of 32 bytes */
+	assert_int_equal(hops, 64);
+	assert_false(ipkt_seems_sealed(p, 59, &hops)); /* too short for one */
+	p[29] = 1;
+	assert_false(ipkt_seems_sealed(p, 60, &hops));
+	p[7] = 8; /* not the first fragment: who knows */
+	assert_true(ipkt_seems_sealed(p, 60, &hops));
+	p[7] = 0;
+	p[6] = 0x20; /* more fragments */
+	assert_true(ipkt_seems_sealed(p, 60, &hops));
+	p[9] = 6;
+	assert_false(ipkt_seems_sealed(p, 60, &hops));
+	memcpy(p, (uint8_t[80]){ 0x60, 0, 0, 0, 0, 40, 17, 9, [48] = 4 }, 80);
+	assert_true(ipkt_seems_sealed(p, 80, &hops));
+	assert_int_equal(hops, 9);
+	p[6] = 58;
+	assert_false(ipkt_seems_sealed(p, 80, &hops));
+	p[6] = 44;
+	assert_false(ipkt_seems_sealed(p, 80, &hops)); /* a fragment of something else */
+	p[40] = 17;
+	assert_true(ipkt_seems_sealed(p, 80, &hops));
+	assert_false(ipkt_seems_sealed(p, 40, &hops));
+}
+
 static void test_v6(void **state)
 {
 	uint8_t p[64] = { 0x60, 0, 0, 0, 0, 8, [8] = 0xfd, [23] = 1, [24] = 0xfd, [39] = 2 };
@@ -102,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_v4),
 		cmocka_unit_test(test_v6),
+		cmocka_unit_test(test_seems_sealed),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_padding),
 	};
