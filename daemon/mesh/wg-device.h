@@ -144,7 +144,7 @@ void wg_endpoint_learn(struct wg_peer *peer, const struct wg_endpoint *from);
 
 /* wg-peer.c */
 
-/* With its key checked; in no table yet. -EINVAL, -ENOMEM. */
+/* In no table yet. -EIO (the crypto library failed), -ENOMEM. */
 int wg_peer_new(
 	struct wg_device *device, const uint8_t key[static WG_KEY_LEN], struct wg_peer **ret);
 struct wg_peer *wg_peer_free(struct wg_peer *peer);

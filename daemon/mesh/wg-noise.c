@@ -51,22 +51,22 @@ void wg_identity_done(struct wg_identity *identity)
 	sodium_memzero(identity, sizeof(*identity));
 }
 
-int wg_remote_init(struct wg_crypto *crypto, struct wg_remote *remote,
-	const struct wg_identity *identity, const uint8_t public[static WG_KEY_LEN])
+int wg_remote_init(
+	struct wg_crypto *crypto, struct wg_remote *remote, const uint8_t public[static WG_KEY_LEN])
 {
-	SECRET scalar;
 	*remote = (struct wg_remote){ 0 };
 	memcpy(remote->public, public, WG_KEY_LEN);
-	/* Any scalar tells a point of low order; ours is of use later. */
-	if (identity->set)
-		memcpy(scalar.bytes, identity->private, WG_KEY_LEN);
-	else
-		randombytes_buf(scalar.bytes, sizeof(scalar.bytes));
-	if (wg_dh(remote->shared, scalar.bytes, public) < 0)
-		return -EKEYREJECTED;
-	remote->shared_known = identity->set;
 	derive_label_keys(crypto, public, remote->mac1_key, remote->cookie_key);
 	return wg_crypto_take_failure(crypto) ? -EIO : 0;
+}
+
+bool wg_key_is_usable(const uint8_t public[static WG_KEY_LEN])
+{
+	SECRET scalar;
+	SECRET shared;
+
+	randombytes_buf(scalar.bytes, sizeof(scalar.bytes)); /* any one tells */
+	return wg_dh(shared.bytes, scalar.bytes, public) == 0;
 }
 
 static void mix_hash(

@@ -60,9 +60,11 @@ int wg_identity_init(struct wg_crypto *crypto, struct wg_identity *identity,
 	const uint8_t private[static WG_KEY_LEN]);
 void wg_identity_done(struct wg_identity *identity);
 
-/* -EKEYREJECTED for a zero key or one of low order, -EIO. */
+/* Any key is taken; with one of low order (as zero is) every handshake fails. -EIO. */
 int wg_remote_init(struct wg_crypto *crypto, struct wg_remote *remote,
-	const struct wg_identity *identity, const uint8_t public[static WG_KEY_LEN]);
+	const uint8_t public[static WG_KEY_LEN]);
+/* False for zero and points of low order. Some 50 us. */
+bool wg_key_is_usable(const uint8_t public[static WG_KEY_LEN]);
 
 /* Makes an initiation to @remote and remembers it in @handshake. -EKEYREJECTED, -EIO. */
 int wg_noise_initiate(struct wg_crypto *crypto, const struct wg_identity *identity,

@@ -14,10 +14,10 @@ int wg_peer_new(
 	struct wg_peer *peer = calloc(1, sizeof(*peer));
 	if (!peer)
 		return -ENOMEM;
-	int r = wg_remote_init(&device->crypto, &peer->remote, &device->identity, key);
+	int r = wg_remote_init(&device->crypto, &peer->remote, key);
 	if (r < 0) {
 		wg_peer_free(peer);
-		return r == -EKEYREJECTED ? -EINVAL : r;
+		return r;
 	}
 	peer->device = device;
 	peer->allowed.owner = peer;
@@ -88,6 +88,12 @@ void wg_peer_clear_source(struct wg_peer *peer)
 {
 	peer->endpoint.local = (struct ip_addr){ 0 };
 	peer->endpoint.ifindex = 0;
+	peer->endpoint.path = (struct wg_path){ 0 };
+}
+
+void wg_peer_set_path(struct wg_peer *peer, const struct wg_path *path)
+{
+	peer->endpoint.path = *path;
 }
 
 static bool is_in(const struct endpoint *list, size_t n, const struct endpoint *what)

@@ -59,6 +59,14 @@ enum {
 	WG_TIMESTAMP_BLOCK_S = 3600     /* handshake timestamps are reserved this far ahead */
 };
 
+/* What the caller found out about the way to an endpoint; forgotten with what it was found out for. */
+struct wg_path {
+	uint32_t seen; /* which state of the routes it is of, 0: nothing found out */
+	uint32_t oif;  /* by which interface datagrams from endpoint.local leave, 0: by none */
+	bool astray;   /* routing leads elsewhere now: do not send from endpoint.local */
+	bool nested;   /* they leave through another tunnel */
+};
+
 /*
  * Where a peer is, and which of our addresses it talks to (sticky source: family 0 and ifindex 0 if
  * unknown).
@@ -67,6 +75,7 @@ struct wg_endpoint {
 	struct endpoint remote;
 	struct ip_addr local;
 	uint32_t ifindex;
+	struct wg_path path; /* the caller's (wg_peer_set_path) */
 };
 
 /*
@@ -195,8 +204,9 @@ int wg_device_receive(
 /* Peers */
 
 /*
- * The peer with public key @key, made if there is none. 1 made, 0 known, -EINVAL a key that is zero
- * or of low order, -ELOOP our own key, -ENOSPC WG_PEERS_MAX, -ENOMEM.
+ * The peer with public key @key, made if there is none. 1 made, 0 known, -ELOOP our own key, -ENOSPC
+ * WG_PEERS_MAX, -ENOMEM. A key of low order (as zero is) is taken, as Linux does, but no handshake
+ * with it ever comes about, and no packet is sent.
  */
 int wg_device_add_peer(
 	struct wg_device *device, const uint8_t key[static WG_KEY_LEN], struct wg_peer **ret);
@@ -224,6 +234,8 @@ void wg_peer_set_endpoint(struct wg_peer *peer, const struct endpoint *remote);
 const struct wg_endpoint *wg_peer_endpoint(const struct wg_peer *peer);
 /* Sending from the endpoint's local address failed: let the kernel choose again. */
 void wg_peer_clear_source(struct wg_peer *peer);
+/* Notes on the way to wg_peer_endpoint(). */
+void wg_peer_set_path(struct wg_peer *peer, const struct wg_path *path);
 /*
  * Further addresses to try while there is no confirmed session, and after 15 s without an answer:
  * each initiation goes to the endpoint and to all of these. An initiation that waits for its answer

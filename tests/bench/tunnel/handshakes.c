@@ -275,7 +275,7 @@ static int prepare(struct bench *b, const uint8_t target[static WG_KEY_LEN])
 
 		private_key(i, key);
 		if (wg_identity_init(&b->crypto, &who->identity, key) ||
-			wg_remote_init(&b->crypto, &who->remote, &who->identity, target))
+			wg_remote_init(&b->crypto, &who->remote, target))
 			return -EIO;
 	}
 	b->stamp_s = clock_wall_us() / USEC_PER_SEC;

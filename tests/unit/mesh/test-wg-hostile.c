@@ -20,11 +20,7 @@ static void test_refused_peers(void **state)
 {
 	TWO t;
 	struct wg_peer *peer, *again;
-	uint8_t key[WG_KEY_LEN] = { 0 };
 	two_init(&t, true);
-	assert_int_equal(wg_device_add_peer(t.a->device, key, &peer), -EINVAL);
-	key[0] = 1; /* of order 1 */
-	assert_int_equal(wg_device_add_peer(t.a->device, key, &peer), -EINVAL);
 	assert_int_equal(wg_device_add_peer(t.a->device, t.a->public_key, &peer), -ELOOP);
 	assert_int_equal(wg_device_add_peer(t.a->device, t.b->public_key, &again), 0);
 	assert_ptr_equal(again, t.ab);
@@ -35,6 +31,35 @@ static void test_refused_peers(void **state)
 	wg_device_set_private_key(t.a->device, t.b->private_key);
 	assert_int_equal(wg_device_n_peers(t.a->device), 0);
 	assert_null(wg_device_next_peer(t.a->device, NULL));
+}
+
+/* Keys with which no secret can be shared: known by name, never sent to. */
+static void test_low_order_peers(void **state)
+{
+	const struct endpoint somewhere = {
+		.addr = { .family = AF_INET, .bytes = { 192, 0, 2, 1 } }, .port = 7
+	};
+	const struct ip_prefix net = { .addr = { .family = AF_INET, .bytes = { 10 } }, .len = 8 };
+	const uint8_t packet[20] = { 0x45 };
+	TWO t;
+
+	two_init(&t, true);
+	for (uint8_t order = 0; order < 2; order++) {
+		uint8_t key[WG_KEY_LEN] = { order };
+		struct wg_peer *peer;
+		struct wg_peer_stats stats;
+
+		assert_int_equal(wg_device_add_peer(t.a->device, key, &peer), 1);
+		assert_int_equal(wg_peer_add_allowed(peer, &net), 0);
+		wg_peer_set_endpoint(peer, &somewhere);
+		wg_peer_set_keepalive(peer, 1);
+		assert_int_equal(wg_peer_stage(peer, packet, sizeof(packet)), 0);
+		net_run(&t.net, 20 * SECOND);
+		wg_peer_stats(peer, &stats);
+		assert_int_equal(stats.tx_bytes, 0);
+		wg_device_set_private_key(t.a->device, t.a->private_key);
+		wg_peer_remove(peer);
+	}
 }
 
 static void test_no_identity(void **state)
@@ -304,6 +329,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused_peers),
+		cmocka_unit_test(test_low_order_peers),
 		cmocka_unit_test(test_no_identity),
 		cmocka_unit_test(test_denied),
 		cmocka_unit_test_setup(test_spoiled_messages, reset_captured),
