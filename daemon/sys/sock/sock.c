@@ -24,10 +24,10 @@
 
 enum { PORT_TRIES = 64 };
 
-/* One address of ours and one size. */
+/* One address of ours, one size, one hop limit. */
 union control {
 	struct cmsghdr align;
-	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
+	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
 };
 
 union name {
@@ -401,6 +401,16 @@ static void put_source(struct msghdr *hdr, union control *control, const struct 
 	}
 }
 
+static void put_hops(struct msghdr *hdr, union control *control, const struct sock_msg *msg)
+{
+	bool v4 = msg->remote.addr.family == AF_INET;
+	int hops = msg->hops;
+
+	if (hops)
+		put_control(hdr, control, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+			v4 ? IP_TTL : IPV6_HOPLIMIT, &hops, sizeof(hops));
+}
+
 static socklen_t write_name(const struct endpoint *remote, union name *ret)
 {
 	struct sockaddr_storage sa;
@@ -421,6 +431,7 @@ static void prepare(struct half *out, size_t i, struct sock_msg *msg)
 		.msg_name = &out->names[i],
 		.msg_namelen = write_name(&msg->remote, &out->names[i]) };
 	put_source(hdr, &out->controls[i], msg);
+	put_hops(hdr, &out->controls[i], msg);
 	if (sock_msg_datagrams(msg) > 1)
 		put_control(hdr, &out->controls[i], IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
 	msg->sent = 0;
@@ -454,6 +465,7 @@ static void lay_out_singles(
 	hdr.msg_controllen = 0;
 	if (!msg->source_gone)
 		put_source(&hdr, &batch->out.controls[slot], msg);
+	put_hops(&hdr, &batch->out.controls[slot], msg);
 	for (size_t i = 0; i < n; i++) {
 		size_t at = (from + i) * size;
 

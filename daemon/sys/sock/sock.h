@@ -50,6 +50,7 @@ struct sock_msg {
 	/* Our address: send from this one (family 0: as routed); received at this one. */
 	struct ip_addr local;
 	uint32_t ifindex; /* received: the interface it came in on */
+	uint8_t hops;     /* to send: TTL or hop limit, 0: the kernel's */
 
 	/* Results of sending. */
 	size_t sent;      /* bytes that have gone out */

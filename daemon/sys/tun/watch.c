@@ -1,6 +1,6 @@
 /*
- * Listens to rtnetlink's link and route groups. Routes other than the default ones do not count: on a
- * node of a cluster those of pods come and go all day.
+ * Listens to rtnetlink's groups for links, routes and rules. A link that goes down takes routes away
+ * without a word of it, so that counts as a change of routes as well.
  */
 #include "watch.h"
 
@@ -13,14 +13,31 @@
 
 #include "base/cleanup.h"
 
-int watch_open(void)
+static int open_groups(uint32_t groups)
 {
-	struct sockaddr_nl local = { .nl_family = AF_NETLINK,
-		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE };
+	struct sockaddr_nl local = { .nl_family = AF_NETLINK, .nl_groups = groups };
 	CLEANUP(close_p)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *) &local, sizeof(local)) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+int watch_open(void)
+{
+	return open_groups(RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+			   (1U << (RTNLGRP_IPV6_RULE - 1)));
+}
+
+int watch_open_everywhere(void)
+{
+	static const int on = 1;
+	CLEANUP(close_p) int fd = open_groups(RTMGRP_LINK);
+
+	if (fd < 0)
+		return fd;
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) < 0)
 		return -errno;
 	return take_fd(&fd);
 }
@@ -32,10 +49,13 @@ static int classify(const struct nlmsghdr *nlh)
 	switch (nlh->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		return WATCH_LINK;
+		return WATCH_LINK | WATCH_ROUTES;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		return WATCH_ROUTES;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*rtm)) || rtm->rtm_dst_len != 0)
+		if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*rtm)) || (rtm->rtm_flags & RTM_F_CLONED))
 			return 0;
 		return WATCH_ROUTES;
 	default:

@@ -1,0 +1,51 @@
+/*
+ * A socket in the other namespace would keep that alive after all others have left it, and with it the
+ * device. So it is asked and watched through its id (nsid) in ours. That takes Linux 4.20 and
+ * CAP_NET_ADMIN; without them a device away from home keeps the MTU it had.
+ */
+#include "place.h"
+
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "rtnl.h"
+#include "tun.h"
+#include "watch.h"
+
+/* Its id in our namespace, -1: it is at home (or nobody can tell). */
+static int find(const struct place *place, int tun_fd)
+{
+	CLEANUP(close_p) int ns = ioctl(tun_fd, TUNGETDEVNETNS, NULL);
+	struct stat there, here;
+	int id;
+
+	if (ns < 0 || fstat(ns, &there) < 0 || stat("/proc/thread-self/ns/net", &here) < 0)
+		return -1;
+	if (there.st_ino == here.st_ino && there.st_dev == here.st_dev)
+		return -1;
+	id = rtnl_namespace_id(place->rtnl_fd, ns);
+	return id < 0 ? -1 : id;
+}
+
+uint32_t place_mtu(struct place *place, int tun_fd)
+{
+	struct rtnl_link link = { 0 };
+	char name[IF_NAMESIZE];
+	int id;
+
+	if (place->rtnl_fd < 0)
+		return tun_mtu(tun_fd);
+	id = find(place, tun_fd);
+	if (id < 0)
+		close_p(&place->watch_fd);
+	if (id < 0)
+		place->watch_fd = -1;
+	else if (place->watch_fd < 0)
+		place->watch_fd = watch_open_everywhere();
+	if (tun_name(tun_fd, name) < 0 || rtnl_link_of(place->rtnl_fd, name, id, &link) < 0)
+		return 0;
+	return link.mtu;
+}
