@@ -2,30 +2,29 @@
  * What `wg` asks for: a picture of the device, and changes in the order and with the meaning that
  * Linux gives them. A peer with our own key is passed over in silence, so that one configuration
  * can name all machines; a change of a peer that is only to be updated and is not there likewise.
+ *
+ * All of it happens in steps of a fraction of a millisecond, between which the thread sees to packets:
+ * ten thousand peers take a second. One control thread makes all calls, so that nobody else's change
+ * comes in between.
  */
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "internal.h"
 #include "wire/uapi.h"
 
-static const uint8_t no_key[TUNNEL_KEY_LEN];
+enum {
+	STEP_US = 300,
+	PREFIXES_PER_LOOK = 64, /* at the clock */
+};
 
 static void add_prefix(void *ctx, const struct ip_prefix *prefix)
 {
 	struct uapi_get_peer *out = ctx;
 
-	if (out->n_allowed == out->cap_allowed) {
-		size_t more = out->cap_allowed ? out->cap_allowed * 2 : 4;
-		void *list = reallocarray(out->allowed, more, sizeof(*out->allowed));
-
-		if (!list)
-			return; /* noticed: n_allowed stays at cap_allowed */
-		out->allowed = list;
-		out->cap_allowed = more;
-	}
 	out->allowed[out->n_allowed++] = *prefix;
 }
 
@@ -50,64 +49,108 @@ static int read_peer(const struct wg_peer *peer, struct uapi_get_peer *out)
 	out->tx_bytes = stats.tx_bytes;
 	out->keepalive_s = wg_peer_keepalive(peer);
 	wg_peer_each_allowed(peer, count_prefix, &n);
+	out->allowed = n ? calloc(n, sizeof(*out->allowed)) : NULL;
+	if (n && !out->allowed)
+		return -ENOMEM;
 	wg_peer_each_allowed(peer, add_prefix, out);
-	return out->n_allowed == n ? 0 : -ENOMEM;
+	return 0;
 }
 
-static int get(struct tunnel *t, void *arg)
-{
-	struct uapi_get *out = arg;
-	size_t n = wg_device_n_peers(t->device);
+/* A get under way: as far as out->n_peers of the @n there were. */
+struct get_arg {
+	struct uapi_get *out;
+	size_t n;
+};
 
-	(void) wg_device_private_key(t->device, out->private_key); /* zero: none */
-	out->listen_port = t->sock.port;
-	out->fwmark = t->fwmark;
-	out->peers = n ? calloc(n, sizeof(*out->peers)) : NULL;
-	if (n && !out->peers)
-		return -ENOMEM;
-	for (struct wg_peer *p = wg_device_next_peer(t->device, NULL); p && out->n_peers < n;
-		p = wg_device_next_peer(t->device, p)) {
+static int get_device(struct tunnel *t, void *arg)
+{
+	struct get_arg *a = arg;
+
+	(void) wg_device_private_key(t->device, a->out->private_key); /* zero: none */
+	a->out->listen_port = t->sock.port;
+	a->out->fwmark = t->fwmark;
+	a->n = wg_device_n_peers(t->device);
+	a->out->peers = a->n ? calloc(a->n, sizeof(*a->out->peers)) : NULL;
+	return a->n && !a->out->peers ? -ENOMEM : 0;
+}
+
+/* 1: there are more. */
+static int get_peers(struct tunnel *t, void *arg)
+{
+	uint64_t end_us = clock_now_us() + STEP_US;
+	struct get_arg *a = arg;
+	struct uapi_get *out = a->out;
+	struct wg_peer *p = NULL;
+
+	if (out->n_peers > 0) {
+		p = wg_device_find_peer(t->device, out->peers[out->n_peers - 1].key);
+		if (!p)
+			return -EAGAIN; /* removed meanwhile, by whom? */
+	}
+	while (out->n_peers < a->n && (p = wg_device_next_peer(t->device, p))) {
 		int r = read_peer(p, &out->peers[out->n_peers++]);
 
 		if (r < 0)
 			return r;
+		if (clock_now_us() >= end_us)
+			return 1;
 	}
 	return 0;
 }
 
-int tunnel_uapi_get(struct tunnel *t, struct uapi_get *ret)
-{
-	*ret = (struct uapi_get){ 0 };
-	return tunnel_call(t, get, ret);
-}
-
-static void remove_all_peers(struct tunnel *t)
-{
-	struct wg_peer *p;
-
-	while ((p = wg_device_next_peer(t->device, NULL)))
-		wg_peer_remove(p);
-}
-
-static int change_device(struct tunnel *t, const struct uapi_set *set)
+/* Until all is done, or fails. */
+static int call_repeatedly(struct tunnel *t, int (*step)(struct tunnel *t, void *arg), void *arg)
 {
 	int r;
 
-	/* First what can fail. */
-	if (set->has_listen_port) {
+	do
+		r = tunnel_call(t, step, arg);
+	while (r > 0);
+	return r;
+}
+
+int tunnel_uapi_get(struct tunnel *t, struct uapi_get *ret)
+{
+	struct get_arg arg = { .out = ret };
+	int r;
+
+	*ret = (struct uapi_get){ 0 };
+	r = tunnel_call(t, get_device, &arg);
+	return r < 0 ? r : call_repeatedly(t, get_peers, &arg);
+}
+
+/* 1: there are more. */
+static int remove_peers(struct tunnel *t, void *arg)
+{
+	uint64_t end_us = clock_now_us() + STEP_US;
+	struct wg_peer *p;
+
+	while ((p = wg_device_next_peer(t->device, NULL))) {
+		wg_peer_remove(p);
+		if (clock_now_us() >= end_us)
+			return 1;
+	}
+	return 0;
+}
+
+/* What can fail: before anything is changed. */
+static int change_sockets(struct tunnel *t, void *arg)
+{
+	const struct uapi_set *set = arg;
+	int r = 0;
+
+	if (set->has_listen_port)
 		r = control_move_port(t, set->listen_port);
-		if (r < 0)
-			return r;
-	}
-	if (set->has_fwmark) {
+	if (r == 0 && set->has_fwmark)
 		r = control_set_fwmark(t, set->fwmark);
-		if (r < 0)
-			return r;
-	}
-	if (set->replace_peers)
-		remove_all_peers(t);
-	if (set->has_private_key)
-		wg_device_set_private_key(t->device, set->private_key);
+	return r;
+}
+
+static int change_identity(struct tunnel *t, void *arg)
+{
+	const struct uapi_set *set = arg;
+
+	wg_device_set_private_key(t->device, set->private_key);
 	return 0;
 }
 
@@ -126,18 +169,37 @@ static int change_endpoint(struct tunnel *t, struct wg_peer *peer, const struct 
 	return 0;
 }
 
-static int change_allowed(
-	struct wg_peer *peer, const struct uapi_set *set, const struct uapi_set_peer *s)
-{
-	if (s->replace_allowed_ips)
-		wg_peer_clear_allowed(peer);
-	for (size_t i = 0; i < s->n_allowed; i++) {
-		const struct uapi_allowed *a = &set->allowed[s->first_allowed + i];
-		int r = a->remove ? wg_peer_remove_allowed(peer, &a->prefix)
-				  : wg_peer_add_allowed(peer, &a->prefix);
+/* A set under way. */
+struct set_arg {
+	const struct uapi_set *set;
+	size_t peer;    /* next */
+	size_t allowed; /* of that peer, next; 0: the peer has not been begun */
+	uint64_t end_us;
+};
 
-		if (r < 0 && !(a->remove && r == -ENOENT))
+static int change_prefix(struct wg_peer *peer, const struct uapi_allowed *a)
+{
+	int r;
+
+	if (!a->remove)
+		return wg_peer_add_allowed(peer, &a->prefix);
+	r = wg_peer_remove_allowed(peer, &a->prefix);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* 1: there are more. */
+static int change_allowed(struct wg_peer *peer, struct set_arg *a, const struct uapi_set_peer *s)
+{
+	if (a->allowed == 0 && s->replace_allowed_ips)
+		wg_peer_clear_allowed(peer);
+	while (a->allowed < s->n_allowed) {
+		int r = change_prefix(peer, &a->set->allowed[s->first_allowed + a->allowed++]);
+
+		if (r < 0)
 			return r;
+		if (a->allowed % PREFIXES_PER_LOOK == 0 && a->allowed < s->n_allowed &&
+			clock_now_us() >= a->end_us)
+			return 1;
 	}
 	return 0;
 }
@@ -154,45 +216,70 @@ static int find_or_add(struct tunnel *t, const struct uapi_set_peer *s, struct w
 		return 0;
 	if (!peer && s->update_only)
 		return 0;
-	if (memcmp(s->key, no_key, sizeof(no_key)) == 0)
-		return -EINVAL;
 	r = control_add_peer(t, s->key, ret);
 	return r == -ELOOP ? 0 : r < 0 ? r : 1;
 }
 
-static int change_peer(struct tunnel *t, const struct uapi_set *set, const struct uapi_set_peer *s)
+/* What comes before the prefixes. 0: nothing to be done with this peer, 1: go on. */
+static int begin_peer(struct tunnel *t, const struct uapi_set_peer *s, struct wg_peer **ret)
 {
-	struct wg_peer *peer = NULL;
-	int r = find_or_add(t, s, &peer);
+	int r = find_or_add(t, s, ret);
 
 	if (r <= 0)
 		return r;
-	if (s->has_psk && memcmp(wg_peer_psk(peer), s->psk, sizeof(s->psk)) != 0)
-		wg_peer_set_psk(peer, s->psk);
-	if (s->has_endpoint) {
-		r = change_endpoint(t, peer, s);
-		if (r < 0)
-			return r;
-	}
-	r = change_allowed(peer, set, s);
-	if (r < 0)
-		return r;
-	if (s->has_keepalive) /* last: it may send a keepalive */
-		wg_peer_set_keepalive(peer, s->keepalive_s);
-	return 0;
+	if (s->has_psk && memcmp(wg_peer_psk(*ret), s->psk, sizeof(s->psk)) != 0)
+		wg_peer_set_psk(*ret, s->psk);
+	if (s->has_endpoint)
+		r = change_endpoint(t, *ret, s);
+	return r < 0 ? r : 1;
 }
 
-static int set(struct tunnel *t, void *arg)
+/* 0: this peer is done, 1: there is more of it, or -errno. */
+static int change_peer(struct tunnel *t, struct set_arg *a)
 {
-	const struct uapi_set *s = arg;
-	int r = change_device(t, s);
+	const struct uapi_set_peer *s = &a->set->peers[a->peer];
+	struct wg_peer *peer = NULL;
+	int r = 1;
 
-	for (size_t i = 0; r == 0 && i < s->n_peers; i++)
-		r = change_peer(t, s, &s->peers[i]);
+	if (a->allowed == 0)
+		r = begin_peer(t, s, &peer);
+	else
+		peer = wg_device_find_peer(t->device, s->key);
+	if (r <= 0 || !peer)
+		return r < 0 ? r : 0;
+	r = change_allowed(peer, a, s);
+	if (r == 0 && s->has_keepalive) /* last: it may send a keepalive */
+		wg_peer_set_keepalive(peer, s->keepalive_s);
 	return r;
+}
+
+/* 1: there are more. */
+static int change_peers(struct tunnel *t, void *arg)
+{
+	struct set_arg *a = arg;
+
+	a->end_us = clock_now_us() + STEP_US;
+	while (a->peer < a->set->n_peers) {
+		int r = change_peer(t, a);
+
+		if (r != 0)
+			return r;
+		a->peer++;
+		a->allowed = 0;
+		if (clock_now_us() >= a->end_us)
+			return 1;
+	}
+	return 0;
 }
 
 int tunnel_uapi_set(struct tunnel *t, const struct uapi_set *s)
 {
-	return tunnel_call(t, set, (void *) s); /* only read */
+	struct set_arg arg = { .set = s };
+	int r = tunnel_call(t, change_sockets, (void *) s); /* only read */
+
+	if (r == 0 && s->replace_peers)
+		r = call_repeatedly(t, remove_peers, NULL);
+	if (r == 0 && s->has_private_key)
+		r = tunnel_call(t, change_identity, (void *) s); /* only read */
+	return r < 0 ? r : call_repeatedly(t, change_peers, &arg);
 }

@@ -8,6 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -24,7 +27,14 @@
 
 const char uapi_server_directory[] = "/var/run/wireguard";
 
-enum { EVENTS = 32, REQUESTS_PER_TURN = 16, READ_LEN = 16384, PEER_TEXT = 512, PREFIX_TEXT = 64 };
+enum {
+	EVENTS = 32,
+	REQUESTS_PER_TURN = 16,
+	READ_LEN = 16384,
+	PEER_TEXT = 512,
+	PREFIX_TEXT = 64,
+	LARGE = 256 * 1024
+};
 
 struct client {
 	int fd; /* -1: free place */
@@ -217,6 +227,16 @@ static int answer(struct uapi_server *s, struct client *c, const char *request, 
 	return r;
 }
 
+/* What thousands of peers took is given back, not kept for the next thousands. */
+static void shrink(size_t request, size_t reply)
+{
+	if (request < LARGE && reply < LARGE)
+		return;
+#ifdef __GLIBC__
+	(void) malloc_trim(0);
+#endif
+}
+
 /* Answers the first complete request. A refused one ends the connection after the reply. */
 static void take_request(struct uapi_server *s, struct client *c)
 {
@@ -237,6 +257,7 @@ static void take_request(struct uapi_server *s, struct client *c)
 		explicit_bzero(c->in.data + c->in.len, (size_t) len);
 		if (c->in.len == 0)
 			wipe_buf(&c->in);
+		shrink((size_t) len, 0);
 	}
 	if (buf_failed(&c->out))
 		drop_client(c);
@@ -280,6 +301,7 @@ static void send_reply(struct client *c)
 		c->seen_us = clock_now_us();
 	}
 	wipe_buf(&c->out);
+	shrink(0, c->sent);
 	c->sent = 0;
 	if (c->last)
 		drop_client(c);

@@ -17,8 +17,9 @@
 enum {
 	UAPI_KEY_LEN = 32,
 	UAPI_ZONE_MAX = 16, /* interface name of a link-local endpoint, with the NUL */
-	UAPI_REQUEST_MAX = 8 * 1024 * 1024, /* bytes of one request */
-	UAPI_LINE_MAX = 256,                /* bytes of one line */
+	UAPI_REQUEST_MAX =
+		64 * 1024 * 1024, /* bytes of one request: 65,536 peers with 10 prefixes */
+	UAPI_LINE_MAX = 256,      /* bytes of one line */
 };
 
 enum uapi_operation { UAPI_GET, UAPI_SET };
