@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "internal.h"
+#include "mesh/wg-noise.h"
 
 static struct endpoint none;
 
@@ -54,6 +55,7 @@ int control_move_port(struct tunnel *t, uint16_t port)
 	sock_close(&t->sock);
 	t->sock = fresh;
 	shed_init(&t->shed); /* these let everything in */
+	path_note_change(t); /* as may another port */
 	return 0;
 }
 
@@ -74,7 +76,7 @@ int control_set_fwmark(struct tunnel *t, uint32_t fwmark)
 	if (r < 0)
 		return r;
 	t->fwmark = fwmark;
-	worker_clear_sources(t); /* another mark may mean other routes */
+	path_note_change(t); /* another mark may mean other routes */
 	return 0;
 }
 
@@ -183,8 +185,6 @@ static int set_peer(struct tunnel *t, void *arg)
 	const struct peer_user *user;
 	int r;
 
-	if (!peer_is_valid(p))
-		return -EINVAL;
 	r = control_add_peer(t, p->key, &peer);
 	if (r < 0)
 		return r == -ELOOP ? -EINVAL : r;
@@ -204,6 +204,8 @@ static int set_peer(struct tunnel *t, void *arg)
 
 int tunnel_set_peer(struct tunnel *t, const struct tunnel_peer *peer)
 {
+	if (!peer_is_valid(peer) || !wg_key_is_usable(peer->key))
+		return -EINVAL;
 	return tunnel_call(t, set_peer, (void *) peer); /* only read */
 }
 

@@ -5,6 +5,7 @@
  *   worker.c    the thread: waits, ticks, hands batches to the two below; the engine's actions
  *   outbound.c  TUN -> peers
  *   outbox.c    sealed -> UDP
+ *   path.c      which way that leaves
  *   inbound.c   UDP -> opened -> TUN
  *   io.c        the four system calls of the packet path
  *   control.c   the calls themselves, in the thread
@@ -23,6 +24,7 @@
 #include "mesh/wg.h"
 #include "shed.h"
 #include "sys/sock/sock.h"
+#include "sys/tun/place.h"
 #include "sys/tun/tun.h"
 #include "tunnel.h"
 #include "wire/coalesce.h"
@@ -67,6 +69,7 @@ struct outgoing {
 	struct wg_peer *peer; /* NULL: taken care of */
 	const uint8_t *data;
 	size_t len;
+	uint8_t hops; /* of the datagram, 0: as usual */
 };
 
 /* Sealed datagrams, one behind the other, and the messages they form. */
@@ -112,6 +115,8 @@ struct tunnel {
 	int tun_fd, watch_fd, timer_fd;
 	uint64_t timer_us;       /* what timer_fd is armed for, WG_NO_DEADLINE: nothing */
 	uint32_t mtu;            /* of the device, 0: unknown */
+	struct place place;      /* where the device is */
+	uint32_t routes;         /* counts changes of the routing tables, never 0 */
 	uint64_t waits_since_us; /* the outbox for room in a send buffer, 0: it does not */
 	uint32_t fwmark;
 	const struct tunnel_io *io;
@@ -138,6 +143,7 @@ struct tunnel {
 	struct outbox
 		outbox;     /* of packets from the device; not empty between rounds: socket full */
 	struct outbox late; /* of packets that waited for a session */
+	uint64_t errors_us, errors_left; /* when an ICMP error was written last, how many may be */
 
 	/* in */
 	uint8_t *in_slots[BATCH];
@@ -164,9 +170,6 @@ const struct tunnel_io *tunnel_kernel_io(void);
 /* worker.c */
 void *worker_main(void *tunnel);
 const struct wg_ops *worker_ops(void);
-/* Forgets the local addresses that peers were heard at. */
-void worker_clear_sources(struct tunnel *t);
-
 /* The MTU of the device has changed, perhaps: what depends on it. */
 void worker_note_mtu(struct tunnel *t);
 
@@ -186,6 +189,7 @@ struct group {
 	const struct wg_endpoint *to;
 	uint64_t counter; /* of the first */
 	size_t at;        /* where the first lies in the box */
+	uint8_t hops;     /* hop limit of the datagrams, 0: as usual */
 	size_t n;
 };
 
@@ -213,6 +217,31 @@ static inline bool outbox_waits(const struct outbox *box)
 int outbox_fd(const struct tunnel *t, const struct outbox *box);
 /* Gives up what waits, and counts it. */
 void outbox_drop(struct tunnel *t, struct outbox *box);
+
+/* path.c */
+
+/* Finds out which way datagrams to @peer leave. It has an endpoint. */
+void path_look(struct tunnel *t, struct wg_peer *peer);
+/* Once for each state of the routing tables. */
+static inline void path_check(struct tunnel *t, struct wg_peer *peer)
+{
+	const struct wg_endpoint *to = wg_peer_endpoint(peer);
+
+	if (to && to->path.seen != t->routes)
+		path_look(t, peer);
+}
+/* The routing tables, the mark or the port may be others than before. */
+void path_note_change(struct tunnel *t);
+/* Where to send from: as sock_msg.local. */
+static inline struct ip_addr path_source(const struct wg_endpoint *to)
+{
+	return to->path.astray ? (struct ip_addr){ 0 } : to->local;
+}
+/*
+ * The hop limit for what carries @packet (a whole IP packet) through another tunnel. 0: as usual, -1: it
+ * went through too many already and must be dropped.
+ */
+int path_nested_hops(const uint8_t *packet, size_t len);
 
 /* inbound.c, as outbound_run(). */
 int inbound_run(struct tunnel *t, int fd);

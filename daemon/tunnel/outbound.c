@@ -10,19 +10,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "internal.h"
+#include "wire/icmp.h"
 #include "wire/segment.h"
 
 enum {
 	FRONT_UNIT = 64, /* of aead_packet.front */
 	READS_MAX = 2 * BATCH,
-	LATE_BATCH = 16, /* staged packets sealed at once when a session comes up */
+	LATE_BATCH = 16,         /* staged packets sealed at once when a session comes up */
+	ERRORS_PER_SECOND = 100, /* ICMP, to this machine */
+	ERRORS_AT_ONCE = 50,
 };
+
+/* Tells the sender of @packet that there is no way to its destination: not more often than Linux does. */
+static void tell_unreachable(struct tunnel *t, const uint8_t *packet, size_t len)
+{
+	uint8_t head[VNET_HEAD_LEN] = { 0 }, error[ICMP_ERROR_MAX];
+	struct iovec iov[2] = { { head, sizeof(head) }, { error, 0 } };
+	uint64_t now_us = clock_now_us();
+
+	t->errors_left += (now_us - t->errors_us) / (USEC_PER_SEC / ERRORS_PER_SECOND);
+	if (t->errors_left == 0)
+		return;
+	if (t->errors_left > ERRORS_AT_ONCE)
+		t->errors_left = ERRORS_AT_ONCE;
+	iov[1].iov_len = icmp_unreachable(packet, len, error);
+	if (iov[1].iov_len == 0)
+		return;
+	t->errors_us = now_us;
+	t->errors_left--;
+	(void) (t->tun.header ? t->io->tun_write(t, iov, 2) : t->io->tun_write(t, iov + 1, 1));
+}
 
 static void stage(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
 {
-	if (wg_peer_stage(peer, data, len) < 0)
+	int r = wg_peer_stage(peer, data, len);
+
+	if (r < 0)
 		t->counters.tx_no_session++;
+	if (r == -EDESTADDRREQ)
+		tell_unreachable(t, data, len);
 }
 
 /* --- small packets -------------------------------------------------------------------------------- */
@@ -37,6 +65,7 @@ static bool make_room(struct tunnel *t, size_t len)
 static void seal_peer(struct tunnel *t, size_t first)
 {
 	struct wg_peer *peer = t->outgoing[first].peer;
+	uint8_t hops = t->outgoing[first].hops;
 	const struct outgoing *run[BATCH];
 	size_t n = 0, bytes = 0;
 	struct group g;
@@ -47,7 +76,7 @@ static void seal_peer(struct tunnel *t, size_t first)
 		return;
 	}
 	for (size_t i = first; i < t->n_outgoing; i++) {
-		if (t->outgoing[i].peer != peer)
+		if (t->outgoing[i].peer != peer || t->outgoing[i].hops != hops)
 			continue;
 		if (!outbox_has_room(&t->outbox, n + 1, bytes + t->outgoing[i].len))
 			break;
@@ -60,6 +89,7 @@ static void seal_peer(struct tunnel *t, size_t first)
 			stage(t, peer, run[i]->data, run[i]->len);
 		return;
 	}
+	g.hops = hops;
 	for (size_t i = 0; i < n; i++)
 		outbox_add(t, &t->outbox, &g, run[i]->len)->in = run[i]->data;
 	outbox_seal(t, &t->outbox, &g);
@@ -77,9 +107,11 @@ static void seal_collected(struct tunnel *t)
 }
 
 /* The packet stays where it was read until it is sealed with others. */
-static void collect(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
+static void collect(
+	struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len, uint8_t hops)
 {
-	t->outgoing[t->n_outgoing++] = (struct outgoing){ .peer = peer, .data = data, .len = len };
+	t->outgoing[t->n_outgoing++] =
+		(struct outgoing){ .peer = peer, .data = data, .len = len, .hops = hops };
 	t->read_at = (size_t) (data + len - t->read_area);
 	if (t->n_outgoing == BATCH || t->read_at + READ_MAX > READ_AREA)
 		seal_collected(t);
@@ -130,7 +162,8 @@ static void stage_segments(
 	t->counters.tx_no_session += plan->n - i;
 }
 
-static void seal_super(struct tunnel *t, struct wg_peer *peer, const struct segment_plan *plan)
+static void seal_super(
+	struct tunnel *t, struct wg_peer *peer, const struct segment_plan *plan, uint8_t hops)
 {
 	t->counters.tun_super_read++;
 	for (size_t i = 0, n; i < plan->n; i += n) {
@@ -146,6 +179,7 @@ static void seal_super(struct tunnel *t, struct wg_peer *peer, const struct segm
 			stage_segments(t, peer, plan, i);
 			return;
 		}
+		g.hops = hops;
 		for (size_t k = 0; k < n; k++)
 			add_segment(t, &g, plan, i + k);
 		outbox_seal(t, &t->outbox, &g);
@@ -154,11 +188,21 @@ static void seal_super(struct tunnel *t, struct wg_peer *peer, const struct segm
 
 /* --- reading -------------------------------------------------------------------------------------- */
 
+/* As path_nested_hops(), for a packet to @peer. */
+static int hops_to(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
+{
+	const struct wg_endpoint *to = wg_peer_endpoint(peer);
+
+	path_check(t, peer);
+	return to && to->path.nested ? path_nested_hops(data, len) : 0;
+}
+
 static int take_packet(struct tunnel *t, uint8_t *data, size_t len)
 {
 	struct vnet_head head = { 0 };
 	struct segment_plan plan;
 	struct wg_peer *peer;
+	int hops;
 
 	if (t->tun.header) {
 		if (len < VNET_HEAD_LEN || vnet_parse(data, &head) < 0)
@@ -172,14 +216,20 @@ static int take_packet(struct tunnel *t, uint8_t *data, size_t len)
 	peer = wg_device_route(t->device, plan.family, plan.dst);
 	if (!peer) {
 		t->counters.tx_no_peer += plan.n;
+		tell_unreachable(t, data, len);
+		return 0;
+	}
+	hops = hops_to(t, peer, data, len);
+	if (hops < 0) {
+		t->counters.tx_errors += plan.n;
 		return 0;
 	}
 	if (plan.n == 1) {
-		collect(t, peer, data, segment_len(&plan, 0));
+		collect(t, peer, data, segment_len(&plan, 0), (uint8_t) hops);
 		return 0;
 	}
 	seal_collected(t); /* what was read before goes first */
-	seal_super(t, peer, &plan);
+	seal_super(t, peer, &plan, (uint8_t) hops);
 	return 0;
 }
 
@@ -217,6 +267,7 @@ static int send_late(struct tunnel *t, struct wg_peer *peer)
 	size_t n = 0;
 	bool ok;
 
+	path_check(t, peer);
 	while (n < LATE_BATCH && (staged[n] = wg_peer_unstage(peer)))
 		n++;
 	ok = n == 0 || outbox_begin(peer, n, &g);
@@ -257,6 +308,11 @@ void outbound_send_one(struct tunnel *t, struct wg_peer *peer, const struct wg_e
 		.local = to->local,
 		.ifindex = to->ifindex };
 
+	if (peer && wg_peer_endpoint(peer) &&
+		endpoint_equal(&wg_peer_endpoint(peer)->remote, &to->remote)) {
+		path_check(t, peer);
+		msg.local = path_source(wg_peer_endpoint(peer));
+	}
 	if (wg_device_denies(t->device, &to->remote.addr) || t->io->udp_send(t, &msg, 1) == 0) {
 		t->counters.tx_errors++;
 		return;

@@ -53,6 +53,8 @@ static bool may_join(const struct tunnel *t, const struct outbox *box, const str
 	last = &box->msgs[box->n - 1];
 	if (!(last->remote.addr.family == AF_INET ? t->sock.gso4 : t->sock.gso6))
 		return false;
+	if (last->hops != g->hops)
+		return false;
 	return last->data + last->len == wire && len <= last->segment &&
 	       last->len + len <= SOCK_MESSAGE_MAX &&
 	       last->len <= (SOCK_SEGMENTS_MAX - 1) * last->segment;
@@ -73,8 +75,9 @@ static void enlist(const struct tunnel *t, struct outbox *box, const struct grou
 		.len = len,
 		.segment = len,
 		.remote = g->to->remote,
-		.local = g->to->local,
-		.ifindex = g->to->ifindex };
+		.local = path_source(g->to),
+		.ifindex = g->to->ifindex,
+		.hops = g->hops };
 	box->closed = false;
 }
 

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "internal.h"
 #include "sys/tun/tun.h"
+#include "sys/tun/rtnl.h"
 #include "sys/tun/watch.h"
 
 struct tunnel *tunnel_free_bare(struct tunnel *t)
@@ -33,6 +34,8 @@ struct tunnel *tunnel_free_bare(struct tunnel *t)
 		(void) munmap(t->area, t->area_len);
 	close_p(&t->tun_fd);
 	close_p(&t->watch_fd);
+	close_p(&t->place.watch_fd);
+	close_p(&t->place.rtnl_fd);
 	close_p(&t->timer_fd);
 	close_p(&t->call_fd);
 	close_p(&t->closed_fd);
@@ -56,6 +59,8 @@ struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 		return NULL;
 	t->io = io;
 	t->tun_fd = t->watch_fd = t->timer_fd = t->call_fd = t->closed_fd = -1;
+	t->place = (struct place){ .rtnl_fd = -1, .watch_fd = -1 };
+	t->routes = 1;
 	t->sock.fd4 = t->sock.fd6 = -1;
 	t->in_want4 = t->in_want6 = SUPER_SLOTS;
 	t->timer_us = WG_NO_DEADLINE;
@@ -141,6 +146,11 @@ static int open_device(
 		errno = -r;
 		if (r < 0)
 			return err_set(err, r, "interface %s: set MTU %u: %m", t->ifname, mtu);
+	}
+	t->place.rtnl_fd = rtnl_open();
+	if (t->place.rtnl_fd < 0) {
+		errno = -t->place.rtnl_fd;
+		return err_set(err, t->place.rtnl_fd, "ask for routes: %m");
 	}
 	worker_note_mtu(t);
 	return 0;

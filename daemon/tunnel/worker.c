@@ -22,7 +22,17 @@
 #include "sys/tun/tun.h"
 #include "sys/tun/watch.h"
 
-enum { WAIT_CALL, WAIT_TIMER, WAIT_WATCH, WAIT_TUN, WAIT_SOCK4, WAIT_SOCK6, WAIT_ROOM, WAIT_N };
+enum {
+	WAIT_CALL,
+	WAIT_TIMER,
+	WAIT_WATCH,
+	WAIT_AWAY,
+	WAIT_TUN,
+	WAIT_SOCK4,
+	WAIT_SOCK6,
+	WAIT_ROOM,
+	WAIT_N
+};
 
 /* A flood is told of so often at most. */
 #define SHED_TELL_US (60 * USEC_PER_SEC)
@@ -110,13 +120,6 @@ const struct wg_ops *worker_ops(void)
 	return &ops;
 }
 
-void worker_clear_sources(struct tunnel *t)
-{
-	for (struct wg_peer *p = wg_device_next_peer(t->device, NULL); p;
-		p = wg_device_next_peer(t->device, p))
-		wg_peer_clear_source(p);
-}
-
 /* Arms the timer if it would wake too late. Waking early is harmless and rare, arming is not free. */
 static void arm_timer(struct tunnel *t)
 {
@@ -180,9 +183,9 @@ static void limit_super_packets(struct tunnel *t)
 
 void worker_note_mtu(struct tunnel *t)
 {
-	uint32_t mtu = tun_mtu(t->tun_fd);
+	uint32_t mtu = place_mtu(&t->place, t->tun_fd);
 
-	/* Moved to another namespace it cannot be asked for, but is most likely what it was. */
+	/* If it cannot be asked for, it is most likely what it was. */
 	if (mtu == 0 || mtu == t->mtu)
 		return;
 	t->mtu = mtu;
@@ -198,7 +201,14 @@ static void run_watch(struct tunnel *t)
 	if (mask & WATCH_LINK)
 		worker_note_mtu(t);
 	if (mask & WATCH_ROUTES)
-		worker_clear_sources(t);
+		path_note_change(t);
+}
+
+/* The same for a device in another namespace. */
+static void run_away(struct tunnel *t)
+{
+	if (watch_read(t->place.watch_fd) >= 0)
+		worker_note_mtu(t);
 }
 
 static bool device_is_gone(struct tunnel *t)
@@ -216,6 +226,7 @@ static bool wait_ready(struct tunnel *t, bool busy, struct pollfd fds[static WAI
 		[WAIT_CALL] = { .fd = t->call_fd, .events = POLLIN },
 		[WAIT_TIMER] = { .fd = t->timer_fd, .events = POLLIN },
 		[WAIT_WATCH] = { .fd = t->watch_fd, .events = POLLIN },
+		[WAIT_AWAY] = { .fd = t->place.watch_fd, .events = POLLIN },
 		/* What is in its queue has no place to go to meanwhile. */
 		[WAIT_TUN] = { .fd = t->tun_fd, .events = room ? 0 : POLLIN },
 		[WAIT_SOCK4] = { .fd = t->sock.fd4, .events = POLLIN },
@@ -238,6 +249,8 @@ static int run_control(struct tunnel *t, const struct pollfd fds[static WAIT_N])
 		run_call(t);
 	if (fds[WAIT_WATCH].revents)
 		run_watch(t);
+	if (fds[WAIT_AWAY].revents)
+		run_away(t);
 	if ((fds[WAIT_TUN].revents & (POLLERR | POLLHUP | POLLNVAL)) && device_is_gone(t))
 		return -ENODEV;
 	return 0;

@@ -1,0 +1,79 @@
+/*
+ * By which way datagrams to a peer leave: asked once per peer and state of the routing tables, when
+ * there is something to send, so that changes cost nothing for those who are silent.
+ *
+ * A peer is answered from the address that it was heard at. When routing leads elsewhere than it did
+ * when that began, that address has been left behind (another interface took over, or it is gone), and
+ * the kernel chooses, until the peer is heard at another.
+ *
+ * Where the datagrams leave through another tunnel, or through this one again, they may come back for
+ * ever, and grow each time. So there a packet that seems to be WireGuard's own, or a part of one, hands
+ * its hop limit on, less some. An honest nest of seven tunnels still works.
+ */
+#include <net/if_arp.h>
+
+#include "internal.h"
+#include "sys/tun/rtnl.h"
+#include "wire/ipkt.h"
+
+enum { HOPS_PER_TUNNEL = 8 };
+
+static int ask_route(
+	struct tunnel *t, const struct wg_endpoint *e, bool from_local, uint32_t *ret_oif)
+{
+	struct rtnl_route_query query = { .dst = e->remote.addr,
+		.mark = t->fwmark,
+		.sport = t->sock.port,
+		.dport = e->remote.port };
+
+	if (from_local)
+		query.src = e->local;
+	if (ip_addr_is_link_local(&e->remote.addr))
+		query.oif = e->remote.scope;
+	return rtnl_route(t->place.rtnl_fd, &query, ret_oif);
+}
+
+static bool is_tunnel(const struct tunnel *t, uint32_t oif)
+{
+	struct rtnl_link link;
+
+	return oif && rtnl_link(t->place.rtnl_fd, oif, &link) == 0 && link.type == ARPHRD_NONE;
+}
+
+void path_look(struct tunnel *t, struct wg_peer *peer)
+{
+	const struct wg_endpoint *e = wg_peer_endpoint(peer);
+	bool pinned = e->local.family == e->remote.addr.family;
+	struct wg_path path = e->path;
+	uint32_t oif = 0;
+
+	path.seen = t->routes;
+	if (t->place.rtnl_fd < 0) {
+		wg_peer_set_path(peer, &path);
+		return;
+	}
+	if (ask_route(t, e, pinned, &oif) < 0)
+		oif = 0;
+	if (e->path.seen == 0)
+		path.oif = oif;
+	path.astray = pinned && (oif == 0 || oif != path.oif);
+	if (path.astray && ask_route(t, e, false, &oif) < 0)
+		oif = 0;
+	path.nested = is_tunnel(t, oif);
+	wg_peer_set_path(peer, &path);
+}
+
+void path_note_change(struct tunnel *t)
+{
+	if (++t->routes == 0)
+		t->routes = 1;
+}
+
+int path_nested_hops(const uint8_t *packet, size_t len)
+{
+	uint8_t hops;
+
+	if (!ipkt_seems_sealed(packet, len, &hops))
+		return 0;
+	return hops > HOPS_PER_TUNNEL ? hops - HOPS_PER_TUNNEL : -1;
+}
