@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# Of test-tunnel: 10,000 peers with 100,000 allowed addresses, through wg.
+
+timed() {	# SECONDS WHAT COMMAND...
+	local limit=$1 what=$2 start=${EPOCHREALTIME/,/.} took
+	shift 2
+	"$@" || fail "$what"
+	took=$(awk -v a="${EPOCHREALTIME/,/.}" -v b="$start" 'BEGIN { printf "%.2f", a - b }')
+	echo "      $what: $took s"
+	awk -v t="$took" -v l="$limit" 'BEGIN { exit t > l }' || fail "$what took $took s"
+}
+# A hundred pings a second through b's session while COMMAND runs: none is lost.
+undisturbed() {	# WHAT COMMAND...
+	local what=$1 ping last
+	shift
+	in_bg b ping -n -i 0.01 -w 120 10.10.0.1 >"$HEARTH_TMP/ping" 2>&1 & ping=$!
+	until_ok 5 grep -q icmp_seq=10 "$HEARTH_TMP/ping" || fail "no pings"
+	"$@"
+	last=$(sed -n 's/.*icmp_seq=\([0-9]*\).*/\1/p' "$HEARTH_TMP/ping" | tail -1)
+	until_ok 5 without_hole "$HEARTH_TMP/ping" $((last + 10)) || fail "$what: pings were lost: $(tail -3 "$HEARTH_TMP/ping")"
+	kill -INT $ping
+	wait $ping || :
+	awk -F '[ /]' '/^rtt/ { printf "      meanwhile, through another session: %d pings, none lost, longest %s ms\n", n, $9 }' n=$((last + 10)) "$HEARTH_TMP/ping"
+}
+
+scale() {
+	local pid n before
+	pair hearth
+	new_key keep
+	b_calls 192.0.2.1:7001
+	pid=$(daemon_in a "$A")
+	# 10,000 keys that are none of anybody's; any 32 bytes are a point
+	python3 - "$(cat "$(key a)")" "$(pub b)" "$(cat "$(key psk)")" "$HEARTH_TMP" <<-'PYTHON'
+		import base64, hashlib, sys
+		own, b, psk, where = sys.argv[1:]
+		def key(*what):
+		    return base64.b64encode(hashlib.sha256(repr(what).encode()).digest()[:31] + b"\x09").decode()
+		head = f"[Interface]\nPrivateKey = {own}\nListenPort = 7001\n"
+		busy = f"[Peer]\nPublicKey = {b}\nPresharedKey = {psk}\nAllowedIPs = 10.10.0.2/32, fd10::2/128\n"
+		def peer(i, salt, more=""):
+		    v4 = [f"100.{64 + i // 1024}.{i // 4 % 256}.{i % 4 * 64 + j}/32" for j in range(5)]
+		    v6 = [f"fd99:{i:x}::{j:x}/128" for j in range(5)]
+		    return (f"[Peer]\nPublicKey = {key(i, salt)}\nPresharedKey = {key(i, 'psk')}\n"
+		            f"AllowedIPs = {', '.join(v4 + v6)}\nEndpoint = 198.51.100.{i % 250 + 1}:{1000 + i}\n{more}")
+		def write(name, salt_of):
+		    with open(f"{where}/{name}", "w") as f:
+		        f.write(head + busy + "".join(peer(i, salt_of(i)) for i in range(10000)))
+		write("all.conf", lambda i: 0)
+		write("sync.conf", lambda i: 1 if i % 10 == 0 else 0)
+		with open(f"{where}/1000.conf", "w") as f:
+		    f.write(head + busy + "".join(peer(i, 0) for i in range(1000)))
+		with open(f"{where}/none.conf", "w") as f:
+		    f.write(head + busy)
+	PYTHON
+	wg_ a syncconf "$A" "$HEARTH_TMP/none.conf"
+	until_ok 10 answers b 10.10.0.1 || fail "no answer"
+	echo "      memory with 1 peer: $(kbytes "$pid" VmRSS) kB"
+	before=$(handshake_of b "$B")
+
+	# 1,000 that are configured and silent
+	wg_ a syncconf "$A" "$HEARTH_TMP/1000.conf"
+	echo "      memory with 1,001 peers: $(kbytes "$pid" VmRSS) kB"
+	sleep 0.5
+	n=$(switches "$pid")
+	sleep 3
+	n=$(($(switches "$pid") - n))
+	echo "      1,000 idle peers: $n context switches in 3 s"
+	[ $n -le 6 ] || fail "idle peers cost $n context switches in 3 s"
+	ok "idle peers cost no wakeups"
+	wg_ a syncconf "$A" "$HEARTH_TMP/none.conf"
+
+	undisturbed "setconf" timed 10 "wg syncconf, 10,000 peers with 100,000 allowed addresses added" wg_ a syncconf "$A" "$HEARTH_TMP/all.conf"
+	[ "$(wg_ a show "$A" peers | wc -l)" = 10001 ] || fail "$(wg_ a show "$A" peers | wc -l) peers"
+	echo "      memory with 10,001 peers: $(kbytes "$pid" VmRSS) kB, at most $(kbytes "$pid" VmHWM) kB"
+	undisturbed "showconf" timed 5 "wg showconf" wg_ a showconf "$A" >"$HEARTH_TMP/shown"
+	tail -2 "$HEARTH_TMP/shown"
+	wg_ a showconf "$A" >"$HEARTH_TMP/shown.conf"
+	[ "$(grep -c '^PublicKey' "$HEARTH_TMP/shown.conf")" = 10001 ] && [ "$(sed -n 's/^AllowedIPs = //p' "$HEARTH_TMP/shown.conf" | tr ',' '\n' | wc -l)" = 100002 ] || fail "showconf left something out"
+	undisturbed "show dump" timed 5 "wg show dump" wg_ a show "$A" dump >"$HEARTH_TMP/shown"
+	tail -2 "$HEARTH_TMP/shown"
+	undisturbed "syncconf" timed 10 "wg syncconf of the same" wg_ a syncconf "$A" "$HEARTH_TMP/all.conf"
+	undisturbed "syncconf" timed 10 "wg syncconf, every tenth peer another" wg_ a syncconf "$A" "$HEARTH_TMP/sync.conf"
+	[ "$(wg_ a show "$A" peers | wc -l)" = 10001 ] || fail "$(wg_ a show "$A" peers | wc -l) peers"
+	undisturbed "set" timed 1 "wg set, one peer" wg_ a set "$A" peer "$(pub c)" allowed-ips 10.99.0.0/16
+	[ "$(handshake_of b "$B")" = "$before" ] || fail "the busy session was not kept"
+	wg_ a syncconf "$A" "$HEARTH_TMP/shown.conf"
+	wg_ a showconf "$A" | sort | diff <(sort "$HEARTH_TMP/shown.conf") - >/dev/null || fail "syncconf of showconf is something else"
+	ok "10,000 peers through syncconf, showconf and show dump; another session is not disturbed"
+	timed 10 "wg setconf, all 10,001 peers replaced" wg_ a setconf "$A" "$HEARTH_TMP/all.conf"
+	a_calls 192.0.2.2:7002
+	until_ok 15 answers a 10.10.0.2 || fail "setconf: no answer"
+	undisturbed "remove" timed 10 "10,000 peers removed" wg_ a syncconf "$A" "$HEARTH_TMP/none.conf"
+	[ "$(wg_ a show "$A" peers)" = "$(pub b)" ] || fail "peers left: $(wg_ a show "$A" peers | wc -l)"
+	echo "      memory with 1 peer again: $(kbytes "$pid" VmRSS) kB"
+	ok "setconf replaces all, and all go"
+}
