@@ -21,7 +21,7 @@
 #include "wire/checksum.h"
 #include "wire/segment.h"
 
-enum { A, B, ENDS, STEPS_MAX = 24, WIRE_MAX = 512, MTU = 1280 };
+enum { A, B, ENDS, STEPS_MAX = 24, WIRE_MAX = 512, FRAMES_MAX = 4, MTU = 1280 };
 
 struct input {
 	const uint8_t *p, *end;
@@ -31,9 +31,9 @@ struct input {
 struct end {
 	struct tunnel *t;
 	uint8_t key[WG_KEY_LEN], public[WG_KEY_LEN];
-	uint8_t *frame; /* the device has this one */
-	size_t frame_len;
-	bool has_frame;
+	uint8_t *frames[FRAMES_MAX]; /* the device has these */
+	size_t frame_lens[FRAMES_MAX];
+	unsigned n_frames, next_frame;
 	int write_error;        /* of the device */
 	unsigned room;          /* messages that the socket takes before it is full */
 	bool lose;              /* what is sent goes nowhere */
@@ -99,12 +99,13 @@ static struct end *end_of(const struct tunnel *t)
 static ssize_t fake_read(struct tunnel *t, void *ret_data, size_t len)
 {
 	struct end *e = end_of(t);
+	unsigned i = e->next_frame;
 
-	if (!e->has_frame)
+	if (i == e->n_frames)
 		return -EAGAIN;
-	e->has_frame = false;
-	len = len < e->frame_len ? len : e->frame_len;
-	memcpy(ret_data, e->frame, len);
+	e->next_frame++;
+	len = len < e->frame_lens[i] ? len : e->frame_lens[i];
+	memcpy(ret_data, e->frames[i], len);
 	return (ssize_t) len;
 }
 
@@ -218,8 +219,10 @@ static void start(struct end *e, uint8_t fill)
 	e->t->tun = (struct tun_offload){ .header = true, .csum = true, .tso = true, .uso = true };
 	e->t->sock.gso4 = e->t->sock.gso6 = true;
 	HOLDS(tunnel_open_bare(e->t, &config, &err) == 0);
-	e->frame = malloc(READ_MAX);
-	HOLDS(e->frame);
+	for (unsigned i = 0; i < FRAMES_MAX; i++) {
+		e->frames[i] = malloc(READ_MAX);
+		HOLDS(e->frames[i]);
+	}
 	e->room = UINT32_MAX;
 	memset(e->key, fill, sizeof(e->key));
 	wg_device_set_time(e->t->device, now_us, now_us);
@@ -312,7 +315,8 @@ static void rewind_all(void)
 	for (int i = 0; i < ENDS; i++) {
 		memset(&ends[i].t->counters, 0, sizeof(ends[i].t->counters));
 		coalesce_init(&ends[i].t->coalesce, true, true, inbound_write, ends[i].t);
-		ends[i].has_frame = ends[i].lose = false;
+		ends[i].n_frames = ends[i].next_frame = 0;
+		ends[i].lose = false;
 		ends[i].write_error = 0;
 		ends[i].room = UINT32_MAX;
 		ends[i].written = ends[i].sent = 0;
@@ -357,18 +361,29 @@ static void make_right(uint8_t *p, size_t len, bool transport)
 	memcpy(p + field, &sum, 2);
 }
 
-/* The device of A has a packet. What leaves goes to B. */
-static void step_frame(struct input *in, bool right)
+static void take_frame(struct input *in, struct end *e, bool right)
+{
+	unsigned i = e->n_frames++;
+	uint8_t *frame = e->frames[i];
+	size_t len = take_text(in, frame, READ_MAX);
+
+	if (right && len > VNET_HEAD_LEN)
+		make_right(frame + VNET_HEAD_LEN, len - VNET_HEAD_LEN, false);
+	e->frame_lens[i] = len;
+}
+
+/* The device of A has packets. What leaves goes to B. */
+static void step_frames(struct input *in, bool right)
 {
 	struct end *a = &ends[A], *b = &ends[B];
 	const struct tunnel_counters before = b->t->counters;
 
 	a->sent = 0;
-	a->frame_len = take_text(in, a->frame, READ_MAX);
-	a->has_frame = true;
-	if (right && a->frame_len > VNET_HEAD_LEN)
-		make_right(a->frame + VNET_HEAD_LEN, a->frame_len - VNET_HEAD_LEN, false);
-	(void) outbound_run(a->t);
+	a->n_frames = a->next_frame = 0;
+	for (unsigned n = 1 + take8(in) % FRAMES_MAX; n > 0; n--)
+		take_frame(in, a, right);
+	while (outbound_run(a->t) > 0)
+		;
 	if (n_wire < WIRE_MAX) {
 		carry(b);
 		HOLDS(b->t->counters.rx_datagrams - before.rx_datagrams == a->sent);
@@ -448,10 +463,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < STEPS_MAX && in.p < in.end; i++) {
 		switch (take8(&in) % 4) {
 		case 0:
-			step_frame(&in, false);
+			step_frames(&in, false);
 			break;
 		case 1:
-			step_frame(&in, true);
+			step_frames(&in, true);
 			break;
 		case 2:
 			step_batch(&in);
