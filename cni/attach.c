@@ -19,6 +19,7 @@
 #include "sys/net/addr.h"
 #include "sys/net/neigh.h"
 #include "sys/net/route.h"
+#include "wire/wg.h"
 
 /* Metric of the default route in a pod that has one already (another network of the pod). */
 enum { SECOND_METRIC = 4096 };
@@ -284,9 +285,12 @@ static int in_namespace(
 static enum cni_code create_pair(
 	struct nl *nl, const struct attachment *at, int netns_fd, unsigned mtu, struct err *err)
 {
-	struct link_veth veth = {
-		.name = at->link, .peer_name = at->ifname, .mtu = mtu, .peer_netns_fd = netns_fd
-	};
+	/* Larger super-packets than the tunnel takes would be cut into single ones before it. */
+	struct link_veth veth = { .name = at->link,
+		.peer_name = at->ifname,
+		.mtu = mtu,
+		.peer_segments = wg_super_segments(mtu),
+		.peer_netns_fd = netns_fd };
 	memcpy(veth.mac, at->host_mac, LINK_MAC_LEN);
 	memcpy(veth.peer_mac, at->pod_mac, LINK_MAC_LEN);
 	int r = link_add_veth(nl, &veth, err);

@@ -45,9 +45,6 @@ enum {
 	OUTBOX_LEN = 192 * 1024,
 	OUTBOX_MESSAGES = 2 * BATCH,
 	OUTBOX_ENOUGH = 48 * 1024, /* sent then, even if the device has more */
-
-	SUPER_SEGMENTS =
-		48, /* of a super-packet that the kernel makes for us: full groups for the AEAD */
 };
 
 /* A call from the control thread. */

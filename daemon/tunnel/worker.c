@@ -170,13 +170,11 @@ static void run_call(struct tunnel *t)
  */
 static void limit_super_packets(struct tunnel *t)
 {
-	uint32_t wire = t->mtu + WG_DATA_MIN_LEN; /* padding never goes above the MTU */
-	uint32_t n = SOCK_MESSAGE_MAX / wire, bytes;
+	uint32_t n = wg_super_segments(t->mtu);
+	uint32_t bytes = n * t->mtu < 65536 ? n * t->mtu : 65536;
 
 	if (!t->tun.tso)
 		return;
-	n = n < 1 ? 1 : n > SUPER_SEGMENTS ? SUPER_SEGMENTS : n;
-	bytes = n * t->mtu < 65536 ? n * t->mtu : 65536;
 	(void) tun_set_super_max(
 		t->tun_fd, n, bytes); /* refused: more messages, the same packets */
 }

@@ -77,6 +77,17 @@ void wg_response_format(const struct wg_response *m, uint8_t ret_data[static WG_
 void wg_cookie_reply_format(
 	const struct wg_cookie_reply *m, uint8_t ret_data[static WG_COOKIE_REPLY_LEN]);
 
+/*
+ * So many packets of at most @mtu bytes, sealed, are one UDP message of the kernel's (65,507 bytes): how
+ * large the super-packets shall be that come to a tunnel. Not above 48: full groups for the cipher.
+ */
+static inline unsigned wg_super_segments(unsigned mtu)
+{
+	unsigned n = 65507 / (mtu + WG_DATA_MIN_LEN); /* padding never goes above the MTU */
+
+	return n < 1 ? 1 : n > 48 ? 48 : n;
+}
+
 /* Where mac1 and mac2 lie in an initiation or response of @len bytes: mac1 covers all before it. */
 static inline size_t wg_mac1_offset(size_t len)
 {

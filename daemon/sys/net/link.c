@@ -165,6 +165,17 @@ static void put_end(
 	nl_put(nl, nlh, IFLA_ADDRESS, mac, LINK_MAC_LEN);
 }
 
+/* Linux 4.16; an older one overlooks them. */
+static void put_segments(struct nl *nl, struct nlmsghdr *nlh, unsigned segments, unsigned mtu)
+{
+	unsigned bytes = segments * mtu;
+
+	if (segments == 0)
+		return;
+	nl_put_u32(nl, nlh, IFLA_GSO_MAX_SEGS, segments);
+	nl_put_u32(nl, nlh, IFLA_GSO_MAX_SIZE, bytes < 65536 ? bytes : 65536);
+}
+
 int link_add_veth(struct nl *nl, const struct link_veth *veth, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
@@ -175,6 +186,7 @@ int link_add_veth(struct nl *nl, const struct link_veth *veth, struct err *err)
 	struct nlattr *peer = nl_nest(nl, nlh, VETH_INFO_PEER);
 	(void) nl_put_raw(nl, nlh, sizeof(struct ifinfomsg)); /* no room shows in nl_ask() */
 	put_end(nl, nlh, veth->peer_name, veth->mtu, veth->peer_mac);
+	put_segments(nl, nlh, veth->peer_segments, veth->mtu);
 	nl_put_u32(nl, nlh, IFLA_NET_NS_FD, (uint32_t) veth->peer_netns_fd);
 	nl_nest_end(nlh, peer);
 	nl_nest_end(nlh, data);

@@ -50,6 +50,8 @@ int link_delete(struct nl *nl, int index, struct err *err);
 struct link_veth {
 	const char *name, *peer_name;
 	unsigned mtu; /* both ends */
+	/* The peer's end makes TCP super-packets of at most so many segments; 0: as many as it likes. */
+	unsigned peer_segments;
 	uint8_t mac[LINK_MAC_LEN], peer_mac[LINK_MAC_LEN];
 	int peer_netns_fd;
 };

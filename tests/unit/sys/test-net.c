@@ -53,9 +53,11 @@ static int make_pair(void **state)
 {
 	struct nl *nl = NULL;
 	struct err err = { 0 };
-	struct link_veth veth = {
-		.name = "left", .peer_name = "right", .mtu = 1380, .peer_netns_fd = there
-	};
+	struct link_veth veth = { .name = "left",
+		.peer_name = "right",
+		.mtu = 1380,
+		.peer_segments = 46,
+		.peer_netns_fd = there };
 	memcpy(veth.mac, mac_a, sizeof(mac_a));
 	memcpy(veth.peer_mac, mac_b, sizeof(mac_b));
 	if (setns(here, CLONE_NEWNET) < 0 || nl_open(&nl, &err) < 0 ||
