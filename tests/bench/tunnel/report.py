@@ -15,7 +15,9 @@ CASE_TITLES = {
     "1420": "TCP, MTU 1420, default veth", "1420-plain": "TCP, MTU 1420, plain wire",
     "ipv6": "TCP over IPv6, MTU 1280, default veth", "ipv6-plain": "TCP over IPv6, MTU 1280, plain wire",
     "udp": "UDP of 1200 bytes, default veth", "udp-plain": "UDP of 1200 bytes, plain wire"}
-# times wireguard-go: must, aim
+# times wireguard-go: must, aim. What must hold was set for machines with AVX-512; OTHERS is the part of it that must
+# hold on the rest, where wireguard-go's own AVX2 code loses nothing and Hearth's has half the lanes.
+OTHERS = 0.85
 THROUGHPUT = {"1280": (2.0, 2.5), "1280-plain": (2.5, 3.0)}
 OTHER_THROUGHPUT = (1.7, None)
 VECTORS_OFF_AIM = {"1280": 1.2, "1280-plain": 2.0}
@@ -132,26 +134,26 @@ def wire_note(samples):
 
 class Verdict:
     def __init__(self, vectors):
-        # What is said of an AVX-512 machine is asserted there only; memory and round trip are not the cipher's.
-        self.all = bool(os.environ.get("ASSERT")) or vectors
+        self.strict = bool(os.environ.get("ASSERT")) or vectors
         self.missed = 0
 
-    def say(self, what, value, must, aim, *, at_least, asserted=True, note=""):
-        holds = value >= must if at_least else value <= must
-        reached = aim is not None and (value >= aim if at_least else value <= aim)
-        asserted = asserted or self.all
-        if holds:
-            word = "ok, aim reached" if reached else "ok"
-        elif asserted:
-            word = "MISSED"
-            self.missed += 1
+    def say(self, what, value, must, aim, *, at_least, cipher=True, note=""):
+        """@cipher: the limit is for machines with AVX-512, which others meet by OTHERS."""
+        def holds(limit):
+            return value >= limit if at_least else value <= limit
+
+        lower = must if self.strict or not cipher else must * OTHERS if at_least else must / OTHERS
+        if aim is not None and holds(aim):
+            word = "ok, aim reached"
+        elif holds(must):
+            word = "ok"
+        elif holds(lower):
+            word = f"missed, which fails only with AVX-512 (asserted here: {lower:.2f})"
         else:
-            word = "missed"
-        if not asserted:
-            word += " (not asserted: no AVX-512)"
-        sign = ">=" if at_least else "<="
+            word = "MISSED" if lower == must else f"MISSED, also the {lower:.2f} of a machine without AVX-512"
+            self.missed += 1
         aims = f", aim {aim:g}" if aim is not None else ""
-        print(f"  {what:<62}{value:7.2f}  {sign} {must:g}{aims}: {word}{note}")
+        print(f"  {what:<62}{value:7.2f}  {'>=' if at_least else '<='} {must:g}{aims}: {word}{note}")
 
 
 def judge(results):
@@ -170,9 +172,9 @@ def judge(results):
                 f"{'projection' if row.by_projection else 'measured one'} decides; {len(row.pairs)} pairs]")
         if row.case.startswith("udp"):
             note += f"  (iperf3 itself takes {100 * row.generator:.0f} % of the CPU time)"
-        verdict.say(title, row.decided, must, aim, at_least=True, asserted=False, note=note)
+        verdict.say(title, row.decided, must, aim, at_least=True, note=note)
         if row.case in THROUGHPUT:
-            verdict.say(title + ": CPU per Gbit", row.cpu, CPU_MUST, CPU_AIM, at_least=False, asserted=False)
+            verdict.say(title + ": CPU per Gbit", row.cpu, CPU_MUST, CPU_AIM, at_least=False)
         else:
             print(f"  {title + ': CPU per Gbit':<62}{row.cpu:7.2f}")
     for row in rows_of(samples, "libcrypto"):
@@ -180,11 +182,13 @@ def judge(results):
               f"[measured {row.measured:.2f}, projection {row.projected:.2f}; CPU per Gbit {row.cpu:.2f}]")
     peaks = [s.rss_mb for s in samples if s.peer == "hearth"]
     if peaks:
-        verdict.say("peak RSS under load, larger end, MB", max(peaks), RSS_MUST_MB, RSS_AIM_MB, at_least=False)
+        verdict.say("peak RSS under load, larger end, MB", max(peaks), RSS_MUST_MB, RSS_AIM_MB, at_least=False, cipher=False)
     if results["rtt"]:
-        verdict.say("added idle round trip", rtt_ratio(results), RTT_MUST, RTT_AIM, at_least=False,
+        verdict.say("added idle round trip", rtt_ratio(results), RTT_MUST, RTT_AIM, at_least=False, cipher=False,
                     note="  [added " + ", ".join(f"{PEERS[n]} {median(added_rtts(results, n)):.0f} us"
                                                  for n in ("hearth", "go", "nebula")) + "]")
+    if not verdict.strict:
+        print(f"  no AVX-512 here: limits of throughput and CPU are asserted at {OTHERS:g} of what is said (ASSERT=1: in full)")
     print(f"\n{verdict.missed} missed" if verdict.missed else "\nnothing asserted was missed")
     return 1 if verdict.missed else 0
 
@@ -192,19 +196,21 @@ def judge(results):
 def markdown(results, scale=None):
     """README's table."""
     samples = samples_of(results)
-    out = [f"{results['machine']}; Hearth seals with {results['aead']}; {results['go'].replace('@', ' ')}, "
-           f"{results['nebula'].replace('@', ' ')}. Both ends, both iperf3 and the kernel share the cores. Medians of "
-           f"{results['rounds']} rounds of {results['seconds']} s, peers alternating; \"times\" is the median of the ratios of "
-           "pairs, by the projection (2 cores / CPU seconds per Gbit of everything) where the rounds scatter by more than 20 %.",
-           "", "| | streams | Hearth Gbit/s | wireguard-go | nebula | times wireguard-go | vector code off | CPU s per Gbit: Hearth | wireguard-go |",
+    out = [f"Measured on {results['machine']}; Hearth's cipher code: {results['aead']}; against "
+           f"{results['go'].replace('@', ' ')} and {results['nebula'].replace('@', ' ')}. Medians of {results['rounds']} rounds of "
+           f"{results['seconds']} s. \"Times\" is Hearth over wireguard-go, the median of the ratios of neighbouring samples; "
+           "\"(p)\": the rounds scattered by more than 20 %, or iperf3 itself took most of the time, and the ratio is that of "
+           "what two cores would carry at the CPU time used.",
+           "", "| | streams | Hearth Gbit/s | wireguard-go | nebula | times | times, vector code off | CPU s per Gbit: Hearth | wireguard-go |",
            "|---|---|---|---|---|---|---|---|---|"]
     off = {(r.case, r.streams): r for r in rows_of(samples, "libcrypto")}
+    times = lambda row: f"{row.decided:.2f}{' (p)' if row.by_projection else ''}"
     for row in rows_of(samples):
         rate = lambda name: f"{row.median_of(name, lambda s: s.rate):.2f}" if row.by[name] else ""
         cpu = lambda name: f"{row.cost_of(name, lambda s: s.cpu_per_gbit):.2f}"
         without = off.get((row.case, row.streams))
         out.append(f"| {CASE_TITLES[row.case]} | {row.streams} | {rate('hearth')} | {rate('go')} | {rate('nebula')} | "
-                   f"{row.decided:.2f}{' (projection)' if row.by_projection else ''} | {f'{without.decided:.2f}' if without else ''} | "
+                   f"{times(row)} | {times(without) if without else ''} | "
                    f"{cpu('hearth')} | {cpu('go')} |")
     out += ["", "| | Hearth | wireguard-go | nebula |", "|---|---|---|---|"]
     peak = lambda name: max((s.rss_mb for s in samples if s.peer == name), default=float("nan"))

@@ -135,6 +135,9 @@ def packets(hearth, rtt, log, tmp, results):
                   f"{n} peers cost {count[n] / count[PEERS[0]]:.3f} times the instructions of {PEERS[0]} ({size} bytes), at most {LIMIT}")
         if not counted:
             holds(cpu[n] <= LIMIT, f"{n} peers cost {cpu[n]:.3f} times the CPU of {PEERS[0]}, at most {LIMIT}")
+    for size, count in counted.items():
+        results["table"].append((f"instructions of one end per ping of {size} bytes: {', '.join(f'{n:,}' for n in PEERS)} peers",
+                                 ", ".join(f"{count[n]:.0f}" for n in PEERS), ""))
     results["packets"] = dict(instructions={str(k): v for k, v in counted.items()}, cpu=cpu)
 
 
@@ -163,7 +166,7 @@ def handshakes(hearth, go, generator, log, tmp, results):
     print("\n== handshakes answered ==", flush=True)
     keys = lab.run(generator, "keys", str(BUSY)).split()
     both = {"hearth": Responder("hearth", hearth, log, tmp, keys), "go": Responder("go", go, log, tmp, keys)}
-    table = results.setdefault("table", [])
+    table = results["table"]
     for rate, title in ((500, "500 a second"), (0, "as fast as answered")):
         per_cpu = {"hearth": [], "go": []}
         answered = {"hearth": [], "go": []}
