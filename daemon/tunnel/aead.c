@@ -1,138 +1,194 @@
 /*
- * Seals and opens through libcrypto's EVP interface: two contexts, made and keyed once and re-keyed
- * only when another session's packets come; per packet only the nonce is set. (libsodium in Debian is
- * three times slower and has no way to keep a key schedule.) Key copies are wiped by aead_free().
+ * Chooses an implementation: the fastest that processor and kernel support and that agrees with
+ * libcrypto on a few packets of every shape, else libcrypto. One that disagrees is never used, and the
+ * log says so.
  */
 #include "aead.h"
 
-#include <endian.h>
 #include <errno.h>
-#include <limits.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONCE_LEN = 12, LEN_MAX = INT_MAX / 2 };
-
-struct direction {
-	EVP_CIPHER_CTX *ctx;
-	uint8_t key[AEAD_KEY_LEN];
-	bool keyed;
-};
+#include "aead-code.h"
+#include "aead-libcrypto.h"
+#include "base/log.h"
 
 struct aead {
-	struct direction seal, open;
+	struct aead_libcrypto *libcrypto;
+	const struct aead_code *code; /* NULL: libcrypto */
 };
 
-static int init_direction(struct direction *d, const EVP_CIPHER *cipher, int encrypt)
+const struct aead_code *const aead_codes[] = {
+#if defined(__x86_64__)
+	&aead_avx512,
+	&aead_avx2,
+#elif defined(__aarch64__)
+	&aead_neon,
+#endif
+	NULL,
+};
+
+static bool is_sane(const struct aead_packet *packets, size_t n)
 {
-	d->ctx = EVP_CIPHER_CTX_new();
-	if (!d->ctx || EVP_CipherInit_ex(d->ctx, cipher, NULL, NULL, NULL, encrypt) != 1)
-		return -ENOMEM;
-	return 0;
-}
-
-struct aead *aead_new(void)
-{
-	struct aead *aead = calloc(1, sizeof(*aead));
-	EVP_CIPHER *cipher = aead ? EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL) : NULL;
-	int r = -ENOMEM;
-
-	if (cipher) {
-		r = init_direction(&aead->seal, cipher, 1);
-		if (r == 0)
-			r = init_direction(&aead->open, cipher, 0);
-		EVP_CIPHER_free(cipher);
-	}
-	return r == 0 ? aead : aead_free(aead);
-}
-
-struct aead *aead_free(struct aead *aead)
-{
-	if (!aead)
-		return NULL;
-	EVP_CIPHER_CTX_free(aead->seal.ctx);
-	EVP_CIPHER_CTX_free(aead->open.ctx);
-	OPENSSL_cleanse(aead, sizeof(*aead));
-	free(aead);
-	return NULL;
-}
-
-/* Sets the nonce, and the key if it is not the one of the packet before. */
-static bool start(struct direction *d, const uint8_t *key, uint64_t counter)
-{
-	uint8_t nonce[NONCE_LEN] = { 0 };
-	uint64_t le = htole64(counter);
-	const uint8_t *fresh = NULL;
-
-	memcpy(nonce + 4, &le, sizeof(le));
-	if (!d->keyed || CRYPTO_memcmp(d->key, key, AEAD_KEY_LEN) != 0)
-		fresh = key;
-	if (EVP_CipherInit_ex(d->ctx, NULL, NULL, fresh, nonce, -1) != 1) {
-		d->keyed = false;
-		return false;
-	}
-	if (fresh) {
-		memcpy(d->key, key, AEAD_KEY_LEN);
-		d->keyed = true;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (packets[i].len > AEAD_LEN_MAX || packets[i].pad > AEAD_PAD_MAX)
+			return false;
 	return true;
-}
-
-/* Encrypts or decrypts @len bytes of the packet; the caller knows them to be fewer than 2^31. */
-static bool update(struct direction *d, uint8_t *out, const uint8_t *in, size_t len)
-{
-	int done = 0;
-
-	return len == 0 || EVP_CipherUpdate(d->ctx, out, &done, in, (int) len) == 1;
-}
-
-static bool seal_one(struct direction *d, const uint8_t *key, const struct aead_packet *p)
-{
-	static const uint8_t zeros[AEAD_PAD_MAX];
-	size_t front = p->front < p->len ? p->front : p->len;
-	uint8_t *tag = p->out + p->len + p->pad;
-	int out = 0;
-
-	return p->len <= LEN_MAX && p->pad <= AEAD_PAD_MAX && start(d, key, p->counter) &&
-	       update(d, p->out, p->out, front) &&
-	       update(d, p->out + front, p->in + front, p->len - front) &&
-	       update(d, p->out + p->len, zeros, p->pad) &&
-	       EVP_EncryptFinal_ex(d->ctx, tag, &out) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(d->ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, tag) == 1;
-}
-
-static bool open_one(struct direction *d, const uint8_t *key, const struct aead_packet *p)
-{
-	size_t len = p->len - AEAD_TAG_LEN;
-	uint8_t tag[AEAD_TAG_LEN], none;
-	int out = 0;
-
-	if (p->len < AEAD_TAG_LEN || len > LEN_MAX || !start(d, key, p->counter))
-		return false;
-	memcpy(tag, p->in + len, sizeof(tag));
-	return EVP_CIPHER_CTX_ctrl(d->ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
-	       update(d, p->out, p->in, len) && EVP_DecryptFinal_ex(d->ctx, &none, &out) == 1;
-}
-
-const char *aead_name(const struct aead *aead)
-{
-	return "libcrypto";
 }
 
 int aead_seal(struct aead *aead, const uint8_t key[static AEAD_KEY_LEN],
 	struct aead_packet *packets, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!seal_one(&aead->seal, key, &packets[i]))
-			return -EIO;
+	if (!is_sane(packets, n))
+		return -EIO;
+	if (!aead->code)
+		return aead_libcrypto_seal(aead->libcrypto, key, packets, n);
+	aead->code->seal(key, 0, packets, n);
 	return 0;
 }
 
 void aead_open(struct aead *aead, const uint8_t key[static AEAD_KEY_LEN],
 	struct aead_packet *packets, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		packets[i].ok = open_one(&aead->open, key, &packets[i]);
+	if (aead->code)
+		aead->code->open(key, 0, packets, n);
+	else
+		aead_libcrypto_open(aead->libcrypto, key, packets, n);
+}
+
+const char *aead_name(const struct aead *aead)
+{
+	return aead->code ? aead->code->name : "libcrypto";
+}
+
+/* ---- the self-test ---- */
+
+enum { TEST_N = 19, TEST_SLOT = 1536 };
+
+struct self_test {
+	uint8_t key[AEAD_KEY_LEN];
+	uint8_t text[TEST_N][TEST_SLOT], ours[TEST_N][TEST_SLOT], theirs[TEST_N][TEST_SLOT];
+	struct aead_packet packets[TEST_N];
+};
+
+/* More than one group, of equal and of odd lengths, whole and with all kinds of ends. */
+static size_t test_len(size_t i)
+{
+	static const size_t odd[] = { 0, 1, 15, 16, 63, 64, 65, 447, 1279, 1280, 1420 };
+
+	return i < 8 ? 1280 : odd[(i - 8) % (sizeof(odd) / sizeof(odd[0]))];
+}
+
+static void test_packets(struct self_test *t, uint8_t out[][TEST_SLOT])
+{
+	for (size_t i = 0; i < TEST_N; i++) {
+		t->packets[i] = (struct aead_packet){ .counter = (uint64_t) i << 30 | i,
+			.in = t->text[i],
+			.out = out[i],
+			.front = 64 * (i % 3),
+			.len = test_len(i),
+			.pad = i % 2 ? (size_t) -test_len(i) % 16 : 0 };
+		memset(out[i], 0xa5, TEST_SLOT);
+		memcpy(out[i], t->text[i], t->packets[i].front);
+	}
+}
+
+static bool opens(const struct aead_code *code, struct self_test *t)
+{
+	size_t forged = TEST_N / 2;
+
+	for (size_t i = 0; i < TEST_N; i++) {
+		struct aead_packet *p = &t->packets[i];
+
+		p->in = p->out = t->ours[i];
+		p->len += p->pad + AEAD_TAG_LEN;
+	}
+	t->ours[forged][0] ^= 1;
+	code->open(t->key, 0, t->packets, TEST_N);
+	for (size_t i = 0; i < TEST_N; i++) {
+		const struct aead_packet *p = &t->packets[i];
+
+		if (p->ok != (i != forged))
+			return false;
+		if (p->ok && memcmp(p->out, t->text[i], p->len - p->pad - AEAD_TAG_LEN) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Whether @code seals to the same bytes as libcrypto, and opens these and nothing else. */
+static bool agrees(const struct aead_code *code, struct aead_libcrypto *libcrypto)
+{
+	struct self_test *t = malloc(sizeof(*t));
+	bool ok = false;
+	uint32_t x = 1;
+
+	if (!t)
+		return false;
+	for (size_t i = 0; i < sizeof(t->text); i++)
+		t->text[i / TEST_SLOT][i % TEST_SLOT] =
+			(uint8_t) ((x = x * 1664525 + 1013904223) >> 24);
+	memcpy(t->key, t->text[0] + TEST_SLOT - AEAD_KEY_LEN, AEAD_KEY_LEN);
+	test_packets(t, t->theirs);
+	if (aead_libcrypto_seal(libcrypto, t->key, t->packets, TEST_N) == 0) {
+		test_packets(t, t->ours);
+		code->seal(t->key, 0, t->packets, TEST_N);
+		ok = memcmp(t->ours, t->theirs, sizeof(t->ours)) == 0 && opens(code, t);
+	}
+	free(t);
+	return ok;
+}
+
+/* ---- the choice ---- */
+
+struct aead *aead_new_as(const char *name)
+{
+	struct aead *aead = calloc(1, sizeof(*aead));
+
+	if (!aead)
+		return NULL;
+	aead->libcrypto = aead_libcrypto_new();
+	if (!aead->libcrypto)
+		return aead_free(aead);
+	if (name && strcmp(name, "libcrypto") == 0)
+		return aead;
+	for (size_t i = 0; aead_codes[i]; i++) {
+		const struct aead_code *code = aead_codes[i];
+
+		if ((name && strcmp(name, code->name) != 0) || !code->supported())
+			continue;
+		if (agrees(code, aead->libcrypto)) {
+			aead->code = code;
+			return aead;
+		}
+		log_error("the cipher code for %s disagrees with libcrypto here, not using it",
+			code->name);
+	}
+	return name ? aead_free(aead) : aead;
+}
+
+struct aead *aead_new(void)
+{
+	const char *name = getenv("HEARTH_AEAD");
+	struct aead *aead = NULL;
+
+	if (name && *name) {
+		aead = aead_new_as(name);
+		if (!aead)
+			log_warning("HEARTH_AEAD=%s is not to be had here, ignoring", name);
+	}
+	if (!aead)
+		aead = aead_new_as(NULL);
+	if (aead)
+		log_debug("ChaCha20-Poly1305 by %s", aead_name(aead));
+	return aead;
+}
+
+struct aead *aead_free(struct aead *aead)
+{
+	if (!aead)
+		return NULL;
+	aead_libcrypto_free(aead->libcrypto);
+	free(aead);
+	return NULL;
 }

@@ -27,8 +27,14 @@ struct aead_packet {
 	bool ok; /* set by aead_open(): authentic, the text is out[0 .. len - AEAD_TAG_LEN) */
 };
 
-/* NULL: out of memory, or libcrypto has no such cipher. */
+/*
+ * The fastest implementation for this processor, or the one that $HEARTH_AEAD names. Each is first
+ * compared with libcrypto on a few packets (some ten microseconds); one that disagrees is not used.
+ * NULL: out of memory, or libcrypto has no such cipher.
+ */
 struct aead *aead_new(void);
+/* The one named, or the fastest for NULL. NULL also: not built for or not supported by this machine. */
+struct aead *aead_new_as(const char *name);
 struct aead *aead_free(struct aead *aead);
 
 /* The implementation in use: "avx512", "avx2", "neon" or "libcrypto". */
@@ -36,7 +42,7 @@ const char *aead_name(const struct aead *aead);
 
 /*
  * Seals @n packets: text, padding and tag are out[0 .. len + pad + AEAD_TAG_LEN).
- * 0 or -EIO (libcrypto failed, or a length is above 2^31: nothing of the batch may be sent).
+ * 0 or -EIO (libcrypto failed, or a length is above 2^30: nothing of the batch may be sent).
  */
 int aead_seal(struct aead *aead, const uint8_t key[static AEAD_KEY_LEN],
 	struct aead_packet *packets, size_t n);
