@@ -71,11 +71,12 @@ struct outgoing {
 
 /* Sealed datagrams, one behind the other, and the messages they form. */
 struct outbox {
-	uint8_t *data;   /* OUTBOX_LEN bytes */
-	size_t used;     /* of them */
-	size_t first, n; /* messages not yet sent: [first, n) */
-	size_t told;     /* the engine knows of those before; their sessions may be gone */
-	bool closed;     /* nothing joins the last message any more */
+	uint8_t *data;           /* OUTBOX_LEN bytes */
+	size_t used;             /* of them */
+	size_t first, n;         /* messages not yet sent: [first, n) */
+	size_t told;             /* the engine knows of those before; their sessions may be gone */
+	uint64_t waits_since_us; /* nothing has left since, 0: it does not wait */
+	bool closed;             /* nothing joins the last message any more */
 	struct sock_msg msgs[OUTBOX_MESSAGES];
 	struct wg_session *sessions[OUTBOX_MESSAGES]; /* which each belongs to */
 };
@@ -110,11 +111,10 @@ struct tunnel {
 	/* Everything below is the thread's. */
 	bool stop;
 	int tun_fd, watch_fd, timer_fd;
-	uint64_t timer_us;       /* what timer_fd is armed for, WG_NO_DEADLINE: nothing */
-	uint32_t mtu;            /* of the device, 0: unknown */
-	struct place place;      /* where the device is */
-	uint32_t routes;         /* counts changes of the routing tables, never 0 */
-	uint64_t waits_since_us; /* the outbox for room in a send buffer, 0: it does not */
+	uint64_t timer_us;  /* what timer_fd is armed for, WG_NO_DEADLINE: nothing */
+	uint32_t mtu;       /* of the device, 0: unknown */
+	struct place place; /* where the device is */
+	uint32_t routes;    /* counts changes of the routing tables, never 0 */
 	uint32_t fwmark;
 	const struct tunnel_io *io;
 	struct sock sock;

@@ -141,6 +141,7 @@ static void tell_gso_loss(struct tunnel *t)
 static void empty(struct outbox *box)
 {
 	box->used = box->first = box->told = box->n = 0;
+	box->waits_since_us = 0;
 	box->closed = false;
 }
 
@@ -161,6 +162,8 @@ bool outbox_send(struct tunnel *t, struct outbox *box)
 	if (box->n == from)
 		return true;
 	box->first += t->io->udp_send(t, box->msgs + from, box->n - from);
+	if (box->first > from)
+		box->waits_since_us = 0;
 	for (size_t i = from; i < box->first; i++)
 		count_message(t, &box->msgs[i]);
 	settle(box);

@@ -287,14 +287,14 @@ static int run_round(struct tunnel *t, unsigned *ready)
 /* A send buffer that stays full must not stop the others for ever. */
 static void limit_waiting(struct tunnel *t, uint64_t now_us)
 {
-	if (!outbox_waits(&t->outbox)) {
-		t->waits_since_us = 0;
+	struct outbox *box = &t->outbox;
+
+	if (!outbox_waits(box))
 		return;
-	}
-	if (t->waits_since_us == 0)
-		t->waits_since_us = now_us;
-	if (now_us - t->waits_since_us >= ROOM_WAIT_MS * UINT64_C(1000))
-		outbox_drop(t, &t->outbox);
+	if (box->waits_since_us == 0)
+		box->waits_since_us = now_us;
+	if (now_us - box->waits_since_us >= ROOM_WAIT_MS * UINT64_C(1000))
+		outbox_drop(t, box);
 }
 
 /* Lets the sockets take part in what shed.h says. */
