@@ -170,19 +170,25 @@ static void gather(
 static bool take_handshake(
 	struct tunnel *t, const struct sock_msg *msg, const uint8_t *data, size_t len)
 {
+	const uint64_t *bad_macs = &wg_device_counters(t->device)->bad_mac;
+	uint64_t before = *bad_macs;
 	struct wg_endpoint from = sender(msg);
+	int class;
 
 	if (wg_message_type(data, len) < 0) {
 		t->counters.rx_malformed++;
 		return false;
 	}
-	if (!shed_admit(&t->shed, data, len)) {
+	class = shed_admit(&t->shed, data, len);
+	if (class < 0) {
 		t->counters.rx_handshake_shed++;
 		return true;
 	}
 	open_gathered(t); /* a handshake may put the sessions of what came before out of service */
 	if (wg_device_receive(t->device, data, len, &from) < 0)
 		t->counters.rx_handshake_bad++;
+	shed_charge(&t->shed, class,
+		*bad_macs != before || len == WG_COOKIE_REPLY_LEN ? SHED_CHEAP : SHED_DEAR);
 	return true;
 }
 

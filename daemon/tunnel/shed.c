@@ -27,23 +27,29 @@ static enum sock_shed_class class_of(const uint8_t *data, size_t len)
 	return SOCK_SHED_UNPROVEN;
 }
 
-bool shed_admit(struct shed *shed, const uint8_t *data, size_t len)
+int shed_admit(struct shed *shed, const uint8_t *data, size_t len)
 {
-	if (++shed->seen[class_of(data, len)] <= SHED_PER_WINDOW)
-		return true;
+	enum sock_shed_class class = class_of(data, len);
+
+	if (shed->spent[class] < SHED_PER_WINDOW)
+		return (int) class;
 	shed->full = true;
-	return false;
+	return -1;
 }
 
-static uint32_t next_keep(uint32_t keep, unsigned seen, uint64_t elapsed_us)
+void shed_charge(struct shed *shed, int class, unsigned cost)
+{
+	shed->spent[class] += cost;
+}
+
+static uint32_t next_keep(uint32_t keep, unsigned spent, uint64_t elapsed_us)
 {
 	uint64_t most = keep < SOCK_SHED_ALL / 2 ? 2 * (uint64_t) keep : SOCK_SHED_ALL;
 	uint64_t wanted = most;
 
-	/* What came in, were it one whole window. */
-	if (seen > 0)
+	if (spent > 0)
 		wanted = (uint64_t) SHED_PER_WINDOW * keep * elapsed_us /
-			 ((uint64_t) seen * SHED_WINDOW_US);
+			 ((uint64_t) spent * SHED_WINDOW_US);
 	if (wanted > most)
 		wanted = most;
 	return wanted < KEEP_MIN ? KEEP_MIN : (uint32_t) wanted;
@@ -61,11 +67,11 @@ bool shed_update(struct shed *shed, uint64_t now_us)
 	if (elapsed_us > SHED_WINDOW_US && !shed_is_on(shed))
 		elapsed_us = SHED_WINDOW_US; /* the silence before does not count */
 	for (int i = 0; i < SOCK_SHED_CLASSES; i++) {
-		uint32_t keep = next_keep(shed->keep[i], shed->seen[i], elapsed_us);
+		uint32_t keep = next_keep(shed->keep[i], shed->spent[i], elapsed_us);
 
 		changed = changed || keep != shed->keep[i];
 		shed->keep[i] = keep;
-		shed->seen[i] = 0;
+		shed->spent[i] = 0;
 	}
 	shed->window_us = now_us;
 	shed->full = false;

@@ -17,22 +17,27 @@
 
 enum {
 	SHED_WINDOW_US = 100000,
-	/* Let in for each class: more than a processor can answer, less than what would keep it busy
-	 * with refusing. */
-	SHED_PER_WINDOW = 500,
+	/* What a message costs, about in microseconds: one whose MAC1 is wrong, and one that has to be
+	 * answered, if only with a cookie. */
+	SHED_CHEAP = 1,
+	SHED_DEAR = 16,
+	/* Spent on each class at most: 5,000 answers a second, or 80,000 refusals. */
+	SHED_PER_WINDOW = 8000,
 };
 
 struct shed {
 	uint64_t window_us; /* when it began; 0: never */
-	unsigned seen[SOCK_SHED_CLASSES];
+	unsigned spent[SOCK_SHED_CLASSES];
 	uint32_t keep[SOCK_SHED_CLASSES]; /* of SOCK_SHED_ALL */
 	bool full;                        /* more came than the window may take */
 };
 
 void shed_init(struct shed *shed);
 
-/* Counts a handshake or cookie message. False: it is one too many and dropped unread. */
-bool shed_admit(struct shed *shed, const uint8_t *data, size_t len);
+/* The class of a handshake or cookie message, or -1: it is one too many, drop it unread. */
+int shed_admit(struct shed *shed, const uint8_t *data, size_t len);
+/* What it did cost. */
+void shed_charge(struct shed *shed, int class, unsigned cost);
 
 /* Ends the window if it is over or full. True if keep has changed. Cheap; once per round. */
 bool shed_update(struct shed *shed, uint64_t now_us);
