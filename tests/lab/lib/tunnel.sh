@@ -10,6 +10,7 @@ done
 [ -c /dev/net/tun ] || { echo "needs /dev/net/tun"; exit 77; }
 HEARTH_WG=${HEARTH_WG:-$HEARTH_BUILD/bin/hearth-wg}	# another build of it, e.g. with sanitizers
 # what has to be preloaded before any other library, if it is a build with sanitizers
+# shellcheck disable=SC2034  # used by tests
 SANITIZER_LIBRARY=$(ldd "$HEARTH_WG" 2>/dev/null | awk '/lib[at]san/ { print $3 }')
 [ -x "$HEARTH_WG" ] || { echo "needs $HEARTH_WG"; exit 77; }
 
