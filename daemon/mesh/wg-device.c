@@ -215,6 +215,7 @@ int wg_device_add_peer(
 	r = wg_peer_new(device, key, &peer);
 	if (r < 0)
 		return r;
+	peer->last_stamp = device->removed_stamp;
 	if (device->n_peers >= device->n_buckets)
 		buckets_grow(device);
 	struct wg_peer **bucket = bucket_of(device, key);
@@ -252,6 +253,8 @@ void wg_peer_remove(struct wg_peer *peer)
 	*(peer->next ? &peer->next->prev : &device->last) = peer->prev;
 	device->n_peers--;
 
+	if (wg_stamp_is_later(&peer->last_stamp, &device->removed_stamp))
+		device->removed_stamp = peer->last_stamp;
 	wg_peer_clear_allowed(peer);
 	wg_heap_remove(&device->heap, &peer->due);
 	wg_handshake_forget(peer);

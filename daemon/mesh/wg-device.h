@@ -53,6 +53,7 @@ struct wg_peer {
 	struct wg_stamp last_stamp;             /* sent */
 	uint8_t latest_stamp[WG_TIMESTAMP_LEN]; /* received */
 	uint64_t initiation_received_us;        /* 0: never */
+	uint64_t initiations_until_us;          /* those taken so far are worth the time to then */
 	uint8_t response[WG_RESPONSE_LEN];      /* to that one */
 	unsigned response_repeats;
 	uint64_t quiet_until_us;      /* no further initiation before */
@@ -83,6 +84,7 @@ struct wg_device {
 	struct wg_crypto crypto;
 	struct wg_identity identity;
 	struct wg_stamp_clock clock;
+	struct wg_stamp removed_stamp; /* the latest of peers that are gone: they may come back */
 
 	struct wg_peer **buckets; /* by public key; owned */
 	size_t n_buckets, n_peers;

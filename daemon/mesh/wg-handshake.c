@@ -9,7 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOAD_WINDOW_US = 100000, LOAD_LASTS_US = 1000000, COPY_WINDOW_US = 1000000 };
+enum {
+	LOAD_WINDOW_US = 100000,
+	LOAD_LASTS_US = 1000000,
+	COPY_WINDOW_US = 1000000,
+	STAMP_WAIT_US = 20000,
+	INITIATION_US = 1000000 / WG_INITIATIONS_PER_SECOND,
+};
 
 bool wg_peer_has_address(const struct wg_peer *peer)
 {
@@ -56,21 +62,33 @@ static void send_initiation(struct wg_peer *peer)
 			wg_handshake_repeat_to(peer, &peer->candidates[i]);
 }
 
+/* May second @s be used? Asks for more before it is too late. */
+static int stamp_reserve(struct wg_device *device, uint64_t s)
+{
+	struct wg_stamp_clock *clock = &device->clock;
+	int r;
+
+	if (s + WG_TIMESTAMP_LEFT_S < clock->reserved_s)
+		return 0;
+	if (clock->asked_s < s + WG_TIMESTAMP_BLOCK_S - WG_TIMESTAMP_LEFT_S)
+		clock->asked_s = s + WG_TIMESTAMP_BLOCK_S;
+	r = device->ops.reserve_timestamp
+		    ? device->ops.reserve_timestamp(device->ctx, clock->asked_s)
+		    : 0;
+	if (r == 0)
+		clock->reserved_s = clock->asked_s;
+	return s < clock->reserved_s ? 0 : r;
+}
+
 /* The next timestamp, reserved on disk if need be. */
 static int stamp_take(struct wg_peer *peer, uint8_t ret[static WG_TIMESTAMP_LEN])
 {
 	struct wg_device *device = peer->device;
 	struct wg_stamp stamp =
 		wg_stamp_next(&device->clock, &peer->last_stamp, device->now_us, device->wall_us);
-	if (stamp.s >= device->clock.reserved_s) {
-		uint64_t until_s = stamp.s + WG_TIMESTAMP_BLOCK_S;
-		int r = device->ops.reserve_timestamp
-				? device->ops.reserve_timestamp(device->ctx, until_s)
-				: 0;
-		if (r < 0)
-			return r;
-		device->clock.reserved_s = until_s;
-	}
+	int r = stamp_reserve(device, stamp.s);
+	if (r < 0)
+		return r;
 	peer->last_stamp = stamp;
 	wg_stamp_format(&stamp, ret);
 	return 0;
@@ -124,7 +142,12 @@ void wg_handshake_begin(struct wg_peer *peer, bool retry)
 	}
 	peer->quiet_until_us = now_us + WG_REKEY_TIMEOUT_US;
 	wg_timers_initiation_sent(peer);
-	if (make_initiation(peer) < 0)
+	int r = make_initiation(peer);
+	if (r == -EAGAIN) {
+		peer->quiet_until_us = now_us + STAMP_WAIT_US;
+		wg_timer_set(peer, WG_TIMER_RETRANSMIT, peer->quiet_until_us);
+	}
+	if (r < 0)
 		return; /* tried again by the timer */
 	if (!peer->unanswered_since_us)
 		peer->unanswered_since_us = now_us;
@@ -224,11 +247,14 @@ static int check_fresh(struct wg_peer *peer, const uint8_t timestamp[static WG_T
 		device->counters.replayed++;
 		return -EALREADY;
 	}
-	if (peer->initiation_received_us && device->now_us - peer->initiation_received_us <
-						    1000000 / WG_INITIATIONS_PER_SECOND) {
+	if (peer->initiations_until_us >
+		device->now_us + (WG_INITIATIONS_AT_ONCE - 1) * INITIATION_US) {
 		device->counters.flooded++;
 		return -EBUSY;
 	}
+	if (peer->initiations_until_us < device->now_us)
+		peer->initiations_until_us = device->now_us;
+	peer->initiations_until_us += INITIATION_US;
 	memcpy(peer->latest_stamp, timestamp, WG_TIMESTAMP_LEN);
 	peer->initiation_received_us = device->now_us;
 	return 0;

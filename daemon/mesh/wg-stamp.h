@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "wire/wg.h"
@@ -14,6 +15,7 @@
 struct wg_stamp_clock {
 	uint64_t last_us, last_now_us; /* what it showed, and when */
 	uint64_t reserved_s;           /* stamps are below this */
+	uint64_t asked_s;              /* and soon below this; 0: nothing was asked for yet */
 };
 
 /* One stamp, comparable; embedded in each peer as the last one sent. */
@@ -29,4 +31,8 @@ void wg_stamp_clock_init(struct wg_stamp_clock *clock, uint64_t floor_s);
  */
 struct wg_stamp wg_stamp_next(struct wg_stamp_clock *clock, const struct wg_stamp *last,
 	uint64_t now_us, uint64_t wall_us);
+static inline bool wg_stamp_is_later(const struct wg_stamp *a, const struct wg_stamp *b)
+{
+	return a->s > b->s || (a->s == b->s && a->ns > b->ns);
+}
 void wg_stamp_format(const struct wg_stamp *stamp, uint8_t ret[static WG_TIMESTAMP_LEN]);

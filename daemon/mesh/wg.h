@@ -56,7 +56,9 @@ enum {
 	WG_DENIED_MAX = 1024,
 	WG_INITIATIONS_PER_SECOND = 50, /* taken from one peer */
 	WG_LOAD_HANDSHAKES = 128,       /* in 100 ms: above it, one second "under load" (cookies) */
-	WG_TIMESTAMP_BLOCK_S = 3600     /* handshake timestamps are reserved this far ahead */
+	WG_INITIATIONS_AT_ONCE = 4,     /* of those, so soon after another */
+	WG_TIMESTAMP_BLOCK_S = 3600,    /* handshake timestamps are reserved this far ahead */
+	WG_TIMESTAMP_LEFT_S = 300       /* the next block is asked for when so much is left */
 };
 
 /* What the caller found out about the way to an endpoint; forgotten with what it was found out for. */
@@ -128,8 +130,10 @@ struct wg_ops {
 	void (*peer_removed)(void *ctx, struct wg_peer *peer);
 	/*
 	 * Store durably that timestamps up to @until_s (seconds since 1970) may have been used;
-	 * hand the last stored value to the next device as timestamp_floor_s. An error keeps the
-	 * handshake from being sent; it is tried again with the next.
+	 * hand the last stored value to the next device as timestamp_floor_s. Asked some minutes
+	 * ahead, and with each handshake until it succeeds. Once what was reserved is used up, an
+	 * error keeps the handshake from being sent until the next try: -EAGAIN (it is being
+	 * stored) in 20 ms, others in 5 s.
 	 */
 	int (*reserve_timestamp)(void *ctx, uint64_t until_s);
 	void (*event)(void *ctx, struct wg_peer *peer, enum wg_event event);

@@ -40,8 +40,10 @@ struct tunnel_config {
 	/*
 	 * Handshake timestamps never go back, also not when the clock does: the first one is above
 	 * @timestamp_floor_s (seconds since 1970), and before one above the limit reserved last is
-	 * used, @reserve_timestamp stores @until_s (called in the tunnel's thread, about once an
-	 * hour; returns 0, or -errno, which delays the handshake). Both may be left zero.
+	 * used, @reserve_timestamp must have said that @until_s is stored. It is called in the
+	 * tunnel's thread, with handshakes, for the first time five minutes before they need it,
+	 * and must not block: 0 (stored), -EAGAIN (being stored; a handshake that cannot go without
+	 * tries again in 20 ms) or another -errno (in 5 s). Both may be left zero.
 	 */
 	uint64_t timestamp_floor_s;
 	int (*reserve_timestamp)(void *ctx, uint64_t until_s);

@@ -467,6 +467,54 @@ static void test_timestamps(void **state)
 	assert_in_range(t.a->n_reserved - writes, 0, 7);
 }
 
+/* What is being stored is waited for, 20 ms at a time; ahead of need nobody waits. */
+static void test_timestamps_later(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	t.a->reserve_result = -EAGAIN;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 0);
+	t.a->reserve_result = 0;
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->delivered, 1);
+	assert_int_equal(t.a->n_reserved, 1);
+	t.a->reserve_result = -EAGAIN; /* for as long as there is some left */
+	for (unsigned i = 2; i < 25; i++) {
+		net_run(&t.net, 145 * SECOND);
+		assert_int_equal(net_ping(t.a, t.b, i), 0);
+		net_run(&t.net, SECOND / 10);
+		assert_int_equal(t.b->delivered, i);
+	}
+	net_run(&t.net, 400 * SECOND); /* and no longer */
+	assert_int_equal(net_ping(t.a, t.b, 25), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 24);
+	t.a->reserve_result = 0;
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->delivered, 25);
+	assert_int_equal(t.a->n_reserved, 2);
+}
+
+/* A peer that is taken away and put back at once is a new one, but its handshakes are not old. */
+static void test_added_again(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	for (unsigned i = 1; i < WG_INITIATIONS_AT_ONCE; i++) {
+		assert_int_equal(net_ping(t.a, t.b, i), 0);
+		net_run(&t.net, 3000); /* less than a timestamp's step, and than 1/50 s */
+		wg_peer_remove(t.ab);
+		t.ab = net_introduce(t.a, t.b, true);
+	}
+	assert_int_equal(net_ping(t.a, t.b, 5), 0);
+	net_run(&t.net, SECOND / 2);
+	assert_int_equal(wg_device_counters(t.b->device)->replayed, 0);
+	assert_int_equal(wg_device_counters(t.b->device)->flooded, 0);
+	assert_in_range(t.b->delivered, 1, 5);
+}
+
 static void test_counter_limit(void **state)
 {
 	TWO t;
@@ -537,6 +585,8 @@ int main(void)
 		cmocka_unit_test_setup(test_way_that_does_not_lead_back, reset_captured),
 		cmocka_unit_test(test_candidate_comes_late),
 		cmocka_unit_test(test_timestamps),
+		cmocka_unit_test(test_timestamps_later),
+		cmocka_unit_test(test_added_again),
 		cmocka_unit_test(test_counter_limit),
 		cmocka_unit_test(test_rotation),
 	};

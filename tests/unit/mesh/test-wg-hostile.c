@@ -269,7 +269,7 @@ static void test_flood_of_one_peer(void **state)
 		busy += t.b->last_result == -EBUSY;
 	}
 	assert_int_equal(taken + busy, 200);
-	assert_int_equal(taken, 50);
+	assert_in_range(taken, 50, 50 + WG_INITIATIONS_AT_ONCE);
 	assert_int_equal(wg_device_counters(t.b->device)->flooded, busy);
 }
 
