@@ -60,6 +60,7 @@ struct hearthd {
 	enum mesh_state mesh_state;
 	bool begun, ready; /* systemd was told */
 	struct tunnel *tunnel;
+	struct stamps *stamps; /* outlives it */
 	sd_event_source *tunnel_source, *uapi_source, *firewall_timer;
 	struct uapi_server *uapi;
 	struct peers *peers;

@@ -12,6 +12,7 @@
 #include "node/firewall.h"
 #include "node/hearthd.h"
 #include "node/iface.h"
+#include "node/stamps.h"
 
 enum { PORT_TRIES = 64 };
 #define FIREWALL_DELAY_US (500 * USEC_PER_MSEC)
@@ -29,20 +30,6 @@ size_t mesh_denied(const struct settings *settings, struct ip_prefix ret[static 
 
 /* --- the tunnel --- */
 
-static int reserve_timestamp(void *ctx, uint64_t until_s)
-{
-	const char *path = ctx;
-	int r = state_write_timestamp(path, until_s);
-
-	/*
-	 * With a full disk a handshake now is worth more than one after the next restart with a clock
-	 * that went back: the mesh stays up.
-	 */
-	if (r < 0)
-		log_warning("write %s: %s, going on without", path, strerror(-r));
-	return 0;
-}
-
 /* Opens on @port. Where only root may open the device, with the one hearth-helper opened. */
 static int open_tunnel(struct hearthd *h, uint16_t port, struct err *err)
 {
@@ -53,11 +40,14 @@ static int open_tunnel(struct hearthd *h, uint16_t port, struct err *err)
 		.persistent = true,
 		.mtu = candidates_interface_mtu(h->uplink_mtu),
 		.timestamp_floor_s = state_read_timestamp(h->timestamp_path),
-		.reserve_timestamp = reserve_timestamp,
-		.ctx = h->timestamp_path,
+		.reserve_timestamp = stamps_reserve,
 	};
-	int r = tunnel_open(&config, &h->tunnel, err);
+	int r = h->stamps ? 0 : stamps_new(h->event, h->timestamp_path, &h->stamps);
 
+	if (r < 0)
+		return err_set(err, r, "watch over timestamps: %s", strerror(-r));
+	config.ctx = h->stamps;
+	r = tunnel_open(&config, &h->tunnel, err);
 	if (r != -EACCES)
 		return r;
 	config.tun_fd = assist_open_tun(h, err);
@@ -392,6 +382,7 @@ int mesh_open(struct hearthd *h, struct err *err)
 void mesh_close(struct hearthd *h)
 {
 	close_tunnel(h);
+	h->stamps = stamps_free(h->stamps);
 	h->peers = peers_free(h->peers);
 	h->seen = seen_free(h->seen);
 	h->nft = nft_free(h->nft);
