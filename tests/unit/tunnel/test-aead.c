@@ -1,6 +1,7 @@
 /*
- * aead: the ciphertext of RFC 8439 section 2.4.2 (its nonce has WireGuard's form), libsodium as a
- * second opinion on everything else, and every single bit flipped.
+ * aead, with each implementation that this machine can run: the ciphertext of RFC 8439 section 2.4.2 (its
+ * nonce has WireGuard's form), known answers (aead-vectors.txt), libsodium as a second opinion, libcrypto
+ * beside it over all lengths and mixtures, and every single bit flipped.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -11,21 +12,10 @@
 #include <cmocka.h>
 #include <sodium.h>
 
+#include "aead-known.h"
 #include "tunnel/aead.h"
 
-static struct aead *aead;
-
-static int setup(void **state)
-{
-	aead = aead_new();
-	return aead && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	aead = aead_free(aead);
-	return 0;
-}
+static struct aead *aead, *libcrypto;
 
 static void test_rfc8439(void **state)
 {
@@ -198,14 +188,201 @@ static void test_every_bit(void **state)
 	assert_true(p.ok);
 }
 
+static void test_known_answers(void **state)
+{
+	for (size_t i = 0; aead_codes[i]; i++)
+		if (strcmp(aead_codes[i]->name, aead_name(aead)) == 0)
+			assert_int_equal(known_answers(aead_codes[i],
+						 TEST_SOURCE_DIR "/unit/tunnel/aead-vectors.txt"),
+				242);
+}
+
+enum { MIX = 20, MIX_SLOT = 2048 + AEAD_PAD_MAX + AEAD_TAG_LEN + 1, GUARD = 0xa5 };
+
+struct mix {
+	uint8_t key[AEAD_KEY_LEN];
+	uint8_t text[MIX][MIX_SLOT], in[MIX][MIX_SLOT], ours[MIX][MIX_SLOT], theirs[MIX][MIX_SLOT];
+	struct aead_packet packets[MIX];
+	size_t n;
+};
+
+/* The packets that seal the text to @out: in place, or apart with the front of some in @out. */
+static void aim(struct mix *m, uint8_t out[][MIX_SLOT], bool in_place)
+{
+	memset(out, GUARD, sizeof(m->ours));
+	memset(m->in, GUARD, sizeof(m->in));
+	for (size_t i = 0; i < m->n; i++) {
+		struct aead_packet *p = &m->packets[i];
+		size_t front = in_place ? p->len : p->front < p->len ? p->front : p->len;
+
+		p->in = in_place ? out[i] : m->in[i];
+		p->out = out[i];
+		memcpy(out[i], m->text[i], front);
+		memcpy(m->in[i] + front, m->text[i] + front, p->len - front);
+	}
+}
+
+static void mix_up(struct mix *m, size_t first_len, bool equal)
+{
+	m->n = 1 + randombytes_uniform(MIX);
+	randombytes_buf(m->key, sizeof(m->key));
+	randombytes_buf(m->text, sizeof(m->text));
+	for (size_t i = 0; i < m->n; i++) {
+		size_t len = i == 0 || equal ? first_len : randombytes_uniform(2049);
+
+		m->packets[i] = (struct aead_packet){ .len = len,
+			.pad = randombytes_uniform(2) ? (size_t) -len % 16
+						      : randombytes_uniform(16),
+			.front = 64 * randombytes_uniform(5) };
+		randombytes_buf(&m->packets[i].counter, sizeof(m->packets[i].counter));
+	}
+}
+
+/* Opens what was sealed, with the @forged-th (if there is one) changed somewhere. */
+static void open_mix(struct mix *m, bool in_place, size_t forged)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		struct aead_packet *p = &m->packets[i];
+
+		p->len += p->pad + AEAD_TAG_LEN;
+		p->in = m->ours[i];
+		p->out = in_place ? m->ours[i] : m->in[i];
+		p->ok = i == forged;
+		if (i == forged)
+			m->ours[i][randombytes_uniform((uint32_t) p->len)] ^=
+				(uint8_t) (1u << randombytes_uniform(8));
+	}
+	memset(m->in, GUARD, sizeof(m->in));
+	aead_open(aead, m->key, m->packets, m->n);
+	for (size_t i = 0; i < m->n; i++) {
+		const struct aead_packet *p = &m->packets[i];
+		size_t len = p->len - p->pad - AEAD_TAG_LEN;
+
+		assert_int_equal(p->ok, i != forged);
+		if (!p->ok)
+			continue;
+		assert_memory_equal(p->out, m->text[i], len);
+		for (size_t j = len; j < len + p->pad; j++)
+			assert_int_equal(p->out[j], 0);
+		if (!in_place)
+			assert_int_equal(p->out[len + p->pad], GUARD);
+	}
+}
+
+static void test_every_length(void **state)
+{
+	struct mix *m = malloc(sizeof(*m));
+
+	assert_non_null(m);
+	for (size_t len = 0; len <= 2048; len++) {
+		bool in_place = len % 2, equal = len % 3 == 0;
+
+		mix_up(m, len, equal);
+		aim(m, m->theirs, in_place);
+		assert_int_equal(aead_seal(libcrypto, m->key, m->packets, m->n), 0);
+		aim(m, m->ours, in_place);
+		assert_int_equal(aead_seal(aead, m->key, m->packets, m->n), 0);
+		assert_memory_equal(m->ours, m->theirs, sizeof(m->ours));
+		open_mix(m, randombytes_uniform(2), randombytes_uniform(2 * MIX));
+	}
+	free(m);
+}
+
+/* More packets than are worked on together, of the greatest length, beside empty ones. */
+static void test_many(void **state)
+{
+	enum { N = 150 };
+	uint8_t key[AEAD_KEY_LEN] = { 5 };
+	uint8_t *slots = malloc(N * (65535 + AEAD_TAG_LEN)), *text = malloc(65535);
+	struct aead_packet p[N], one;
+
+	assert_true(slots && text);
+	randombytes_buf(text, 65535);
+	for (size_t i = 0; i < N; i++)
+		p[i] = (struct aead_packet){ .counter = ~(uint64_t) i,
+			.in = text,
+			.out = slots + i * (65535 + AEAD_TAG_LEN),
+			.len = i % 7 == 3   ? 0
+			       : i % 5 == 1 ? 65535
+					    : i };
+	assert_int_equal(aead_seal(aead, key, p, N), 0);
+	for (size_t i = 0; i < N; i++) {
+		p[i].in = p[i].out;
+		p[i].len += AEAD_TAG_LEN;
+		if (i % 11 == 0) { /* each also by itself */
+			one = p[i];
+			one.out = text;
+			aead_open(libcrypto, key, &one, 1);
+			assert_true(one.ok);
+			randombytes_buf(text, 65535);
+		}
+	}
+	aead_open(aead, key, p, N);
+	for (size_t i = 0; i < N; i++)
+		assert_true(p[i].ok);
+	free(slots);
+	free(text);
+}
+
+static void test_refused(void **state)
+{
+	uint8_t key[AEAD_KEY_LEN] = { 0 }, data[64] = { 0 };
+	struct aead_packet p = { .in = data, .out = data, .len = 1, .pad = 16 };
+
+	assert_int_equal(aead_seal(aead, key, &p, 1), -EIO);
+	p = (struct aead_packet){ .in = data, .out = data, .len = (size_t) 1 << 31 };
+	assert_int_equal(aead_seal(aead, key, &p, 1), -EIO);
+	p = (struct aead_packet){ .ok = true };
+	aead_open(aead, key, &p, 1);
+	assert_false(p.ok);
+	aead_open(aead, key, NULL, 0);
+	assert_int_equal(aead_seal(aead, key, NULL, 0), 0);
+}
+
+static void test_switch(void **state)
+{
+	struct aead *a;
+
+	assert_int_equal(setenv("HEARTH_AEAD", "libcrypto", 1), 0);
+	a = aead_new();
+	assert_string_equal(aead_name(a), "libcrypto");
+	a = aead_free(a);
+	assert_int_equal(setenv("HEARTH_AEAD", "rot13", 1), 0);
+	a = aead_new();
+	assert_non_null(a);
+	a = aead_free(a);
+	assert_int_equal(unsetenv("HEARTH_AEAD"), 0);
+	assert_null(aead_new_as("rot13"));
+}
+
 int main(void)
 {
+	static const char *const names[] = { "libcrypto", "avx2", "avx512", "neon" };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rfc8439),
+		cmocka_unit_test(test_known_answers),
 		cmocka_unit_test(test_libsodium),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_front_and_pad),
 		cmocka_unit_test(test_every_bit),
+		cmocka_unit_test(test_every_length),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_switch),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	int failed = 0;
+
+	libcrypto = aead_new_as("libcrypto");
+	if (!libcrypto || sodium_init() < 0)
+		return 1;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		aead = aead_new_as(names[i]);
+		if (!aead)
+			continue;
+		print_message("with %s\n", names[i]);
+		failed += cmocka_run_group_tests_name(names[i], tests, NULL, NULL);
+		aead = aead_free(aead);
+	}
+	libcrypto = aead_free(libcrypto);
+	return failed != 0;
 }
