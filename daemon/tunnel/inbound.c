@@ -12,7 +12,11 @@
 #include "internal.h"
 #include "wire/ipkt.h"
 
-enum { HANDSHAKES_BUSY = BATCH / 2 }; /* in one batch: ask the engine for cookies */
+enum {
+	HANDSHAKES_BUSY = BATCH / 2, /* in one batch: ask the engine for cookies */
+	WANT_STEP = 4,
+	TCP_HEAD = 52, /* IPv4, TCP and its usual timestamps */
+};
 
 static struct wg_endpoint sender(const struct sock_msg *msg)
 {
@@ -227,13 +231,29 @@ int inbound_take(struct tunnel *t, size_t n)
 	return t->tun_error;
 }
 
-/* Super-frames fill their slots, so few of them are asked for: memory that was touched stays. */
+/* As many full packets as fill one super-packet for the device; one more would be a write of its own. */
+static size_t full_batch(const struct tunnel *t)
+{
+	size_t n = t->mtu > TCP_HEAD ? (PACKET_MAX - TCP_HEAD) / (t->mtu - TCP_HEAD) : BATCH;
+
+	return !t->coalesce.tcp || n > BATCH ? BATCH : n < SUPER_SLOTS ? SUPER_SLOTS : n;
+}
+
+/*
+ * Super-frames fill their slots, and memory that was touched stays: only when nothing but single
+ * datagrams come, and many, many are asked for.
+ */
 static size_t next_want(const struct tunnel *t, size_t got, size_t want)
 {
 	for (size_t i = 0; i < got; i++)
 		if (sock_msg_datagrams(&t->in_msgs[i]) > 1)
 			return SUPER_SLOTS;
-	return got == want ? BATCH : want;
+	if (got == want) {
+		size_t full = full_batch(t);
+
+		return want * WANT_STEP < full ? want * WANT_STEP : full;
+	}
+	return got * WANT_STEP < want && want > SUPER_SLOTS ? want / WANT_STEP : want;
 }
 
 int inbound_run(struct tunnel *t, int fd)

@@ -111,8 +111,9 @@ static struct offload_wish wished_offload(void)
 static void tell_offload(const struct tunnel *t)
 {
 	if (t->sock.small_buffers)
-		log_info("%s: the kernel grants UDP buffers below %d MB: bursts may be lost (root, "
-			 "or sysctl net.core.rmem_max and wmem_max)",
+		log_warning(
+			"%s: the kernel grants UDP buffers below %d MB: bursts may be lost (root, "
+			"or sysctl net.core.rmem_max and wmem_max)",
 			t->ifname, SOCK_BUFFER_BYTES >> 20);
 	log_info("%s: %s cipher; TUN offload %s%s%s; UDP offload %s%s", t->ifname,
 		aead_name(t->aead),

@@ -30,7 +30,9 @@ enum {
 
 struct tunnel_config {
 	const char *ifname; /* borrowed during the call; "tun%d" style patterns are allowed */
-	int tun_fd; /* an open TUN (non-blocking, IFF_NO_PI); taken over, also on failure. -1: open one */
+	/* An open TUN (IFF_NO_PI; without IFF_VNET_HDR it has no offloads); taken over, also on
+	 * failure. -1: open one. */
+	int tun_fd;
 	uint16_t port;   /* UDP, both families; 0: any free one */
 	uint32_t fwmark; /* SO_MARK of the outer packets, 0: none */
 	bool persistent; /* the TUN device outlives the tunnel */
@@ -51,9 +53,11 @@ struct tunnel_config {
 };
 
 /*
- * Opens the device and the sockets and starts the thread. No private key yet: nothing is sent or
- * answered before tunnel_set_private_key(). @err names what failed: -EADDRINUSE the port, -EBUSY
- * the interface name, -ENOENT or -ENODEV there is no /dev/net/tun, -EPERM no right to it.
+ * Opens the device and the sockets and starts the thread. Segmentation offloads of both are used as
+ * far as the kernel has them, unless $HEARTH_OFFLOAD says otherwise: off, tun (only the device's) or
+ * udp. No private key yet: nothing is sent or answered before tunnel_set_private_key(). @err names
+ * what failed: -EADDRINUSE the port, -EBUSY the interface name, -ENOENT or -ENODEV there is no
+ * /dev/net/tun, -EPERM no right to it.
  */
 int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct err *err);
 
