@@ -140,7 +140,7 @@ struct tunnel {
 	struct outbox
 		outbox;     /* of packets from the device; not empty between rounds: socket full */
 	struct outbox late; /* of packets that waited for a session */
-	uint64_t errors_us, errors_left; /* when an ICMP error was written last, how many may be */
+	uint64_t errors_us, errors_left; /* ICMP: so many may be written, as of then */
 
 	/* in */
 	uint8_t *in_slots[BATCH];

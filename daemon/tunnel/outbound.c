@@ -18,8 +18,8 @@
 enum {
 	FRONT_UNIT = 64, /* of aead_packet.front */
 	READS_MAX = 2 * BATCH,
-	LATE_BATCH = 16,         /* staged packets sealed at once when a session comes up */
-	ERRORS_PER_SECOND = 100, /* ICMP, to this machine */
+	LATE_BATCH = 16,        /* staged packets sealed at once when a session comes up */
+	ERROR_EVERY_US = 10000, /* ICMP, to this machine */
 	ERRORS_AT_ONCE = 50,
 };
 
@@ -28,17 +28,17 @@ static void tell_unreachable(struct tunnel *t, const uint8_t *packet, size_t len
 {
 	uint8_t head[VNET_HEAD_LEN] = { 0 }, error[ICMP_ERROR_MAX];
 	struct iovec iov[2] = { { head, sizeof(head) }, { error, 0 } };
-	uint64_t now_us = clock_now_us();
+	uint64_t more = (clock_now_us() - t->errors_us) / ERROR_EVERY_US;
 
-	t->errors_left += (now_us - t->errors_us) / (USEC_PER_SEC / ERRORS_PER_SECOND);
-	if (t->errors_left == 0)
-		return;
+	t->errors_us += more * ERROR_EVERY_US; /* what was counted here is not counted again */
+	t->errors_left += more;
 	if (t->errors_left > ERRORS_AT_ONCE)
 		t->errors_left = ERRORS_AT_ONCE;
+	if (t->errors_left == 0)
+		return;
 	iov[1].iov_len = icmp_unreachable(packet, len, error);
 	if (iov[1].iov_len == 0)
 		return;
-	t->errors_us = now_us;
 	t->errors_left--;
 	(void) (t->tun.header ? t->io->tun_write(t, iov, 2) : t->io->tun_write(t, iov + 1, 1));
 }
