@@ -169,6 +169,11 @@ void *worker_main(void *tunnel);
 const struct wg_ops *worker_ops(void);
 /* The MTU of the device has changed, perhaps: what depends on it. */
 void worker_note_mtu(struct tunnel *t);
+/*
+ * Once per wakeup: a send buffer that takes nothing for 100 ms must not stop the others for ever, so what
+ * waits for it is given up.
+ */
+void worker_limit_waiting(struct tunnel *t, uint64_t now_us);
 
 /* outbound.c. Return 1 if there may be more at once, 0 if not, -errno if the device is gone. */
 int outbound_run(struct tunnel *t);

@@ -284,8 +284,7 @@ static int run_round(struct tunnel *t, unsigned *ready)
 	return r;
 }
 
-/* A send buffer that stays full must not stop the others for ever. */
-static void limit_waiting(struct tunnel *t, uint64_t now_us)
+void worker_limit_waiting(struct tunnel *t, uint64_t now_us)
 {
 	struct outbox *box = &t->outbox;
 
@@ -293,7 +292,10 @@ static void limit_waiting(struct tunnel *t, uint64_t now_us)
 		return;
 	if (box->waits_since_us == 0)
 		box->waits_since_us = now_us;
-	if (now_us - box->waits_since_us >= ROOM_WAIT_MS * UINT64_C(1000))
+	if (now_us - box->waits_since_us < ROOM_WAIT_MS * UINT64_C(1000))
+		return;
+	/* POLLOUT waits for half of the buffer: on a slow line there is room long before. */
+	if (!outbox_send(t, box) && box->waits_since_us != 0)
 		outbox_drop(t, box);
 }
 
@@ -336,7 +338,7 @@ static void loop(struct tunnel *t)
 			continue; /* EINTR or no memory at this moment */
 		now_us = clock_now_us();
 		wg_device_set_time(t->device, now_us, clock_wall_us());
-		limit_waiting(t, now_us);
+		worker_limit_waiting(t, now_us);
 		r = run_control(t, fds);
 		ready |= ready_sources(fds);
 		wg_device_tick(t->device);

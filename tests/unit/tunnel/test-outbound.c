@@ -1,6 +1,7 @@
 /*
  * From the device to the peers, without a kernel: each packet of a batch goes to the peer of its own
- * destination, and errors are written to the device at a limited rate, whatever is read from it.
+ * destination, errors are written to the device at a limited rate, whatever is read from it, and
+ * what a full send buffer holds up is given up only if that stays full.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -21,6 +22,7 @@ enum { PACKETS_MAX = 256, UDP_LEN = 28 };
 /* What the device holds, and what was written to it. */
 static uint8_t packets[PACKETS_MAX][64];
 static size_t lens[PACKETS_MAX], n_packets, next_packet, n_written;
+static size_t room; /* messages that the socket takes before it is full */
 
 static ssize_t fake_read(struct tunnel *t, void *ret_data, size_t len)
 {
@@ -47,8 +49,10 @@ static int fake_receive(struct tunnel *t, int fd, struct sock_msg *msgs, size_t 
 
 static size_t fake_send(struct tunnel *t, struct sock_msg *msgs, size_t n)
 {
+	n = n < room ? n : room;
 	for (size_t i = 0; i < n; i++)
 		msgs[i].sent = msgs[i].len;
+	room -= n;
 	return n;
 }
 
@@ -70,6 +74,7 @@ static int open_tunnel(void **state)
 	wg_device_set_time(t->device, clock_now_us(), clock_wall_us());
 	wg_device_set_private_key(t->device, key);
 	n_packets = next_packet = n_written = 0;
+	room = SIZE_MAX;
 	*state = t;
 	return 0;
 }
@@ -201,12 +206,56 @@ static void test_errors_are_few(void **state)
 	assert_in_range(n_written, 51, most);
 }
 
+/* @n datagrams that do not leave: the send buffer is full. */
+static void fill_outbox(struct tunnel *t, struct wg_session *session, size_t n)
+{
+	struct outbox *box = &t->outbox;
+
+	for (box->n = 0; box->n < n; box->n++) {
+		box->msgs[box->n] = (struct sock_msg){ .data = box->data, .len = 32 };
+		box->sessions[box->n] = session;
+	}
+	room = 0;
+	assert_false(outbox_send(t, box));
+	assert_true(outbox_waits(box));
+}
+
+static void test_full_buffer(void **state)
+{
+	struct tunnel *t = *state;
+	struct wg_session session = { .peer = add_peer(t, 1, "10.1.0.0/16") };
+
+	/* Room, but less than POLLOUT waits for. */
+	fill_outbox(t, &session, 3);
+	worker_limit_waiting(t, 1000000);
+	room = 1;
+	worker_limit_waiting(t, 1099999);
+	assert_int_equal(t->counters.tx_datagrams, 0);
+	worker_limit_waiting(t, 1100000);
+	assert_int_equal(t->counters.tx_datagrams, 1);
+	worker_limit_waiting(t, 1110000); /* from here on nothing leaves */
+	room = 2;
+	worker_limit_waiting(t, 1210000);
+	assert_int_equal(t->counters.tx_datagrams, 3);
+	assert_int_equal(t->counters.tx_errors, 0);
+	assert_false(outbox_waits(&t->outbox));
+
+	fill_outbox(t, &session, 3);
+	worker_limit_waiting(t, 2000000);
+	worker_limit_waiting(t, 2099999);
+	assert_true(outbox_waits(&t->outbox));
+	worker_limit_waiting(t, 2100000);
+	assert_false(outbox_waits(&t->outbox));
+	assert_int_equal(t->counters.tx_errors, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			test_each_goes_where_it_belongs, open_tunnel, close_tunnel),
 		cmocka_unit_test_setup_teardown(test_errors_are_few, open_tunnel, close_tunnel),
+		cmocka_unit_test_setup_teardown(test_full_buffer, open_tunnel, close_tunnel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
