@@ -197,7 +197,27 @@ static int hops_to(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, 
 	return to && to->path.nested ? path_nested_hops(data, len) : 0;
 }
 
-static int take_packet(struct tunnel *t, uint8_t *data, size_t len)
+/* Where the last packet of a batch went: the next one goes there, too, nearly always. */
+struct last_route {
+	int family; /* 0: there was none */
+	uint8_t dst[16];
+	struct wg_peer *peer;
+};
+
+static struct wg_peer *route(
+	const struct tunnel *t, const struct segment_plan *plan, struct last_route *last)
+{
+	size_t len = plan->family == AF_INET ? 4 : 16;
+
+	if (last->family == plan->family && memcmp(last->dst, plan->dst, len) == 0)
+		return last->peer;
+	last->family = plan->family;
+	memcpy(last->dst, plan->dst, len);
+	last->peer = wg_device_route(t->device, plan->family, plan->dst);
+	return last->peer;
+}
+
+static int take_packet(struct tunnel *t, uint8_t *data, size_t len, struct last_route *last)
 {
 	struct vnet_head head = { 0 };
 	struct segment_plan plan;
@@ -213,7 +233,7 @@ static int take_packet(struct tunnel *t, uint8_t *data, size_t len)
 	if (segment_plan(&head, data, len, &plan) < 0)
 		return -EBADMSG;
 	t->counters.tx_packets += plan.n;
-	peer = wg_device_route(t->device, plan.family, plan.dst);
+	peer = route(t, &plan, last);
 	if (!peer) {
 		t->counters.tx_no_peer += plan.n;
 		tell_unreachable(t, data, len);
@@ -235,6 +255,7 @@ static int take_packet(struct tunnel *t, uint8_t *data, size_t len)
 
 int outbound_run(struct tunnel *t)
 {
+	struct last_route last = { 0 };
 	ssize_t n = 0;
 
 	if (outbox_waits(&t->outbox) && !outbox_send(t, &t->outbox))
@@ -245,7 +266,7 @@ int outbound_run(struct tunnel *t)
 		n = t->io->tun_read(t, at, READ_MAX);
 		if (n < 0)
 			break;
-		if (take_packet(t, at, (size_t) n) < 0) {
+		if (take_packet(t, at, (size_t) n, &last) < 0) {
 			t->counters.tx_packets++;
 			t->counters.tx_no_peer++;
 		}
