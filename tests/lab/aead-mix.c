@@ -2,7 +2,7 @@
  * aead-mix VECTORS: seals packets of all kinds, writes what comes out to standard output, opens it
  * again, forged in places, and checks known answers. Two implementations are right alike if they write
  * the same. Built as it is, that is libcrypto's; with -DAEAD_CODE=aead_neon it is that one, which
- * then needs nothing but the C library: for an emulated processor (tests/lab/test-aead-neon).
+ * then needs nothing but the C library: for an emulated processor (tests/lab/test-aead-emulated).
  */
 #include <stdio.h>
 #include <stdlib.h>
