@@ -1,34 +1,27 @@
 /*
- * Seals and opens through libcrypto's EVP interface: two contexts, made and keyed once and re-keyed
- * only when another session's packets come; per packet only the nonce is set. (libsodium in Debian is
- * three times slower and has no way to keep a key schedule.) Key copies are wiped at the end.
+ * Seals and opens through libcrypto's EVP interface: two contexts, made once. The first packet of a batch
+ * sets the key, the others only their nonce, and no key stays in a context when the batch is done: a
+ * session's keys are gone when the engine wipes them. (libsodium in Debian is three times slower.)
  */
 #include "tunnel/aead-libcrypto.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <limits.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { NONCE_LEN = 12 };
 
-struct direction {
-	EVP_CIPHER_CTX *ctx;
-	uint8_t key[AEAD_KEY_LEN];
-	bool keyed;
-};
-
 struct aead_libcrypto {
-	struct direction seal, open;
+	EVP_CIPHER_CTX *seal, *open;
 };
 
-static int init_direction(struct direction *d, const EVP_CIPHER *cipher, int encrypt)
+static int init_direction(EVP_CIPHER_CTX **ret, const EVP_CIPHER *cipher, int encrypt)
 {
-	d->ctx = EVP_CIPHER_CTX_new();
-	if (!d->ctx || EVP_CipherInit_ex(d->ctx, cipher, NULL, NULL, NULL, encrypt) != 1)
+	*ret = EVP_CIPHER_CTX_new();
+	if (!*ret || EVP_CipherInit_ex(*ret, cipher, NULL, NULL, NULL, encrypt) != 1)
 		return -ENOMEM;
 	return 0;
 }
@@ -52,81 +45,88 @@ struct aead_libcrypto *aead_libcrypto_free(struct aead_libcrypto *a)
 {
 	if (!a)
 		return NULL;
-	EVP_CIPHER_CTX_free(a->seal.ctx);
-	EVP_CIPHER_CTX_free(a->open.ctx);
-	OPENSSL_cleanse(a, sizeof(*a));
+	EVP_CIPHER_CTX_free(a->seal);
+	EVP_CIPHER_CTX_free(a->open);
 	free(a);
 	return NULL;
 }
 
-/* Sets the nonce, and the key if it is not the one of the packet before. */
-static bool start(struct direction *d, const uint8_t *key, uint64_t counter)
+/* Sets the nonce, and @*key unless it is NULL. Once the key is set, @*key is NULL. */
+static bool start(EVP_CIPHER_CTX *ctx, const uint8_t **key, uint64_t counter)
 {
 	uint8_t nonce[NONCE_LEN] = { 0 };
 	uint64_t le = htole64(counter);
-	const uint8_t *fresh = NULL;
 
 	memcpy(nonce + 4, &le, sizeof(le));
-	if (!d->keyed || CRYPTO_memcmp(d->key, key, AEAD_KEY_LEN) != 0)
-		fresh = key;
-	if (EVP_CipherInit_ex(d->ctx, NULL, NULL, fresh, nonce, -1) != 1) {
-		d->keyed = false;
+	if (EVP_CipherInit_ex(ctx, NULL, NULL, *key, nonce, -1) != 1)
 		return false;
-	}
-	if (fresh) {
-		memcpy(d->key, key, AEAD_KEY_LEN);
-		d->keyed = true;
-	}
+	*key = NULL;
 	return true;
 }
 
+/* A key of zeros takes the place of the one in @ctx. */
+static void forget(EVP_CIPHER_CTX *ctx)
+{
+	static const uint8_t zeros[AEAD_KEY_LEN];
+	const uint8_t *key = zeros;
+
+	(void) start(ctx, &key, 0);
+}
+
 /* Encrypts or decrypts @len bytes of the packet; the caller knows them to be fewer than 2^31. */
-static bool update(struct direction *d, uint8_t *out, const uint8_t *in, size_t len)
+static bool update(EVP_CIPHER_CTX *ctx, uint8_t *out, const uint8_t *in, size_t len)
 {
 	int done = 0;
 
-	return len == 0 || EVP_CipherUpdate(d->ctx, out, &done, in, (int) len) == 1;
+	return len == 0 || EVP_CipherUpdate(ctx, out, &done, in, (int) len) == 1;
 }
 
-static bool seal_one(struct direction *d, const uint8_t *key, const struct aead_packet *p)
+static bool seal_one(EVP_CIPHER_CTX *ctx, const uint8_t **key, const struct aead_packet *p)
 {
 	static const uint8_t zeros[AEAD_PAD_MAX];
 	size_t front = p->front < p->len ? p->front : p->len;
 	uint8_t *tag = p->out + p->len + p->pad;
 	int out = 0;
 
-	return start(d, key, p->counter) && update(d, p->out, p->out, front) &&
-	       update(d, p->out + front, p->in + front, p->len - front) &&
-	       update(d, p->out + p->len, zeros, p->pad) &&
-	       EVP_EncryptFinal_ex(d->ctx, tag, &out) == 1 &&
-	       EVP_CIPHER_CTX_ctrl(d->ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, tag) == 1;
+	return start(ctx, key, p->counter) && update(ctx, p->out, p->out, front) &&
+	       update(ctx, p->out + front, p->in + front, p->len - front) &&
+	       update(ctx, p->out + p->len, zeros, p->pad) &&
+	       EVP_EncryptFinal_ex(ctx, tag, &out) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, tag) == 1;
 }
 
-static bool open_one(struct direction *d, const uint8_t *key, const struct aead_packet *p)
+static bool open_one(EVP_CIPHER_CTX *ctx, const uint8_t **key, const struct aead_packet *p)
 {
 	size_t len = p->len - AEAD_TAG_LEN;
 	uint8_t tag[AEAD_TAG_LEN], none;
 	int out = 0;
 
-	if (p->len < AEAD_TAG_LEN || !start(d, key, p->counter))
+	if (!start(ctx, key, p->counter))
 		return false;
 	memcpy(tag, p->in + len, sizeof(tag));
-	return EVP_CIPHER_CTX_ctrl(d->ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
-	       update(d, p->out, p->in, len) && EVP_DecryptFinal_ex(d->ctx, &none, &out) == 1;
+	return EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1 &&
+	       update(ctx, p->out, p->in, len) && EVP_DecryptFinal_ex(ctx, &none, &out) == 1;
 }
 
 int aead_libcrypto_seal(struct aead_libcrypto *a, const uint8_t key[static AEAD_KEY_LEN],
 	const struct aead_packet *packets, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!seal_one(&a->seal, key, &packets[i]))
-			return -EIO;
-	return 0;
+	bool ok = true;
+
+	for (size_t i = 0; i < n && ok; i++)
+		ok = seal_one(a->seal, &key, &packets[i]);
+	forget(a->seal);
+	return ok ? 0 : -EIO;
 }
 
 void aead_libcrypto_open(struct aead_libcrypto *a, const uint8_t key[static AEAD_KEY_LEN],
 	struct aead_packet *packets, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		packets[i].ok = open_one(&a->open, key, &packets[i]);
+	for (size_t i = 0; i < n; i++) {
+		size_t len = packets[i].len;
+
+		packets[i].ok = len >= AEAD_TAG_LEN && len <= AEAD_LEN_MAX &&
+				open_one(a->open, &key, &packets[i]);
+	}
+	forget(a->open);
 }
