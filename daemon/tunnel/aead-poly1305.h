@@ -19,6 +19,9 @@ struct poly1305 {
 	uint64_t h0, h1, h2;
 };
 
+/* What an instruction reads wherever it lies, and whatever type it was written as. */
+typedef uint64_t __attribute__((may_alias, aligned(1))) poly1305_word;
+
 static inline __attribute__((always_inline)) uint64_t poly1305_read(const uint8_t *at)
 {
 	uint64_t v;
@@ -80,9 +83,9 @@ static inline __attribute__((always_inline)) void poly1305_block(
 		"adcq $0, %[k2]"
 		: [k0] "+&r"(p->h0), [k1] "+&r"(p->h1), [k2] "+&r"(p->h2), [h0] "=&r"(h0),
 		[h1] "=&r"(h1), [a1] "=&r"(a1), [c1] "=&r"(c1), [t] "=&r"(t)
-		: [text0] "m"(*(const uint64_t *) text),
-		[text1] "m"(*(const uint64_t *) (text + 8)), [r0] "m"(key->r0), [r1] "m"(key->r1),
-		[s1] "m"(key->s1)
+		: [text0] "m"(*(const poly1305_word *) text),
+		[text1] "m"(*(const poly1305_word *) (text + 8)), [r0] "m"(key->r0),
+		[r1] "m"(key->r1), [s1] "m"(key->s1)
 		: "rdx", "cc");
 	p->h0 = h0;
 	p->h1 = h1;
