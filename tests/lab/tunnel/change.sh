@@ -310,10 +310,10 @@ unreachable() {
 	told fd10::77 || fail "no peer, IPv6: $(cat "$HEARTH_TMP/told")"
 	# TCP does not wait for its timeouts
 	for f in 10.10.0.77 fd10::77; do
-		in_ns a timeout 3 python3 - $f <<-'PYTHON' || fail "TCP to $f was not told"
+		in_ns a timeout 12 python3 - $f <<-'PYTHON' || fail "TCP to $f was not told"
 			import errno, socket, sys
 			try:
-			    socket.create_connection((sys.argv[1], 80), timeout=2)
+			    socket.create_connection((sys.argv[1], 80), timeout=10)
 			except OSError as e:
 			    sys.exit(e.errno != errno.EHOSTUNREACH)
 			sys.exit(1)
