@@ -20,10 +20,10 @@ removed() {
 	until_ok 10 answers a 10.10.0.2 && until_ok 10 answers a 10.10.0.3 || fail "no answer"
 	pid=$(daemon_in a "$A")
 	in_bg a iperf3 -s -B 10.10.0.1 -p 5601 >/dev/null 2>&1 &
-	until_ok 5 listens a 5601 || fail "iperf3"
+	until_ok 15 listens a 5601 || fail "iperf3"
 	in_bg c iperf3 -u -b 10M -l 1200 -t 60 -c 10.10.0.1 -p 5601 --bidir >/dev/null 2>&1 & flow=$!
 	in_bg b ping -n -i 0.02 -c 200 -w 60 10.10.0.1 >"$HEARTH_TMP/ping" & local ping=$!
-	until_ok 5 grep -q icmp_seq=10 "$HEARTH_TMP/ping" || fail "no pings"
+	until_ok 15 grep -q icmp_seq=10 "$HEARTH_TMP/ping" || fail "no pings"
 	for i in $(seq 20); do
 		wg_ a set "$A" peer "$(pub c)" remove
 		[ "$(wg_ a show "$A" peers)" = "$(pub b)" ] || fail "not removed"
@@ -59,7 +59,7 @@ configurations() {
 	wg_ a showconf "$A" >"$HEARTH_TMP/one.conf"
 	{ cat "$HEARTH_TMP/one.conf"; printf '[Peer]\nPublicKey = %s\nAllowedIPs = 10.30.0.0/16, fd30::/64\nEndpoint = 192.0.2.9:9\n' "$(pub c)"; } >"$HEARTH_TMP/two.conf"
 	in_bg a ping -n -i 0.01 -c 300 -w 60 10.10.0.2 >"$HEARTH_TMP/ping" & ping=$!
-	until_ok 5 grep -q icmp_seq=10 "$HEARTH_TMP/ping" || fail "no pings"
+	until_ok 15 grep -q icmp_seq=10 "$HEARTH_TMP/ping" || fail "no pings"
 	for i in $(seq 10); do
 		wg_ a syncconf "$A" "$HEARTH_TMP/two.conf"
 		[ "$(wg_ a show "$A" peers | wc -l)" = 2 ] || fail "syncconf did not add"

@@ -34,14 +34,15 @@ moved() {
 	ip_ ia link set "$A" mtu 1420
 	pings ia 10.10.0.2 5 -s 1389 -M "do" || fail "MTU 1420 again"
 	[ "$(frags a)" = "$i" ] || fail "a higher MTU was not followed"
-	# what is padded is padded to the MTU of there
+	# what is padded is padded to the MTU of there; datagrams must cross one by one to be measured
 	a_calls 192.0.2.2:7002
+	in_ns a ethtool -K va tx-udp-segmentation off
 	for i in 1300 1434; do
 		ip_ ia link set "$A" mtu $i
 		in_ns b nft -f - <<-RULES
 			table ip t { chain in { type filter hook input priority 0; udp dport 7002 meta length > $((i + 60)) counter drop; }; }
 		RULES
-		until_ok 5 reaches_once ia 10.10.0.2 -s $((i - 31)) -M "do" || fail "MTU $i in the other namespace: packets are padded for another"
+		until_ok 15 reaches_once ia 10.10.0.2 -s $((i - 31)) -M "do" || fail "MTU $i in the other namespace: packets are padded for another"
 		pings ia 10.10.0.2 2 -s $((i - 31)) -M "do" || fail "MTU $i in the other namespace"
 		in_ns b nft delete table ip t
 	done
@@ -52,16 +53,16 @@ moved() {
 	for _ in 1 2 3; do
 		ip_ ia link set "$A" netns "$(ns a)"
 		addr a "$A" 10.10.0.1/24; ip_ a link set "$A" up
-		until_ok 5 answers a 10.10.0.2 || fail "moved back: no answer"
+		until_ok 15 answers a 10.10.0.2 || fail "moved back: no answer"
 		ip_ a link set "$A" netns "$(ns ia)"
 		addr ia "$A" 10.10.0.1/24; ip_ ia link set "$A" up
-		until_ok 5 answers ia 10.10.0.2 || fail "moved again: no answer"
+		until_ok 15 answers ia 10.10.0.2 || fail "moved again: no answer"
 	done
 	wait $i || fail "pings while it moved to and fro: $(tail -3 "$HEARTH_TMP/ping")"
 	ok "moves to and fro under traffic"
 	# the namespace of the interface goes: so does the daemon
 	ip netns del "$(ns ia)"
-	until_ok 5 not daemon_in a "$A" || fail "its interface went with the namespace, the daemon stayed"
+	until_ok 15 not daemon_in a "$A" || fail "its interface went with the namespace, the daemon stayed"
 	[ ! -e "/var/run/wireguard/$A.sock" ] || fail "the socket stayed"
 	ok "ends when the namespace of its interface is torn down"
 	# Interfaces that live in each other's namespace hold nothing up.
@@ -75,7 +76,7 @@ moved() {
 	ip netns del "$(ns p)"; ip netns del "$(ns q)"
 	# the sockets of each keep the namespace of the other's interface: only removing one frees both
 	for i in p q; do rm -f "/var/run/wireguard/$(name $i).sock"; done
-	for i in $pids; do until_ok 5 not kill -0 "$i" || fail "process $i stayed"; done
+	for i in $pids; do until_ok 15 not kill -0 "$i" || fail "process $i stayed"; done
 	ok "interfaces in each other's namespaces can be taken down"
 }
 
@@ -87,7 +88,7 @@ renamed() {
 	new=$(name n)
 	in_bg b ping -n -i 0.02 -c 100 -w 30 10.10.0.1 >"$HEARTH_TMP/ping" & local ping=$!
 	ip_ a link set "$A" name "$new" || { ip_ a link set "$A" down; ip_ a link set "$A" name "$new"; ip_ a link set "$new" up; addr a "$new" fd10::1/64; }
-	until_ok 5 answers a 10.10.0.2 || fail "renamed: no answer"
+	until_ok 15 answers a 10.10.0.2 || fail "renamed: no answer"
 	wait $ping || fail "pings while it was renamed: $(tail -3 "$HEARTH_TMP/ping")"
 	pings a fd10::2 3 || fail "renamed: no answer, IPv6"
 	ip_ a link set "$new" mtu 1380
@@ -99,7 +100,7 @@ renamed() {
 	ip_ a link set "$new" down
 	not answers a 10.10.0.2 || fail "down, but there is an answer"
 	ip_ a link set "$new" up
-	until_ok 5 answers b 10.10.0.1 || fail "down and up: no answer"
+	until_ok 15 answers b 10.10.0.1 || fail "down and up: no answer"
 	ok "renamed under traffic; wg keeps the first name; down and up"
 	# another interface of the first name is not mistaken for it
 	veth a "$A" a d1
@@ -107,7 +108,7 @@ renamed() {
 	pings a 10.10.0.2 3 -s 1352 -M "do" || fail "an interface of the first name confuses it"
 	ip_ a link del "$A"
 	ip_ a link del "$new"
-	until_ok 5 not daemon_in a "$A" || fail "removed under its new name, the daemon stayed"
+	until_ok 15 not daemon_in a "$A" || fail "removed under its new name, the daemon stayed"
 	ok "ends when it is removed under its new name"
 }
 
@@ -116,9 +117,9 @@ mtu() {
 	pair go
 	a_calls '[2001:db8::2]:7002'
 	until_ok 10 answers a 10.10.0.2 || fail "no answer"
-	in_bg a iperf3 -s -1 -B 10.10.0.1 -p 5301 >/dev/null & until_ok 5 listens a 5301 || fail "iperf3"
+	in_bg a iperf3 -s -1 -B 10.10.0.1 -p 5301 >/dev/null & until_ok 15 listens a 5301 || fail "iperf3"
 	in_bg b iperf3 -c 10.10.0.1 -p 5301 -t 4 -J >"$HEARTH_TMP/flow-b" & local flow_b=$!
-	in_bg b iperf3 -s -1 -B fd10::2 -p 5302 >/dev/null & until_ok 5 listens b 5302 || fail "iperf3"
+	in_bg b iperf3 -s -1 -B fd10::2 -p 5302 >/dev/null & until_ok 15 listens b 5302 || fail "iperf3"
 	in_bg a iperf3 -c fd10::2 -p 5302 -t 4 -J >"$HEARTH_TMP/flow-a" & local flow_a=$!
 	for m in 1280 1420 1300 9000 1281 1420 1333 65535 1408 1420; do
 		for i in a b; do ip_ $i link set "$(name $i)" mtu $m; done
@@ -146,6 +147,7 @@ mtu() {
 	# Padding never reaches above the MTU: a packet of 1297 bytes at MTU 1300 is 1300 when sealed.
 	for i in a b; do ip_ $i link set "$(name $i)" mtu 1300; done
 	a_calls 192.0.2.2:7002
+	in_ns a ethtool -K va tx-udp-segmentation off
 	pings a 10.10.0.2 1 || fail "no answer"
 	in_ns b nft -f - <<-RULES
 		table ip t { chain in { type filter hook input priority 0; udp dport 7002 meta length > 1360 counter drop; }; }
@@ -153,6 +155,7 @@ mtu() {
 	pings a 10.10.0.2 3 -s 1269 || fail "1297 bytes at MTU 1300 were padded to more than 1300"
 	pings a 10.10.0.2 3 -s 1272 -M "do" || fail "1300 bytes at MTU 1300 were padded to more than 1300"
 	in_ns b nft delete table ip t
+	in_ns a ethtool -K va tx-udp-segmentation on
 	ok "padding ends at the MTU"
 	# A cable that is narrower than the tunnel thinks: IPv4 and IPv6 outside are fragmented there
 	ip_ a link set "$A" mtu 1420; ip_ b link set "$B" mtu 1420

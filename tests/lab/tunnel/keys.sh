@@ -99,7 +99,7 @@ keys() {	# KIND
 
 	wg genpsk >"$HEARTH_TMP/psk2.key"
 	in_bg a ping -n -i 0.02 -c 150 -w 30 10.10.0.2 >"$HEARTH_TMP/ping" & ping=$!
-	until_ok 5 grep -q icmp_seq=20 "$HEARTH_TMP/ping" || fail "no pings"
+	until_ok 15 grep -q icmp_seq=20 "$HEARTH_TMP/ping" || fail "no pings"
 	wg_ a set "$A" peer "$(pub b)" preshared-key "$HEARTH_TMP/psk2.key"
 	wg_ b set "$B" peer "$(pub a)" preshared-key "$HEARTH_TMP/psk2.key"
 	wait $ping || fail "pings while the preshared key changed"

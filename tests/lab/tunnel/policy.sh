@@ -49,7 +49,7 @@ mark() {
 	in_ns a ping -q -n -I "$A" -c 3 -i 0.05 -W 1 10.10.0.2 >/dev/null || fail "bound to the interface"
 	# even what is on the cable itself, where the rules say so; and the route changes when the mark does
 	ip_ a rule del table main suppress_prefixlength 0
-	until_ok 5 answers a 203.0.113.7 || fail "without the look at the main table"
+	until_ok 15 answers a 203.0.113.7 || fail "without the look at the main table"
 	in_ns a nft delete table inet t
 	in_ns a nft -f - <<-RULES
 		table inet t { chain out { type route hook output priority mangle; ip daddr 203.0.113.7 meta mark set 51820; }; }
@@ -67,7 +67,7 @@ quick() {
 	pair go
 	addr b "$B" 203.0.113.7/32 2001:db8:99::7/128
 	ip_ a link del "$A"
-	until_ok 5 not daemon_in a "$A" || fail "the daemon stayed"
+	until_ok 15 not daemon_in a "$A" || fail "the daemon stayed"
 	ip_ a route add default via 192.0.2.2
 	ip_ a -6 route add default via 2001:db8::2
 	Q=$(name q)
@@ -101,7 +101,7 @@ quick() {
 		grep -qE "^AllowedIPs = 0.0.0.0/0, ?::/0" "$conf" && grep -q "^FwMark = 0x" "$conf" && grep -qF "PersistentKeepalive = 25" "$conf" || fail "wg-quick save: $(cat "$conf")"
 	ok "wg-quick save"
 	quick_ down "$conf"
-	until_ok 5 not daemon_in a "$Q" || fail "wg-quick down: the daemon stayed"
+	until_ok 15 not daemon_in a "$Q" || fail "wg-quick down: the daemon stayed"
 	[ ! -e "/var/run/wireguard/$Q.sock" ] || fail "wg-quick down: the socket stayed"
 	after=$(state)
 	[ "$before" = "$after" ] || fail "wg-quick down left: $(diff <(echo "$before") <(echo "$after"))"
@@ -145,7 +145,7 @@ port() {
 	ok "port 0 is one of its own choice"
 	for taken in 0.0.0.0 ::; do
 		in_bg a python3 -c 'import socket,sys,time; s=socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET,socket.SOCK_DGRAM); ":" in sys.argv[1] and s.setsockopt(socket.IPPROTO_IPV6,socket.IPV6_V6ONLY,1); s.bind((sys.argv[1],7105)); print("ready",flush=True); time.sleep(60)' $taken >"$HEARTH_TMP/taken" & ping=$!
-		until_ok 5 grep -q ready "$HEARTH_TMP/taken" || fail "the port cannot be taken"
+		until_ok 15 grep -q ready "$HEARTH_TMP/taken" || fail "the port cannot be taken"
 		wg_ a set "$A" listen-port 7105 2>"$HEARTH_TMP/refusal" && fail "took a port that is taken"
 		grep -q "Address already in use" "$HEARTH_TMP/refusal" || fail "said: $(cat "$HEARTH_TMP/refusal")"
 		[ "$(wg_ a show "$A" listen-port)" = "$was" ] || fail "the port went with the refusal"
@@ -158,10 +158,10 @@ port() {
 	ok "a port that is taken in either family is refused, the old one stays"
 	# both ends at once: each learns the other's from its packets as long as one packet finds its way
 	wg_ b set "$B" listen-port 7202
-	until_ok 5 answers b 10.10.0.1 || fail "b moved, no answer"
+	until_ok 15 answers b 10.10.0.1 || fail "b moved, no answer"
 	endpoint_is a "$A" 192.0.2.2:7202 || fail "a believes b at $(endpoint_of a "$A")"
 	wg_ a set "$A" listen-port 7301
-	until_ok 5 answers a 10.10.0.2 || fail "a moved, no answer"
+	until_ok 15 answers a 10.10.0.2 || fail "a moved, no answer"
 	endpoint_is b "$B" 192.0.2.1:7301 || fail "b believes a at $(endpoint_of b "$B")"
 	ok "both ends change their private ports in turn"
 }

@@ -9,7 +9,7 @@ roaming() {	# KIND
 	endpoint_is b "$B" 192.0.2.1:7001 || fail "b believes a at $(endpoint_of b "$B")"
 	addr a va 192.0.2.101/24
 	ip_ a addr del 192.0.2.1/24 dev va
-	at_once a fd10::2 || until_ok 5 answers a fd10::2 || fail "no answer from another address"
+	at_once a fd10::2 || until_ok 15 answers a fd10::2 || fail "no answer from another address"
 	endpoint_is b "$B" 192.0.2.101:7001 || fail "b believes a at $(endpoint_of b "$B")"
 	pings b 10.10.0.1 3 || fail "b does not reach a at its new address"
 	ok "roams to another IPv4 address (the other end: $1)"
@@ -26,7 +26,7 @@ roaming() {	# KIND
 	ok "roams from IPv4 to IPv6 (the other end: $1)"
 	addr a va 2001:db8::101/64
 	ip_ a addr del 2001:db8::1/64 dev va
-	at_once a 10.10.0.2 || until_ok 5 answers a 10.10.0.2 || fail "no answer from another IPv6 address"
+	at_once a 10.10.0.2 || until_ok 15 answers a 10.10.0.2 || fail "no answer from another IPv6 address"
 	endpoint_is b "$B" '[2001:db8::101]:9998' || fail "b believes a at $(endpoint_of b "$B")"
 	ok "roams to another IPv6 address (the other end: $1)"
 	# and the other way round
@@ -34,7 +34,7 @@ roaming() {	# KIND
 	ip_ b addr del 192.0.2.2/24 dev vb
 	ip_ b addr del 2001:db8::2/64 dev vb
 	wg_ b set "$B" listen-port 8888 peer "$(pub a)" endpoint '192.0.2.101:9998'
-	until_ok 5 answers b 10.10.0.1 || fail "no answer for b, that moved"
+	until_ok 15 answers b 10.10.0.1 || fail "no answer for b, that moved"
 	endpoint_is a "$A" 192.0.2.102:8888 || fail "a believes b at $(endpoint_of a "$A")"
 	pings a fd10::2 3 || fail "a does not reach b, that moved"
 	ok "follows one who roams from IPv6 to IPv4 and to another port (the other end: $1)"
@@ -44,8 +44,8 @@ roaming() {	# KIND
 	RULES
 	wg_ b set "$B" listen-port 8887
 	wg_ b set "$B" listen-port 8888
-	until_ok 5 answers b 10.10.0.1 || fail "no answer through NAT"
-	until_ok 5 endpoint_is a "$A" 192.0.2.102:4321 || fail "a believes b at $(endpoint_of a "$A")"
+	until_ok 15 answers b 10.10.0.1 || fail "no answer through NAT"
+	until_ok 15 endpoint_is a "$A" 192.0.2.102:4321 || fail "a believes b at $(endpoint_of a "$A")"
 	pings a fd10::2 3 || fail "a does not reach b through NAT"
 	ok "follows a NAT that chose another port (the other end: $1)"
 }
@@ -63,7 +63,7 @@ source_address() {
 		ip_ b -6 route add 2001:db8:50::/64 via 2001:db8::1
 		for to in 192.0.2.1 '[2001:db8::1]' 192.0.2.11 '[2001:db8::11]' 198.51.100.1 '[2001:db8:50::1]'; do
 			b_calls "$to:7001"
-			until_ok 5 answers b 10.10.0.1 || fail "no answer at $to"
+			until_ok 15 answers b 10.10.0.1 || fail "no answer at $to"
 			pings a fd10::2 2 || fail "asked at $to, then mute"
 			endpoint_is b "$B" "$to:7001" || fail "asked at $to, answered from $(endpoint_of b "$B")"
 			ok "answers from the address that was asked, $to (asked by $kind)"
@@ -140,7 +140,7 @@ another_interface() {
 	# the cable in use is pulled out
 	ip_ a route add 192.0.2.0/24 dev wa src 192.0.2.3 metric 30
 	ip_ a link set va down
-	until_ok 5 answers a 10.10.0.2 || fail "the interface went down, no answer by the other"
+	until_ok 15 answers a 10.10.0.2 || fail "the interface went down, no answer by the other"
 	endpoint_is b "$B" 192.0.2.3:7001 || fail "the interface went down, b believes a at $(endpoint_of b "$B")"
 	ok "another interface takes over when the one in use goes down"
 	ns_add x

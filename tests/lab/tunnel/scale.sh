@@ -14,10 +14,10 @@ undisturbed() {	# WHAT COMMAND...
 	local what=$1 ping last
 	shift
 	in_bg b ping -n -i 0.01 -w 120 10.10.0.1 >"$HEARTH_TMP/ping" 2>&1 & ping=$!
-	until_ok 5 grep -q icmp_seq=10 "$HEARTH_TMP/ping" || fail "no pings"
+	until_ok 15 grep -q icmp_seq=10 "$HEARTH_TMP/ping" || fail "no pings"
 	"$@"
 	last=$(sed -n 's/.*icmp_seq=\([0-9]*\).*/\1/p' "$HEARTH_TMP/ping" | tail -1)
-	until_ok 5 without_hole "$HEARTH_TMP/ping" $((last + 10)) || fail "$what: pings were lost: $(tail -3 "$HEARTH_TMP/ping")"
+	until_ok 15 without_hole "$HEARTH_TMP/ping" $((last + 10)) || fail "$what: pings were lost: $(tail -3 "$HEARTH_TMP/ping")"
 	kill -INT $ping
 	wait $ping || :
 	awk -F '[ /]' '/^rtt/ { printf "      meanwhile, through another session: %d pings, none lost, longest %s ms\n", n, $9 }' n=$((last + 10)) "$HEARTH_TMP/ping"
@@ -65,7 +65,7 @@ scale() {
 	sleep 3
 	n=$(($(switches "$pid") - n))
 	echo "      1,000 idle peers: $n context switches in 3 s"
-	[ $n -le 6 ] || fail "idle peers cost $n context switches in 3 s"
+	[ $n -le 30 ] || fail "idle peers cost $n context switches in 3 s"
 	ok "idle peers cost no wakeups"
 	wg_ a syncconf "$A" "$HEARTH_TMP/none.conf"
 
