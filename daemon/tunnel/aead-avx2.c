@@ -53,12 +53,12 @@ typedef __m256i vec;
 			 : [a] "+x"(A), [b] "+x"(B), [c] "+x"(c), [d] "+x"(D), [a2] "+x"(A2),      \
 			 [b2] "+x"(B2), [c2] "+x"(c2), [d2] "+x"(D2), [t] "=&x"(t), [t2] "=&x"(t2) \
 			 : [by16] "m"(by16), [by8] "m"(by8))
-#define SWAP_C(out, in)                                                                    \
-	__asm__ volatile(                                                                  \
-		"vmovdqa %[c], %[out0]\n\tvmovdqa %[c2], %[out1]\n\t"                      \
-		"vmovdqa %[in0], %[c]\n\tvmovdqa %[in1], %[c2]"                            \
-		: [c] "+x"(c), [c2] "+x"(c2), [out0] "=m"(x[out]), [out1] "=m"(x[out + 1]) \
-		: [in0] "m"(x[in]), [in1] "m"(x[in + 1]))
+#define SWAP_C(out, in)                                                                        \
+	__asm__ volatile(                                                                      \
+		"vmovdqa %[c], %[out0]\n\tvmovdqa %[c2], %[out1]\n\t"                          \
+		"vmovdqa %[in0], %[c]\n\tvmovdqa %[in1], %[c2]"                                \
+		: [c] "+x"(c), [c2] "+x"(c2), [out0] "=m"(x[(out)]), [out1] "=m"(x[(out) + 1]) \
+		: [in0] "m"(x[(in)]), [in1] "m"(x[(in) + 1]))
 
 /* gcc must be told the registers; a sanitizer's calls in between would not keep them. */
 #if defined(__clang__) || !defined(__OPTIMIZE__) || defined(__SANITIZE_THREAD__) || \
