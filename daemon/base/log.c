@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char *program_name = "hearth";
-static enum log_level threshold = LOG_LEVEL_INFO;
+static atomic_int threshold = LOG_LEVEL_INFO; /* changed while other threads log */
 static bool journal;
 
 /* sd-daemon(3) priorities: err, warning, notice, info, debug */
@@ -23,17 +24,17 @@ void log_open(const char *program)
 	const char *want = getenv("HEARTH_LOG");
 	for (size_t i = 0; want && i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(want, names[i]))
-			threshold = (enum log_level) i;
+			log_set_level((enum log_level) i);
 }
 
 void log_set_level(enum log_level level)
 {
-	threshold = level;
+	atomic_store_explicit(&threshold, level, memory_order_relaxed);
 }
 
 bool log_enabled(enum log_level level)
 {
-	return level <= threshold;
+	return (int) level <= atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
 void log_line(enum log_level level, const char *format, ...)

@@ -221,10 +221,16 @@ static bool flow_receive(struct flow *f, uint64_t bytes)
 	return true;
 }
 
+static int patience_s(void)
+{
+	const char *text = getenv("STREAM_PATIENCE");
+
+	return text ? atoi(text) : 60;
+}
+
 static int run_flows(struct flow *flows, unsigned n, uint64_t bytes)
 {
-	const char *patience = getenv("STREAM_PATIENCE");
-	int patience_ms = 1000 * (patience ? atoi(patience) : 60);
+	int patience_ms = 1000 * patience_s();
 	uint64_t start = now_us(), total = 0;
 	double s;
 
@@ -276,7 +282,11 @@ static int tcp(bool server, char **argv)
 	if (n > CONNECTIONS_MAX || bytes == 0)
 		return 2;
 	if (server) {
+		struct timeval patience = { .tv_sec = patience_s() };
+
 		fd = open_socket(argv[2], argv[3], SOCK_STREAM, &sa, &len);
+		/* Also of accept(), and of what is accepted. */
+		(void) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 		if (bind(fd, (struct sockaddr *) &sa, len) < 0 || listen(fd, CONNECTIONS_MAX) < 0)
 			die("listen");
 		(void) puts("ready");

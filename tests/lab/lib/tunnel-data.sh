@@ -32,6 +32,7 @@ traffic_start() {	# CONNECTIONS BYTES (of one connection, one way): TCP both way
 	local n=$1 bytes=$2 f
 	csum_before="$(csum_errors a) $(csum_errors b)"
 	traffic=()
+	rm -f "$HEARTH_TMP"/serve? "$HEARTH_TMP"/connect?	# whose "ready" is that?
 	for f in 4 6; do
 		in_ns b "$STREAM" serve "${inner_b[$f]}" 700$f "$n" "$bytes" >"$HEARTH_TMP/serve$f" 2>&1 &
 		traffic+=($!)
@@ -59,6 +60,7 @@ both_ways() {	# TITLE CONNECTIONS BYTES
 datagrams() {	# TITLE COUNT MAX PER_SECOND LEAST_PERCENT [gso]: both families, both ways
 	local title=$1 count=$2 max=$3 rate=$4 least=$5 pids=() senders=() p bad=0 f way got total_got=0
 	shift 5
+	rm -f "$HEARTH_TMP"/udp-*
 	for f in 4 6; do
 		in_ns b "$STREAM" receive "${inner_b[$f]}" 800$f "$count" >"$HEARTH_TMP/udp-$f-ab" 2>&1 & pids+=($!)
 		in_ns a "$STREAM" receive "${inner_a[$f]}" 800$f "$count" >"$HEARTH_TMP/udp-$f-ba" 2>&1 & pids+=($!)
