@@ -239,27 +239,38 @@ static size_t full_batch(const struct tunnel *t)
 	return !t->coalesce.tcp || n > BATCH ? BATCH : n < SUPER_SLOTS ? SUPER_SLOTS : n;
 }
 
+static bool has_super(const struct tunnel *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sock_msg_datagrams(&t->in_msgs[i]) > 1)
+			return true;
+	return false;
+}
+
 /*
- * Super-frames fill their slots, and memory that was touched stays: only when nothing but single
+ * Super-frames fill their slots, and memory that was touched stays: only where nothing but single
  * datagrams come, and many, many are asked for.
  */
-static size_t next_want(const struct tunnel *t, size_t got, size_t want)
+static void note_intake(const struct tunnel *t, struct intake *in, size_t got)
 {
-	for (size_t i = 0; i < got; i++)
-		if (sock_msg_datagrams(&t->in_msgs[i]) > 1)
-			return SUPER_SLOTS;
-	if (got == want) {
-		size_t full = full_batch(t);
+	size_t most = in->calm == CALM_ENOUGH ? full_batch(t) : MIXED_SLOTS;
 
-		return want * WANT_STEP < full ? want * WANT_STEP : full;
+	if (has_super(t, got)) {
+		*in = (struct intake){ .want = SUPER_SLOTS };
+		return;
 	}
-	return got * WANT_STEP < want && want > SUPER_SLOTS ? want / WANT_STEP : want;
+	if (in->calm < CALM_ENOUGH)
+		in->calm++;
+	if (got == in->want)
+		in->want = in->want * WANT_STEP < most ? in->want * WANT_STEP : most;
+	else if (got * WANT_STEP < in->want && in->want > SUPER_SLOTS)
+		in->want /= WANT_STEP;
 }
 
 int inbound_run(struct tunnel *t, int fd)
 {
-	size_t *want = fd == t->sock.fd6 ? &t->in_want6 : &t->in_want4;
-	size_t asked = *want;
+	struct intake *in = fd == t->sock.fd6 ? &t->intake6 : &t->intake4;
+	size_t asked = in->want;
 	int n, r;
 
 	if (fd < 0)
@@ -269,7 +280,7 @@ int inbound_run(struct tunnel *t, int fd)
 	n = t->io->udp_receive(t, fd, t->in_msgs, asked);
 	if (n <= 0)
 		return 0; /* an error of the socket was reported by this call and is over */
-	*want = next_want(t, (size_t) n, asked);
+	note_intake(t, in, (size_t) n);
 	r = inbound_take(t, (size_t) n);
 	return r < 0 ? r : (size_t) n == asked;
 }

@@ -33,7 +33,9 @@ enum {
 	BATCH = SOCK_BATCH_MAX, /* datagrams received at once; small packets sealed at once */
 	GATHERED_MAX = 256,     /* datagrams, also those of super-frames, opened at once */
 	SUPER_SLOTS = 4,        /* messages received at once while they are super-frames */
-	GROUP_MAX = 64,         /* packets of one peer sealed at once */
+	MIXED_SLOTS = 16,       /* while there are super-frames among them */
+	CALM_ENOUGH = 256,
+	GROUP_MAX = 64, /* packets of one peer sealed at once */
 
 	PACKET_MAX = 65535, /* an inner packet, and a datagram */
 	READ_MAX = VNET_HEAD_LEN + PACKET_MAX,
@@ -79,6 +81,12 @@ struct outbox {
 	bool closed;             /* nothing joins the last message any more */
 	struct sock_msg msgs[OUTBOX_MESSAGES];
 	struct wg_session *sessions[OUTBOX_MESSAGES]; /* which each belongs to */
+};
+
+/* How many messages to ask a socket for. */
+struct intake {
+	size_t want;
+	unsigned calm; /* calls since a super-frame came in, up to CALM_ENOUGH */
 };
 
 /* An encrypted packet that came in. */
@@ -144,7 +152,7 @@ struct tunnel {
 
 	/* in */
 	uint8_t *in_slots[BATCH];
-	size_t in_want4, in_want6; /* messages to ask for next time */
+	struct intake intake4, intake6;
 	struct sock_msg in_msgs[BATCH];
 	struct incoming gathered[GATHERED_MAX];
 	size_t n_gathered;

@@ -62,7 +62,7 @@ struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 	t->place = (struct place){ .rtnl_fd = -1, .watch_fd = -1 };
 	t->routes = 1;
 	t->sock.fd4 = t->sock.fd6 = -1;
-	t->in_want4 = t->in_want6 = SUPER_SLOTS;
+	t->intake4.want = t->intake6.want = SUPER_SLOTS;
 	t->timer_us = WG_NO_DEADLINE;
 	shed_init(&t->shed);
 	(void) pthread_mutex_init(&t->caller, NULL);
