@@ -202,6 +202,7 @@ kube_lab_files() { # ROOT: what this machine needs and a real board does not
 
 kube_join() { # BOARD
 	local b=$1 file=/etc/hearth/kubeadm/join.yaml
+	! board_exec "$b" test -e /etc/kubernetes/kubelet.conf || return 0
 	until_ok 20 board_exec "$b" test -e "$file" || die "$b has no $file after hearth kube publish"
 	board_exec "$b" kubeadm join --config "$file" >"$S/join-$b.log" 2>&1 || { tail -15 "$S/join-$b.log" >&2; die "kubeadm join on $b failed, see $S/join-$b.log"; }
 }
@@ -209,9 +210,13 @@ kube_join() { # BOARD
 kube_up() { # one cluster of the five boards, with the files that enroll-node wrote
 	local b
 	[ -e "$S/kube" ] || die "boot the boards for it first: home up --kube"
-	board_exec n100 kubeadm init --config /etc/hearth/kubeadm/init.yaml >"$S/init.log" 2>&1 ||
-		{ tail -20 "$S/init.log" >&2; die "kubeadm init failed, see $S/init.log"; }
-	step "kubeadm init on n100, with /etc/hearth/kubeadm/init.yaml"
+	if board_exec n100 test -e /etc/kubernetes/admin.conf && until_ok 60 kube_api_answers; then
+		step "n100 is a control plane already"
+	else
+		board_exec n100 kubeadm init --config /etc/hearth/kubeadm/init.yaml >"$S/init.log" 2>&1 ||
+			{ tail -20 "$S/init.log" >&2; die "kubeadm init failed, see $S/init.log"; }
+		step "kubeadm init on n100, with /etc/hearth/kubeadm/init.yaml"
+	fi
 	board_exec n100 hearth kube publish >"$S/publish.log" 2>&1 || { cat "$S/publish.log" >&2; die "hearth kube publish failed"; }
 	on_each kube_join "${BOARDS[@]:1}"
 	step "kubeadm join on the other four, with their join.yaml"
@@ -224,6 +229,8 @@ kube_up() { # one cluster of the five boards, with the files that enroll-node wr
 	until_ok 150 kube_addons || { kc get pods -A -o wide >&2; die "kube-proxy or CoreDNS is not available"; }
 	step "kube-proxy and CoreDNS run"
 }
+
+kube_api_answers() { kc get --raw /readyz >/dev/null; }
 
 kube_pod_ranges() { # BOARD
 	local r
