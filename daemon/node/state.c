@@ -10,9 +10,11 @@
 #include <sodium.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "wire/presence.h"
 
 enum { STATE_MAX = 65536, KEY_FILE_MAX = 256 };
@@ -92,16 +94,18 @@ int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], stru
 	return 0;
 }
 
+/* No clock shows more (clock_wall_us), and in microseconds it still is a number. */
+#define TIMESTAMP_MAX_S (INT64_MAX / USEC_PER_SEC)
+
 uint64_t state_read_timestamp(const char *path)
 {
 	CLEANUP_BUF struct buf text = { 0 };
-	uint64_t value;
-	char *end;
+	uint64_t value = 0;
 
-	if (file_read(path, 64, &text) < 0)
+	if (file_read(path, 64, &text) < 0 || !text.len || text.data[text.len - 1] != '\n')
 		return 0;
-	value = strtoull(buf_str(&text), &end, 10);
-	return *end == '\n' && end != buf_str(&text) ? value : 0;
+	text.data[--text.len] = 0;
+	return number_parse(text.data, 0, TIMESTAMP_MAX_S, &value) == 0 ? value : 0;
 }
 
 int state_write_timestamp(const char *path, uint64_t until_s)

@@ -65,7 +65,8 @@ static void test_state(void **state)
 
 static void test_timestamp(void **state)
 {
-	static const char *const bad[] = { "", "\n", "12", "12x\n", "x\n", "-\n" };
+	static const char *const bad[] = { "", "\n", "12", "12x\n", "x\n", "-\n", "-1\n",
+		"18446744073709551615\n", "99999999999999999999\n" };
 
 	assert_int_equal(state_read_timestamp(in_dir("timestamp")), 0);
 	assert_int_equal(state_write_timestamp(in_dir("timestamp"), 1795000000), 0);
