@@ -129,6 +129,8 @@ void wg_sessions_expire(struct wg_peer *peer)
 		peer->current->may_send = false;
 	if (peer->coming)
 		peer->coming->may_send = false;
+	if (peer->previous) /* else a peer that goes on to use it would bring it back */
+		peer->previous->may_send = false;
 }
 
 bool wg_session_may_send(const struct wg_session *session, uint64_t now_us)

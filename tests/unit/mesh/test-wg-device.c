@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "mesh/wg-device.h"
 #include "wg-two.h"
 
 static void test_first_packets(void **state)
@@ -195,6 +196,25 @@ static void test_key_change(void **state)
 	assert_ptr_equal(t.b->last_peer, fresh);
 	wg_device_set_private_key(t.a->device, other); /* the same again: nothing happens */
 	assert_non_null(wg_peer_sending(t.ab));
+}
+
+/* Nor does a session that had been crossed come back when the peer goes on to use it. */
+static void test_key_change_after_crossing(void **state)
+{
+	TWO t;
+	uint8_t other[WG_KEY_LEN] = { 77, 3, 1 };
+	two_init(&t, true);
+	t.net.delay_min_us = t.net.delay_max_us = 10000;
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	assert_int_equal(net_ping(t.b, t.a, 2), 0);
+	net_run(&t.net, 8 * SECOND);
+	struct wg_session *crossed = t.ab->previous;
+	assert_non_null(crossed);
+	assert_true(crossed->may_send);
+	wg_device_set_private_key(t.a->device, other);
+	assert_null(wg_peer_sending(t.ab));
+	wg_peer_data_received(crossed, wg_peer_endpoint(t.ab), WG_DATA_MIN_LEN, false);
+	assert_null(wg_peer_sending(t.ab));
 }
 
 static void test_removal(void **state)
@@ -577,6 +597,7 @@ int main(void)
 		cmocka_unit_test(test_psk),
 		cmocka_unit_test(test_ipv6_outside),
 		cmocka_unit_test(test_key_change),
+		cmocka_unit_test(test_key_change_after_crossing),
 		cmocka_unit_test(test_removal),
 		cmocka_unit_test(test_staging),
 		cmocka_unit_test(test_staging_limit),
