@@ -54,11 +54,11 @@ struct fault {
 
 enum { SEND, RECV, TUN_WRITE, TUN_READ, GSO, FAULTS };
 static struct fault faults[FAULTS] = {
-	[SEND] = { "FAULT_SEND", "send" },
-	[RECV] = { "FAULT_RECV", "recv" },
-	[TUN_WRITE] = { "FAULT_TUN_WRITE", "tun-write" },
-	[TUN_READ] = { "FAULT_TUN_READ", "tun-read" },
-	[GSO] = { "FAULT_GSO", "gso" },
+	[SEND] = { .variable = "FAULT_SEND", .name = "send" },
+	[RECV] = { .variable = "FAULT_RECV", .name = "recv" },
+	[TUN_WRITE] = { .variable = "FAULT_TUN_WRITE", .name = "tun-write" },
+	[TUN_READ] = { .variable = "FAULT_TUN_READ", .name = "tun-read" },
+	[GSO] = { .variable = "FAULT_GSO", .name = "gso" },
 };
 static atomic_uchar kinds[FDS];
 
