@@ -58,6 +58,7 @@ ns_is_empty() { [ -z "$(ip netns pids "$(ns "$1")")" ]; }
 tunnel_cleanup() {
 	local n status=$?
 	trap - EXIT
+	set +e	# what is to be killed may end by itself meanwhile
 	for n in "${namespaces[@]}"; do ns_kill "$n"; done
 	if grep -qE 'Sanitizer|runtime error' "$daemon_log" 2>/dev/null; then
 		echo "a sanitizer reported:"
