@@ -30,14 +30,14 @@ static int ask_route(
 		query.src = e->local;
 	if (ip_addr_is_link_local(&e->remote.addr))
 		query.oif = e->remote.scope;
-	return rtnl_route(t->place.rtnl_fd, &query, ret_oif);
+	return rtnl_route(t->place.rtnl, &query, ret_oif);
 }
 
 static bool is_tunnel(const struct tunnel *t, uint32_t oif)
 {
 	struct rtnl_link link;
 
-	return oif && rtnl_link(t->place.rtnl_fd, oif, &link) == 0 && link.type == ARPHRD_NONE;
+	return oif && rtnl_link(t->place.rtnl, oif, &link) == 0 && link.type == ARPHRD_NONE;
 }
 
 void path_look(struct tunnel *t, struct wg_peer *peer)
@@ -48,7 +48,7 @@ void path_look(struct tunnel *t, struct wg_peer *peer)
 	uint32_t oif = 0;
 
 	path.seen = t->routes;
-	if (t->place.rtnl_fd < 0) {
+	if (!t->place.rtnl) {
 		wg_peer_set_path(peer, &path);
 		return;
 	}

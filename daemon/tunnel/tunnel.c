@@ -35,7 +35,7 @@ struct tunnel *tunnel_free_bare(struct tunnel *t)
 	close_p(&t->tun_fd);
 	close_p(&t->watch_fd);
 	close_p(&t->place.watch_fd);
-	close_p(&t->place.rtnl_fd);
+	t->place.rtnl = nl_close(t->place.rtnl);
 	close_p(&t->timer_fd);
 	close_p(&t->call_fd);
 	close_p(&t->closed_fd);
@@ -59,7 +59,7 @@ struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 		return NULL;
 	t->io = io;
 	t->tun_fd = t->watch_fd = t->timer_fd = t->call_fd = t->closed_fd = -1;
-	t->place = (struct place){ .rtnl_fd = -1, .watch_fd = -1 };
+	t->place = (struct place){ .watch_fd = -1 };
 	t->routes = 1;
 	t->sock.fd4 = t->sock.fd6 = -1;
 	t->intake4.want = t->intake6.want = SUPER_SLOTS;
@@ -148,10 +148,10 @@ static int open_device(
 		if (r < 0)
 			return err_set(err, r, "interface %s: set MTU %u: %m", t->ifname, mtu);
 	}
-	t->place.rtnl_fd = rtnl_open();
-	if (t->place.rtnl_fd < 0) {
-		errno = -t->place.rtnl_fd;
-		return err_set(err, t->place.rtnl_fd, "ask for routes: %m");
+	r = nl_open(&t->place.rtnl, err);
+	if (r < 0) {
+		(void) err_prefix(err, "ask for routes");
+		return r;
 	}
 	worker_note_mtu(t);
 	return 0;

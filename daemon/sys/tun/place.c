@@ -26,7 +26,7 @@ static int find(const struct place *place, int tun_fd)
 		return -1;
 	if (there.st_ino == here.st_ino && there.st_dev == here.st_dev)
 		return -1;
-	id = rtnl_namespace_id(place->rtnl_fd, ns);
+	id = rtnl_namespace_id(place->rtnl, ns);
 	return id < 0 ? -1 : id;
 }
 
@@ -36,7 +36,7 @@ uint32_t place_mtu(struct place *place, int tun_fd)
 	char name[IF_NAMESIZE];
 	int id;
 
-	if (place->rtnl_fd < 0)
+	if (!place->rtnl)
 		return tun_mtu(tun_fd);
 	id = find(place, tun_fd);
 	if (id < 0)
@@ -45,7 +45,7 @@ uint32_t place_mtu(struct place *place, int tun_fd)
 		place->watch_fd = -1;
 	else if (place->watch_fd < 0)
 		place->watch_fd = watch_open_everywhere();
-	if (tun_name(tun_fd, name) < 0 || rtnl_link_of(place->rtnl_fd, name, id, &link) < 0)
+	if (tun_name(tun_fd, name) < 0 || rtnl_link_of(place->rtnl, name, id, &link) < 0)
 		return 0;
 	return link.mtu;
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct place {
-	int rtnl_fd;  /* borrowed (rtnl.h) */
+	struct nl *rtnl; /* borrowed; NULL: the device stays at home */
 	int watch_fd; /* readable: something changed over there (watch_read()). -1: it is at home */
 };
 

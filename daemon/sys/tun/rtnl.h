@@ -1,7 +1,7 @@
 /*
  * rtnl: what a tunnel asks the kernel while it runs: routes, links, namespaces. One question, one
  * answer, both at once: rtnetlink answers such questions before the system call returns, so nothing
- * here waits.
+ * here waits. The socket is the caller's (sys/net/nl.h).
  */
 #pragma once
 
@@ -10,9 +10,7 @@
 #include <stdint.h>
 
 #include "base/ip.h"
-
-/* A descriptor for the calls below, the caller's to close, or -errno. Belongs to one thread. */
-int rtnl_open(void);
+#include "sys/net/nl.h"
 
 struct rtnl_route_query {
 	struct ip_addr dst;
@@ -23,10 +21,10 @@ struct rtnl_route_query {
 };
 
 /*
- * By which interface a datagram would leave. 0, or -errno: -ENETUNREACH and the like, -EINVAL (src is
- * not ours), -EIO: the kernel did not answer.
+ * By which interface a datagram would leave. 0, or -errno: -ENETUNREACH and the like, also where
+ * src is not ours.
  */
-int rtnl_route(int fd, const struct rtnl_route_query *query, uint32_t *ret_oif);
+int rtnl_route(struct nl *nl, const struct rtnl_route_query *query, uint32_t *ret_oif);
 
 struct rtnl_link {
 	uint16_t type; /* ARPHRD_... */
@@ -34,9 +32,9 @@ struct rtnl_link {
 };
 
 /* The interface @ifindex of our namespace. 0, -ENODEV or another -errno. */
-int rtnl_link(int fd, uint32_t ifindex, struct rtnl_link *ret);
+int rtnl_link(struct nl *nl, uint32_t ifindex, struct rtnl_link *ret);
 /* The interface @name of the namespace with the id @nsid (rtnl_namespace_id()); -1: ours. */
-int rtnl_link_of(int fd, const char *name, int nsid, struct rtnl_link *ret);
+int rtnl_link_of(struct nl *nl, const char *name, int nsid, struct rtnl_link *ret);
 
 /* The id by which our namespace knows @ns_fd; makes one. At least 0, or -errno. */
-int rtnl_namespace_id(int fd, int ns_fd);
+int rtnl_namespace_id(struct nl *nl, int ns_fd);

@@ -5,13 +5,12 @@
 #include "watch.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "sys/net/nl.h"
 
 static int open_groups(uint32_t groups)
 {
@@ -44,7 +43,7 @@ int watch_open_everywhere(void)
 
 static int classify(const struct nlmsghdr *nlh)
 {
-	const struct rtmsg *rtm = NLMSG_DATA(nlh);
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 
 	switch (nlh->nlmsg_type) {
 	case RTM_NEWLINK:
@@ -55,7 +54,8 @@ static int classify(const struct nlmsghdr *nlh)
 		return WATCH_ROUTES;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*rtm)) || (rtm->rtm_flags & RTM_F_CLONED))
+		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) ||
+			(rtm->rtm_flags & RTM_F_CLONED))
 			return 0;
 		return WATCH_ROUTES;
 	default:
@@ -70,6 +70,8 @@ int watch_read(int fd)
 
 	for (;;) {
 		ssize_t n = recv(fd, data, sizeof(data), 0);
+		size_t left = n < 0 ? 0 : (size_t) n;
+		const void *at = data;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -79,9 +81,7 @@ int watch_read(int fd)
 		}
 		if (n < 0)
 			return errno == EAGAIN ? mask : -errno;
-		size_t left = (size_t) n;
-		for (const struct nlmsghdr *nlh = (const struct nlmsghdr *) data;
-			NLMSG_OK(nlh, left); nlh = NLMSG_NEXT(nlh, left))
+		for (const struct nlmsghdr *nlh; (nlh = nl_next(&at, &left));)
 			mask |= classify(nlh);
 	}
 }

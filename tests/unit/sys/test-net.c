@@ -1,4 +1,4 @@
-/* sys/net against this kernel, in network namespaces of its own. */
+/* sys/net, and what sys/tun asks through it, against this kernel, in network namespaces of its own. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/neighbour.h>
+#include <net/if_arp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "sys/net/monitor.h"
 #include "sys/net/neigh.h"
 #include "sys/net/route.h"
+#include "sys/tun/rtnl.h"
 
 static int here = -1, there = -1; /* namespaces: ours, and the one pods would have */
 static const uint8_t mac_a[] = { 2, 0, 0, 0, 0, 1 }, mac_b[] = { 2, 0, 0, 0, 0, 2 };
@@ -364,6 +366,42 @@ static void many_addresses_are_dumped_whole(void **state)
 	free(list);
 }
 
+/* Routes, links here and there, and the name of the other namespace, as a tunnel asks for them. */
+static void a_tunnel_asks(void **state)
+{
+	struct rtnl_route_query query = { .dst = ip("192.0.2.77"), .sport = 1, .dport = 2 };
+	struct link_addr four = { .addr = ip("192.0.2.1"), .prefix_len = 24 };
+	struct rtnl_link asked = { 0 };
+	struct link left = { 0 };
+	uint32_t oif = 0;
+	int id;
+
+	assert_int_equal(link_find(*state, "left", &left, NULL), 0);
+	assert_int_equal(rtnl_route(*state, &query, &oif), -ENETUNREACH);
+	four.ifindex = left.index;
+	assert_int_equal(addr_add(*state, &four, NULL), 0);
+	assert_int_equal(link_set_up(*state, left.index, true, NULL), 0);
+	assert_int_equal(rtnl_route(*state, &query, &oif), 0);
+	assert_int_equal(oif, left.index);
+	query.src = ip("192.0.2.1");
+	assert_int_equal(rtnl_route(*state, &query, &oif), 0);
+	query.src = ip("192.0.2.2"); /* not ours */
+	assert_true(rtnl_route(*state, &query, &oif) < 0);
+
+	assert_int_equal(rtnl_link(*state, left.index, &asked), 0);
+	assert_int_equal(asked.mtu, 1380);
+	assert_int_equal(asked.type, ARPHRD_ETHER);
+	assert_int_equal(rtnl_link(*state, 12345, &asked), -ENODEV);
+	assert_int_equal(rtnl_link_of(*state, "left", -1, &asked), 0);
+	assert_int_equal(rtnl_link_of(*state, "right", -1, &asked), -ENODEV);
+	id = rtnl_namespace_id(*state, there);
+	assert_true(id >= 0);
+	assert_int_equal(rtnl_namespace_id(*state, there), id);
+	assert_int_equal(rtnl_link_of(*state, "right", id, &asked), 0);
+	assert_int_equal(asked.mtu, 1380);
+	assert_true(rtnl_namespace_id(*state, -1) < 0);
+}
+
 int main(void)
 {
 	if (namespaces() < 0) {
@@ -379,6 +417,7 @@ int main(void)
 		TEST(neighbours_are_permanent),
 		TEST(monitor_sees_changes_and_loss),
 		TEST(many_addresses_are_dumped_whole),
+		TEST(a_tunnel_asks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
