@@ -14,8 +14,11 @@ enum {
 	INET_V4_SUM = 10,
 	INET_V4_ADDRESSES = 12,
 	INET_V4_ADDRESSES_LEN = 8,
-	INET_V4_HEAD = 20,           /* without options */
-	INET_V4_DF = 0x4000,         /* in the fragment field */
+	INET_V4_SOURCE = 12,
+	INET_V4_DESTINATION = 16,
+	INET_V4_HEAD = 20,   /* without options */
+	INET_V4_DF = 0x4000, /* in the fragment field */
+	INET_V4_OFFSET = 0x1fff,
 	INET_V4_FRAGMENTED = 0x3fff, /* more fragments, or an offset */
 
 	INET_V6_LEN = 4, /* 16 bits, of what follows the header */
@@ -23,6 +26,8 @@ enum {
 	INET_V6_HOPS = 7,
 	INET_V6_ADDRESSES = 8,
 	INET_V6_ADDRESSES_LEN = 32,
+	INET_V6_SOURCE = 8,
+	INET_V6_DESTINATION = 24,
 	INET_V6_HEAD = 40,
 
 	INET_TCP_SEQ = 4,

@@ -5,11 +5,11 @@
 #include "ipkt.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
+#include "inet.h"
 #include "wg.h"
-
-enum { PROTOCOL_UDP = 17, NEXT_FRAGMENT = 44, UDP_HEAD = 8 };
 
 static size_t be16(const uint8_t *p)
 {
@@ -23,10 +23,13 @@ static int parse_v4(const uint8_t *data, size_t len, struct ipkt *ret)
 	if (len < IPKT_V4_HEAD_LEN)
 		return -EBADMSG;
 	head = (size_t) (data[0] & 0x0f) * 4;
-	total = be16(data + 2);
+	total = be16(data + INET_V4_LEN);
 	if (head < IPKT_V4_HEAD_LEN || total < head || total > len)
 		return -EBADMSG;
-	*ret = (struct ipkt){ .family = AF_INET, .len = total, .src = data + 12, .dst = data + 16 };
+	*ret = (struct ipkt){ .family = AF_INET,
+		.len = total,
+		.src = data + INET_V4_SOURCE,
+		.dst = data + INET_V4_DESTINATION };
 	return 0;
 }
 
@@ -36,10 +39,13 @@ static int parse_v6(const uint8_t *data, size_t len, struct ipkt *ret)
 
 	if (len < IPKT_V6_HEAD_LEN)
 		return -EBADMSG;
-	total = IPKT_V6_HEAD_LEN + be16(data + 4);
+	total = IPKT_V6_HEAD_LEN + be16(data + INET_V6_LEN);
 	if (total > len)
 		return -EBADMSG;
-	*ret = (struct ipkt){ .family = AF_INET6, .len = total, .src = data + 8, .dst = data + 24 };
+	*ret = (struct ipkt){ .family = AF_INET6,
+		.len = total,
+		.src = data + INET_V6_SOURCE,
+		.dst = data + INET_V6_DESTINATION };
 	return 0;
 }
 
@@ -61,21 +67,22 @@ static bool is_data(const uint8_t *udp, size_t len)
 {
 	static const uint8_t type[4] = { WG_TYPE_DATA };
 
-	return len >= UDP_HEAD + WG_DATA_MIN_LEN && memcmp(udp + UDP_HEAD, type, sizeof(type)) == 0;
+	return len >= INET_UDP_HEAD + WG_DATA_MIN_LEN &&
+	       memcmp(udp + INET_UDP_HEAD, type, sizeof(type)) == 0;
 }
 
 bool ipkt_seems_sealed(const uint8_t *packet, size_t len, uint8_t *ret_hops)
 {
 	bool v4 = packet[0] >> 4 == 4;
 	size_t head = v4 ? (size_t) (packet[0] & 0x0f) * 4 : IPKT_V6_HEAD_LEN;
-	uint8_t protocol = packet[v4 ? 9 : 6];
+	uint8_t protocol = packet[v4 ? INET_V4_PROTOCOL : INET_V6_NEXT];
 
-	*ret_hops = packet[v4 ? 8 : 7];
-	if (!v4 && protocol == NEXT_FRAGMENT)
-		return len > head && packet[head] == PROTOCOL_UDP;
-	if (protocol != PROTOCOL_UDP || head > len)
+	*ret_hops = packet[v4 ? INET_V4_TTL : INET_V6_HOPS];
+	if (!v4 && protocol == IPPROTO_FRAGMENT)
+		return len > head && packet[head] == IPPROTO_UDP;
+	if (protocol != IPPROTO_UDP || head > len)
 		return false;
-	if (v4 && (be16(packet + 6) & 0x3fff))
+	if (v4 && (be16(packet + INET_V4_FRAGMENT) & INET_V4_FRAGMENTED))
 		return true;
 	return is_data(packet + head, len - head);
 }
