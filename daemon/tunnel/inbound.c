@@ -32,7 +32,7 @@ static void stop_joining(struct tunnel *t, enum vnet_gso gso)
 {
 	bool *joined = gso == VNET_GSO_UDP_L4 ? &t->coalesce.udp : &t->coalesce.tcp;
 
-	if (gso == VNET_GSO_NONE || !*joined)
+	if (!*joined)
 		return;
 	*joined = false;
 	log_warning("%s: the kernel refused a %s super-packet (EINVAL): packets are written one by "
@@ -40,21 +40,40 @@ static void stop_joining(struct tunnel *t, enum vnet_gso gso)
 		t->ifname, gso == VNET_GSO_UDP_L4 ? "UDP" : "TCP");
 }
 
+/* None of a super-packet that was refused is lost. */
+static void write_singly(struct tunnel *t, const struct vnet_head *super, struct iovec *iov, int n)
+{
+	const struct vnet_head head = { .flags = VNET_DATA_VALID };
+	uint8_t bytes[VNET_HEAD_LEN];
+
+	coalesce_undo(super, iov, n);
+	vnet_format(&head, bytes);
+	for (int i = 1; i < n; i++) {
+		struct iovec one[2] = { { bytes, sizeof(bytes) }, iov[i] };
+
+		inbound_write(t, &head, one, 2);
+	}
+}
+
 void inbound_write(void *tunnel, const struct vnet_head *head, struct iovec *iov, int n)
 {
 	struct tunnel *t = tunnel;
+	bool joined = head->gso != VNET_GSO_NONE;
 	ssize_t r =
 		t->tun.header ? t->io->tun_write(t, iov, n) : t->io->tun_write(t, iov + 1, n - 1);
 
 	if (r >= 0) {
-		t->counters.tun_super_written += head->gso != VNET_GSO_NONE;
+		t->counters.tun_super_written += joined;
+		return;
+	}
+	if (r == -EINVAL && joined) {
+		stop_joining(t, head->gso);
+		write_singly(t, head, iov, n);
 		return;
 	}
 	t->counters.tun_write_errors += (uint64_t) n - 1; /* EIO: the link is down */
 	if (r == -EBADFD || r == -ENODEV)
 		t->tun_error = (int) r;
-	else if (r == -EINVAL)
-		stop_joining(t, head->gso);
 }
 
 /* The address of a run's last packet that was its peer's: the next one's is nearly always the same. */

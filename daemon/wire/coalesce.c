@@ -195,6 +195,42 @@ static void rebuild(struct coalesce_flow *f, struct vnet_head *ret)
 		.csum_offset = tcp ? INET_TCP_SUM : INET_UDP_SUM };
 }
 
+/* Gives the first packet, which is not its run's last, its own headers back: undoes rebuild(). */
+static void restore_first(const struct vnet_head *head, uint8_t *data, size_t len)
+{
+	size_t transport = head->csum_start, left = len - transport;
+	bool tcp = head->gso != VNET_GSO_UDP_L4, v6 = data[0] >> 4 == 6;
+	uint8_t *t = data + transport, *sum = t + head->csum_offset;
+	uint64_t pseudo = v6 ? checksum_pseudo(data + INET_V6_ADDRESSES, INET_V6_ADDRESSES_LEN,
+				       data[INET_V6_NEXT])
+			     : checksum_pseudo(data + INET_V4_ADDRESSES, INET_V4_ADDRESSES_LEN,
+				       data[INET_V4_PROTOCOL]);
+
+	if (v6) {
+		be16_write(data + INET_V6_LEN, (uint16_t) left);
+	} else {
+		be16_write(data + INET_V4_LEN, (uint16_t) len);
+		raw16_write(data + INET_V4_SUM, 0);
+		raw16_write(data + INET_V4_SUM,
+			(uint16_t) ~checksum_fold(checksum_add_words(0, data, INET_V4_HEAD / 4)));
+	}
+	if (tcp)
+		t[INET_TCP_FLAGS] &= (uint8_t) ~(INET_TCP_PSH | INET_TCP_FIN);
+	else
+		be16_write(t + INET_UDP_LEN, (uint16_t) left);
+	raw16_write(sum, 0);
+	raw16_write(sum, checksum_field(checksum_add(pseudo + htobe16((uint16_t) left), t, left)));
+}
+
+void coalesce_undo(const struct vnet_head *head, struct iovec *iov, int n)
+{
+	restore_first(head, iov[1].iov_base, iov[1].iov_len);
+	/* The headers of the others lie untouched before their payload. */
+	for (int i = 2; i < n; i++)
+		iov[i] = (struct iovec){ (uint8_t *) iov[i].iov_base - head->hdr_len,
+			iov[i].iov_len + head->hdr_len };
+}
+
 static void flush_flow(struct coalesce *c, struct coalesce_flow *f)
 {
 	struct vnet_head head = { .flags = VNET_DATA_VALID };

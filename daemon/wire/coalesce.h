@@ -30,6 +30,13 @@ enum {
  */
 typedef void (*coalesce_write)(void *ctx, const struct vnet_head *head, struct iovec *iov, int n);
 
+/*
+ * For a device that refuses a super-packet: undoes what was joined. Takes what coalesce_write got, with
+ * @head->gso other than VNET_GSO_NONE; then each of @iov[1] up to @iov[@n - 1] is one whole packet as it was
+ * added, with verified checksums (VNET_DATA_VALID).
+ */
+void coalesce_undo(const struct vnet_head *head, struct iovec *iov, int n);
+
 struct coalesce_flow {
 	uint64_t key[5];            /* addresses, then ports, protocol and IP version */
 	uint64_t pseudo;            /* sum of the pseudo header without the length */

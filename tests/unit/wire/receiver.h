@@ -156,6 +156,21 @@ static inline void split_super(struct receiver *r, const struct vnet_head *h)
 	}
 }
 
+/* A super-packet that is taken apart again is the packets that were put in, byte for byte. */
+static inline void check_undo(
+	const struct receiver *r, const struct vnet_head *h, struct iovec *iov, int n)
+{
+	coalesce_undo(h, iov, n);
+	for (int i = 1; i < n; i++) {
+		size_t k = 0;
+
+		while (k < r->n_sent &&
+			!is_packet(&r->sent[k], iov[i].iov_base, iov[i].iov_len, false))
+			k++;
+		CHECK(k < r->n_sent);
+	}
+}
+
 static inline void receive(void *ctx, const struct vnet_head *head, struct iovec *iov, int n)
 {
 	struct receiver *r = ctx;
@@ -181,6 +196,7 @@ static inline void receive(void *ctx, const struct vnet_head *head, struct iovec
 	} else {
 		check_super(head, r->flat, r->flat_len);
 		split_super(r, head);
+		check_undo(r, head, iov, n);
 	}
 	if (r->segments_last > r->segments_most)
 		r->segments_most = r->segments_last;
