@@ -67,6 +67,7 @@ void path_note_change(struct tunnel *t)
 {
 	if (++t->routes == 0)
 		t->routes = 1;
+	sock_gso_again(&t->sock); /* perhaps by another card */
 }
 
 int path_nested_hops(const uint8_t *packet, size_t len)

@@ -69,11 +69,18 @@ struct wanted {
 };
 
 /* Linux 4.18 and 5.0; without them every datagram is a message. */
+static bool ask_gso(int fd)
+{
+	static const int off = 0;
+
+	return setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof(off)) == 0;
+}
+
 static void ask_offload(int fd, bool *ret_gso, bool *gro)
 {
-	static const int on = 1, off = 0;
+	static const int on = 1;
 
-	*ret_gso = setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof(off)) == 0;
+	*ret_gso = ask_gso(fd);
 	*gro = setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
 }
 
@@ -186,6 +193,15 @@ int sock_set_mark(struct sock *sock, uint32_t mark)
 		if (fds[i] >= 0 && setsockopt(fds[i], SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
 			return -errno;
 	return 0;
+}
+
+void sock_gso_again(struct sock *sock)
+{
+	if (!sock->gso_lost)
+		return;
+	sock->gso_lost = false;
+	sock->gso4 = sock->fd4 >= 0 && ask_gso(sock->fd4);
+	sock->gso6 = sock->fd6 >= 0 && ask_gso(sock->fd6);
 }
 
 /* --- a filter in the kernel ----------------------------------------------------------------------- */

@@ -190,6 +190,13 @@ static void test_card_without_checksums(void **state)
 	assert_true(p->from.gso6); /* another socket */
 	assert_true(p->from.gso_lost);
 	expect_arrival(p, 10, 9100);
+	refusal.error = 0;
+	sock_gso_again(&p->from); /* routes have changed: perhaps this card can */
+	assert_true(p->from.gso4);
+	assert_false(p->from.gso_lost);
+	msgs[0] = message(p, 9100, 1000);
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 1), 1);
+	expect_arrival(p, 10, 9100);
 }
 
 static void test_path_too_narrow(void **state)
