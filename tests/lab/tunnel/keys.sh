@@ -127,9 +127,11 @@ odd_keys() {
 	addr a "$A" 10.10.0.1/24
 	wg_ a set "$A" listen-port 7001 peer "$(pub b)" endpoint 192.0.2.2:7002 persistent-keepalive 1 allowed-ips 10.10.0.2/32
 	in_ns b nft -f - <<-RULES
-		table inet t { counter seen { }; chain in { type filter hook input priority 0; udp dport { 7002, 1111 } counter name seen drop; }; }
+		table inet t { counter seen { }; counter honest { }; chain in { type filter hook input priority 0; udp dport { 7002, 1111 } counter name seen drop; udp dport 2222 counter name honest drop; }; }
 	RULES
-	seen() { in_ns b nft list counter inet t seen | awk '$1 == "packets" { print $2 }'; }
+	packets() { in_ns b nft list counter inet t "$1" | awk '$1 == "packets" { print $2 }'; }
+	seen() { packets seen; }
+	more_honest() { [ "$(packets honest)" -gt "$k" ]; }
 	not answers a 10.10.0.2 || fail "an answer"
 	[ "$(seen)" = 0 ] || fail "$(seen) packets without a private key"
 	ok "no keys, no packets"
@@ -155,10 +157,15 @@ odd_keys() {
 		wg_ a set "$A" peer "$point" persistent-keepalive 1 endpoint 192.0.2.2:1111 || fail "refuses the peer $point"
 	done
 	[ "$(wg_ a show "$A" peers | wc -l)" = 7 ] || fail "peers: $(wg_ a show "$A" peers)"
-	sleep 1.5
+	# a good one that comes after them, and calls at once as they would
+	new_key d
+	k=0
+	wg_ a set "$A" peer "$(pub d)" persistent-keepalive 1 endpoint 192.0.2.2:2222
+	until_ok 10 more_honest || fail "no packet to a peer with a good key"
 	[ "$(seen)" = 0 ] || fail "$(seen) packets to points of small order"
+	k=$(packets honest)
 	wg_ a set "$A" private-key "$(key c)"
-	sleep 0.5
+	until_ok 10 more_honest || fail "no packet to a peer with a good key after a new private key"
 	[ "$(seen)" = 0 ] || fail "$(seen) packets to points of small order after a new private key"
 	ok "peers that are points of small order get no packet"
 }

@@ -9,6 +9,20 @@ timed() {	# SECONDS WHAT COMMAND...
 	echo "      $what: $took s"
 	awk -v t="$took" -v l="$limit" 'BEGIN { exit t > l }' || fail "$what took $took s"
 }
+# What the last configuration started is done: hardly a wakeup in a quarter of a second.
+settled() {	# PID
+	local n
+	n=$(switches "$1")
+	sleep 0.25
+	[ $(($(switches "$1") - n)) -le 4 ]
+}
+woken() {	# PID SECONDS: how often in that time
+	local n
+	until_ok 15 settled "$1" || fail "an idle tunnel does not become quiet"
+	n=$(switches "$1")
+	sleep "$2"
+	echo $(($(switches "$1") - n))
+}
 # A hundred pings a second through b's session while COMMAND runs: none is lost.
 undisturbed() {	# WHAT COMMAND...
 	local what=$1 ping last
@@ -58,16 +72,10 @@ scale() {
 	before=$(handshake_of b "$B")
 
 	# 1,000 that are configured and silent. (A sanitizer has a thread of its own that wakes: hence the difference.)
-	sleep 0.5
-	alone=$(switches "$pid")
-	sleep 3
-	alone=$(($(switches "$pid") - alone))
+	alone=$(woken "$pid" 3)
 	wg_ a syncconf "$A" "$HEARTH_TMP/1000.conf"
 	echo "      memory with 1,001 peers: $(kbytes "$pid" VmRSS) kB"
-	sleep 0.5
-	n=$(switches "$pid")
-	sleep 3
-	n=$(($(switches "$pid") - n))
+	n=$(woken "$pid" 3)
 	echo "      1 idle peer: $alone context switches in 3 s, 1,001: $n"
 	[ $((n - alone)) -le 30 ] || fail "1,000 idle peers cost $((n - alone)) context switches in 3 s"
 	ok "idle peers cost no wakeups"
