@@ -129,6 +129,16 @@ def poll(board, seq=0, cursor="", wait=0, **more):
     return ask("GET", query, board)
 
 
+def records_of(board):
+    """The whole log, however many replies it takes."""
+    records = []
+    while True:
+        a = poll(board, seq=len(records))
+        records += a.json["records"]
+        if not a.json["records"] or len(records) >= a.json["head"]["seq"]:
+            return records
+
+
 def payload(record):
     return json.loads(base64.b64decode(record["payload"]))
 
@@ -272,9 +282,9 @@ def test_enrolment():
     t = token(role="worker", name="pi3")
     a = enroll(pi3, t)
     check("a worker", a.status == 200 and pi3.node["id"] == 2, a)
-    head = len(a.json["records"])
+    head = a.json["head"]
     a = enroll(pi3, t)
-    check("asked again, the same node and no second record", a.status == 200 and a.json["node"]["id"] == 2 and len(a.json["records"]) == head, a)
+    check("asked again, the same node and no second record", a.status == 200 and a.json["node"]["id"] == 2 and a.json["head"] == head, a)
     a = enroll(pi3, t, name="other", source="127.0.0.2")
     check("whatever name is said then", a.status == 200 and a.json["node"]["name"] == "pi3", a)
     thief = Board("pi3")
@@ -342,7 +352,7 @@ def test_enrolment():
     new = Board("fresh-host-name")
     a = enroll(new, t)
     check("a wiped board takes its place", a.status == 200 and all(new.node[k] == old[k] for k in ("id", "name", "mesh4", "mesh6", "pods4", "pods6", "role")), a)
-    check("the old key is revoked in the same record", new.node["revoked"] == [old["identity"]] and payload(a.json["records"][-1])["id"] == old["id"], new.node)
+    check("the old key is revoked in the same record", new.node["revoked"] == [old["identity"]] and payload(records_of(n100)[-1])["identity"] == new.node["identity"], new.node)
     check("the old board is told", poll(pi3).code == "removed")
     check("and cannot come back with that key", enroll(pi3, token(), "127.0.0.6").code == "key_taken")
     code("nor can its WireGuard key be had", "key_taken", token(), "127.0.0.6", wg=pi3.wg)
@@ -383,7 +393,7 @@ def test_feed():
     a = poll(n100)
     described("GET", "/v1/poll", a)
     head, cursor = a.json["head"]["seq"], a.json["cursor"]
-    check("everything from the beginning", [r["seq"] for r in a.json["records"]] == list(range(1, head + 1)), a)
+    check("everything from the beginning", [r["seq"] for r in records_of(n100)] == list(range(1, head + 1)), a)
     check("nothing is new", poll(n100, head, cursor).json["records"] == [])
     for bad in ("seq=-1", "seq=x", "seq=", "seq=99999999999999999999", "wait=56", "wait=1e3", "cursor=" + "a" * 60, "kube=zz", "kube=" + "0" * 15):
         a = ask("GET", "/v1/poll?" + bad, n100)
@@ -465,8 +475,8 @@ def test_feed():
     a = poll(victim)
     _, a = wakes("a removed node is told", victim, lambda: admin("node.remove", node="victim"), lambda a: a.code == "removed",
                  seq=a.json["head"]["seq"], cursor=a.json["cursor"], wait=30)
-    a = poll(n100)
-    check("by a tombstone", a.json["records"][-1]["type"] == "tombstone" and payload(a.json["records"][-1]) == {"id": victim.node["id"], "reason": "removed"}, a.json["records"][-1])
+    last = records_of(n100)[-1]
+    check("by a tombstone", last["type"] == "tombstone" and payload(last) == {"id": victim.node["id"], "reason": "removed"}, last)
     check("it stays removed", poll(victim).code == "removed" and ask("PUT", "/v1/presence", victim, {}).code == "removed")
     again = Board("victim")
     check("its name may be had again, its id and addresses not", enroll(again, token(role="member")).status == 200 and again.node["id"] > victim.node["id"] and again.node["mesh4"] != victim.node["mesh4"])
@@ -484,7 +494,76 @@ def test_feed():
     check("no secret in lists or logs", "secret" not in text and "hearth1." not in text)
 
 
+def test_pages():
+    print("== a log of more records than one reply holds")
+    most = api["components"]["schemas"]["News"]["properties"]["records"]["maxItems"]
+    head = poll(n100).json["head"]["seq"]
+    for i in range(most // 2 + 5):
+        admin("node.rename", node="laptop", name="laptop2")
+        admin("node.rename", node="laptop2", name="laptop")
+    records = records_of(n100)
+    check(f"all {len(records)} of it, in order", [r["seq"] for r in records] == list(range(1, head + 2 * (most // 2 + 5) + 1)), [r["seq"] for r in records])
+    begun = time.time()
+    a = poll(n100, wait=30)
+    check("a poll for what is far behind is answered at once, with a part", time.time() - begun < 10 and 0 < len(a.json["records"]) <= most, len(a.json["records"]))
+    check("which says how far it goes", a.json["head"]["seq"] == len(records))
+    a = poll(n100, seq=len(records) - 3)
+    check("the end of it", [r["seq"] for r in a.json["records"]] == list(range(len(records) - 2, len(records) + 1)), a)
+    board = Board()
+    a = enroll(board, token(role="member"), "127.0.0.70")
+    described("POST", "/v1/enroll", a)
+    check("a new board gets a part", a.status == 200 and 0 < len(a.json["records"]) <= most and a.json["head"]["seq"] == len(records) + 1, a)
+    check("and may ask for the rest, in which it is", payload(records_of(board)[-1])["identity"] == board.node["identity"])
+    admin("node.remove", node=board.node["id"])
+    said = len(a.json["records"])
+    a = poll(board, seq=said)
+    check("removed while far behind: it is refused, with a part", a.code == "removed" and a.json["records"][0]["seq"] == said + 1, a)
+    while a.code == "removed" and a.json["records"] and a.json["records"][-1]["type"] != "tombstone":
+        said = a.json["records"][-1]["seq"]
+        a = poll(board, seq=said)
+    check("and finds the record that says so at the end of it", payload(a.json["records"][-1])["id"] == board.node["id"], a)
+
+
 # ---- hostile input
+
+def test_hostile_admin():
+    def code_of(data):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(20)
+        s.connect(f"{RUN}/coord.sock")
+        try:
+            s.sendall(data)
+            head = s.recv(4, socket.MSG_WAITALL)
+            reply = json.loads(s.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL)) if len(head) == 4 else {}
+        finally:
+            s.close()
+        return "ok" if "ok" in reply else reply.get("error", {}).get("code")
+
+    def frame(text):
+        data = text if isinstance(text, bytes) else text.encode()
+        return struct.pack(">I", len(data)) + data
+
+    print("== bad JSON at every call of the local socket")
+    before = admin("status")["records"]
+    deep = "[" * 20000 + "]" * 20000
+    for body in ("x", "[]", "1", "null", '"status"', deep, '{"a":' * 5000 + "1" + "}" * 5000, '{"call":1}', '{"call":null}', '{"call":"status","call":"status"}',
+                 b'{"call":"\xff"}', '{"call":"status","args":[]}', '{"call":"status","args":' + deep + "}", "{}{}", " " * (1 << 20)):
+        code = code_of(frame(body))
+        check(f"{body[:24]!r}: {code}", code == "bad_request", code)
+    for data in (b"\xff\xff\xff\xff{}", b"\0\0\0\0", struct.pack(">I", 1 << 21)):
+        code = code_of(data)
+        check(f"length {data[:4].hex()}: {code}", code == "too_large", code)
+    values = (None, True, -1, 1 << 62, 1.5, "", "x" * 5000, "\u0000", "../x", "-", [], {}, [[]], [1], {"a": {}}, {"": ""})
+    for call, args, fields in (("token.create", {"role": "member"}, ("role", "name", "ttl_s", "tags", "labels", "reusable", "replace")), ("token.revoke", {}, ("id",)),
+                               ("node.remove", {}, ("node",)), ("node.rename", {"node": "laptop", "name": "laptop3"}, ("node", "name"))):
+        for field in fields:
+            for value in values:
+                code = code_of(frame(json.dumps({"call": call, "args": {**args, field: value}})))
+                absent = value is None or (field, value) in (("tags", []), ("labels", {}), ("reusable", True))
+                good = code in ("ok", "range_full") if absent and call == "token.create" else code in ("bad_request", "unknown_node", "unknown_token", "not_found", "range_full")
+                check(f"{call} {field} {str(value)[:12]!r}: {code}", good, code)
+    check("nothing was changed by it", admin("status")["records"] == before)
+
 
 def test_hostile():
     check("the local socket is its user's and group's alone", os.stat(f"{RUN}/coord.sock").st_mode & 0o777 == 0o660)
@@ -538,12 +617,12 @@ def test_hostile():
     admin("status")
     took = time.time() - begun
     time.sleep(2)
-    check(f"a client that leaves its handshake half done costs nobody anything ({took * 1000:.0f} ms, {used() - before} ticks)", took < 1 and used() - before < 40, (took, used() - before))
-    s.settimeout(35)
+    check(f"a client that leaves its handshake half done costs nobody anything ({took * 1000:.0f} ms, {used() - before} ticks)", took < 5 and used() - before < 40, (took, used() - before))
+    s.settimeout(60)
     begun = time.time()
     while s.recv(65536):
         pass
-    check(f"and is put out after {time.time() - begun:.0f} s", time.time() - begun < 32)
+    check(f"and is put out after {time.time() - begun:.0f} s", time.time() - begun < 45)
     slow = []
     for i in range(60):
         s = socket.create_connection(("127.0.0.1", 8443), source_address=(f"127.6.0.{i + 1}", 0), timeout=5)
@@ -554,7 +633,7 @@ def test_hostile():
             s = context(n100).wrap_socket(s)
             s.sendall(b"PUT /v1/presence HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n{")
         slow.append(s)
-    end, open_ones, worst = time.time() + 40, len(slow), 0
+    end, open_ones, worst = time.time() + 60, len(slow), 0
     cpu, began = cpu_seconds(), time.time()
     while open_ones and time.time() < end:
         time.sleep(1)
@@ -594,13 +673,7 @@ def test_hostile():
 # ---- what survives
 
 def log_of(board):
-    """The whole log as [(seq, sig)], however many replies it takes."""
-    log = {}
-    while True:
-        a = poll(board, seq=len(log))
-        log.update({r["seq"]: r["sig"] for r in a.json["records"]})
-        if not a.json["records"] or len(log) >= a.json["head"]["seq"]:
-            return list(log.items())
+    return [(r["seq"], r["sig"]) for r in records_of(board)]
 
 
 def test_restart():
@@ -684,8 +757,9 @@ def test_full_disk():
     print("== full disk")
     small = f"{TMP}/small"
     os.mkdir(small)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", small], check=True)
     stop()
+    size = sum(os.path.getsize(f"{STATE}/{f}") for f in os.listdir(STATE)) // (1 << 20) + 8  # MiB; a fast machine has enrolled many
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m,mode=700", "tmpfs", small], check=True)
     for f in os.listdir(STATE):
         shutil.copy2(f"{STATE}/{f}", small)
     start("--state", small)
@@ -775,6 +849,8 @@ def test_damaged():
 test_contract()
 test_enrolment()
 test_feed()
+test_pages()
+test_hostile_admin()
 test_hostile()
 test_restart()
 test_kill()
