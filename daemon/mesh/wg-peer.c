@@ -165,7 +165,13 @@ int wg_peer_remove_allowed(struct wg_peer *peer, const struct ip_prefix *prefix)
 
 void wg_peer_clear_allowed(struct wg_peer *peer)
 {
-	wg_trie_remove_all(&peer->device->allowed, &peer->allowed);
+	(void) wg_peer_clear_some_allowed(peer, SIZE_MAX);
+}
+
+size_t wg_peer_clear_some_allowed(struct wg_peer *peer, size_t n)
+{
+	wg_trie_remove_oldest(&peer->device->allowed, &peer->allowed, n);
+	return peer->allowed.n;
 }
 
 void wg_peer_each_allowed(const struct wg_peer *peer,

@@ -228,9 +228,9 @@ int wg_trie_remove(struct wg_trie *trie, const struct ip_prefix *prefix, struct 
 	return 0;
 }
 
-void wg_trie_remove_all(struct wg_trie *trie, struct wg_trie_list *list)
+void wg_trie_remove_oldest(struct wg_trie *trie, struct wg_trie_list *list, size_t n)
 {
-	while (list->first)
+	for (; n > 0 && list->first; n--)
 		node_remove(trie, list->first);
 }
 

@@ -36,7 +36,8 @@ void wg_trie_done(struct wg_trie *trie);
 int wg_trie_insert(struct wg_trie *trie, const struct ip_prefix *prefix, struct wg_trie_list *list);
 /* -ENOENT if the prefix is not in @list. */
 int wg_trie_remove(struct wg_trie *trie, const struct ip_prefix *prefix, struct wg_trie_list *list);
-void wg_trie_remove_all(struct wg_trie *trie, struct wg_trie_list *list);
+/* The @n oldest of @list, or all. */
+void wg_trie_remove_oldest(struct wg_trie *trie, struct wg_trie_list *list, size_t n);
 
 /* The owner of the longest prefix around the 4 or 16 bytes at @addr, or NULL. */
 void *wg_trie_lookup(const struct wg_trie *trie, int family, const uint8_t *addr);

@@ -256,6 +256,8 @@ int wg_peer_add_allowed(struct wg_peer *peer, const struct ip_prefix *prefix);
 /* -ENOENT if the prefix is not this peer's. */
 int wg_peer_remove_allowed(struct wg_peer *peer, const struct ip_prefix *prefix);
 void wg_peer_clear_allowed(struct wg_peer *peer);
+/* The same in steps, where there may be very many: at most @n. Returns how many are left. */
+size_t wg_peer_clear_some_allowed(struct wg_peer *peer, size_t n);
 /* Calls @fn for each prefix, in the order they were added. @fn must not change them. */
 void wg_peer_each_allowed(const struct wg_peer *peer,
 	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx);

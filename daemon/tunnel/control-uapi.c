@@ -119,6 +119,15 @@ int tunnel_uapi_get(struct tunnel *t, struct uapi_get *ret)
 	return r < 0 ? r : call_repeatedly(t, get_peers, &arg);
 }
 
+/* Takes the prefixes of @peer away. 1: there are more. */
+static int clear_allowed(struct wg_peer *peer, uint64_t end_us)
+{
+	while (wg_peer_clear_some_allowed(peer, PREFIXES_PER_LOOK) > 0)
+		if (clock_now_us() >= end_us)
+			return 1;
+	return 0;
+}
+
 /* 1: there are more. */
 static int remove_peers(struct tunnel *t, void *arg)
 {
@@ -126,6 +135,8 @@ static int remove_peers(struct tunnel *t, void *arg)
 	struct wg_peer *p;
 
 	while ((p = wg_device_next_peer(t->device, NULL))) {
+		if (clear_allowed(p, end_us))
+			return 1;
 		wg_peer_remove(p);
 		if (clock_now_us() >= end_us)
 			return 1;
@@ -190,8 +201,8 @@ static int change_prefix(struct wg_peer *peer, const struct uapi_allowed *a)
 /* 1: there are more. */
 static int change_allowed(struct wg_peer *peer, struct set_arg *a, const struct uapi_set_peer *s)
 {
-	if (a->allowed == 0 && s->replace_allowed_ips)
-		wg_peer_clear_allowed(peer);
+	if (a->allowed == 0 && s->replace_allowed_ips && clear_allowed(peer, a->end_us))
+		return 1;
 	while (a->allowed < s->n_allowed) {
 		int r = change_prefix(peer, &a->set->allowed[s->first_allowed + a->allowed++]);
 
@@ -210,10 +221,6 @@ static int find_or_add(struct tunnel *t, const struct uapi_set_peer *s, struct w
 	struct wg_peer *peer = wg_device_find_peer(t->device, s->key);
 	int r;
 
-	if (s->remove && peer)
-		wg_peer_remove(peer);
-	if (s->remove)
-		return 0;
 	if (!peer && s->update_only)
 		return 0;
 	r = control_add_peer(t, s->key, ret);
@@ -234,6 +241,16 @@ static int begin_peer(struct tunnel *t, const struct uapi_set_peer *s, struct wg
 	return r < 0 ? r : 1;
 }
 
+/* 1: there is more of it. */
+static int remove_peer(struct wg_peer *peer, uint64_t end_us)
+{
+	if (peer && clear_allowed(peer, end_us))
+		return 1;
+	if (peer)
+		wg_peer_remove(peer);
+	return 0;
+}
+
 /* 0: this peer is done, 1: there is more of it, or -errno. */
 static int change_peer(struct tunnel *t, struct set_arg *a)
 {
@@ -241,6 +258,8 @@ static int change_peer(struct tunnel *t, struct set_arg *a)
 	struct wg_peer *peer = NULL;
 	int r = 1;
 
+	if (s->remove)
+		return remove_peer(wg_device_find_peer(t->device, s->key), a->end_us);
 	if (a->allowed == 0)
 		r = begin_peer(t, s, &peer);
 	else

@@ -105,4 +105,38 @@ scale() {
 	[ "$(wg_ a show "$A" peers)" = "$(pub b)" ] || fail "peers left: $(wg_ a show "$A" peers | wc -l)"
 	echo "      memory with 1 peer again: $(kbytes "$pid" VmRSS) kB"
 	ok "setconf replaces all, and all go"
+	one_with_all
+}
+
+# One peer owns 100,000 prefixes: added, shown, replaced and taken away while pings of another run.
+one_with_all() {
+	python3 - "$(pub c)" "$HEARTH_TMP" <<-'PYTHON'
+		import base64, sys
+		key = base64.b64decode(sys.argv[1]).hex()
+		prefixes = "".join(f"allowed_ip=100.{64 + i // 4096}.{i // 16 % 256}.{i % 16 * 16}/28\n" if i % 2 else
+		                   f"allowed_ip=fd99:{i >> 8:x}:{i & 255:x}::/48\n" for i in range(100000))
+		for name, text in (("add", prefixes), ("replace", "replace_allowed_ips=true\nallowed_ip=10.99.0.0/16\n"),
+		                   ("remove", "remove=true\n")):
+		    with open(f"{sys.argv[2]}/{name}.uapi", "w") as f:
+		        f.write(f"set=1\npublic_key={key}\n{text}\n")
+	PYTHON
+	by_uapi() {	# FILE
+		python3 - "/var/run/wireguard/$A.sock" "$HEARTH_TMP/$1.uapi" <<-'PYTHON'
+			import socket, sys
+			s = socket.socket(socket.AF_UNIX)
+			s.connect(sys.argv[1])
+			s.sendall(open(sys.argv[2], "rb").read())
+			sys.exit(s.makefile().readline() != "errno=0\n")
+		PYTHON
+	}
+	shown_by_one() { [ "$(wg_ a show "$A" allowed-ips | awk -v k="$(pub c)" '$1 == k { print NF - 1 }')" = "$1" ]; }
+	undisturbed "add" timed 10 "one peer with 100,000 prefixes" by_uapi add
+	shown_by_one 100000 || fail "it does not own 100,000 prefixes"
+	undisturbed "show" timed 5 "wg show of it" shown_by_one 100000
+	undisturbed "replace" timed 5 "its prefixes replaced by one" by_uapi replace
+	shown_by_one 1 || fail "it owns more than one prefix"
+	by_uapi add || fail "added again"
+	undisturbed "remove" timed 5 "it removed" by_uapi remove
+	[ "$(wg_ a show "$A" peers)" = "$(pub b)" ] || fail "peers left: $(wg_ a show "$A" peers | wc -l)"
+	ok "one peer with 100,000 prefixes comes and goes; another session is not disturbed"
 }

@@ -219,7 +219,7 @@ static void test_trie_model(void **state)
 			if (r == 0)
 				m->rows[at] = m->rows[--m->n];
 		} else if (what == 45 && !below(4)) {
-			wg_trie_remove_all(&trie, &lists[owner]);
+			wg_trie_remove_oldest(&trie, &lists[owner], SIZE_MAX);
 			for (size_t i = 0; i < m->n;)
 				if (m->rows[i].owner == owner)
 					m->rows[i] = m->rows[--m->n];
@@ -238,7 +238,7 @@ static void test_trie_model(void **state)
 	assert_int_equal(listed, m->n);
 	assert_true(m->n > 100);
 	for (unsigned i = 0; i < OWNERS; i++)
-		wg_trie_remove_all(&trie, &lists[i]);
+		wg_trie_remove_oldest(&trie, &lists[i], SIZE_MAX);
 	assert_null(trie.root4);
 	assert_null(trie.root6);
 	wg_trie_done(&trie);
@@ -280,6 +280,12 @@ static void test_trie_edges(void **state)
 	assert_int_equal(wg_trie_remove(&trie, &p, &b), 0);
 	assert_null(b.first);
 	assert_null(wg_trie_lookup(&trie, AF_UNSPEC, addr.bytes));
+	wg_trie_remove_oldest(&trie, &a, 0);
+	assert_int_equal(a.n, ARRAY_LEN(texts) - 1);
+	wg_trie_remove_oldest(&trie, &a, 3); /* not more, and in order */
+	listed[0] = '\0';
+	wg_trie_each(&a, remember, listed);
+	assert_string_equal(listed, "0.0.0.0/0 fd00::/63 fd00::/64 fd00::/65 ");
 
 	p.len = 33;
 	assert_int_equal(wg_trie_insert(&trie, &p, &a), -EINVAL);
@@ -317,7 +323,7 @@ static void test_trie_many(void **state)
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
 		assert_int_equal(lists[i].n, N / ARRAY_LEN(lists));
-		wg_trie_remove_all(&trie, &lists[i]);
+		wg_trie_remove_oldest(&trie, &lists[i], SIZE_MAX);
 	}
 	assert_null(trie.root4);
 }
