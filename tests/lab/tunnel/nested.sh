@@ -60,11 +60,11 @@ onion() {
 
 sent_by() { wg_ "$1" show "$2" transfer | awk '{ n += $3 } END { printf "%d", n }'; }
 # Pings to ADDRESS run into a loop: neither bytes nor CPU may run away. Told by NS's tunnel IF.
-bounded() {	# NS IF ADDRESS WHAT
+bounded() {	# NS IF ADDRESS WHAT [NS where IF is now]
 	local pid before after cpu
 	pid=$(daemon_in "$1" "$2")
 	before=$(sent_by "$1" "$2")
-	in_ns "$1" ping -q -n -c 10 -i 0.01 -W 1 "$3" >/dev/null 2>&1 && fail "$4: an answer"
+	in_ns "${5:-$1}" ping -q -n -c 10 -i 0.01 -W 1 "$3" >/dev/null 2>&1 && fail "$4: an answer"
 	cpu=$(cpu_ms "$pid")
 	sleep 2
 	cpu=$(($(cpu_ms "$pid") - cpu))
@@ -101,8 +101,42 @@ loops() {
 	bounded a "$A2" 10.20.0.2 "two tunnels, each inside the other"
 	bounded a "$A" 10.10.0.2 "two tunnels, each inside the other (the outer)"
 	ok "two tunnels, each inside the other, do not spin"
-	# and with the interface of one where the sockets of the other are
 	ip_ a link set "$A2" mtu 1420
 	bounded a "$A2" 10.20.0.2 "two tunnels, each inside the other, without room"
 	ok "nor when there is no room for one in the other"
+}
+
+# Two tunnels of a, the interface of each where the sockets of the other are.
+#   a: sockets of A, interface A2        o: sockets of A2, interface A
+loop_across() {
+	pair hearth
+	a_calls 192.0.2.2:7002
+	ns_add o
+	ip_ a link set "$A" netns "$(ns o)"
+	addr o "$A" 10.10.0.1/24 fd10::1/64
+	ip_ o link set "$A" up
+	until_ok 10 answers o 10.10.0.2 || fail "no answer through the first"
+	A2=$(name a2) B2=$(name b2)
+	new_key a2; new_key b2
+	start_tunnel hearth o "$A2"
+	start_tunnel hearth b "$B2"
+	wg_ o set "$A2" listen-port 7005 private-key "$(key a2)" peer "$(pub b2)" allowed-ips 10.20.0.2/32 endpoint 10.10.0.2:7005
+	wg_ b set "$B2" listen-port 7005 private-key "$(key b2)" peer "$(pub a2)" allowed-ips 10.20.0.1/32
+	addr b "$B2" 10.20.0.2/24
+	ip_ b link set "$B2" mtu 1340 up
+	ip_ o link set "$A2" netns "$(ns a)"
+	addr a "$A2" 10.20.0.1/24
+	ip_ a link set "$A2" mtu 1340 up
+	until_ok 10 answers a 10.20.0.2 || fail "no answer through two layers in two namespaces"
+	pings a 10.20.0.2 5 -s 1312 -M "do" || fail "full packets through two layers in two namespaces"
+	ok "WireGuard inside WireGuard, each in the other's namespace"
+	a_calls 10.20.0.2:7002
+	bounded o "$A2" 10.20.0.2 "a loop through two namespaces" a
+	bounded a "$A" 10.10.0.2 "a loop through two namespaces (the outer)" o
+	a_calls 192.0.2.2:7002
+	until_ok 15 answers a 10.20.0.2 || fail "the loop is gone, no answer"
+	a_calls 10.20.0.2:7002
+	ip_ b link del "$B"; ip_ b link del "$B2"
+	bounded o "$A2" 10.20.0.2 "a loop through two namespaces, nobody at the other end" a
+	ok "a routing loop through two namespaces does not spin, and heals"
 }

@@ -50,6 +50,47 @@ roaming() {	# KIND
 	ok "follows a NAT that chose another port (the other end: $1)"
 }
 
+# a is behind a NAT that forgets what was silent for two seconds; b knows of a what it hears.
+#   a  va 192.168.7.2 ---- ra  r  rb 192.0.2.1 ---- vb 192.0.2.2  b (KIND)
+behind_nat() {	# KIND
+	local was
+	new_key a; new_key b; new_key psk
+	A=$(name a) B=$(name b)
+	ns_add a r b
+	veth a va r ra; veth r rb b vb
+	addr a va 192.168.7.2/24; addr r ra 192.168.7.1/24
+	addr r rb 192.0.2.1/24; addr b vb 192.0.2.2/24
+	ip_ a route add default via 192.168.7.1
+	forgets() {	# [how source ports are chosen]
+		in_ns r nft flush ruleset
+		in_ns r nft -f - <<-RULES
+			table ip t { chain post { type nat hook postrouting priority 100; oifname rb udp sport 7001 masquerade $*; }; }
+		RULES
+	}
+	forgets
+	in_ns r sysctl -qw net.ipv4.ip_forward=1 net.netfilter.nf_conntrack_udp_timeout=2 net.netfilter.nf_conntrack_udp_timeout_stream=2 || fail "NAT"
+	start_tunnel hearth a "$A"
+	start_tunnel "$1" b "$B"
+	configure a "$A" 1 7001 "$(key a)" "$(pub b)" 2
+	configure b "$B" 2 7002 "$(key b)" "$(pub a)" 1
+	wg_ a set "$A" peer "$(pub b)" endpoint 192.0.2.2:7002 persistent-keepalive 1
+	until_ok 10 answers a 10.10.0.2 || fail "no answer through NAT"
+	pings b 10.10.0.1 2 || fail "b does not reach a through NAT"
+	[[ $(endpoint_of b "$B") = 192.0.2.1:* ]] || fail "b believes a at $(endpoint_of b "$B")"
+	sleep $FORGETS
+	reaches_once b 10.10.0.1 || fail "the NAT forgot a, in spite of keepalives each second"
+	ok "keepalives keep a NAT's memory alive (the other end: $1)"
+	wg_ a set "$A" peer "$(pub b)" persistent-keepalive off
+	sleep $FORGETS	# a packet would remind it
+	not reaches_once b 10.10.0.1 || fail "this NAT never forgets: it shows nothing"
+	forgets to :9000-9999 random
+	at_once a 10.10.0.2 || fail "no answer by a new mapping"
+	was=$(endpoint_of b "$B")
+	[[ $was = 192.0.2.1:9??? ]] || fail "b believes a at $was"
+	pings b 10.10.0.1 2 || fail "b does not follow to the new mapping"
+	ok "forgotten by a NAT: the next packet makes a mapping that is followed (the other end: $1)"
+}
+
 # a has many addresses; what is asked at one is answered from it, seen by where b then believes a.
 #   a  va 192.0.2.1, .11, 2001:db8::1, ::11 ------- vb b      a  d0 (leads nowhere) 198.51.100.1, 2001:db8:50::1
 source_address() {

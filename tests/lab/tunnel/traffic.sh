@@ -28,7 +28,7 @@ traffic() {	# KIND
 	[ "$(handshake_of a "$A")" -ge $(($(date +%s) - 60)) ] || fail "latest-handshakes: $(handshake_of a "$A")"
 	[ "$(in_ns a cat "/sys/class/net/$A/statistics/rx_bytes")" = 840 ] || fail "the interface counted $(in_ns a cat "/sys/class/net/$A/statistics/rx_bytes") bytes"
 	ok "transfer and latest-handshakes count exactly ($kind)"
-	all_kinds "outside IPv4, MTU 1420 ($kind)" 5201 20
+	all_kinds "outside IPv4, MTU 1420 ($kind)" 5201 50
 	ip_ a link set "$A" mtu 9000; ip_ b link set "$B" mtu 9000
 	all_kinds "outside IPv4, MTU 9000 ($kind)" 5211 4
 	ip_ a link set "$A" mtu 1420; ip_ b link set "$B" mtu 1420
