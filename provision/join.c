@@ -281,8 +281,8 @@ static int take_rest(struct caller *caller, struct book *book, struct err *err)
 		(void) snprintf(path, sizeof(path), "/v1/poll?seq=%llu&wait=0",
 			(unsigned long long) mesh_log_head(book_log(book)));
 		int r = ask(caller, "GET", path, NULL, &json, code, err);
-		if (!r)
-			r = api_news_from_json(json, &news, err);
+		if (!r && (r = api_news_from_json(json, &news, err)))
+			r = err_prefix(err, "the coordinator's answer cannot be understood");
 		if (!r)
 			r = take_news(book, &news, err);
 		if (r || !news.n_records)
@@ -296,8 +296,9 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 {
 	CLEANUP_API_ENROLL_REPLY struct api_enroll_reply reply = { 0 };
 	int r = api_enroll_reply_from_json(json, &reply, err);
-	if (!r)
-		r = take_news(book, &reply.news, err);
+	if (r)
+		return err_prefix(err, "the coordinator's answer cannot be understood");
+	r = take_news(book, &reply.news, err);
 	if (!r && mesh_log_head(book_log(book)) < reply.news.head_seq)
 		r = take_rest(caller, book, err);
 	if (r)

@@ -4,11 +4,11 @@
 enrol.py enrol TOKEN-FILE STATE-DIR ETC-DIR NAME [PORT]
     makes keys, redeems the token, writes log, presence and hearthd.yaml
 enrol.py lie COORD-STATE PORT REPLY-FILE ADDRESS
-    serves REPLY-FILE to every poll, with the coordinator's own TLS key
+    serves REPLY-FILE to every poll and enrolment, with the coordinator's own TLS key
 enrol.py edit IN OUT WHAT
     a poll's reply out of a log file: WHAT is gap, signature, or garbage
 """
-import base64, http.server, json, os, ssl, subprocess, sys, tempfile, urllib.request
+import base64, http.server, json, os, socketserver, ssl, subprocess, sys, tempfile, urllib.request
 
 
 def pem_of_seed(seed):  # RFC 8410
@@ -68,20 +68,24 @@ def lie(coord_state, port, reply_file, address):
 
         def answer(self):
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            body = open(reply_file, "rb").read() if "/v1/poll" in self.path else b'{"cursor":"0123456789abcdef-1"}'
+            body = open(reply_file, "rb").read() if "/v1/presence" not in self.path else b'{"cursor":"0123456789abcdef-1"}'
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
             print(self.path, flush=True)
 
-        do_GET = do_PUT = answer
+        do_GET = do_PUT = do_POST = answer
 
         def log_message(self, *args):
             pass
 
     class Server(http.server.ThreadingHTTPServer):
         daemon_threads = True
+
+        def server_bind(self):  # HTTPServer's asks for a name, for which a namespace without DNS waits long
+            socketserver.TCPServer.server_bind(self)
+            self.server_name, self.server_port = self.server_address
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as where:
