@@ -21,13 +21,26 @@ on() { local b=$1; shift; board_exec "$b" "$@"; }
 lab_end() {
 	local status=$?
 	if [ -n "${HEARTH_LAB_KEEP:-}" ]; then
+		touch "$S/keep"
 		echo "left up: HEARTH_LAB=$HEARTH_LAB tests/lab/home status"
 	else
 		home down
 	fi
 	exit $status
 }
+# Homes of tests that were killed before they could put them away; a test's home has its process's number,
+# which may be ours by now.
+lab_sweep() {
+	local d n
+	for d in "${S%/*}"/hearth-lab-t[0-9]* /run/netns/hearth-t[0-9]*; do
+		n=${d##*/hearth-} n=${n#lab-} n=${n%%.*} n=${n#t}
+		case $n in *[!0-9]* | '') continue ;; esac
+		[ -e "$d" ] && [ ! -e "${S%/*}/hearth-lab-t$n/keep" ] || continue
+		[ "$n" != $$ ] && [ -e "/proc/$n" ] || HEARTH_LAB=t$n home down
+	done
+}
 lab_start() { # OPTIONS of home up
+	[ "$HEARTH_LAB" != "$(lab_name)" ] || lab_sweep
 	trap lab_end EXIT
 	trap 'exit 130' INT TERM HUP
 	home up "$@"

@@ -40,6 +40,7 @@ in_ns() { local n; n=$(ns "$1"); shift; ip netns exec "$n" "$@"; }
 ns_add() {	# NAME...
 	local n
 	for n; do
+		[ ! -e "/run/netns/$(ns "$n")" ] || ns_kill "$n"	# of one that was killed, and whose number we have
 		ip netns add "$(ns "$n")"
 		namespaces+=("$n")
 		ip -n "$(ns "$n")" link set lo up
