@@ -1,6 +1,7 @@
 /*
  * The few AVX-512 operations that aead-avx512.c uses, in plain C as the manual defines them, so that
- * the code around them runs on machines without that unit (tests/lab/test-aead-emulated).
+ * the code around them runs on machines without that unit (tests/lab/test-aead-emulated) and under
+ * valgrind, which does not know it (tests/lab/test-aead-secrets).
  */
 #pragma once
 
