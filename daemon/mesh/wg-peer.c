@@ -174,10 +174,23 @@ size_t wg_peer_clear_some_allowed(struct wg_peer *peer, size_t n)
 	return peer->allowed.n;
 }
 
+size_t wg_peer_n_allowed(const struct wg_peer *peer)
+{
+	return peer->allowed.n;
+}
+
 void wg_peer_each_allowed(const struct wg_peer *peer,
 	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx)
 {
 	wg_trie_each(&peer->allowed, fn, ctx);
+}
+
+void wg_peer_some_allowed(const struct wg_peer *peer, const void **at, size_t n,
+	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx)
+{
+	const struct wg_trie_node *node = *at;
+	wg_trie_some(&peer->allowed, &node, n, fn, ctx);
+	*at = node;
 }
 
 void wg_peer_stats(const struct wg_peer *peer, struct wg_peer_stats *ret)

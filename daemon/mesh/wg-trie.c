@@ -253,11 +253,21 @@ void *wg_trie_lookup(const struct wg_trie *trie, int family, const uint8_t *addr
 	return best ? best->owner : NULL;
 }
 
-void wg_trie_each(const struct wg_trie_list *list,
+void wg_trie_some(const struct wg_trie_list *list, const struct wg_trie_node **at, size_t n,
 	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx)
 {
-	for (const struct wg_trie_node *node = list->first; node; node = node->next) {
+	const struct wg_trie_node *node = *at ? *at : list->first;
+
+	for (; n > 0 && node; n--, node = node->next) {
 		struct ip_prefix prefix = prefix_of(node);
 		fn(ctx, &prefix);
 	}
+	*at = node;
+}
+
+void wg_trie_each(const struct wg_trie_list *list,
+	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx)
+{
+	const struct wg_trie_node *at = NULL;
+	wg_trie_some(list, &at, SIZE_MAX, fn, ctx);
 }

@@ -28,16 +28,19 @@ static void add_prefix(void *ctx, const struct ip_prefix *prefix)
 	out->allowed[out->n_allowed++] = *prefix;
 }
 
-static void count_prefix(void *ctx, const struct ip_prefix *prefix)
-{
-	++*(size_t *) ctx;
-}
+/* A get under way: as far as out->n_peers of the @n there were, the last of them as far as *@at. */
+struct get_arg {
+	struct uapi_get *out;
+	size_t n, n_allowed; /* n_allowed: prefixes of the last peer */
+	const void *at;
+};
 
-static int read_peer(const struct wg_peer *peer, struct uapi_get_peer *out)
+/* All but the prefixes. */
+static int read_peer(const struct wg_peer *peer, struct get_arg *a)
 {
+	struct uapi_get_peer *out = &a->out->peers[a->out->n_peers++];
 	const struct wg_endpoint *endpoint = wg_peer_endpoint(peer);
 	struct wg_peer_stats stats;
-	size_t n = 0;
 
 	wg_peer_stats(peer, &stats);
 	memcpy(out->key, wg_peer_key(peer), sizeof(out->key));
@@ -48,19 +51,26 @@ static int read_peer(const struct wg_peer *peer, struct uapi_get_peer *out)
 	out->rx_bytes = stats.rx_bytes;
 	out->tx_bytes = stats.tx_bytes;
 	out->keepalive_s = wg_peer_keepalive(peer);
-	wg_peer_each_allowed(peer, count_prefix, &n);
-	out->allowed = n ? calloc(n, sizeof(*out->allowed)) : NULL;
-	if (n && !out->allowed)
-		return -ENOMEM;
-	wg_peer_each_allowed(peer, add_prefix, out);
-	return 0;
+	a->at = NULL;
+	a->n_allowed = wg_peer_n_allowed(peer);
+	out->allowed = a->n_allowed ? calloc(a->n_allowed, sizeof(*out->allowed)) : NULL;
+	return a->n_allowed && !out->allowed ? -ENOMEM : 0;
 }
 
-/* A get under way: as far as out->n_peers of the @n there were. */
-struct get_arg {
-	struct uapi_get *out;
-	size_t n;
-};
+/* The prefixes of the last peer. 1: there are more. */
+static int read_allowed(const struct wg_peer *peer, struct get_arg *a, uint64_t end_us)
+{
+	struct uapi_get_peer *out = &a->out->peers[a->out->n_peers - 1];
+
+	if (wg_peer_n_allowed(peer) != a->n_allowed)
+		return -EAGAIN; /* changed meanwhile, by whom? */
+	while (out->n_allowed < a->n_allowed) {
+		wg_peer_some_allowed(peer, &a->at, PREFIXES_PER_LOOK, add_prefix, out);
+		if (out->n_allowed < a->n_allowed && clock_now_us() >= end_us)
+			return 1;
+	}
+	return 0;
+}
 
 static int get_device(struct tunnel *t, void *arg)
 {
@@ -81,16 +91,19 @@ static int get_peers(struct tunnel *t, void *arg)
 	struct get_arg *a = arg;
 	struct uapi_get *out = a->out;
 	struct wg_peer *p = NULL;
+	int r = 0;
 
 	if (out->n_peers > 0) {
 		p = wg_device_find_peer(t->device, out->peers[out->n_peers - 1].key);
-		if (!p)
-			return -EAGAIN; /* removed meanwhile, by whom? */
+		r = p ? read_allowed(p, a, end_us) : -EAGAIN; /* removed meanwhile, by whom? */
 	}
+	if (r != 0)
+		return r;
 	while (out->n_peers < a->n && (p = wg_device_next_peer(t->device, p))) {
-		int r = read_peer(p, &out->peers[out->n_peers++]);
-
-		if (r < 0)
+		r = read_peer(p, a);
+		if (r == 0)
+			r = read_allowed(p, a, end_us);
+		if (r != 0)
 			return r;
 		if (clock_now_us() >= end_us)
 			return 1;

@@ -254,6 +254,7 @@ static void test_trie_edges(void **state)
 {
 	struct wg_trie trie = { 0 };
 	struct wg_trie_list a = { .owner = &a }, b = { .owner = &b };
+	const struct wg_trie_node *at = NULL;
 	static const char *const texts[] = { "10.0.0.0/8", "::/0", "10.1.2.3/32", "fd00::1/128",
 		"0.0.0.0/0", "fd00::/63", "fd00::/64", "fd00::/65" };
 	char listed[400] = "";
@@ -286,6 +287,15 @@ static void test_trie_edges(void **state)
 	listed[0] = '\0';
 	wg_trie_each(&a, remember, listed);
 	assert_string_equal(listed, "0.0.0.0/0 fd00::/63 fd00::/64 fd00::/65 ");
+	listed[0] = '\0';
+	wg_trie_some(&a, &at, 1, remember, listed);
+	assert_string_equal(listed, "0.0.0.0/0 ");
+	wg_trie_some(&a, &at, 2, remember, listed);
+	assert_string_equal(listed, "0.0.0.0/0 fd00::/63 fd00::/64 ");
+	assert_non_null(at);
+	wg_trie_some(&a, &at, 9, remember, listed);
+	assert_string_equal(listed, "0.0.0.0/0 fd00::/63 fd00::/64 fd00::/65 ");
+	assert_null(at);
 
 	p.len = 33;
 	assert_int_equal(wg_trie_insert(&trie, &p, &a), -EINVAL);
