@@ -5,6 +5,7 @@
  *   FAULT_SEND=PERMILLE:ERRNO[,ERRNO...]   sendmsg, sendmmsg on a UDP socket (names as EIO, ENOBUFS)
  *   FAULT_RECV=...                         recvmsg, recvmmsg on one
  *   FAULT_TUN_WRITE=...  FAULT_TUN_READ=...
+ *   FAULT_TUN_SUPER=ERRNO  every super-packet written to the device
  *   FAULT_GSO=ERRNO      every sending with UDP_SEGMENT, as where the card makes no checksums
  *   FAULT_NO_GSO=1       UDP_SEGMENT is not known at all     FAULT_NO_GRO=1   UDP_GRO neither
  *   FAULT_NO_VNET=1      a TUN device without virtio header  FAULT_NO_OFFLOAD=1  without offloads
@@ -52,12 +53,13 @@ struct fault {
 	atomic_uint count;
 };
 
-enum { SEND, RECV, TUN_WRITE, TUN_READ, GSO, FAULTS };
+enum { SEND, RECV, TUN_WRITE, TUN_READ, TUN_SUPER, GSO, FAULTS };
 static struct fault faults[FAULTS] = {
 	[SEND] = { .variable = "FAULT_SEND", .name = "send" },
 	[RECV] = { .variable = "FAULT_RECV", .name = "recv" },
 	[TUN_WRITE] = { .variable = "FAULT_TUN_WRITE", .name = "tun-write" },
 	[TUN_READ] = { .variable = "FAULT_TUN_READ", .name = "tun-read" },
+	[TUN_SUPER] = { .variable = "FAULT_TUN_SUPER", .name = "tun-super" },
 	[GSO] = { .variable = "FAULT_GSO", .name = "gso" },
 };
 static atomic_uchar kinds[FDS];
@@ -258,9 +260,18 @@ EXPORT ssize_t write(int fd, const void *data, size_t len)
 	return NEXT(write)(fd, data, len);
 }
 
+/* With a virtio-net header of its own that has a kind of segmentation. */
+static bool is_super(const struct iovec *iov, int n)
+{
+	enum { HEAD_LEN = 10, GSO_TYPE = 1 };
+
+	return n > 1 && iov[0].iov_len == HEAD_LEN && ((const uint8_t *) iov[0].iov_base)[GSO_TYPE];
+}
+
 EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	if (kind_of(fd) == TUN && strikes(&faults[TUN_WRITE]))
+	if (kind_of(fd) == TUN &&
+		(strikes(&faults[TUN_WRITE]) || (is_super(iov, n) && strikes(&faults[TUN_SUPER]))))
 		return -1;
 	return NEXT(writev)(fd, iov, n);
 }
