@@ -208,18 +208,25 @@ int field_get_urls(const json_t *obj, const char *key, size_t min, char (*ret)[F
 	return 0;
 }
 
+/* One way to write each value, so that equal documents have equal bytes. */
+static int must_be_written(const json_t *obj, const char *key, const char *text, struct err *err)
+{
+	if (strcmp(text, json_string_value(json_object_get(obj, key))))
+		return err_set(err, -EINVAL, "field \"%s\" must be written as %s", key, text);
+	return 0;
+}
+
 int field_get_addr(
 	const json_t *obj, const char *key, int family, struct ip_addr *ret, struct err *err)
 {
 	struct ip_addr addr;
 	char text[IP_TEXT_MAX];
 	int r = json_get_addr(obj, key, family, &addr, err);
-	if (r)
-		return r;
-	if (strcmp(ip_addr_format(&addr, text), json_string_value(json_object_get(obj, key))))
-		return err_set(err, -EINVAL, "field \"%s\" must be written as %s", key, text);
-	*ret = addr;
-	return 0;
+	if (!r)
+		r = must_be_written(obj, key, ip_addr_format(&addr, text), err);
+	if (!r)
+		*ret = addr;
+	return r;
 }
 
 int field_get_prefix(
@@ -228,12 +235,11 @@ int field_get_prefix(
 	struct ip_prefix prefix;
 	char text[PREFIX_TEXT_MAX];
 	int r = json_get_prefix(obj, key, family, &prefix, err);
-	if (r)
-		return r;
-	if (strcmp(ip_prefix_format(&prefix, text), json_string_value(json_object_get(obj, key))))
-		return err_set(err, -EINVAL, "field \"%s\" must be written as %s", key, text);
-	*ret = prefix;
-	return 0;
+	if (!r)
+		r = must_be_written(obj, key, ip_prefix_format(&prefix, text), err);
+	if (!r)
+		*ret = prefix;
+	return r;
 }
 
 int field_get_kept_list(const json_t *obj, const char *key, json_t **ret, struct err *err)

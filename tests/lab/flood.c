@@ -30,6 +30,7 @@
 
 #include <sodium.h>
 
+#include "key-file.h"
 #include "mesh/wg-crypto.h"
 
 enum { POOL = 2048, MESSAGE_MAX = 1500, FRAME_HEAD = 42, BATCH = 64 };
@@ -64,18 +65,6 @@ static __attribute__((noreturn)) void die(const char *what)
 {
 	(void) fprintf(stderr, "flood: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static void read_key(const char *path, uint8_t ret[static 32])
-{
-	char text[64] = "";
-	FILE *f = fopen(path, "re");
-
-	if (!f || !fgets(text, sizeof(text), f) ||
-		sodium_base642bin(ret, 32, text, strcspn(text, "\n"), NULL, NULL, NULL,
-			sodium_base64_VARIANT_ORIGINAL) != 0)
-		die(path);
-	(void) fclose(f);
 }
 
 static void add_mac1(struct wg_crypto *crypto, const uint8_t public[static 32], struct message *m)
@@ -263,7 +252,8 @@ int main(int argc, char **argv)
 		die(argv[3]);
 	rate = atof(argv[5]);
 	seconds = atof(argv[6]);
-	read_key(argv[2], public);
+	if (key_file_read(argv[2], public) < 0)
+		die(argv[2]);
 	train = strcmp(argv[7], "own") == 0;
 	if (strcmp(argv[1], "replay") == 0)
 		capture_pool(getenv("FLOOD_CAPTURE") ? getenv("FLOOD_CAPTURE") : argv[7]);

@@ -9,6 +9,8 @@
 
 #include <sodium.h>
 
+#include "wire/inet.h"
+
 uint64_t hostile_dice_state = 1;
 static uint64_t unique; /* so that no two packets are the same */
 
@@ -197,8 +199,17 @@ void hostile_flow_init(
 /* What changes before the packet is built. */
 void hostile_mutate_spec(struct spec *s, enum mutation m)
 {
+	static const uint8_t flag_of[] = { [MUTATE_FIN] = INET_TCP_FIN,
+		[MUTATE_SYN] = INET_TCP_SYN,
+		[MUTATE_RST] = INET_TCP_RST,
+		[MUTATE_PSH] = INET_TCP_PSH,
+		[MUTATE_URG] = INET_TCP_URG,
+		[MUTATE_ECE] = INET_TCP_ECE,
+		[MUTATE_CWR] = INET_TCP_CWR };
 	struct flow *f = &s->f;
 
+	if ((size_t) m < sizeof(flag_of))
+		s->flags |= flag_of[m];
 	switch (m) {
 	case MUTATE_ACK:
 		f->ack += 1000;
@@ -221,30 +232,11 @@ void hostile_mutate_spec(struct spec *s, enum mutation m)
 	case MUTATE_TTL:
 		f->ttl--;
 		break;
-	case MUTATE_PSH:
-		s->flags |= 0x08;
-		break;
-	case MUTATE_FIN:
-		s->flags |= 0x01;
-		break;
 	case MUTATE_URG:
-		s->flags |= 0x20;
 		s->urgent = 5;
 		break;
 	case MUTATE_URGENT_POINTER:
 		s->urgent = 9;
-		break;
-	case MUTATE_SYN:
-		s->flags |= 0x02;
-		break;
-	case MUTATE_RST:
-		s->flags |= 0x04;
-		break;
-	case MUTATE_CWR:
-		s->flags |= 0x80;
-		break;
-	case MUTATE_ECE:
-		s->flags |= 0x40;
 		break;
 	case MUTATE_DF:
 		f->df = !f->df;

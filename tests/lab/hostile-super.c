@@ -37,6 +37,7 @@
 
 #include "base/ip.h"
 #include "hostile-packet.h"
+#include "key-file.h"
 #include "mesh/wg-crypto.h"
 #include "mesh/wg.h"
 
@@ -447,18 +448,6 @@ static void run_case(const char *name, int off)
 	n_packets = 0;
 }
 
-static void read_key(const char *path, uint8_t ret[static 32])
-{
-	char text[64] = "";
-	FILE *f = fopen(path, "re");
-
-	if (!f || !fgets(text, sizeof(text), f) ||
-		sodium_base642bin(ret, 32, text, strcspn(text, "\n"), NULL, NULL, NULL,
-			sodium_base64_VARIANT_ORIGINAL) != 0)
-		die(path);
-	(void) fclose(f);
-}
-
 static void open_end(struct peer_end *e, const char *key_path, const uint8_t public[static 32])
 {
 	struct wg_config config = { .ops = { .send = op_send },
@@ -469,7 +458,8 @@ static void open_end(struct peer_end *e, const char *key_path, const uint8_t pub
 	uint8_t key[32];
 	int big = 8 << 20;
 
-	read_key(key_path, key);
+	if (key_file_read(key_path, key) < 0)
+		die(key_path);
 	e->fd = socket(target.ss_family, SOCK_DGRAM, 0);
 	(void) setsockopt(e->fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
 	if (wg_device_new(&config, &e->device) < 0)
@@ -617,7 +607,8 @@ int main(int argc, char **argv)
 	if (sodium_init() < 0)
 		return 1;
 	open_capture(argv[1], argv[2]);
-	read_key(argv[5], public);
+	if (key_file_read(argv[5], public) < 0)
+		die(argv[5]);
 	{
 		struct sockaddr_in6 *six = (struct sockaddr_in6 *) &target;
 		struct sockaddr_in *four = (struct sockaddr_in *) &target;

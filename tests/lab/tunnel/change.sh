@@ -2,19 +2,10 @@
 # Of test-tunnel: what changes while packets flow, and what wg reads.
 
 # Two peers; one of them comes and goes while both are busy.
-#   c  vc ------ wa  a  va ------ vb  b
 removed() {
-	local C pid i flow
+	local pid i flow
 	pair hearth
-	ns_add c
-	veth c vc a wa
-	addr c vc 198.51.100.2/24
-	addr a wa 198.51.100.1/24
-	C=$(name c)
-	start_tunnel hearth c "$C"
-	wg_ c set "$C" private-key "$(key c)" listen-port 7003 peer "$(pub a)" allowed-ips 10.10.0.1/32,fd10::1/128
-	addr c "$C" 10.10.0.3/24 fd10::3/64
-	ip_ c link set "$C" mtu 1420 up
+	third
 	a_calls 192.0.2.2:7002
 	wg_ a set "$A" peer "$(pub c)" endpoint 198.51.100.2:7003 allowed-ips 10.10.0.3/32,fd10::3/128
 	until_ok 10 answers a 10.10.0.2 && until_ok 10 answers a 10.10.0.3 || fail "no answer"
@@ -51,9 +42,7 @@ removed() {
 
 configurations() {
 	local before i ping
-	pair go
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair go
 	wg_ a set "$A" peer "$(pub b)" persistent-keepalive 21
 	before=$(handshake_of a "$A")
 	wg_ a showconf "$A" >"$HEARTH_TMP/one.conf"
@@ -137,9 +126,7 @@ keepalive() {
 
 dead_endpoint() {
 	local before ping
-	pair go
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair go
 	before=$(handshake_of a "$A")
 	# to a host that is not there, and to one that refuses, and back: the session is the same
 	for to in 192.0.2.99:7002 192.0.2.2:9 '[2001:db8::99]:7002' '[2001:db8::2]:9' 203.0.113.1:7002; do

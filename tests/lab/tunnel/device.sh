@@ -5,9 +5,7 @@
 #   a  va, hearth-wg's sockets ---- vb  b          ia  only the interface of hearth-wg
 moved() {
 	local free i
-	pair hearth
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair hearth
 	ns_add ia
 	ip_ a link set "$A" netns "$(ns ia)"
 	addr ia "$A" 10.10.0.1/24 fd10::1/64
@@ -82,9 +80,7 @@ moved() {
 
 renamed() {
 	local new
-	pair hearth
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair hearth
 	new=$(name n)
 	in_bg b ping -n -i 0.02 -c 100 -w 30 10.10.0.1 >"$HEARTH_TMP/ping" & local ping=$!
 	ip_ a link set "$A" name "$new" || { ip_ a link set "$A" down; ip_ a link set "$A" name "$new"; ip_ a link set "$new" up; addr a "$new" fd10::1/64; }

@@ -38,9 +38,7 @@ nested() {
 # One interface carries a peer inside another peer: c is reached at an address of b's.
 onion() {
 	local B2
-	pair hearth
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair hearth
 	B2=$(name b2)
 	start_tunnel hearth b "$B2"
 	wg_ b set "$B2" private-key "$(key c)" listen-port 7005 peer "$(pub a)" allowed-ips 10.30.0.1/32
@@ -75,9 +73,7 @@ bounded() {	# NS IF ADDRESS WHAT [NS where IF is now]
 }
 
 loops() {
-	pair hearth
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair hearth
 	# a session is up: everything could be sealed again and again
 	a_calls 10.10.0.2:7002
 	bounded a "$A" 10.10.0.2 "an endpoint inside its own tunnel, IPv4"

@@ -3,9 +3,7 @@
 
 mark() {
 	local r
-	pair go
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair go
 	in_ns a nft -f - <<-RULES
 		table inet t {
 			counter none { }; counter one { }; counter two { };
@@ -125,9 +123,7 @@ quick() {
 
 port() {
 	local was taken ping
-	pair go
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair go
 	in_bg a ping -n -i 0.02 -c 200 -w 30 10.10.0.2 >"$HEARTH_TMP/ping" & ping=$!
 	for was in 7101 7102 7001 7103; do
 		wg_ a set "$A" listen-port $was

@@ -3,9 +3,7 @@
 
 # a is on the move; b (KIND) is told by nothing but a's packets. Then hearth-wg has to follow as well.
 roaming() {	# KIND
-	pair "$1"
-	a_calls 192.0.2.2:7002
-	until_ok 10 answers a 10.10.0.2 || fail "no answer"
+	talking_pair "$1"
 	endpoint_is b "$B" 192.0.2.1:7001 || fail "b believes a at $(endpoint_of b "$B")"
 	addr a va 192.0.2.101/24
 	ip_ a addr del 192.0.2.1/24 dev va

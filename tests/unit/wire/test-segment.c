@@ -39,6 +39,17 @@ static void expect_segment(
 	free(head);
 }
 
+static void expect_plan(const struct vnet_head *head, uint8_t *super, size_t len, int family,
+	struct segment_plan *plan)
+{
+	bool v6 = family == AF_INET6;
+
+	assert_int_equal(segment_plan(head, super, len, plan), 0);
+	assert_int_equal(plan->family, family);
+	assert_ptr_equal(plan->src, super + (v6 ? 8 : 12));
+	assert_ptr_equal(plan->dst, super + (v6 ? 24 : 16));
+}
+
 /* "hello wor" in fours: sequence and id wrap, CWR first only, PSH and FIN last only, ECT kept. */
 static void test_tcp_v4_bytes(void **state)
 {
@@ -71,10 +82,7 @@ static void test_tcp_v4_bytes(void **state)
 		.csum_offset = 16 };
 	struct segment_plan plan;
 
-	assert_int_equal(segment_plan(&head, super, sizeof(super), &plan), 0);
-	assert_int_equal(plan.family, AF_INET);
-	assert_ptr_equal(plan.src, super + 12);
-	assert_ptr_equal(plan.dst, super + 16);
+	expect_plan(&head, super, sizeof(super), AF_INET, &plan);
 	assert_int_equal(plan.n, 3);
 	assert_int_equal(plan.head_len, 52);
 	expect_segment(&plan, 2, third, sizeof(third)); /* in any order, and again */
@@ -102,10 +110,7 @@ static void test_udp_v6_bytes(void **state)
 		.csum_offset = 6 };
 	struct segment_plan plan;
 
-	assert_int_equal(segment_plan(&head, super, sizeof(super), &plan), 0);
-	assert_int_equal(plan.family, AF_INET6);
-	assert_ptr_equal(plan.src, super + 8);
-	assert_ptr_equal(plan.dst, super + 24);
+	expect_plan(&head, super, sizeof(super), AF_INET6, &plan);
 	assert_int_equal(plan.n, 2);
 	expect_segment(&plan, 0, first, sizeof(first));
 	expect_segment(&plan, 1, second, sizeof(second));
