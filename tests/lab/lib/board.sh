@@ -63,7 +63,7 @@ board_up() { # BOARD: returns as soon as its PID 1 is there
 	[ ! -e "$S/kube" ] || [ "$b" = laptop ] || kube_board_files "$b"
 	net_board "$b"
 	setsid "$SOURCE/tests/lab/home" _supervise "$b" </dev/null >>"$d/console.log" 2>&1 8>&- 9>&- &
-	until_ok 20 board_alive "$b" || die "$b did not start; see $d/console.log"
+	until_ok 60 board_alive "$b" || die "$b did not start; see $d/console.log"
 }
 
 board_supervise() { # BOARD: with --keep-unit nspawn ends with 133 when the board asks for a reboot
@@ -121,7 +121,7 @@ board_is_running() {
 }
 board_wait() { # BOARD: until systemd has started everything
 	local state
-	until_ok 60 board_is_running "$1" || die "$1 did not finish booting; see: home exec $1 systemctl list-jobs"
+	until_ok 150 board_is_running "$1" || die "$1 did not finish booting; see: home exec $1 systemctl list-jobs"
 	state=$(board_exec "$1" systemctl is-system-running) || :
 	[ "$state" = running ] || note "$1 is $state: $(board_exec "$1" systemctl --failed --plain --no-legend | cut -d' ' -f1 | paste -sd' ')"
 }

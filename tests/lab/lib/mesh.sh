@@ -27,7 +27,7 @@ mesh_coordinator() {
 	board_exec n100 hearth-coord init --if-needed >"$S/coord-init.log" 2>&1 || { cat "$S/coord-init.log" >&2; die "hearth-coord init failed"; }
 	board_exec n100 systemctl -q enable --now hearth-coord.service ||
 		{ board_exec n100 journalctl -q --no-pager -u hearth-coord -n 20 >&2; die "the coordinator did not start"; }
-	until_ok 10 coordinator_answers || { coordinator_answers >&2 || :; die "the coordinator does not answer"; }
+	until_ok 30 coordinator_answers || { coordinator_answers >&2 || :; die "the coordinator does not answer"; }
 }
 
 mesh_enroll_one() { # BOARD
@@ -86,6 +86,6 @@ mesh_reached_from() { # BOARD TO...
 }
 
 mesh_wait() { # BOARD...: until everybody reaches everybody
-	until_ok 20 mesh_table_keep || die "n100 does not know all the others: $(mesh_table | cut -d' ' -f1 | paste -sd' ')"
-	PING_WAIT=1 until_ok 40 mesh_pings "$@" || { mesh_pings "$@" >&2; die "the mesh is not whole"; }
+	until_ok 40 mesh_table_keep || die "n100 does not know all the others: $(mesh_table | cut -d' ' -f1 | paste -sd' ')"
+	PING_WAIT=1 until_ok 60 mesh_pings "$@" || { mesh_pings "$@" >&2; die "the mesh is not whole"; }
 }
