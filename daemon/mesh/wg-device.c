@@ -1,6 +1,6 @@
 /*
  * wg-device: see wg.h. Everything a device owns hangs on it; a peer that was removed waits in
- * dead_peers until the next tick, so that nothing the caller still holds points into freed memory.
+ * the list of the dead for a tick, so that nothing the caller still holds points into freed memory.
  */
 #include "mesh/wg-device.h"
 
@@ -37,14 +37,53 @@ int wg_device_new(const struct wg_config *config, struct wg_device **ret)
 	return 0;
 }
 
-static void reap(struct wg_device *device)
+static bool any_dead(const struct wg_device *device)
 {
-	wg_sessions_reap(device);
-	while (device->dead_peers) {
-		struct wg_peer *peer = device->dead_peers;
-		device->dead_peers = peer->next_dead;
+	return device->dead.peers || device->dead.sessions || device->doomed.peers ||
+	       device->doomed.sessions;
+}
+
+static void free_doomed(struct wg_device *device)
+{
+	struct wg_dead *doomed = &device->doomed;
+	wg_sessions_free(device, doomed->sessions);
+	while (doomed->peers) {
+		struct wg_peer *peer = doomed->peers;
+		doomed->peers = peer->next_dead;
 		wg_peer_free(peer);
 	}
+	*doomed = (struct wg_dead){ 0 };
+}
+
+/* Does a hold last that may know of what is doomed? */
+static bool doomed_are_held(const struct wg_device *device)
+{
+	return device->holds[device->turn ^ 1] > 0;
+}
+
+/*
+ * One turn after the other, until all is freed or held. A turn needs that nobody holds the device
+ * since before the last one, and holds are short, so it comes also where some hold always lasts.
+ */
+static void reap(struct wg_device *device)
+{
+	while (any_dead(device) && !doomed_are_held(device)) {
+		free_doomed(device);
+		device->doomed = device->dead;
+		device->dead = (struct wg_dead){ 0 };
+		device->turn ^= 1;
+	}
+}
+
+unsigned wg_device_hold(struct wg_device *device)
+{
+	device->holds[device->turn]++;
+	return device->turn;
+}
+
+void wg_device_release(struct wg_device *device, unsigned hold)
+{
+	device->holds[hold]--;
 }
 
 struct wg_device *wg_device_free(struct wg_device *device)
@@ -262,15 +301,15 @@ void wg_peer_remove(struct wg_peer *peer)
 	wg_staged_drop(peer);
 	if (device->ops.peer_removed)
 		device->ops.peer_removed(device->ctx, peer);
-	peer->next_dead = device->dead_peers;
-	device->dead_peers = peer;
+	peer->next_dead = device->dead.peers;
+	device->dead.peers = peer;
 }
 
 /* Time */
 
 uint64_t wg_device_next_deadline(const struct wg_device *device)
 {
-	if (device->dead_peers || device->dead_sessions)
+	if (any_dead(device) && !doomed_are_held(device))
 		return 0;
 	const struct wg_heap_node *first = wg_heap_first(&device->heap);
 	return first ? first->at_us : WG_NO_DEADLINE;
@@ -279,7 +318,8 @@ uint64_t wg_device_next_deadline(const struct wg_device *device)
 void wg_device_tick(struct wg_device *device)
 {
 	enum { PEERS_AT_ONCE = 32 };
-	reap(device);
+	if (any_dead(device))
+		reap(device);
 	for (unsigned i = 0; i < PEERS_AT_ONCE; i++)
 		if (!wg_timers_run_next(device))
 			break;

@@ -76,6 +76,12 @@ struct wg_peer {
 	uint64_t rx_bytes, tx_bytes, last_handshake_wall_us, last_receive_us;
 };
 
+/* Out of service. */
+struct wg_dead {
+	struct wg_peer *peers;
+	struct wg_session *sessions;
+};
+
 struct wg_device {
 	struct wg_ops ops;
 	void *ctx;
@@ -102,8 +108,12 @@ struct wg_device {
 	uint64_t load_window_us, load_until_us;
 	unsigned load_n;
 
-	struct wg_peer *dead_peers;
-	struct wg_session *dead_sessions;
+	/*
+	 * @doomed has been dead since before the last turn, @dead since then at most. A hold counts
+	 * in the turn that it was taken in, so only those of the other one can know of @doomed.
+	 */
+	struct wg_dead dead, doomed;
+	unsigned holds[2], turn;
 	size_t staged_bytes;
 	struct wg_counters counters;
 };
@@ -137,7 +147,8 @@ bool wg_session_may_send(const struct wg_session *session, uint64_t now_us);
 void wg_sessions_drop(struct wg_peer *peer);
 /* The identity changed: nothing more is sent with them. */
 void wg_sessions_expire(struct wg_peer *peer);
-void wg_sessions_reap(struct wg_device *device);
+/* Wipes and frees a list of dead ones. */
+void wg_sessions_free(struct wg_device *device, struct wg_session *list);
 /* An empty packet, or what is staged instead; begins a handshake where there is no session. */
 void wg_keepalive_send(struct wg_peer *peer);
 /* Tells the caller to send what is staged. */

@@ -2,7 +2,7 @@
  * wg-session: transport keys in service: previous (still received with), current (sent with) and
  * coming (ours as responder, sent with once the peer has used it), as the paper's section 6.2 and
  * Linux have them. A session that leaves is out of the index table at once and wiped and freed by
- * the next tick. The calls of the data path are here.
+ * the next tick that finds it not held. The calls of the data path are here.
  *
  * Two ends that begin at the same moment make two sessions. Where the paper leaves it open, both
  * then choose that of the end with the greater public key, so that one end, not both, renews it.
@@ -24,15 +24,15 @@ static void retire(struct wg_session **slot)
 	struct wg_device *device = session->peer->device;
 	session->dead = true;
 	wg_index_remove(&device->index, session->local_index);
-	session->next_dead = device->dead_sessions;
-	device->dead_sessions = session;
+	session->next_dead = device->dead.sessions;
+	device->dead.sessions = session;
 }
 
-void wg_sessions_reap(struct wg_device *device)
+void wg_sessions_free(struct wg_device *device, struct wg_session *list)
 {
-	while (device->dead_sessions) {
-		struct wg_session *session = device->dead_sessions;
-		device->dead_sessions = session->next_dead;
+	while (list) {
+		struct wg_session *session = list;
+		list = session->next_dead;
 		if (session->cipher && device->ops.cipher_free)
 			device->ops.cipher_free(device->ctx, session->cipher);
 		sodium_memzero(session, sizeof(*session));

@@ -1,8 +1,8 @@
 /*
  * wg: a WireGuard device as decisions: peers, handshakes (Noise_IKpsk2), cookies, sessions, timers
  * and allowed addresses, to the WireGuard paper and the behaviour of Linux. No system call, no
- * clock, no lock: one thread owns a device, tells it the time (wg_device_set_time) and carries out
- * what it asks for through struct wg_ops.
+ * clock, no lock: one thread at a time (below) tells a device the time (wg_device_set_time), calls it
+ * and carries out what it asks for through struct wg_ops.
  *
  * The data path is the caller's: it seals and opens data packets with the keys of struct
  * wg_session.
@@ -22,6 +22,13 @@
  * or replacing a session only takes it out of service. The memory of both stays until the next
  * wg_device_tick() (or wg_device_free), so pointers may be kept over a batch of packets, never over
  * a tick. Callbacks may call anything here but wg_device_tick() and wg_device_free().
+ *
+ * Several threads: all calls that name the device, a peer or a session are made under one lock of the
+ * caller's, callbacks included. One thread ticks. Any other that keeps pointers while it does not have
+ * the lock (to seal and open) holds the device meanwhile: what it found is not freed before it lets go,
+ * and of a session's fields those that never change may be read without the lock: keys, indices and
+ * peer. All else (endpoints, too) may have changed when the lock is taken again, and peer and session
+ * may be out of service: then the calls above refuse, drop or do nothing.
  */
 #pragma once
 
@@ -95,7 +102,7 @@ struct wg_session {
 	bool initiator; /* we began the handshake */
 	bool may_send;  /* false once our identity changed */
 	bool late;      /* begun by the peer after it had used the one we had begun: no crossing */
-	bool dead;      /* out of service, about to be freed */
+	bool dead;      /* out of service, freed soon */
 	struct wg_replay replay;
 	struct wg_session *next_dead;
 };
@@ -167,9 +174,16 @@ void wg_device_set_time(struct wg_device *device, uint64_t now_us, uint64_t wall
 uint64_t wg_device_next_deadline(const struct wg_device *device);
 /*
  * Runs what is due, a bounded number of peers at a time (then next_deadline is past), and frees
- * what is dead.
+ * what is dead and not held.
  */
 void wg_device_tick(struct wg_device *device);
+
+/*
+ * Keeps all that can be found now in memory until wg_device_release() is given what this returned. For
+ * a batch of packets: what is freed later also keeps its keys as long.
+ */
+unsigned wg_device_hold(struct wg_device *device);
+void wg_device_release(struct wg_device *device, unsigned hold);
 
 /*
  * Our identity. Zero bytes: none (nothing can be sent). Another key than before: sessions stop

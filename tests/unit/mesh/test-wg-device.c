@@ -245,6 +245,52 @@ static void test_removal(void **state)
 	assert_true(wg_device_counters(t.a->device)->unknown > 0);
 }
 
+/* Other threads' holds keep what they may have found, and no more, however they overlap. */
+static void test_held(void **state)
+{
+	TWO t;
+	two_init(&t, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	struct wg_device *device = t.a->device;
+	struct wg_session *session = wg_peer_sending(t.ab);
+	uint32_t index = session->local_index;
+
+	unsigned first = wg_device_hold(device);
+	wg_peer_remove(t.ab);
+	wg_device_tick(device);
+	assert_int_equal(t.a->ciphers_freed, 0);
+	assert_true(session->dead && session->local_index == index && session->peer == t.ab);
+	/* nothing to be done before it lets go: no tick is asked for in vain */
+	assert_true(wg_device_next_deadline(device) == WG_NO_DEADLINE);
+
+	unsigned second = wg_device_hold(device); /* cannot have found it */
+	wg_device_tick(device);
+	assert_int_equal(t.a->ciphers_freed, 0);
+	wg_device_release(device, first);
+	assert_int_equal(wg_device_next_deadline(device), 0);
+	wg_device_tick(device);
+	assert_int_equal(t.a->ciphers_freed, 1);
+	wg_device_release(device, second);
+
+	/* a chain of holds, one of which always lasts */
+	t.ab = net_introduce(t.a, t.b, true);
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	net_run(&t.net, SECOND);
+	assert_non_null(wg_peer_sending(t.ab));
+	first = wg_device_hold(device);
+	wg_peer_remove(t.ab);
+	for (int i = 0; i < 2; i++) {
+		wg_device_tick(device);
+		second = wg_device_hold(device);
+		wg_device_release(device, first);
+		first = second;
+	}
+	wg_device_tick(device);
+	assert_int_equal(t.a->ciphers_freed, 2);
+	wg_device_release(device, first);
+}
+
 static void test_staging(void **state)
 {
 	TWO t;
@@ -599,6 +645,7 @@ int main(void)
 		cmocka_unit_test(test_key_change),
 		cmocka_unit_test(test_key_change_after_crossing),
 		cmocka_unit_test(test_removal),
+		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_staging),
 		cmocka_unit_test(test_staging_limit),
 		cmocka_unit_test(test_roaming),
