@@ -39,6 +39,7 @@ struct wanted {
 	uint16_t port;
 	uint32_t mark;
 	bool offload;
+	bool join; /* those that are at this port already and share it */
 };
 
 /* Linux 4.18 and 5.0; without them every datagram is a message. */
@@ -84,6 +85,8 @@ static int open_family(
 	if (!grow_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF) ||
 		!grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF))
 		s->small_buffers = true;
+	if (wanted->join && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+		return -errno;
 	if (bind(fd, is6 ? (struct sockaddr *) &any6 : (struct sockaddr *) &any4,
 		    is6 ? sizeof(any6) : sizeof(any4)) < 0)
 		return -errno;
@@ -131,14 +134,51 @@ static int open_both(const struct wanted *asked, struct sock *ret)
 	return 0;
 }
 
-int sock_open(uint16_t port, uint32_t mark, bool offload, struct sock *ret, struct err *err)
+static int share_port(const struct sock *sock)
+{
+	static const int on = 1;
+	const int fds[] = { sock->fd4, sock->fd6 };
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		if (fds[i] >= 0 &&
+			setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+			return -errno;
+	return 0;
+}
+
+/*
+ * The first one finds out whether the port is free, as only one that is not to be shared can, and
+ * shares it then with the others.
+ */
+static int open_group(const struct wanted *asked, size_t n, struct sock *ret)
+{
+	struct wanted wanted = *asked;
+	size_t done = 1;
+	int r = open_both(&wanted, &ret[0]);
+
+	if (r < 0 || n == 1)
+		return r;
+	r = share_port(&ret[0]);
+	wanted.port = ret[0].port;
+	wanted.join = true;
+	while (r == 0 && done < n) {
+		r = open_both(&wanted, &ret[done]);
+		done += r == 0;
+	}
+	while (r < 0 && done > 0)
+		sock_close(&ret[--done]);
+	return r;
+}
+
+int sock_open_group(
+	uint16_t port, uint32_t mark, bool offload, size_t n, struct sock *ret, struct err *err)
 {
 	const struct wanted wanted = { .port = port, .mark = mark, .offload = offload };
 	int r = -EADDRINUSE;
 
 	/* A port drawn for IPv4 may be taken in IPv6: draw again. */
 	for (int i = 0; i < (port ? 1 : PORT_TRIES) && r == -EADDRINUSE; i++)
-		r = open_both(&wanted, ret);
+		r = open_group(&wanted, n, ret);
 	if (r == 0)
 		return 0;
 	errno = -r;
@@ -149,6 +189,11 @@ int sock_open(uint16_t port, uint32_t mark, bool offload, struct sock *ret, stru
 	if (r == -EPERM && mark)
 		return err_set(err, r, "firewall mark: %m: root or CAP_NET_ADMIN is needed");
 	return err_set(err, r, "open UDP port %u: %m", port);
+}
+
+int sock_open(uint16_t port, uint32_t mark, bool offload, struct sock *ret, struct err *err)
+{
+	return sock_open_group(port, mark, offload, 1, ret, err);
 }
 
 void sock_close(struct sock *sock)

@@ -34,6 +34,12 @@ struct sock {
  * neither family, -EPERM for the mark. On failure *ret is left alone.
  */
 int sock_open(uint16_t port, uint32_t mark, bool offload, struct sock *ret, struct err *err);
+/*
+ * The same for @n at one port (SO_REUSEPORT): each remote address and port comes in at one of them, always
+ * the same. All of them or none; the port must be free here, too.
+ */
+int sock_open_group(
+	uint16_t port, uint32_t mark, bool offload, size_t n, struct sock *ret, struct err *err);
 void sock_close(struct sock *sock);
 int sock_set_mark(struct sock *sock, uint32_t mark);
 /* If a network card could not send super-frames: other ones may be in use now, so they are tried again. */

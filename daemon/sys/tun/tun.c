@@ -127,10 +127,18 @@ static int attach(int fd, struct ifreq *ifr, bool offload, bool *ret_header)
 	return ioctl(fd, TUNSETIFF, ifr) < 0 ? -errno : 0;
 }
 
-int tun_open(const char *name, bool persistent, bool offload, char ret_name[static IF_NAMESIZE],
-	struct tun_offload *ret_offload, struct err *err)
+static int open_clone(void)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	int fd = open(clone_device, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* @flags besides those of all devices. */
+static int open_device(const char *name, short flags, bool persistent, bool offload,
+	char ret_name[static IF_NAMESIZE], struct tun_offload *ret_offload, struct err *err)
+{
+	struct ifreq ifr = { .ifr_flags = (short) (IFF_TUN | IFF_NO_PI | flags) };
 	CLEANUP(close_p) int fd = -1;
 	bool header;
 	int r;
@@ -140,7 +148,8 @@ int tun_open(const char *name, bool persistent, bool offload, char ret_name[stat
 			"\"%.32s\" cannot name an interface: 1 to 15 characters without space, '/' "
 			"and ':'",
 			name);
-	fd = open(clone_device, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	fd = open_clone();
+	errno = -fd;
 	if (fd < 0)
 		return refuse_device(err);
 	memcpy(ifr.ifr_name, name, strlen(name));
@@ -156,6 +165,46 @@ int tun_open(const char *name, bool persistent, bool offload, char ret_name[stat
 		return err_set(err, r, "interface %.15s: virtio-net header: %m", ifr.ifr_name);
 	memcpy(ret_name, ifr.ifr_name, IF_NAMESIZE);
 	return take_fd(&fd);
+}
+
+int tun_open(const char *name, bool persistent, bool offload, char ret_name[static IF_NAMESIZE],
+	struct tun_offload *ret_offload, struct err *err)
+{
+	return open_device(name, 0, persistent, offload, ret_name, ret_offload, err);
+}
+
+/* One more queue of a device that was made with IFF_MULTI_QUEUE. */
+static int open_queue(const char name[static IF_NAMESIZE], bool header)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE };
+	CLEANUP(close_p) int fd = open_clone();
+
+	if (fd < 0)
+		return fd;
+	ifr.ifr_flags |= header ? IFF_VNET_HDR : 0;
+	memcpy(ifr.ifr_name, name, IF_NAMESIZE);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+int tun_open_queues(const char *name, bool offload, unsigned n, int *ret_fds,
+	char ret_name[static IF_NAMESIZE], struct tun_offload *ret_offload, struct err *err)
+{
+	/* Without EXCL it would become one more queue of a device in use. */
+	const short flags = (short) (IFF_MULTI_QUEUE | IFF_TUN_EXCL);
+	unsigned got = 1;
+	int fd = open_device(name, flags, false, offload, ret_name, ret_offload, err);
+
+	if (fd < 0)
+		return fd;
+	for (ret_fds[0] = fd; got < n; got++) {
+		fd = open_queue(ret_name, ret_offload->header);
+		if (fd < 0)
+			break;
+		ret_fds[got] = fd;
+	}
+	return (int) got;
 }
 
 int tun_adopt(int fd, bool offload, char ret_name[static IF_NAMESIZE],

@@ -29,6 +29,14 @@ int tun_open(const char *name, bool persistent, bool offload, char ret_name[stat
 	struct tun_offload *ret_offload, struct err *err);
 
 /*
+ * tun_open() of a device that ends with its descriptors and is not there yet (-EBUSY), with up to @n
+ * queues: one descriptor each in @ret_fds, the caller's. What is written to one of them makes the
+ * answers to it come out there. Returns how many there are; fewer if the kernel does not grant more.
+ */
+int tun_open_queues(const char *name, bool offload, unsigned n, int *ret_fds,
+	char ret_name[static IF_NAMESIZE], struct tun_offload *ret_offload, struct err *err);
+
+/*
  * Checks that an inherited descriptor is a TUN without packet information, and makes it
  * non-blocking. Whether there is a virtio-net header was decided by who opened it; without one there
  * are no offloads.

@@ -278,6 +278,52 @@ static void test_without_offload(void **state)
 	sock_close(&s);
 }
 
+/* One port, four sockets of each family: every sender always comes in at the same one. */
+static void test_group(void **state)
+{
+	enum { N = 4, SENDERS = 64 };
+	struct pair *p = *state;
+	struct sock group[N], refused[N], other;
+	unsigned used = 0;
+
+	assert_int_equal(sock_open_group(0, 0, true, N, group, NULL), 0);
+	p->to.port = group[0].port;
+	assert_int_equal(sock_open(group[0].port, 0, true, &other, NULL), -EADDRINUSE);
+	assert_int_equal(sock_open_group(group[0].port, 0, true, N, refused, NULL), -EADDRINUSE);
+	for (int i = 1; i < N; i++)
+		assert_int_equal(group[i].port, group[0].port);
+	for (int s = 0; s < SENDERS; s++) {
+		struct pollfd fds[N];
+		unsigned mask = 0;
+		struct sock from;
+
+		assert_int_equal(sock_open(0, 0, false, &from, NULL), 0);
+		for (int i = 0; i < 5; i++) {
+			struct sock_msg msg = message(p, 100, 0);
+
+			assert_int_equal(sock_send(p->batch, &from, &msg, 1), 1);
+			for (int k = 0; k < N; k++)
+				fds[k] = (struct pollfd){ .fd = group[k].fd4, .events = POLLIN };
+			assert_int_equal(poll(fds, N, 2000), 1);
+			for (int k = 0; k < N; k++) {
+				if (!fds[k].revents)
+					continue;
+				assert_int_equal(
+					sock_recv(p->batch, fds[k].fd, p->msgs, 2, CAPACITY), 1);
+				mask |= 1U << k;
+			}
+		}
+		assert_int_equal(mask & (mask - 1), 0);
+		used |= mask;
+		sock_close(&from);
+	}
+	assert_int_equal(used, (1U << N) - 1);
+	for (int i = 0; i < N; i++)
+		sock_close(&group[i]);
+	assert_int_equal(sock_open(p->to.port, 0, true, &other, NULL), 0);
+	sock_close(&other);
+}
+
 /* Sends 1000 datagrams of @type, 148 or 92 bytes with or without a MAC2: how many get in? */
 static unsigned let_in(struct pair *p, uint8_t type, size_t len, bool mac2)
 {
@@ -343,6 +389,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_buffer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_whole, set_up, tear_down),
 		cmocka_unit_test(test_without_offload),
+		cmocka_unit_test_setup_teardown(test_group, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shed, set_up, tear_down),
 	};
 
