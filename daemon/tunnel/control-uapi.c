@@ -77,7 +77,7 @@ static int get_device(struct tunnel *t, void *arg)
 	struct get_arg *a = arg;
 
 	(void) wg_device_private_key(t->device, a->out->private_key); /* zero: none */
-	a->out->listen_port = t->sock.port;
+	a->out->listen_port = t->port;
 	a->out->fwmark = t->fwmark;
 	a->n = wg_device_n_peers(t->device);
 	a->out->peers = a->n ? calloc(a->n, sizeof(*a->out->peers)) : NULL;

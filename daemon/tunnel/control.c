@@ -1,6 +1,6 @@
 /*
- * The calls of tunnel.h: each packs its arguments, is carried out here by the tunnel's thread between
- * two batches, and so never meets a packet half-way. What a call checks, it checks before it changes
+ * The calls of tunnel.h: each packs its arguments, is carried out here by the tunnel's first thread
+ * between two batches, with the lock, and so never meets a packet half-way. What a call checks, it checks before it changes
  * anything.
  */
 #include <errno.h>
@@ -32,7 +32,7 @@ int tunnel_set_private_key(struct tunnel *t, const uint8_t key[static TUNNEL_KEY
 
 static int get_port(struct tunnel *t, void *arg)
 {
-	return t->sock.port;
+	return t->port;
 }
 
 uint16_t tunnel_port(struct tunnel *t)
@@ -44,16 +44,17 @@ uint16_t tunnel_port(struct tunnel *t)
 
 int control_move_port(struct tunnel *t, uint16_t port)
 {
-	struct sock fresh;
+	struct sock fresh[TUNNEL_QUEUES_MAX];
 	int r;
 
-	if (port && port == t->sock.port)
+	if (port && port == t->port)
 		return 0;
-	r = sock_open(port, t->fwmark, t->sock_offload, &fresh, NULL);
+	r = sock_open_group(port, t->fwmark, t->sock_offload, t->n_lanes, fresh, NULL);
 	if (r < 0)
 		return r;
-	sock_close(&t->sock);
-	t->sock = fresh;
+	for (unsigned i = 0; i < t->n_lanes; i++)
+		lane_give_sock(t->lanes[i], &fresh[i]);
+	t->port = fresh[0].port;
 	shed_init(&t->shed); /* these let everything in */
 	path_note_change(t); /* as may another port */
 	return 0;
@@ -71,10 +72,12 @@ int tunnel_set_port(struct tunnel *t, uint16_t port)
 
 int control_set_fwmark(struct tunnel *t, uint32_t fwmark)
 {
-	int r = sock_set_mark(&t->sock, fwmark);
+	for (unsigned i = 0; i < t->n_lanes; i++) {
+		int r = sock_set_mark(lane_newest_sock(t->lanes[i]), fwmark);
 
-	if (r < 0)
-		return r;
+		if (r < 0) /* no right: refused by all of them */
+			return r;
+	}
 	t->fwmark = fwmark;
 	path_note_change(t); /* another mark may mean other routes */
 	return 0;
@@ -308,9 +311,25 @@ int tunnel_get_stats(struct tunnel *t, struct tunnel_peer_stats **ret, size_t *r
 	return 0;
 }
 
+/* All fields are counters. */
+static void add_counters(struct tunnel_counters *sum, const struct tunnel_counters *c)
+{
+	uint64_t sums[sizeof(*sum) / sizeof(uint64_t)], more[ARRAY_LEN(sums)];
+
+	memcpy(sums, sum, sizeof(sums));
+	memcpy(more, c, sizeof(more));
+	for (size_t i = 0; i < ARRAY_LEN(sums); i++)
+		sums[i] += more[i];
+	memcpy(sum, sums, sizeof(sums));
+}
+
 static int get_counters(struct tunnel *t, void *arg)
 {
-	*(struct tunnel_counters *) arg = t->counters;
+	struct tunnel_counters *sum = arg;
+
+	*sum = t->lanes[0]->counters;
+	for (unsigned i = 1; i < t->n_lanes; i++)
+		add_counters(sum, &t->lanes[i]->counted);
 	return 0;
 }
 

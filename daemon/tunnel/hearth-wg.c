@@ -44,6 +44,7 @@ static const char help[] =
 	"  WG_UAPI_FD            number of a listening unix socket to use\n"
 	"  WG_PROCESS_FOREGROUND 1: as -f\n"
 	"  HEARTH_OFFLOAD        off, tun or udp: no, or only these segmentation offloads\n"
+	"  HEARTH_QUEUES         1 (default) to 16: threads that carry packets\n"
 	"\n"
 	"Exit status: 0 done (in the background: ready), 1 failed, 2 wrong use.\n";
 

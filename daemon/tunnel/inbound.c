@@ -28,20 +28,20 @@ static struct wg_endpoint sender(const struct sock_msg *msg)
 /* --- to the device -------------------------------------------------------------------------------- */
 
 /* The kernel does not take such a super-packet, whatever it said: never again. */
-static void stop_joining(struct tunnel *t, enum vnet_gso gso)
+static void stop_joining(struct lane *l, enum vnet_gso gso)
 {
-	bool *joined = gso == VNET_GSO_UDP_L4 ? &t->coalesce.udp : &t->coalesce.tcp;
+	bool *joined = gso == VNET_GSO_UDP_L4 ? &l->coalesce.udp : &l->coalesce.tcp;
 
 	if (!*joined)
 		return;
 	*joined = false;
 	log_warning("%s: the kernel refused a %s super-packet (EINVAL): packets are written one by "
 		    "one now",
-		t->ifname, gso == VNET_GSO_UDP_L4 ? "UDP" : "TCP");
+		l->tunnel->ifname, gso == VNET_GSO_UDP_L4 ? "UDP" : "TCP");
 }
 
 /* None of a super-packet that was refused is lost. */
-static void write_singly(struct tunnel *t, const struct vnet_head *super, struct iovec *iov, int n)
+static void write_singly(struct lane *l, const struct vnet_head *super, struct iovec *iov, int n)
 {
 	const struct vnet_head head = { .flags = VNET_DATA_VALID };
 	uint8_t bytes[VNET_HEAD_LEN];
@@ -51,29 +51,30 @@ static void write_singly(struct tunnel *t, const struct vnet_head *super, struct
 	for (int i = 1; i < n; i++) {
 		struct iovec one[2] = { { bytes, sizeof(bytes) }, iov[i] };
 
-		inbound_write(t, &head, one, 2);
+		inbound_write(l, &head, one, 2);
 	}
 }
 
-void inbound_write(void *tunnel, const struct vnet_head *head, struct iovec *iov, int n)
+void inbound_write(void *lane, const struct vnet_head *head, struct iovec *iov, int n)
 {
-	struct tunnel *t = tunnel;
+	struct lane *l = lane;
+	const struct tunnel *t = l->tunnel;
 	bool joined = head->gso != VNET_GSO_NONE;
 	ssize_t r =
-		t->tun.header ? t->io->tun_write(t, iov, n) : t->io->tun_write(t, iov + 1, n - 1);
+		t->tun.header ? t->io->tun_write(l, iov, n) : t->io->tun_write(l, iov + 1, n - 1);
 
 	if (r >= 0) {
-		t->counters.tun_super_written += joined;
+		l->counters.tun_super_written += joined;
 		return;
 	}
 	if (r == -EINVAL && joined) {
-		stop_joining(t, head->gso);
-		write_singly(t, head, iov, n);
+		stop_joining(l, head->gso);
+		write_singly(l, head, iov, n);
 		return;
 	}
-	t->counters.tun_write_errors += (uint64_t) n - 1; /* EIO: the link is down */
+	l->counters.tun_write_errors += (uint64_t) n - 1; /* EIO: the link is down */
 	if (r == -EBADFD || r == -ENODEV)
-		t->tun_error = (int) r;
+		l->tun_error = (int) r;
 }
 
 /* The address of a run's last packet that was its peer's: the next one's is nearly always the same. */
@@ -94,26 +95,30 @@ static bool source_is_allowed(const struct tunnel *t, const struct wg_peer *peer
 	return true;
 }
 
-static void deliver(struct tunnel *t, const struct wg_peer *peer, const struct aead_packet *p,
+/* The length of the IP packet in @p if it is to be delivered, else 0. */
+static size_t check_inner(struct lane *l, const struct wg_peer *peer, const struct aead_packet *p,
 	struct known_source *known)
 {
 	struct ipkt ip;
 
 	if (p->len == AEAD_TAG_LEN) /* a keepalive */
-		return;
+		return 0;
 	if (ipkt_parse(p->out, p->len - AEAD_TAG_LEN, &ip) < 0 ||
-		!source_is_allowed(t, peer, &ip, known)) {
-		t->counters.rx_inner_bad++;
-		return;
+		!source_is_allowed(l->tunnel, peer, &ip, known)) {
+		l->counters.rx_inner_bad++;
+		return 0;
 	}
-	t->counters.rx_packets++;
-	coalesce_add(&t->coalesce, p->out, ip.len);
+	l->counters.rx_packets++;
+	return ip.len;
 }
 
 /* --- opening -------------------------------------------------------------------------------------- */
 
-/* in_packets[0 .. n) are all of @session: drops what is forged or replayed, delivers the rest. */
-static void take_run(struct tunnel *t, struct wg_session *session, size_t n)
+/*
+ * Opened ones of @session, in_packets[0 .. n): tells the engine of those that are neither forged nor
+ * replayed. Leaves the length of what is to be delivered in len.
+ */
+static void judge_run(struct lane *l, struct wg_session *session, size_t n)
 {
 	struct known_source known = { 0 };
 	const struct sock_msg *last = NULL;
@@ -121,22 +126,24 @@ static void take_run(struct tunnel *t, struct wg_session *session, size_t n)
 	uint64_t bytes = 0;
 	bool data = false;
 
-	aead_open(t->aead, session->receive_key, t->in_packets, n);
 	for (size_t i = 0; i < n; i++) {
-		const struct aead_packet *p = &t->in_packets[i];
+		struct aead_packet *p = &l->in_packets[i];
+		size_t sealed = p->len;
 
+		p->len = 0;
 		if (!p->ok) {
-			t->counters.rx_forged++;
+			l->counters.rx_forged++;
 			continue;
 		}
 		if (!wg_session_accept(session, p->counter)) {
-			t->counters.rx_replayed++;
+			l->counters.rx_replayed++;
 			continue;
 		}
-		last = t->in_origins[i];
-		bytes += WG_DATA_HEAD_LEN + p->len;
-		data = data || p->len > AEAD_TAG_LEN;
-		deliver(t, session->peer, p, &known);
+		last = l->in_origins[i];
+		bytes += WG_DATA_HEAD_LEN + sealed;
+		data = data || sealed > AEAD_TAG_LEN;
+		p->len = sealed;
+		p->len = check_inner(l, session->peer, p, &known);
 	}
 	if (!last)
 		return;
@@ -144,86 +151,111 @@ static void take_run(struct tunnel *t, struct wg_session *session, size_t n)
 	wg_peer_data_received(session, &from, bytes, data);
 }
 
-/* Opens all that is gathered, one run for each session. */
-static void open_gathered(struct tunnel *t)
+/* in_packets[0 .. n) are all of @session: drops what is forged or replayed, delivers the rest. */
+static void take_run(struct lane *l, struct wg_session *session, size_t n)
 {
-	for (size_t first = 0; first < t->n_gathered; first++) {
-		struct wg_session *session = t->gathered[first].session;
+	aead_open(l->aead, session->receive_key, l->in_packets, n);
+	lane_lock(l);
+	judge_run(l, session, n);
+	lane_unlock(l);
+	for (size_t i = 0; i < n; i++)
+		if (l->in_packets[i].len > 0)
+			coalesce_add(&l->coalesce, l->in_packets[i].out, l->in_packets[i].len);
+}
+
+/* Opens all that is gathered, one run for each session. Without the lock. */
+static void open_gathered(struct lane *l)
+{
+	for (size_t first = 0; first < l->n_gathered; first++) {
+		struct wg_session *session = l->gathered[first].session;
 		size_t n = 0;
 
 		if (!session)
 			continue;
-		for (size_t i = first; i < t->n_gathered; i++) {
-			struct incoming *in = &t->gathered[i];
+		for (size_t i = first; i < l->n_gathered; i++) {
+			struct incoming *in = &l->gathered[i];
 
 			if (in->session != session)
 				continue;
 			in->session = NULL;
-			t->in_origins[n] = in->msg;
-			t->in_packets[n++] = (struct aead_packet){
+			l->in_origins[n] = in->msg;
+			l->in_packets[n++] = (struct aead_packet){
 				.counter = wg_le64_read(in->data + 8),
 				.in = in->data + WG_DATA_HEAD_LEN,
 				.out = in->data + WG_DATA_HEAD_LEN,
 				.len = in->len - WG_DATA_HEAD_LEN,
 			};
 		}
-		take_run(t, session, n);
+		take_run(l, session, n);
 	}
-	t->n_gathered = 0;
+	l->n_gathered = 0;
 }
 
-/* --- datagrams ------------------------------------------------------------------------------------ */
+/* Opens it before anything else is taken. */
+static void open_first(struct lane *l)
+{
+	if (l->n_gathered == 0)
+		return;
+	lane_unlock(l);
+	open_gathered(l);
+	lane_lock(l);
+}
+
+/* --- datagrams, with the lock --------------------------------------------------------------------- */
 
 static void gather(
-	struct tunnel *t, const struct sock_msg *msg, uint8_t *data, size_t len, uint32_t receiver)
+	struct lane *l, const struct sock_msg *msg, uint8_t *data, size_t len, uint32_t receiver)
 {
-	struct wg_session *session = wg_device_session(t->device, receiver);
+	struct wg_session *session = wg_device_session(l->tunnel->device, receiver);
 
 	if (!session) {
-		t->counters.rx_no_session++;
+		l->counters.rx_no_session++;
 		return;
 	}
-	if (t->n_gathered == GATHERED_MAX)
-		open_gathered(t);
-	t->gathered[t->n_gathered++] =
+	if (l->n_gathered == GATHERED_MAX)
+		open_first(l);
+	l->gathered[l->n_gathered++] =
 		(struct incoming){ .session = session, .msg = msg, .data = data, .len = len };
 }
 
 /* A message that is no data. Returns whether the engine was asked. */
 static bool take_handshake(
-	struct tunnel *t, const struct sock_msg *msg, const uint8_t *data, size_t len)
+	struct lane *l, const struct sock_msg *msg, const uint8_t *data, size_t len)
 {
+	struct tunnel *t = l->tunnel;
 	const uint64_t *bad_macs = &wg_device_counters(t->device)->bad_mac;
-	uint64_t before = *bad_macs;
 	struct wg_endpoint from = sender(msg);
+	uint64_t before;
 	int class;
 
 	if (wg_message_type(data, len) < 0) {
-		t->counters.rx_malformed++;
+		l->counters.rx_malformed++;
 		return false;
 	}
 	class = shed_admit(&t->shed, data, len);
 	if (class < 0) {
-		t->counters.rx_handshake_shed++;
+		l->counters.rx_handshake_shed++;
 		return true;
 	}
-	open_gathered(t); /* a handshake may put the sessions of what came before out of service */
+	open_first(l); /* a handshake may put the sessions of what came before out of service */
+	before = *bad_macs;
 	if (wg_device_receive(t->device, data, len, &from) < 0)
-		t->counters.rx_handshake_bad++;
+		l->counters.rx_handshake_bad++;
 	shed_charge(&t->shed, class,
 		*bad_macs != before || len == WG_COOKIE_REPLY_LEN ? SHED_CHEAP : SHED_DEAR);
 	return true;
 }
 
-static void take_message(struct tunnel *t, const struct sock_msg *msg, unsigned *handshakes)
+static void take_message(struct lane *l, const struct sock_msg *msg, unsigned *handshakes)
 {
+	struct wg_device *device = l->tunnel->device;
 	unsigned n = sock_msg_datagrams(msg);
 	size_t size = n > 1 ? msg->segment : msg->len;
 
-	t->counters.rx_datagrams += n;
-	t->counters.rx_super += n > 1;
-	if (wg_device_denies(t->device, &msg->remote.addr)) {
-		t->counters.rx_denied += n;
+	l->counters.rx_datagrams += n;
+	l->counters.rx_super += n > 1;
+	if (wg_device_denies(device, &msg->remote.addr)) {
+		l->counters.rx_denied += n;
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -232,36 +264,38 @@ static void take_message(struct tunnel *t, const struct sock_msg *msg, unsigned 
 		struct wg_data_head head;
 
 		if (wg_data_head_parse(data, len, &head))
-			gather(t, msg, data, len, head.receiver);
-		else if (take_handshake(t, msg, data, len) && ++*handshakes == HANDSHAKES_BUSY)
-			wg_device_note_load(t->device);
+			gather(l, msg, data, len, head.receiver);
+		else if (take_handshake(l, msg, data, len) && ++*handshakes == HANDSHAKES_BUSY)
+			wg_device_note_load(device);
 	}
 }
 
-int inbound_take(struct tunnel *t, size_t n)
+int inbound_take(struct lane *l, size_t n)
 {
 	unsigned handshakes = 0;
 
-	t->tun_error = 0;
+	l->tun_error = 0;
+	lane_lock(l);
 	for (size_t i = 0; i < n; i++)
-		take_message(t, &t->in_msgs[i], &handshakes);
-	open_gathered(t);
-	coalesce_flush(&t->coalesce);
-	return t->tun_error;
+		take_message(l, &l->in_msgs[i], &handshakes);
+	lane_unlock(l);
+	open_gathered(l);
+	coalesce_flush(&l->coalesce);
+	return l->tun_error;
 }
 
 /* As many full packets as fill one super-packet for the device; one more would be a write of its own. */
-static size_t full_batch(const struct tunnel *t)
+static size_t full_batch(const struct lane *l)
 {
-	size_t n = t->mtu > TCP_HEAD ? (PACKET_MAX - TCP_HEAD) / (t->mtu - TCP_HEAD) : BATCH;
+	size_t n = l->mtu > TCP_HEAD ? (PACKET_MAX - TCP_HEAD) / (l->mtu - TCP_HEAD) : BATCH;
 
-	return !t->coalesce.tcp || n > BATCH ? BATCH : n < SUPER_SLOTS ? SUPER_SLOTS : n;
+	return !l->coalesce.tcp || n > BATCH ? BATCH : n < SUPER_SLOTS ? SUPER_SLOTS : n;
 }
 
-static bool has_super(const struct tunnel *t, size_t n)
+static bool has_super(const struct lane *l, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (sock_msg_datagrams(&t->in_msgs[i]) > 1)
+		if (sock_msg_datagrams(&l->in_msgs[i]) > 1)
 			return true;
 	return false;
 }
@@ -270,11 +304,11 @@ static bool has_super(const struct tunnel *t, size_t n)
  * Super-frames fill their slots, and memory that was touched stays: only where nothing but single
  * datagrams come, and many, many are asked for.
  */
-static void note_intake(const struct tunnel *t, struct intake *in, size_t got)
+static void note_intake(const struct lane *l, struct intake *in, size_t got)
 {
-	size_t most = in->calm == CALM_ENOUGH ? full_batch(t) : MIXED_SLOTS;
+	size_t most = in->calm == CALM_ENOUGH ? full_batch(l) : MIXED_SLOTS;
 
-	if (has_super(t, got)) {
+	if (has_super(l, got)) {
 		*in = (struct intake){ .want = SUPER_SLOTS };
 		return;
 	}
@@ -286,20 +320,20 @@ static void note_intake(const struct tunnel *t, struct intake *in, size_t got)
 		in->want /= WANT_STEP;
 }
 
-int inbound_run(struct tunnel *t, int fd)
+int inbound_run(struct lane *l, int fd)
 {
-	struct intake *in = fd == t->sock.fd6 ? &t->intake6 : &t->intake4;
+	struct intake *in = fd == l->sock.fd6 ? &l->intake6 : &l->intake4;
 	size_t asked = in->want;
 	int n, r;
 
 	if (fd < 0)
 		return 0;
 	for (size_t i = 0; i < asked; i++)
-		t->in_msgs[i].data = t->in_slots[i];
-	n = t->io->udp_receive(t, fd, t->in_msgs, asked);
+		l->in_msgs[i].data = l->in_slots[i];
+	n = l->tunnel->io->udp_receive(l, fd, l->in_msgs, asked);
 	if (n <= 0)
 		return 0; /* an error of the socket was reported by this call and is over */
-	note_intake(t, in, (size_t) n);
-	r = inbound_take(t, (size_t) n);
+	note_intake(l, in, (size_t) n);
+	r = inbound_take(l, (size_t) n);
 	return r < 0 ? r : (size_t) n == asked;
 }

@@ -7,34 +7,34 @@
 
 #include "internal.h"
 
-static ssize_t tun_read(struct tunnel *t, void *ret_data, size_t len)
+static ssize_t tun_read(struct lane *l, void *ret_data, size_t len)
 {
 	ssize_t n;
 
 	do
-		n = read(t->tun_fd, ret_data, len);
+		n = read(l->tun_fd, ret_data, len);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t tun_write(struct tunnel *t, const struct iovec *iov, int n)
+static ssize_t tun_write(struct lane *l, const struct iovec *iov, int n)
 {
 	ssize_t r;
 
 	do
-		r = writev(t->tun_fd, iov, n);
+		r = writev(l->tun_fd, iov, n);
 	while (r < 0 && errno == EINTR);
 	return r < 0 ? -errno : r;
 }
 
-static int udp_receive(struct tunnel *t, int fd, struct sock_msg *msgs, size_t n)
+static int udp_receive(struct lane *l, int fd, struct sock_msg *msgs, size_t n)
 {
-	return sock_recv(t->batch, fd, msgs, n, PACKET_MAX);
+	return sock_recv(l->batch, fd, msgs, n, PACKET_MAX);
 }
 
-static size_t udp_send(struct tunnel *t, struct sock_msg *msgs, size_t n)
+static size_t udp_send(struct lane *l, struct sock_msg *msgs, size_t n)
 {
-	return sock_send(t->batch, &t->sock, msgs, n);
+	return sock_send(l->batch, &l->sock, msgs, n);
 }
 
 const struct tunnel_io *tunnel_kernel_io(void)

@@ -21,11 +21,14 @@ enum {
 	LATE_BATCH = 16,        /* staged packets sealed at once when a session comes up */
 	ERROR_EVERY_US = 10000, /* ICMP, to this machine */
 	ERRORS_AT_ONCE = 50,
+	DST_AT_4 = 16, /* in an IP packet */
+	DST_AT_6 = 24,
 };
 
 /* Tells the sender of @packet that there is no way to its destination: not more often than Linux does. */
-static void tell_unreachable(struct tunnel *t, const uint8_t *packet, size_t len)
+static void tell_unreachable(struct lane *l, const uint8_t *packet, size_t len)
 {
+	struct tunnel *t = l->tunnel;
 	uint8_t head[VNET_HEAD_LEN] = { 0 }, error[ICMP_ERROR_MAX];
 	struct iovec iov[2] = { { head, sizeof(head) }, { error, 0 } };
 	uint64_t more = (clock_now_us() - t->errors_us) / ERROR_EVERY_US;
@@ -40,90 +43,178 @@ static void tell_unreachable(struct tunnel *t, const uint8_t *packet, size_t len
 	if (iov[1].iov_len == 0)
 		return;
 	t->errors_left--;
-	(void) (t->tun.header ? t->io->tun_write(t, iov, 2) : t->io->tun_write(t, iov + 1, 1));
+	(void) (t->tun.header ? t->io->tun_write(l, iov, 2) : t->io->tun_write(l, iov + 1, 1));
 }
 
-static void stage(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
+static void stage(struct lane *l, struct wg_peer *peer, const uint8_t *data, size_t len)
 {
 	int r = wg_peer_stage(peer, data, len);
 
 	if (r < 0)
-		t->counters.tx_no_session++;
+		l->counters.tx_no_session++;
 	if (r == -EDESTADDRREQ)
-		tell_unreachable(t, data, len);
+		tell_unreachable(l, data, len);
+}
+
+/* --- where packets go, with the lock -------------------------------------------------------------- */
+
+/* As path_nested_hops(), for a packet to @peer. */
+static int hops_to(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
+{
+	const struct wg_endpoint *to = wg_peer_endpoint(peer);
+
+	path_check(t, peer);
+	return to && to->path.nested ? path_nested_hops(data, len) : 0;
+}
+
+static bool equals_last(const struct last_route *last, int family, const uint8_t *dst)
+{
+	return last->family == family && (family == AF_INET ? memcmp(last->dst, dst, 4) == 0
+							    : memcmp(last->dst, dst, 16) == 0);
+}
+
+/* @packet is a whole IP packet. */
+static struct wg_peer *route(struct lane *l, const uint8_t *packet)
+{
+	struct last_route *last = &l->last;
+	int family = packet[0] >> 4 == 4 ? AF_INET : AF_INET6;
+	const uint8_t *dst = packet + (family == AF_INET ? DST_AT_4 : DST_AT_6);
+
+	if (equals_last(last, family, dst))
+		return last->peer;
+	last->family = family;
+	if (family == AF_INET)
+		memcpy(last->dst, dst, 4);
+	else
+		memcpy(last->dst, dst, 16);
+	last->peer = wg_device_route(l->tunnel->device, family, dst);
+	return last->peer;
+}
+
+/* While the lock was not held, prefixes may have become others'. */
+static void begin_routing(struct lane *l)
+{
+	lane_lock(l);
+	if (l->shares)
+		l->last.family = 0;
+}
+
+/* The peer of @n packets that look like @packet, NULL if they cannot go anywhere. */
+static struct wg_peer *find_way(
+	struct lane *l, const uint8_t *packet, size_t len, size_t n, uint8_t *ret_hops)
+{
+	struct wg_peer *peer = route(l, packet);
+	int hops;
+
+	if (!peer) {
+		l->counters.tx_no_peer += n;
+		tell_unreachable(l, packet, len);
+		return NULL;
+	}
+	hops = hops_to(l->tunnel, peer, packet, len);
+	if (hops < 0) {
+		l->counters.tx_errors += n;
+		return NULL;
+	}
+	*ret_hops = (uint8_t) hops;
+	return peer;
+}
+
+/* Makes room. False: a send buffer is full. */
+static bool make_room(struct lane *l)
+{
+	bool ok;
+
+	lane_unlock(l);
+	ok = outbox_send(l, &l->outbox);
+	lane_lock(l);
+	return ok;
 }
 
 /* --- small packets -------------------------------------------------------------------------------- */
 
-/* Makes room for one packet of @len bytes. False: a send buffer is full. */
-static bool make_room(struct tunnel *t, size_t len)
+/* Takes the packets from @first on that go to the same peer, as many as fit. Returns how many. */
+static size_t take_alike(struct lane *l, size_t first, const struct outgoing *run[static BATCH])
 {
-	return outbox_has_room(&t->outbox, 1, len) || outbox_send(t, &t->outbox);
+	struct wg_peer *peer = l->outgoing[first].peer;
+	uint8_t hops = l->outgoing[first].hops;
+	size_t n = 0, bytes = 0;
+
+	for (size_t i = first; i < l->n_outgoing; i++) {
+		if (l->outgoing[i].peer != peer || l->outgoing[i].hops != hops)
+			continue;
+		if (!outbox_has_room(&l->outbox, n + 1, bytes + l->outgoing[i].len))
+			break;
+		run[n++] = &l->outgoing[i];
+		bytes += l->outgoing[i].len;
+		l->outgoing[i].peer = NULL;
+	}
+	return n;
 }
 
-/* Seals the packets from @first on that go to the same peer, as many as fit. */
-static void seal_peer(struct tunnel *t, size_t first)
+/* Seals the packets from @first on that go to the same peer, without the lock that is held before and after. */
+static void seal_peer(struct lane *l, size_t first)
 {
-	struct wg_peer *peer = t->outgoing[first].peer;
-	uint8_t hops = t->outgoing[first].hops;
+	struct wg_peer *peer = l->outgoing[first].peer;
+	uint8_t hops = l->outgoing[first].hops;
 	const struct outgoing *run[BATCH];
-	size_t n = 0, bytes = 0;
 	struct group g;
+	size_t n;
 
-	if (!make_room(t, t->outgoing[first].len)) {
-		t->outgoing[first].peer = NULL;
-		t->counters.tx_errors++;
+	if (!outbox_has_room(&l->outbox, 1, l->outgoing[first].len) && !make_room(l)) {
+		l->outgoing[first].peer = NULL;
+		l->counters.tx_errors++;
 		return;
 	}
-	for (size_t i = first; i < t->n_outgoing; i++) {
-		if (t->outgoing[i].peer != peer || t->outgoing[i].hops != hops)
-			continue;
-		if (!outbox_has_room(&t->outbox, n + 1, bytes + t->outgoing[i].len))
-			break;
-		run[n++] = &t->outgoing[i];
-		bytes += t->outgoing[i].len;
-		t->outgoing[i].peer = NULL;
-	}
+	n = take_alike(l, first, run);
 	if (!outbox_begin(peer, n, &g)) {
 		for (size_t i = 0; i < n; i++)
-			stage(t, peer, run[i]->data, run[i]->len);
+			stage(l, peer, run[i]->data, run[i]->len);
 		return;
 	}
+	lane_unlock(l);
 	g.hops = hops;
 	for (size_t i = 0; i < n; i++)
-		outbox_add(t, &t->outbox, &g, run[i]->len)->in = run[i]->data;
-	outbox_seal(t, &t->outbox, &g);
+		outbox_add(l, &l->outbox, &g, run[i]->len)->in = run[i]->data;
+	outbox_seal(l, &l->outbox, &g);
+	lane_lock(l);
 }
 
-static void seal_collected(struct tunnel *t)
+static void seal_collected(struct lane *l)
 {
-	for (size_t i = 0; i < t->n_outgoing;)
-		if (t->outgoing[i].peer)
-			seal_peer(t, i);
+	if (l->n_outgoing == 0)
+		return;
+	begin_routing(l);
+	for (size_t i = 0; i < l->n_outgoing; i++) {
+		struct outgoing *o = &l->outgoing[i];
+
+		o->peer = find_way(l, o->data, o->len, 1, &o->hops);
+	}
+	for (size_t i = 0; i < l->n_outgoing;)
+		if (l->outgoing[i].peer)
+			seal_peer(l, i);
 		else
 			i++;
-	t->n_outgoing = 0;
-	t->read_at = 0;
+	lane_unlock(l);
+	l->n_outgoing = 0;
+	l->read_at = 0;
 }
 
 /* The packet stays where it was read until it is sealed with others. */
-static void collect(
-	struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len, uint8_t hops)
+static void collect(struct lane *l, const uint8_t *data, size_t len)
 {
-	t->outgoing[t->n_outgoing++] =
-		(struct outgoing){ .peer = peer, .data = data, .len = len, .hops = hops };
-	t->read_at = (size_t) (data + len - t->read_area);
-	if (t->n_outgoing == BATCH || t->read_at + READ_MAX > READ_AREA)
-		seal_collected(t);
+	l->outgoing[l->n_outgoing++] = (struct outgoing){ .data = data, .len = len };
+	l->read_at = (size_t) (data + len - l->read_area);
+	if (l->n_outgoing == BATCH || l->read_at + READ_MAX > READ_AREA)
+		seal_collected(l);
 }
 
 /* --- super-packets -------------------------------------------------------------------------------- */
 
-static void add_segment(
-	struct tunnel *t, struct group *g, const struct segment_plan *plan, size_t i)
+static void add_segment(struct lane *l, struct group *g, const struct segment_plan *plan, size_t i)
 {
 	size_t len = segment_len(plan, i), payload_len, front;
-	struct aead_packet *p = outbox_add(t, &t->outbox, g, len);
+	struct aead_packet *p = outbox_add(l, &l->outbox, g, len);
 	const uint8_t *payload;
 
 	segment_head(plan, i, p->out, &payload, &payload_len);
@@ -136,20 +227,20 @@ static void add_segment(
 }
 
 /* How many segments from @i on fit into the outbox and into a group. */
-static size_t segments_that_fit(const struct tunnel *t, const struct segment_plan *plan, size_t i)
+static size_t segments_that_fit(const struct lane *l, const struct segment_plan *plan, size_t i)
 {
 	size_t n = 0, len = segment_len(plan, i);
 
 	while (n < GROUP_MAX && i + n < plan->n &&
-		outbox_has_room(&t->outbox, n + 1, (n + 1) * len))
+		outbox_has_room(&l->outbox, n + 1, (n + 1) * len))
 		n++;
 	return n;
 }
 
 static void stage_segments(
-	struct tunnel *t, struct wg_peer *peer, const struct segment_plan *plan, size_t i)
+	struct lane *l, struct wg_peer *peer, const struct segment_plan *plan, size_t i)
 {
-	uint8_t *packet = t->late.data; /* not in use: nobody sends to a peer meanwhile */
+	uint8_t *packet = l->late.data; /* not in use: nobody sends to a peer meanwhile */
 
 	for (size_t end = i + WG_STAGED_MAX; i < plan->n && i < end; i++) {
 		const uint8_t *payload;
@@ -157,74 +248,59 @@ static void stage_segments(
 
 		segment_head(plan, i, packet, &payload, &len);
 		memcpy(packet + plan->head_len, payload, len);
-		stage(t, peer, packet, plan->head_len + len);
+		stage(l, peer, packet, plan->head_len + len);
 	}
-	t->counters.tx_no_session += plan->n - i;
+	l->counters.tx_no_session += plan->n - i;
+}
+
+/* Segments from @i on, as many as go at once; 0: the others cannot be sent. With the lock, as seal_peer(). */
+static size_t seal_segments(struct lane *l, struct wg_peer *peer, const struct segment_plan *plan,
+	size_t i, uint8_t hops)
+{
+	struct group g;
+	size_t n;
+
+	if (!outbox_has_room(&l->outbox, 1, segment_len(plan, i)) && !make_room(l)) {
+		/* Thousands of tiny segments, and a full socket: they are lost. */
+		l->counters.tx_errors += plan->n - i;
+		return 0;
+	}
+	n = segments_that_fit(l, plan, i);
+	if (!outbox_begin(peer, n, &g)) {
+		stage_segments(l, peer, plan, i);
+		return 0;
+	}
+	lane_unlock(l);
+	g.hops = hops;
+	for (size_t k = 0; k < n; k++)
+		add_segment(l, &g, plan, i + k);
+	outbox_seal(l, &l->outbox, &g);
+	lane_lock(l);
+	return n;
 }
 
 static void seal_super(
-	struct tunnel *t, struct wg_peer *peer, const struct segment_plan *plan, uint8_t hops)
+	struct lane *l, const uint8_t *data, size_t len, const struct segment_plan *plan)
 {
-	t->counters.tun_super_read++;
-	for (size_t i = 0, n; i < plan->n; i += n) {
-		struct group g;
+	struct wg_peer *peer;
+	uint8_t hops;
 
-		if (!make_room(t, segment_len(plan, i))) {
-			/* Thousands of tiny segments, and a full socket: they are lost. */
-			t->counters.tx_errors += plan->n - i;
-			return;
-		}
-		n = segments_that_fit(t, plan, i);
-		if (!outbox_begin(peer, n, &g)) {
-			stage_segments(t, peer, plan, i);
-			return;
-		}
-		g.hops = hops;
-		for (size_t k = 0; k < n; k++)
-			add_segment(t, &g, plan, i + k);
-		outbox_seal(t, &t->outbox, &g);
-	}
+	begin_routing(l);
+	peer = find_way(l, data, len, plan->n, &hops);
+	l->counters.tun_super_read += peer != NULL;
+	for (size_t i = 0, n = 1; peer && n > 0 && i < plan->n; i += n)
+		n = seal_segments(l, peer, plan, i, hops);
+	lane_unlock(l);
 }
 
 /* --- reading -------------------------------------------------------------------------------------- */
 
-/* As path_nested_hops(), for a packet to @peer. */
-static int hops_to(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
-{
-	const struct wg_endpoint *to = wg_peer_endpoint(peer);
-
-	path_check(t, peer);
-	return to && to->path.nested ? path_nested_hops(data, len) : 0;
-}
-
-/* Where the last packet of a batch went: the next one goes there, too, nearly always. */
-struct last_route {
-	int family; /* 0: there was none */
-	uint8_t dst[16];
-	struct wg_peer *peer;
-};
-
-static struct wg_peer *route(
-	const struct tunnel *t, const struct segment_plan *plan, struct last_route *last)
-{
-	size_t len = plan->family == AF_INET ? 4 : 16;
-
-	if (last->family == plan->family && memcmp(last->dst, plan->dst, len) == 0)
-		return last->peer;
-	last->family = plan->family;
-	memcpy(last->dst, plan->dst, len);
-	last->peer = wg_device_route(t->device, plan->family, plan->dst);
-	return last->peer;
-}
-
-static int take_packet(struct tunnel *t, uint8_t *data, size_t len, struct last_route *last)
+static int take_packet(struct lane *l, uint8_t *data, size_t len)
 {
 	struct vnet_head head = { 0 };
 	struct segment_plan plan;
-	struct wg_peer *peer;
-	int hops;
 
-	if (t->tun.header) {
+	if (l->tunnel->tun.header) {
 		if (len < VNET_HEAD_LEN || vnet_parse(data, &head) < 0)
 			return -EBADMSG;
 		data += VNET_HEAD_LEN;
@@ -232,95 +308,84 @@ static int take_packet(struct tunnel *t, uint8_t *data, size_t len, struct last_
 	}
 	if (segment_plan(&head, data, len, &plan) < 0)
 		return -EBADMSG;
-	t->counters.tx_packets += plan.n;
-	peer = route(t, &plan, last);
-	if (!peer) {
-		t->counters.tx_no_peer += plan.n;
-		tell_unreachable(t, data, len);
-		return 0;
-	}
-	hops = hops_to(t, peer, data, len);
-	if (hops < 0) {
-		t->counters.tx_errors += plan.n;
-		return 0;
-	}
+	l->counters.tx_packets += plan.n;
 	if (plan.n == 1) {
-		collect(t, peer, data, segment_len(&plan, 0), (uint8_t) hops);
+		collect(l, data, segment_len(&plan, 0));
 		return 0;
 	}
-	seal_collected(t); /* what was read before goes first */
-	seal_super(t, peer, &plan, (uint8_t) hops);
+	seal_collected(l); /* what was read before goes first */
+	seal_super(l, data, len, &plan);
 	return 0;
 }
 
-int outbound_run(struct tunnel *t)
+int outbound_run(struct lane *l)
 {
-	struct last_route last = { 0 };
 	ssize_t n = 0;
 
-	if (outbox_waits(&t->outbox) && !outbox_send(t, &t->outbox))
+	l->last.family = 0;
+	if (outbox_waits(&l->outbox) && !outbox_send(l, &l->outbox))
 		return 0;
-	for (int reads = 0; reads < READS_MAX && t->outbox.used < OUTBOX_ENOUGH; reads++) {
-		uint8_t *at = t->read_area + t->read_at;
+	for (int reads = 0; reads < READS_MAX && l->outbox.used < OUTBOX_ENOUGH; reads++) {
+		uint8_t *at = l->read_area + l->read_at;
 
-		n = t->io->tun_read(t, at, READ_MAX);
+		n = l->tunnel->io->tun_read(l, at, READ_MAX);
 		if (n < 0)
 			break;
-		if (take_packet(t, at, (size_t) n, &last) < 0) {
-			t->counters.tx_packets++;
-			t->counters.tx_no_peer++;
+		if (take_packet(l, at, (size_t) n) < 0) {
+			l->counters.tx_packets++;
+			l->counters.tx_no_peer++;
 		}
 	}
-	seal_collected(t);
-	(void) outbox_send(t, &t->outbox); /* if a send buffer is full, the rest waits */
+	seal_collected(l);
+	(void) outbox_send(l, &l->outbox); /* if a send buffer is full, the rest waits */
 	if (n == -EBADFD || n == -ENODEV)
 		return (int) n;
-	return n >= 0 && !outbox_waits(&t->outbox);
+	return n >= 0 && !outbox_waits(&l->outbox);
 }
 
 /* --- what does not come from the device ----------------------------------------------------------- */
 
 /* Up to LATE_BATCH staged packets. Returns how many, or -ENOKEY if there is no session after all. */
-static int send_late(struct tunnel *t, struct wg_peer *peer)
+static int send_late(struct lane *l, struct wg_peer *peer)
 {
 	struct wg_staged *staged[LATE_BATCH];
 	struct group g;
 	size_t n = 0;
 	bool ok;
 
-	path_check(t, peer);
+	path_check(l->tunnel, peer);
 	while (n < LATE_BATCH && (staged[n] = wg_peer_unstage(peer)))
 		n++;
 	ok = n == 0 || outbox_begin(peer, n, &g);
 	for (size_t i = 0; i < n; i++) {
-		if (ok && !outbox_has_room(&t->late, g.n + 1, staged[i]->len)) {
-			outbox_seal(t, &t->late, &g);
-			(void) outbox_send(t, &t->late);
-			outbox_drop(t, &t->late); /* what the socket had no room for */
+		if (ok && !outbox_has_room(&l->late, g.n + 1, staged[i]->len)) {
+			outbox_seal(l, &l->late, &g);
+			(void) outbox_send(l, &l->late);
+			outbox_drop(l, &l->late); /* what the socket had no room for */
 			g.counter += g.n;
 			g.n = 0;
 		}
 		if (ok)
-			outbox_add(t, &t->late, &g, staged[i]->len)->in = staged[i]->data;
+			outbox_add(l, &l->late, &g, staged[i]->len)->in = staged[i]->data;
 	}
 	if (ok && n > 0)
-		outbox_seal(t, &t->late, &g);
+		outbox_seal(l, &l->late, &g);
 	for (size_t i = 0; i < n; i++)
 		free(staged[i]);
-	(void) outbox_send(t, &t->late);
-	outbox_drop(t, &t->late);
+	(void) outbox_send(l, &l->late);
+	outbox_drop(l, &l->late);
 	if (!ok)
-		t->counters.tx_no_session += n;
+		l->counters.tx_no_session += n;
 	return ok ? (int) n : -ENOKEY;
 }
 
-void outbound_flush_staged(struct tunnel *t, struct wg_peer *peer)
+void outbound_flush_staged(struct lane *l, struct wg_peer *peer)
 {
-	while (send_late(t, peer) == LATE_BATCH)
+	while (send_late(l, peer) == LATE_BATCH)
 		;
 }
 
-void outbound_send_one(struct tunnel *t, struct wg_peer *peer, const struct wg_endpoint *to,
+void outbound_send_one(struct lane *l, struct wg_peer *peer, const struct wg_endpoint *to,
 	const uint8_t *data, size_t len)
 {
 	struct sock_msg msg = { .data = (uint8_t *) data, /* only read */
@@ -331,17 +396,18 @@ void outbound_send_one(struct tunnel *t, struct wg_peer *peer, const struct wg_e
 
 	if (peer && wg_peer_endpoint(peer) &&
 		endpoint_equal(&wg_peer_endpoint(peer)->remote, &to->remote)) {
-		path_check(t, peer);
+		path_check(l->tunnel, peer);
 		msg.local = path_source(wg_peer_endpoint(peer));
 	}
-	if (wg_device_denies(t->device, &to->remote.addr) || t->io->udp_send(t, &msg, 1) == 0) {
-		t->counters.tx_errors++;
+	if (wg_device_denies(l->tunnel->device, &to->remote.addr) ||
+		l->tunnel->io->udp_send(l, &msg, 1) == 0) {
+		l->counters.tx_errors++;
 		return;
 	}
 	if (msg.source_gone && peer)
 		wg_peer_clear_source(peer);
 	if (msg.failed)
-		t->counters.tx_errors++;
+		l->counters.tx_errors++;
 	else
-		t->counters.tx_datagrams++;
+		l->counters.tx_datagrams++;
 }

@@ -19,16 +19,23 @@ bool outbox_has_room(const struct outbox *box, size_t n, size_t bytes)
 
 bool outbox_begin(struct wg_peer *peer, size_t n, struct group *ret)
 {
-	*ret = (struct group){ .session = wg_peer_sending(peer), .to = wg_peer_endpoint(peer) };
-	return ret->session && ret->to &&
-	       wg_session_reserve(ret->session, (unsigned) n, &ret->counter);
+	const struct wg_endpoint *to = wg_peer_endpoint(peer);
+	struct wg_session *session = wg_peer_sending(peer);
+
+	if (!session || !to)
+		return false;
+	*ret = (struct group){ .session = session,
+		.remote = to->remote,
+		.local = path_source(to),
+		.ifindex = to->ifindex };
+	return wg_session_reserve(session, (unsigned) n, &ret->counter);
 }
 
-struct aead_packet *outbox_add(struct tunnel *t, struct outbox *box, struct group *g, size_t len)
+struct aead_packet *outbox_add(struct lane *l, struct outbox *box, struct group *g, size_t len)
 {
-	struct aead_packet *p = &t->out_packets[g->n];
+	struct aead_packet *p = &l->out_packets[g->n];
 	uint8_t *head = box->data + box->used;
-	size_t pad = ipkt_padding(len, t->mtu);
+	size_t pad = ipkt_padding(len, l->mtu);
 
 	if (g->n == 0)
 		g->at = box->used;
@@ -43,7 +50,7 @@ struct aead_packet *outbox_add(struct tunnel *t, struct outbox *box, struct grou
 	return p;
 }
 
-static bool may_join(const struct tunnel *t, const struct outbox *box, const struct group *g,
+static bool may_join(const struct lane *l, const struct outbox *box, const struct group *g,
 	const uint8_t *wire, size_t len)
 {
 	const struct sock_msg *last;
@@ -51,7 +58,7 @@ static bool may_join(const struct tunnel *t, const struct outbox *box, const str
 	if (box->n == 0 || box->closed || box->sessions[box->n - 1] != g->session)
 		return false;
 	last = &box->msgs[box->n - 1];
-	if (!(last->remote.addr.family == AF_INET ? t->sock.gso4 : t->sock.gso6))
+	if (!(last->remote.addr.family == AF_INET ? l->sock.gso4 : l->sock.gso6))
 		return false;
 	if (last->hops != g->hops)
 		return false;
@@ -60,10 +67,10 @@ static bool may_join(const struct tunnel *t, const struct outbox *box, const str
 	       last->len <= (SOCK_SEGMENTS_MAX - 1) * last->segment;
 }
 
-static void enlist(const struct tunnel *t, struct outbox *box, const struct group *g, uint8_t *wire,
-	size_t len)
+static void enlist(
+	const struct lane *l, struct outbox *box, const struct group *g, uint8_t *wire, size_t len)
 {
-	if (may_join(t, box, g, wire, len)) {
+	if (may_join(l, box, g, wire, len)) {
 		struct sock_msg *last = &box->msgs[box->n - 1];
 
 		last->len += len;
@@ -74,42 +81,42 @@ static void enlist(const struct tunnel *t, struct outbox *box, const struct grou
 	box->msgs[box->n++] = (struct sock_msg){ .data = wire,
 		.len = len,
 		.segment = len,
-		.remote = g->to->remote,
-		.local = path_source(g->to),
-		.ifindex = g->to->ifindex,
+		.remote = g->remote,
+		.local = g->local,
+		.ifindex = g->ifindex,
 		.hops = g->hops };
 	box->closed = false;
 }
 
-void outbox_seal(struct tunnel *t, struct outbox *box, const struct group *g)
+void outbox_seal(struct lane *l, struct outbox *box, const struct group *g)
 {
 	if (g->n == 0)
 		return;
-	if (aead_seal(t->aead, g->session->send_key, t->out_packets, g->n) < 0) {
-		t->counters.tx_errors += g->n; /* the text may not leave */
+	if (aead_seal(l->aead, g->session->send_key, l->out_packets, g->n) < 0) {
+		l->counters.tx_errors += g->n; /* the text may not leave */
 		box->used = g->at;
 		return;
 	}
 	for (size_t i = 0; i < g->n; i++) {
-		const struct aead_packet *p = &t->out_packets[i];
+		const struct aead_packet *p = &l->out_packets[i];
 
-		enlist(t, box, g, p->out - WG_DATA_HEAD_LEN,
+		enlist(l, box, g, p->out - WG_DATA_HEAD_LEN,
 			WG_DATA_HEAD_LEN + p->len + p->pad + AEAD_TAG_LEN);
 	}
 }
 
-static void count_message(struct tunnel *t, const struct sock_msg *msg)
+static void count_message(struct lane *l, const struct sock_msg *msg)
 {
 	unsigned n = sock_msg_datagrams(msg);
 
-	t->counters.tx_datagrams += n - msg->failed;
-	t->counters.tx_errors += msg->failed;
+	l->counters.tx_datagrams += n - msg->failed;
+	l->counters.tx_errors += msg->failed;
 	if (n > 1 && msg->failed == 0)
-		t->counters.tx_super++;
+		l->counters.tx_super++;
 }
 
 /* Tells the engine what has become of messages [from, to), session by session. */
-static void report_sent(struct tunnel *t, const struct outbox *box, size_t from, size_t to)
+static void report_sent(const struct outbox *box, size_t from, size_t to)
 {
 	while (from < to) {
 		struct wg_session *s = box->sessions[from];
@@ -128,9 +135,11 @@ static void report_sent(struct tunnel *t, const struct outbox *box, size_t from,
 	}
 }
 
-static void tell_gso_loss(struct tunnel *t)
+static void tell_gso_loss(struct lane *l)
 {
-	if (!t->sock.gso_lost || t->gso_loss_told)
+	struct tunnel *t = l->tunnel;
+
+	if (!l->sock.gso_lost || t->gso_loss_told)
 		return;
 	t->gso_loss_told = true;
 	log_warning("%s: the network card under it cannot send several datagrams at once (EIO): "
@@ -155,35 +164,37 @@ static void settle(struct outbox *box)
 	box->closed = true;
 }
 
-bool outbox_send(struct tunnel *t, struct outbox *box)
+bool outbox_send(struct lane *l, struct outbox *box)
 {
 	size_t from = box->first;
 
 	if (box->n == from)
 		return true;
-	box->first += t->io->udp_send(t, box->msgs + from, box->n - from);
+	box->first += l->tunnel->io->udp_send(l, box->msgs + from, box->n - from);
 	if (box->first > from)
 		box->waits_since_us = 0;
 	for (size_t i = from; i < box->first; i++)
-		count_message(t, &box->msgs[i]);
+		count_message(l, &box->msgs[i]);
 	settle(box);
-	report_sent(t, box, box->told, box->n);
+	lane_lock(l);
+	report_sent(box, box->told, box->n);
+	tell_gso_loss(l);
+	lane_unlock(l);
 	box->told = box->n;
-	tell_gso_loss(t);
 	if (box->first < box->n)
 		return false;
 	empty(box);
 	return true;
 }
 
-int outbox_fd(const struct tunnel *t, const struct outbox *box)
+int outbox_fd(const struct lane *l, const struct outbox *box)
 {
-	return outbox_waits(box) ? sock_fd_for(&t->sock, &box->msgs[box->first]) : -1;
+	return outbox_waits(box) ? sock_fd_for(&l->sock, &box->msgs[box->first]) : -1;
 }
 
-void outbox_drop(struct tunnel *t, struct outbox *box)
+void outbox_drop(struct lane *l, struct outbox *box)
 {
 	for (size_t i = box->first; i < box->n; i++)
-		t->counters.tx_errors += sock_msg_datagrams(&box->msgs[i]);
+		l->counters.tx_errors += sock_msg_datagrams(&box->msgs[i]);
 	empty(box);
 }

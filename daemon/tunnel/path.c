@@ -21,10 +21,9 @@ enum { HOPS_PER_TUNNEL = 8 };
 static int ask_route(
 	struct tunnel *t, const struct wg_endpoint *e, bool from_local, uint32_t *ret_oif)
 {
-	struct rtnl_route_query query = { .dst = e->remote.addr,
-		.mark = t->fwmark,
-		.sport = t->sock.port,
-		.dport = e->remote.port };
+	struct rtnl_route_query query = {
+		.dst = e->remote.addr, .mark = t->fwmark, .sport = t->port, .dport = e->remote.port
+	};
 
 	if (from_local)
 		query.src = e->local;
@@ -67,7 +66,7 @@ void path_note_change(struct tunnel *t)
 {
 	if (++t->routes == 0)
 		t->routes = 1;
-	sock_gso_again(&t->sock); /* perhaps by another card */
+	sock_gso_again(&t->lanes[0]->sock); /* perhaps by another card; other lanes see to theirs */
 }
 
 int path_nested_hops(const uint8_t *packet, size_t len)

@@ -60,7 +60,7 @@ bool shed_update(struct shed *shed, uint64_t now_us)
 	uint64_t elapsed_us = now_us - shed->window_us;
 	bool changed = false;
 
-	if (!shed->full && elapsed_us < SHED_WINDOW_US)
+	if (!shed_is_due(shed, now_us))
 		return false;
 	if (elapsed_us < SHORTEST_US)
 		elapsed_us = SHORTEST_US;

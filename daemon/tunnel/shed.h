@@ -39,7 +39,12 @@ int shed_admit(struct shed *shed, const uint8_t *data, size_t len);
 /* What it did cost. */
 void shed_charge(struct shed *shed, int class, unsigned cost);
 
-/* Ends the window if it is over or full. True if keep has changed. Cheap; once per round. */
+/* Is the window over, or full? Cheap; once per round. */
+static inline bool shed_is_due(const struct shed *shed, uint64_t now_us)
+{
+	return shed->full || now_us - shed->window_us >= SHED_WINDOW_US;
+}
+/* Ends the window if it is due. True if keep has changed. */
 bool shed_update(struct shed *shed, uint64_t now_us);
 
 /* When shed_update() wants to be called though nothing comes in; UINT64_MAX: never. */

@@ -1,16 +1,13 @@
 /*
- * Opening and closing a tunnel, and the way of a call into its thread and back. All memory that packets
- * need is mapped here, once. A call holds a lock of its own only until the thread has taken it and
+ * Opening and closing a tunnel, and the way of a call into its first thread and back. A call holds a lock of its own only until the thread has taken it and
  * again for the answer; the packet path never takes one unless a call is waiting.
  */
 #include "tunnel.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -27,21 +24,18 @@ struct tunnel *tunnel_free_bare(struct tunnel *t)
 	if (!t)
 		return NULL;
 	t->device = wg_device_free(t->device); /* may still call ops */
-	t->aead = aead_free(t->aead);
-	t->batch = sock_batch_free(t->batch);
-	sock_close(&t->sock);
-	if (t->area)
-		(void) munmap(t->area, t->area_len);
-	close_p(&t->tun_fd);
+	for (size_t i = 0; i < ARRAY_LEN(t->lanes); i++)
+		t->lanes[i] = lane_free(t->lanes[i]);
 	close_p(&t->watch_fd);
 	close_p(&t->place.watch_fd);
 	t->place.rtnl = nl_close(t->place.rtnl);
 	close_p(&t->timer_fd);
-	close_p(&t->call_fd);
 	close_p(&t->closed_fd);
 	(void) pthread_mutex_destroy(&t->caller);
 	(void) pthread_mutex_destroy(&t->lock);
 	(void) pthread_cond_destroy(&t->answered);
+	(void) pthread_mutex_destroy(&t->engine);
+	(void) pthread_cond_destroy(&t->moved);
 	free(t);
 	return NULL;
 }
@@ -51,6 +45,31 @@ static void free_tunnel_p(struct tunnel **t)
 	*t = tunnel_free_bare(*t);
 }
 
+static void init_locks(struct tunnel *t)
+{
+	pthread_mutexattr_t recursive;
+
+	(void) pthread_mutexattr_init(&recursive);
+	(void) pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	(void) pthread_mutex_init(&t->caller, NULL);
+	(void) pthread_mutex_init(&t->lock, NULL);
+	(void) pthread_cond_init(&t->answered, NULL);
+	(void) pthread_mutex_init(&t->engine, &recursive);
+	(void) pthread_cond_init(&t->moved, NULL);
+	(void) pthread_mutexattr_destroy(&recursive);
+}
+
+static int add_lanes(struct tunnel *t, unsigned n)
+{
+	for (; t->n_lanes < n; t->n_lanes++) {
+		t->lanes[t->n_lanes] = lane_new(t, t->n_lanes);
+		if (!t->lanes[t->n_lanes])
+			return -ENOMEM;
+		t->lanes[0]->shares = t->lanes[t->n_lanes]->shares = t->n_lanes > 0;
+	}
+	return 0;
+}
+
 struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 {
 	struct tunnel *t = calloc(1, sizeof(*t));
@@ -58,36 +77,16 @@ struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 	if (!t)
 		return NULL;
 	t->io = io;
-	t->tun_fd = t->watch_fd = t->timer_fd = t->call_fd = t->closed_fd = -1;
+	t->watch_fd = t->timer_fd = t->closed_fd = -1;
 	t->place = (struct place){ .watch_fd = -1 };
 	t->routes = 1;
-	t->sock.fd4 = t->sock.fd6 = -1;
-	t->intake4.want = t->intake6.want = SUPER_SLOTS;
 	t->timer_us = WG_NO_DEADLINE;
 	shed_init(&t->shed);
-	(void) pthread_mutex_init(&t->caller, NULL);
-	(void) pthread_mutex_init(&t->lock, NULL);
-	(void) pthread_cond_init(&t->answered, NULL);
+	init_locks(t);
+	if (add_lanes(t, 1) < 0)
+		return tunnel_free_bare(t);
+	t->at_work = t->lanes[0];
 	return t;
-}
-
-static int map_area(struct tunnel *t)
-{
-	uint8_t *at;
-
-	t->area_len = (size_t) BATCH * SLOT_LEN + 2 * OUTBOX_LEN + READ_AREA;
-	at = mmap(NULL, t->area_len, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at == MAP_FAILED)
-		return -errno;
-	t->area = at;
-	t->outbox.data = at;
-	t->late.data = at + OUTBOX_LEN;
-	at += (size_t) 2 * OUTBOX_LEN;
-	for (size_t i = 0; i < BATCH; i++, at += SLOT_LEN)
-		t->in_slots[i] = at;
-	t->read_area = at;
-	return 0;
 }
 
 /* $HEARTH_OFFLOAD: off, tun or udp; else both. */
@@ -107,43 +106,102 @@ static struct offload_wish wished_offload(void)
 	};
 }
 
-/* What can be slow for reasons outside is said once. */
-static void tell_offload(const struct tunnel *t)
+/* $HEARTH_QUEUES */
+static unsigned wished_queues(void)
 {
-	if (t->sock.small_buffers)
+	const char *text = getenv("HEARTH_QUEUES");
+	char *end = NULL;
+	long n;
+
+	if (!text || !*text)
+		return 1;
+	n = strtol(text, &end, 10);
+	if (*end || n < 1 || n > TUNNEL_QUEUES_MAX) {
+		log_warning("HEARTH_QUEUES=%.32s is no number from 1 to %d, ignoring", text,
+			TUNNEL_QUEUES_MAX);
+		return 1;
+	}
+	return (unsigned) n;
+}
+
+/* What can be slow for reasons outside is said once. */
+static void tell_how(const struct tunnel *t)
+{
+	const struct sock *sock = &t->lanes[0]->sock;
+
+	if (sock->small_buffers)
 		log_warning(
 			"%s: the kernel grants UDP buffers below %d MB: bursts may be lost (root, "
 			"or sysctl net.core.rmem_max and wmem_max)",
 			t->ifname, SOCK_BUFFER_BYTES >> 20);
-	log_info("%s: %s cipher; TUN offload %s%s%s; UDP offload %s%s", t->ifname,
-		aead_name(t->aead),
+	log_info("%s: %u queue%s; %s cipher; TUN offload %s%s%s; UDP offload %s%s", t->ifname,
+		t->n_lanes, t->n_lanes == 1 ? "" : "s", aead_name(t->lanes[0]->aead),
 		t->tun.tso    ? "TCP"
 		: t->tun.csum ? "checksums"
 			      : "off",
 		t->tun.uso ? " UDP" : "", t->tun.header ? "" : " (no virtio-net header)",
-		t->sock.gso4 || t->sock.gso6 ? "send" : "off", t->sock.gro ? " receive" : "");
+		sock->gso4 || sock->gso6 ? "send" : "off", sock->gro ? " receive" : "");
+}
+
+static int make_device(
+	struct tunnel *t, const struct tunnel_config *config, bool offload, struct err *err)
+{
+	t->lanes[0]->tun_fd =
+		tun_open(config->ifname, config->persistent, offload, t->ifname, &t->tun, err);
+	return t->lanes[0]->tun_fd < 0 ? t->lanes[0]->tun_fd : 0;
+}
+
+static int make_queues(struct tunnel *t, const struct tunnel_config *config, bool offload,
+	unsigned n, struct err *err)
+{
+	int fds[TUNNEL_QUEUES_MAX];
+	int got = tun_open_queues(config->ifname, offload, n, fds, t->ifname, &t->tun, err);
+	int r;
+
+	if (got < 0)
+		return got;
+	r = add_lanes(t, (unsigned) got);
+	for (unsigned i = 0; i < (unsigned) got; i++)
+		if (i < t->n_lanes)
+			t->lanes[i]->tun_fd = fds[i];
+		else
+			close_p(&fds[i]);
+	if ((unsigned) got < n)
+		log_warning("%s: the kernel grants %d queues, not %u", t->ifname, got, n);
+	return r < 0 ? err_set(err, r, "out of memory") : 0;
+}
+
+/* The device that was handed over, or a new one, with all of its queues. */
+static int get_device(
+	struct tunnel *t, const struct tunnel_config *config, bool offload, struct err *err)
+{
+	bool handed_over = t->lanes[0]->tun_fd >= 0;
+	unsigned n = wished_queues();
+	int r;
+
+	if (handed_over)
+		r = tun_adopt(t->lanes[0]->tun_fd, offload, t->ifname, &t->tun, err);
+	else if (config->persistent || n == 1) /* who opens it next may want one */
+		r = make_device(t, config, offload, err);
+	else
+		return make_queues(t, config, offload, n, err);
+	if (r == 0 && n > 1)
+		log_notice("%s: the device %s: one queue, not %u", t->ifname,
+			handed_over ? "was made by another program" : "outlives this one", n);
+	return r;
 }
 
 static int open_device(
 	struct tunnel *t, const struct tunnel_config *config, bool offload, struct err *err)
 {
-	uint32_t mtu = config->mtu;
-	int r;
+	bool fresh = t->lanes[0]->tun_fd < 0 && !config->persistent;
+	uint32_t mtu = config->mtu || !fresh ? config->mtu : TUNNEL_MTU_DEFAULT;
+	int r = get_device(t, config, offload, err);
 
-	if (t->tun_fd >= 0) {
-		r = tun_adopt(t->tun_fd, offload, t->ifname, &t->tun, err);
-		if (r < 0)
-			return r;
-	} else {
-		t->tun_fd = tun_open(
-			config->ifname, config->persistent, offload, t->ifname, &t->tun, err);
-		if (t->tun_fd < 0)
-			return t->tun_fd;
-		if (mtu == 0 && !config->persistent)
-			mtu = TUNNEL_MTU_DEFAULT;
-	}
+	if (r < 0)
+		return r;
 	if (mtu) {
-		r = tun_set_mtu(t->tun_fd, mtu);
+		r = tun_set_mtu(t->lanes[0]->tun_fd, mtu);
 		errno = -r;
 		if (r < 0)
 			return err_set(err, r, "interface %s: set MTU %u: %m", t->ifname, mtu);
@@ -157,36 +215,47 @@ static int open_device(
 	return 0;
 }
 
+static int open_sockets(struct tunnel *t, const struct tunnel_config *config, struct err *err)
+{
+	struct sock socks[TUNNEL_QUEUES_MAX];
+	int r = sock_open_group(
+		config->port, config->fwmark, t->sock_offload, t->n_lanes, socks, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < t->n_lanes; i++)
+		t->lanes[i]->sock = socks[i];
+	t->fwmark = config->fwmark;
+	t->port = socks[0].port;
+	return 0;
+}
+
 static int open_parts(struct tunnel *t, struct err *err)
 {
+	bool ok;
+
 	t->watch_fd = watch_open();
 	if (t->watch_fd < 0) {
 		errno = -t->watch_fd;
 		return err_set(err, t->watch_fd, "listen to link changes: %m");
 	}
 	t->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	t->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	t->closed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->timer_fd < 0 || t->call_fd < 0 || t->closed_fd < 0)
-		return err_set(err, -errno, "open timer and event descriptors: %m");
-	return 0;
+	ok = t->timer_fd >= 0 && t->closed_fd >= 0;
+	for (unsigned i = 0; ok && i < t->n_lanes; i++) {
+		t->lanes[i]->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		ok = t->lanes[i]->wake_fd >= 0;
+	}
+	return ok ? 0 : err_set(err, -errno, "open timer and event descriptors: %m");
 }
 
 static int open_memory(struct tunnel *t, struct err *err)
 {
-	int r = map_area(t);
+	int r = 0;
 
-	errno = -r;
-	if (r < 0)
-		return err_set(err, r, "map %zu bytes for packets: %m", t->area_len);
-	t->batch = sock_batch_new();
-	if (!t->batch)
-		return err_set(err, -ENOMEM, "out of memory");
-	t->aead = aead_new();
-	if (!t->aead)
-		return err_set(err, -ENOSYS, "libcrypto does not offer ChaCha20-Poly1305");
-	coalesce_init(&t->coalesce, t->tun.tso, t->tun.uso, inbound_write, t);
-	return 0;
+	for (unsigned i = 0; r == 0 && i < t->n_lanes; i++)
+		r = lane_open_memory(t->lanes[i], err);
+	return r;
 }
 
 static int open_engine(struct tunnel *t, const struct tunnel_config *config, struct err *err)
@@ -216,20 +285,6 @@ int tunnel_open_bare(struct tunnel *t, const struct tunnel_config *config, struc
 	return r < 0 ? r : open_engine(t, config, err);
 }
 
-/* Signals are the program's business: its own thread gets them. */
-static int start_thread(struct tunnel *t, struct err *err)
-{
-	sigset_t all, old;
-	int r;
-
-	(void) sigfillset(&all);
-	(void) pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&t->thread, NULL, worker_main, t);
-	(void) pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = r;
-	return r ? err_set(err, -r, "start a thread: %m") : 0;
-}
-
 int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct err *err)
 {
 	CLEANUP(free_tunnel_p) struct tunnel *t = tunnel_new_bare(tunnel_kernel_io());
@@ -240,20 +295,19 @@ int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct 
 		close_p(&fd);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
-	t->tun_fd = fd;
-	t->fwmark = config->fwmark;
+	t->lanes[0]->tun_fd = fd;
 	t->sock_offload = wish.udp;
 	r = open_device(t, config, wish.tun, err);
 	if (r == 0)
-		r = sock_open(config->port, config->fwmark, wish.udp, &t->sock, err);
+		r = open_sockets(t, config, err);
 	if (r == 0)
 		r = open_parts(t, err);
 	if (r == 0)
 		r = tunnel_open_bare(t, config, err);
 	if (r < 0)
 		return r;
-	tell_offload(t);
-	r = start_thread(t, err);
+	tell_how(t);
+	r = worker_start(t, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE(t);
@@ -262,7 +316,7 @@ int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct 
 
 static int stop_fn(struct tunnel *t, void *arg)
 {
-	t->stop = true;
+	t->lanes[0]->stop = true;
 	return 0;
 }
 
@@ -271,7 +325,7 @@ struct tunnel *tunnel_close(struct tunnel *t)
 	if (!t)
 		return NULL;
 	(void) tunnel_call(t, stop_fn, NULL); /* -ENODEV: it has ended already */
-	(void) pthread_join(t->thread, NULL);
+	(void) pthread_join(t->lanes[0]->thread, NULL);
 	return tunnel_free_bare(t);
 }
 
@@ -293,7 +347,7 @@ int tunnel_call(struct tunnel *t, int (*fn)(struct tunnel *t, void *arg), void *
 	(void) pthread_mutex_lock(&t->lock);
 	if (!t->ended) {
 		t->call = &call;
-		(void) eventfd_write(t->call_fd, 1); /* fails only at 2^64-1 */
+		lane_wake(t->lanes[0]);
 		while (!call.done && !t->ended)
 			(void) pthread_cond_wait(&t->answered, &t->lock);
 		t->call = NULL;

@@ -1,9 +1,11 @@
 /*
- * tunnel: the WireGuard tunnel in userspace: one TUN device, one UDP port, one thread.
+ * tunnel: the WireGuard tunnel in userspace: one TUN device, one UDP port, one thread. Or several
+ * threads ("queues"), each with a queue of the device and sockets of its own at that port: a peer's
+ * datagrams all come in at the same one, and the device's answers to them go there.
  *
- * A tunnel runs from tunnel_open() to tunnel_close() in a thread of its own, which alone touches
+ * A tunnel runs from tunnel_open() to tunnel_close() in threads of its own, which alone touch
  * packets, keys and peers. All other functions are calls from one control thread: they are carried
- * out by the tunnel's thread between two batches of packets and return when that is done (some
+ * out by the tunnel's (first) thread between two batches of packets and return when that is done (some
  * microseconds; a call never waits for a network). After the interface has gone (tunnel_closed_fd)
  * they return -ENODEV.
  *
@@ -26,6 +28,7 @@ enum {
 	TUNNEL_KEY_LEN = 32,
 	TUNNEL_CANDIDATES_MAX = 32, /* endpoints tried at once for a peer that does not answer */
 	TUNNEL_MTU_DEFAULT = 1420,  /* of a TUN device that the tunnel makes */
+	TUNNEL_QUEUES_MAX = 16,
 };
 
 struct tunnel_config {
@@ -43,7 +46,7 @@ struct tunnel_config {
 	 * Handshake timestamps never go back, also not when the clock does: the first one is above
 	 * @timestamp_floor_s (seconds since 1970), and before one above the limit reserved last is
 	 * used, @reserve_timestamp must have said that @until_s is stored. It is called in the
-	 * tunnel's thread, with handshakes, for the first time five minutes before they need it,
+	 * tunnel's threads (one at a time), with handshakes, for the first time five minutes before they need it,
 	 * and must not block: 0 (stored), -EAGAIN (being stored; a handshake that cannot go without
 	 * tries again in 20 ms) or another -errno (in 5 s). Both may be left zero.
 	 */
@@ -55,7 +58,8 @@ struct tunnel_config {
 /*
  * Opens the device and the sockets and starts the thread. Segmentation offloads of both are used as
  * far as the kernel has them, unless $HEARTH_OFFLOAD says otherwise: off, tun (only the device's) or
- * udp. No private key yet: nothing is sent or answered before tunnel_set_private_key(). @err names
+ * udp. $HEARTH_QUEUES (1 to 16) asks for so many queues; a device that was handed over or is persistent
+ * has one. No private key yet: nothing is sent or answered before tunnel_set_private_key(). @err names
  * what failed: -EADDRINUSE the port, -EBUSY the interface name, -ENOENT or -ENODEV there is no
  * /dev/net/tun, -EPERM no right to it.
  */

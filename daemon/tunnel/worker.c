@@ -1,13 +1,19 @@
 /*
- * The tunnel's thread: run to completion, both directions. It sleeps only when the device, the
- * sockets and the calls are all empty, and reads the clock once per round. A batch of every source
- * that is ready is done before any is done again, so that none starves another; calls, timers and
- * sources that were empty are looked at every few rounds. Errors of single packets are counted; only
- * the end of the device (or a stop) ends the thread.
+ * A lane's thread: run to completion, both directions. It sleeps only when its queue, its sockets and
+ * the calls are all empty, and reads the clock once per round. A batch of every source that is ready is
+ * done before any is done again, so that none starves another; calls, timers and sources that were
+ * empty are looked at every few rounds. Errors of single packets are counted; only the end of the
+ * device (or a stop) ends the thread.
+ *
+ * Lane 0 alone waits for calls, for the timer and for news of links and routes, and ends the others. Any
+ * lane may make a deadline come earlier; it arms the timer that wakes lane 0.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -23,7 +29,7 @@
 #include "sys/tun/watch.h"
 
 enum {
-	WAIT_CALL,
+	WAIT_WAKE,
 	WAIT_TIMER,
 	WAIT_WATCH,
 	WAIT_AWAY,
@@ -48,12 +54,16 @@ enum {
 static void op_send(void *ctx, struct wg_peer *peer, const struct wg_endpoint *to,
 	const uint8_t *data, size_t len)
 {
-	outbound_send_one(ctx, peer, to, data, len);
+	struct tunnel *t = ctx;
+
+	outbound_send_one(t->at_work, peer, to, data, len);
 }
 
 static void op_ready(void *ctx, struct wg_peer *peer)
 {
-	outbound_flush_staged(ctx, peer);
+	struct tunnel *t = ctx;
+
+	outbound_flush_staged(t->at_work, peer);
 }
 
 static void op_peer_removed(void *ctx, struct wg_peer *peer)
@@ -138,30 +148,45 @@ static void arm_timer(struct tunnel *t)
 	t->timer_us = deadline_us;
 }
 
-static void run_timer(struct tunnel *t)
+static void run_timer(struct lane *l)
 {
+	struct tunnel *t = l->tunnel;
 	uint64_t n;
 
+	lane_lock(l);
 	(void) !read(t->timer_fd, &n, sizeof(n)); /* only to make it quiet */
 	t->timer_us = WG_NO_DEADLINE;
+	lane_unlock(l);
 }
 
-static void run_call(struct tunnel *t)
+static void run_call(struct lane *l)
 {
+	struct tunnel *t = l->tunnel;
 	struct call *call;
-	eventfd_t n;
 
-	(void) eventfd_read(t->call_fd, &n);
 	(void) pthread_mutex_lock(&t->lock);
 	call = t->call;
 	(void) pthread_mutex_unlock(&t->lock);
 	if (!call || call->done)
 		return;
+	lane_lock(l);
 	call->result = call->fn(t, call->arg); /* the caller sleeps until it is done */
+	lane_await_moves(l);
+	lane_unlock(l);
 	(void) pthread_mutex_lock(&t->lock);
 	call->done = true;
 	(void) pthread_cond_signal(&t->answered);
 	(void) pthread_mutex_unlock(&t->lock);
+}
+
+/* The others only had to wake. */
+static void run_wake(struct lane *l)
+{
+	eventfd_t n;
+
+	(void) eventfd_read(l->wake_fd, &n);
+	if (l->number == 0)
+		run_call(l);
 }
 
 /*
@@ -176,17 +201,17 @@ static void limit_super_packets(struct tunnel *t)
 	if (!t->tun.tso)
 		return;
 	(void) tun_set_super_max(
-		t->tun_fd, n, bytes); /* refused: more messages, the same packets */
+		t->lanes[0]->tun_fd, n, bytes); /* refused: more messages, the same packets */
 }
 
 void worker_note_mtu(struct tunnel *t)
 {
-	uint32_t mtu = place_mtu(&t->place, t->tun_fd);
+	uint32_t mtu = place_mtu(&t->place, t->lanes[0]->tun_fd);
 
 	/* If it cannot be asked for, it is most likely what it was. */
 	if (mtu == 0 || mtu == t->mtu)
 		return;
-	t->mtu = mtu;
+	t->mtu = t->lanes[0]->mtu = mtu;
 	limit_super_packets(t);
 }
 
@@ -209,47 +234,60 @@ static void run_away(struct tunnel *t)
 		worker_note_mtu(t);
 }
 
-static bool device_is_gone(struct tunnel *t)
+static bool device_is_gone(const struct lane *l)
 {
 	char name[IF_NAMESIZE];
 
-	return tun_name(t->tun_fd, name) < 0;
+	return tun_name(l->tun_fd, name) < 0;
+}
+
+/* Before it sleeps: nothing is kept from others. */
+static void rest(struct lane *l)
+{
+	lane_lock(l);
+	lane_let_go(l);
+	lane_meet(l);
+	arm_timer(l->tunnel);
+	lane_unlock(l);
 }
 
 /* Sleeps until something is ready, or looks only (@busy). False: not at this moment. */
-static bool wait_ready(struct tunnel *t, bool busy, struct pollfd fds[static WAIT_N])
+static bool wait_ready(struct lane *l, bool busy, struct pollfd fds[static WAIT_N])
 {
-	bool room = outbox_waits(&t->outbox);
-	const struct pollfd wanted[WAIT_N] = {
-		[WAIT_CALL] = { .fd = t->call_fd, .events = POLLIN },
-		[WAIT_TIMER] = { .fd = t->timer_fd, .events = POLLIN },
-		[WAIT_WATCH] = { .fd = t->watch_fd, .events = POLLIN },
-		[WAIT_AWAY] = { .fd = t->place.watch_fd, .events = POLLIN },
-		/* What is in its queue has no place to go to meanwhile. */
-		[WAIT_TUN] = { .fd = t->tun_fd, .events = room ? 0 : POLLIN },
-		[WAIT_SOCK4] = { .fd = t->sock.fd4, .events = POLLIN },
-		[WAIT_SOCK6] = { .fd = t->sock.fd6, .events = POLLIN },
-		[WAIT_ROOM] = { .fd = room ? outbox_fd(t, &t->outbox) : -1, .events = POLLOUT },
-	};
+	const struct tunnel *t = l->tunnel;
+	bool first = l->number == 0, room = outbox_waits(&l->outbox);
 
-	memcpy(fds, wanted, sizeof(wanted));
 	if (!busy)
-		arm_timer(t);
+		rest(l);
+	fds[WAIT_WAKE] = (struct pollfd){ .fd = l->wake_fd, .events = POLLIN };
+	fds[WAIT_TIMER] = (struct pollfd){ .fd = first ? t->timer_fd : -1, .events = POLLIN };
+	fds[WAIT_WATCH] = (struct pollfd){ .fd = first ? t->watch_fd : -1, .events = POLLIN };
+	fds[WAIT_AWAY] = (struct pollfd){ .fd = first ? t->place.watch_fd : -1, .events = POLLIN };
+	/* While it waits for room, what is in its queue has no place to go to. */
+	fds[WAIT_TUN] = (struct pollfd){ .fd = l->tun_fd, .events = room ? 0 : POLLIN };
+	fds[WAIT_SOCK4] = (struct pollfd){ .fd = l->sock.fd4, .events = POLLIN };
+	fds[WAIT_SOCK6] = (struct pollfd){ .fd = l->sock.fd6, .events = POLLIN };
+	fds[WAIT_ROOM] =
+		(struct pollfd){ .fd = room ? outbox_fd(l, &l->outbox) : -1, .events = POLLOUT };
 	return poll(fds, WAIT_N, busy ? 0 : room ? ROOM_WAIT_MS : -1) >= 0;
 }
 
 /* What is no packet. -errno: the device is gone. */
-static int run_control(struct tunnel *t, const struct pollfd fds[static WAIT_N])
+static int run_control(struct lane *l, const struct pollfd fds[static WAIT_N])
 {
 	if (fds[WAIT_TIMER].revents)
-		run_timer(t);
-	if (fds[WAIT_CALL].revents)
-		run_call(t);
-	if (fds[WAIT_WATCH].revents)
-		run_watch(t);
-	if (fds[WAIT_AWAY].revents)
-		run_away(t);
-	if ((fds[WAIT_TUN].revents & (POLLERR | POLLHUP | POLLNVAL)) && device_is_gone(t))
+		run_timer(l);
+	if (fds[WAIT_WAKE].revents)
+		run_wake(l);
+	if (fds[WAIT_WATCH].revents || fds[WAIT_AWAY].revents) {
+		lane_lock(l);
+		if (fds[WAIT_WATCH].revents)
+			run_watch(l->tunnel);
+		if (fds[WAIT_AWAY].revents)
+			run_away(l->tunnel);
+		lane_unlock(l);
+	}
+	if ((fds[WAIT_TUN].revents & (POLLERR | POLLHUP | POLLNVAL)) && device_is_gone(l))
 		return -ENODEV;
 	return 0;
 }
@@ -270,23 +308,23 @@ static int note_ready(unsigned *ready, unsigned bit, int r)
 }
 
 /* One batch of every source in *@ready. -errno: the device is gone. */
-static int run_round(struct tunnel *t, unsigned *ready)
+static int run_round(struct lane *l, unsigned *ready)
 {
 	int r = 0;
 
 	if (*ready & READY_TUN)
-		r = note_ready(ready, READY_TUN, outbound_run(t));
+		r = note_ready(ready, READY_TUN, outbound_run(l));
 	/* A call may have moved the port: descriptors are asked for again. */
 	if (r == 0 && (*ready & READY_SOCK4))
-		r = note_ready(ready, READY_SOCK4, inbound_run(t, t->sock.fd4));
+		r = note_ready(ready, READY_SOCK4, inbound_run(l, l->sock.fd4));
 	if (r == 0 && (*ready & READY_SOCK6))
-		r = note_ready(ready, READY_SOCK6, inbound_run(t, t->sock.fd6));
+		r = note_ready(ready, READY_SOCK6, inbound_run(l, l->sock.fd6));
 	return r;
 }
 
-void worker_limit_waiting(struct tunnel *t, uint64_t now_us)
+void worker_limit_waiting(struct lane *l, uint64_t now_us)
 {
-	struct outbox *box = &t->outbox;
+	struct outbox *box = &l->outbox;
 
 	if (!outbox_waits(box))
 		return;
@@ -295,19 +333,22 @@ void worker_limit_waiting(struct tunnel *t, uint64_t now_us)
 	if (now_us - box->waits_since_us < ROOM_WAIT_MS * UINT64_C(1000))
 		return;
 	/* POLLOUT waits for half of the buffer: on a slow line there is room long before. */
-	if (!outbox_send(t, box) && box->waits_since_us != 0)
-		outbox_drop(t, box);
+	if (!outbox_send(l, box) && box->waits_since_us != 0)
+		outbox_drop(l, box);
 }
 
 /* Lets the sockets take part in what shed.h says. */
 static void update_shed(struct tunnel *t, uint64_t now_us)
 {
-	bool was_on = shed_is_on(&t->shed);
+	bool was_on;
 
+	if (!shed_is_due(&t->shed, now_us))
+		return;
+	was_on = shed_is_on(&t->shed);
 	if (!shed_update(&t->shed, now_us))
 		return;
-	(void) sock_set_shed(
-		&t->sock, t->shed.keep); /* without it, the engine sees no more either */
+	for (unsigned i = 0; i < t->n_lanes; i++) /* without it, the engine sees no more either */
+		(void) sock_set_shed(lane_newest_sock(t->lanes[i]), t->shed.keep);
 	if (was_on || (t->shed_told_us && now_us - t->shed_told_us < SHED_TELL_US))
 		return;
 	t->shed_told_us = now_us;
@@ -315,51 +356,121 @@ static void update_shed(struct tunnel *t, uint64_t now_us)
 		t->ifname);
 }
 
-/* Once per round, with a clock that was just read. */
-static void run_time(struct tunnel *t)
+/* Before a round, with a clock that was just read: nothing that was found before is used any more. */
+static void begin_round(struct lane *l, uint64_t now_us)
 {
-	uint64_t now_us = clock_now_us();
+	struct tunnel *t = l->tunnel;
 
+	lane_lock(l);
+	lane_let_go(l);
+	lane_meet(l);
 	wg_device_set_time(t->device, now_us, clock_wall_us());
-	wg_device_tick(t->device);
+	if (l->number == 0)
+		wg_device_tick(t->device);
 	update_shed(t, now_us);
+	if (l->number > 0)
+		arm_timer(t);
+	lane_hold(l);
+	lane_unlock(l);
 }
 
-static void loop(struct tunnel *t)
+static void loop(struct lane *l)
 {
 	unsigned ready = 0;
 	int r = 0;
 
-	while (!t->stop && r == 0) {
+	while (!l->stop && r == 0) {
 		struct pollfd fds[WAIT_N];
 		uint64_t now_us;
 
-		if (!wait_ready(t, ready != 0, fds))
+		if (!wait_ready(l, ready != 0, fds))
 			continue; /* EINTR or no memory at this moment */
 		now_us = clock_now_us();
-		wg_device_set_time(t->device, now_us, clock_wall_us());
-		worker_limit_waiting(t, now_us);
-		r = run_control(t, fds);
+		begin_round(l, now_us);
+		worker_limit_waiting(l, now_us);
+		r = run_control(l, fds);
 		ready |= ready_sources(fds);
-		wg_device_tick(t->device);
-		update_shed(t, now_us);
-		for (int i = 0; r == 0 && ready && i < ROUNDS_MAX; i++) {
-			r = run_round(t, &ready);
-			run_time(t);
+		for (int i = 0; r == 0 && ready && !l->stop && i < ROUNDS_MAX; i++) {
+			r = run_round(l, &ready);
+			begin_round(l, clock_now_us());
 		}
+	}
+	rest(l);
+}
+
+/* Ends all lanes but the first. */
+static void end_others(struct tunnel *t)
+{
+	lane_lock(t->lanes[0]);
+	t->halt = true;
+	lane_unlock(t->lanes[0]);
+	for (unsigned i = 1; i < t->n_lanes; i++) {
+		struct lane *l = t->lanes[i];
+
+		if (!l->started)
+			continue;
+		lane_wake(l);
+		(void) pthread_join(l->thread, NULL);
+		l->started = false;
 	}
 }
 
-void *worker_main(void *tunnel)
+static void *other_main(void *lane)
 {
-	struct tunnel *t = tunnel;
+	struct lane *l = lane;
 
-	loop(t);
+	loop(l);
+	lane_lock(l);
+	lane_meet(l);
+	l->ended = true;
+	lane_unlock(l);
+	return NULL;
+}
+
+static void *first_main(void *lane)
+{
+	struct lane *l = lane;
+	struct tunnel *t = l->tunnel;
+
+	loop(l);
+	end_others(t);
 	(void) pthread_mutex_lock(&t->lock);
 	t->ended = true;
 	(void) pthread_cond_broadcast(&t->answered);
 	(void) pthread_mutex_unlock(&t->lock);
-	if (!t->stop)
+	if (!l->stop)
 		(void) eventfd_write(t->closed_fd, 1);
 	return NULL;
+}
+
+static int start_thread(struct lane *l)
+{
+	char name[16]; /* as long as the kernel takes */
+	int r = pthread_create(&l->thread, NULL, l->number == 0 ? first_main : other_main, l);
+
+	if (r)
+		return -r;
+	l->started = true;
+	if (l->tunnel->n_lanes > 1) {
+		(void) snprintf(name, sizeof(name), "queue %u", l->number);
+		(void) pthread_setname_np(l->thread, name); /* only for people */
+	}
+	return 0;
+}
+
+/* Signals are the program's business: its own thread gets them. */
+int worker_start(struct tunnel *t, struct err *err)
+{
+	sigset_t all, old;
+	int r = 0;
+
+	(void) sigfillset(&all);
+	(void) pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (unsigned i = t->n_lanes; r == 0 && i-- > 0;)
+		r = start_thread(t->lanes[i]);
+	if (r < 0)
+		end_others(t);
+	(void) pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = -r;
+	return r < 0 ? err_set(err, r, "start a thread: %m") : 0;
 }

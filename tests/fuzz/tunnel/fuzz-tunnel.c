@@ -96,9 +96,9 @@ static struct end *end_of(const struct tunnel *t)
 	return &ends[ends[A].t == t ? A : B];
 }
 
-static ssize_t fake_read(struct tunnel *t, void *ret_data, size_t len)
+static ssize_t fake_read(struct lane *l, void *ret_data, size_t len)
 {
-	struct end *e = end_of(t);
+	struct end *e = end_of(l->tunnel);
 	unsigned i = e->next_frame;
 
 	if (i == e->n_frames)
@@ -110,10 +110,10 @@ static ssize_t fake_read(struct tunnel *t, void *ret_data, size_t len)
 }
 
 /* As the kernel would: the super-packet must split into whole packets again. */
-static ssize_t fake_write(struct tunnel *t, const struct iovec *iov, int n)
+static ssize_t fake_write(struct lane *l, const struct iovec *iov, int n)
 {
 	static uint8_t packet[READ_MAX + 1];
-	struct end *e = end_of(t);
+	struct end *e = end_of(l->tunnel);
 	struct segment_plan plan;
 	struct vnet_head head = { 0 };
 	size_t len = 0;
@@ -136,7 +136,7 @@ static ssize_t fake_write(struct tunnel *t, const struct iovec *iov, int n)
 	return (ssize_t) len;
 }
 
-static int fake_receive(struct tunnel *t, int fd, struct sock_msg *msgs, size_t n)
+static int fake_receive(struct lane *l, int fd, struct sock_msg *msgs, size_t n)
 {
 	return 0;
 }
@@ -152,9 +152,9 @@ static void put_on_wire(const struct sock_msg *msg)
 	wire[n_wire++].segment = msg->segment;
 }
 
-static size_t fake_send(struct tunnel *t, struct sock_msg *msgs, size_t n)
+static size_t fake_send(struct lane *l, struct sock_msg *msgs, size_t n)
 {
-	struct end *e = end_of(t);
+	struct end *e = end_of(l->tunnel);
 	size_t i;
 
 	for (i = 0; i < n && e->room > 0; i++, e->room--) {
@@ -190,20 +190,20 @@ static void drop_wire(void)
 static void carry(struct end *to)
 {
 	static struct wire moving[WIRE_MAX];
-	struct tunnel *t = to->t;
+	struct lane *l = to->t->lanes[0];
 	size_t n = n_wire;
 
 	memcpy(moving, wire, sizeof(moving));
 	n_wire = 0;
 	for (size_t i = 0; i < n; i++) {
-		t->in_msgs[0] = (struct sock_msg){ .data = t->in_slots[0],
+		l->in_msgs[0] = (struct sock_msg){ .data = l->in_slots[0],
 			.len = moving[i].len,
 			.segment = moving[i].segment,
 			.remote = { .addr = { .family = AF_INET,
 					    .bytes = { 192, 0, 2, to == &ends[A] ? 2 : 1 } },
 				.port = 7001 } };
-		memcpy(t->in_slots[0], moving[i].data, moving[i].len);
-		(void) inbound_take(t, 1);
+		memcpy(l->in_slots[0], moving[i].data, moving[i].len);
+		(void) inbound_take(l, 1);
 		free(moving[i].data);
 	}
 }
@@ -217,9 +217,9 @@ static void start(struct end *e, uint8_t fill)
 
 	e->t = tunnel_new_bare(&fake_io);
 	HOLDS(e->t);
-	e->t->mtu = MTU;
+	e->t->mtu = e->t->lanes[0]->mtu = MTU;
 	e->t->tun = (struct tun_offload){ .header = true, .csum = true, .tso = true, .uso = true };
-	e->t->sock.gso4 = e->t->sock.gso6 = true;
+	e->t->lanes[0]->sock.gso4 = e->t->lanes[0]->sock.gso6 = true;
 	HOLDS(tunnel_open_bare(e->t, &config, &err) == 0);
 	for (unsigned i = 0; i < FRAMES_MAX; i++) {
 		e->frames[i] = malloc(READ_MAX);
@@ -315,8 +315,10 @@ static void rewind_all(void)
 	while ((staged = wg_peer_unstage(silent)))
 		free(staged);
 	for (int i = 0; i < ENDS; i++) {
-		memset(&ends[i].t->counters, 0, sizeof(ends[i].t->counters));
-		coalesce_init(&ends[i].t->coalesce, true, true, inbound_write, ends[i].t);
+		struct lane *l = ends[i].t->lanes[0];
+
+		memset(&l->counters, 0, sizeof(l->counters));
+		coalesce_init(&l->coalesce, true, true, inbound_write, l);
 		ends[i].n_frames = ends[i].next_frame = 0;
 		ends[i].lose = false;
 		ends[i].write_error = 0;
@@ -378,19 +380,19 @@ static void take_frame(struct input *in, struct end *e, bool right)
 static void step_frames(struct input *in, bool right)
 {
 	struct end *a = &ends[A], *b = &ends[B];
-	const struct tunnel_counters before = b->t->counters;
+	const struct tunnel_counters before = b->t->lanes[0]->counters;
 
 	a->sent = 0;
 	a->n_frames = a->next_frame = 0;
 	for (unsigned n = 1 + take8(in) % FRAMES_MAX; n > 0; n--)
 		take_frame(in, a, right);
-	while (outbound_run(a->t) > 0)
+	while (outbound_run(a->t->lanes[0]) > 0)
 		;
 	if (n_wire < WIRE_MAX) {
 		carry(b);
-		HOLDS(b->t->counters.rx_datagrams - before.rx_datagrams == a->sent);
-		HOLDS(b->t->counters.rx_forged == before.rx_forged);
-		HOLDS(b->t->counters.rx_malformed == before.rx_malformed);
+		HOLDS(b->t->lanes[0]->counters.rx_datagrams - before.rx_datagrams == a->sent);
+		HOLDS(b->t->lanes[0]->counters.rx_forged == before.rx_forged);
+		HOLDS(b->t->lanes[0]->counters.rx_malformed == before.rx_malformed);
 	}
 	drop_wire();
 }
@@ -425,21 +427,21 @@ static size_t lay_datagram(struct input *in, uint8_t *at, size_t room)
 /* Messages to B, laid out as they lie in its slots. */
 static void step_batch(struct input *in)
 {
-	struct tunnel *t = ends[B].t;
+	struct lane *l = ends[B].t->lanes[0];
 	unsigned n = 1 + take8(in) % 8;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct sock_msg *msg = &t->in_msgs[i];
+		struct sock_msg *msg = &l->in_msgs[i];
 		unsigned datagrams = 1 + take8(in) % 70, segment = take16(in);
 
-		*msg = (struct sock_msg){ .data = t->in_slots[i],
+		*msg = (struct sock_msg){ .data = l->in_slots[i],
 			.segment = segment,
 			.remote = { .addr = { .family = AF_INET, .bytes = { 192, 0, 2, 1 } },
 				.port = 7001 } };
 		for (unsigned k = 0; k < datagrams && in->p < in->end; k++)
 			msg->len += lay_datagram(in, msg->data + msg->len, PACKET_MAX - msg->len);
 	}
-	(void) inbound_take(t, n);
+	(void) inbound_take(l, n);
 }
 
 static void step_trouble(struct input *in)
@@ -451,7 +453,7 @@ static void step_trouble(struct input *in)
 	ends[A].lose = how & 8;
 	ends[B].write_error = errors[(how >> 4) % (sizeof(errors) / sizeof(errors[0]))];
 	if (how & 128)
-		outbox_drop(ends[A].t, &ends[A].t->outbox);
+		outbox_drop(ends[A].t->lanes[0], &ends[A].t->lanes[0]->outbox);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -477,10 +479,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			step_trouble(&in);
 			break;
 		}
-		b = &ends[B].t->counters;
+		b = &ends[B].t->lanes[0]->counters;
 		HOLDS(ends[B].written == b->rx_packets);
-		HOLDS(ends[B].t->n_gathered == 0);
+		HOLDS(ends[B].t->lanes[0]->n_gathered == 0);
 	}
-	outbox_drop(ends[A].t, &ends[A].t->outbox);
+	outbox_drop(ends[A].t->lanes[0], &ends[A].t->lanes[0]->outbox);
 	return 0;
 }

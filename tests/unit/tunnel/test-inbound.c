@@ -23,7 +23,7 @@ static struct {
 static size_t n_written, n_super, n_refused;
 static int refusal; /* of super-packets */
 
-static ssize_t fake_write(struct tunnel *t, const struct iovec *iov, int n)
+static ssize_t fake_write(struct lane *l, const struct iovec *iov, int n)
 {
 	struct vnet_head head;
 	size_t len = 0;
@@ -54,7 +54,7 @@ static int open_tunnel(void **state)
 	if (!t)
 		return -1;
 	t->tun.header = true;
-	coalesce_init(&t->coalesce, true, true, inbound_write, t);
+	coalesce_init(&t->lanes[0]->coalesce, true, true, inbound_write, t->lanes[0]);
 	n_written = n_super = n_refused = 0;
 	refusal = 0;
 	*state = t;
@@ -91,11 +91,11 @@ static void put_run(struct tunnel *t, bool v6, int protocol, uint8_t ret[PACKETS
 		}
 		ret_lens[i] = packet_build(&s, ret[i]);
 		memcpy(data[i], ret[i], ret_lens[i]);
-		coalesce_add(&t->coalesce, data[i], ret_lens[i]);
+		coalesce_add(&t->lanes[0]->coalesce, data[i], ret_lens[i]);
 		s.seq += 100;
 		s.id++;
 	}
-	coalesce_flush(&t->coalesce);
+	coalesce_flush(&t->lanes[0]->coalesce);
 }
 
 static void assert_all_written(uint8_t packets[PACKETS][LEN_MAX], const size_t lens[static PACKETS])
@@ -125,11 +125,11 @@ static void test_refused(void **state)
 		put_run(t, v6, udp ? UDP : TCP, packets, lens);
 		assert_int_equal(n_refused, 1); /* not tried again */
 		assert_all_written(packets, lens);
-		assert_int_equal(t->counters.tun_write_errors, 0);
+		assert_int_equal(t->lanes[0]->counters.tun_write_errors, 0);
 		refusal = 0;
 		put_run(t, v6, udp ? TCP : UDP, packets, lens);
 		assert_int_equal(n_super, 1); /* the other kind goes on */
-		assert_int_equal(t->counters.tun_super_written, 1);
+		assert_int_equal(t->lanes[0]->counters.tun_super_written, 1);
 		(void) tunnel_free_bare(t);
 	}
 }
@@ -144,11 +144,11 @@ static void test_other_errors(void **state)
 	put_run(t, false, TCP, packets, lens);
 	assert_int_equal(n_refused, 1);
 	assert_int_equal(n_written, 0);
-	assert_int_equal(t->counters.tun_write_errors, PACKETS);
-	assert_int_equal(t->tun_error, 0);
+	assert_int_equal(t->lanes[0]->counters.tun_write_errors, PACKETS);
+	assert_int_equal(t->lanes[0]->tun_error, 0);
 	refusal = -EBADFD;
 	put_run(t, false, TCP, packets, lens);
-	assert_int_equal(t->tun_error, -EBADFD);
+	assert_int_equal(t->lanes[0]->tun_error, -EBADFD);
 }
 
 int main(void)

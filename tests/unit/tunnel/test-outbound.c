@@ -25,7 +25,7 @@ static uint8_t packets[PACKETS_MAX][64];
 static size_t lens[PACKETS_MAX], n_packets, next_packet, n_written;
 static size_t room; /* messages that the socket takes before it is full */
 
-static ssize_t fake_read(struct tunnel *t, void *ret_data, size_t len)
+static ssize_t fake_read(struct lane *l, void *ret_data, size_t len)
 {
 	size_t i = next_packet;
 
@@ -37,18 +37,18 @@ static ssize_t fake_read(struct tunnel *t, void *ret_data, size_t len)
 	return (ssize_t) lens[i];
 }
 
-static ssize_t fake_write(struct tunnel *t, const struct iovec *iov, int n)
+static ssize_t fake_write(struct lane *l, const struct iovec *iov, int n)
 {
 	n_written++;
 	return 1;
 }
 
-static int fake_receive(struct tunnel *t, int fd, struct sock_msg *msgs, size_t n)
+static int fake_receive(struct lane *l, int fd, struct sock_msg *msgs, size_t n)
 {
 	return 0;
 }
 
-static size_t fake_send(struct tunnel *t, struct sock_msg *msgs, size_t n)
+static size_t fake_send(struct lane *l, struct sock_msg *msgs, size_t n)
 {
 	n = n < room ? n : room;
 	for (size_t i = 0; i < n; i++)
@@ -132,7 +132,7 @@ static void put6(const uint8_t dst[static 4])
 static void run(struct tunnel *t)
 {
 	while (next_packet < n_packets)
-		assert_true(outbound_run(t) >= 0);
+		assert_true(outbound_run(t->lanes[0]) >= 0);
 	n_packets = next_packet = 0;
 }
 
@@ -171,7 +171,7 @@ static void test_each_goes_where_it_belongs(void **state)
 	assert_int_equal(waiting(peer_a, a), 16);
 	assert_int_equal(waiting(peer_b, b), 4);
 	assert_int_equal(waiting(peer_6, a), 4);
-	assert_int_equal(t->counters.tx_no_peer, 8);
+	assert_int_equal(t->lanes[0]->counters.tx_no_peer, 8);
 
 	/* Prefixes may move between two batches. */
 	wg_peer_remove(peer_b);
@@ -180,7 +180,7 @@ static void test_each_goes_where_it_belongs(void **state)
 	wg_peer_remove(peer_a);
 	put4(a);
 	run(t);
-	assert_int_equal(t->counters.tx_no_peer, 9);
+	assert_int_equal(t->lanes[0]->counters.tx_no_peer, 9);
 }
 
 static void test_errors_are_few(void **state)
@@ -210,14 +210,14 @@ static void test_errors_are_few(void **state)
 /* @n datagrams that do not leave: the send buffer is full. */
 static void fill_outbox(struct tunnel *t, struct wg_session *session, size_t n)
 {
-	struct outbox *box = &t->outbox;
+	struct outbox *box = &t->lanes[0]->outbox;
 
 	for (box->n = 0; box->n < n; box->n++) {
 		box->msgs[box->n] = (struct sock_msg){ .data = box->data, .len = 32 };
 		box->sessions[box->n] = session;
 	}
 	room = 0;
-	assert_false(outbox_send(t, box));
+	assert_false(outbox_send(t->lanes[0], box));
 	assert_true(outbox_waits(box));
 }
 
@@ -228,42 +228,42 @@ static void test_full_buffer(void **state)
 
 	/* Room, but less than POLLOUT waits for. */
 	fill_outbox(t, &session, 3);
-	worker_limit_waiting(t, 1000000);
+	worker_limit_waiting(t->lanes[0], 1000000);
 	room = 1;
-	worker_limit_waiting(t, 1099999);
-	assert_int_equal(t->counters.tx_datagrams, 0);
-	worker_limit_waiting(t, 1100000);
-	assert_int_equal(t->counters.tx_datagrams, 1);
-	worker_limit_waiting(t, 1110000); /* from here on nothing leaves */
+	worker_limit_waiting(t->lanes[0], 1099999);
+	assert_int_equal(t->lanes[0]->counters.tx_datagrams, 0);
+	worker_limit_waiting(t->lanes[0], 1100000);
+	assert_int_equal(t->lanes[0]->counters.tx_datagrams, 1);
+	worker_limit_waiting(t->lanes[0], 1110000); /* from here on nothing leaves */
 	room = 2;
-	worker_limit_waiting(t, 1210000);
-	assert_int_equal(t->counters.tx_datagrams, 3);
-	assert_int_equal(t->counters.tx_errors, 0);
-	assert_false(outbox_waits(&t->outbox));
+	worker_limit_waiting(t->lanes[0], 1210000);
+	assert_int_equal(t->lanes[0]->counters.tx_datagrams, 3);
+	assert_int_equal(t->lanes[0]->counters.tx_errors, 0);
+	assert_false(outbox_waits(&t->lanes[0]->outbox));
 
 	fill_outbox(t, &session, 3);
-	worker_limit_waiting(t, 2000000);
-	worker_limit_waiting(t, 2099999);
-	assert_true(outbox_waits(&t->outbox));
-	worker_limit_waiting(t, 2100000);
-	assert_false(outbox_waits(&t->outbox));
-	assert_int_equal(t->counters.tx_errors, 3);
+	worker_limit_waiting(t->lanes[0], 2000000);
+	worker_limit_waiting(t->lanes[0], 2099999);
+	assert_true(outbox_waits(&t->lanes[0]->outbox));
+	worker_limit_waiting(t->lanes[0], 2100000);
+	assert_false(outbox_waits(&t->lanes[0]->outbox));
+	assert_int_equal(t->lanes[0]->counters.tx_errors, 3);
 }
 
 static void test_another_card(void **state)
 {
 	struct tunnel *t = *state;
 
-	assert_int_equal(sock_open(0, 0, true, &t->sock, NULL), 0);
-	if (!t->sock.gso4) {
-		sock_close(&t->sock);
+	assert_int_equal(sock_open(0, 0, true, &t->lanes[0]->sock, NULL), 0);
+	if (!t->lanes[0]->sock.gso4) {
+		sock_close(&t->lanes[0]->sock);
 		skip();
 	}
-	t->sock.gso4 = false;
-	t->sock.gso_lost = true;
+	t->lanes[0]->sock.gso4 = false;
+	t->lanes[0]->sock.gso_lost = true;
 	path_note_change(t);
-	assert_true(t->sock.gso4);
-	assert_false(t->sock.gso_lost);
+	assert_true(t->lanes[0]->sock.gso4);
+	assert_false(t->lanes[0]->sock.gso_lost);
 }
 
 int main(void)
