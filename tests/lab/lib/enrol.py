@@ -68,12 +68,12 @@ def lie(coord_state, port, reply_file, address):
 
         def answer(self):
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            print(self.path, flush=True)  # before the reply, which not everybody hears to its end
             body = open(reply_file, "rb").read() if "/v1/presence" not in self.path else b'{"cursor":"0123456789abcdef-1"}'
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-            print(self.path, flush=True)
 
         do_GET = do_PUT = do_POST = answer
 
