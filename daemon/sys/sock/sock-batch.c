@@ -12,13 +12,6 @@
 
 #include "sock.h"
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
 /* One address of ours, one size, one hop limit. */
 union control {
 	struct cmsghdr align;

@@ -13,13 +13,6 @@
 
 #include "base/cleanup.h"
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
 enum { PORT_TRIES = 64 };
 
 /* The plain option is capped by rmem_max; the forced one needs CAP_NET_ADMIN. */

@@ -15,10 +15,6 @@
 
 #include <cmocka.h>
 
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-
 enum { CAPACITY = 65535 };
 
 /* What the wrapped call refuses with, and whom. */
