@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "helper/hosts.h"
+#include "wire/hosts.h"
 
 /*
  * Puts the block into the hosts file @path (a symbolic link is followed, mode and owner stay). The file

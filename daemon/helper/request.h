@@ -6,7 +6,7 @@
 
 #include <net/if.h>
 
-#include "helper/hosts.h"
+#include "wire/hosts.h"
 #include "wire/kube.h"
 
 enum request_kind {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "helper/hosts.h"
+#include "wire/hosts.h"
 
 static int count(const uint8_t *data, size_t size)
 {

@@ -3,7 +3,7 @@
  * took the end away, it is the lines of our shape after the beginning, so that nobody else's line is
  * lost. A file without a newline at its end gets one, which counts as part of the block.
  */
-#include "helper/hosts.h"
+#include "wire/hosts.h"
 
 #include <errno.h>
 #include <stdbool.h>
