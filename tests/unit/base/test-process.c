@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +99,94 @@ static void test_log(void **state)
 	assert_string_equal(end + 1, "prog: error: next\n");
 }
 
+/*
+ * A pipe that nobody reads is full; then it is read, and the next line tells what was lost. The same for
+ * a socket, and for a pipe that another user made, which cannot be opened again.
+ */
+static void test_log_never_waits(void **state)
+{
+	CLEANUP_BUF struct buf heard = { 0 };
+	static char chunk[1 << 20];
+	int ends[2], before[2], old = dup(STDERR_FILENO);
+	ssize_t n;
+
+	for (int kind = 0; kind < (geteuid() == 0 ? 3 : 2); kind++) {
+		(void) unsetenv("JOURNAL_STREAM");
+		assert_int_equal(
+			kind == 1 ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends), 0);
+		assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+		log_open("prog");
+		before[0] = fcntl(STDERR_FILENO, F_GETFL);
+		assert_int_equal(kind == 2 ? seteuid(65534) : 0, 0);
+		(void) alarm(20); /* a log that waits ends the test */
+		for (int i = 0; i < 20000; i++)
+			log_notice("line %d of many that nobody reads", i);
+		before[1] = fcntl(STDERR_FILENO, F_GETFL);
+		n = read(ends[0], chunk, sizeof(chunk) - 1);
+		assert_true(n > 4096);
+		while (recv(ends[0], chunk, sizeof(chunk), MSG_DONTWAIT) > 0)
+			;
+		log_notice("read again");
+		log_notice("and on");
+		(void) alarm(0);
+		assert_int_equal(kind == 2 ? seteuid(0) : 0, 0);
+		assert_true(dup2(old, STDERR_FILENO) >= 0);
+		(void) close(ends[1]);
+		assert_int_equal(before[0], before[1]); /* it is not ours alone */
+		heard.len = 0;
+		while ((n = read(ends[0], chunk, sizeof(chunk))) > 0)
+			buf_add(&heard, chunk, (size_t) n);
+		(void) close(ends[0]);
+		assert_non_null(strstr(buf_str(&heard), " lines were lost here"));
+		assert_string_equal(
+			strstr(buf_str(&heard), "prog: read"), "prog: read again\nprog: and on\n");
+	}
+	(void) close(old);
+}
+
+/* stderr of a pipe that only its maker may open again; and a file, which is written at its place. */
+static void test_log_places(void **state)
+{
+	char path[] = "/tmp/hearth-test-log.XXXXXX";
+	CLEANUP_BUF struct buf text = { 0 };
+	int fd = mkstemp(path), old = dup(STDERR_FILENO);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "before\n", 7), 7);
+	assert_true(dup2(fd, STDERR_FILENO) >= 0);
+	log_open("prog");
+	log_notice("in a file");
+	(void) close(STDERR_FILENO);
+	log_notice("nowhere");
+	assert_true(dup2(old, STDERR_FILENO) >= 0);
+	(void) close(old);
+	(void) close(fd);
+	assert_int_equal(file_read(path, 1000, &text), 0);
+	assert_string_equal(buf_str(&text), "before\nprog: in a file\n");
+	(void) unlink(path);
+}
+
+static void talk_seldom(void)
+{
+	(void) unsetenv("JOURNAL_STREAM");
+	log_open("prog");
+	for (int i = 0; i < 1000; i++)
+		log_seldom(LOG_LEVEL_NOTICE, "somebody again (%d)", i);
+	log_seldom(LOG_LEVEL_NOTICE, "another place");
+}
+
+static void test_log_seldom(void **state)
+{
+	CLEANUP_BUF struct buf heard = { 0 };
+	size_t lines = 0;
+
+	hear(talk_seldom, &heard);
+	for (const char *p = buf_str(&heard); (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_int_equal(lines, 11);
+	assert_non_null(strstr(buf_str(&heard), "prog: another place\n"));
+}
+
 static void talk_of_time(void)
 {
 	(void) setenv("HEARTH_CLOCK_OFFSET", "-86400", 1);
@@ -186,7 +275,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_log_seldom),
 		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_log_never_waits),
+		cmocka_unit_test(test_log_places),
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_killed),
 	};
