@@ -29,6 +29,7 @@
 #include "coordinator/coord.h"
 #include "coordinator/keys.h"
 #include "coordinator/paths.h"
+#include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
 
 enum {
@@ -47,6 +48,8 @@ struct serve {
 	char *certificate, *key; /* PEM */
 	struct coord *coord;
 	sd_event_source *on_status;
+	uint64_t status_us;
+	bool watchdog; /* systemd waits for our word */
 	char said[160];
 };
 
@@ -271,18 +274,34 @@ static void say_status(struct serve *s)
 		coord_settings(c)->mesh, nodes, nodes == 1 ? "" : "s", feed_polls(c->feed),
 		feed_polls(c->feed) == 1 ? "" : "s",
 		(unsigned long long) mesh_log_head(ledger_log(c->ledger)), c->port);
-	if (!strcmp(text, s->said))
-		return;
-	(void) snprintf(s->said, sizeof(s->said), "%s", text);
-	(void) sd_notifyf(0, "STATUS=%s", text);
+	if (strcmp(text, s->said) != 0 && notify_send("STATUS=%s", text) >= 0)
+		(void) snprintf(s->said, sizeof(s->said), "%s", text);
 }
 
 static int on_status(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	say_status(userdata);
-	(void) sd_event_source_set_time_relative(source, STATUS_EVERY_S * USEC_PER_SEC);
+	struct serve *s = userdata;
+
+	say_status(s);
+	if (s->watchdog)
+		(void) notify_send("WATCHDOG=1");
+	(void) sd_event_source_set_time_relative(source, s->status_us);
 	(void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	return 0;
+}
+
+static int begin_status(struct serve *s, sd_event *event, struct err *err)
+{
+	uint64_t limit_us = 0;
+	int r;
+
+	s->status_us = STATUS_EVERY_S * USEC_PER_SEC;
+	s->watchdog = sd_watchdog_enabled(0, &limit_us) > 0;
+	if (s->watchdog && limit_us / 3 < s->status_us)
+		s->status_us = limit_us / 3;
+	r = sd_event_add_time_relative(
+		event, &s->on_status, CLOCK_MONOTONIC, s->status_us, 0, on_status, s);
+	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
 }
 
 static int start(struct serve *s, sd_event *event, struct err *err)
@@ -308,9 +327,7 @@ static int start(struct serve *s, sd_event *event, struct err *err)
 		return r;
 	s->listen_fd = -1;
 	urls_refresh(s->coord);
-	r = sd_event_add_time_relative(event, &s->on_status, CLOCK_MONOTONIC,
-		STATUS_EVERY_S * USEC_PER_SEC, USEC_PER_SEC, on_status, s);
-	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
+	return begin_status(s, event, err);
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -331,14 +348,12 @@ static int prepare_loop(sd_event **ret, struct err *err)
 		r = sd_event_add_signal(*ret, NULL, SIGTERM, on_signal, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(*ret, NULL, SIGINT, on_signal, NULL);
-	if (r >= 0)
-		r = sd_event_set_watchdog(*ret, true);
 	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
 }
 
 static void serve_done(struct serve *s, sd_event *event)
 {
-	(void) sd_notify(0, "STOPPING=1\nSTATUS=Ending");
+	(void) notify_send("STOPPING=1\nSTATUS=Ending");
 	sd_event_source_disable_unref(s->on_status);
 	s->coord = coord_close(s->coord);
 	close_p(&s->listen_fd);
@@ -375,7 +390,7 @@ int serve_run(int argc, char **argv)
 	if (!r)
 		r = start(&s, event, &e);
 	if (!r) {
-		(void) sd_notify(0, "READY=1");
+		(void) notify_send("READY=1");
 		log_notice("serving the mesh %s on port %u, instance %s",
 			coord_settings(s.coord)->mesh, s.coord->port, feed_instance(s.coord->feed));
 		say_status(&s);
@@ -385,7 +400,7 @@ int serve_run(int argc, char **argv)
 	}
 	if (r < 0) {
 		log_error("%s", e.text);
-		(void) sd_notifyf(0, "STATUS=%s\nERRNO=%d", e.text, -e.code);
+		(void) notify_send("STATUS=%s\nERRNO=%d", e.text, -e.code);
 	}
 	serve_done(&s, event);
 	return r < 0 ? 1 : 0;

@@ -20,6 +20,7 @@
 #include "helper/request.h"
 #include "sys/exec/exec.h"
 #include "sys/ipc/ipc.h"
+#include "sys/notify/notify.h"
 #include "sys/priv/priv.h"
 
 enum { IDLE_S = 30, IDLE_MAX_S = 24 * 3600, OUTPUT_MAX = 8192 };
@@ -305,7 +306,7 @@ static int run(struct helper *h, struct err *err)
 	r = open_server(h, err);
 	if (r < 0)
 		return r;
-	(void) sd_notify(0, "READY=1");
+	(void) notify_send("READY=1");
 	r = sd_event_loop(h->event);
 	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
 }

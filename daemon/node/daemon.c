@@ -18,6 +18,7 @@
 #include "node/firewall.h"
 #include "node/hearthd.h"
 #include "node/iface.h"
+#include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
 #include "wire/record.h"
 
@@ -96,7 +97,7 @@ static const struct uplink_hooks uplink_hooks = {
 
 static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
 {
-	(void) sd_notify(0, "STOPPING=1\nSTATUS=ending; interface, routes and firewall stay");
+	(void) notify_send("STOPPING=1\nSTATUS=ending; interface, routes and firewall stay");
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
@@ -107,7 +108,7 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 	int r;
 
 	(void) clock_gettime(CLOCK_MONOTONIC, &now); /* systemd wants its own clock's time */
-	(void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+	(void) notify_send("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 		(uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000);
 	r = config_read(h->config_path, &config, err);
 	if (r == 0 && (config.node != h->config.node || strcmp(config.mesh, h->config.mesh) != 0 ||
@@ -129,7 +130,7 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 		sync_link_changed(h->sync);
 		log_info("configuration read again");
 	}
-	(void) sd_notify(0, "READY=1");
+	(void) notify_send("READY=1");
 	return r;
 }
 

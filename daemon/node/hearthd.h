@@ -88,6 +88,7 @@ struct hearthd {
 	size_t n_peers, n_reachable;
 	struct waiter *waiters;
 	bool watchdog;
+	char *said; /* to systemd, last */
 
 	char problems[PROBLEMS][ERR_TEXT_MAX];
 };

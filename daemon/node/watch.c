@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/hearthd.h"
+#include "sys/notify/notify.h"
 
 #define TICK_US       (5 * USEC_PER_SEC)
 #define SLOW_US       (60 * USEC_PER_SEC)
@@ -158,6 +159,15 @@ void watch_fill_report(struct hearthd *h, struct report *ret)
 	};
 }
 
+/* Only what is new: each word wakes PID 1. */
+static void say_to_systemd(struct hearthd *h, const char *text)
+{
+	if (notify_send("STATUS=%s", text) < 0)
+		return; /* at the next tick */
+	free(h->said);
+	h->said = strdup(text); /* without memory it is said once more */
+}
+
 void watch_notify(struct hearthd *h)
 {
 	CLEANUP_BUF struct buf text = { 0 };
@@ -167,12 +177,13 @@ void watch_notify(struct hearthd *h)
 		return;
 	watch_fill_report(h, &report);
 	report_sentence(&report, &text);
-	(void) sd_notifyf(0, "STATUS=%s", buf_str(&text));
+	if (!h->said || strcmp(buf_str(&text), h->said) != 0)
+		say_to_systemd(h, buf_str(&text));
 	/* Removed and replaced are answers, too: there is nothing to wait for. */
 	if (!h->ready && h->mesh_state != MESH_WAITING) {
-		h->ready = true;
-		(void) sd_notify(0, "READY=1");
-		log_info("ready");
+		h->ready = notify_send("READY=1") != -EAGAIN; /* else at the next tick */
+		if (h->ready)
+			log_info("ready");
 	}
 }
 
@@ -267,7 +278,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 		mesh_retry(h);
 	}
 	if (h->watchdog)
-		(void) sd_notify(0, "WATCHDOG=1");
+		(void) notify_send("WATCHDOG=1");
 	(void) sd_event_source_set_time_relative(source, h->tick_us);
 	(void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	return 0;
@@ -305,6 +316,8 @@ void watch_end(struct hearthd *h)
 	}
 	h->tick = sd_event_source_disable_unref(h->tick);
 	h->waiters_timer = sd_event_source_disable_unref(h->waiters_timer);
+	free(h->said);
+	h->said = NULL;
 	free(h->peer_list);
 	h->peer_list = NULL;
 	h->n_peers = 0;

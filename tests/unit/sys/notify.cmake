@@ -1,0 +1,1 @@
+hearth_test(test-notify SOURCES test-notify.c LINK hearth_sys_notify)
