@@ -310,8 +310,8 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 			"the coordinator says that this board is node %u, but its signed log does "
 			"not",
 			reply.node.id);
-	if (*book_unsaved(book))
-		return err_set(err, -EIO, "%s", book_unsaved(book));
+	if (book_unsaved(book)->code)
+		return err_set(err, book_unsaved(book)->code, "%s", book_unsaved(book)->text);
 	r = local_follow(e, book_netmap(book), reply.node.id, err);
 	if (!r && reply.news.has_kube) {
 		e->has_bundle = true;

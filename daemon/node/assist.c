@@ -17,29 +17,49 @@
 #define QUICK_US (5 * USEC_PER_SEC)
 #define KUBE_US  (150 * USEC_PER_SEC)
 
-static void no_helper(struct hearthd *h, const char *what, const struct err *err)
-{
-	char text[ERR_TEXT_MAX];
+/* What failed is tried again by itself: soon, then seldom, for it may stay so for years. */
+#define RETRY_MIN_US (5 * USEC_PER_SEC)
+#define RETRY_MAX_US (4 * 3600 * USEC_PER_SEC)
 
-	(void) snprintf(text, sizeof(text), "%s: hearth-helper: %.600s", what, err->text);
-	hearthd_problem(h, PROBLEM_HELPER, text);
+static void will_retry(struct backoff *backoff)
+{
+	backoff_failed(backoff, RETRY_MIN_US, RETRY_MAX_US, clock_now_us());
+}
+
+static bool shall_retry(const struct backoff *backoff)
+{
+	return backoff->failures && backoff_is_due(backoff, clock_now_us());
 }
 
 /* --- names --- */
+
+static void names_failed(struct hearthd *h, const struct err *why)
+{
+	struct err err;
+
+	will_retry(&h->names_backoff);
+	err_set(&err, why->code,
+		"names of the mesh do not work on this board, they are not in its hosts file: "
+		"%.500s; tried again by itself, and at once with `hearth reload`",
+		why->text);
+	hearthd_problem(h, PROBLEM_HELPER, &err);
+}
 
 static void names_written(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
 {
 	struct hearthd *h = ctx;
 
 	h->hosts_call = NULL;
-	h->names_failed = r < 0;
+	if (r >= 0)
+		h->names_backoff = (struct backoff){ 0 };
 	if (h->names_wait) {
 		h->names_wait = false;
 		assist_write_names(h, true);
-	} else if (r < 0)
-		no_helper(h, "names are not in the hosts file", err);
-	else
+	} else if (r < 0) {
+		names_failed(h, err);
+	} else {
 		hearthd_problem(h, PROBLEM_HELPER, NULL);
+	}
 }
 
 void assist_write_names(struct hearthd *h, bool again)
@@ -64,8 +84,7 @@ void assist_write_names(struct hearthd *h, bool again)
 	h->names_text = TAKE(text);
 	if (ipc_call_async(h->event, h->helper_path, "hosts.write", args, QUICK_US, names_written,
 		    h, &h->hosts_call, &err) < 0) {
-		h->names_failed = true;
-		no_helper(h, "names are not in the hosts file", &err);
+		names_failed(h, &err);
 	}
 }
 
@@ -80,15 +99,19 @@ static int on_uapi(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
 {
 	struct hearthd *h = ctx;
+	struct trouble_end end;
 	int fd;
 
 	h->uapi_call = NULL;
-	if (r < 0 && !h->uapi_failed)
-		log_notice("`wg show %s` does not work yet: hearth-helper: %s", h->config.interface,
-			err->text);
-	h->uapi_failed = r < 0;
-	if (r < 0)
+	if (r < 0) {
+		if (trouble_is(&h->uapi_trouble, err->code, clock_now_us()))
+			log_notice("`wg show %s` does not work yet: hearth-helper: %s",
+				h->config.interface, err->text);
+		will_retry(&h->uapi_backoff);
 		return;
+	}
+	(void) trouble_over(&h->uapi_trouble, clock_now_us(), &end); /* seen by who cares */
+	h->uapi_backoff = (struct backoff){ 0 };
 	if (reply->fd < 0) {
 		log_notice("`wg show %s` will not work: hearth-helper sent no socket",
 			h->config.interface);
@@ -144,17 +167,17 @@ int assist_open_tun(struct hearthd *h, struct err *err)
 static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
 {
 	struct hearthd *h = ctx;
-	char text[ERR_TEXT_MAX];
+	struct err why = { 0 };
 
 	h->kube_call = NULL;
-	h->kube_failed = r < 0;
 	if (r < 0) {
-		(void) snprintf(text, sizeof(text),
-			"the cluster's join files are not written: hearth-helper: %.600s",
+		will_retry(&h->kube_backoff);
+		err_set(&why, r, "the cluster's join files are not written: hearth-helper: %.600s",
 			err->text);
-		hearthd_problem(h, PROBLEM_KUBE, text);
+		hearthd_problem(h, PROBLEM_KUBE, &why);
 		return;
 	}
+	h->kube_backoff = (struct backoff){ 0 };
 	hearthd_problem(h, PROBLEM_KUBE, NULL);
 	log_info("join bundle %s: kubeadm files written", h->kube_id);
 	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
@@ -184,10 +207,18 @@ void assist_join_kube(struct hearthd *h)
 
 void assist_retry(struct hearthd *h)
 {
-	if (h->names_failed && !h->hosts_call)
+	if (shall_retry(&h->names_backoff) && !h->hosts_call)
 		assist_write_names(h, true);
-	if (h->uapi_failed && !h->uapi_call && h->tunnel)
+	if (shall_retry(&h->uapi_backoff) && !h->uapi_call && h->tunnel)
 		assist_open_uapi(h);
+	if (shall_retry(&h->kube_backoff))
+		assist_join_kube(h);
+}
+
+void assist_retry_now(struct hearthd *h)
+{
+	h->names_backoff.next_us = h->uapi_backoff.next_us = h->kube_backoff.next_us = 0;
+	assist_retry(h);
 }
 
 void assist_close(struct hearthd *h)

@@ -48,14 +48,14 @@ const struct mesh_log *book_log(const struct book *book)
 	return book->log;
 }
 
-const char *book_damage(const struct book *book)
+const struct err *book_damage(const struct book *book)
 {
-	return book->damage.text;
+	return &book->damage;
 }
 
-const char *book_unsaved(const struct book *book)
+const struct err *book_unsaved(const struct book *book)
 {
-	return book->log_unsaved.code ? book->log_unsaved.text : book->presence_unsaved.text;
+	return book->log_unsaved.code ? &book->log_unsaved : &book->presence_unsaved;
 }
 
 /* --- presences --- */

@@ -40,9 +40,9 @@ const struct netmap *book_netmap(const struct book *book);
 const struct mesh_log *book_log(const struct book *book);
 
 /* What was wrong with the files when they were read, "" if nothing. Borrowed. */
-const char *book_damage(const struct book *book);
+const struct err *book_damage(const struct book *book);
 /* Why the last write failed, "" if all is on disk. Borrowed. */
-const char *book_unsaved(const struct book *book);
+const struct err *book_unsaved(const struct book *book);
 
 /*
  * Appends records that follow; those known already are skipped. Returns how many were new, or the

@@ -22,25 +22,30 @@
 #include "sys/x509/x509.h"
 #include "wire/record.h"
 
-void hearthd_problem(struct hearthd *h, enum problem which, const char *text)
+void hearthd_problem(struct hearthd *h, enum problem which, const struct err *err)
 {
-	if (!text)
-		text = "";
-	if (!strcmp(h->problems[which], text))
+	struct trouble *trouble = &h->problems[which].trouble;
+	char *text = h->problems[which].text, span[PACE_SPAN_MAX];
+	struct trouble_end end;
+
+	if (err && err->code) {
+		if (trouble_is(trouble, err->code, clock_now_us()))
+			log_warning("%s", err->text);
+		(void) snprintf(text, ERR_TEXT_MAX, "%s", err->text);
 		return;
-	if (text[0])
-		log_warning("%s", text);
-	(void) snprintf(h->problems[which], sizeof(h->problems[which]), "%s", text);
+	}
+	if (trouble_over(trouble, clock_now_us(), &end))
+		log_notice(
+			"no longer so, after %s: %s", pace_span_format(end.lasted_us, span), text);
+	text[0] = 0;
 }
 
 void hearthd_save_state(struct hearthd *h)
 {
 	struct err err = { 0 };
 
-	if (state_save(h->state_path, &h->state, &err) < 0)
-		hearthd_problem(h, PROBLEM_DISK, err.text);
-	else if (!book_unsaved(h->book)[0])
-		hearthd_problem(h, PROBLEM_DISK, NULL);
+	(void) state_save(h->state_path, &h->state, &err);
+	hearthd_problem(h, PROBLEM_STATE, &err);
 }
 
 const struct node *hearthd_self(const struct hearthd *h)
@@ -127,6 +132,7 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 	if (r == 0) {
 		assist_write_names(h, true);
 		mesh_retry(h);
+		assist_retry_now(h);
 		sync_link_changed(h->sync);
 		log_info("configuration read again");
 	}
@@ -208,12 +214,11 @@ static int read_all(struct hearthd *h, struct err *err)
 	if (r < 0)
 		return r;
 	if (state_load(h->state_path, &h->state, &damage) < 0)
-		hearthd_problem(h, PROBLEM_FILES, damage.text);
+		hearthd_problem(h, PROBLEM_FILES, &damage);
 	r = book_open(h->paths.state, h->config.root, &h->book, err);
 	if (r < 0)
 		return r;
-	if (book_damage(h->book)[0])
-		hearthd_problem(h, PROBLEM_FILES, book_damage(h->book));
+	hearthd_problem(h, PROBLEM_DAMAGE, book_damage(h->book));
 	return 0;
 }
 

@@ -30,13 +30,13 @@ static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 {
 	CLEANUP_JSON json_t *json = kube_bundle_to_json(bundle);
 	int r = json ? json_write_file(h->kube_path, json, 0600) : -ENOMEM;
-	char text[ERR_TEXT_MAX];
+	struct err err = { 0 };
 
-	if (r < 0) {
-		(void) snprintf(text, sizeof(text), "write %s: %s", h->kube_path, strerror(-r));
-		hearthd_problem(h, PROBLEM_DISK, text);
+	if (r < 0)
+		err_set(&err, r, "write %s: %s", h->kube_path, strerror(-r));
+	hearthd_problem(h, PROBLEM_BUNDLE, &err);
+	if (r < 0)
 		return;
-	}
 	log_info("the cluster's join bundle %s came", bundle->id);
 	(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle->id);
 	assist_join_kube(h);
@@ -47,7 +47,6 @@ static int judge(
 	struct hearthd *h, const struct api_news *news, int added, const struct err *refused)
 {
 	struct err err = { 0 };
-	char text[ERR_TEXT_MAX];
 	int r = added;
 
 	if (added >= 0 && news->head_seq)
@@ -55,11 +54,9 @@ static int judge(
 	else if (added < 0)
 		err = *refused;
 	if (r < 0 && err.code) {
-		(void) snprintf(text, sizeof(text),
-			"the coordinator's log is not believed, this board keeps what it has: "
-			"%.600s",
-			err.text);
-		hearthd_problem(h, PROBLEM_LOG, text);
+		err_prefix(&err,
+			"the coordinator's log is not believed, this board keeps what it has");
+		hearthd_problem(h, PROBLEM_LOG, &err);
 		return r;
 	}
 	hearthd_problem(h, PROBLEM_LOG, NULL);
@@ -98,15 +95,19 @@ static void on_position(void *ctx, uint64_t *ret_seq, const char **ret_kube)
 	*ret_kube = h->kube_id;
 }
 
-static void on_changed(void *ctx)
+static void on_changed(void *ctx, bool say, const struct trouble_end *away)
 {
 	struct hearthd *h = ctx;
 	const struct sync_state *state = sync_state(h->sync);
+	char span[PACE_SPAN_MAX];
 
-	if (state->connected)
+	if (say && !away)
+		log_notice("coordinator: %s; trying on", state->error);
+	else if (say && away->times)
+		log_info("coordinator %s: connected, after %s and %u tries", state->url,
+			pace_span_format(away->lasted_us, span), away->times);
+	else if (say)
 		log_info("coordinator %s: connected", state->url);
-	else
-		log_notice("coordinator: %s", state->error);
 	watch_notify(h);
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "base/pace.h"
 #include "node/book.h"
 #include "node/config.h"
 #include "node/peers.h"
@@ -25,14 +26,17 @@
 
 /* What is wrong and goes on being wrong; each is one sentence in `hearth status`. */
 enum problem {
-	PROBLEM_FILES, /* something was damaged when we started */
-	PROBLEM_DISK,  /* something cannot be written */
-	PROBLEM_LOG,   /* the coordinator's log is not believed */
+	PROBLEM_FILES,  /* something was damaged when we started */
+	PROBLEM_DAMAGE, /* the log or presences were */
+	PROBLEM_STATE,  /* our own state cannot be written */
+	PROBLEM_DISK,   /* the log or presences cannot be written */
+	PROBLEM_LOG,    /* the coordinator's log is not believed */
 	PROBLEM_TUNNEL,
 	PROBLEM_INTERFACE,
 	PROBLEM_FIREWALL,
 	PROBLEM_HELPER,
 	PROBLEM_KUBE,
+	PROBLEM_BUNDLE, /* a join bundle cannot be written */
 	PROBLEMS
 };
 
@@ -78,7 +82,8 @@ struct hearthd {
 	bool names_wait; /* newer names than those on their way */
 	struct ipc_async *hosts_call, *uapi_call, *kube_call;
 	char *names_text; /* in the hosts file, or on its way */
-	bool names_failed, uapi_failed, kube_failed;
+	struct backoff names_backoff, uapi_backoff, kube_backoff; /* of what failed */
+	struct trouble uapi_trouble;
 
 	/* watch.c */
 	sd_event_source *tick, *waiters_timer;
@@ -90,11 +95,17 @@ struct hearthd {
 	bool watchdog;
 	char *said; /* to systemd, last */
 
-	char problems[PROBLEMS][ERR_TEXT_MAX];
+	struct {
+		struct trouble trouble;
+		char text[ERR_TEXT_MAX];
+	} problems[PROBLEMS];
 };
 
-/* Sets or (NULL or "") clears a problem; logs when it changed. */
-void hearthd_problem(struct hearthd *h, enum problem which, const char *text);
+/*
+ * Sets or (NULL, or without a code) clears a problem. Its text is always the newest; a line is logged
+ * when its code is another one than before, and when it is over.
+ */
+void hearthd_problem(struct hearthd *h, enum problem which, const struct err *err);
 
 /* Writes state.json; a failure is a problem, not an end. */
 void hearthd_save_state(struct hearthd *h);
@@ -126,8 +137,10 @@ void assist_open_uapi(struct hearthd *h);
 void assist_join_kube(struct hearthd *h);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
 int assist_open_tun(struct hearthd *h, struct err *err);
-/* Names and the socket for `wg` again, if they failed. */
+/* Names, the socket for `wg` and the cluster's files again, where they failed and their pause is over. */
 void assist_retry(struct hearthd *h);
+/* Without the pauses: somebody has mended something. */
+void assist_retry_now(struct hearthd *h);
 void assist_close(struct hearthd *h);
 
 /* watch.c */

@@ -132,7 +132,7 @@ static void apply_peers(struct hearthd *h)
 	int r = peers_apply(h->peers, h->tunnel, h->book, h->config.node, own->endpoints,
 		own->n_endpoints, &err);
 
-	hearthd_problem(h, PROBLEM_TUNNEL, r < 0 ? err.text : NULL);
+	hearthd_problem(h, PROBLEM_TUNNEL, r < 0 ? &err : NULL);
 }
 
 /* --- the interface --- */
@@ -168,13 +168,12 @@ static int apply_iface(struct hearthd *h, const struct node *self, struct err *e
 static void firewall_done(void *ctx, int r, const struct err *err)
 {
 	struct hearthd *h = ctx;
-	char text[ERR_TEXT_MAX];
+	struct err why = { 0 };
 
 	h->firewall_failed = r < 0;
 	if (r < 0)
-		(void) snprintf(text, sizeof(text), "the firewall's rules are not in place: %.600s",
-			err->text);
-	hearthd_problem(h, PROBLEM_FIREWALL, r < 0 ? text : NULL);
+		err_set(&why, r, "the firewall's rules are not in place: %.600s", err->text);
+	hearthd_problem(h, PROBLEM_FIREWALL, &why);
 	if (r == 0)
 		log_debug("nftables table inet %s is in place", FIREWALL_TABLE);
 }
@@ -317,7 +316,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 			return r;
 		/* Only now are the ranges and the port known that candidates depend on. */
 		if (uplink_look(h->uplink, &why) < 0)
-			hearthd_problem(h, PROBLEM_INTERFACE, why.text);
+			hearthd_problem(h, PROBLEM_INTERFACE, &why);
 		if (uplink_candidates(h->uplink)->mtu)
 			h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
 	}
@@ -325,7 +324,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	r = apply_iface(h, self, &why);
 	if (r == -EPERM && !h->begun)
 		return err_set(err, r, "%s; CAP_NET_ADMIN is needed", why.text);
-	hearthd_problem(h, PROBLEM_INTERFACE, r < 0 ? why.text : NULL);
+	hearthd_problem(h, PROBLEM_INTERFACE, r < 0 ? &why : NULL);
 	apply_firewall(h, settings, self, false);
 	assist_write_names(h, false);
 	feed_announce(h);
@@ -341,18 +340,14 @@ void mesh_retry(struct hearthd *h)
 	struct err err = { 0 };
 
 	if (h->mesh_state == MESH_UP && h->tunnel && self && settings) {
-		if (h->problems[PROBLEM_TUNNEL][0])
+		if (h->problems[PROBLEM_TUNNEL].text[0])
 			apply_peers(h);
-		if (apply_iface(h, self, &err) < 0)
-			hearthd_problem(h, PROBLEM_INTERFACE, err.text);
-		else
-			hearthd_problem(h, PROBLEM_INTERFACE, NULL);
+		(void) apply_iface(h, self, &err);
+		hearthd_problem(h, PROBLEM_INTERFACE, &err);
 		if (h->firewall_failed)
 			apply_firewall(h, settings, self, true);
 	}
 	assist_retry(h);
-	if (h->kube_failed)
-		assist_join_kube(h);
 	book_save(h->book);
 	hearthd_save_state(h);
 }
@@ -375,7 +370,7 @@ int mesh_open(struct hearthd *h, struct err *err)
 	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_OFF);
 	r = nft_new(h->event, FIREWALL_TABLE, firewall_done, firewall_touched, h, &h->nft, &why);
 	if (r < 0)
-		hearthd_problem(h, PROBLEM_FIREWALL, why.text);
+		hearthd_problem(h, PROBLEM_FIREWALL, &why);
 	return 0;
 }
 

@@ -12,7 +12,9 @@
 #include <sys/eventfd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/pace.h"
 #include "node/state.h"
 
 struct stamps {
@@ -20,11 +22,13 @@ struct stamps {
 	int fd; /* eventfd: something is wanted */
 	sd_event_source *source;
 	_Atomic uint64_t wanted_s, stored_s;
+	struct trouble trouble;
 };
 
 static int on_wanted(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
 	struct stamps *s = ctx;
+	struct trouble_end end;
 	uint64_t until_s;
 	eventfd_t n;
 	int r;
@@ -38,7 +42,9 @@ static int on_wanted(sd_event_source *source, int fd, uint32_t revents, void *ct
 	 * With a full disk a handshake now is worth more than one after the next restart with a clock
 	 * that went back: the mesh stays up.
 	 */
-	if (r < 0)
+	if (r == 0)
+		(void) trouble_over(&s->trouble, clock_now_us(), &end);
+	else if (trouble_is(&s->trouble, r, clock_now_us()))
 		log_warning("write %s: %s, going on without", s->path, strerror(-r));
 	atomic_store(&s->stored_s, until_s);
 	return 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fnv.h"
 #include "sys/http/http.h"
 
 enum {
@@ -31,6 +32,7 @@ struct sync {
 	const struct sync_hooks *hooks;
 	void *ctx;
 	struct sync_state state;
+	struct trouble trouble; /* while it is not connected */
 	struct api_cursor cursor;
 	uint64_t poll_id, put_id; /* requests under way, 0: none */
 	unsigned failures, refusals, put_failures;
@@ -51,23 +53,45 @@ const struct sync_state *sync_state(const struct sync *sync)
 	return &sync->state;
 }
 
-static void set_state(
-	struct sync *sync, bool connected, const char *url, const char *code, const char *error)
+/* True: the state is another one than before. */
+static bool set_state(struct sync *sync, bool connected, const char *code, const char *error)
 {
-	bool was = sync->state.connected, first = !sync->state.since_us;
-	bool other = strcmp(sync->state.error, error) != 0;
+	bool other = sync->state.connected != connected || !sync->state.since_us;
 
-	if (connected) {
-		sync->state.contact_us = clock_wall_us();
-		(void) snprintf(sync->state.url, sizeof(sync->state.url), "%s", url);
-	}
-	if (was != connected || first)
+	if (other)
 		sync->state.since_us = clock_wall_us();
 	sync->state.connected = connected;
 	(void) snprintf(sync->state.code, sizeof(sync->state.code), "%s", code);
 	(void) snprintf(sync->state.error, sizeof(sync->state.error), "%s", error);
-	if (was != connected || first || other)
-		sync->hooks->changed(sync->ctx);
+	return other;
+}
+
+static void has_connection(struct sync *sync, const char *url)
+{
+	bool first = !sync->state.contact_us, told;
+	struct trouble_end away = { 0 };
+
+	sync->state.contact_us = clock_wall_us();
+	(void) snprintf(sync->state.url, sizeof(sync->state.url), "%s", url);
+	told = trouble_over(&sync->trouble, clock_now_us(), &away);
+	if (set_state(sync, true, "", ""))
+		sync->hooks->changed(sync->ctx, first || told, &away);
+}
+
+/* The text is for people and another one each time: it may hold milliseconds. */
+static int reason(const char *code, const struct err *err)
+{
+	uint64_t hash = fnv64(FNV64_START, &err->code, sizeof(err->code));
+
+	return (int) fnv64(hash, code, strlen(code));
+}
+
+static void has_none(struct sync *sync, const char *code, const struct err *err)
+{
+	bool say = trouble_is(&sync->trouble, reason(code, err), clock_now_us());
+
+	if (set_state(sync, false, code, err->text) || say)
+		sync->hooks->changed(sync->ctx, say, NULL);
 }
 
 /* @min_s, twice that ... @max_s; between half and all of it, so that boards do not come at once. */
@@ -114,7 +138,7 @@ static void poll_failed(struct sync *sync, const char *code, const struct err *e
 {
 	sync->failures++;
 	arm(sync->poll_timer, is_refusal(code) ? refused_us(sync) : backoff_us(sync->failures));
-	set_state(sync, false, "", code, err->text);
+	has_none(sync, code, err);
 }
 
 /* The coordinator's news out of a reply, or a negative errno. */
@@ -177,7 +201,7 @@ static void poll_ended(void *ctx, const struct http_reply *reply, const struct e
 	if (strcmp(sync->cursor.instance, news.cursor.instance) != 0)
 		sync->presence_known = false; /* it may have forgotten us */
 	sync->cursor = news.cursor;
-	set_state(sync, true, reply->url, "", "");
+	has_connection(sync, reply->url);
 	r = sync->hooks->news(sync->ctx, &news);
 	if (!sync->started)
 		return;

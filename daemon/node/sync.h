@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/pace.h"
 #include "wire/api.h"
 
 struct sync;
@@ -19,8 +20,11 @@ struct sync_hooks {
 	int (*news)(void *ctx, const struct api_news *news);
 	/* Where the log stands, and which bundle we have ("": none), for the next poll. */
 	void (*position)(void *ctx, uint64_t *ret_seq, const char **ret_kube);
-	/* The connection came, went, or failed for another reason. */
-	void (*changed)(void *ctx);
+	/*
+	 * The connection came, went, or fails for another reason. @say: a line is due; @away: how long it
+	 * was gone (zero: it is the first one), NULL while there is none.
+	 */
+	void (*changed)(void *ctx, bool say, const struct trouble_end *away);
 };
 
 struct sync_options {

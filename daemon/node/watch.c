@@ -130,8 +130,8 @@ void watch_fill_report(struct hearthd *h, struct report *ret)
 	size_t n = 0;
 
 	for (int i = 0; i < PROBLEMS; i++)
-		if (h->problems[i][0])
-			problems[n++] = h->problems[i];
+		if (h->problems[i].text[0])
+			problems[n++] = h->problems[i].text;
 	*ret = (struct report){
 		.mesh = h->config.mesh,
 		.state = h->mesh_state,
@@ -150,7 +150,7 @@ void watch_fill_report(struct hearthd *h, struct report *ret)
 		.n_reachable = h->n_reachable,
 		.node_of = node_of,
 		.ctx = h,
-		.log_problem = h->problems[PROBLEM_LOG],
+		.log_problem = h->problems[PROBLEM_LOG].text,
 		.problems = problems,
 		.n_problems = n,
 		.now_us = clock_now_us(),

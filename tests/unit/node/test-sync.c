@@ -33,7 +33,8 @@ struct world {
 	const char *reply;
 	size_t reply_len;
 	unsigned status;
-	int polls, news, changes, verdict;
+	int polls, news, changes, said, verdict;
+	struct trouble_end away;
 	uint64_t seq;
 };
 
@@ -61,9 +62,14 @@ static void on_position(void *ctx, uint64_t *ret_seq, const char **ret_kube)
 	*ret_kube = "";
 }
 
-static void on_changed(void *ctx)
+static void on_changed(void *ctx, bool say, const struct trouble_end *away)
 {
-	((struct world *) ctx)->changes++;
+	struct world *w = ctx;
+
+	w->changes++;
+	w->said += say;
+	if (away)
+		w->away = *away;
 }
 
 static const struct sync_hooks hooks = { on_news, on_position, on_changed };
@@ -248,6 +254,41 @@ static void test_not_believed(void **state)
 	assert_true(sync_state(w->sync)->connected);
 }
 
+/*
+ * Nobody answers, and each time with another text (libcurl's holds milliseconds): one line, and one when
+ * it is over. The text in the state is the newest.
+ */
+static void test_away(void **state)
+{
+	struct world *w = *state;
+	uint64_t end = clock_now_us() + 60 * USEC_PER_SEC;
+	char url[64];
+	int tries = 0;
+
+	w->reply = NOTHING;
+	w->reply_len = strlen(NOTHING);
+	memcpy(url, w->url, sizeof(url));
+	(void) snprintf(w->url, sizeof(w->url), "https://127.0.0.1:1");
+	begin(w, w->pin);
+	w->said = 0;
+	while (tries < 4 && clock_now_us() < end) {
+		assert_true(sd_event_run(w->event, 10 * USEC_PER_MSEC) >= 0);
+		sync_link_changed(
+			w->sync); /* at once again, else it would wait longer and longer */
+		tries += sync_state(w->sync)->error[0] != 0;
+	}
+	assert_int_equal(w->said, 1);
+	assert_int_equal(w->changes, 1);
+	memcpy(w->url, url, sizeof(url));
+	const char *urls[] = { w->url }, *pins[] = { w->pin };
+	struct sync_options options = { urls, 1, pins, 1, w->board_cert, w->board_key };
+	assert_int_equal(sync_configure(w->sync, &options, NULL), 0);
+	sync_link_changed(w->sync);
+	run_until_news(w, 1);
+	assert_int_equal(w->said, 2);
+	assert_true(w->away.times >= 1 && w->away.lasted_us > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +297,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_wrong_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_loop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_believed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_away, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
