@@ -158,7 +158,8 @@ static void carry_out(struct helper *h, const struct request *request, struct ip
 	case REQUEST_HOSTS_WRITE:
 		r = act_write_hosts(h->hosts, request->entries, request->n_entries, &err);
 		if (r >= 0)
-			ipc_request_reply(ipc, json_pack("{s:b}", "changed", r));
+			ipc_request_reply(
+				ipc, json_pack("{s:b,s:s}", "changed", r, "path", h->hosts));
 		break;
 	case REQUEST_UAPI_OPEN:
 		r = act_open_uapi(h->uapi_dir, request->ifname, &err);

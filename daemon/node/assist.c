@@ -45,13 +45,31 @@ static void names_failed(struct hearthd *h, const struct err *why)
 	hearthd_problem(h, PROBLEM_HELPER, &err);
 }
 
+/* Older helpers do not say which file it is. */
+static void names_are_in_place(struct hearthd *h, const json_t *reply)
+{
+	const char *path = json_string_value(json_object_get(reply, "path"));
+	bool changed = json_is_true(json_object_get(reply, "changed"));
+
+	if (!h->hosts)
+		return;
+	hostsfile_watch(h->hosts, path ? path : "/etc/hosts");
+	if (h->names_repair && changed)
+		log_notice("%s was changed by another program; Hearth's names are back in it",
+			hostsfile_path(h->hosts));
+	h->names_repair = false;
+	hostsfile_wait(h->hosts, 0); /* it may have been changed before it was watched */
+}
+
 static void names_written(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
 {
 	struct hearthd *h = ctx;
 
 	h->hosts_call = NULL;
-	if (r >= 0)
+	if (r >= 0) {
 		h->names_backoff = (struct backoff){ 0 };
+		names_are_in_place(h, reply->ok);
+	}
 	if (h->names_wait) {
 		h->names_wait = false;
 		assist_write_names(h, true);
@@ -86,6 +104,55 @@ void assist_write_names(struct hearthd *h, bool again)
 		    h, &h->hosts_call, &err) < 0) {
 		names_failed(h, &err);
 	}
+}
+
+static void say_fight(struct hearthd *h)
+{
+	struct err err = { 0 };
+
+	err_set(&err, -EBUSY,
+		"another program keeps removing Hearth's names from %.500s; find it, and let it "
+		"keep the lines from \"# BEGIN hearth\" to \"# END hearth\"",
+		hostsfile_path(h->hosts));
+	hearthd_problem(h, PROBLEM_HOSTS, &err);
+}
+
+/* The file was touched, or a minute went by. */
+static void look_at_names(void *ctx)
+{
+	struct hearthd *h = ctx;
+	uint64_t now = clock_now_us(), wait_us;
+	int r;
+
+	if (!h->names_text || h->hosts_call || h->names_backoff.failures)
+		return; /* it is being written, or will be */
+	r = hostsfile_look(h->hosts, h->names_text);
+	if (!repair_is_fight(&h->names_repairs, now))
+		hearthd_problem(h, PROBLEM_HOSTS, NULL);
+	if (r != 0)
+		return;
+	wait_us = repair_wait_us(&h->names_repairs, now);
+	if (wait_us) {
+		hostsfile_wait(h->hosts, wait_us);
+		return;
+	}
+	repair_done(&h->names_repairs, now);
+	if (repair_is_fight(&h->names_repairs, now))
+		say_fight(h);
+	else
+		h->names_repair = true;
+	assist_write_names(h, true);
+}
+
+void assist_look(struct hearthd *h)
+{
+	if (h->hosts)
+		hostsfile_wait(h->hosts, 0);
+}
+
+int assist_open(struct hearthd *h)
+{
+	return hostsfile_new(h->event, look_at_names, h, &h->hosts);
 }
 
 /* --- the socket for `wg` --- */
@@ -226,6 +293,7 @@ void assist_close(struct hearthd *h)
 	h->hosts_call = ipc_async_cancel(h->hosts_call);
 	h->uapi_call = ipc_async_cancel(h->uapi_call);
 	h->kube_call = ipc_async_cancel(h->kube_call);
+	h->hosts = hostsfile_free(h->hosts);
 	free(h->names_text);
 	h->names_text = NULL;
 }

@@ -240,6 +240,8 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 		r = uplink_look(h->uplink, err);
 	if (r == 0)
 		r = ping_new(h->event, h->config.interface, &h->ping, err);
+	if (r == 0 && assist_open(h) < 0)
+		r = err_set(err, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = mesh_open(h, err);
 	if (r == 0)

@@ -12,8 +12,10 @@
 #include "base/pace.h"
 #include "node/book.h"
 #include "node/config.h"
+#include "node/hostsfile.h"
 #include "node/peers.h"
 #include "node/ping.h"
+#include "node/repair.h"
 #include "node/report.h"
 #include "node/seen.h"
 #include "node/state.h"
@@ -35,6 +37,7 @@ enum problem {
 	PROBLEM_INTERFACE,
 	PROBLEM_FIREWALL,
 	PROBLEM_HELPER,
+	PROBLEM_HOSTS,
 	PROBLEM_KUBE,
 	PROBLEM_BUNDLE, /* a join bundle cannot be written */
 	PROBLEMS
@@ -79,7 +82,10 @@ struct hearthd {
 	uint64_t announced;         /* counter of the presence the client was given, 0 none */
 
 	/* assist.c */
-	bool names_wait; /* newer names than those on their way */
+	struct hostsfile *hosts;
+	struct repair names_repairs;
+	bool names_repair; /* what is on its way puts back what somebody took out */
+	bool names_wait;   /* newer names than those on their way */
 	struct ipc_async *hosts_call, *uapi_call, *kube_call;
 	char *names_text; /* in the hosts file, or on its way */
 	struct backoff names_backoff, uapi_backoff, kube_backoff; /* of what failed */
@@ -132,11 +138,14 @@ void feed_configure(struct hearthd *h);
 void feed_announce(struct hearthd *h);
 
 /* assist.c */
+int assist_open(struct hearthd *h);
 void assist_write_names(struct hearthd *h, bool again);
 void assist_open_uapi(struct hearthd *h);
 void assist_join_kube(struct hearthd *h);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
 int assist_open_tun(struct hearthd *h, struct err *err);
+/* Are the names where they were put? Looks soon. */
+void assist_look(struct hearthd *h);
 /* Names, the socket for `wg` and the cluster's files again, where they failed and their pause is over. */
 void assist_retry(struct hearthd *h);
 /* Without the pauses: somebody has mended something. */

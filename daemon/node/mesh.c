@@ -348,6 +348,7 @@ void mesh_retry(struct hearthd *h)
 			apply_firewall(h, settings, self, true);
 	}
 	assist_retry(h);
+	assist_look(h);
 	book_save(h->book);
 	hearthd_save_state(h);
 }

@@ -1,0 +1,69 @@
+# shellcheck shell=bash disable=SC2154
+# The hosts file, by those who think that it is theirs alone.
+
+names_are_in() { # BOARD
+	grep -qx "${ip4[a]} a.home.internal api.home.internal" "$T/$1/hosts" && grep -qx "${ip6[c]} c.home.internal" "$T/$1/hosts"
+}
+replace_hosts() { # BOARD LINE: as cloud-init does
+	printf '127.0.0.1 localhost\n%s\n' "$2" >"$T/$1/hosts.new" && mv "$T/$1/hosts.new" "$T/$1/hosts"
+}
+
+scene hosts_replaced "the hosts file is replaced by another program (cloud-init at every boot)"
+hosts_replaced() {
+	names_are_in b || failed "no names before"
+	did "b: a new file is renamed over it" replace_hosts b "127.0.1.1 b"
+	right 5 "the names are back" names_are_in b
+	check "and so is what the other wrote" grep -qx "127.0.1.1 b" "$T/b/hosts"
+	logged b 1 "hosts was changed by another program; Hearth's names are back"
+	check "no problem is left" says b "s['problems']==[]"
+}
+
+scene hosts_written "the hosts file is written in place"
+hosts_written() {
+	did "b: echo >hosts" sh -c "echo '127.0.0.1 localhost' >$T/b/hosts"
+	right 5 "the names are back" names_are_in b
+	logged b 1 "hosts was changed by another program; Hearth's names are back"
+}
+
+scene hosts_removed "the hosts file is removed"
+hosts_removed() {
+	did "c: rm hosts" rm "$T/c/hosts"
+	right 5 "the names are back" names_are_in c
+	logged c 1 "hosts was changed by another program; Hearth's names are back"
+}
+
+scene hosts_link "the hosts file becomes a link, and then what it points to is replaced"
+hosts_link() {
+	mkdir -p "$T/a/elsewhere"
+	did "a: a link to elsewhere" sh -c "echo '127.0.0.1 localhost' >$T/a/elsewhere/hosts; ln -sfn elsewhere/hosts $T/a/hosts.new; mv -T $T/a/hosts.new $T/a/hosts"
+	right 5 "the names are there" names_are_in a
+	check "and it is still a link" test -L "$T/a/hosts"
+	did "a: its target is replaced" sh -c "echo '127.0.0.1 localhost' >$T/a/elsewhere/new; mv $T/a/elsewhere/new $T/a/elsewhere/hosts"
+	right 5 "the names are back" names_are_in a
+	logged a 2 "hosts was changed by another program; Hearth's names are back"
+}
+
+scene hosts_own "other lines of it change, and then the block goes"
+hosts_own() {
+	did "c: a line is added before the block" sed -i '1i 192.0.2.9 printer' "$T/c/hosts"
+	did "c: the block is cut out" sed -i '/BEGIN hearth/,/END hearth/d' "$T/c/hosts"
+	right 5 "the names are back" names_are_in c
+	check "the line stayed" sh -c "head -1 $T/c/hosts | grep -qx '192.0.2.9 printer'"
+	logged c 1 "hosts was changed by another program"
+}
+
+scene hosts_fight "another program writes the hosts file five times a second, for ever"
+hosts_fight() {
+	(while replace_hosts c "# of the other"; do sleep 0.2; done) &
+	echo $! >"$T/fight.pid"
+	did "c: it begins"
+	right 10 "a problem says so" says c "any('keeps removing' in p and 'BEGIN hearth' in p for p in s['problems'])"
+	kill "$(cat "$T/fight.pid")" && wait "$(cat "$T/fight.pid")" 2>/dev/null
+	did "it ends"
+	right 10 "the names are back" names_are_in c
+	logged c 1 "keeps removing"
+	check "at most three repairs were told of" [ "$(count_said c "was changed by another")" -le 3 ]
+	stop c	# which forgets the fight
+	start c
+	check "the mesh is whole" mesh_whole 10
+}

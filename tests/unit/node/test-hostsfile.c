@@ -1,0 +1,127 @@
+/* hostsfile: what it says of a file that others replace, write, remove, and make unreadable. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "node/hostsfile.h"
+
+static const char entries[] = "[{\"address\":\"10.77.0.1\",\"names\":[\"a.home.internal\"]}]";
+static const char with[] = "127.0.0.1 localhost\n"
+			   "# BEGIN hearth; hearthd writes these lines, changes to them are lost\n"
+			   "10.77.0.1 a.home.internal\n# END hearth\n";
+static const char without[] = "127.0.0.1 localhost\n";
+
+struct fixture {
+	char dir[64], path[128];
+	sd_event *event;
+	struct hostsfile *file;
+	unsigned touched;
+};
+
+static void touched(void *ctx)
+{
+	((struct fixture *) ctx)->touched++;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	strcpy(f->dir, "/tmp/hearth-hostsfile.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	(void) snprintf(f->path, sizeof(f->path), "%s/hosts", f->dir);
+	assert_true(sd_event_new(&f->event) >= 0);
+	assert_int_equal(hostsfile_new(f->event, touched, f, &f->file), 0);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	hostsfile_free(f->file);
+	sd_event_unref(f->event);
+	(void) rmdir(f->path);
+	(void) unlink(f->path);
+	(void) rmdir(f->dir);
+	free(f);
+	return 0;
+}
+
+static void write_file(struct fixture *f, const char *text)
+{
+	assert_int_equal(file_write_atomic(f->path, text, strlen(text), 0644), 0);
+}
+
+/* Until it was called back, or not within two seconds. */
+static bool is_called_back(struct fixture *f)
+{
+	uint64_t end = clock_now_us() + 2 * USEC_PER_SEC;
+
+	for (f->touched = 0; !f->touched && clock_now_us() < end;)
+		assert_true(sd_event_run(f->event, 100 * USEC_PER_MSEC) >= 0);
+	return f->touched > 0;
+}
+
+static void test_look(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(hostsfile_look(f->file, entries), -ENODATA);
+	write_file(f, with);
+	hostsfile_watch(f->file, f->path);
+	assert_int_equal(hostsfile_look(f->file, entries), 1);
+	assert_int_equal(hostsfile_look(f->file, entries), 1);
+	write_file(f, without);
+	assert_int_equal(hostsfile_look(f->file, entries), 0);
+	assert_int_equal(hostsfile_look(f->file, "[]"), 1);
+	assert_int_equal(unlink(f->path), 0);
+	assert_int_equal(hostsfile_look(f->file, entries), 0);
+	write_file(f, with);
+	assert_int_equal(hostsfile_look(f->file, entries), 1);
+	/* Other names: it says so after it was told that the file was written. */
+	hostsfile_watch(f->file, f->path);
+	assert_int_equal(hostsfile_look(f->file, "[]"), 0);
+	assert_int_equal(unlink(f->path), 0);
+	assert_int_equal(mkdir(f->path, 0755), 0);
+	assert_int_equal(hostsfile_look(f->file, entries), -EISDIR);
+	assert_true(hostsfile_look(f->file, "[{") < 0);
+}
+
+static void test_watch(void **state)
+{
+	struct fixture *f = *state;
+	FILE *in_place;
+
+	write_file(f, with);
+	hostsfile_watch(f->file, f->path);
+	write_file(f, without); /* renamed over it */
+	assert_true(is_called_back(f));
+	in_place = fopen(f->path, "we");
+	assert_non_null(in_place);
+	assert_true(fputs(with, in_place) >= 0);
+	assert_int_equal(fclose(in_place), 0);
+	assert_true(is_called_back(f));
+	assert_int_equal(unlink(f->path), 0);
+	assert_true(is_called_back(f));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_look, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_watch, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
