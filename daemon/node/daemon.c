@@ -210,6 +210,8 @@ static int read_all(struct hearthd *h, struct err *err)
 
 	r = config_read(h->config_path, &h->config, err);
 	if (r == 0)
+		r = h->state_lock = state_lock(h->paths.state, err);
+	if (r >= 0)
 		r = read_identity(h, err);
 	if (r < 0)
 		return r;
@@ -271,6 +273,7 @@ static void hearthd_close(struct hearthd *h)
 	free(h->cert_pem);
 	x509_wipe_p(&h->key_pem);
 	h->event = sd_event_unref(h->event);
+	close_p(&h->state_lock);
 	sodium_memzero(h, sizeof(*h));
 }
 
@@ -283,6 +286,7 @@ int hearthd_run(const struct hearthd_options *options, struct err *err)
 		free(h);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
+	h->state_lock = -1;
 	(void) sodium_mlock(h, sizeof(*h)); /* keys: best effort, RLIMIT_MEMLOCK may be small */
 	r = hearthd_open(h, options, err);
 	if (r == 0 && sd_booted() <= 0)
@@ -313,27 +317,43 @@ static int remove_names(const struct paths *paths, struct err *err)
 		5 * USEC_PER_SEC, &reply, err);
 }
 
-int hearthd_down(const struct hearthd_options *options, struct err *err)
+/* All that can be taken down is; @err tells of the first that could not. */
+static int take_all_down(
+	const struct paths *paths, const char *ifname, struct nl *nl, struct err *err)
 {
-	struct hearthd where = { 0 };
-	CLEANUP_NL struct nl *nl = NULL;
-	struct config config;
 	struct err why = { 0 };
-	int r, result;
+	int result = iface_remove(nl, ifname, err), r;
 
-	set_paths(&where, options);
-	r = config_read(where.config_path, &config, err);
-	if (r == 0)
-		r = nl_open(&nl, err);
-	if (r < 0)
-		return r;
-	result = iface_remove(nl, config.interface, err);
 	if (result == -ENODEV)
 		result = 0;
 	r = nft_run(firewall_remove_text, &why);
 	if (r < 0 && result == 0)
 		result = err_set(err, r, "%s", why.text);
-	if (remove_names(&where.paths, &why) < 0)
-		log_notice("names stay in the hosts file: hearth-helper: %s", why.text);
+	r = remove_names(paths, &why);
+	if (r < 0 && result == 0)
+		result = err_set(err, r,
+			"the names stay in the hosts file: hearth-helper: %.500s; start it and do "
+			"this "
+			"again, or delete the lines from \"# BEGIN hearth\" to \"# END hearth\"",
+			why.text);
 	return result;
+}
+
+int hearthd_down(const struct hearthd_options *options, struct err *err)
+{
+	struct hearthd where = { 0 };
+	CLEANUP(close_p) int lock = -1;
+	CLEANUP_NL struct nl *nl = NULL;
+	struct config config;
+	int r;
+
+	set_paths(&where, options);
+	r = config_read(where.config_path, &config, err);
+	if (r < 0)
+		return r;
+	lock = state_lock(where.paths.state, err);
+	if (lock < 0 && lock != -ENOENT)
+		return lock;
+	r = nl_open(&nl, err);
+	return r < 0 ? r : take_all_down(&where.paths, config.interface, nl, err);
 }

@@ -50,6 +50,7 @@ struct hearthd {
 	char helper_path[PATH_TEXT_MAX], kube_path[PATH_TEXT_MAX];
 	struct config config;
 	struct state state;
+	int state_lock; /* -1 none */
 
 	uint8_t identity_seed[FIELD_KEY_LEN], identity[FIELD_KEY_LEN];
 	uint8_t wg_private[FIELD_KEY_LEN], wg_public[FIELD_KEY_LEN];

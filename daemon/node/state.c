@@ -4,12 +4,17 @@
 #include "node/state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sodium.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
@@ -18,6 +23,7 @@
 #include "wire/presence.h"
 
 enum { STATE_MAX = 65536, KEY_FILE_MAX = 256 };
+#define LOCK_WAIT_US (2 * USEC_PER_SEC)
 
 static int from_json(const json_t *json, struct state *ret, struct err *err)
 {
@@ -39,6 +45,24 @@ static int from_json(const json_t *json, struct state *ret, struct err *err)
 	state.port_wanted = (uint16_t) wanted;
 	*ret = state;
 	return 0;
+}
+
+int state_lock(const char *dir, struct err *err)
+{
+	CLEANUP(close_p) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t end = clock_now_us() + LOCK_WAIT_US;
+
+	if (fd < 0)
+		return err_set(err, -errno, "open %s: %m", dir);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return err_set(err, -errno, "lock %s: %m", dir);
+		if (clock_now_us() >= end)
+			return err_set(err, -EBUSY, "hearthd runs already on %s: end it first (%s)",
+				dir, sd_booted() > 0 ? "systemctl stop hearthd" : "kill it");
+		(void) poll(NULL, 0, 50);
+	}
+	return take_fd(&fd);
 }
 
 int state_load(const char *path, struct state *ret, struct err *err)

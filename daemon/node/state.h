@@ -24,6 +24,12 @@ int state_load(const char *path, struct state *ret, struct err *err);
 /* Writes @path if it changed. */
 int state_save(const char *path, const struct state *state, struct err *err);
 
+/*
+ * One hearthd at a time works on the directory @dir: a descriptor that the caller keeps open as long as it
+ * does, or -EBUSY (after two seconds, for the other may be ending) with what to do, -ENOENT ... with @err.
+ */
+int state_lock(const char *dir, struct err *err);
+
 /* A key file: one line of base64. -ENOENT, -EINVAL, -EPERM (others may read it), with @err. */
 int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], struct err *err);
 
