@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "board/links.h"
+
 const char firewall_remove_text[] = "add table inet " FIREWALL_TABLE "\n"
 				    "delete table inet " FIREWALL_TABLE "\n";
 
@@ -20,48 +22,76 @@ static bool has_pods(const struct firewall *f)
 	return f->own_pods4.addr.family && f->own_pods6.addr.family;
 }
 
-static void add_uplinks(const struct firewall *f, struct buf *ret)
+/*
+ * Other people's containers on the board are left alone: a cluster in containers may use the same ranges
+ * for itself. Pods' links and a container's own veths are known by their names' beginnings, so that a
+ * pod that comes changes nothing here.
+ */
+static void add_inside(const struct firewall *f, struct buf *ret)
 {
-	bool any = false;
+	buf_printf(ret, "\tset inside {\n\t\ttype ifname\n\t\telements = { \"lo\", \"%s\"",
+		f->interface);
+	for (size_t i = 0; i < f->n_inside; i++)
+		if (name_is_plain(f->inside[i]) && strcmp(f->inside[i], "lo") != 0 &&
+			strcmp(f->inside[i], f->interface) != 0)
+			buf_printf(ret, ", \"%s\"", f->inside[i]);
+	buf_add_str(ret, " }\n\t}\n");
+}
 
-	buf_add_str(ret, "\tset uplinks {\n\t\ttype ifname\n");
-	for (size_t i = 0; i < f->n_uplinks; i++) {
-		if (!name_is_plain(f->uplinks[i]))
-			continue;
-		buf_printf(ret, "%s\"%s\"", any ? ", " : "\t\telements = { ", f->uplinks[i]);
-		any = true;
-	}
-	buf_add_str(ret, any ? " }\n\t}\n" : "\t}\n");
+/* What comes from strangers and lies. */
+static void add_liars(const struct firewall *f, struct buf *ret)
+{
+	buf_add_str(ret, "\tchain liars {\n");
+	for (size_t i = 0; i < f->n_outside; i++)
+		if (name_is_plain(f->outside[i]))
+			buf_printf(ret, "\t\tiifname \"%s\" counter drop\n", f->outside[i]);
+	for (const char *const *p = links_inside_patterns; *p; p++)
+		buf_printf(ret, "\t\tiifname \"%s\" accept\n", *p);
+	buf_add_str(ret, "\t\tcounter drop\n\t}\n");
 }
 
 /* What the rules say of one family: "ip" or "ip6". */
-static void add_guard_family(const struct firewall *f, const char *ip, const struct ip_prefix *mesh,
-	const struct ip_prefix *pods, const struct ip_prefix *own_pods, const struct ip_addr *own,
-	struct buf *ret)
+static void add_pods_family(const char *ip, const struct ip_prefix *mesh,
+	const struct ip_prefix *pods, const struct ip_prefix *own_pods, struct buf *ret)
 {
-	char net[PREFIX_TEXT_MAX], all[PREFIX_TEXT_MAX], here[PREFIX_TEXT_MAX], self[IP_TEXT_MAX];
+	char net[PREFIX_TEXT_MAX], all[PREFIX_TEXT_MAX], here[PREFIX_TEXT_MAX];
 
-	(void) ip_prefix_format(mesh, net);
-	(void) ip_prefix_format(pods, all);
-	buf_printf(ret, "\t\tiifname @uplinks %s saddr { %s, %s } counter drop\n", ip, net, all);
-	buf_printf(ret, "\t\tiifname @uplinks %s daddr %s counter drop\n", ip,
-		ip_addr_format(own, self));
-	if (has_pods(f))
-		buf_printf(ret,
-			"\t\tiifname \"hth*\" %s saddr { %s, %s } %s saddr != %s counter drop\n",
-			ip, net, all, ip, ip_prefix_format(own_pods, here));
+	buf_printf(ret, "\t\t%s saddr { %s, %s } %s saddr != %s counter drop\n", ip,
+		ip_prefix_format(mesh, net), ip_prefix_format(pods, all), ip,
+		ip_prefix_format(own_pods, here));
 }
 
-/*
- * Named are the links that may bring a lie: others on the board (Docker, a cluster in containers that
- * uses the same ranges for itself) are left alone.
- */
+static void add_pods(const struct firewall *f, struct buf *ret)
+{
+	buf_add_str(ret, "\tchain pods {\n");
+	add_pods_family("ip", &f->mesh4, &f->pods4, &f->own_pods4, ret);
+	add_pods_family("ip6", &f->mesh6, &f->pods6, &f->own_pods6, ret);
+	buf_add_str(ret, "\t}\n");
+}
+
+static void add_guard_family(const char *ip, const struct ip_prefix *mesh,
+	const struct ip_prefix *pods, const struct ip_addr *own, struct buf *ret)
+{
+	char net[PREFIX_TEXT_MAX], all[PREFIX_TEXT_MAX], self[IP_TEXT_MAX];
+
+	buf_printf(ret, "\t\t%s saddr { %s, %s } goto liars\n\t\t%s daddr %s goto liars\n", ip,
+		ip_prefix_format(mesh, net), ip_prefix_format(pods, all), ip,
+		ip_addr_format(own, self));
+}
+
 static void add_guard(const struct firewall *f, struct buf *ret)
 {
+	add_inside(f, ret);
+	add_liars(f, ret);
+	if (has_pods(f))
+		add_pods(f, ret);
 	buf_add_str(ret, "\tchain guard {\n"
-			 "\t\ttype filter hook prerouting priority raw; policy accept;\n");
-	add_guard_family(f, "ip", &f->mesh4, &f->pods4, &f->own_pods4, &f->own4, ret);
-	add_guard_family(f, "ip6", &f->mesh6, &f->pods6, &f->own_pods6, &f->own6, ret);
+			 "\t\ttype filter hook prerouting priority raw; policy accept;\n"
+			 "\t\tiifname @inside accept\n");
+	if (has_pods(f))
+		buf_add_str(ret, "\t\tiifname \"hth*\" goto pods\n");
+	add_guard_family("ip", &f->mesh4, &f->pods4, &f->own4, ret);
+	add_guard_family("ip6", &f->mesh6, &f->pods6, &f->own6, ret);
 	buf_add_str(ret, "\t}\n");
 }
 
@@ -117,7 +147,6 @@ void firewall_add_text(const struct firewall *firewall, struct buf *ret)
 {
 	buf_add_str(ret, firewall_remove_text);
 	buf_add_str(ret, "table inet " FIREWALL_TABLE " {\n");
-	add_uplinks(firewall, ret);
 	add_guard(firewall, ret);
 	if (has_pods(firewall)) {
 		add_hairpin(firewall, ret);

@@ -1,9 +1,10 @@
 /*
  * firewall: the text of nftables table `inet hearth`, static for a board:
  *
- *   guard       drops packets whose source lies: of the mesh or the pods, but in over an uplink instead
- *               of the tunnel; of other boards' pods or the mesh, but out of a pod of this board. And
- *               what comes for our mesh address over an uplink
+ *   guard       drops packets whose source lies: of the mesh or the pods, but not in by the tunnel; of
+ *               other boards' pods or the mesh, but out of a pod of this board. And what comes for our
+ *               mesh address by any link but the tunnel, pods and containers. Links are strangers until
+ *               they are known to be none, so that a new one is guarded from its first packet on
  *   hairpin     marks a pod's packet to a service that is the pod itself (the mark's one bit)
  *   masquerade  pods of this board on their way out of the mesh; and what hairpin marked
  *   clamp       TCP's segment size to what the route carries, in both directions of the interface
@@ -29,8 +30,11 @@ struct firewall {
 	struct ip_addr own4, own6;             /* our mesh addresses */
 	struct ip_prefix own_pods4, own_pods6; /* family 0: this board runs no pods */
 	struct ip_prefix mesh4, mesh6, pods4, pods6, services4, services6;
-	const char (*uplinks)[IFNAMSIZ];
-	size_t n_uplinks;
+	/* Links that are not guarded, beside lo, ours and links_inside_patterns; and exceptions of those. */
+	const char (*inside)[IFNAMSIZ];
+	size_t n_inside;
+	const char (*outside)[IFNAMSIZ];
+	size_t n_outside;
 };
 
 /* Appends the transaction that puts the table in place of any older one. */

@@ -217,8 +217,10 @@ static void apply_firewall(
 		.pods6 = settings->pods6,
 		.services4 = settings->services4,
 		.services6 = settings->services6,
-		.uplinks = own->uplinks,
-		.n_uplinks = own->n_uplinks,
+		.inside = own->inside,
+		.n_inside = own->n_inside,
+		.outside = own->outside,
+		.n_outside = own->n_outside,
 	};
 	CLEANUP_BUF struct buf text = { 0 };
 	struct err err = { 0 };

@@ -26,6 +26,7 @@ struct uplink {
 	struct ip_prefix denied[DENIED_MAX];
 	size_t n_denied;
 	uint16_t port;
+	struct links links;
 	struct candidates candidates;
 	uint64_t first_us; /* of the burst, 0: none */
 	bool moved, touched;
@@ -34,6 +35,11 @@ struct uplink {
 const struct candidates *uplink_candidates(const struct uplink *uplink)
 {
 	return &uplink->candidates;
+}
+
+const struct links *uplink_links(const struct uplink *uplink)
+{
+	return &uplink->links;
 }
 
 void uplink_set(struct uplink *uplink, const struct ip_prefix *denied, size_t n, uint16_t port)
@@ -45,33 +51,27 @@ void uplink_set(struct uplink *uplink, const struct ip_prefix *denied, size_t n,
 
 int uplink_look(struct uplink *uplink, struct err *err)
 {
-	struct route_filter filter = { .table = RT_TABLE_MAIN, .only_default = true };
-	CLEANUP(free_p) struct link *links = NULL;
-	CLEANUP(free_p) struct link_addr *addrs = NULL;
-	CLEANUP(free_p) struct route *defaults = NULL;
-	struct candidates_input input = {
-		.own_ifname = uplink->ifname,
-		.port = uplink->port,
+	CLEANUP_LINKS_FACTS struct links_facts facts = { 0 };
+	struct links links;
+	struct links_rules rules = {
 		.denied = uplink->denied,
 		.n_denied = uplink->n_denied,
+		.own_ifname = uplink->ifname,
 	};
 	int r;
 
-	r = link_list(uplink->nl, &links, &input.n_links, err);
-	if (r == 0)
-		r = addr_list(uplink->nl, 0, AF_UNSPEC, &addrs, &input.n_addrs, err);
-	if (r == 0)
-		r = route_list(uplink->nl, &filter, &defaults, &input.n_defaults, err);
+	r = links_facts_read(uplink->nl, &facts, err);
+	if (r == 0 && links_judge(&facts, &rules, &links) < 0)
+		r = err_set(err, -ENOMEM, "out of memory");
 	if (r < 0)
 		return r;
-	input.links = links;
-	input.addrs = addrs;
-	input.defaults = defaults;
 	uplink->ifindex = 0;
-	for (size_t i = 0; i < input.n_links; i++)
-		if (!strcmp(links[i].name, uplink->ifname))
-			uplink->ifindex = links[i].index;
-	candidates_find(&input, &uplink->candidates);
+	for (size_t i = 0; i < links.n; i++)
+		if (!strcmp(links.list[i].name, uplink->ifname))
+			uplink->ifindex = links.list[i].index;
+	candidates_find(&links, uplink->port, &uplink->candidates);
+	links_done(&uplink->links);
+	uplink->links = links;
 	return 0;
 }
 
@@ -181,6 +181,7 @@ struct uplink *uplink_free(struct uplink *uplink)
 	sd_event_source_disable_unref(uplink->io);
 	sd_event_source_disable_unref(uplink->timer);
 	close_p(&uplink->fd);
+	links_done(&uplink->links);
 	free(uplink);
 	return NULL;
 }

@@ -29,5 +29,6 @@ void uplink_set(struct uplink *uplink, const struct ip_prefix *denied, size_t n,
 /* Looks now, without calling back. The result is uplink_candidates(). */
 int uplink_look(struct uplink *uplink, struct err *err);
 
-/* Borrowed. */
+/* Borrowed until the next look. */
 const struct candidates *uplink_candidates(const struct uplink *uplink);
+const struct links *uplink_links(const struct uplink *uplink);

@@ -7,22 +7,42 @@ static const char wanted[] =
 	"add table inet hearth\n"
 	"delete table inet hearth\n"
 	"table inet hearth {\n"
-	"\tset uplinks {\n"
+	"\tset inside {\n"
 	"\t\ttype ifname\n"
-	"\t\telements = { \"eth0\", \"wlan0\" }\n"
+	"\t\telements = { \"lo\", \"hearth0\", \"docker0\", \"virbr0\" }\n"
+	"\t}\n"
+	"\tchain liars {\n"
+	"\t\tiifname \"veth0\" counter drop\n"
+	"\t\tiifname \"veth*\" accept\n"
+	"\t\tiifname \"ve-*\" accept\n"
+	"\t\tiifname \"vb-*\" accept\n"
+	"\t\tiifname \"vz-*\" accept\n"
+	"\t\tiifname \"cali*\" accept\n"
+	"\t\tiifname \"lxc*\" accept\n"
+	"\t\tiifname \"cilium_*\" accept\n"
+	"\t\tiifname \"eni*\" accept\n"
+	"\t\tiifname \"azv*\" accept\n"
+	"\t\tiifname \"gke*\" accept\n"
+	"\t\tiifname \"vnet*\" accept\n"
+	"\t\tiifname \"fwln*\" accept\n"
+	"\t\tiifname \"fwpr*\" accept\n"
+	"\t\tiifname \"qvb*\" accept\n"
+	"\t\tiifname \"qvo*\" accept\n"
+	"\t\tcounter drop\n"
+	"\t}\n"
+	"\tchain pods {\n"
+	"\t\tip saddr { 10.77.0.0/16, 10.244.0.0/16 } ip saddr != 10.244.1.0/24 counter drop\n"
+	"\t\tip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } ip6 saddr != "
+	"fd12:3456:789a:1001::/64 counter drop\n"
 	"\t}\n"
 	"\tchain guard {\n"
 	"\t\ttype filter hook prerouting priority raw; policy accept;\n"
-	"\t\tiifname @uplinks ip saddr { 10.77.0.0/16, 10.244.0.0/16 } counter drop\n"
-	"\t\tiifname @uplinks ip daddr 10.77.0.1 counter drop\n"
-	"\t\tiifname \"hth*\" ip saddr { 10.77.0.0/16, 10.244.0.0/16 } ip saddr != 10.244.1.0/24 "
-	"counter drop\n"
-	"\t\tiifname @uplinks ip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } counter "
-	"drop\n"
-	"\t\tiifname @uplinks ip6 daddr fd12:3456:789a::1 counter drop\n"
-	"\t\tiifname \"hth*\" ip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } ip6 "
-	"saddr "
-	"!= fd12:3456:789a:1001::/64 counter drop\n"
+	"\t\tiifname @inside accept\n"
+	"\t\tiifname \"hth*\" goto pods\n"
+	"\t\tip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto liars\n"
+	"\t\tip daddr 10.77.0.1 goto liars\n"
+	"\t\tip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } goto liars\n"
+	"\t\tip6 daddr fd12:3456:789a::1 goto liars\n"
 	"\t}\n"
 	"\tchain hairpin {\n"
 	"\t\ttype filter hook prerouting priority dstnat + 1; policy accept;\n"
@@ -46,7 +66,7 @@ static const char wanted[] =
 	"}\n";
 
 static struct firewall firewall_of(const struct settings *settings, const struct node *node,
-	const char (*uplinks)[IFNAMSIZ], size_t n)
+	const char (*inside)[IFNAMSIZ], size_t n)
 {
 	return (struct firewall){ .interface = "hearth0",
 		.own4 = node->mesh4,
@@ -59,23 +79,26 @@ static struct firewall firewall_of(const struct settings *settings, const struct
 		.pods6 = settings->pods6,
 		.services4 = settings->services4,
 		.services6 = settings->services6,
-		.uplinks = uplinks,
-		.n_uplinks = n };
+		.inside = inside,
+		.n_inside = n };
 }
 
 static void test_board(void **state)
 {
-	static const char uplinks[][IFNAMSIZ] = { "eth0", "wlan0" };
+	static const char inside[][IFNAMSIZ] = { "docker0", "hearth0", "lo", "virbr0" };
+	static const char outside[][IFNAMSIZ] = { "veth0" };
 	CLEANUP_SETTINGS struct settings settings = maker_settings();
 	CLEANUP_NODE struct node node = maker_node(1, 1, NULL);
-	struct firewall firewall = firewall_of(&settings, &node, uplinks, 2);
+	struct firewall firewall = firewall_of(&settings, &node, inside, 4);
 	CLEANUP_BUF struct buf text = { 0 };
 
+	firewall.outside = outside;
+	firewall.n_outside = 1;
 	firewall_add_text(&firewall, &text);
 	assert_string_equal(buf_str(&text), wanted);
 }
 
-/* A member has no pods: nothing is masqueraded. */
+/* A member has no pods: nothing is masqueraded. Nothing known of its links: all strangers but its own. */
 static void test_member(void **state)
 {
 	CLEANUP_SETTINGS struct settings settings = maker_settings();
@@ -86,23 +109,29 @@ static void test_member(void **state)
 	firewall_add_text(&firewall, &text);
 	assert_null(strstr(buf_str(&text), "masquerade"));
 	assert_null(strstr(buf_str(&text), "hth"));
-	assert_non_null(strstr(buf_str(&text),
-		"iifname @uplinks ip saddr { 10.77.0.0/16, 10.244.0.0/16 } counter drop"));
-	assert_null(strstr(buf_str(&text), "elements"));
+	assert_null(strstr(buf_str(&text), "chain pods"));
+	assert_non_null(
+		strstr(buf_str(&text), "ip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto liars"));
+	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\", \"hearth0\" }"));
 	assert_non_null(strstr(buf_str(&text), "chain clamp"));
 }
 
-/* The kernel allows names that would end a string of nft's. */
+/* The kernel allows names that would end a string of nft's: such a link stays a stranger. */
 static void test_odd_names(void **state)
 {
-	static const char uplinks[][IFNAMSIZ] = { "a\"b", "eth0", "x;y", "e}" };
+	static const char names[][IFNAMSIZ] = { "a\"b", "docker0", "x;y", "e}", "d*" };
 	CLEANUP_SETTINGS struct settings settings = maker_settings();
 	CLEANUP_NODE struct node node = maker_node(1, 1, NULL);
-	struct firewall firewall = firewall_of(&settings, &node, uplinks, 4);
+	struct firewall firewall = firewall_of(&settings, &node, names, 5);
 	CLEANUP_BUF struct buf text = { 0 };
 
+	firewall.outside = names;
+	firewall.n_outside = 5;
 	firewall_add_text(&firewall, &text);
-	assert_non_null(strstr(buf_str(&text), "elements = { \"eth0\" }"));
+	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\", \"hearth0\", \"docker0\" }"));
+	assert_non_null(
+		strstr(buf_str(&text), "chain liars {\n\t\tiifname \"docker0\" counter drop\n"
+				       "\t\tiifname \"veth*\" accept"));
 }
 
 int main(void)
