@@ -9,6 +9,7 @@
 # Everything of a board is below $T/BOARD; $N is the prefix of the namespaces.
 B=${HEARTH_BUILD:?}/bin
 TOOL=${HEARTH_SOURCE:?}/tests/lab/lib/enrol.py
+. "$HEARTH_SOURCE/tests/lab/lib/plain.sh"
 [ "$(id -u)" -eq 0 ] || { echo "needs root"; exit 77; }
 [ -c /dev/net/tun ] || { echo "needs /dev/net/tun"; exit 77; }
 for need in ip nft wg openssl python3 ping; do
@@ -68,13 +69,13 @@ env_of() { # BOARD COMMAND...: with the board's directories, in its namespace
 # --- the network
 net_up() {
 	local i=0 b
-	ip netns add "${N}sw"
+	netns_add "${N}sw"
 	in_ns sw sh -c 'ip link set lo up; ip link add br0 type bridge; ip link set br0 up
 		ip addr add 192.0.2.1/24 dev br0; ip addr add 2001:db8:7::1/64 dev br0 nodad'
 	for b in "${boards[@]}"; do
 		i=$((i + 1))
 		wan[$b]=192.0.2.1$i
-		ip netns add "$N$b"
+		netns_add "$N$b"
 		ip -n "$N$b" link add eth0 type veth peer name "p$b" netns "${N}sw"
 		in_ns sw sh -c "ip link set p$b master br0 up"
 		in_ns "$b" sh -c "ip link set lo up; ip link set eth0 up; ip addr add ${wan[$b]}/24 dev eth0

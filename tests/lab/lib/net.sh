@@ -16,6 +16,7 @@
 # Routers drop what they did not ask for before it makes a conntrack entry, and translate ports,
 # IPv6 included: what a cheap second router does to the boards behind it.
 
+. "$here/plain.sh"
 NET4=192.168.50 NET6=fd50:686f:6d65:
 INNER4=192.168.60 INNER6=fd60:686f:6d65:
 WAN4=203.0.113 WAN6=2001:db8:113:
@@ -30,7 +31,7 @@ net_ns() { # NAME: a namespace with loopback up, new or as it is
 	local n
 	n=$(netns "$1")
 	[ -e "/run/netns/$n" ] && return 1
-	ip netns add "$n" && ip -n "$n" link set lo up
+	netns_add "$n" && ip -n "$n" link set lo up
 }
 
 net_bridge() { # NAMESPACE BRIDGE IPV4 IPV6

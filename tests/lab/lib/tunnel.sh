@@ -15,6 +15,7 @@ SANITIZER_LIBRARY=$(ldd "$HEARTH_WG" 2>/dev/null | awk '/lib[at]san/ { print $3 
 [ -x "$HEARTH_WG" ] || { echo "needs $HEARTH_WG"; exit 77; }
 
 export LOG_LEVEL=error	# also keeps stderr open in the background: a sanitizer's report is seen
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/plain.sh"
 daemon_log=$HEARTH_TMP/daemons.log
 namespaces=()
 T0=${EPOCHREALTIME/,/.}
@@ -41,7 +42,7 @@ ns_add() {	# NAME...
 	local n
 	for n; do
 		[ ! -e "/run/netns/$(ns "$n")" ] || ns_kill "$n"	# of one that was killed, and whose number we have
-		ip netns add "$(ns "$n")"
+		netns_add "$(ns "$n")"
 		namespaces+=("$n")
 		ip -n "$(ns "$n")" link set lo up
 		# answers leave by the address asked for, and an address can go and come at once
