@@ -262,7 +262,7 @@ static const struct step mesh_steps[] = { { "board", look_board }, { "state", lo
 	{ "enroll", step_enroll }, { "config", step_config }, { "service", service_start },
 	{ "peers", service_wait } };
 
-static const struct step pod_steps[] = { { "forwarding", pods_forwarding }, { "cni", pods_cni },
+static const struct step pod_steps[] = { { "forwarding", forwarding_on }, { "cni", pods_cni },
 	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write } };
 
 static int step_booted(struct enroll *e, struct err *err)
@@ -272,7 +272,7 @@ static int step_booted(struct enroll *e, struct err *err)
 }
 
 static const struct step leave_steps[] = { { "leave", leave_check }, { "state", step_booted },
-	{ "service", leave_service }, { "files", leave_files } };
+	{ "service", leave_service }, { "forwarding", forwarding_back }, { "files", leave_files } };
 
 static json_t *about(struct enroll *e)
 {

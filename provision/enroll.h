@@ -9,7 +9,7 @@
  *	config   ranges do not collide with this LAN; then written  ETC/hearthd.yaml (the commit point)
  *	service  hearthd runs
  *	peers    those that can be reached answer
- *	pods     forwarding, CNI configuration, order of kubelet    (not for members)
+ *	pods     forwarding, CNI configuration, order of kubelet    ETC/before.json (not for members)
  *	kubeadm  init.yaml or join.yaml, patch, resolv.conf         (not for members)
  */
 #pragma once
@@ -55,6 +55,7 @@ struct enroll {
 	bool first_control_plane; /* the one that runs kubeadm init */
 	bool has_bundle;
 	struct kube_bundle bundle;
+	json_t *before; /* owned; before.c */
 };
 
 void enroll_done(struct enroll *enroll);
@@ -105,6 +106,8 @@ int service_stop(struct enroll *enroll, struct err *err);
 /* Stops and disables hearthd, and takes down what it left in the kernel. */
 int service_down(struct enroll *enroll, struct err *err);
 int service_wait(struct enroll *enroll, struct err *err);
+/* After a unit's file or drop-in came or went; nothing without systemd. */
+int service_reload_units(struct enroll *enroll, struct err *err);
 
 /* ---- leave.c ---- */
 
@@ -113,9 +116,41 @@ int leave_check(struct enroll *enroll, struct err *err);
 int leave_service(struct enroll *enroll, struct err *err);
 int leave_files(struct enroll *enroll, struct err *err);
 
+/* ---- before.c ---- */
+
+/* Reads ETC/before.json, once; what is damaged counts as absent, and is said. */
+int before_load(struct enroll *enroll, struct err *err);
+int before_save(struct enroll *enroll, struct err *err);
+
+/*
+ * A sysctl (its path below /proc/sys), what it @was, and what enrolment @set it to; NULL if it only changes
+ * along with another. What is known already stays.
+ */
+void before_note_sysctl(struct enroll *enroll, const char *name, const char *was, const char *set);
+bool before_knows(struct enroll *enroll, const char *name);
+
+struct before_sysctl {
+	const char *name, *was, *set; /* borrowed; set may be "" */
+	size_t next;
+};
+/* The next one from @i on, in the order in which they were noted. False at the end. */
+bool before_sysctl(struct enroll *enroll, size_t i, struct before_sysctl *ret);
+
+void before_note_link(struct enroll *enroll, const char *name);
+bool before_has_link(struct enroll *enroll, const char *name);
+
+/* file_mkdirs() that keeps in mind which directories did not exist; and takes those away if empty. */
+int before_mkdirs(struct enroll *enroll, const char *path, struct err *err);
+void before_remove_dirs(struct enroll *enroll);
+
+/* ---- forwarding.c ---- */
+
+int forwarding_on(struct enroll *enroll, struct err *err);
+/* For --leave: as it was, or who needs it. */
+int forwarding_back(struct enroll *enroll, struct err *err);
+
 /* ---- pods.c ---- */
 
-int pods_forwarding(struct enroll *enroll, struct err *err);
 int pods_cni(struct enroll *enroll, struct err *err);
 int pods_kubelet_order(struct enroll *enroll, struct err *err);
 

@@ -1,9 +1,11 @@
 /*
- * leave: undoes what enroll-node did. It works without a coordinator and with damaged files, because it
- * reads none; a second run finds nothing left. What others made stays: packages, kubeadm.d, facts.json.
+ * leave: undoes what enroll-node did. It works without a coordinator and with damaged files: it reads
+ * only before.json, and does without. A second run finds nothing left. What others made stays: packages,
+ * programs, users, the directories of their installation, kubeadm.d, facts.json; and the coordinator.
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,20 +59,35 @@ static void closedir_p(DIR **dir)
 		(void) closedir(*dir);
 }
 
-/* Keys, log, presence and whatever else hearthd kept: all files of its directory, as its user. */
-static int remove_state(struct enroll *e, struct err *err)
+/* Others than root may write to where @path lies: a link in its place is not followed. */
+static int remove_files_in(struct enroll *e, const char *path, struct err *err)
 {
-	CLEANUP(closedir_p) DIR *dir = opendir(e->paths.state);
+	CLEANUP(close_p)
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	CLEANUP(closedir_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	int found = 0;
+	if (dir)
+		(void) take_fd(&fd); /* closedir() closes it */
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		if (entry->d_type != DT_REG)
 			continue;
-		int r = remove_path(e, e->paths.state, entry->d_name, err);
-		if (r < 0)
-			return r;
-		found += r;
+		if (!e->dry_run && unlinkat(dirfd(dir), entry->d_name, 0) < 0 && errno != ENOENT)
+			return err_set(err, -errno, "remove %s/%s: %s", path, entry->d_name,
+				strerror(errno));
+		found++;
 	}
 	return found;
+}
+
+/* Keys, log, presence and whatever else hearthd kept, as its user. */
+static int remove_state(struct enroll *e, struct err *err)
+{
+	int r = local_as_user(e, !e->dry_run, err);
+	if (r < 0)
+		return r;
+	int found = remove_files_in(e, e->paths.state, err);
+	r = local_as_user(e, false, err);
+	return r < 0 ? r : found;
 }
 
 static int remove_list(struct enroll *e, const char *dir, const char *const list[], struct err *err)
@@ -85,6 +102,45 @@ static int remove_list(struct enroll *e, const char *dir, const char *const list
 	return found;
 }
 
+/* A board may carry the coordinator, too, and the others still want it. */
+static void note_coordinator(struct enroll *e)
+{
+	char path[PATH_TEXT_MAX];
+	if (access(paths_join(e->paths.run, "coord.sock", path), F_OK) == 0)
+		talk_step(&e->talk, TALK_NOTE, "files",
+			"the coordinator on this board stays and goes on; to end it: systemctl "
+			"disable --now hearth-coord");
+}
+
+/* What lies in /etc, outside of our own directory. */
+static int remove_host_files(struct enroll *e, struct err *err)
+{
+	static const char drop_in[] = "systemd/system/kubelet.service.d/10-hearth.conf";
+	static const char *const host[] = { "cni/net.d/05-hearth.conflist",
+		"sysctl.d/60-hearth.conf", drop_in, NULL };
+	char path[PATH_TEXT_MAX];
+	bool unit = access(paths_join(e->host, drop_in, path), F_OK) == 0;
+	int found = remove_list(e, e->host, host, err);
+	if (found < 0 || e->dry_run)
+		return found;
+	before_remove_dirs(e);
+	int r = unit ? service_reload_units(e, err) : 0;
+	return r < 0 ? r : found;
+}
+
+/* Leases of pods; and what a hearthd without systemd leaves, where tmpfiles.d has no say. */
+static int remove_run(struct enroll *e, struct err *err)
+{
+	static const char *const background[] = { "hearthd.pid", "hearth-helper.pid", "hearthd.log",
+		"hearthd.sock", "hearthd", NULL };
+	char leases[PATH_TEXT_MAX];
+	int a = remove_files_in(e, paths_join(e->paths.run, "cni/hearth", leases), err);
+	if (a >= 0 && !e->dry_run)
+		(void) rmdir(leases);
+	int b = a < 0 || e->systemd ? 0 : remove_list(e, e->paths.run, background, err);
+	return a < 0 ? a : b < 0 ? b : a + b;
+}
+
 int leave_files(struct enroll *e, struct err *err)
 {
 	/* hearthd.yaml first: without it nobody takes this board for an enrolled one. */
@@ -92,25 +148,22 @@ int leave_files(struct enroll *e, struct err *err)
 		"kubeadm/init.yaml", "kubeadm/join.yaml", "kubeadm/bundle.json",
 		"kubeadm/resolv.conf", patch_file, "kubeadm/patches", "kubeadm",
 		".enroll-node.lock", NULL };
-	static const char *const host[] = { "cni/net.d/05-hearth.conflist",
-		"sysctl.d/60-hearth.conf", "systemd/system/kubelet.service.d/10-hearth.conf",
-		NULL };
+	static const char *const last[] = { "before.json", NULL };
 	char config[PATH_TEXT_MAX];
 	bool enrolled = access(paths_join(e->paths.etc, "hearthd.yaml", config), F_OK) == 0;
 	int a = remove_list(e, e->paths.etc, own, err);
-	int b = a < 0 ? a : remove_list(e, e->host, host, err);
-	int r = b < 0 ? b : local_as_user(e, !e->dry_run, err);
-	if (r < 0)
-		return r;
-	int c = remove_state(e, err);
-	r = local_as_user(e, false, err);
-	if (c < 0 || r < 0)
-		return c < 0 ? c : r;
-	if (enrolled || a > 1 || b + c) /* 1: the lock of this very run */
+	int b = a < 0 ? a : remove_host_files(e, err);
+	int c = b < 0 ? b : remove_run(e, err);
+	int d = c < 0 ? c : remove_state(e, err);
+	int f = d < 0 ? d : remove_list(e, e->paths.etc, last, err);
+	if (f < 0)
+		return f;
+	if (enrolled || a > 1 || b + c + d + f) /* 1: the lock of this very run */
 		talk_step(&e->talk, e->dry_run ? TALK_WOULD : TALK_DONE, "files",
 			"%s keys, log, configuration and kubeadm files",
 			e->dry_run ? "remove" : "removed");
 	else
 		talk_step(&e->talk, TALK_KEPT, "files", "none of Hearth's are here");
+	note_coordinator(e);
 	return 0;
 }

@@ -28,6 +28,7 @@ void enroll_done(struct enroll *e)
 	node_done(&e->node);
 	settings_done(&e->settings);
 	kube_bundle_done(&e->bundle);
+	json_decref(e->before);
 	sodium_memzero(e->identity_seed, sizeof(e->identity_seed));
 	sodium_memzero(e->wg_private, sizeof(e->wg_private));
 }

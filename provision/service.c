@@ -241,7 +241,10 @@ int service_down(struct enroll *e, struct err *err)
 {
 	const char *const disable[] = { "systemctl", "--quiet", "disable", "hearthd.service",
 		NULL };
+	const char *const helper[] = { "systemctl", "--quiet", "stop", "hearth-helper.socket",
+		"hearth-helper.service", NULL };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+	CLEANUP_EXEC_RESULT struct exec_result stopped = { 0 };
 	struct err none = { 0 };
 	bool ran = answers(e);
 	int r = service_stop(e, err);
@@ -250,11 +253,22 @@ int service_down(struct enroll *e, struct err *err)
 	if (r)
 		return r;
 	take_down(e);
-	if (!e->systemd)
+	if (e->systemd) /* started by hearthd's unit, not stopped by it */
+		r = run(helper, "systemctl stop hearth-helper", &stopped, err);
+	else
 		(void) kill_background(e, "hearth-helper", &none); /* not there: nothing to end */
+	if (r)
+		return r;
 	talk_step(&e->talk, ran ? TALK_DONE : TALK_KEPT, "service",
 		ran ? "stopped hearthd" : "is down");
 	return 0;
+}
+
+int service_reload_units(struct enroll *e, struct err *err)
+{
+	const char *const argv[] = { "systemctl", "daemon-reload", NULL };
+	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+	return e->systemd ? run(argv, "systemctl daemon-reload", &result, err) : 0;
 }
 
 /* ---- peers ---- */
