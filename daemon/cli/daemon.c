@@ -39,6 +39,28 @@ static void print_peers(const json_t *peers)
 	cli_table_print(&t);
 }
 
+/* Whoever waits for a board wants to know why; what is just being tried needs no word. */
+static void explain_silence(const json_t *peers)
+{
+	enum { PATIENCE_S = 120 };
+	unsigned n = 0;
+	size_t i;
+	json_t *p;
+	json_array_foreach(peers, i, p)
+	{
+		uint64_t s = cli_u64(p, "state_seconds");
+		char ago[32];
+		if (!strcmp(cli_str(p, "state"), "direct") || s < PATIENCE_S)
+			continue;
+		printf("%s%s (%s for %s)", n++ ? ", " : "\nNot heard from: ", cli_str(p, "name"),
+			cli_str(p, "state"), cli_ago(1, 1 + s, ago));
+	}
+	if (n)
+		printf("\nIt is off, or the two boards do not hear each other: look at `systemctl "
+		       "status hearthd`\nthere, and let its UDP port (41741 unless set) in where "
+		       "it has a firewall.\n");
+}
+
 static void print_status(const json_t *status)
 {
 	const json_t *node = json_object_get(status, "node"),
@@ -72,6 +94,7 @@ static void print_status(const json_t *status)
 		print_peers(peers);
 	else
 		printf("No other board yet. On the coordinator: hearth token create\n");
+	explain_silence(peers);
 }
 
 int cli_status(int argc, char **argv)

@@ -70,6 +70,11 @@ static json_t *peer_json(const struct report *report, const struct report_peer *
 	put_node(obj, node);
 	(void) json_object_set_new(obj, "state", json_string(report_peer_state(peer)));
 	(void) json_object_set_new(obj, "since", seconds_or_null(peer->since_us));
+	(void) json_object_set_new(obj, "state_seconds",
+		json_integer(
+			report->now_us > peer->state_us
+				? (json_int_t) ((report->now_us - peer->state_us) / USEC_PER_SEC)
+				: 0));
 	(void) json_object_set_new(obj, "endpoint",
 		stats->endpoint.addr.family ? json_string(endpoint_format(&stats->endpoint, text))
 					    : json_null());

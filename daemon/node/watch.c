@@ -56,6 +56,8 @@ static int list_peers(struct hearthd *h)
 			continue;
 		if (old)
 			list[n] = *old;
+		else
+			list[n].state_us = clock_now_us();
 		list[n].id = node->id;
 		list[n].has_presence = book_presence(h->book, node->id) != NULL;
 		list[n].stats = (struct tunnel_peer_stats){ 0 };
@@ -85,8 +87,10 @@ static void judge(struct hearthd *h, struct report_peer *peer, uint64_t now)
 	uint64_t last = peer->stats.last_receive_us;
 	bool reachable = peer->stats.session && last && now - last < REPORT_REACHABLE_US;
 
-	if (reachable != peer->reachable)
+	if (reachable != peer->reachable) {
 		peer->since_us = clock_wall_us();
+		peer->state_us = now;
+	}
 	peer->reachable = reachable;
 	peer->ever = peer->ever || reachable;
 	h->n_reachable += reachable;

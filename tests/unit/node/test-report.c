@@ -31,6 +31,7 @@ static struct report make(void)
 	peers[0].stats.last_handshake_wall_us = 7000000;
 	assert_int_equal(endpoint_parse("[2001:db8::2]:41741", &peers[0].stats.endpoint), 0);
 	peers[1].id = 3;
+	peers[1].state_us = 100;
 	return (struct report){ .mesh = "home",
 		.state = MESH_UP,
 		.id = 1,
@@ -46,7 +47,7 @@ static struct report make(void)
 		.n_reachable = 1,
 		.node_of = node_of,
 		.log_problem = "",
-		.now_us = 100,
+		.now_us = 300000100,
 		.now_wall_us = UINT64_C(1900) * 1000000 };
 }
 
@@ -74,6 +75,8 @@ static void test_json(void **state)
 	assert_string_equal(text(first, "endpoint"), "[2001:db8::2]:41741");
 	assert_int_equal(json_integer_value(json_object_get(first, "last_handshake")), 7);
 	assert_string_equal(text(json_array_get(list, 1), "state"), "connecting");
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(list, 1), "state_seconds")), 300);
 	assert_true(json_is_null(json_object_get(json_array_get(list, 1), "endpoint")));
 	assert_int_equal(
 		json_integer_value(json_object_get(json_array_get(list, 1), "last_handshake")), 0);
