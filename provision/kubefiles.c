@@ -341,12 +341,15 @@ static void compare_versions(struct enroll *e, const struct files *files)
 
 static void say_next(struct enroll *e, const struct files *files)
 {
-	if (!files->kubeadm.found)
+	if (!files->kubeadm.found && e->kubeadm_version)
 		talk_next(&e->talk,
-			"install kubeadm, kubelet and containerd%s, then run enroll-node again: "
-			"the files "
-			"are written for %s",
-			e->kubeadm_version ? "" : " (no kubeadm was found)",
+			"install containerd, and kubelet and kubeadm %s, which the files are for",
+			files->kubeadm.version.text);
+	else if (!files->kubeadm.found)
+		talk_next(&e->talk,
+			"install containerd, kubelet and kubeadm, then run enroll-node again: no "
+			"kubeadm was found, so the files are for %s, which an older kubeadm "
+			"refuses",
 			files->kubeadm.version.text);
 	if (access("/etc/kubernetes/kubelet.conf", F_OK) == 0)
 		return;

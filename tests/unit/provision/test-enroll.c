@@ -515,6 +515,31 @@ static void test_init(void **state)
 	assert_non_null(strstr(named, "kubernetesVersion: v1.35.4"));
 }
 
+/* kubeadm comes later and is an older one: what is to be done is said, and does it. */
+static void test_kubeadm_comes_later(void **state)
+{
+	struct err err = { 0 };
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_CONTROL_PLANE, true);
+	assert_int_equal(kubefiles_write(e, &err), 0);
+	CLEANUP(free_p) char *init = get_text("etc/kubeadm/init.yaml");
+	assert_non_null(strstr(init, "kubernetesVersion: " KUBEADM_VERSION_DEFAULT));
+	const char *next = json_string_value(json_array_get(e->talk.next, 0));
+	assert_non_null(next);
+	assert_non_null(strstr(next, "run enroll-node again"));
+	assert_non_null(strstr(next, "the files are for " KUBEADM_VERSION_DEFAULT));
+
+	put_kubeadm("v1.34.9", 0);
+	CLEANUP_ENROLL struct enroll *again = new_enroll();
+	become(again, NODE_ROLE_CONTROL_PLANE, true);
+	assert_int_equal(kubefiles_write(again, &err), 0);
+	assert_int_equal(again->talk.done, 1);
+	CLEANUP(free_p) char *older = get_text("etc/kubeadm/init.yaml");
+	assert_non_null(strstr(older, "kubernetesVersion: v1.34.9"));
+	next = json_string_value(json_array_get(again->talk.next, 0));
+	assert_true(next && !strncmp(next, "kubeadm init", 12));
+}
+
 static void test_join(void **state)
 {
 	struct err err = { 0 };
@@ -670,6 +695,7 @@ int main(void)
 		TEST(test_back_unknown),
 		TEST(test_sysctl_files),
 		TEST(test_init),
+		TEST(test_kubeadm_comes_later),
 		TEST(test_join),
 		TEST(test_kubeadm_refused),
 		TEST(test_resolv),
