@@ -1,5 +1,6 @@
 /* base: buffers, files, addresses. */
 #include <errno.h>
+#include <getopt.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include "base/fnv.h"
 #include "base/ip.h"
 #include "base/number.h"
+#include "base/usage.h"
 
 static void test_buf(void **state)
 {
@@ -224,9 +226,84 @@ static void test_fnv(void **state)
 	assert_true(fnv64(FNV64_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
 }
 
+static void test_nearest(void **state)
+{
+	static const char *const names[] = { "status", "ping", "ip", "reload", "token create",
+		NULL };
+	static const struct {
+		const char *word, *near;
+	} cases[] = {
+		{ "status", "status" },
+		{ "sttaus", "status" },
+		{ "statsu", "status" },
+		{ "stat", "status" },
+		{ "pong", "ping" },
+		{ "pin", "ping" },
+		{ "relode", "reload" },
+		{ "token craete", "token create" },
+		{ "up", "ip" },
+		{ "foo", NULL },
+		{ "x", NULL },
+		{ "", NULL },
+		{ "statistics", NULL },
+		{ "a word that is longer than any name could be, to be sure", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *near = usage_nearest(cases[i].word, names);
+
+		if (!near != !cases[i].near || (near && strcmp(near, cases[i].near) != 0))
+			fail_msg("%s: %s", cases[i].word, near ? near : "nothing");
+	}
+}
+
+static void test_getopt(void **state)
+{
+	static const struct option longs[] = { { "json", no_argument, NULL, 'j' },
+		{ "count", required_argument, NULL, 'c' }, { "control", no_argument, NULL, 300 },
+		{ 0 } };
+	static const struct {
+		const char *argv[4];
+		int first; /* what the first call returns */
+		const char *text;
+	} cases[] = {
+		{ { "p", "--jsno" }, '?', "there is no option --jsno (did you mean --json?)" },
+		{ { "p", "--xyzzy" }, '?', "there is no option --xyzzy" },
+		{ { "p", "--co" }, '?', "there is no option --co (did you mean --count?)" },
+		{ { "p", "--json=x" }, '?', "option --json takes no value" },
+		{ { "p", "--jsno=x" }, '?', "there is no option --jsno (did you mean --json?)" },
+		{ { "p", "--control=x" }, '?', "option --control takes no value" },
+		{ { "p", "--count" }, '?', "option --count wants a value" },
+		{ { "p", "-c" }, '?', "option -c wants a value" },
+		{ { "p", "-x" }, '?', "there is no option -x" },
+		{ { "p", "-xj", "--count=1" }, '?', "there is no option -x" },
+		{ { "p", "-\xff" }, '?', "there is no option -?" },
+		{ { "p", "--", "--jsno" }, -1, "" },
+		{ { "p", "--json" }, 'j', "" },
+		{ { "p", "--contr" }, 300, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char text[USAGE_TEXT_MAX] = "";
+		char *argv[4] = { NULL };
+		int argc = 0, c;
+
+		while (argc < 3 && cases[i].argv[argc]) {
+			argv[argc] = (char *) cases[i].argv[argc];
+			argc++;
+		}
+		optind = 0; /* as glibc wants it for another command line */
+		c = usage_getopt(argc, argv, "jc:", longs, NULL, text);
+		if (c != cases[i].first || strcmp(text, cases[i].text) != 0)
+			fail_msg("%s: %d, %s", cases[i].argv[1], c, text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_getopt),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_err),
 		cmocka_unit_test(test_file),
