@@ -22,9 +22,11 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/usage.h"
 #include "provision/enroll.h"
+#include "wire/node-name.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1 };
 enum { BUNDLE_INPUT_MAX = 65536, WAIT_DEFAULT_S = 15, LOCK_WAIT_S = 60, WAIT_MAX_S = 3600 };
 
 static const char usage[] =
@@ -70,7 +72,7 @@ __attribute__((format(printf, 1, 2))) static int misuse(const char *format, ...)
 	vfprintf(stderr, format, ap);
 	va_end(ap);
 	fputs("; see enroll-node --help\n", stderr);
-	return EXIT_USAGE;
+	return USAGE_STATUS;
 }
 
 /* -1: go on; else an exit status. */
@@ -78,15 +80,15 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 {
 	struct err err = { 0 };
 	struct kubeadm_version version;
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+	char wrong[USAGE_TEXT_MAX];
+	for (int c; (c = usage_getopt(argc, argv, "h", options, NULL, wrong)) != -1;) {
 		uint64_t wait_s;
 		switch (c) {
 		case 't':
 			e->token_file = optarg;
 			break;
 		case 'n':
-			e->name = optarg;
-			if (node_name_check(optarg, &err) < 0)
+			if (node_name_choose(optarg, e->name, &err) < 0)
 				return misuse("--name: %s", err.text);
 			break;
 		case 'k':
@@ -99,7 +101,8 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 			break;
 		case 'w':
 			if (number_parse(optarg, 0, WAIT_MAX_S, &wait_s) < 0)
-				return misuse("--wait takes seconds, from 0 to %d", WAIT_MAX_S);
+				return misuse("--wait takes seconds, from 0 to %d, not \"%.40s\"",
+					WAIT_MAX_S, optarg);
 			e->wait_s = (unsigned) wait_s;
 			break;
 		case 'l':
@@ -118,7 +121,7 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 			puts("enroll-node " HEARTH_VERSION);
 			return EXIT_DONE;
 		default:
-			return EXIT_USAGE;
+			return misuse("%s", wrong);
 		}
 	}
 	return -1;
@@ -187,6 +190,8 @@ static int step_removed(struct enroll *e, struct err *err)
 		return 0;
 	if (e->dry_run) {
 		e->new_keys = true;
+		sodium_memzero(e->identity_seed, sizeof(e->identity_seed));
+		sodium_memzero(e->wg_private, sizeof(e->wg_private));
 		talk_step(&e->talk, TALK_WOULD, "removed",
 			"this board was removed from mesh %s: put its old keys away",
 			e->config.mesh);
@@ -228,7 +233,7 @@ static int step_enroll(struct enroll *e, struct err *err)
 	if (e->enrolled) {
 		talk_step(&e->talk, TALK_KEPT, "enroll", "%s of mesh %s, named %s",
 			node_role_name(e->node.role), e->settings.mesh, e->node.name);
-		return e->name && strcmp(e->name, e->node.name)
+		return e->name[0] && strcmp(e->name, e->node.name)
 			       ? err_set(err, -EEXIST,
 					 "this board is named %s; `hearth node rename %s %s` on "
 					 "the coordinator "

@@ -28,7 +28,8 @@
 
 struct enroll {
 	/* asked for; borrowed, NULL: not */
-	const char *token_file, *name, *facts_file, *kubeadm_version;
+	const char *token_file, *facts_file, *kubeadm_version;
+	char name[NODE_NAME_MAX]; /* canonical; "": not asked */
 	bool dry_run, leave;
 	unsigned wait_s; /* for peers, at most */
 
@@ -78,6 +79,8 @@ int local_find_user(struct enroll *enroll, struct err *err);
 int local_load(struct enroll *enroll, struct err *err);
 /* Makes the keys that are missing, as files of hearthd's user. */
 int local_keys(struct enroll *enroll, struct err *err);
+/* Sets the public halves. */
+void local_public_keys(struct enroll *enroll);
 /* Becomes hearthd's user for the files it will own, and root again. */
 int local_as_user(struct enroll *enroll, bool user, struct err *err);
 /* Puts away the state of a board that was removed from its mesh. */
@@ -89,7 +92,7 @@ int local_follow(struct enroll *enroll, const struct netmap *netmap, uint32_t id
 
 /* Reads the token from --token-file, a prompt without echo, or stdin. */
 int join_read_token(struct enroll *enroll, struct err *err);
-/* Asks the coordinator whether it is there (--dry-run). */
+/* Asks the coordinator what it would make of this board (--dry-run). */
 int join_check(struct enroll *enroll, struct err *err);
 /* Redeems the token; on success log and presences are on disk and node and settings known. */
 int join_mesh(struct enroll *enroll, struct err *err);

@@ -22,6 +22,7 @@
 #include "sys/http/http.h"
 #include "sys/x509/x509.h"
 #include "wire/api.h"
+#include "wire/node-name.h"
 
 enum { TOKEN_INPUT_MAX = TOKEN_TEXT_MAX + 256, ROUNDS_MAX = 10000 };
 
@@ -152,8 +153,6 @@ static int caller_init(struct enroll *e, struct caller *ret, struct err *err)
 	ret->options = (struct http_options){
 		.urls = ret->urls, .n_urls = t->n_urls, .pins = ret->pins, .n_pins = t->n_pins
 	};
-	if (e->new_keys)
-		return 0;
 	if (x509_certificate_pem(e->identity_seed, "hearth node", &ret->cert) < 0 ||
 		x509_key_pem(e->identity_seed, &ret->key) < 0)
 		return err_set(err, -EIO, "make a certificate of this board's identity key");
@@ -207,36 +206,18 @@ static int ask(struct caller *caller, const char *method, const char *path, cons
 	return r < 0 ? r : 0;
 }
 
-int join_check(struct enroll *e, struct err *err)
-{
-	CLEANUP(caller_done) struct caller caller = { 0 };
-	CLEANUP_JSON json_t *json = NULL;
-	struct api_health health;
-	char code[64];
-	int r = caller_init(e, &caller, err);
-	if (!r)
-		r = ask(&caller, "GET", "/v1/health", NULL, &json, code, err);
-	if (!r)
-		r = api_health_from_json(json, &health, err);
-	if (r)
-		return r;
-	talk_step(&e->talk, TALK_WOULD, "enroll",
-		"redeem the token; the coordinator of mesh %s answers and holds the right key",
-		health.mesh);
-	return 0;
-}
-
-/* The name the board would like if neither the token nor --name says one: a host name in lower case. */
+/*
+ * The name the board would like if neither the token nor --name says one: its host name, up to the first
+ * dot, if that can be one. Else the host name as it is, so that the coordinator's refusal names it.
+ */
 static json_t *host_name(void)
 {
-	char host[256] = "";
+	char host[256] = "", name[NODE_NAME_MAX];
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		return json_string("");
 	host[strcspn(host, ".")] = 0;
-	for (char *p = host; *p; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char) (*p + 'a' - 'A');
-	return json_string(host);
+	json_t *json = json_string(node_name_choose(host, name, NULL) == 0 ? name : host);
+	return json ? json : json_string("?"); /* no UTF-8 */
 }
 
 static json_t *request_body(struct enroll *e, struct err *err)
@@ -245,7 +226,7 @@ static json_t *request_body(struct enroll *e, struct err *err)
 	(void) snprintf(request.token_id, sizeof(request.token_id), "%s", e->token.id);
 	memcpy(request.secret, e->token.secret, sizeof(request.secret));
 	memcpy(request.wg, e->wg, sizeof(request.wg));
-	(void) snprintf(request.name, sizeof(request.name), "%s", e->name ? e->name : "");
+	(void) snprintf(request.name, sizeof(request.name), "%s", e->name);
 	request.board = facts_to_json(&e->facts);
 	json_t *body = NULL;
 	if (request.board && !json_object_set_new(request.board, "hostname", host_name()))
@@ -253,6 +234,57 @@ static json_t *request_body(struct enroll *e, struct err *err)
 	if (!body)
 		err_set(err, -ENOMEM, "out of memory");
 	return body;
+}
+
+/* A board asks with keys that are thrown away where it has none yet: any new ones get the same answer. */
+static void borrow_keys(struct enroll *e)
+{
+	if (sodium_is_zero(e->identity_seed, sizeof(e->identity_seed)))
+		randombytes_buf(e->identity_seed, sizeof(e->identity_seed));
+	if (sodium_is_zero(e->wg_private, sizeof(e->wg_private)))
+		randombytes_buf(e->wg_private, sizeof(e->wg_private));
+	local_public_keys(e);
+}
+
+/* An older coordinator can only be asked whether it is there. */
+static int check_health(struct enroll *e, struct caller *caller, struct err *err)
+{
+	CLEANUP_JSON json_t *json = NULL;
+	struct api_health health;
+	char code[64];
+	int r = ask(caller, "GET", "/v1/health", NULL, &json, code, err);
+	if (!r)
+		r = api_health_from_json(json, &health, err);
+	if (!r)
+		talk_step(&e->talk, TALK_WOULD, "enroll",
+			"redeem the token; the coordinator of mesh %s answers and holds the right "
+			"key, but is too old to say whether it would accept it",
+			health.mesh);
+	return r;
+}
+
+int join_check(struct enroll *e, struct err *err)
+{
+	CLEANUP(caller_done) struct caller caller = { 0 };
+	CLEANUP_JSON json_t *json = NULL;
+	struct api_enroll_check check;
+	char code[64];
+	borrow_keys(e);
+	int r = caller_init(e, &caller, err);
+	CLEANUP_JSON json_t *body = r ? NULL : request_body(e, err);
+	if (!body)
+		return r ? r : err->code;
+	r = ask(&caller, "POST", "/v1/enroll/check", body, &json, code, err);
+	if (r && !strcmp(code, api_code_name(API_NOT_FOUND)))
+		return check_health(e, &caller, err);
+	if (!r)
+		r = api_enroll_check_from_json(json, &check, err);
+	if (r)
+		return r;
+	talk_step(&e->talk, TALK_WOULD, "enroll",
+		"redeem the token: the coordinator would make this board %s, %s of mesh %s",
+		check.name, node_role_name(check.role), check.mesh);
+	return 0;
 }
 
 /* Records in order; presences that are not acceptable are hearthd's to judge later. */

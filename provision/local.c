@@ -77,7 +77,7 @@ int local_as_user(struct enroll *e, bool user, struct err *err)
 	return 0;
 }
 
-static void public_keys(struct enroll *e)
+void local_public_keys(struct enroll *e)
 {
 	(void) crypto_scalarmult_base(e->wg, e->wg_private);
 	record_public_key(e->identity_seed, e->identity);
@@ -167,7 +167,7 @@ int local_load(struct enroll *e, struct err *err)
 	int wg = identity < 0 ? identity : read_key(e, "wireguard.key", e->wg_private, err);
 	if (wg < 0)
 		return wg;
-	public_keys(e);
+	local_public_keys(e);
 	e->new_keys = !identity || !wg;
 	r = config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &e->config, &why);
 	if (r == -ENOENT) {
@@ -254,7 +254,7 @@ int local_keys(struct enroll *e, struct err *err)
 	}
 	if (r)
 		return r;
-	public_keys(e);
+	local_public_keys(e);
 	e->new_keys = false;
 	talk_step(&e->talk, TALK_DONE, "keys",
 		"made an identity and a WireGuard key in %s; they never leave this board",

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "coordinator/admin.h"
+#include "wire/node-name.h"
 #include "wire/presence.h"
 
 struct node_change {
@@ -24,18 +25,16 @@ const struct node *admin_node(struct coord *c, struct ipc_request *request)
 	const struct node *node = NULL;
 	const char *name = json_string_value(which);
 	if (name)
-		node = netmap_by_name(coord_netmap(c), name);
+		node = netmap_find(coord_netmap(c), name);
 	else if (json_is_integer(which) && json_integer_value(which) > 0 &&
 		 json_integer_value(which) <= NODE_ID_MAX)
 		node = netmap_by_id(coord_netmap(c), (uint32_t) json_integer_value(which));
-	if (!node && name && *name && strspn(name, "0123456789") == strlen(name) &&
-		strlen(name) < 9)
-		node = netmap_by_id(coord_netmap(c), (uint32_t) strtoul(name, NULL, 10));
 	if (!node && !which)
 		ipc_request_fail(request, "bad_request", "field \"node\" is missing");
 	else if (!node)
-		ipc_request_fail(
-			request, "unknown_node", "There is no such node. See `hearth node list`.");
+		ipc_request_fail(request, "unknown_node",
+			"There is no node \"%.80s\" in the mesh. See `hearth node list`.",
+			name ? name : "");
 	return node;
 }
 
@@ -164,10 +163,11 @@ void admin_node_remove(struct coord *c, struct ipc_request *request)
 void admin_node_rename(struct coord *c, struct ipc_request *request)
 {
 	struct err why = { 0 };
-	const char *name = NULL;
-	int r = json_get_str(ipc_request_args(request), "name", &name, &why);
+	char name[NODE_NAME_MAX];
+	const char *text = NULL;
+	int r = json_get_str(ipc_request_args(request), "name", &text, &why);
 	if (!r)
-		r = node_name_check(name, &why);
+		r = node_name_choose(text, name, &why);
 	if (r < 0) {
 		ipc_request_fail(request, "bad_request", "%s", why.text);
 		return;

@@ -14,6 +14,7 @@
 #include "coordinator/admin.h"
 #include "coordinator/schema.h"
 #include "mesh/alloc.h"
+#include "wire/node-name.h"
 
 enum { FORGET_AT_ONCE = 64 };
 
@@ -73,13 +74,35 @@ static int store_grant(struct store_batch *batch, const struct grant *g)
 	return 0;
 }
 
+/* The name the token allows, and the node it replaces: found now, and again when the token is made. */
+static int read_names(const json_t *args, struct token_change *t, struct err *err)
+{
+	const struct node *node;
+	const char *name = NULL, *replace = NULL;
+	int r = 0;
+	if ((json_has(args, "name") && (r = json_get_str(args, "name", &name, err))) ||
+		(json_has(args, "replace") && (r = json_get_str(args, "replace", &replace, err))))
+		return r;
+	if (replace) {
+		node = netmap_find(coord_netmap(t->admin.coord), replace);
+		if (!node)
+			return err_set(err, -ESRCH,
+				"There is no node \"%.80s\" to replace. See `hearth node list`.",
+				replace);
+		memcpy(t->grant.replace, node->name, sizeof(t->grant.replace));
+	}
+	return name ? node_name_choose(name, t->grant.name, err) : 0;
+}
+
 static int read_grant(const json_t *args, struct token_change *t, struct err *err)
 {
 	struct grant *g = &t->grant;
 	const char *role = "worker";
 	uint64_t ttl = TOKENS_TTL_DEFAULT_S;
 	json_t *tags = NULL, *labels = NULL;
-	int r = 0;
+	int r = read_names(args, t, err);
+	if (r < 0)
+		return r;
 	t->has_role = json_has(args, "role");
 	t->has_tags = json_has(args, "tags");
 	t->has_labels = json_has(args, "labels");
@@ -89,10 +112,7 @@ static int read_grant(const json_t *args, struct token_change *t, struct err *er
 		(json_has(args, "reusable") &&
 			(r = json_get_bool(args, "reusable", &g->reusable, err))) ||
 		(t->has_tags && (r = json_get_array(args, "tags", NODE_TAGS_MAX, &tags, err))) ||
-		(t->has_labels && (r = json_get_object(args, "labels", &labels, err))) ||
-		(json_has(args, "name") && (r = field_get_name(args, "name", g->name, err))) ||
-		(json_has(args, "replace") &&
-			(r = field_get_name(args, "replace", g->replace, err))))
+		(t->has_labels && (r = json_get_object(args, "labels", &labels, err))))
 		return r;
 	if (node_role_parse(role, &g->role) < 0)
 		return err_set(err, -EINVAL, "The role must be control-plane, worker or member.");
@@ -108,7 +128,7 @@ static int read_grant(const json_t *args, struct token_change *t, struct err *er
 	g->labels = labels ? json_incref(labels) : json_object();
 	g->created = coord_now_s();
 	g->expires = g->created + ttl;
-	return g->name[0] ? node_name_check(g->name, err) : 0;
+	return 0;
 }
 
 /* What the token would make must be acceptable: told to the person now, not to the board later. */
@@ -291,7 +311,8 @@ void admin_token_create(struct coord *c, struct ipc_request *request)
 	if (!t)
 		return;
 	if (read_grant(ipc_request_args(request), t, &why) < 0) {
-		ipc_request_fail(request, "bad_request", "%s", why.text);
+		ipc_request_fail(
+			request, why.code == -ESRCH ? "not_found" : "bad_request", "%s", why.text);
 		token_change_free(t);
 		return;
 	}

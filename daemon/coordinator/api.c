@@ -22,6 +22,7 @@ struct route {
 static const struct route routes[] = {
 	{ "GET", "/v1/health", CALLER_ANYBODY, false, health_handle },
 	{ "POST", "/v1/enroll", CALLER_BOARD, true, enroll_handle },
+	{ "POST", "/v1/enroll/check", CALLER_BOARD, true, enroll_check_handle },
 	{ "GET", "/v1/poll", CALLER_NODE, false, poll_handle },
 	{ "PUT", "/v1/presence", CALLER_NODE, true, presence_handle },
 	{ "PUT", "/v1/kube", CALLER_CONTROL_PLANE, true, kube_handle },

@@ -71,6 +71,9 @@ void health_handle(struct coord *coord, struct httpd_request *request, const str
 	const json_t *body);
 void enroll_handle(struct coord *coord, struct httpd_request *request, const struct node *node,
 	const json_t *body);
+/* What enroll_handle() would do, done to nobody. */
+void enroll_check_handle(struct coord *coord, struct httpd_request *request,
+	const struct node *node, const json_t *body);
 /* For a caller that was node @id: the refusal tells it by which record it was removed. */
 void poll_refuse_removed(
 	struct coord *coord, struct httpd_request *request, uint32_t id, const char *message);

@@ -17,6 +17,7 @@
 #include "coordinator/coord.h"
 #include "coordinator/schema.h"
 #include "mesh/alloc.h"
+#include "wire/node-name.h"
 
 #define BOARD_LABEL "hearth.internal/board"
 
@@ -138,18 +139,18 @@ static int choose_name(struct enrolment *e, const struct grant *g, struct node *
 			   : e->asked.name[0]     ? e->asked.name
 			   : json_is_string(host) ? json_string_value(host)
 						  : "";
-	const struct node *other = netmap_by_name(coord_netmap(e->coord), name);
-	if (node_name_check(name, &why) < 0)
+	const struct node *other;
+	if (node_name_choose(name, node->name, &why) < 0)
 		return change_refuse(
-			&e->change, API_BAD_REQUEST, "%s Choose one with --name.", why.text);
+			&e->change, API_BAD_REQUEST, "%s. Choose one with --name.", why.text);
+	other = netmap_by_name(coord_netmap(e->coord), node->name);
 	if (other)
 		return change_refuse(&e->change, API_NAME_TAKEN,
 			"The name %s is taken, by node %u. Choose another with --name; or, if this "
 			"is "
 			"that board set up anew, create a token with `hearth token create "
 			"--replace %s`.",
-			name, (unsigned) other->id, name);
-	snprintf(node->name, sizeof(node->name), "%s", name);
+			node->name, (unsigned) other->id, node->name);
 	return 0;
 }
 
@@ -227,10 +228,13 @@ static int write_record(
 	return 1;
 }
 
-static int decide(struct change *change, struct store_batch *batch)
+/*
+ * What this enrolment comes to now: 1 and @node, to be written; 0 if it is e->node already; or it is
+ * refused. Changes nothing but @e.
+ */
+static int plan(struct enrolment *e, const struct grant **ret_grant, struct node *node)
 {
-	struct enrolment *e = of(change);
-	CLEANUP_NODE struct node node = { 0 };
+	struct change *change = &e->change;
 	const struct node *old = NULL;
 	const struct grant *g =
 		tokens_authenticate(e->coord->tokens, e->asked.token_id, e->asked.secret);
@@ -252,8 +256,18 @@ static int decide(struct change *change, struct store_batch *batch)
 			"There is no node %s any more that the token could replace.", g->replace);
 	r = check_keys(e, old);
 	if (!r)
-		r = old ? make_replacement(e, old, &node) : make_new(e, g, &node);
-	return r < 0 ? r : write_record(e, g, &node, batch);
+		r = old ? make_replacement(e, old, node) : make_new(e, g, node);
+	*ret_grant = g;
+	return r < 0 ? r : 1;
+}
+
+static int decide(struct change *change, struct store_batch *batch)
+{
+	struct enrolment *e = of(change);
+	CLEANUP_NODE struct node node = { 0 };
+	const struct grant *g = NULL;
+	int r = plan(e, &g, &node);
+	return r <= 0 ? r : write_record(e, g, &node, batch);
 }
 
 static void reply_enrolled(struct enrolment *e)
@@ -305,34 +319,67 @@ static bool is_low_order(const uint8_t *wg)
 	return crypto_scalarmult(out, scalar, wg) != 0;
 }
 
-void enroll_handle(
-	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
+/* The request, checked as far as it can be without the mesh; NULL: it has been refused. */
+static struct enrolment *begin(struct coord *c, struct httpd_request *request, const json_t *body)
 {
 	struct err why = { 0 };
 	uint64_t wait_us = 0;
 	struct enrolment *e = calloc(1, sizeof(*e));
 	if (!e) {
 		api_refuse(request, API_INTERNAL, "Out of memory.");
-		return;
+		return NULL;
 	}
 	e->coord = c;
 	e->request = request;
 	e->address = *httpd_request_address(request);
 	memcpy(e->identity, httpd_request_key(request), NODE_KEY_LEN);
-	if (!limiter_take(c->enroll_limiter, &e->address, clock_now_us(), &wait_us)) {
+	if (!limiter_take(c->enroll_limiter, &e->address, clock_now_us(), &wait_us))
 		api_refuse(request, API_TOO_MANY,
 			"Too many failed enrolments from this address. Try again in %llu s.",
 			(unsigned long long) wait_us / USEC_PER_SEC + 1);
-	} else if (api_enroll_request_from_json(body, &e->asked, &why) < 0) {
+	else if (api_enroll_request_from_json(body, &e->asked, &why) < 0)
 		api_refuse(request, API_BAD_REQUEST, "The request is not accepted: %s.", why.text);
-	} else if (is_low_order(e->asked.wg)) {
+	else if (is_low_order(e->asked.wg))
 		api_refuse(request, API_BAD_REQUEST,
 			"The request is not accepted: field \"wg\" is no usable key.");
+	else
+		return e;
+	enrolment_free(e);
+	return NULL;
+}
+
+void enroll_handle(
+	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
+{
+	struct enrolment *e = begin(c, request, body);
+	if (!e)
+		return;
+	e->change = (struct change){ .decide = decide, .done = done };
+	if (ledger_submit(c->ledger, &e->change) == 0)
+		return;
+	api_refuse(request, API_TOO_MANY, "Too many boards enrol at once. Try again.");
+	enrolment_free(e);
+}
+
+void enroll_check_handle(
+	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
+{
+	CLEANUP_NODE struct node made = { 0 };
+	struct api_enroll_check check = { 0 };
+	const struct grant *g = NULL;
+	struct enrolment *e = begin(c, request, body);
+	if (!e)
+		return;
+	int r = plan(e, &g, &made);
+	const struct node *becomes = r > 0 ? &made : netmap_by_id(coord_netmap(c), e->node);
+	if (r < 0) {
+		api_refuse(request, e->change.code, "%s", e->change.err.text);
 	} else {
-		e->change = (struct change){ .decide = decide, .done = done };
-		if (ledger_submit(c->ledger, &e->change) == 0)
-			return;
-		api_refuse(request, API_TOO_MANY, "Too many boards enrol at once. Try again.");
+		limiter_return(c->enroll_limiter, &e->address);
+		memcpy(check.mesh, coord_settings(c)->mesh, sizeof(check.mesh));
+		memcpy(check.name, becomes->name, sizeof(check.name));
+		check.role = becomes->role;
+		httpd_reply(request, 200, api_enroll_check_to_json(&check));
 	}
 	enrolment_free(e);
 }

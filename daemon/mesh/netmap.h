@@ -82,6 +82,11 @@ const struct node *netmap_next(const struct netmap *netmap, const struct node *a
 
 const struct node *netmap_by_id(const struct netmap *netmap, uint32_t id);
 const struct node *netmap_by_name(const struct netmap *netmap, const char *name);
+/*
+ * The node that a person means: by its name in any case, its full name (pi3.home.internal, with or without
+ * a dot at its end), its number, or an address that is its own or in its pods.
+ */
+const struct node *netmap_find(const struct netmap *netmap, const char *text);
 const struct node *netmap_by_wg(
 	const struct netmap *netmap, const uint8_t key[static NODE_KEY_LEN]);
 const struct node *netmap_by_identity(

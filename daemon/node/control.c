@@ -26,32 +26,6 @@ static void call_status(struct hearthd *h, struct ipc_request *request)
 		ipc_request_fail(request, "internal", "out of memory");
 }
 
-/* A name, a full name, a number or any address in the mesh or the pods. */
-static const struct node *find_node(const struct hearthd *h, const char *text)
-{
-	const struct netmap *map = book_netmap(h->book);
-	const struct settings *settings = netmap_settings(map);
-	char name[NODE_NAME_MAX], domain[FIELD_NAME_MAX + 16];
-	struct ip_addr addr;
-	size_t len = strlen(text), n;
-	uint64_t id;
-
-	if (ip_addr_parse(text, &addr) == 0)
-		return netmap_by_addr(map, &addr);
-	n = settings ? (size_t) snprintf(domain, sizeof(domain), ".%s.internal", settings->mesh)
-		     : 0;
-	if (n && len > n && !strcmp(text + len - n, domain))
-		len -= n;
-	if (!len || len >= sizeof(name))
-		return NULL;
-	memcpy(name, text, len);
-	name[len] = 0;
-	if (netmap_by_name(map, name))
-		return netmap_by_name(map, name);
-	return number_parse(name, 1, NODE_ID_MAX, &id) == 0 ? netmap_by_id(map, (uint32_t) id)
-							    : NULL;
-}
-
 /* --- ping --- */
 
 struct ping_call {
@@ -109,7 +83,7 @@ static int read_ping(struct hearthd *h, const json_t *args, struct ping_call *ca
 		r = json_get_u64(args, "timeout_ms", PING_TIMEOUT_MAX_MS, ret_timeout_ms, err);
 	if (r < 0)
 		return r;
-	node = find_node(h, peer);
+	node = netmap_find(book_netmap(h->book), peer);
 	if (!node)
 		return err_set(err, -ENOENT, "no node \"%.100s\" is in the mesh", peer);
 	(void) snprintf(call->name, sizeof(call->name), "%s", node->name);

@@ -235,6 +235,31 @@ json_t *api_enroll_request_to_json(const struct api_enroll_request *request)
 	return bad ? NULL : TAKE(json);
 }
 
+int api_enroll_check_from_json(const json_t *json, struct api_enroll_check *ret, struct err *err)
+{
+	struct api_enroll_check check = { 0 };
+	const char *role;
+	int r;
+	if ((r = field_get_name(json, "mesh", check.mesh, err)) ||
+		(r = field_get_name(json, "name", check.name, err)) ||
+		(r = json_get_str(json, "role", &role, err)))
+		return field_refuse_missing(r, err);
+	if (node_role_parse(role, &check.role) < 0)
+		return err_set(
+			err, -EINVAL, "field \"role\" must be control-plane, worker or member");
+	*ret = check;
+	return 0;
+}
+
+json_t *api_enroll_check_to_json(const struct api_enroll_check *check)
+{
+	CLEANUP_JSON json_t *json = json_object();
+	int bad = json_object_set_new(json, "mesh", json_string(check->mesh));
+	bad |= json_object_set_new(json, "name", json_string(check->name));
+	bad |= json_object_set_new(json, "role", json_string(node_role_name(check->role)));
+	return bad ? NULL : TAKE(json);
+}
+
 void api_news_done(struct api_news *news)
 {
 	record_list_free(news->records, news->n_records);

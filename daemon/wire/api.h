@@ -99,6 +99,15 @@ int api_enroll_request_from_json(
 	const json_t *json, struct api_enroll_request *ret, struct err *err);
 json_t *api_enroll_request_to_json(const struct api_enroll_request *request);
 
+/* POST /v1/enroll/check: what the same request to /v1/enroll would make of the board. */
+struct api_enroll_check {
+	char mesh[FIELD_NAME_MAX];
+	char name[NODE_NAME_MAX];
+	enum node_role role;
+};
+int api_enroll_check_from_json(const json_t *json, struct api_enroll_check *ret, struct err *err);
+json_t *api_enroll_check_to_json(const struct api_enroll_check *check);
+
 /*
  * What a board learns from the coordinator: a poll's reply, and all but `node` of an enrolment's.
  * Presences stay documents, because each can be opened only with its node's key and one that is

@@ -39,17 +39,6 @@ bool node_role_has_pods(enum node_role role)
 	return role != NODE_ROLE_MEMBER;
 }
 
-int node_name_check(const char *name, struct err *err)
-{
-	if (!field_name_is_valid(name))
-		return err_set(err, -EINVAL,
-			"A node's name is 1 to 63 of a-z, 0-9 and hyphens, not at its ends.");
-	if (!strcmp(name, "api"))
-		return err_set(
-			err, -EINVAL, "The name \"api\" is the control plane's; choose another.");
-	return 0;
-}
-
 int node_revoke_identity(struct node *node)
 {
 	if (node->n_revoked >= NODE_REVOKED_MAX)
@@ -177,9 +166,10 @@ static int read_fields(const json_t *json, struct node *node, struct err *err)
 		return err_set(err, -EINVAL, "field \"id\" counts from 1");
 	node->id = (uint32_t) id;
 	if ((r = field_get_name(json, "name", node->name, err)) ||
-		(r = node_name_check(node->name, err)) ||
 		(r = json_get_str(json, "role", &role, err)))
 		return r;
+	if (!strcmp(node->name, "api"))
+		return err_set(err, -EINVAL, "field \"name\" must not be \"api\"");
 	if (node_role_parse(role, &node->role) < 0)
 		return err_set(
 			err, -EINVAL, "field \"role\" must be control-plane, worker or member");

@@ -47,9 +47,6 @@ const char *node_role_name(enum node_role role);
 int node_role_parse(const char *text, enum node_role *ret);
 bool node_role_has_pods(enum node_role role);
 
-/* 0, or -EINVAL with a sentence that says what a name looks like. */
-int node_name_check(const char *name, struct err *err);
-
 static inline bool node_has_pods(const struct node *node)
 {
 	return node->pods4.addr.family != 0;

@@ -3,6 +3,10 @@
 
 #include "wire/api.h"
 
+static void api_enroll_check_done(struct api_enroll_check *check)
+{
+}
+
 static void read_small(const json_t *json)
 {
 	struct err err = { 0 };
@@ -33,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	ROUND_TRIP(struct api_enroll_request, api_enroll_request, json);
 	ROUND_TRIP(struct api_enroll_reply, api_enroll_reply, json);
+	ROUND_TRIP(struct api_enroll_check, api_enroll_check, json);
 	ROUND_TRIP(struct api_news, api_news, json);
 	ROUND_TRIP(struct kube_bundle, kube_bundle, json);
 	read_small(json);

@@ -115,10 +115,10 @@ def request(who, t, **more):
     return {"token": {"id": t["id"], "secret": t["secret"]}, "wg": who.wg, "name": who.name, "board": {}, **more}
 
 
-def enroll(who, t, source="127.0.0.1", **more):
+def enroll(who, t, source="127.0.0.1", path="/v1/enroll", **more):
     body = {k: v for k, v in request(who, t, **more).items() if v is not None}
-    a = ask("POST", "/v1/enroll", who, body, source)
-    if a.status == 200:
+    a = ask("POST", path, who, body, source)
+    if a.status == 200 and "node" in a.json:
         who.node = a.json["node"]
     return a
 

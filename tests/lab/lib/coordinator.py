@@ -75,7 +75,7 @@ def test_contract():
         a = ask("GET", path)
         check(f"GET {path[:20]} is not found", a.code == "not_found" or path == "/v1/%68ealth%00", a)
     described("GET", "/v1/health", ask("GET", "/v1/health"))
-    for method, path in (("POST", "/v1/enroll"), ("GET", "/v1/poll"), ("PUT", "/v1/presence"), ("PUT", "/v1/kube")):
+    for method, path in (("POST", "/v1/enroll"), ("POST", "/v1/enroll/check"), ("GET", "/v1/poll"), ("PUT", "/v1/presence"), ("PUT", "/v1/kube")):
         a = ask(method, path, body={} if method != "GET" else None)
         check(f"{method} {path} wants a client key", (a.status, a.code) == (401, "unauthorized"), a)
         described(method, path, a)
@@ -101,6 +101,12 @@ def test_enrolment():
     described("POST", "/v1/enroll", a)
     check("all records come along", [r["seq"] for r in a.json["records"]] == [1, 2, 3] and a.json["records"][0]["type"] == "key", a)
     t = token(role="worker", name="pi3")
+    head = a.json["head"]
+    for _ in range(2):
+        a = enroll(Board("other"), t, path="/v1/enroll/check", name=None)
+        check("what a board would become is told to any key, and nothing is used up", a.status == 200 and a.json == {"mesh": "testmesh", "name": "pi3", "role": "worker"}, a)
+    described("POST", "/v1/enroll/check", a)
+    check("and the log stays as it is", poll(n100).json["head"] == head)
     a = enroll(pi3, t)
     check("a worker", a.status == 200 and pi3.node["id"] == 2, a)
     head = a.json["head"]
@@ -120,9 +126,11 @@ def test_enrolment():
     check("a member, named by its host name, without pods", a.status == 200 and laptop.node["name"] == "laptop" and "pods4" not in laptop.node, a)
 
     def code(what, wanted, t, source, **more):
-        a = enroll(Board(), t, source, **more)
-        check(f"{what}: {wanted}", a.code == wanted and a.json["error"]["message"], a)
-        described("POST", "/v1/enroll", a)
+        who = Board()
+        for path in ("/v1/enroll/check", "/v1/enroll"):
+            a = enroll(who, t, source, path, **more)
+            check(f"{what}: {path} refuses it: {wanted}", a.code == wanted and a.json["error"]["message"], a)
+            described("POST", path, a)
     src = "127.0.0.3"
     code("a wrong secret", "token_unknown", {**token(), "secret": b64(os.urandom(32))}, src)
     code("an unknown id", "token_unknown", {**token(), "id": "0" * 16}, src)
@@ -134,6 +142,8 @@ def test_enrolment():
     code("replacing another than allowed", "replace_mismatch", token(replace="pi3"), src, replace="n100")
     code("the name api", "bad_request", token(), src, name="api")
     code("no name at all", "bad_request", token(), src, name=None)
+    code("the name localhost", "bad_request", token(), src, name=None, board={"hostname": "localhost"})
+    code("a host name that is none", "bad_request", token(), src, name=None, board={"hostname": "My_Laptop"})
     code("a zero key", "bad_request", token(), src, wg=b64(bytes(32)))
     code("a low-order key", "bad_request", token(), src, wg=b64(bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")))
     t = token(ttl_s=1)
@@ -394,7 +404,7 @@ def test_hostile():
     bodies = {"empty": "", "garbage": "\x00\x01\xff", "no JSON": "hello", "a list": "[]", "a number": "1", "null": "null", "deep": deep, "deep object": '{"a":' * 5000 + "1" + "}" * 5000,
               "duplicate keys": '{"token":1,"token":2}', "bad UTF-8": b'{"a":"\xff"}', "trailing": "{}{}", "long string": '{"name":"' + "a" * 60000 + '"}',
               "wrong types": '{"token":[],"wg":{},"name":1,"payload":{},"sig":[],"id":null}', "many keys": "{" + ",".join(f'"k{i}":{i}' for i in range(4000)) + "}"}
-    for method, path, board in (("POST", "/v1/enroll", Board()), ("PUT", "/v1/presence", n100), ("PUT", "/v1/kube", n100)):
+    for method, path, board in (("POST", "/v1/enroll", Board()), ("POST", "/v1/enroll/check", Board()), ("PUT", "/v1/presence", n100), ("PUT", "/v1/kube", n100)):
         for i, (what, body) in enumerate(bodies.items()):
             source = f"127.5.{['POST', 'PUT'].index(method)}.{i + 1}"
             for _ in range(8):

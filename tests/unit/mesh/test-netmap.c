@@ -98,6 +98,47 @@ static void test_lookups(void **state)
 	assert_int_equal(netmap_pods_of(netmap, 4), 0);
 }
 
+/* What people type for a node. */
+static void test_find(void **state)
+{
+	CLEANUP_NETMAP struct netmap *netmap = home();
+	static const struct {
+		const char *text;
+		uint32_t id;
+	} cases[] = {
+		{ "node-2", 2 },
+		{ "NODE-2", 2 },
+		{ "Node-2", 2 },
+		{ "node-2.", 2 },
+		{ "node-2.home.internal", 2 },
+		{ "Node-2.Home.Internal.", 2 },
+		{ "2", 2 },
+		{ "10.77.0.2", 2 },
+		{ "fd12:3456:789a::2", 2 },
+		{ "10.244.2.9", 2 },
+		{ "node-2.other.internal", 0 },
+		{ "node-2.home.internal.home.internal", 0 },
+		{ ".home.internal", 0 },
+		{ "home.internal", 0 },
+		{ "node-9", 0 },
+		{ "9", 0 },
+		{ "0", 0 },
+		{ "-2", 0 },
+		{ "02x", 0 },
+		{ "", 0 },
+		{ ".", 0 },
+		{ " node-2", 0 },
+		{ "10.77.0.9", 0 },
+		{ "99999999999999999999", 0 },
+		{ "a-name-that-is-far-longer-than-any-name-of-a-node-could-ever-be-anywhere", 0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct node *node = netmap_find(netmap, cases[i].text);
+		if ((node ? node->id : 0) != cases[i].id)
+			fail_msg("%s: node %u", cases[i].text, node ? node->id : 0);
+	}
+}
+
 static void test_changes(void **state)
 {
 	CLEANUP_NETMAP struct netmap *netmap = home();
@@ -456,6 +497,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lookups),
+		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_tombstone),

@@ -231,6 +231,28 @@ static void test_health(void **state)
 	doc_assert_text(json, text);
 }
 
+static int read_check(const json_t *json, struct err *err)
+{
+	struct api_enroll_check check;
+	return api_enroll_check_from_json(json, &check, err);
+}
+
+static void test_check(void **state)
+{
+	static const char text[] = "{\"mesh\":\"home\",\"name\":\"pi3\",\"role\":\"member\"}";
+	static const struct doc_case cases[] = {
+		{ "mesh", NULL, -EINVAL },
+		{ "name", "\"PI3\"", -EINVAL },
+		{ "role", "\"root\"", -EINVAL },
+		{ "role", NULL, -EINVAL },
+		{ "later", "1", 0 },
+	};
+	doc_run(text, cases, ARRAY_LEN(cases), read_check);
+	struct api_enroll_check check = { .mesh = "home", .name = "pi3", .role = NODE_ROLE_MEMBER };
+	CLEANUP_JSON json_t *json = api_enroll_check_to_json(&check);
+	doc_assert_text(json, text);
+}
+
 static void test_cursor(void **state)
 {
 	struct api_cursor cursor = { .instance = "00ff00ff00ff00ff", .number = 7 }, again;
@@ -254,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_error),
 		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_cursor),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

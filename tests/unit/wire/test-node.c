@@ -33,6 +33,7 @@ static void test_fields(void **state)
 		{ "id", NULL, -EINVAL },
 		{ "name", "\"api\"", -EINVAL },
 		{ "name", "\"api2\"", 0 },
+		{ "name", "\"localhost\"", 0 }, /* a board has it since before it was reserved */
 		{ "name", "\"a\"", 0 },
 		{ "name", "\"" A63 "\"", 0 },
 		{ "name", "\"" A63 "a\"", -EINVAL },
@@ -173,10 +174,6 @@ static void test_roles(void **state)
 		assert_int_equal(node_role_has_pods(role), role != NODE_ROLE_MEMBER);
 	}
 	assert_int_equal(node_role_parse("Worker", &role), -EINVAL);
-	struct err err = { 0 };
-	assert_int_equal(node_name_check("api", &err), -EINVAL);
-	assert_non_null(strstr(err.text, "control plane"));
-	assert_int_equal(node_name_check("pi3", &err), 0);
 }
 
 int main(void)
