@@ -47,7 +47,10 @@ int cli_call_unless(
 		return CLI_USAGE + 1;
 	if (r < 0) {
 		explain(server, r, path, &err);
-		return CLI_FAILED;
+		return r == -EREMOTEIO && server == CLI_COORDINATOR &&
+				       !strcmp(reply.code, "bad_request")
+			       ? CLI_USAGE
+			       : CLI_FAILED;
 	}
 	*ret = TAKE(reply.ok);
 	return 0;

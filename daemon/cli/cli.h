@@ -61,9 +61,12 @@ struct cli_options {
 };
 /*
  * One step of getopt_long over @own plus --json and --help. Returns the option's value, -1 at the
- * end, '?' after usage was printed (the caller returns CLI_USAGE), 'h' after help was printed.
+ * end, '?' after saying what is wrong (the caller returns CLI_USAGE), 'h' after help was printed.
  */
 int cli_getopt(struct cli_options *options, int argc, char **argv, const struct option *own);
+
+/* Whether the operands behind the options are @min to @max: 0, or CLI_USAGE after saying what is wrong. */
+int cli_operands(const struct cli_options *options, int argc, char **argv, int min, int max);
 
 /* Strings of a reply that may be absent: never NULL. */
 const char *cli_str(const json_t *obj, const char *key);

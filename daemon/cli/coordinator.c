@@ -6,7 +6,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/usage.h"
 #include "cli.h"
+#include "wire/node-name.h"
 
 static const struct cli_verb *verb(const char *name)
 {
@@ -36,37 +38,86 @@ static int set_label(json_t *labels, const char *text)
 	const char *eq = strchr(text, '=');
 	char key[256];
 	if (!eq || eq == text || (size_t) (eq - text) >= sizeof(key))
-		return cli_fail(CLI_USAGE, "--label takes KEY=VALUE, not \"%s\"", text);
+		return cli_fail(
+			CLI_USAGE, "token create: --label takes KEY=VALUE, not \"%.80s\"", text);
 	(void) snprintf(key, sizeof(key), "%.*s", (int) (eq - text), text);
 	if (json_object_set_new(labels, key, json_string(eq + 1)) < 0)
-		return cli_fail(CLI_USAGE, "--label \"%s\" is not valid text", text);
+		return cli_fail(
+			CLI_USAGE, "token create: --label \"%.80s\" is not valid text", text);
 	return 0;
+}
+
+/* What needs no coordinator to be seen. */
+static int check_role(const char *text)
+{
+	static const char *const names[] = { "control-plane", "worker", "member", NULL };
+	enum node_role role;
+	const char *near = usage_nearest(text, names);
+	if (node_role_parse(text, &role) == 0)
+		return 0;
+	return cli_fail(CLI_USAGE,
+		near ? "token create: --role takes control-plane, worker or member, not \"%.40s\"; "
+		       "did you mean %s?"
+		     : "token create: --role takes control-plane, worker or member, not \"%.40s\"",
+		text, near);
+}
+
+static int check_name(const char *verb, const char *text)
+{
+	char name[NODE_NAME_MAX];
+	struct err err = { 0 };
+	return node_name_choose(text, name, &err) < 0
+		       ? cli_fail(CLI_USAGE, "%s: %s", verb, err.text)
+		       : 0;
+}
+
+static int check_tag(const char *text)
+{
+	return field_name_is_valid(text) ? 0
+					 : cli_fail(CLI_USAGE,
+						   "token create: --tag takes 1 to 63 of a-z, 0-9 "
+						   "and hyphens inside, "
+						   "not \"%.80s\"",
+						   text);
+}
+
+static int set_text(json_t *args, const char *key, const char *text)
+{
+	return json_object_set_new(args, key, json_string(text)) < 0
+		       ? cli_fail(CLI_USAGE, "token create: --%s is not valid text", key)
+		       : 0;
 }
 
 /* One option into @args. 0 or an exit status. */
 static int token_option(int c, json_t *args)
 {
 	uint64_t minutes;
+	int r = 0;
 	switch (c) {
 	case OPT_ROLE:
-		return json_object_set_new(args, "role", json_string(optarg)) ? CLI_USAGE : 0;
+		r = check_role(optarg);
+		return r ? r : set_text(args, "role", optarg);
 	case OPT_NAME:
-		return json_object_set_new(args, "name", json_string(optarg)) ? CLI_USAGE : 0;
+		r = check_name("token create", optarg);
+		return r ? r : set_text(args, "name", optarg);
 	case OPT_REPLACE:
-		return json_object_set_new(args, "replace", json_string(optarg)) ? CLI_USAGE : 0;
+		return set_text(args, "replace", optarg);
 	case OPT_REUSABLE:
-		return json_object_set_new(args, "reusable", json_true()) ? CLI_USAGE : 0;
+		(void) json_object_set_new(args, "reusable", json_true());
+		return 0;
 	case OPT_TTL:
 		if (number_parse(optarg, 1, TTL_MINUTES_MAX, &minutes) < 0)
-			return cli_fail(
-				CLI_USAGE, "--ttl takes minutes, from 1 to %d", TTL_MINUTES_MAX);
-		return json_object_set_new(args, "ttl_s", json_integer((json_int_t) minutes * 60))
-			       ? CLI_USAGE
-			       : 0;
+			return cli_fail(CLI_USAGE,
+				"token create: --ttl takes minutes, from 1 to %d, not \"%.40s\"",
+				TTL_MINUTES_MAX, optarg);
+		(void) json_object_set_new(args, "ttl_s", json_integer((json_int_t) minutes * 60));
+		return 0;
 	case OPT_TAG:
-		return json_array_append_new(json_object_get(args, "tags"), json_string(optarg))
-			       ? CLI_USAGE
-			       : 0;
+		r = check_tag(optarg);
+		if (!r)
+			(void) json_array_append_new(
+				json_object_get(args, "tags"), json_string(optarg));
+		return r;
 	default:
 		return set_label(json_object_get(args, "labels"), optarg);
 	}
@@ -87,7 +138,9 @@ int cli_token_create(int argc, char **argv)
 	}
 	if (optind < argc)
 		return cli_fail(CLI_USAGE,
-			"token create takes options only; did you mean --name %s?", argv[optind]);
+			"token create: what is \"%.40s\"? There are options only; did you mean "
+			"--name %.40s?",
+			argv[optind], argv[optind]);
 	CLEANUP_JSON json_t *reply = NULL;
 	int r = cli_call(CLI_COORDINATOR, "token.create", TAKE(args), &reply);
 	if (r)
@@ -177,10 +230,11 @@ static int list(const char *name, const char *call, const char *field,
 	struct cli_options o = { .verb = verb(name) };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
-	if (optind < argc)
-		return cli_fail(CLI_USAGE, "%s takes no operand", name);
+	int r = cli_operands(&o, argc, argv, 0, 0);
+	if (r)
+		return r;
 	CLEANUP_JSON json_t *reply = NULL;
-	int r = cli_call(CLI_COORDINATOR, call, NULL, &reply);
+	r = cli_call(CLI_COORDINATOR, call, NULL, &reply);
 	if (r)
 		return r;
 	if (o.json)
@@ -206,16 +260,19 @@ static int act(const char *name, const char *call, const char *first, const char
 	struct cli_options o = { .verb = verb(name) };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
-	if (argc - optind != (second ? 2 : 1))
-		return cli_fail(CLI_USAGE, "usage: hearth %s %s", o.verb->name, o.verb->args);
+	int r = cli_operands(&o, argc, argv, second ? 2 : 1, second ? 2 : 1);
+	if (!r && second)
+		r = check_name(name, argv[optind + 1]);
+	if (r)
+		return r;
 	json_t *args = json_pack("{s:s}", first, argv[optind]);
 	if (!args ||
 		(second && json_object_set_new(args, second, json_string(argv[optind + 1])) < 0)) {
 		json_decref(args);
-		return cli_fail(CLI_USAGE, "the operands are not valid text");
+		return cli_fail(CLI_USAGE, "%s: the operands are not valid text", name);
 	}
 	CLEANUP_JSON json_t *reply = NULL;
-	int r = cli_call(CLI_COORDINATOR, call, args, &reply);
+	r = cli_call(CLI_COORDINATOR, call, args, &reply);
 	if (r)
 		return r;
 	if (o.json)

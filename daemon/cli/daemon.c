@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -102,10 +103,11 @@ int cli_status(int argc, char **argv)
 	struct cli_options o = { .verb = &cli_verbs[0] };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
-	if (optind < argc)
-		return cli_fail(CLI_USAGE, "status takes no operand");
+	int r = cli_operands(&o, argc, argv, 0, 0);
+	if (r)
+		return r;
 	CLEANUP_JSON json_t *status = NULL;
-	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
+	r = cli_call(CLI_HEARTHD, "status", NULL, &status);
 	if (r)
 		return r;
 	if (o.json)
@@ -148,14 +150,15 @@ int cli_ping(int argc, char **argv)
 		else if (c == 'c' && number_parse(optarg, 1, PINGS_MAX, &count) == 0)
 			continue;
 		else if (c == 'c')
-			return cli_fail(
-				CLI_USAGE, "the count must be a number from 1 to %d", PINGS_MAX);
+			return cli_fail(CLI_USAGE,
+				"ping: -c takes a number from 1 to %d, not \"%.40s\"", PINGS_MAX,
+				optarg);
 		else
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
 	}
-	if (optind + 1 != argc)
-		return cli_fail(
-			CLI_USAGE, "ping takes one operand, the name or mesh address of a peer");
+	int wrong = cli_operands(&o, argc, argv, 1, 1);
+	if (wrong)
+		return wrong;
 	CLEANUP_JSON json_t *all = json_array();
 	for (uint64_t i = 0; i < count; i++) {
 		CLEANUP_JSON json_t *reply = NULL;
@@ -186,15 +189,31 @@ int cli_ping(int argc, char **argv)
 	return answered ? CLI_DONE : CLI_FAILED;
 }
 
+/* A board's name in any case, alone or with .MESH.internal behind it. */
+static bool is_called(const json_t *node, const char *mesh, const char *text)
+{
+	const char *name = cli_str(node, "name");
+	size_t len = strlen(name), rest;
+	char domain[80];
+	if (!len || strncasecmp(text, name, len) != 0)
+		return false;
+	rest = strlen(text + len);
+	if (rest && text[len + rest - 1] == '.')
+		rest--;
+	(void) snprintf(domain, sizeof(domain), ".%s.internal", mesh);
+	return !rest || (rest == strlen(domain) && !strncasecmp(text + len, domain, rest));
+}
+
 static const json_t *find_node(const json_t *status, const char *name)
 {
 	const json_t *self = json_object_get(status, "node");
+	const char *mesh = cli_str(status, "mesh");
 	size_t i;
 	json_t *p;
-	if (!name || !strcmp(cli_str(self, "name"), name))
+	if (!name || is_called(self, mesh, name))
 		return self;
-	json_array_foreach(json_object_get(status, "peers"), i,
-		p) if (!strcmp(cli_str(p, "name"), name)) return p;
+	json_array_foreach(
+		json_object_get(status, "peers"), i, p) if (is_called(p, mesh, name)) return p;
 	return NULL;
 }
 
@@ -207,11 +226,12 @@ int cli_ip(int argc, char **argv)
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
 		family = c - '0';
 	}
-	if (argc - optind > 1)
-		return cli_fail(CLI_USAGE, "ip takes at most one operand, the name of a peer");
+	int r = cli_operands(&o, argc, argv, 0, 1);
+	if (r)
+		return r;
 	const char *name = optind < argc ? argv[optind] : NULL;
 	CLEANUP_JSON json_t *status = NULL;
-	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
+	r = cli_call(CLI_HEARTHD, "status", NULL, &status);
 	if (r)
 		return r;
 	const json_t *node = find_node(status, name);
@@ -236,6 +256,9 @@ int cli_reload(int argc, char **argv)
 	struct cli_options o = { .verb = &cli_verbs[3] };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
+	int r = cli_operands(&o, argc, argv, 0, 0);
+	if (r)
+		return r;
 	CLEANUP_JSON json_t *reply = NULL;
 	return cli_call(CLI_HEARTHD, "reload", NULL, &reply);
 }

@@ -174,14 +174,16 @@ int cli_kube_publish(int argc, char **argv)
 		if (c != 't')
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
 		if (number_parse(optarg, 1, TTL_MINUTES_MAX, &minutes) < 0)
-			return cli_fail(
-				CLI_USAGE, "--ttl takes minutes, from 1 to %d", TTL_MINUTES_MAX);
+			return cli_fail(CLI_USAGE,
+				"kube publish: --ttl takes minutes, from 1 to %d, not \"%.40s\"",
+				TTL_MINUTES_MAX, optarg);
 	}
-	if (optind < argc)
-		return cli_fail(CLI_USAGE, "kube publish takes no operand");
+	int r = cli_operands(&o, argc, argv, 0, 0);
+	if (r)
+		return r;
 	if (sodium_init() < 0)
 		return cli_fail(CLI_FAILED, "the random generator is not ready");
-	int r = publish(&bundle, (int) minutes, control_plane);
+	r = publish(&bundle, (int) minutes, control_plane);
 	if (!r)
 		fprintf(stderr,
 			"Published. Every enrolled board gets /etc/hearth/kubeadm/join.yaml now; "

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/usage.h"
 #include "cli.h"
 
 const struct cli_verb cli_verbs[] = {
@@ -51,9 +52,9 @@ int cli_fail(int status, const char *format, ...)
 	return status;
 }
 
-static void print_usage(FILE *out, const struct cli_verb *verb)
+static void print_usage(const struct cli_verb *verb)
 {
-	fprintf(out, "usage: hearth %s %s\n  %s\n", verb->name, verb->args, verb->help);
+	printf("usage: hearth %s %s\n  %s\n", verb->name, verb->args, verb->help);
 }
 
 int cli_getopt(struct cli_options *options, int argc, char **argv, const struct option *own)
@@ -70,17 +71,33 @@ int cli_getopt(struct cli_options *options, int argc, char **argv, const struct 
 				own->has_arg ? ":" : "");
 	}
 	for (;;) {
-		int c = getopt_long(argc, argv, shorts, all, NULL);
+		char wrong[USAGE_TEXT_MAX];
+		int c = usage_getopt(argc, argv, shorts, all, NULL, wrong);
 		if (c == 'j') {
 			options->json = true;
 			continue;
 		}
 		if (c == 'h')
-			print_usage(stdout, options->verb);
+			print_usage(options->verb);
 		else if (c == '?')
-			print_usage(stderr, options->verb);
+			cli_fail(0, "%s: %s; see hearth %s --help", options->verb->name, wrong,
+				options->verb->name);
 		return c;
 	}
+}
+
+int cli_operands(const struct cli_options *options, int argc, char **argv, int min, int max)
+{
+	const struct cli_verb *verb = options->verb;
+	int n = argc - optind;
+	if (n < min)
+		return cli_fail(CLI_USAGE, "%s: an operand is missing: hearth %s %s", verb->name,
+			verb->name, verb->args);
+	if (n > max)
+		return cli_fail(CLI_USAGE,
+			"%s: \"%.40s\" is one word too many; see hearth %s --help", verb->name,
+			argv[optind + max], verb->name);
+	return 0;
 }
 
 /* The verb that the first words name, and how many words that took. */
@@ -99,6 +116,52 @@ static const struct cli_verb *find_verb(int argc, char **argv, int *ret_words)
 	return NULL;
 }
 
+enum { WORD_MAX = 40, VERBS_MAX = 32 };
+
+/* Which words may stand behind @group ("token"), or in the first place (NULL). Returns how many. */
+static size_t list_words(const char *group, char words[][WORD_MAX], const char **ret)
+{
+	size_t n = 0;
+	for (const struct cli_verb *v = cli_verbs; v->name && n < VERBS_MAX; v++) {
+		size_t first = strcspn(v->name, " ");
+		if (!group)
+			(void) snprintf(words[n], WORD_MAX, "%.*s", (int) first, v->name);
+		else if (v->name[first] && strlen(group) == first &&
+			 !strncmp(v->name, group, first))
+			(void) snprintf(words[n], WORD_MAX, "%s", v->name + first + 1);
+		else
+			continue;
+		ret[n] = words[n];
+		n++;
+	}
+	ret[n] = NULL;
+	return n;
+}
+
+/* The first words name no verb: says which one does not, and what it may have been meant to be. */
+static int refuse_verb(int argc, char **argv)
+{
+	char words[VERBS_MAX][WORD_MAX];
+	const char *list[VERBS_MAX + 1], *near;
+	size_t n = list_words(argv[1], words, list);
+	if (n && argc < 3)
+		return cli_fail(CLI_USAGE, "\"%s\" alone is no verb: %s what? See hearth --help",
+			argv[1], argv[1]);
+	if (n) {
+		near = usage_nearest(argv[2], list);
+		return cli_fail(CLI_USAGE,
+			near ? "there is no verb \"%s %.40s\"; did you mean \"%s %s\"?"
+			     : "there is no verb \"%s %.40s\"; see hearth --help",
+			argv[1], argv[2], argv[1], near);
+	}
+	(void) list_words(NULL, words, list);
+	near = usage_nearest(argv[1], list);
+	return cli_fail(CLI_USAGE,
+		near ? "there is no verb \"%.40s\"; did you mean \"%s\"?"
+		     : "there is no verb \"%.40s\"; see hearth --help",
+		argv[1], near);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -115,11 +178,8 @@ int main(int argc, char **argv)
 	}
 	int words;
 	const struct cli_verb *verb = find_verb(argc, argv, &words);
-	if (!verb) {
-		print_help(stderr);
-		return cli_fail(CLI_USAGE, "there is no verb \"%s%s%s\"", argv[1],
-			argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
-	}
+	if (!verb)
+		return refuse_verb(argc, argv);
 	argv[words] = argv[0];
 	int status = verb->run(argc - words, argv + words);
 	if (fflush(stdout) != 0 || ferror(stdout))

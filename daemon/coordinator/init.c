@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/usage.h"
 #include "coordinator/addrs.h"
 #include "coordinator/keys.h"
 #include "coordinator/ledger.h"
@@ -31,10 +32,9 @@
 #include "mesh/ranges.h"
 #include "sys/x509/x509.h"
 #include "wire/api.h"
+#include "wire/node-name.h"
 #include "wire/record.h"
 #include "wire/settings.h"
-
-enum { EXIT_USAGE = 2 };
 
 struct init {
 	const char *state_dir, *user;
@@ -83,7 +83,7 @@ static int fail(int status, const char *format, ...)
 	va_start(args, format);
 	(void) vfprintf(stderr, format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	fputs(status == USAGE_STATUS ? "; see hearth-coord init --help\n" : "\n", stderr);
 	return status;
 }
 
@@ -93,14 +93,14 @@ static int set_range(struct settings *s, const char *flag, const char *text)
 	bool v6 = flag[strlen(flag) - 1] == '6' || !strcmp(flag, "ula");
 	if (ip_prefix_parse(text, &prefix) < 0 || !strchr(text, '/') ||
 		prefix.addr.family != (v6 ? AF_INET6 : AF_INET))
-		return fail(EXIT_USAGE,
+		return fail(USAGE_STATUS,
 			"--%s %s: write an %s prefix such as %s, with no bits set behind its "
 			"length",
 			flag, text, v6 ? "IPv6" : "IPv4",
 			v6 ? "fd12:3456:789a::/48" : "10.77.0.0/16");
 	if (!strcmp(flag, "ula")) {
 		if (ranges_set_ula(s, &prefix) < 0)
-			return fail(EXIT_USAGE, "--ula %s: it must be a /48 in fd00::/8", text);
+			return fail(USAGE_STATUS, "--ula %s: it must be a /48 in fd00::/8", text);
 	} else if (!strcmp(flag, "mesh4")) {
 		s->mesh4 = prefix;
 	} else if (!strcmp(flag, "pods4")) {
@@ -120,9 +120,9 @@ static int add_url(struct init *i, const char *url)
 {
 	struct settings *s = &i->settings;
 	if (!field_url_is_valid(url))
-		return fail(EXIT_USAGE, "--url %s: write https://HOST:PORT, with no path", url);
+		return fail(USAGE_STATUS, "--url %s: write https://HOST:PORT, with no path", url);
 	if (s->n_urls == FIELD_URLS_MAX)
-		return fail(EXIT_USAGE, "--url: %d are the most", FIELD_URLS_MAX);
+		return fail(USAGE_STATUS, "--url: %d are the most", FIELD_URLS_MAX);
 	snprintf(s->urls[s->n_urls++], FIELD_URL_MAX, "%s", url);
 	i->has_urls = true;
 	return 0;
@@ -148,23 +148,36 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-static int read_option(struct init *i, int c, int index)
+/* A mesh is named as a node is, but none of its names is reserved: it stands before ".internal". */
+static int set_mesh(struct settings *s, const char *text)
+{
+	char name[FIELD_NAME_MAX + 1], near[NODE_NAME_MAX];
+	size_t len = strnlen(text, FIELD_NAME_MAX);
+	for (size_t i = 0; i < len; i++)
+		name[i] = (char) (text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 'a' - 'A' : text[i]);
+	name[len] = '\0';
+	if (!field_name_is_valid(name)) {
+		bool offer = node_name_suggest(text, near);
+		return fail(USAGE_STATUS,
+			"--mesh %.80s: a name is 1 to 63 of a-z, 0-9 and hyphens, not at its "
+			"ends%s%s%s",
+			text, offer ? "; \"" : "", offer ? near : "", offer ? "\" would do" : "");
+	}
+	memcpy(s->mesh, name, len + 1);
+	return 0;
+}
+
+static int read_option(struct init *i, int c, int index, const char *wrong)
 {
 	uint64_t port;
 	switch (c) {
 	case OPT_MESH:
-		if (!field_name_is_valid(optarg))
-			return fail(EXIT_USAGE,
-				"--mesh %s: a name is 1 to 63 of a-z, 0-9 and hyphens, not at its "
-				"ends",
-				optarg);
-		snprintf(i->settings.mesh, sizeof(i->settings.mesh), "%s", optarg);
-		return 0;
+		return set_mesh(&i->settings, optarg);
 	case OPT_URL:
 		return add_url(i, optarg);
 	case OPT_PORT:
 		if (number_parse(optarg, 1, UINT16_MAX, &port) < 0)
-			return fail(EXIT_USAGE, "--port %s: write 1 to 65535", optarg);
+			return fail(USAGE_STATUS, "--port %s: write 1 to 65535", optarg);
 		i->port = (uint16_t) port;
 		return 0;
 	case OPT_STATE:
@@ -186,22 +199,24 @@ static int read_option(struct init *i, int c, int index)
 		init_usage();
 		return -1;
 	default:
-		return EXIT_USAGE;
+		return fail(USAGE_STATUS, "%s", wrong);
 	}
 }
 
 /* 0 to go on, -1 when all was said, else the exit status. */
 static int read_options(struct init *i, int argc, char **argv)
 {
+	char wrong[USAGE_TEXT_MAX];
 	int index = 0, r = 0;
 	optind = 1;
-	for (int c; !r && (c = getopt_long(argc, argv, "h", options, &index)) != -1;)
-		r = read_option(i, c, index);
+	for (int c; !r && (c = usage_getopt(argc, argv, "h", options, &index, wrong)) != -1;)
+		r = read_option(i, c, index, wrong);
 	if (!r && optind < argc)
-		return fail(EXIT_USAGE, "there are options only; did you mean --mesh %s?",
+		return fail(USAGE_STATUS,
+			"\"%.40s\" is one word too many (did you mean --mesh %.40s?)", argv[optind],
 			argv[optind]);
 	optind = 1;
-	for (int c; !r && (c = getopt_long(argc, argv, "h", options, &index)) != -1;)
+	for (int c; !r && (c = usage_getopt(argc, argv, "h", options, &index, wrong)) != -1;)
 		if (c == OPT_RANGE && strcmp(options[index].name, "ula") != 0)
 			r = set_range(&i->settings, options[index].name, optarg);
 	return r;

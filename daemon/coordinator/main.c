@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/usage.h"
 #include "coordinator/init.h"
 #include "coordinator/serve.h"
 
@@ -24,6 +25,18 @@ static void usage(FILE *f)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		fprintf(f, "  %-8s %s\n", verbs[i].name, verbs[i].help);
 	fputs("\n`hearth-coord VERB --help` says more. Tokens and nodes: hearth(1).\n", f);
+}
+
+static void refuse_verb(const char *verb)
+{
+	const char *names[ARRAY_LEN(verbs) + 1] = { NULL }, *near;
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		names[i] = verbs[i].name;
+	near = usage_nearest(verb, names);
+	fprintf(stderr,
+		near ? "hearth-coord: there is no verb \"%.40s\"; did you mean \"%s\"?\n"
+		     : "hearth-coord: there is no verb \"%.40s\"; see hearth-coord --help\n",
+		verb, near);
 }
 
 int main(int argc, char **argv)
@@ -46,8 +59,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (!strcmp(verb, verbs[i].name))
 			return verbs[i].run(argc - 1, argv + 1);
-	if (*verb)
-		fprintf(stderr, "hearth-coord: there is no verb \"%s\"\n", verb);
-	usage(stderr);
-	return 2;
+	if (argc < 2)
+		usage(stderr);
+	else
+		refuse_verb(verb);
+	return USAGE_STATUS;
 }

@@ -26,6 +26,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/usage.h"
 #include "coordinator/coord.h"
 #include "coordinator/keys.h"
 #include "coordinator/paths.h"
@@ -33,7 +34,6 @@
 #include "sys/x509/x509.h"
 
 enum {
-	EXIT_USAGE = 2,
 	CONNECTIONS_DEFAULT = 8192,
 	PER_ADDRESS_DEFAULT = 512,
 	DESCRIPTORS_SPARE = 64,
@@ -78,8 +78,8 @@ static int bad_use(const char *format, ...)
 	va_start(args, format);
 	(void) vfprintf(stderr, format, args);
 	va_end(args);
-	fputc('\n', stderr);
-	return EXIT_USAGE;
+	fputs("; see hearth-coord serve --help\n", stderr);
+	return USAGE_STATUS;
 }
 
 enum {
@@ -96,7 +96,8 @@ static int read_count(const char *option, unsigned *ret)
 {
 	uint64_t n;
 	if (number_parse(optarg, 1, COUNT_MAX, &n) < 0)
-		return bad_use("--%s %s: write a number from 1 to %d", option, optarg, COUNT_MAX);
+		return bad_use("--%s takes a number from 1 to %d, not \"%.40s\"", option, COUNT_MAX,
+			optarg);
 	*ret = (unsigned) n;
 	return 0;
 }
@@ -115,9 +116,10 @@ static int read_options(struct serve *s, int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
+	char wrong[USAGE_TEXT_MAX];
 	int r = 0;
 	optind = 1;
-	for (int c; !r && (c = getopt_long(argc, argv, "h", options, NULL)) != -1;)
+	for (int c; !r && (c = usage_getopt(argc, argv, "h", options, NULL, wrong)) != -1;)
 		switch (c) {
 		case OPT_LISTEN:
 			s->listen = optarg;
@@ -144,10 +146,12 @@ static int read_options(struct serve *s, int argc, char **argv)
 			serve_usage();
 			return -1;
 		default:
-			return EXIT_USAGE;
+			return bad_use("%s", wrong);
 		}
-	if (!r && optind < argc)
-		return bad_use("\"%s\" is no option", argv[optind]);
+	if (!r && optind < argc) {
+		usage_surplus(argv[optind], wrong);
+		return bad_use("%s", wrong);
+	}
 	return r;
 }
 
@@ -381,6 +385,8 @@ int serve_run(int argc, char **argv)
 		return r < 0 ? 0 : r;
 	umask(077);
 	r = open_socket(&s, &e);
+	if (r == -EINVAL && sd_listen_fds(0) <= 0)
+		return bad_use("--listen: %s", e.text);
 	if (!r)
 		r = drop_root(&s, &e);
 	if (!r)

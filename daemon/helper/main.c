@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/usage.h"
 #include "helper/act.h"
 #include "helper/request.h"
 #include "sys/exec/exec.h"
@@ -232,7 +233,7 @@ static void find_enroll_node(struct helper *h)
 		h->enroll_node, sizeof(h->enroll_node), "%.4000s/enroll-node", dirname(self));
 }
 
-static int parse_options(struct helper *h, int argc, char **argv)
+static int parse_options(struct helper *h, int argc, char **argv, char wrong[static USAGE_TEXT_MAX])
 {
 	static const struct option options[] = { { "listen", required_argument, NULL, 'l' },
 		{ "user", required_argument, NULL, 'u' }, { "hosts", required_argument, NULL, 'H' },
@@ -243,7 +244,7 @@ static int parse_options(struct helper *h, int argc, char **argv)
 	uint64_t idle_s;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while ((c = usage_getopt(argc, argv, "", options, NULL, wrong)) >= 0) {
 		switch (c) {
 		case 'l':
 			h->listen = optarg;
@@ -261,8 +262,12 @@ static int parse_options(struct helper *h, int argc, char **argv)
 			(void) snprintf(h->enroll_node, sizeof(h->enroll_node), "%s", optarg);
 			break;
 		case 'i':
-			if (number_parse(optarg, 0, IDLE_MAX_S, &idle_s) < 0)
+			if (number_parse(optarg, 0, IDLE_MAX_S, &idle_s) < 0) {
+				(void) snprintf(wrong, USAGE_TEXT_MAX,
+					"--idle takes seconds, from 0 to %d, not \"%.40s\"",
+					IDLE_MAX_S, optarg);
 				return -EINVAL;
+			}
 			h->idle_us = idle_s * USEC_PER_SEC;
 			break;
 		case 'h':
@@ -275,7 +280,10 @@ static int parse_options(struct helper *h, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	return optind == argc ? 0 : -EINVAL;
+	if (optind == argc)
+		return 0;
+	usage_surplus(argv[optind], wrong);
+	return -EINVAL;
 }
 
 static int run(struct helper *h, struct err *err)
@@ -321,13 +329,14 @@ int main(int argc, char **argv)
 		.idle_us = IDLE_S * USEC_PER_SEC,
 	};
 	struct err err = { 0 };
+	char wrong[USAGE_TEXT_MAX];
 	int r;
 
 	log_open("hearth-helper");
 	(void) signal(SIGPIPE, SIG_IGN);
-	if (parse_options(&h, argc, argv) < 0) {
-		fputs("hearth-helper: wrong use; see --help\n", stderr);
-		return 2;
+	if (parse_options(&h, argc, argv, wrong) < 0) {
+		fprintf(stderr, "hearth-helper: %s; see hearth-helper --help\n", wrong);
+		return USAGE_STATUS;
 	}
 	r = run(&h, &err);
 	if (r < 0)

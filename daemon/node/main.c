@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/usage.h"
 #include "node/hearthd.h"
 #include "node/launch.h"
 
@@ -38,34 +39,50 @@ struct arguments {
 	struct launch_options launch;
 };
 
-static int parse(struct arguments *a, int argc, char **argv)
+/* Two of these at once, or an option of another: -1, and what is wrong. */
+static int set_action(struct arguments *a, enum action action, const char *name,
+	char wrong[static USAGE_TEXT_MAX])
+{
+	if (a->action != ACTION_RUN && a->action != action) {
+		(void) snprintf(wrong, USAGE_TEXT_MAX,
+			"--%s does not go with --check, --down or --background", name);
+		return -1;
+	}
+	a->action = action;
+	return 0;
+}
+
+static int parse(struct arguments *a, int argc, char **argv, char wrong[static USAGE_TEXT_MAX])
 {
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
 		{ "check", no_argument, NULL, 'k' }, { "down", no_argument, NULL, 'd' },
 		{ "background", no_argument, NULL, 'b' }, { "user", required_argument, NULL, 'u' },
 		{ "hosts", required_argument, NULL, 'H' }, { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' }, { 0 } };
-	int c;
+	const char *background_only = NULL;
+	int c, index = 0, r = 0;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while (r == 0 && (c = usage_getopt(argc, argv, "", options, &index, wrong)) >= 0) {
 		switch (c) {
 		case 'c':
 			a->run.config_path = a->launch.config_path = optarg;
 			break;
 		case 'k':
-			a->action = ACTION_CHECK;
+			r = set_action(a, ACTION_CHECK, options[index].name, wrong);
 			break;
 		case 'd':
-			a->action = ACTION_DOWN;
+			r = set_action(a, ACTION_DOWN, options[index].name, wrong);
 			break;
 		case 'b':
-			a->action = ACTION_BACKGROUND;
+			r = set_action(a, ACTION_BACKGROUND, options[index].name, wrong);
 			break;
 		case 'u':
 			a->launch.user = optarg;
+			background_only = "user";
 			break;
 		case 'H':
 			a->launch.hosts = optarg;
+			background_only = "hosts";
 			break;
 		case 'h':
 			fputs(usage_text, stdout);
@@ -77,7 +94,16 @@ static int parse(struct arguments *a, int argc, char **argv)
 			return -1;
 		}
 	}
-	return optind == argc ? 0 : -1;
+	if (r == 0 && optind < argc) {
+		usage_surplus(argv[optind], wrong);
+		return -1;
+	}
+	if (r == 0 && background_only && a->action != ACTION_BACKGROUND) {
+		(void) snprintf(
+			wrong, USAGE_TEXT_MAX, "--%s goes with --background only", background_only);
+		return -1;
+	}
+	return r;
 }
 
 static int check(const struct arguments *a, struct err *err)
@@ -95,13 +121,14 @@ int main(int argc, char **argv)
 {
 	struct arguments a = { .launch = { .user = "hearth" } };
 	struct err err = { 0 };
+	char wrong[USAGE_TEXT_MAX];
 	int r = 0;
 
 	log_open("hearthd");
 	(void) umask(0022);
-	if (parse(&a, argc, argv) < 0) {
-		fputs("hearthd: wrong use; see --help\n", stderr);
-		return 2;
+	if (parse(&a, argc, argv, wrong) < 0) {
+		fprintf(stderr, "hearthd: %s; see hearthd --help\n", wrong);
+		return USAGE_STATUS;
 	}
 	switch (a.action) {
 	case ACTION_RUN:

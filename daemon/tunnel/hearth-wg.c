@@ -24,10 +24,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/usage.h"
 #include "tunnel/tunnel.h"
 #include "tunnel/uapi-server.h"
-
-enum { EXIT_USE = 2 };
 
 static const char help[] =
 	"Usage: hearth-wg [-f] INTERFACE\n"
@@ -367,6 +366,12 @@ static int run_in_background(const char *ifname, bool logging)
 	return await_child(fds[0], ifname);
 }
 
+static int misuse(const char *wrong)
+{
+	(void) fprintf(stderr, "hearth-wg: %s; see hearth-wg --help\n", wrong);
+	return USAGE_STATUS;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "foreground", no_argument, NULL, 'f' },
@@ -375,9 +380,10 @@ int main(int argc, char **argv)
 	bool foreground = asked && strcmp(asked, "1") == 0;
 	const struct rlimit no_core = { 0 };
 	bool logging = open_log();
+	char wrong[USAGE_TEXT_MAX];
 	int c;
 
-	while ((c = getopt_long(argc, argv, "fh", options, NULL)) >= 0) {
+	while ((c = usage_getopt(argc, argv, "fh", options, NULL, wrong)) >= 0) {
 		switch (c) {
 		case 'f':
 			foreground = true;
@@ -389,12 +395,15 @@ int main(int argc, char **argv)
 			(void) puts("hearth-wg " HEARTH_VERSION);
 			return EXIT_SUCCESS;
 		default:
-			return EXIT_USE;
+			return misuse(wrong);
 		}
 	}
-	if (optind != argc - 1) {
-		(void) fputs(help, stderr);
-		return EXIT_USE;
+	if (optind == argc)
+		return misuse("the name of the interface is missing");
+	if (optind < argc - 1) {
+		(void) snprintf(
+			wrong, sizeof(wrong), "\"%.40s\" is one word too many", argv[optind + 1]);
+		return misuse(wrong);
 	}
 	(void) setrlimit(RLIMIT_CORE, &no_core); /* memory holds keys */
 	if (!logging && !freopen("/dev/null", "w", stderr))
