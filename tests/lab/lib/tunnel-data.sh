@@ -36,7 +36,7 @@ traffic_start() {	# CONNECTIONS BYTES (of one connection, one way): TCP both way
 	for f in 4 6; do
 		in_ns b "$STREAM" serve "${inner_b[$f]}" 700$f "$n" "$bytes" >"$HEARTH_TMP/serve$f" 2>&1 &
 		traffic+=($!)
-		until_ok 10 grep -q ready "$HEARTH_TMP/serve$f" || fail "stream serve: $(cat "$HEARTH_TMP/serve$f")"
+		until_ok 60 grep -q ready "$HEARTH_TMP/serve$f" || fail "stream serve: $(cat "$HEARTH_TMP/serve$f")"
 	done
 	for f in 4 6; do
 		in_ns a "$STREAM" connect "${inner_b[$f]}" 700$f "$n" "$bytes" >"$HEARTH_TMP/connect$f" 2>&1 &
@@ -64,7 +64,7 @@ datagrams() {	# TITLE COUNT MAX PER_SECOND LEAST_PERCENT [gso]: both families, b
 	for f in 4 6; do
 		in_ns b "$STREAM" receive "${inner_b[$f]}" 800$f "$count" >"$HEARTH_TMP/udp-$f-ab" 2>&1 & pids+=($!)
 		in_ns a "$STREAM" receive "${inner_a[$f]}" 800$f "$count" >"$HEARTH_TMP/udp-$f-ba" 2>&1 & pids+=($!)
-		for way in ab ba; do until_ok 10 grep -q ready "$HEARTH_TMP/udp-$f-$way" || fail "stream receive"; done
+		for way in ab ba; do until_ok 60 grep -q ready "$HEARTH_TMP/udp-$f-$way" || fail "stream receive"; done
 	done
 	for f in 4 6; do
 		in_ns a "$STREAM" send "${inner_b[$f]}" 800$f "$count" "$max" "$rate" "$@" >>"$HEARTH_TMP/udp-sent" 2>&1 & senders+=($!)
