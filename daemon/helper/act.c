@@ -37,7 +37,17 @@ static int write_in_place(const char *path, const struct buf *text)
 	return 0;
 }
 
-int act_write_hosts(const char *path, const struct hosts_entry *entries, size_t n, struct err *err)
+static int failed_hosts(const char *what, const char *path, int r, struct err *err)
+{
+	if (r == -EFBIG)
+		return err_set(err, r,
+			"%s %s: it is larger than %d MiB, the most that is edited; make it smaller",
+			what, path, HOSTS_FILE_MAX >> 20);
+	return err_set(err, r, "%s %s: %s", what, path, strerror(-r));
+}
+
+int act_write_hosts(const char *path, const char *ifname, const struct hosts_entry *entries,
+	size_t n, const char **ret_taken, struct err *err)
 {
 	CLEANUP(free_p) char *real = realpath(path, NULL);
 	CLEANUP_BUF struct buf old = { 0 }, text = { 0 };
@@ -46,19 +56,21 @@ int act_write_hosts(const char *path, const struct hosts_entry *entries, size_t 
 	int r = file_read(target, HOSTS_FILE_MAX, &old);
 
 	if (r < 0 && r != -ENOENT)
-		return err_set(err, r, "read %s: %s", path, strerror(-r));
+		return failed_hosts("read", path, r, err);
 	if (r == 0 && stat(target, &before) < 0)
 		return err_set(err, -errno, "stat %s: %m", path);
-	r = hosts_edit(buf_str(&old), old.len, entries, n, &text);
+	r = hosts_edit(buf_str(&old), old.len, ifname, entries, n, &text);
 	if (r < 0)
-		return err_set(err, r, "%s: %s", path, strerror(-r));
+		return failed_hosts("edit", path, r, err);
+	if (!hosts_find_taken(buf_str(&text), text.len, ifname, entries, n, ret_taken))
+		*ret_taken = NULL;
 	if (text.len == old.len && !memcmp(buf_str(&text), buf_str(&old), old.len))
 		return 0;
 	r = file_write_atomic(target, buf_str(&text), text.len, before.st_mode & 07777);
 	if (r == -EBUSY || r == -EXDEV) /* a mount point cannot be renamed over */
 		r = write_in_place(target, &text);
 	if (r < 0)
-		return err_set(err, r, "write %s: %s", path, strerror(-r));
+		return failed_hosts("write", path, r, err);
 	if (before.st_uid || before.st_gid)
 		(void) !chown(target, before.st_uid,
 			before.st_gid); /* as root: only a strange file system refuses */

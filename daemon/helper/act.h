@@ -7,11 +7,12 @@
 #include "wire/hosts.h"
 
 /*
- * Puts the block into the hosts file @path (a symbolic link is followed, mode and owner stay). The file
+ * Puts the block of @ifname into the hosts file @path (a symbolic link is followed, mode and owner stay). The file
  * is replaced atomically; where it is a mount of its own, as in containers, it is written in place.
- * 1 if written, 0 if it was right already, or -errno.
+ * 1 if written, 0 if it was right already, or -errno. *ret_taken: as hosts_find_taken() says, else NULL.
  */
-int act_write_hosts(const char *path, const struct hosts_entry *entries, size_t n, struct err *err);
+int act_write_hosts(const char *path, const char *ifname, const struct hosts_entry *entries,
+	size_t n, const char **ret_taken, struct err *err);
 
 /*
  * Listens on @dir/@ifname.sock with mode 0600, replacing a socket that nobody answers on. Returns the

@@ -77,7 +77,9 @@ static void fail(struct ipc_request *request, int r, const struct err *err)
 			   : r == -EADDRINUSE || r == -EBUSY ? "busy"
 							     : "internal";
 
-	log_warning("%s: %s", ipc_request_call(request), err->text);
+	/* Who asked hears why and says so; here it is told what nobody of ours would ask. */
+	if (r == -ENOSYS || r == -EINVAL || r == -E2BIG)
+		log_seldom(LOG_LEVEL_WARNING, "%s: %s", ipc_request_call(request), err->text);
 	ipc_request_fail(request, code, "%s", err->text);
 }
 
@@ -152,15 +154,18 @@ static int start_join(
 
 static void carry_out(struct helper *h, const struct request *request, struct ipc_request *ipc)
 {
+	const char *taken = NULL;
 	struct err err = { 0 };
 	int r = 0;
 
 	switch (request->kind) {
 	case REQUEST_HOSTS_WRITE:
-		r = act_write_hosts(h->hosts, request->entries, request->n_entries, &err);
+		r = act_write_hosts(h->hosts, request->ifname, request->entries, request->n_entries,
+			&taken, &err);
 		if (r >= 0)
 			ipc_request_reply(
-				ipc, json_pack("{s:b,s:s}", "changed", r, "path", h->hosts));
+				ipc, json_pack("{s:b,s:s,s:s?}", "changed", r, "path", h->hosts,
+					     "taken", taken));
 		break;
 	case REQUEST_UAPI_OPEN:
 		r = act_open_uapi(h->uapi_dir, request->ifname, &err);
@@ -189,8 +194,8 @@ static void on_request(void *ctx, struct ipc_request *ipc)
 	int r;
 
 	if (creds->uid != 0 && !(h->has_uid && creds->uid == h->uid)) {
-		log_warning("user %u asked for %s: refused", (unsigned) creds->uid,
-			ipc_request_call(ipc));
+		log_seldom(LOG_LEVEL_WARNING, "user %u asked for %s: refused",
+			(unsigned) creds->uid, ipc_request_call(ipc));
 		ipc_request_fail(
 			ipc, "forbidden", "only root and user %s may ask hearth-helper", h->user);
 		return;

@@ -15,17 +15,6 @@ void request_done(struct request *request)
 	*request = (struct request){ 0 };
 }
 
-static int read_hosts(const json_t *args, struct request *request, struct err *err)
-{
-	static const char *const known[] = { "entries", NULL };
-	int r = json_only(args, known, err);
-
-	if (r < 0)
-		return r;
-	return hosts_entries_from_json(
-		json_object_get(args, "entries"), &request->entries, &request->n_entries, err);
-}
-
 /* A name that stays inside its directory and that the kernel would accept. */
 static bool ifname_is_valid(const char *name)
 {
@@ -37,20 +26,40 @@ static bool ifname_is_valid(const char *name)
 		       len;
 }
 
-static int read_uapi(const json_t *args, struct request *request, struct err *err)
+static int read_ifname(const json_t *args, struct request *request, struct err *err)
 {
-	static const char *const known[] = { "ifname", NULL };
 	const char *name;
-	int r = json_only(args, known, err);
+	int r = json_get_str(args, "ifname", &name, err);
 
-	if (r == 0)
-		r = json_get_str(args, "ifname", &name, err);
 	if (r < 0)
 		return r;
 	if (!ifname_is_valid(name))
 		return err_set(err, -EINVAL, "ifname: not the name of an interface");
 	(void) snprintf(request->ifname, sizeof(request->ifname), "%s", name);
 	return 0;
+}
+
+/* Without "ifname" it is the block of hearth0. */
+static int read_hosts(const json_t *args, struct request *request, struct err *err)
+{
+	static const char *const known[] = { "entries", "ifname", NULL };
+	int r = json_only(args, known, err);
+
+	(void) snprintf(request->ifname, sizeof(request->ifname), "%s", HOSTS_IFNAME_DEFAULT);
+	if (r == 0 && json_has(args, "ifname"))
+		r = read_ifname(args, request, err);
+	if (r < 0)
+		return r;
+	return hosts_entries_from_json(
+		json_object_get(args, "entries"), &request->entries, &request->n_entries, err);
+}
+
+static int read_uapi(const json_t *args, struct request *request, struct err *err)
+{
+	static const char *const known[] = { "ifname", NULL };
+	int r = json_only(args, known, err);
+
+	return r < 0 ? r : read_ifname(args, request, err);
 }
 
 static int read_tun(const json_t *args, struct request *request, struct err *err)

@@ -10,7 +10,8 @@
 #include "wire/kube.h"
 
 enum request_kind {
-	REQUEST_HOSTS_WRITE, /* {"entries":[...]}: the block in the hosts file; an empty list removes it */
+	/* {"entries":[...],"ifname":"hearth0"}: a mesh's block in the hosts file; none: it is removed */
+	REQUEST_HOSTS_WRITE,
 	REQUEST_UAPI_OPEN, /* {"ifname":"hearth0"}: a listening socket for `wg`, as a descriptor */
 	REQUEST_TUN_OPEN,  /* {}: /dev/net/tun, opened, where only root may */
 	REQUEST_KUBE_JOIN, /* {"bundle":{...}}: runs `enroll-node kubeadm-files` with it on stdin */
@@ -21,7 +22,7 @@ struct request {
 	enum request_kind kind;
 	struct hosts_entry *entries; /* owned */
 	size_t n_entries;
-	char ifname[IFNAMSIZ];
+	char ifname[IFNAMSIZ]; /* of the mesh */
 	struct kube_bundle bundle;
 };
 

@@ -126,7 +126,7 @@ static void look_at_names(void *ctx)
 
 	if (!h->names_text || h->hosts_call || h->names_backoff.failures)
 		return; /* it is being written, or will be */
-	r = hostsfile_look(h->hosts, h->names_text);
+	r = hostsfile_look(h->hosts, h->config.interface, h->names_text);
 	if (!repair_is_fight(&h->names_repairs, now))
 		hearthd_problem(h, PROBLEM_HOSTS, NULL);
 	if (r != 0)

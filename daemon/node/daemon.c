@@ -46,6 +46,7 @@ void hearthd_save_state(struct hearthd *h)
 
 	(void) state_save(h->state_path, &h->state, &err);
 	hearthd_problem(h, PROBLEM_STATE, &err);
+	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
 }
 
 const struct node *hearthd_self(const struct hearthd *h)

@@ -104,8 +104,9 @@ static void on_changed(void *ctx, bool say, const struct trouble_end *away)
 	if (say && !away)
 		log_notice("coordinator: %s; trying on", state->error);
 	else if (say && away->times)
-		log_info("coordinator %s: connected, after %s and %u tries", state->url,
-			pace_span_format(away->lasted_us, span), away->times);
+		log_info("coordinator %s: connected, after %s and %u tr%s", state->url,
+			pace_span_format(away->lasted_us, span), away->times,
+			away->times == 1 ? "y" : "ies");
 	else if (say)
 		log_info("coordinator %s: connected", state->url);
 	watch_notify(h);

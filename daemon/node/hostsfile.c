@@ -136,22 +136,17 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /* Whether writing would change nothing. */
-static int compare(const struct buf *have, const char *entries)
+static int compare(const struct buf *have, const char *ifname, const char *entries)
 {
 	CLEANUP_JSON json_t *list = json_parse(entries, strlen(entries), NULL);
 	CLEANUP(free_p) struct hosts_entry *parsed = NULL;
-	CLEANUP_BUF struct buf want = { 0 };
 	size_t n = 0;
 	int r = list ? hosts_entries_from_json(list, &parsed, &n, NULL) : -EINVAL;
 
-	if (r == 0)
-		r = hosts_edit(buf_str(have), have->len, parsed, n, &want);
-	if (r < 0)
-		return r;
-	return want.len == have->len && !memcmp(buf_str(&want), buf_str(have), have->len);
+	return r < 0 ? r : hosts_is_right(buf_str(have), have->len, ifname, parsed, n);
 }
 
-int hostsfile_look(struct hostsfile *file, const char *entries)
+int hostsfile_look(struct hostsfile *file, const char *ifname, const char *entries)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	struct stat now = { 0 };
@@ -165,7 +160,7 @@ int hostsfile_look(struct hostsfile *file, const char *entries)
 	r = file_read(file->path, HOSTS_FILE_MAX, &text);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	r = compare(&text, entries);
+	r = compare(&text, ifname, entries);
 	if (r == 1)
 		file->right = now; /* older than what was read, if anything */
 	return r;

@@ -20,11 +20,11 @@ void hostsfile_watch(struct hostsfile *file, const char *path);
 const char *hostsfile_path(const struct hostsfile *file);
 
 /*
- * 1 if the block is what hearth-helper would make of @entries (JSON text of a list), 0 if it is not, or
+ * 1 if @ifname's block is what hearth-helper would make of @entries (JSON text of a list), 0 if it is not, or
  * -errno: the file cannot be read, so nothing is known. Of a file that has not changed since it was right
  * nothing is read.
  */
-int hostsfile_look(struct hostsfile *file, const char *entries);
+int hostsfile_look(struct hostsfile *file, const char *ifname, const char *entries);
 
 /* touched() again after so long. */
 void hostsfile_wait(struct hostsfile *file, uint64_t wait_us);

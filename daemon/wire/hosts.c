@@ -6,14 +6,34 @@
 #include "wire/hosts.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define BEGIN  "# BEGIN hearth"
 #define END    "# END hearth"
 #define JOINED " (after a line without an end)"
 #define NOTE   "; hearthd writes these lines, changes to them are lost"
+
+/* The first words of a block's first and last line. */
+struct marks {
+	char begin[sizeof(BEGIN) + IF_NAMESIZE], end[sizeof(END) + IF_NAMESIZE];
+};
+
+static struct marks marks_of(const char *ifname)
+{
+	struct marks marks;
+	bool is_default = !strcmp(ifname, HOSTS_IFNAME_DEFAULT);
+
+	/* No name of an interface holds a slash. */
+	(void) snprintf(marks.begin, sizeof(marks.begin), BEGIN "%s%s", is_default ? "" : "/",
+		is_default ? "" : ifname);
+	(void) snprintf(marks.end, sizeof(marks.end), END "%s%s", is_default ? "" : "/",
+		is_default ? "" : ifname);
+	return marks;
+}
 
 struct span {
 	size_t start, end;
@@ -61,20 +81,21 @@ static bool is_ours(const char *text, size_t start, size_t end)
 }
 
 /* The first block at or behind @from. */
-static bool find_block(const char *text, size_t len, size_t from, struct span *ret)
+static bool find_block(
+	const char *text, size_t len, size_t from, const struct marks *marks, struct span *ret)
 {
 	size_t at = from, end, i;
 
-	while (at < len && !is_mark(text, len, at, BEGIN))
+	while (at < len && !is_mark(text, len, at, marks->begin))
 		at = line_end(text, len, at);
 	if (at >= len)
 		return false;
 	ret->start = at;
 	end = line_end(text, len, at);
-	if (at > from && starts_with(text, len, at, BEGIN JOINED))
+	if (at > from && starts_with(text, len, at + strlen(marks->begin), JOINED))
 		ret->start--; /* the newline we added */
-	for (i = end; i < len && !is_mark(text, len, i, BEGIN); i = line_end(text, len, i))
-		if (is_mark(text, len, i, END)) {
+	for (i = end; i < len && !is_mark(text, len, i, marks->begin); i = line_end(text, len, i))
+		if (is_mark(text, len, i, marks->end)) {
 			ret->end = line_end(text, len, i);
 			return true;
 		}
@@ -85,36 +106,38 @@ static bool find_block(const char *text, size_t len, size_t from, struct span *r
 	return true;
 }
 
-static void add_block(const struct hosts_entry *entries, size_t n, bool joined, struct buf *ret)
+static void add_block(const struct marks *marks, const struct hosts_entry *entries, size_t n,
+	bool joined, struct buf *ret)
 {
 	char text[IP_TEXT_MAX];
 
 	if (!n)
 		return;
-	buf_printf(ret, "%s%s%s%s\n", joined ? "\n" : "", BEGIN, joined ? JOINED : "", NOTE);
+	buf_printf(ret, "%s%s%s%s\n", joined ? "\n" : "", marks->begin, joined ? JOINED : "", NOTE);
 	for (size_t i = 0; i < n; i++) {
 		buf_add_str(ret, ip_addr_format(&entries[i].addr, text));
 		for (size_t k = 0; k < entries[i].n_names; k++)
 			buf_printf(ret, " %s", entries[i].names[k]);
 		buf_add_str(ret, "\n");
 	}
-	buf_add_str(ret, END "\n");
+	buf_printf(ret, "%s\n", marks->end);
 }
 
-int hosts_edit(const char *old, size_t old_len, const struct hosts_entry *entries, size_t n,
-	struct buf *ret)
+int hosts_edit(const char *old, size_t old_len, const char *ifname,
+	const struct hosts_entry *entries, size_t n, struct buf *ret)
 {
+	const struct marks marks = marks_of(ifname);
 	size_t at = 0, before = ret->len;
 	bool placed = false;
 	struct span block;
 
-	while (find_block(old, old_len, at, &block)) {
+	while (find_block(old, old_len, at, &marks, &block)) {
 		/* One that was joined to its line stays so, unless that newline is now needed. */
 		bool joined = starts_with(old, old_len, block.start, "\n");
 
 		buf_add(ret, old + at, block.start - at);
 		if (!placed)
-			add_block(entries, n, joined, ret);
+			add_block(&marks, entries, n, joined, ret);
 		if (joined && block.end < old_len && (placed || !n))
 			buf_add_str(ret, "\n");
 		placed = true;
@@ -122,10 +145,90 @@ int hosts_edit(const char *old, size_t old_len, const struct hosts_entry *entrie
 	}
 	buf_add(ret, old + at, old_len - at);
 	if (!placed)
-		add_block(entries, n, old_len > 0 && old[old_len - 1] != '\n', ret);
+		add_block(&marks, entries, n, old_len > 0 && old[old_len - 1] != '\n', ret);
 	if (buf_failed(ret))
 		return -ENOMEM;
 	return ret->len - before > HOSTS_FILE_MAX ? -EFBIG : 0;
+}
+
+bool hosts_is_right(const char *text, size_t len, const char *ifname,
+	const struct hosts_entry *entries, size_t n)
+{
+	const struct marks marks = marks_of(ifname);
+	CLEANUP_BUF struct buf want = { 0 };
+	struct span block, more;
+
+	if (!find_block(text, len, 0, &marks, &block))
+		return n == 0;
+	add_block(&marks, entries, n, starts_with(text, len, block.start, "\n"), &want);
+	return n && !buf_failed(&want) && want.len == block.end - block.start &&
+	       !memcmp(buf_str(&want), text + block.start, want.len) &&
+	       !find_block(text, len, block.end, &marks, &more);
+}
+
+/* Whether one of the line's names is one of ours with another address. */
+static const char *taken_by_line(
+	const char *line, size_t len, const struct hosts_entry *entries, size_t n)
+{
+	char text[512], *save = NULL, *word;
+	struct ip_addr addr;
+
+	if (len >= sizeof(text))
+		return NULL; /* not one that resolvers read, either */
+	memcpy(text, line, len);
+	text[len] = 0;
+	text[strcspn(text, "#")] = 0;
+	word = strtok_r(text, " \t\r\n", &save);
+	if (!word || ip_addr_parse(word, &addr) < 0)
+		return NULL;
+	while ((word = strtok_r(NULL, " \t\r\n", &save)))
+		for (size_t i = 0; i < n; i++)
+			for (size_t k = 0; k < entries[i].n_names; k++)
+				if (!strcasecmp(word, entries[i].names[k]) &&
+					addr.family == entries[i].addr.family &&
+					!ip_addr_equal(&addr, &entries[i].addr))
+					return entries[i].names[k];
+	return NULL;
+}
+
+/* The next @domain in any case, NULL at the end. */
+static const char *find_domain(const char *text, size_t len, const char *domain)
+{
+	size_t n = strlen(domain);
+
+	while (len >= n) {
+		const char *dot = memchr(text, '.', len - n + 1);
+
+		if (!dot || !strncasecmp(dot, domain, n))
+			return dot;
+		len -= (size_t) (dot + 1 - text);
+		text = dot + 1;
+	}
+	return NULL;
+}
+
+bool hosts_find_taken(const char *text, size_t len, const char *ifname,
+	const struct hosts_entry *entries, size_t n, const char **ret)
+{
+	const struct marks marks = marks_of(ifname);
+	const char *domain = n ? strchr(entries[0].names[0], '.') : NULL;
+	struct span block;
+
+	if (find_block(text, len, 0, &marks, &block))
+		len = block.start;
+	for (size_t at = 0; domain && at < len; at++) {
+		const char *hit = find_domain(text + at, len - at, domain), *start;
+
+		if (!hit)
+			break;
+		start = memrchr(text, '\n', (size_t) (hit - text));
+		start = start ? start + 1 : text;
+		at = line_end(text, len, (size_t) (hit - text)) - 1;
+		*ret = taken_by_line(start, (size_t) (text + at + 1 - start), entries, n);
+		if (*ret)
+			return true;
+	}
+	return false;
 }
 
 /* Lower-case labels of letters, digits and inner hyphens, ending in .internal. */

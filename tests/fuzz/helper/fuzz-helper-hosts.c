@@ -22,12 +22,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP_BUF struct buf clean = { 0 }, with = { 0 }, again = { 0 }, without = { 0 };
 
 	(void) ip_addr_parse("10.77.0.1", &entry.addr);
-	if (hosts_edit((const char *) data, size, NULL, 0, &clean) < 0 ||
-		hosts_edit((const char *) data, size, &entry, 1, &with) < 0 ||
-		hosts_edit(buf_str(&with), with.len, &entry, 1, &again) < 0 ||
-		hosts_edit(buf_str(&with), with.len, NULL, 0, &without) < 0)
+	if (hosts_edit((const char *) data, size, "hearth0", NULL, 0, &clean) < 0 ||
+		hosts_edit((const char *) data, size, "hearth0", &entry, 1, &with) < 0 ||
+		hosts_edit(buf_str(&with), with.len, "hearth0", &entry, 1, &again) < 0 ||
+		hosts_edit(buf_str(&with), with.len, "hearth0", NULL, 0, &without) < 0)
 		abort();
 	if (again.len != with.len || (with.len && memcmp(again.data, with.data, with.len) != 0))
+		abort();
+	if (!hosts_is_right(buf_str(&with), with.len, "hearth0", &entry, 1) ||
+		hosts_is_right((const char *) data, size, "hearth0", &entry, 1) !=
+			(with.len == size && (!size || !memcmp(with.data, data, size))))
 		abort();
 	/* Several blocks were somebody's doing: they become one. */
 	if (count(data, size) > 1)

@@ -169,7 +169,9 @@ static struct hosts_entry entry(const char *address, const char *name)
 static void edit(const char *old, const struct hosts_entry *entries, size_t n, struct buf *ret)
 {
 	ret->len = 0;
-	assert_int_equal(hosts_edit(old, strlen(old), entries, n, ret), 0);
+	assert_int_equal(hosts_edit(old, strlen(old), "hearth0", entries, n, ret), 0);
+	assert_int_equal(hosts_is_right(old, strlen(old), "hearth0", entries, n),
+		!strcmp(old, buf_str(ret)));
 }
 
 static void test_edit(void **state)
@@ -213,17 +215,103 @@ static void test_edit_damaged(void **state)
 	assert_string_equal(buf_str(&out), "# END hearth\nz\n");
 }
 
+/* Two meshes on one machine: each has its block, and takes it out, in any order. */
+static void test_two_meshes(void **state)
+{
+	static const char *const files[] = { "", "127.0.0.1 localhost\n" };
+	const struct hosts_entry one = entry("10.77.0.1", "a.home.internal");
+	const struct hosts_entry two = entry("10.78.0.1", "b.lab.internal");
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(files); i++) {
+		CLEANUP_BUF struct buf a = { 0 }, b = { 0 }, c = { 0 };
+		const char *file = files[i / 2];
+
+		edit(file, &one, 1, &a);
+		assert_int_equal(hosts_edit(buf_str(&a), a.len, "hearth1", &two, 1, &b), 0);
+		assert_non_null(strstr(buf_str(&b), "# BEGIN hearth;"));
+		assert_non_null(strstr(buf_str(&b), "# BEGIN hearth/hearth1;"));
+		edit(buf_str(&b), &one, 1, &c); /* the other's is left alone */
+		assert_string_equal(buf_str(&b), buf_str(&c));
+		c.len = 0;
+		assert_int_equal(hosts_edit(buf_str(&b), b.len, "hearth12", NULL, 0, &c), 0);
+		assert_string_equal(buf_str(&b), buf_str(&c)); /* that is a third one */
+		c.len = a.len = 0;
+		assert_int_equal(
+			hosts_edit(buf_str(&b), b.len, i % 2 ? "hearth1" : "hearth0", NULL, 0, &a),
+			0);
+		assert_int_equal(
+			hosts_edit(buf_str(&a), a.len, i % 2 ? "hearth0" : "hearth1", NULL, 0, &c),
+			0);
+		assert_string_equal(buf_str(&c), file);
+	}
+}
+
+/* Whose line comes first has the name: then ours does not work, and that is said. */
+static void test_taken(void **state)
+{
+	static const struct {
+		const char *file, *taken;
+	} cases[] = {
+		{ "127.0.0.1 localhost\n", NULL },
+		{ "192.168.1.5 a.home.internal\n", "a.home.internal" },
+		{ "1.2.3.4 x\n192.168.1.5\tx A.Home.Internal # mine", "a.home.internal" },
+		{ "192.168.1.5 aa.home.internal a.home.internal.example\n", NULL },
+		{ "# 192.168.1.5 a.home.internal\n", NULL },
+		{ "10.77.0.1 a.home.internal\n", NULL }, /* the same address */
+		{ "fd12::1 a.home.internal\n", NULL },   /* another family */
+		{ "# BEGIN hearth/hearth1\n10.9.0.1 a.home.internal\n# END hearth/hearth1\n",
+			"a.home.internal" },
+		{ "# BEGIN hearth\n# END hearth\n10.9.0.1 a.home.internal\n", NULL }, /* after */
+	};
+	const struct hosts_entry one = entry("10.77.0.1", "a.home.internal");
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		CLEANUP_BUF struct buf text = { 0 };
+		const char *taken = NULL;
+
+		edit(cases[i].file, &one, 1, &text);
+		assert_int_equal(
+			hosts_find_taken(buf_str(&text), text.len, "hearth0", &one, 1, &taken),
+			cases[i].taken != NULL);
+		if (cases[i].taken)
+			assert_string_equal(taken, cases[i].taken);
+	}
+}
+
+/* A list of 20 MB against advertisements is a hosts file; one above the limit is told as that. */
+static void test_large(void **state)
+{
+	const struct hosts_entry one = entry("10.77.0.1", "a.home.internal");
+	CLEANUP_BUF struct buf text = { 0 };
+	const char *taken = NULL;
+	struct err err = { 0 };
+
+	while (text.len < 20 << 20)
+		buf_printf(&text, "0.0.0.0 ad%zu.example.com\n", text.len);
+	assert_int_equal(file_write_atomic(in_dir("hosts"), buf_str(&text), text.len, 0644), 0);
+	assert_int_equal(act_write_hosts(in_dir("hosts"), "hearth0", &one, 1, &taken, &err), 1);
+	assert_int_equal(act_write_hosts(in_dir("hosts"), "hearth0", &one, 1, &taken, &err), 0);
+	assert_int_equal(act_write_hosts(in_dir("hosts"), "hearth0", NULL, 0, &taken, &err), 1);
+	assert_int_equal(truncate(in_dir("hosts"), HOSTS_FILE_MAX + 1), 0);
+	assert_int_equal(
+		act_write_hosts(in_dir("hosts"), "hearth0", &one, 1, &taken, &err), -EFBIG);
+	assert_non_null(strstr(err.text, "larger than 64 MiB"));
+	assert_non_null(strstr(err.text, in_dir("hosts")));
+	(void) unlink(in_dir("hosts"));
+}
+
 static void test_write(void **state)
 {
 	const struct hosts_entry one = entry("10.77.0.1", "n100.home.internal");
 	CLEANUP_BUF struct buf text = { 0 };
+	const char *taken = NULL;
 	struct stat st;
 	struct err err = { 0 };
 
 	assert_int_equal(file_write_atomic(in_dir("real"), "127.0.0.1 localhost\n", 20, 0640), 0);
 	assert_int_equal(symlink("real", in_dir("hosts")), 0); /* as some systems have it */
-	assert_int_equal(act_write_hosts(in_dir("hosts"), &one, 1, &err), 1);
-	assert_int_equal(act_write_hosts(in_dir("hosts"), &one, 1, &err), 0);
+	assert_int_equal(act_write_hosts(in_dir("hosts"), "hearth0", &one, 1, &taken, &err), 1);
+	assert_int_equal(act_write_hosts(in_dir("hosts"), "hearth0", &one, 1, &taken, &err), 0);
 	assert_int_equal(lstat(in_dir("hosts"), &st), 0);
 	assert_true(S_ISLNK(st.st_mode));
 	assert_int_equal(stat(in_dir("real"), &st), 0);
@@ -232,10 +320,11 @@ static void test_write(void **state)
 	assert_non_null(strstr(buf_str(&text), "localhost\n# BEGIN hearth"));
 	(void) unlink(in_dir("hosts"));
 	(void) unlink(in_dir("real"));
-	assert_int_equal(act_write_hosts(in_dir("none"), &one, 1, &err), 1); /* made */
+	assert_int_equal(
+		act_write_hosts(in_dir("none"), "hearth0", &one, 1, &taken, &err), 1); /* made */
 	(void) unlink(in_dir("none"));
 	assert_int_equal(mkdir(in_dir("hosts"), 0700), 0);
-	assert_true(act_write_hosts(in_dir("hosts"), &one, 1, &err) < 0);
+	assert_true(act_write_hosts(in_dir("hosts"), "hearth0", &one, 1, &taken, &err) < 0);
 	assert_int_equal(rmdir(in_dir("hosts")), 0);
 }
 
@@ -296,6 +385,9 @@ int main(void)
 		cmocka_unit_test(test_bundle),
 		cmocka_unit_test(test_edit),
 		cmocka_unit_test(test_edit_damaged),
+		cmocka_unit_test(test_two_meshes),
+		cmocka_unit_test(test_taken),
+		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_uapi),
 	};

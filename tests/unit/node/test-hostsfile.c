@@ -77,25 +77,25 @@ static void test_look(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(hostsfile_look(f->file, entries), -ENODATA);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", entries), -ENODATA);
 	write_file(f, with);
 	hostsfile_watch(f->file, f->path);
-	assert_int_equal(hostsfile_look(f->file, entries), 1);
-	assert_int_equal(hostsfile_look(f->file, entries), 1);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", entries), 1);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", entries), 1);
 	write_file(f, without);
-	assert_int_equal(hostsfile_look(f->file, entries), 0);
-	assert_int_equal(hostsfile_look(f->file, "[]"), 1);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", entries), 0);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", "[]"), 1);
 	assert_int_equal(unlink(f->path), 0);
-	assert_int_equal(hostsfile_look(f->file, entries), 0);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", entries), 0);
 	write_file(f, with);
-	assert_int_equal(hostsfile_look(f->file, entries), 1);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", entries), 1);
 	/* Other names: it says so after it was told that the file was written. */
 	hostsfile_watch(f->file, f->path);
-	assert_int_equal(hostsfile_look(f->file, "[]"), 0);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", "[]"), 0);
 	assert_int_equal(unlink(f->path), 0);
 	assert_int_equal(mkdir(f->path, 0755), 0);
-	assert_int_equal(hostsfile_look(f->file, entries), -EISDIR);
-	assert_true(hostsfile_look(f->file, "[{") < 0);
+	assert_int_equal(hostsfile_look(f->file, "hearth0", entries), -EISDIR);
+	assert_true(hostsfile_look(f->file, "hearth0", "[{") < 0);
 }
 
 static void test_watch(void **state)
