@@ -15,6 +15,7 @@
 #include "wire/kube.h"
 
 #define QUICK_US (5 * USEC_PER_SEC)
+#define NAMES_US (60 * USEC_PER_SEC) /* a large file on a slow card */
 #define KUBE_US  (150 * USEC_PER_SEC)
 
 /* What failed is tried again by itself: soon, then seldom, for it may stay so for years. */
@@ -43,6 +44,20 @@ static void names_failed(struct hearthd *h, const struct err *why)
 		"%.500s; tried again by itself, and at once with `hearth reload`",
 		why->text);
 	hearthd_problem(h, PROBLEM_HELPER, &err);
+}
+
+/* The other line stands before ours, so that it is the one resolvers find. */
+static void tell_taken(struct hearthd *h, const char *name)
+{
+	struct err err = { 0 };
+
+	if (name)
+		err_set(&err, -EEXIST,
+			"%s has another address further up in the hosts file, which counts: "
+			"another "
+			"mesh of the same name on this machine, or somebody's own line",
+			name);
+	hearthd_problem(h, PROBLEM_NAMES, &err);
 }
 
 /* Older helpers do not say which file it is. */
@@ -77,6 +92,7 @@ static void names_written(void *ctx, int r, struct ipc_reply *reply, const struc
 		names_failed(h, err);
 	} else {
 		hearthd_problem(h, PROBLEM_HELPER, NULL);
+		tell_taken(h, json_string_value(json_object_get(reply->ok, "taken")));
 	}
 }
 
@@ -89,7 +105,7 @@ void assist_write_names(struct hearthd *h, bool again)
 
 	entries = h->mesh_state == MESH_UP ? names_entries(book_netmap(h->book)) : json_array();
 	text = entries ? json_text(entries) : NULL;
-	args = entries ? json_pack("{s:O}", "entries", entries) : NULL;
+	args = entries ? names_request(json_incref(entries), h->config.interface) : NULL;
 	if (!text || !args)
 		return;      /* out of memory: at the next change */
 	if (h->hosts_call) { /* one at a time: two on their way could overtake each other */
@@ -100,7 +116,7 @@ void assist_write_names(struct hearthd *h, bool again)
 		return;
 	free(h->names_text);
 	h->names_text = TAKE(text);
-	if (ipc_call_async(h->event, h->helper_path, "hosts.write", args, QUICK_US, names_written,
+	if (ipc_call_async(h->event, h->helper_path, "hosts.write", args, NAMES_US, names_written,
 		    h, &h->hosts_call, &err) < 0) {
 		names_failed(h, &err);
 	}

@@ -18,6 +18,7 @@
 #include "node/firewall.h"
 #include "node/hearthd.h"
 #include "node/iface.h"
+#include "node/names.h"
 #include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
 #include "wire/record.h"
@@ -44,8 +45,11 @@ void hearthd_save_state(struct hearthd *h)
 {
 	struct err err = { 0 };
 
-	(void) state_save(h->state_path, &h->state, &err);
-	hearthd_problem(h, PROBLEM_STATE, &err);
+	if (!h->is_saved || memcmp(&h->saved, &h->state, sizeof(h->state)) != 0) {
+		h->is_saved = state_save(h->state_path, &h->state, &err) == 0;
+		memcpy(&h->saved, &h->state, sizeof(h->state));
+		hearthd_problem(h, PROBLEM_STATE, &err);
+	}
 	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
 }
 
@@ -308,10 +312,10 @@ int hearthd_run(const struct hearthd_options *options, struct err *err)
 	return r;
 }
 
-static int remove_names(const struct paths *paths, struct err *err)
+static int remove_names(const struct paths *paths, const char *ifname, struct err *err)
 {
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
-	CLEANUP_JSON json_t *args = json_pack("{s:[]}", "entries");
+	CLEANUP_JSON json_t *args = names_request(json_array(), ifname);
 	char path[PATH_TEXT_MAX];
 
 	return ipc_call(paths_join(paths->run, "helper.sock", path), "hosts.write", args,
@@ -322,15 +326,17 @@ static int remove_names(const struct paths *paths, struct err *err)
 static int take_all_down(
 	const struct paths *paths, const char *ifname, struct nl *nl, struct err *err)
 {
+	CLEANUP_BUF struct buf removal = { 0 };
 	struct err why = { 0 };
 	int result = iface_remove(nl, ifname, err), r;
 
 	if (result == -ENODEV)
 		result = 0;
-	r = nft_run(firewall_remove_text, &why);
+	firewall_add_removal(ifname, &removal);
+	r = nft_run(buf_str(&removal), &why);
 	if (r < 0 && result == 0)
 		result = err_set(err, r, "%s", why.text);
-	r = remove_names(paths, &why);
+	r = remove_names(paths, ifname, &why);
 	if (r < 0 && result == 0)
 		result = err_set(err, r,
 			"the names stay in the hosts file: hearth-helper: %.500s; start it and do "

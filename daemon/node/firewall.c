@@ -4,12 +4,39 @@
  */
 #include "node/firewall.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "board/links.h"
+#include "node/config.h"
 
-const char firewall_remove_text[] = "add table inet " FIREWALL_TABLE "\n"
-				    "delete table inet " FIREWALL_TABLE "\n";
+/* nft takes letters, digits and few other signs: the rest is written as _HEX, so is '_'. */
+const char *firewall_table(const char *ifname, char ret[static FIREWALL_TABLE_MAX])
+{
+	size_t at = (size_t) snprintf(ret, FIREWALL_TABLE_MAX, "hearth");
+
+	if (!strcmp(ifname, CONFIG_INTERFACE_DEFAULT))
+		return ret;
+	ret[at++] = '_';
+	for (; *ifname && at < FIREWALL_TABLE_MAX - 4; ifname++) {
+		bool plain = (*ifname >= 'a' && *ifname <= 'z') ||
+			     (*ifname >= 'A' && *ifname <= 'Z') ||
+			     (*ifname >= '0' && *ifname <= '9');
+
+		at += (size_t) snprintf(ret + at, FIREWALL_TABLE_MAX - at, plain ? "%c" : "_%02x",
+			(unsigned char) *ifname);
+	}
+	ret[at] = 0;
+	return ret;
+}
+
+void firewall_add_removal(const char *ifname, struct buf *ret)
+{
+	char table[FIREWALL_TABLE_MAX];
+
+	(void) firewall_table(ifname, table);
+	buf_printf(ret, "add table inet %s\ndelete table inet %s\n", table, table);
+}
 
 static bool name_is_plain(const char *name)
 {
@@ -145,8 +172,10 @@ static void add_clamp(const struct firewall *f, struct buf *ret)
 
 void firewall_add_text(const struct firewall *firewall, struct buf *ret)
 {
-	buf_add_str(ret, firewall_remove_text);
-	buf_add_str(ret, "table inet " FIREWALL_TABLE " {\n");
+	char table[FIREWALL_TABLE_MAX];
+
+	firewall_add_removal(firewall->interface, ret);
+	buf_printf(ret, "table inet %s {\n", firewall_table(firewall->interface, table));
 	add_guard(firewall, ret);
 	if (has_pods(firewall)) {
 		add_hairpin(firewall, ret);

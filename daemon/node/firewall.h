@@ -1,5 +1,6 @@
 /*
- * firewall: the text of nftables table `inet hearth`, static for a board:
+ * firewall: the text of nftables table `inet hearth`, static for a board (of another mesh on the same
+ * machine: `inet hearth_IFNAME`, where the interface is not called hearth0):
  *
  *   guard       drops packets whose source lies: of the mesh or the pods, but not in by the tunnel; of
  *               other boards' pods or the mesh, but out of a pod of this board. And what comes for our
@@ -19,9 +20,8 @@
 #include "base/buf.h"
 #include "base/ip.h"
 
-#define FIREWALL_TABLE "hearth"
-
 enum {
+	FIREWALL_TABLE_MAX = 64,
 	FIREWALL_MARK = 0x2000, /* outside the bits of kube-proxy, Calico, Cilium and Tailscale */
 };
 
@@ -40,5 +40,8 @@ struct firewall {
 /* Appends the transaction that puts the table in place of any older one. */
 void firewall_add_text(const struct firewall *firewall, struct buf *ret);
 
-/* The transaction that removes it, also if it is not there. */
-extern const char firewall_remove_text[];
+/* Appends the transaction that removes the table of @ifname's mesh, also if it is not there. */
+void firewall_add_removal(const char *ifname, struct buf *ret);
+
+/* The name of the table of the mesh with the interface @ifname, in @ret. Returns @ret. */
+const char *firewall_table(const char *ifname, char ret[static FIREWALL_TABLE_MAX]);

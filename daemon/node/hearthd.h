@@ -12,6 +12,7 @@
 #include "base/pace.h"
 #include "node/book.h"
 #include "node/config.h"
+#include "node/firewall.h"
 #include "node/hostsfile.h"
 #include "node/peers.h"
 #include "node/ping.h"
@@ -38,6 +39,7 @@ enum problem {
 	PROBLEM_FIREWALL,
 	PROBLEM_HELPER,
 	PROBLEM_HOSTS,
+	PROBLEM_NAMES, /* one of ours is somebody else's in the hosts file */
 	PROBLEM_KUBE,
 	PROBLEM_BUNDLE, /* a join bundle cannot be written */
 	PROBLEMS
@@ -49,7 +51,8 @@ struct hearthd {
 	char config_path[PATH_TEXT_MAX], state_path[PATH_TEXT_MAX], timestamp_path[PATH_TEXT_MAX];
 	char helper_path[PATH_TEXT_MAX], kube_path[PATH_TEXT_MAX];
 	struct config config;
-	struct state state;
+	struct state state, saved;
+	bool is_saved;
 	int state_lock; /* -1 none */
 
 	uint8_t identity_seed[FIELD_KEY_LEN], identity[FIELD_KEY_LEN];
@@ -73,8 +76,9 @@ struct hearthd {
 	struct uapi_server *uapi;
 	struct peers *peers;
 	struct seen *seen;
-	unsigned uplink_mtu; /* the last one known */
-	char *firewall_text; /* applied or being applied */
+	unsigned uplink_mtu;            /* the last one known */
+	char table[FIREWALL_TABLE_MAX]; /* of nftables */
+	char *firewall_text;            /* applied or being applied */
 	bool firewall_failed;
 
 	/* feed.c */

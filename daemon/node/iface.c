@@ -4,6 +4,7 @@
 #include "node/iface.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -62,19 +63,33 @@ static int apply_addrs(struct nl *nl, int index, const struct iface_want *want, 
 	return first ? first : r;
 }
 
-static int apply_routes(struct nl *nl, const struct routes *want, struct err *err)
+static int tell_taken(const struct route *route, struct err *err)
+{
+	char text[PREFIX_TEXT_MAX], name[IF_NAMESIZE] = "?";
+
+	(void) if_indextoname((unsigned) route->oif, name);
+	return err_set(err, -EEXIST,
+		"%s leads through %s already: another mesh on this machine has the same addresses, "
+		"and keeps them",
+		ip_prefix_format(&route->dst, text), name);
+}
+
+static int apply_routes(struct nl *nl, int index, const struct routes *want, struct err *err)
 {
 	struct route_filter filter = { .table = RT_TABLE_MAIN, .protocol = ROUTE_PROTOCOL_HEARTH };
 	CLEANUP_ROUTES struct routes set = { 0 }, delete = { 0 };
 	CLEANUP(free_p) struct route *have = NULL;
+	ssize_t taken = -1;
 	size_t n = 0;
 	int r, first = 0;
 
 	r = route_list(nl, &filter, &have, &n, err);
 	if (r == 0)
-		r = routes_compare(want, have, n, &set, &delete);
+		r = routes_compare(want, index, have, n, &set, &delete, &taken);
 	if (r < 0)
 		return r;
+	if (taken >= 0)
+		first = tell_taken(&have[taken], err);
 	for (size_t i = 0; i < delete.n; i++)
 		(void) route_del(nl, &delete.list[i], NULL); /* gone already is as good */
 	for (size_t i = 0; i < set.n; i++) {
@@ -102,7 +117,7 @@ int iface_apply(struct nl *nl, const struct iface_want *want, struct err *err)
 	}
 	r = apply_addrs(nl, link.index, want, first ? NULL : err);
 	first = first ? first : r;
-	r = apply_routes(nl, want->routes, first ? NULL : err);
+	r = apply_routes(nl, link.index, want->routes, first ? NULL : err);
 	return first ? first : r;
 }
 
@@ -117,7 +132,7 @@ int iface_clear(struct nl *nl, const char *name, struct err *err)
 	r = link_find(nl, name, &link, err);
 	if (r < 0)
 		return r;
-	(void) apply_routes(nl, &none, NULL); /* taking the link down does it as well */
+	(void) apply_routes(nl, link.index, &none, NULL); /* taking the link down does it as well */
 	if (addr_list(nl, link.index, AF_UNSPEC, &have, &n, NULL) == 0)
 		for (size_t i = 0; i < n; i++)
 			(void) addr_del(nl, &have[i], NULL);

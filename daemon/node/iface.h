@@ -19,8 +19,8 @@ struct iface_want {
 int iface_find(struct nl *nl, const char *name, struct err *err);
 
 /*
- * Makes it so. Addresses on it that are none of ours go, and so do routes of our protocol number in
- * the main table that are not wanted. 0, or the first failure with @err (the rest is tried).
+ * Makes it so. Addresses on it that are none of ours go, and so do routes of our protocol number
+ * through it in the main table that are not wanted. 0, or the first failure with @err (the rest is tried).
  */
 int iface_apply(struct nl *nl, const struct iface_want *want, struct err *err);
 

@@ -175,7 +175,7 @@ static void firewall_done(void *ctx, int r, const struct err *err)
 		err_set(&why, r, "the firewall's rules are not in place: %.600s", err->text);
 	hearthd_problem(h, PROBLEM_FIREWALL, &why);
 	if (r == 0)
-		log_debug("nftables table inet %s is in place", FIREWALL_TABLE);
+		log_debug("nftables table inet %s is in place", h->table);
 }
 
 static int on_firewall_timer(sd_event_source *source, uint64_t usec, void *ctx)
@@ -195,8 +195,8 @@ static void firewall_touched(void *ctx)
 
 	if (h->mesh_state != MESH_UP)
 		return;
-	log_notice("somebody removed rules from nftables table inet %s; putting them back",
-		FIREWALL_TABLE);
+	log_notice(
+		"somebody removed rules from nftables table inet %s; putting them back", h->table);
 	(void) sd_event_source_set_time_relative(h->firewall_timer, FIREWALL_DELAY_US);
 	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_ONESHOT);
 }
@@ -256,6 +256,7 @@ static enum mesh_state find_state(const struct hearthd *h, const struct node *se
 /* The record said so: what others see of us is gone already, now our side goes. */
 static void take_down(struct hearthd *h)
 {
+	CLEANUP_BUF struct buf removal = { 0 };
 	struct err err = { 0 };
 
 	log_warning("%s; taking the interface down",
@@ -267,7 +268,8 @@ static void take_down(struct hearthd *h)
 		log_warning("%s, ignoring", err.text);
 	free(h->firewall_text);
 	h->firewall_text = NULL;
-	if (h->nft && nft_apply(h->nft, firewall_remove_text, &err) < 0)
+	firewall_add_removal(h->config.interface, &removal);
+	if (h->nft && nft_apply(h->nft, buf_str(&removal), &err) < 0)
 		log_warning("%s, ignoring", err.text);
 	assist_write_names(h, true);
 	for (int i = PROBLEM_TUNNEL; i <= PROBLEM_FIREWALL; i++)
@@ -371,7 +373,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 	if (r < 0)
 		return err_set(err, r, "cannot set up a timer: %s", strerror(-r));
 	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_OFF);
-	r = nft_new(h->event, FIREWALL_TABLE, firewall_done, firewall_touched, h, &h->nft, &why);
+	r = nft_new(h->event, firewall_table(h->config.interface, h->table), firewall_done,
+		firewall_touched, h, &h->nft, &why);
 	if (r < 0)
 		hearthd_problem(h, PROBLEM_FIREWALL, &why);
 	return 0;

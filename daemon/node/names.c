@@ -3,6 +3,10 @@
  */
 #include "node/names.h"
 
+#include <string.h>
+
+#include "wire/hosts.h"
+
 static int add_entry(json_t *list, const struct ip_addr *addr, const struct node *node,
 	const char *mesh, bool is_api)
 {
@@ -15,6 +19,17 @@ static int add_entry(json_t *list, const struct ip_addr *addr, const struct node
 		return -1;
 	return json_array_append_new(list,
 		json_pack("{s:s,s:O}", "address", ip_addr_format(addr, text), "names", names));
+}
+
+json_t *names_request(json_t *entries, const char *ifname)
+{
+	CLEANUP_JSON json_t *request = json_pack("{s:o}", "entries", entries);
+
+	/* An older helper knows of one block only, and of no such field. */
+	if (request && strcmp(ifname, HOSTS_IFNAME_DEFAULT) != 0 &&
+		json_object_set_new(request, "ifname", json_string(ifname)) < 0)
+		return NULL;
+	return TAKE(request);
 }
 
 json_t *names_entries(const struct netmap *netmap)

@@ -11,3 +11,9 @@
  * memory. An empty list before there are settings.
  */
 json_t *names_entries(const struct netmap *netmap);
+
+/*
+ * What hearth-helper is asked: the block of the mesh with the interface @ifname has @entries (a reference
+ * is taken over; none: it goes). A new reference, NULL when out of memory.
+ */
+json_t *names_request(json_t *entries, const char *ifname);

@@ -5,6 +5,7 @@
 #include "node/routes.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -65,27 +66,47 @@ static bool replaces(const struct route *want, const struct route *have)
 	return ip_prefix_equal(&want->dst, &have->dst);
 }
 
-int routes_compare(const struct routes *want, const struct route *have, size_t n_have,
-	struct routes *ret_set, struct routes *ret_delete)
+/* Through an interface that works: one without a tunnel behind it gives up what it has. */
+static bool is_held(const struct route *have, int ifindex)
+{
+	return have->oif != ifindex && !(have->flags & (RTNH_F_LINKDOWN | RTNH_F_DEAD));
+}
+
+/* What becomes of @want: 1 to be set, 0 not; *taken if another has it. */
+static bool is_missing(const struct route *want, int ifindex, const struct route *have,
+	size_t n_have, ssize_t *taken)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < n_have; i++) {
+		if (is_held(&have[i], ifindex) && replaces(want, &have[i])) {
+			*taken = (ssize_t) i;
+			return false;
+		}
+		found = found || same(want, &have[i]);
+	}
+	return !found;
+}
+
+static bool is_wanted(const struct routes *want, const struct route *have)
+{
+	for (size_t i = 0; i < want->n; i++)
+		if (replaces(&want->list[i], have))
+			return true;
+	return false;
+}
+
+int routes_compare(const struct routes *want, int ifindex, const struct route *have, size_t n_have,
+	struct routes *ret_set, struct routes *ret_delete, ssize_t *ret_taken)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < want->n && r == 0; i++) {
-		bool found = false;
-
-		for (size_t j = 0; j < n_have && !found; j++)
-			found = same(&want->list[i], &have[j]);
-		if (!found)
+	*ret_taken = -1;
+	for (size_t i = 0; i < want->n && r == 0; i++)
+		if (is_missing(&want->list[i], ifindex, have, n_have, ret_taken))
 			r = add(ret_set, &want->list[i]);
-	}
-	for (size_t j = 0; j < n_have && r == 0; j++) {
-		bool wanted = false;
-
-		for (size_t i = 0; i < want->n && !wanted; i++)
-			wanted = replaces(&want->list[i], &have[j]) &&
-				 want->list[i].oif == have[j].oif;
-		if (!wanted)
+	for (size_t j = 0; j < n_have && r == 0; j++)
+		if (have[j].oif == ifindex && !is_wanted(want, &have[j]))
 			r = add(ret_delete, &have[j]);
-	}
 	return r;
 }

@@ -134,12 +134,45 @@ static void test_odd_names(void **state)
 				       "\t\tiifname \"veth*\" accept"));
 }
 
+/* Each mesh of a machine has its table, and hearth0's is what it always was. */
+static void test_tables(void **state)
+{
+	static const struct {
+		const char *ifname, *table;
+	} cases[] = {
+		{ "hearth0", "hearth" },
+		{ "hearth1", "hearth_hearth1" },
+		{ "a-b", "hearth_a_2db" },
+		{ "a_b", "hearth_a_5fb" },
+		{ "a.b=c+d@e:-----", "hearth_a_2eb_3dc_2bd_40e_3a_2d_2d_2d_2d_2d" },
+	};
+	CLEANUP_SETTINGS struct settings settings = maker_settings();
+	CLEANUP_NODE struct node node = maker_node(1, 1, NULL);
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct firewall firewall = firewall_of(&settings, &node, NULL, 0);
+		CLEANUP_BUF struct buf text = { 0 }, removal = { 0 };
+		char table[FIREWALL_TABLE_MAX], words[100];
+
+		assert_string_equal(firewall_table(cases[i].ifname, table), cases[i].table);
+		firewall.interface = cases[i].ifname;
+		firewall_add_text(&firewall, &text);
+		firewall_add_removal(cases[i].ifname, &removal);
+		assert_memory_equal(buf_str(&text), buf_str(&removal), removal.len);
+		(void) snprintf(words, sizeof(words), "\ndelete table inet %s\n", cases[i].table);
+		assert_non_null(strstr(buf_str(&removal), words));
+		(void) snprintf(words, sizeof(words), "\ntable inet %s {\n", cases[i].table);
+		assert_non_null(strstr(buf_str(&text), words));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_board),
 		cmocka_unit_test(test_member),
 		cmocka_unit_test(test_odd_names),
+		cmocka_unit_test(test_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,18 @@ static void test_entries(void **state)
 		"{\"address\":\"fd12:3456:789a::3\",\"names\":[\"second.home.internal\"]}]");
 }
 
+static void test_request(void **state)
+{
+	CLEANUP_JSON json_t *one = names_request(json_array(), "hearth0");
+	CLEANUP_JSON json_t *two = names_request(json_array(), "hearth1");
+	CLEANUP(free_p) char *text = json_text(one);
+	CLEANUP(free_p) char *other = json_text(two);
+
+	assert_string_equal(text, "{\"entries\":[]}"); /* what an older helper understands */
+	assert_string_equal(other, "{\"entries\":[],\"ifname\":\"hearth1\"}");
+	assert_null(names_request(NULL, "hearth0"));
+}
+
 static void test_no_settings(void **state)
 {
 	CLEANUP_NETMAP struct netmap *map = netmap_new();
@@ -88,6 +100,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_no_settings),
 		cmocka_unit_test(test_link_local),
 		cmocka_unit_test(test_describe),

@@ -38,8 +38,9 @@ static void test_peer(void **state)
 static void test_same(void **state)
 {
 	CLEANUP_ROUTES struct routes want = wanted(), set = { 0 }, delete = { 0 };
+	ssize_t taken = 7;
 
-	assert_int_equal(routes_compare(&want, want.list, want.n, &set, &delete), 0);
+	assert_int_equal(routes_compare(&want, 7, want.list, want.n, &set, &delete, &taken), 0);
 	assert_int_equal(set.n, 0);
 	assert_int_equal(delete.n, 0);
 }
@@ -47,26 +48,45 @@ static void test_same(void **state)
 static void test_differences(void **state)
 {
 	CLEANUP_ROUTES struct routes want = wanted(), have = wanted(), set = { 0 }, delete = { 0 };
+	ssize_t taken = 7;
 	struct route foreign = have.list[0];
 
 	have.list[0].mtu = 1420; /* another MTU: set again */
-	have.list[1].oif = 6;    /* a link that was there before: set, old one goes */
+	have.list[1].oif = 6;    /* a link that was there before and is down: set */
+	have.list[1].flags = RTNH_F_LINKDOWN;
 	have.list[2].src = (struct ip_addr){ 0 }; /* no source: set again */
 	have.list[3] = have.list[--have.n];       /* missing */
 	assert_int_equal(ip_prefix_parse("10.77.0.9/32", &foreign.dst), 0);
 	have.list[4] = foreign; /* of a node that is gone, in the place of one that is missing */
-	assert_int_equal(routes_compare(&want, have.list, have.n, &set, &delete), 0);
+	assert_int_equal(routes_compare(&want, 7, have.list, have.n, &set, &delete, &taken), 0);
 	assert_int_equal(set.n, 5);
-	assert_int_equal(delete.n, 2);
-	assert_int_equal(delete.list[0].oif, 6);
-	assert_true(ip_prefix_equal(&delete.list[1].dst, &foreign.dst));
+	assert_int_equal(delete.n, 1);
+	assert_true(ip_prefix_equal(&delete.list[0].dst, &foreign.dst));
+	assert_int_equal(taken, -1);
+}
+
+/* Another mesh of the machine: its routes stay, and one that it has is not fought over. */
+static void test_other_mesh(void **state)
+{
+	CLEANUP_ROUTES struct routes want = wanted(), have = wanted(), set = { 0 }, delete = { 0 };
+	ssize_t taken = -1;
+
+	have.list[2].oif = 8; /* the same addresses as we want */
+	have.list[3].oif = 8; /* its own */
+	assert_int_equal(ip_prefix_parse("10.78.0.9/32", &have.list[3].dst), 0);
+	assert_int_equal(routes_compare(&want, 7, have.list, have.n, &set, &delete, &taken), 0);
+	assert_int_equal(taken, 2);
+	assert_int_equal(delete.n, 0);
+	assert_int_equal(set.n, 1);
+	assert_true(ip_prefix_equal(&set.list[0].dst, &want.list[3].dst));
 }
 
 static void test_nothing_wanted(void **state)
 {
 	CLEANUP_ROUTES struct routes want = { 0 }, have = wanted(), set = { 0 }, delete = { 0 };
+	ssize_t taken = 7;
 
-	assert_int_equal(routes_compare(&want, have.list, have.n, &set, &delete), 0);
+	assert_int_equal(routes_compare(&want, 7, have.list, have.n, &set, &delete, &taken), 0);
 	assert_int_equal(set.n, 0);
 	assert_int_equal(delete.n, have.n);
 }
@@ -77,6 +97,7 @@ int main(void)
 		cmocka_unit_test(test_peer),
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_differences),
+		cmocka_unit_test(test_other_mesh),
 		cmocka_unit_test(test_nothing_wanted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
