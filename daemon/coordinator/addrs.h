@@ -19,12 +19,12 @@ struct addrs_locals {
 	unsigned flags; /* RANGES_TAILSCALE */
 };
 
-/* Prefixes in use on any interface but Hearth's own and loopback. 0 or -errno. */
-int addrs_locals(struct addrs_locals *ret);
+/* Prefixes in use on any link but Hearth's own. 0 or -errno. */
+int addrs_locals(struct addrs_locals *ret, struct err *err);
 
 /*
- * https URLs of every stable address of the uplinks: interfaces that are up and are not made by
- * Hearth, containers or virtual machines; no loopback, link-local or temporary IPv6 address.
- * IPv4 first. Returns how many (at most FIELD_URLS_MAX), or -errno.
+ * https URLs of every lasting address that is announced (board/links.h), the best first; none of the
+ * ranges of @settings. Returns how many (at most FIELD_URLS_MAX), or -errno.
  */
-int addrs_urls(uint16_t port, char (*ret)[FIELD_URL_MAX]);
+int addrs_urls(const struct settings *settings, uint16_t port, char (*ret)[FIELD_URL_MAX],
+	struct err *err);

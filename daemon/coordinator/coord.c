@@ -138,6 +138,7 @@ struct coord *coord_close(struct coord *c)
 	if (!c)
 		return NULL;
 	c->ipc = ipc_server_free(c->ipc);
+	c->urls = urls_close(c->urls);
 	if (c->feed)
 		feed_end_polls(c->feed);
 	c->presences = presences_close(c->presences);

@@ -23,6 +23,7 @@ enum {
 };
 
 struct presences;
+struct urls;
 
 struct coord {
 	sd_event *event;
@@ -34,6 +35,7 @@ struct coord {
 	struct limiter *enroll_limiter;
 	struct httpd *httpd;
 	struct ipc_server *ipc;
+	struct urls *urls;
 	uint8_t root_hash[RECORD_HASH_LEN];
 	bool urls_found; /* addresses for boards are found, not given with --url */
 	uint16_t port;
@@ -98,10 +100,15 @@ int kube_load(struct coord *coord, struct err *err);
 /* tokens of the store */
 int enroll_load_tokens(struct coord *coord, struct err *err);
 
-/* urls.c: adds addresses of this machine that the settings do not know yet, if they are to be found. */
+/* urls.c: watches this machine's addresses from now on (when coord->port is known). */
+int urls_open(struct coord *coord, struct urls **ret, struct err *err);
+struct urls *urls_close(struct urls *urls);
+/* Announces those that the settings do not know yet, if they are to be found. */
 void urls_refresh(struct coord *coord);
-/* The same to a copy of the settings. True if some were added. */
-bool urls_merge(const struct coord *coord, struct settings *settings);
+/* Adds them to a copy of the settings. Returns how many: they are its first. */
+size_t urls_merge(const struct coord *coord, struct settings *settings);
+/* The decision: @found are this machine's, the best first. */
+size_t urls_add(struct settings *settings, const char (*found)[FIELD_URL_MAX], size_t n);
 
 /* admin.c: the calls of the local socket (admin.h); an ipc_handler_fn. */
 void admin_handle(void *ctx, struct ipc_request *request);

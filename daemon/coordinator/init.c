@@ -377,14 +377,15 @@ static int choose_urls(struct init *i)
 {
 	if (i->has_urls)
 		return 0;
-	int n = addrs_urls(i->port, i->settings.urls);
+	struct err e = { 0 };
+	int n = addrs_urls(&i->settings, i->port, i->settings.urls, &e);
 	if (n < 0)
-		return fail(1, "ask for this machine's addresses: %s", strerror(-n));
+		return fail(1, "ask for this machine's addresses: %s", e.text);
 	if (n == 0)
 		return fail(1,
-			"this machine has no address that boards could use. Connect it, or name "
-			"one "
-			"with --url https://HOST:%u",
+			"this machine has no address that boards could use: no link that is up has "
+			"one but loopback, containers and VPNs (`ip address`). Connect it, or name "
+			"one with --url https://HOST:%u",
 			i->port);
 	i->settings.n_urls = (size_t) n;
 	return 0;
@@ -394,10 +395,8 @@ static int check_ranges(const struct init *i)
 {
 	struct err e = { 0 };
 	struct addrs_locals *locals = calloc(1, sizeof(*locals));
-	int r = locals ? addrs_locals(locals) : -ENOMEM;
-	if (r < 0)
-		(void) err_set(&e, r, "ask for this machine's networks: %s", strerror(-r));
-	else
+	int r = locals ? addrs_locals(locals, &e) : err_set(&e, -ENOMEM, "out of memory");
+	if (r == 0)
 		r = ranges_check(&i->settings, locals->list, locals->n, locals->flags, &e);
 	free(locals);
 	return r < 0 ? fail(1, "%s", e.text) : 0;
@@ -480,9 +479,9 @@ int init_run(int argc, char **argv)
 	r = existing(&i);
 	if (r)
 		return r < 0 ? -r : 0;
-	r = choose_urls(&i);
+	r = check_ranges(&i); /* first: an address in a range of the mesh is none for boards */
 	if (!r)
-		r = check_ranges(&i);
+		r = choose_urls(&i);
 	if (r)
 		return r;
 	if (!i.dry_run)

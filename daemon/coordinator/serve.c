@@ -330,6 +330,9 @@ static int start(struct serve *s, sd_event *event, struct err *err)
 	if (r < 0)
 		return r;
 	s->listen_fd = -1;
+	r = urls_open(s->coord, &s->coord->urls, err);
+	if (r < 0)
+		return r;
 	urls_refresh(s->coord);
 	return begin_status(s, event, err);
 }

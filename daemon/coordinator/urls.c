@@ -1,81 +1,248 @@
 /*
  * urls: keeps the settings' URLs in step with this machine's addresses, unless they were given with
- * --url. Addresses are only added, newest first, so that nothing is lost while an uplink is down and
- * an address that comes and goes writes one record, not many.
+ * --url. rtnetlink tells of changes; they are looked at once they have settled. Addresses are only
+ * added, newest first, so that nothing is lost while an uplink is down; an address that comes and goes,
+ * or two that alternate, write one record each. The oldest make room, but none that this machine has.
+ * Whatever happens, a few records an hour are the most: the log is for ever.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/pace.h"
 #include "coordinator/addrs.h"
 #include "coordinator/coord.h"
+#include "sys/net/monitor.h"
 
-static bool has_url(const struct settings *s, const char *url)
+enum { RECORDS_AT_ONCE = 3 };
+#define RECORD_EVERY_US (20 * 60 * USEC_PER_SEC)
+#define QUIET_US        USEC_PER_SEC
+#define LATEST_US       (5 * USEC_PER_SEC)
+#define AGAIN_US        (60 * USEC_PER_SEC)
+
+struct urls {
+	struct coord *coord;
+	sd_event_source *io, *timer;
+	int fd;
+	uint64_t first_us; /* of the changes that have not been looked at, 0: none */
+	struct pace pace;
+	bool held_back; /* and said so */
+};
+
+/* --- which --- */
+
+static bool has_url(const char (*urls)[FIELD_URL_MAX], size_t n, const char *url)
 {
-	for (size_t i = 0; i < s->n_urls; i++)
-		if (!strcmp(s->urls[i], url))
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(urls[i], url))
 			return true;
 	return false;
 }
 
-bool urls_merge(const struct coord *c, struct settings *settings)
+/* Where the new one's room is: behind the last, or the oldest that is not among @found. */
+static size_t find_room(const struct settings *s, const char (*found)[FIELD_URL_MAX], size_t n)
+{
+	size_t i = s->n_urls;
+
+	if (i < FIELD_URLS_MAX)
+		return i;
+	while (i > 0 && has_url(found, n, s->urls[i - 1]))
+		i--;
+	return i > 0 ? i - 1 : FIELD_URLS_MAX;
+}
+
+size_t urls_add(struct settings *s, const char (*found)[FIELD_URL_MAX], size_t n)
+{
+	size_t added = 0;
+
+	for (size_t i = n; i > 0; i--) {
+		const char *url = found[i - 1];
+		size_t room = find_room(s, found, n);
+
+		if (has_url((const char(*)[FIELD_URL_MAX]) s->urls, s->n_urls, url) ||
+			room == FIELD_URLS_MAX)
+			continue;
+		memmove(s->urls[1], s->urls[0], room * FIELD_URL_MAX);
+		memcpy(s->urls[0], url, FIELD_URL_MAX);
+		s->n_urls += room == s->n_urls;
+		added++;
+	}
+	return added;
+}
+
+size_t urls_merge(const struct coord *c, struct settings *settings)
 {
 	char found[FIELD_URLS_MAX][FIELD_URL_MAX];
-	bool changed = false;
-	int n = c->urls_found ? addrs_urls(c->port, found) : 0;
-	for (int i = n - 1; i >= 0; i--) {
-		if (has_url(settings, found[i]))
-			continue;
-		size_t keep =
-			settings->n_urls < FIELD_URLS_MAX ? settings->n_urls : FIELD_URLS_MAX - 1;
-		memmove(settings->urls[1], settings->urls[0], keep * FIELD_URL_MAX);
-		memcpy(settings->urls[0], found[i], FIELD_URL_MAX);
-		settings->n_urls = keep + 1;
-		changed = true;
-	}
-	return changed;
+	struct err err = { 0 };
+	int n = c->urls_found ? addrs_urls(settings, c->port, found, &err) : 0;
+
+	if (n < 0)
+		log_seldom(LOG_LEVEL_WARNING,
+			"this machine's addresses are not known, those of before stay: %s",
+			err.text);
+	return n > 0 ? urls_add(settings, (const char(*)[FIELD_URL_MAX]) found, (size_t) n) : 0;
 }
+
+/* --- the record --- */
 
 struct refresh {
 	struct change change;
 	struct coord *coord;
+	struct buf added;
 };
 
 static int decide(struct change *change, struct store_batch *batch)
 {
-	struct coord *c = ((struct refresh *) change)->coord;
+	struct refresh *refresh = (struct refresh *) change;
 	CLEANUP_SETTINGS struct settings s = { 0 };
-	settings_copy(coord_settings(c), &s);
-	if (!urls_merge(c, &s))
+	CLEANUP_JSON json_t *payload = NULL;
+	size_t n;
+	int r;
+
+	settings_copy(coord_settings(refresh->coord), &s);
+	n = urls_merge(refresh->coord, &s);
+	if (!n)
 		return 0;
-	CLEANUP_JSON json_t *payload = settings_to_json(&s);
-	int r = ledger_set_record(change, RECORD_TYPE_SETTINGS, payload);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&refresh->added, " %s", s.urls[i]);
+	payload = settings_to_json(&s);
+	r = ledger_set_record(change, RECORD_TYPE_SETTINGS, payload);
 	return r < 0 ? r : 1;
 }
 
 static void done(struct change *change, int r)
 {
+	struct refresh *refresh = (struct refresh *) change;
+
 	if (r < 0)
-		log_warning("this machine's new addresses could not be announced, ignoring: %s",
+		log_seldom(LOG_LEVEL_WARNING,
+			"this machine's new addresses could not be announced, ignoring: %s",
 			change->err.text);
 	else if (r > 0)
 		log_notice(
-			"boards now also look for the coordinator at this machine's new addresses");
-	free(change);
+			"boards now also look for the coordinator at%s", buf_str(&refresh->added));
+	buf_done(&refresh->added);
+	free(refresh);
+}
+
+/* --- when --- */
+
+static void arm(struct urls *urls, uint64_t wait_us)
+{
+	(void) sd_event_source_set_time_relative(urls->timer, wait_us);
+	(void) sd_event_source_set_enabled(urls->timer, SD_EVENT_ONESHOT);
+}
+
+/* False: enough for now; it is looked at again later. */
+static bool may_write(struct urls *urls)
+{
+	if (pace_may(&urls->pace, RECORDS_AT_ONCE, RECORD_EVERY_US, clock_now_us(), NULL)) {
+		urls->held_back = false;
+		return true;
+	}
+	if (!urls->held_back)
+		log_notice("this machine's addresses change so often that new ones are announced "
+			   "every %d minutes only",
+			(int) (RECORD_EVERY_US / USEC_PER_SEC / 60));
+	urls->held_back = true;
+	arm(urls, AGAIN_US);
+	return false;
 }
 
 void urls_refresh(struct coord *c)
 {
 	CLEANUP_SETTINGS struct settings s = { 0 };
+	struct refresh *refresh;
+
 	settings_copy(coord_settings(c), &s);
-	if (!urls_merge(c, &s))
+	if (!urls_merge(c, &s) || !may_write(c->urls))
 		return;
-	struct refresh *refresh = calloc(1, sizeof(*refresh));
+	refresh = calloc(1, sizeof(*refresh));
 	if (!refresh)
 		return; /* next time */
 	refresh->change = (struct change){ .decide = decide, .done = done };
 	refresh->coord = c;
-	if (ledger_submit(c->ledger, &refresh->change) < 0)
+	if (ledger_submit(c->ledger, &refresh->change) < 0) {
 		free(refresh);
+		arm(c->urls, AGAIN_US);
+	}
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct urls *urls = userdata;
+
+	urls->first_us = 0;
+	if (urls->fd < 0)
+		arm(urls, AGAIN_US);
+	urls_refresh(urls->coord);
+	return 0;
+}
+
+static void note(struct urls *urls)
+{
+	uint64_t now = clock_now_us(), wait = QUIET_US;
+
+	if (!urls->first_us)
+		urls->first_us = now;
+	if (now + wait > urls->first_us + LATEST_US)
+		wait = urls->first_us + LATEST_US > now ? urls->first_us + LATEST_US - now : 0;
+	arm(urls, wait);
+}
+
+/* Pods and containers come and go; what they are is the filter's business, but this need not be asked. */
+static void on_change(void *ctx, const struct monitor_event *event)
+{
+	if (event->gone)
+		return; /* nothing is taken away */
+	if (event->what == MONITOR_LINKS ? strncmp(event->link.name, "hth", 3) != 0
+					 : !ip_addr_is_link_local(&event->addr.addr))
+		note(ctx);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	if (monitor_read(fd, on_change, userdata) < 0)
+		note(userdata); /* some were lost */
+	return 0;
+}
+
+int urls_open(struct coord *coord, struct urls **ret, struct err *err)
+{
+	struct urls *urls = calloc(1, sizeof(*urls));
+	struct err why = { 0 };
+	int r;
+
+	if (!urls)
+		return err_set(err, -ENOMEM, "out of memory");
+	urls->coord = coord;
+	urls->fd = coord->urls_found ? monitor_open(MONITOR_LINKS | MONITOR_ADDRS, &why) : -1;
+	if (coord->urls_found && urls->fd < 0)
+		log_notice("%s; looking for new addresses of this machine once a minute", why.text);
+	r = sd_event_add_time_relative(
+		coord->event, &urls->timer, CLOCK_MONOTONIC, AGAIN_US, 0, on_timer, urls);
+	if (r >= 0 && urls->fd >= 0)
+		r = sd_event_add_io(coord->event, &urls->io, urls->fd, EPOLLIN, on_io, urls);
+	if (r >= 0 && !coord->urls_found)
+		r = sd_event_source_set_enabled(urls->timer, SD_EVENT_OFF);
+	if (r < 0) {
+		(void) urls_close(urls);
+		return err_set(err, r, "event loop: %s", strerror(-r));
+	}
+	*ret = urls;
+	return 0;
+}
+
+struct urls *urls_close(struct urls *urls)
+{
+	if (!urls)
+		return NULL;
+	sd_event_source_disable_unref(urls->io);
+	sd_event_source_disable_unref(urls->timer);
+	close_p(&urls->fd);
+	free(urls);
+	return NULL;
 }

@@ -131,9 +131,6 @@ int mesh_open(struct hearthd *h, struct err *err);
 void mesh_close(struct hearthd *h);
 /* Again what failed, and what somebody may have undone. */
 void mesh_retry(struct hearthd *h);
-/* The ranges that are never underlay (at most MESH_DENIED_MAX). */
-enum { MESH_DENIED_MAX = 6 };
-size_t mesh_denied(const struct settings *settings, struct ip_prefix ret[static MESH_DENIED_MAX]);
 
 /* feed.c */
 int feed_open(struct hearthd *h, struct err *err);

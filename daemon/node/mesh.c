@@ -17,17 +17,6 @@
 enum { PORT_TRIES = 64 };
 #define FIREWALL_DELAY_US (500 * USEC_PER_MSEC)
 
-size_t mesh_denied(const struct settings *settings, struct ip_prefix ret[static MESH_DENIED_MAX])
-{
-	ret[0] = settings->mesh4;
-	ret[1] = settings->mesh6;
-	ret[2] = settings->pods4;
-	ret[3] = settings->pods6;
-	ret[4] = settings->services4;
-	ret[5] = settings->services6;
-	return MESH_DENIED_MAX;
-}
-
 /* --- the tunnel --- */
 
 /* Opens on @port. Where only root may open the device, with the one hearth-helper opened. */
@@ -103,8 +92,8 @@ static int on_tunnel_closed(sd_event_source *source, int fd, uint32_t revents, v
 
 static int begin_tunnel(struct hearthd *h, const struct settings *settings, struct err *err)
 {
-	struct ip_prefix denied[MESH_DENIED_MAX];
-	size_t n = mesh_denied(settings, denied);
+	struct ip_prefix denied[SETTINGS_RANGES];
+	size_t n = settings_ranges(settings, denied);
 	int r;
 
 	r = open_on_some_port(h, err);

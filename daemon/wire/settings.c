@@ -197,6 +197,18 @@ void settings_copy(const struct settings *settings, struct settings *ret)
 	json_incref(ret->origin);
 }
 
+size_t settings_ranges(
+	const struct settings *settings, struct ip_prefix ret[static SETTINGS_RANGES])
+{
+	ret[0] = settings->mesh4;
+	ret[1] = settings->mesh6;
+	ret[2] = settings->pods4;
+	ret[3] = settings->pods6;
+	ret[4] = settings->services4;
+	ret[5] = settings->services6;
+	return SETTINGS_RANGES;
+}
+
 bool settings_same_ranges(const struct settings *a, const struct settings *b)
 {
 	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)

@@ -45,6 +45,11 @@ void settings_copy(const struct settings *settings, struct settings *ret);
 /* The same checks of the ranges alone, for ranges that a person typed. */
 int settings_check_ranges(const struct settings *settings, struct err *err);
 
+/* Mesh, pods and services, both families: addresses of the inside, never of a machine's network. */
+enum { SETTINGS_RANGES = 6 };
+size_t settings_ranges(
+	const struct settings *settings, struct ip_prefix ret[static SETTINGS_RANGES]);
+
 /* True if all ranges and virtual addresses are the same: they never change in a mesh's life. */
 bool settings_same_ranges(const struct settings *a, const struct settings *b);
 
