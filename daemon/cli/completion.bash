@@ -10,6 +10,7 @@ _hearth()
 	hearth:token:*)
 		words="--role --name --ttl --reusable --replace --tag --label --json --help"
 		[ "$prev" != --role ] || words="worker control-plane member" ;;
+	hearth:status:*) words="--verbose --json --help" ;;
 	hearth:kube:*) words="--ttl --control-plane --help" ;;
 	hearth:*) words="--json --help -4 -6 -c" ;;
 	hearthd:*) words="--config --check --down --background --user --hosts --help --version" files=1 ;;

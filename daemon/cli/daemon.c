@@ -98,11 +98,38 @@ static void print_status(const json_t *status)
 	explain_silence(peers);
 }
 
+static void print_links(const json_t *links)
+{
+	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
+	static const char *const head[] = { "LINK", "VERDICT", "GUARDED", "ANNOUNCED", "WHY" };
+	cli_table_head(&t, head, ARRAY_LEN(head));
+	size_t i, k;
+	json_t *link, *addr;
+	json_array_foreach(links, i, link)
+	{
+		CLEANUP_BUF struct buf addrs = { 0 };
+		json_array_foreach(json_object_get(link, "addresses"), k, addr)
+			buf_printf(&addrs, "%s%s", k ? " " : "", json_string_value(addr));
+		cli_table_add(&t, cli_str(link, "name"));
+		cli_table_add(&t, cli_str(link, "verdict"));
+		cli_table_add(&t, json_is_true(json_object_get(link, "guarded")) ? "yes" : "no");
+		cli_table_add(&t, buf_str(&addrs));
+		cli_table_add(&t, cli_str(link, "why"));
+	}
+	printf("\n");
+	cli_table_print(&t);
+}
+
 int cli_status(int argc, char **argv)
 {
+	static const struct option options[] = { { "verbose", no_argument, NULL, 'v' }, { 0 } };
 	struct cli_options o = { .verb = &cli_verbs[0] };
-	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
-		return c == 'h' ? CLI_DONE : CLI_USAGE;
+	bool verbose = false;
+	for (int c; (c = cli_getopt(&o, argc, argv, options)) != -1;) {
+		if (c != 'v')
+			return c == 'h' ? CLI_DONE : CLI_USAGE;
+		verbose = true;
+	}
 	int r = cli_operands(&o, argc, argv, 0, 0);
 	if (r)
 		return r;
@@ -113,6 +140,8 @@ int cli_status(int argc, char **argv)
 	if (o.json)
 		return cli_print_json(status);
 	print_status(status);
+	if (verbose)
+		print_links(json_object_get(status, "links"));
 	return CLI_DONE;
 }
 

@@ -36,6 +36,7 @@ enum problem {
 	PROBLEM_LOG,    /* the coordinator's log is not believed */
 	PROBLEM_TUNNEL,
 	PROBLEM_INTERFACE,
+	PROBLEM_ADDRESSES, /* there is none that others could try */
 	PROBLEM_FIREWALL,
 	PROBLEM_HELPER,
 	PROBLEM_HOSTS,
@@ -77,6 +78,7 @@ struct hearthd {
 	struct peers *peers;
 	struct seen *seen;
 	unsigned uplink_mtu;            /* the last one known */
+	uint64_t addressless_us;        /* no address to announce since then, 0: there is one */
 	char table[FIREWALL_TABLE_MAX]; /* of nftables */
 	char *firewall_text;            /* applied or being applied */
 	bool firewall_failed;
@@ -131,6 +133,8 @@ int mesh_open(struct hearthd *h, struct err *err);
 void mesh_close(struct hearthd *h);
 /* Again what failed, and what somebody may have undone. */
 void mesh_retry(struct hearthd *h);
+/* Whether others could try any address of this board; a problem once it has lasted. */
+void mesh_check_addresses(struct hearthd *h);
 
 /* feed.c */
 int feed_open(struct hearthd *h, struct err *err);

@@ -16,6 +16,7 @@
 
 enum { PORT_TRIES = 64 };
 #define FIREWALL_DELAY_US (500 * USEC_PER_MSEC)
+#define ADDRESSLESS_US    (5 * USEC_PER_SEC)
 
 /* --- the tunnel --- */
 
@@ -226,6 +227,30 @@ static void apply_firewall(
 		firewall_done(h, err.code, &err);
 }
 
+/* --- addresses --- */
+
+/* A cable that is moved, DHCP at the start: nothing to speak of. */
+void mesh_check_addresses(struct hearthd *h)
+{
+	uint64_t now = clock_now_us();
+	struct err err = { 0 };
+
+	if (h->mesh_state != MESH_UP || uplink_candidates(h->uplink)->n_endpoints) {
+		h->addressless_us = 0;
+		hearthd_problem(h, PROBLEM_ADDRESSES, NULL);
+		return;
+	}
+	if (!h->addressless_us)
+		h->addressless_us = now;
+	if (now - h->addressless_us < ADDRESSLESS_US)
+		return;
+	err_set(&err, -EADDRNOTAVAIL,
+		"no link of this board has an address that others could try; connect it, or see "
+		"with "
+		"`hearth status --verbose` what its links are taken for");
+	hearthd_problem(h, PROBLEM_ADDRESSES, &err);
+}
+
 /* --- all of it --- */
 
 static enum mesh_state find_state(const struct hearthd *h, const struct node *self)
@@ -313,6 +338,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 		if (uplink_candidates(h->uplink)->mtu)
 			h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
 	}
+	mesh_check_addresses(h);
 	apply_peers(h);
 	r = apply_iface(h, self, &why);
 	if (r == -EPERM && !h->begun)

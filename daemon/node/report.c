@@ -110,6 +110,42 @@ static json_t *endpoints_json(const struct report *report)
 	return list;
 }
 
+/* A name may hold any byte but a slash; JSON takes UTF-8 only. */
+static json_t *name_json(const char *name)
+{
+	char shown[IFNAMSIZ];
+	size_t i = 0;
+
+	for (; name[i] && i < sizeof(shown) - 1; i++)
+		shown[i] = name[i] > ' ' && name[i] < 0x7f ? name[i] : '?';
+	shown[i] = 0;
+	return json_string(shown);
+}
+
+static json_t *link_json(const struct links *links, size_t link)
+{
+	const struct link_verdict *v = &links->list[link];
+	json_t *addrs = json_array();
+	char text[IP_TEXT_MAX], why[LINKS_WHY_MAX];
+
+	for (size_t i = 0; addrs && i < links->n_addrs; i++)
+		if (links->addrs[i].link == link)
+			(void) json_array_append_new(
+				addrs, json_string(ip_addr_format(&links->addrs[i].addr, text)));
+	return json_pack("{s:o,s:s,s:s,s:b,s:b,s:b,s:o}", "name", name_json(v->name), "verdict",
+		link_class_name(v->class), "why", link_verdict_why(v, why), "up", v->up,
+		"default_route", v->has_default, "guarded", !v->inside, "addresses", addrs);
+}
+
+static json_t *links_json(const struct links *links)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && links && i < links->n; i++)
+		(void) json_array_append_new(list, link_json(links, i));
+	return list;
+}
+
 static json_t *coordinator_json(const struct sync_state *sync)
 {
 	return json_pack("{s:b,s:o,s:o,s:o,s:o,s:o}", "connected", sync->connected, "url",
@@ -148,6 +184,7 @@ json_t *report_json(const struct report *report)
 	(void) json_object_set_new(obj, "mtu", json_integer(report->mtu));
 	(void) json_object_set_new(obj, "port", json_integer(report->port));
 	(void) json_object_set_new(obj, "endpoints", endpoints_json(report));
+	(void) json_object_set_new(obj, "links", links_json(report->links));
 	(void) json_object_set_new(obj, "coordinator", coordinator_json(report->sync));
 	(void) json_object_set_new(obj, "log",
 		json_pack("{s:I,s:o,s:o}", "seq", (json_int_t) report->seq, "hash",

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "board/links.h"
 #include "node/sync.h"
 #include "tunnel/tunnel.h"
 #include "wire/node.h"
@@ -42,6 +43,7 @@ struct report {
 	uint16_t port; /* 0: no tunnel */
 	const struct endpoint *endpoints;
 	size_t n_endpoints;
+	const struct links *links;
 	const struct sync_state *sync;
 	uint64_t seq;
 	const uint8_t *head; /* 32 bytes */

@@ -146,6 +146,7 @@ void watch_fill_report(struct hearthd *h, struct report *ret)
 		.port = h->tunnel ? tunnel_port(h->tunnel) : 0,
 		.endpoints = uplink_candidates(h->uplink)->endpoints,
 		.n_endpoints = uplink_candidates(h->uplink)->n_endpoints,
+		.links = uplink_links(h->uplink),
 		.sync = sync_state(h->sync),
 		.seq = mesh_log_head(book_log(h->book)),
 		.head = mesh_log_head_hash(book_log(h->book)),
@@ -271,6 +272,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	watch_notify(h);
 	seen_save(h->seen, book_netmap(h->book), now);
 	assist_retry(h);
+	mesh_check_addresses(h);
 	/* Soon, because power may go; once settled seldom, because of the card. */
 	if (now >= h->save_us && book_has_changes(h->book)) {
 		h->save_us = h->settled ? now + SLOW_US : 0;

@@ -82,6 +82,48 @@ static void test_json(void **state)
 		json_integer_value(json_object_get(json_array_get(list, 1), "last_handshake")), 0);
 }
 
+static void test_links(void **state)
+{
+	struct link_verdict verdicts[] = {
+		{ .name = "eth0",
+			.class = LINK_CLASS_UPLINK,
+			.up = true,
+			.has_default = true,
+			.why = "hardware" },
+		{ .name = "docker0",
+			.class = LINK_CLASS_CONTAINER,
+			.inside = true,
+			.why = "a bridge whose way out is",
+			.via = "nothing" },
+		{ .name = "br\xff\x01 0", .class = LINK_CLASS_UNKNOWN, .up = true, .why = "odd" },
+	};
+	struct links links = { .list = verdicts, .n = 3, .n_addrs = 1 };
+	struct report report = make();
+	CLEANUP_JSON json_t *none = report_json(&report), *json = NULL;
+	const json_t *list, *first, *second;
+
+	assert_int_equal(json_array_size(json_object_get(none, "links")), 0);
+	assert_int_equal(ip_addr_parse("192.0.2.7", &links.addrs[0].addr), 0);
+	report.links = &links;
+	json = report_json(&report);
+	list = json_object_get(json, "links");
+	first = json_array_get(list, 0);
+	second = json_array_get(list, 1);
+	assert_int_equal(json_array_size(list), 3);
+	assert_string_equal(text(first, "name"), "eth0");
+	assert_string_equal(text(first, "verdict"), "uplink");
+	assert_string_equal(text(first, "why"), "hardware, with a default route");
+	assert_true(json_is_true(json_object_get(first, "guarded")));
+	assert_true(json_is_true(json_object_get(first, "default_route")));
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(first, "addresses"), 0)),
+		"192.0.2.7");
+	assert_string_equal(text(second, "why"), "a bridge whose way out is nothing; down");
+	assert_true(json_is_false(json_object_get(second, "guarded")));
+	assert_int_equal(json_array_size(json_object_get(second, "addresses")), 0);
+	assert_string_equal(text(json_array_get(list, 2), "name"), "br???0");
+}
+
 static void expect(const struct report *report, const char *sentence)
 {
 	CLEANUP_BUF struct buf found = { 0 };
@@ -133,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_sentence),
 		cmocka_unit_test(test_peer_states),
 	};
