@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fib_rules.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -110,23 +109,11 @@ int look_board(struct enroll *e, struct err *err)
 
 /* ---- ranges ---- */
 
-static int rule_table(void *ctx, const struct nlmsghdr *nlh)
-{
-	const struct nlattr *attrs[FRA_MAX + 1];
-	if (nl_attrs(nlh, sizeof(struct fib_rule_hdr), attrs, FRA_MAX) < 0)
-		return 0;
-	if (nl_get_u32(attrs[FRA_TABLE], 0) == TAILSCALE_TABLE)
-		*(bool *) ctx = true;
-	return 0;
-}
-
+/* A kernel without rules has none of Tailscale's. */
 static bool has_tailscale_rule(struct nl *nl, uint8_t family)
 {
 	bool found = false;
-	struct fib_rule_hdr *hdr;
-	struct nlmsghdr *nlh = nl_start(nl, RTM_GETRULE, NLM_F_DUMP, sizeof(*hdr), (void **) &hdr);
-	hdr->family = family;
-	return nl_ask(nl, nlh, rule_table, &found, NULL) == 0 && found;
+	return route_has_rule_to(nl, family, TAILSCALE_TABLE, &found, NULL) == 0 && found;
 }
 
 static bool is_own(const struct config *config, const char *ifname)

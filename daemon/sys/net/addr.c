@@ -27,7 +27,7 @@ int addr_parse(void *unused, const struct nlmsghdr *nlh, void *ret_addr)
 		addr->preferred_s = info.ifa_prefered;
 		addr->valid_s = info.ifa_valid;
 	}
-	return addr->addr.family != AF_UNSPEC;
+	return addr->addr.family != AF_UNSPEC && addr->prefix_len <= ip_bits(addr->addr.family);
 }
 
 static struct nlmsghdr *start(

@@ -131,6 +131,12 @@ static const char *ext_ack(const struct nlmsghdr *nlh)
 									 : NULL;
 }
 
+/* What the kernel calls an error is above -4096 (its ERR_PTR); anything else is none of ours to negate. */
+static int errno_of(int code)
+{
+	return code >= -4095 && code <= 0 ? code : -EBADMSG;
+}
+
 static int kernel_error(const struct nlmsghdr *nlh, struct err *err)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
@@ -138,7 +144,7 @@ static int kernel_error(const struct nlmsghdr *nlh, struct err *err)
 		return err_set(err, -EBADMSG, "netlink: short answer");
 	if (e->error == 0)
 		return 0;
-	int code = e->error > 0 ? -e->error : e->error;
+	int code = errno_of(e->error);
 	const char *why = ext_ack(nlh);
 	if (why && *why)
 		return err_set(err, code, "%s (%s)", strerror(-code), why);
@@ -178,6 +184,7 @@ static int answer(
 			int code = mnl_nlmsg_get_payload_len(nlh) >= sizeof(int)
 					   ? *(int *) mnl_nlmsg_get_payload(nlh)
 					   : 0;
+			code = code > 0 ? 0 : errno_of(code);
 			return code < 0 ? err_set(err, code, "%s", strerror(-code)) : 1;
 		}
 		int r = nlh->nlmsg_type >= NLMSG_MIN_TYPE && each ? each(ctx, nlh) : 0;

@@ -2,6 +2,7 @@
 #include "sys/net/route.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <string.h>
 
 /* Of a multipath route the first next hop: 0, or -EBADMSG. */
@@ -233,5 +234,38 @@ int route_lookup(struct nl *nl, const struct ip_addr *dst, uint32_t fwmark, stru
 		return r;
 	}
 	*ret = route;
+	return 0;
+}
+
+struct rule_search {
+	uint32_t table;
+	bool found;
+};
+
+static int match_rule(void *ctx, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *a[FRA_TABLE + 1] = { 0 };
+	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(nlh);
+	struct rule_search *search = ctx;
+	if (nlh->nlmsg_type == RTM_NEWRULE && nl_attrs(nlh, sizeof(*rule), a, FRA_TABLE) == 0 &&
+		nl_get_u32(a[FRA_TABLE], rule->table) == search->table)
+		search->found = true;
+	return 0;
+}
+
+int route_has_rule_to(struct nl *nl, uint8_t family, uint32_t table, bool *ret, struct err *err)
+{
+	void *header;
+	struct rule_search search = { .table = table };
+	struct nlmsghdr *nlh =
+		nl_start(nl, RTM_GETRULE, NLM_F_DUMP, sizeof(struct fib_rule_hdr), &header);
+	((struct fib_rule_hdr *) header)->family = family;
+	int r = nl_ask(nl, nlh, match_rule, &search, err);
+	/* A dump that changed while it was read: what was found is there all the same. */
+	if (r < 0 && r != -EINTR) {
+		(void) err_prefix(err, "list rules");
+		return r;
+	}
+	*ret = search.found;
 	return 0;
 }

@@ -54,5 +54,8 @@ int route_list(struct nl *nl, const struct route_filter *filter, struct route **
 int route_lookup(struct nl *nl, const struct ip_addr *dst, uint32_t fwmark, struct route *ret,
 	struct err *err);
 
+/* Whether a rule of @family sends packets to the routing table @table. */
+int route_has_rule_to(struct nl *nl, uint8_t family, uint32_t table, bool *ret, struct err *err);
+
 /* nl_parse: a RTM_NEWROUTE or RTM_DELROUTE message into struct route; 0 for what is not listed. */
 int route_parse(void *unused, const struct nlmsghdr *nlh, void *ret_route);

@@ -1,10 +1,11 @@
 /*
- * Lengths are checked by libmnl before anything is read; whatever is not understood is skipped.
+ * Lengths are checked before anything is read; whatever is not understood is skipped.
  */
 #include "sys/nft/monitor.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <netinet/in.h> /* before linux/netfilter.h, which leaves it the definitions then */
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "sys/net/nl.h"
 
 int nft_monitor_open(void)
 {
@@ -29,21 +31,12 @@ int nft_monitor_open(void)
 	return take_fd(&fd);
 }
 
-static int find_table(const struct nlattr *attr, void *ctx)
-{
-	const char **name = ctx;
-
-	/* The table's name is attribute 1 of tables, chains and rules alike. */
-	if (mnl_attr_get_type(attr) == NFTA_TABLE_NAME &&
-		mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
-		*name = mnl_attr_get_str(attr);
-	return MNL_CB_OK;
-}
-
 static bool message_is_removal(const struct nlmsghdr *message, const char *table)
 {
-	const struct nfgenmsg *family;
-	const char *name = NULL;
+	/* The table's name is attribute 1 of tables, chains and rules alike. */
+	const struct nlattr *attrs[NFTA_TABLE_NAME + 1] = { 0 };
+	const struct nfgenmsg *family = mnl_nlmsg_get_payload(message);
+	const struct nlattr *name;
 
 	if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES)
 		return false;
@@ -55,21 +48,17 @@ static bool message_is_removal(const struct nlmsghdr *message, const char *table
 	default:
 		return false;
 	}
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*family))
+	if (nl_attrs(message, sizeof(*family), attrs, NFTA_TABLE_NAME) < 0 ||
+		family->nfgen_family != NFPROTO_INET)
 		return false;
-	family = mnl_nlmsg_get_payload(message);
-	if (family->nfgen_family != NFPROTO_INET)
-		return false;
-	(void) mnl_attr_parse(message, sizeof(*family), find_table, &name);
-	return name && !strcmp(name, table);
+	name = attrs[NFTA_TABLE_NAME];
+	return name && mnl_attr_validate(name, MNL_TYPE_NUL_STRING) >= 0 &&
+	       !strcmp(mnl_attr_get_str(name), table);
 }
 
 bool nft_monitor_is_removal(const void *data, size_t len, const char *table)
 {
-	const struct nlmsghdr *message = data;
-	int left = len > INT32_MAX ? 0 : (int) len;
-
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
+	for (const struct nlmsghdr *message; (message = nl_next(&data, &len));)
 		if (message_is_removal(message, table))
 			return true;
 	return false;

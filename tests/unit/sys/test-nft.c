@@ -63,10 +63,24 @@ static void test_several(void **state)
 	assert_true(nft_monitor_is_removal(data, len, "hearth"));
 }
 
+/* libmnl takes such a length for a negative one and walks gigabytes away. */
+static void test_lengths(void **state)
+{
+	static const uint32_t lengths[] = { 0, 15, 0x7fffffff, 0x80000014, 0xfffffff0, 0xffffffff };
+	_Alignas(8) char data[4096] = { 0 };
+	struct nlmsghdr *first = (struct nlmsghdr *) data;
+	size_t len = make(data, NFT_MSG_DELRULE, NFPROTO_INET, "hearth");
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		first->nlmsg_len = lengths[i];
+		assert_false(nft_monitor_is_removal(data, len, "hearth"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_news),
-		cmocka_unit_test(test_several) };
+		cmocka_unit_test(test_several), cmocka_unit_test(test_lengths) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
