@@ -43,16 +43,6 @@ static void enrolment_free(struct enrolment *e)
 	free(e);
 }
 
-/* "<token id> <identity key>" */
-enum { USE_KEY_MAX = FIELD_ID_MAX + KEY_BASE64_LEN };
-
-static void use_key(const char *id, const uint8_t *identity, char ret_key[static USE_KEY_MAX])
-{
-	char text[KEY_BASE64_LEN];
-	key_to_base64(identity, text);
-	snprintf(ret_key, USE_KEY_MAX, "%s %s", id, text);
-}
-
 /* A reply was lost, or enroll-node runs again: the same answer as before. */
 static int decide_again(struct enrolment *e, const struct grant_use *use)
 {
@@ -208,7 +198,7 @@ static int make_replacement(struct enrolment *e, const struct node *old, struct 
 static int write_record(
 	struct enrolment *e, const struct grant *g, struct node *node, struct store_batch *batch)
 {
-	char key[USE_KEY_MAX], value[64];
+	char key[GRANT_USE_KEY_MAX], value[64];
 	memcpy(node->wg, e->asked.wg, NODE_KEY_LEN);
 	memcpy(node->identity, e->identity, NODE_KEY_LEN);
 	if (set_labels(e, g, node) < 0)
@@ -221,7 +211,7 @@ static int write_record(
 	memcpy(e->use.identity, e->identity, NODE_KEY_LEN);
 	e->use.node = node->id;
 	e->use.at = coord_now_s();
-	use_key(g->id, e->identity, key);
+	grant_use_key(g->id, e->identity, key);
 	snprintf(value, sizeof(value), "{\"at\":%llu,\"node\":%u}", (unsigned long long) e->use.at,
 		(unsigned) node->id);
 	store_batch_insert(batch, TABLE_USES, key, value, strlen(value));
@@ -397,18 +387,11 @@ static int load_token(void *ctx, const char *key, const void *value, size_t len)
 static int load_use(void *ctx, const char *key, const void *value, size_t len)
 {
 	struct coord *c = ctx;
-	struct grant_use use = { 0 };
+	struct grant_use use;
 	char id[FIELD_ID_MAX];
-	uint64_t node = 0;
 	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
-	if (!json || strlen(key) != USE_KEY_MAX - 1 || key[FIELD_ID_MAX - 1] != ' ' ||
-		key_from_base64(key + FIELD_ID_MAX, use.identity) < 0 ||
-		json_get_u64(json, "node", NODE_ID_MAX, &node, NULL) < 0 ||
-		json_get_u64(json, "at", INT64_MAX, &use.at, NULL) < 0)
+	if (!json || grant_use_from_json(key, json, id, &use) < 0)
 		return -EBADMSG;
-	use.node = (uint32_t) node;
-	memcpy(id, key, FIELD_ID_MAX - 1);
-	id[FIELD_ID_MAX - 1] = '\0';
 	int r = tokens_add_use(c->tokens, id, &use);
 	return r == -ENOENT ? 0 : r; /* its token was forgotten meanwhile */
 }

@@ -7,20 +7,47 @@
 
 #include "base/number.h"
 #include "coordinator/coord.h"
+#include "coordinator/poll.h"
 
 /* Decimal digits only. An absent argument leaves *@ret alone. */
 static bool read_number(
-	struct httpd_request *request, const char *name, uint64_t max, uint64_t *ret)
+	poll_argument_fn *get, void *ctx, const char *name, uint64_t max, uint64_t *ret)
 {
-	const char *text = httpd_request_query(request, name);
+	const char *text = get(ctx, name);
 	return !text || number_parse(text, 0, max, ret) == 0;
+}
+
+int poll_query_read(poll_argument_fn *get, void *ctx, struct poll_query *ret, struct err *err)
+{
+	struct poll_query query = { 0 };
+	uint64_t wait_s = 0;
+	if (!read_number(get, ctx, "seq", RECORD_SEQ_MAX, &query.seq))
+		return err_set(err, -EINVAL, "seq must be a number.");
+	if (!read_number(get, ctx, "wait", API_WAIT_MAX_S, &wait_s))
+		return err_set(err, -EINVAL, "wait must be 0 to %d.", API_WAIT_MAX_S);
+	query.wait_s = (unsigned) wait_s;
+	const char *cursor = get(ctx, "cursor"), *kube = get(ctx, "kube");
+	if (cursor && strlen(cursor) >= API_CURSOR_MAX)
+		return err_set(err, -EINVAL, "cursor is too long.");
+	if (kube && *kube && !field_hex_is_valid(kube, KUBE_ID_MAX - 1))
+		return err_set(err, -EINVAL, "kube must be a bundle's id.");
+	(void) snprintf(query.cursor, sizeof(query.cursor), "%s", cursor ? cursor : "");
+	query.wants_kube = kube != NULL;
+	(void) snprintf(query.kube, sizeof(query.kube), "%s", kube ? kube : "");
+	*ret = query;
+	return 0;
+}
+
+static const char *argument(void *ctx, const char *name)
+{
+	return httpd_request_query(ctx, name);
 }
 
 void poll_refuse_removed(
 	struct coord *c, struct httpd_request *request, uint32_t id, const char *message)
 {
 	uint64_t seq = 0;
-	if (!read_number(request, "seq", RECORD_SEQ_MAX, &seq))
+	if (!read_number(argument, request, "seq", RECORD_SEQ_MAX, &seq))
 		api_refuse(request, API_REMOVED, "%s", message);
 	else
 		feed_reply_removed(c->feed, request, id, seq, message);
@@ -29,30 +56,14 @@ void poll_refuse_removed(
 void poll_handle(
 	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
 {
-	struct feed_position position = { 0 };
-	uint64_t wait_s = 0;
-	if (!read_number(request, "seq", RECORD_SEQ_MAX, &position.seq)) {
-		api_refuse(request, API_BAD_REQUEST, "seq must be a number.");
+	struct poll_query query;
+	struct err why = { 0 };
+	if (poll_query_read(argument, request, &query, &why) < 0) {
+		api_refuse(request, API_BAD_REQUEST, "%s", why.text);
 		return;
 	}
-	if (!read_number(request, "wait", API_WAIT_MAX_S, &wait_s)) {
-		api_refuse(request, API_BAD_REQUEST, "wait must be 0 to %d.", API_WAIT_MAX_S);
-		return;
-	}
-	const char *cursor = httpd_request_query(request, "cursor");
-	if (cursor && strlen(cursor) >= API_CURSOR_MAX) {
-		api_refuse(request, API_BAD_REQUEST, "cursor is too long.");
-		return;
-	}
-	position.cursor = cursor ? feed_cursor_number(c->feed, cursor) : 0;
-	const char *kube = httpd_request_query(request, "kube");
-	if (kube && *kube && !field_hex_is_valid(kube, KUBE_ID_MAX - 1)) {
-		api_refuse(request, API_BAD_REQUEST, "kube must be a bundle's id.");
-		return;
-	}
-	position.wants_kube = kube != NULL;
-	if (kube)
-		(void) snprintf(
-			position.kube, sizeof(position.kube), "%s", kube); /* 16 digits or none */
-	feed_poll(c->feed, request, node, &position, (unsigned) wait_s);
+	struct feed_position position = { .seq = query.seq, .wants_kube = query.wants_kube };
+	position.cursor = *query.cursor ? feed_cursor_number(c->feed, query.cursor) : 0;
+	memcpy(position.kube, query.kube, sizeof(position.kube));
+	feed_poll(c->feed, request, node, &position, query.wait_s);
 }

@@ -70,6 +70,35 @@ json_t *grant_to_json(const struct grant *g)
 		"created", (json_int_t) g->created, "expires", (json_int_t) g->expires);
 }
 
+void grant_use_key(const char *id, const uint8_t identity[static NODE_KEY_LEN],
+	char ret_key[static GRANT_USE_KEY_MAX])
+{
+	char text[KEY_BASE64_LEN];
+	key_to_base64(identity, text);
+	snprintf(ret_key, GRANT_USE_KEY_MAX, "%s %s", id, text);
+}
+
+int grant_use_from_json(const char *key, const json_t *json, char ret_id[static FIELD_ID_MAX],
+	struct grant_use *ret)
+{
+	struct grant_use use = { 0 };
+	char id[FIELD_ID_MAX];
+	uint64_t node = 0;
+	if (strlen(key) != GRANT_USE_KEY_MAX - 1 || key[FIELD_ID_MAX - 1] != ' ' ||
+		key_from_base64(key + FIELD_ID_MAX, use.identity) < 0 ||
+		json_get_u64(json, "node", NODE_ID_MAX, &node, NULL) < 0 ||
+		json_get_u64(json, "at", INT64_MAX, &use.at, NULL) < 0)
+		return -EINVAL;
+	memcpy(id, key, FIELD_ID_MAX - 1);
+	id[FIELD_ID_MAX - 1] = '\0';
+	if (!field_hex_is_valid(id, FIELD_ID_MAX - 1))
+		return -EINVAL;
+	use.node = (uint32_t) node;
+	memcpy(ret_id, id, sizeof(id));
+	*ret = use;
+	return 0;
+}
+
 const char *grant_state(const struct grant *g, uint64_t now)
 {
 	if (g->revoked)

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/encode.h"
 #include "base/err.h"
 #include "wire/api.h"
 #include "wire/node.h"
@@ -51,6 +52,14 @@ void grant_done(struct grant *grant);
 /* As stored, without the uses. @ret zero-initialised. */
 int grant_from_json(const json_t *json, struct grant *ret, struct err *err);
 json_t *grant_to_json(const struct grant *grant);
+
+/* "<token id> <identity key>", the key under which a use is stored. */
+enum { GRANT_USE_KEY_MAX = FIELD_ID_MAX + KEY_BASE64_LEN };
+void grant_use_key(const char *id, const uint8_t identity[static NODE_KEY_LEN],
+	char ret_key[static GRANT_USE_KEY_MAX]);
+/* As stored: whose use of which token. -EINVAL if key or value are not such. */
+int grant_use_from_json(const char *key, const json_t *json, char ret_id[static FIELD_ID_MAX],
+	struct grant_use *ret);
 
 /* "valid", "used", "expired" or "revoked". */
 const char *grant_state(const struct grant *grant, uint64_t now);

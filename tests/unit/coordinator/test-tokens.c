@@ -125,12 +125,41 @@ static void test_documents(void **state)
 	assert_int_equal(grant_from_json(json, &x, NULL), -EINVAL);
 }
 
+static void test_uses(void **state)
+{
+	static const char good[] = "{\"at\":1500,\"node\":7}";
+	static const char *const bad[] = { "{}", "[]", "{\"at\":-1,\"node\":7}",
+		"{\"at\":1500,\"node\":4294967296}" };
+	struct grant_use use = { .identity = { 1, 2, 3 } }, read = { 0 };
+	char key[GRANT_USE_KEY_MAX], id[FIELD_ID_MAX] = "";
+	CLEANUP_JSON json_t *json = json_parse(good, strlen(good), NULL);
+	grant_use_key("0123456789abcdef", use.identity, key);
+	assert_int_equal(grant_use_from_json(key, json, id, &read), 0);
+	assert_string_equal(id, "0123456789abcdef");
+	assert_memory_equal(read.identity, use.identity, sizeof(use.identity));
+	assert_int_equal(read.node, 7);
+	assert_int_equal(read.at, 1500);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		CLEANUP_JSON json_t *doc = json_parse(bad[i], strlen(bad[i]), NULL);
+		assert_int_equal(grant_use_from_json(key, doc, id, &read), -EINVAL);
+	}
+	key[0] = 'g';
+	assert_int_equal(grant_use_from_json(key, json, id, &read), -EINVAL);
+	key[0] = '0';
+	for (size_t len = 0; len < GRANT_USE_KEY_MAX - 1; len++) {
+		char cut[GRANT_USE_KEY_MAX];
+		(void) snprintf(cut, sizeof(cut), "%.*s", (int) len, key);
+		assert_int_equal(grant_use_from_json(cut, json, id, &read), -EINVAL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_lookup),
 		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_uses),
 	};
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
