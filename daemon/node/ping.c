@@ -17,13 +17,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-enum { HEAD = 8, NONCE = 8, IPV4_HEAD_MIN = 20 };
+enum { HEAD = 8, IPV4_HEAD_MIN = 20 };
 
 struct echo {
 	struct echo *next;
 	struct ip_addr to;
 	uint16_t seq;
-	uint8_t nonce[NONCE];
+	uint8_t nonce[PING_NONCE];
 	uint64_t sent_us, deadline_us;
 	ping_done_fn done;
 	void *ctx;
@@ -83,21 +83,36 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-/* @data is the ICMP message. */
-static void handle(struct ping *ping, const struct ip_addr *from, const uint8_t *data, size_t len,
-	uint8_t reply_type)
+/* An IPv4 raw socket hands over the IP header as well, an IPv6 one does not. */
+static size_t head_len(int family, const uint8_t *data, size_t len)
 {
-	uint16_t id, seq;
+	if (family == AF_INET6)
+		return 0;
+	return len >= IPV4_HEAD_MIN ? (size_t) (data[0] & 15) * 4 : len;
+}
 
-	if (len < HEAD + NONCE || data[0] != reply_type || data[1] != 0)
-		return;
-	memcpy(&id, data + 4, sizeof(id));
-	memcpy(&seq, data + 6, sizeof(seq));
-	if (id != ping->id)
+bool ping_parse_reply(int family, const uint8_t *data, size_t len, struct ping_reply *ret)
+{
+	size_t skip = head_len(family, data, len);
+
+	if (skip > len || len - skip < HEAD + PING_NONCE)
+		return false;
+	data += skip;
+	if (data[0] != (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) || data[1] != 0)
+		return false;
+	memcpy(&ret->id, data + 4, sizeof(ret->id));
+	memcpy(&ret->seq, data + 6, sizeof(ret->seq));
+	memcpy(ret->nonce, data + HEAD, PING_NONCE);
+	return true;
+}
+
+static void handle(struct ping *ping, const struct ip_addr *from, const struct ping_reply *reply)
+{
+	if (reply->id != ping->id)
 		return;
 	for (struct echo *echo = ping->waiting; echo; echo = echo->next)
-		if (echo->seq == seq && ip_addr_equal(&echo->to, from) &&
-			!memcmp(echo->nonce, data + HEAD, NONCE)) {
+		if (echo->seq == reply->seq && ip_addr_equal(&echo->to, from) &&
+			!memcmp(echo->nonce, reply->nonce, PING_NONCE)) {
 			finish(ping, echo, (int64_t) (clock_now_us() - echo->sent_us));
 			arm(ping);
 			return;
@@ -115,19 +130,14 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 		uint8_t data[2048];
 		ssize_t n = recvfrom(
 			fd, data, sizeof(data), MSG_DONTWAIT, (struct sockaddr *) &sa, &sa_len);
-		size_t skip = 0;
+		struct ping_reply reply;
 
 		if (n < 0)
 			return 0;
-		if (endpoint_from_sockaddr((struct sockaddr *) &sa, &from) < 0)
-			continue;
-		if (fd == ping->fd4) {
-			skip = n >= IPV4_HEAD_MIN ? (size_t) (data[0] & 15) * 4 : (size_t) n;
-			if (skip > (size_t) n)
-				continue;
-		}
-		handle(ping, &from.addr, data + skip, (size_t) n - skip,
-			fd == ping->fd4 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY);
+		if (endpoint_from_sockaddr((struct sockaddr *) &sa, &from) == 0 &&
+			ping_parse_reply(
+				fd == ping->fd4 ? AF_INET : AF_INET6, data, (size_t) n, &reply))
+			handle(ping, &from.addr, &reply);
 	}
 	return 0;
 }
@@ -244,8 +254,8 @@ static int send_echo(struct ping *ping, const struct echo *echo, size_t size)
 	data[0] = v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
 	memcpy(data + 4, &ping->id, sizeof(ping->id));
 	memcpy(data + 6, &echo->seq, sizeof(echo->seq));
-	memcpy(data + HEAD, echo->nonce, NONCE);
-	for (size_t i = NONCE; i < size; i++)
+	memcpy(data + HEAD, echo->nonce, PING_NONCE);
+	for (size_t i = PING_NONCE; i < size; i++)
 		data[HEAD + i] = (uint8_t) i;
 	if (v4) /* the kernel does it for ICMPv6 */
 		put_checksum(data, HEAD + size);

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
@@ -27,3 +29,14 @@ enum { PING_SIZE_DEFAULT = 56, PING_SIZE_MIN = 16, PING_SIZE_MAX = 65000, PING_W
  */
 int ping_send(struct ping *ping, const struct ip_addr *to, size_t size, uint64_t timeout_us,
 	ping_done_fn done, void *ctx, struct err *err);
+
+enum { PING_NONCE = 8 };
+
+/* An echo reply. Identifier and number are as they were sent, no byte order is meant. */
+struct ping_reply {
+	uint16_t id, seq;
+	uint8_t nonce[PING_NONCE];
+};
+
+/* What a raw ICMP socket of @family received. False: it is no echo reply that carries a nonce. */
+bool ping_parse_reply(int family, const uint8_t *data, size_t len, struct ping_reply *ret);

@@ -28,21 +28,24 @@ static const char *key_of(uint32_t id, char ret[static 16])
 	return ret;
 }
 
-struct seen *seen_open(const char *path)
+struct seen *seen_new(const char *path, json_t *json)
 {
+	CLEANUP_JSON json_t *by_id = json_is_object(json) ? json_incref(json) : json_object();
 	struct seen *seen = calloc(1, sizeof(*seen));
 
+	json_decref(json);
 	if (!seen)
 		return NULL;
 	seen->path = strdup(path);
-	seen->by_id = json_read_file(path, FILE_MAX, NULL);
-	if (!json_is_object(seen->by_id)) {
-		json_decref(seen->by_id);
-		seen->by_id = json_object();
-	}
+	seen->by_id = TAKE(by_id);
 	if (!seen->path || !seen->by_id)
 		return seen_free(seen);
 	return seen;
+}
+
+struct seen *seen_open(const char *path)
+{
+	return seen_new(path, json_read_file(path, FILE_MAX, NULL));
 }
 
 struct seen *seen_free(struct seen *seen)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -15,6 +16,8 @@ struct seen;
 
 /* What the file @path says; one that is absent or damaged says nothing. NULL when out of memory. */
 struct seen *seen_open(const char *path);
+/* The same of what was read from it already: @json is taken and may be NULL. */
+struct seen *seen_new(const char *path, json_t *json);
 struct seen *seen_free(struct seen *seen);
 
 /* True if node @id is known to have answered from *@ret. */

@@ -25,7 +25,7 @@
 enum { STATE_MAX = 65536, KEY_FILE_MAX = 256 };
 #define LOCK_WAIT_US (2 * USEC_PER_SEC)
 
-static int from_json(const json_t *json, struct state *ret, struct err *err)
+int state_from_json(const json_t *json, struct state *ret, struct err *err)
 {
 	struct state state = { 0 };
 	uint64_t port = 0, wanted = 0;
@@ -74,20 +74,23 @@ int state_load(const char *path, struct state *ret, struct err *err)
 	json = json_read_file(path, STATE_MAX, &why);
 	if (!json && why.code == -ENOENT)
 		return 0;
-	if (!json || from_json(json, ret, &why) < 0)
+	if (!json || state_from_json(json, ret, &why) < 0)
 		return err_set(err, -EBADMSG, "%s is damaged and begun anew: %s", path, why.text);
 	return 0;
 }
 
+json_t *state_to_json(const struct state *state)
+{
+	return json_pack("{s:i,s:i,s:I,s:s*}", "port", (int) state->port, "port_wanted",
+		(int) state->port_wanted, "counter", (json_int_t) state->counter, "kube_done",
+		state->kube_done[0] ? state->kube_done : NULL);
+}
+
 int state_save(const char *path, const struct state *state, struct err *err)
 {
-	CLEANUP_JSON json_t *json = json_pack("{s:i,s:i,s:I}", "port", (int) state->port,
-		"port_wanted", (int) state->port_wanted, "counter", (json_int_t) state->counter);
+	CLEANUP_JSON json_t *json = state_to_json(state);
 	int r;
 
-	if (json && state->kube_done[0] &&
-		json_object_set_new(json, "kube_done", json_string(state->kube_done)) < 0)
-		return err_set(err, -ENOMEM, "out of memory");
 	if (!json)
 		return err_set(err, -ENOMEM, "out of memory");
 	r = json_write_file(path, json, 0600);
@@ -121,15 +124,24 @@ int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], stru
 /* No clock shows more (clock_wall_us), and in microseconds it still is a number. */
 #define TIMESTAMP_MAX_S (INT64_MAX / USEC_PER_SEC)
 
+uint64_t state_parse_timestamp(const char *text, size_t len)
+{
+	char digits[24];
+	uint64_t value = 0;
+
+	/* Without its end the number may be one of fewer digits. */
+	if (!len || len > sizeof(digits) || text[len - 1] != '\n' || memchr(text, 0, len))
+		return 0;
+	memcpy(digits, text, len - 1);
+	digits[len - 1] = 0;
+	return number_parse(digits, 0, TIMESTAMP_MAX_S, &value) == 0 ? value : 0;
+}
+
 uint64_t state_read_timestamp(const char *path)
 {
 	CLEANUP_BUF struct buf text = { 0 };
-	uint64_t value = 0;
 
-	if (file_read(path, 64, &text) < 0 || !text.len || text.data[text.len - 1] != '\n')
-		return 0;
-	text.data[--text.len] = 0;
-	return number_parse(text.data, 0, TIMESTAMP_MAX_S, &value) == 0 ? value : 0;
+	return file_read(path, 64, &text) < 0 ? 0 : state_parse_timestamp(buf_str(&text), text.len);
 }
 
 int state_write_timestamp(const char *path, uint64_t until_s)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -15,6 +16,10 @@ struct state {
 	uint64_t counter;             /* of the last presence made */
 	char kube_done[FIELD_ID_MAX]; /* the join bundle that was carried out last, "" none */
 };
+
+/* What the file says: 0, or -EINVAL with @err and nothing in @ret. */
+int state_from_json(const json_t *json, struct state *ret, struct err *err);
+json_t *state_to_json(const struct state *state);
 
 /*
  * Reads @path. An absent file is an empty state. A damaged one, too, and then -EBADMSG is returned
@@ -35,4 +40,6 @@ int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], stru
 
 /* Seconds since 1970 in a file of their own, because the tunnel's thread writes them. 0 if absent. */
 uint64_t state_read_timestamp(const char *path);
+/* What the file says: 0 for anything but digits and the end of the line. */
+uint64_t state_parse_timestamp(const char *text, size_t len);
 int state_write_timestamp(const char *path, uint64_t until_s);
