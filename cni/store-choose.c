@@ -18,13 +18,9 @@ enum { SMALL_MAX = 65536 };
 
 /* -- addresses given back a moment ago -------------------------------------------------------- */
 
-/* Lines "ADDRESS MICROSECONDS" younger than the delay, of the file "released". */
-static void read_released(struct store *store, uint64_t now_us, struct buf *ret)
+void store_lines_released(const char *text, uint64_t now_us, struct buf *ret)
 {
-	CLEANUP_BUF struct buf text = { 0 };
-	if (store_read(store, "released", SMALL_MAX, &text) < 0)
-		return;
-	for (const char *line = buf_str(&text); *line; line += strcspn(line, "\n") + 1) {
+	for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
 		size_t len = strcspn(line, "\n"), name = strcspn(line, " \n");
 		if (line[len] != '\n')
 			break;
@@ -35,8 +31,14 @@ static void read_released(struct store *store, uint64_t now_us, struct buf *ret)
 	}
 }
 
-/* When @addr may be used again: 0 now, else microseconds to wait. */
-static uint64_t rest_us(const char *released, const char *addr, uint64_t now_us)
+static void read_released(struct store *store, uint64_t now_us, struct buf *ret)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	if (store_read(store, "released", SMALL_MAX, &text) == 0)
+		store_lines_released(buf_str(&text), now_us, ret);
+}
+
+uint64_t store_lines_rest_us(const char *released, const char *addr, uint64_t now_us)
 {
 	size_t len = strlen(addr);
 	for (const char *line = released; *line; line += strcspn(line, "\n") + 1)
@@ -86,18 +88,16 @@ static bool is_free(struct store_choice *c, const struct ip_addr *addr)
 	ip_addr_format(addr, text);
 	if (faccessat(c->store->dir, text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
 		return false;
-	uint64_t wait_us = rest_us(buf_str(&c->released), text, c->now_us);
+	uint64_t wait_us = store_lines_rest_us(buf_str(&c->released), text, c->now_us);
 	if (wait_us && (!c->wait_us || wait_us < c->wait_us))
 		c->wait_us = wait_us;
 	return wait_us == 0;
 }
 
-/* Where the search in @subnet goes on: the line "SUBNET INDEX" of the file "next". */
-static uint64_t next_index(
-	const struct store_choice *c, const char *subnet, uint64_t first, uint64_t last)
+uint64_t store_lines_next(const char *text, const char *subnet, uint64_t first, uint64_t last)
 {
 	size_t len = strlen(subnet);
-	for (const char *line = buf_str(&c->next); *line; line += strcspn(line, "\n")) {
+	for (const char *line = text; *line; line += strcspn(line, "\n")) {
 		line += strspn(line, "\n");
 		if (!strncmp(line, subnet, len) && line[len] == ' ') {
 			uint64_t index = strtoull(line + len, NULL, 10);
@@ -114,7 +114,9 @@ static int choose_in(struct store_choice *c, const struct ip_prefix *subnet, str
 	bounds(subnet, &first, &last);
 	if (last < first)
 		return -ENOSPC;
-	uint64_t start = next_index(c, ip_prefix_format(subnet, text), first, last), index = start;
+	uint64_t start = store_lines_next(
+			 buf_str(&c->next), ip_prefix_format(subnet, text), first, last),
+		 index = start;
 	do {
 		struct ip_addr addr;
 		uint64_t next = index == last ? first : index + 1;
@@ -186,22 +188,21 @@ int store_choice_make(struct store_choice *c, const struct ip_prefix *subnets, s
 	return 0;
 }
 
-static void keep_other_ranges(struct store_choice *c)
+void store_lines_merge(const char *old, struct buf *lines)
 {
-	/* Lines of ranges that were not used this time stay as they are. */
 	CLEANUP_BUF struct buf keep = { 0 };
-	for (const char *line = buf_str(&c->next); *line;) {
+	for (const char *line = old; *line;) {
 		size_t len = strcspn(line, "\n"), name = strcspn(line, " \n");
-		if (line[len] != '\n' || c->new_next.len + keep.len > SMALL_MAX / 2)
+		if (line[len] != '\n' || lines->len + keep.len > SMALL_MAX / 2)
 			break;
 		CLEANUP_BUF struct buf key = { 0 };
 		buf_add(&key, line, name);
 		buf_add_str(&key, " ");
-		if (!strstr(buf_str(&c->new_next), buf_str(&key)))
+		if (!strstr(buf_str(lines), buf_str(&key)))
 			buf_add(&keep, line, len + 1);
 		line += len + 1;
 	}
-	buf_add(&c->new_next, buf_str(&keep), keep.len);
+	buf_add(lines, buf_str(&keep), keep.len);
 }
 
 void store_choice_init(struct store *store, struct store_choice *ret)
@@ -215,7 +216,7 @@ void store_choice_keep(struct store_choice *c)
 {
 	if (!c->new_next.len)
 		return;
-	keep_other_ranges(c);
+	store_lines_merge(buf_str(&c->next), &c->new_next);
 	/* Without it the search starts further back, no more. */
 	(void) store_replace(c->store, "next", buf_str(&c->new_next), c->new_next.len);
 }

@@ -63,3 +63,14 @@ void store_choice_keep(struct store_choice *c);
 
 /* The addresses of @lease are given back: they rest a while. */
 void store_note_released(struct store *store, const struct lease *lease);
+
+/* -- store-choose.c: the lines of its two files, which hearthd's user may have written ---------- */
+
+/* "released", lines "ADDRESS MICROSECONDS": appends those that are younger than the delay. */
+void store_lines_released(const char *text, uint64_t now_us, struct buf *ret);
+/* Of such: when @addr may be used again. 0 now, else microseconds to wait. */
+uint64_t store_lines_rest_us(const char *released, const char *addr, uint64_t now_us);
+/* "next", lines "SUBNET INDEX": where the search in @subnet goes on, @first if it is not known. */
+uint64_t store_lines_next(const char *text, const char *subnet, uint64_t first, uint64_t last);
+/* Appends to @lines those of @old that are of other ranges. */
+void store_lines_merge(const char *old, struct buf *lines);

@@ -17,7 +17,8 @@
 #include "base/file.h"
 #include "base/json.h"
 
-enum { PROC_FILE_MAX = 1 << 20, FACTS_FILE_MAX = 16 * 1024 };
+enum { PROC_FILE_MAX = 1 << 20, FACTS_FILE_MAX = 16 * 1024, CORES_MAX = 4096 };
+#define MEMORY_MAX_KIB (UINT64_C(1) << 40)
 
 /* One line of text, printable ASCII only, blanks at both ends cut off. */
 static void clean(char *ret, size_t size, const char *from)
@@ -32,19 +33,23 @@ static void clean(char *ret, size_t size, const char *from)
 		ret[--n] = 0;
 }
 
-static int read_below(const char *root, const char *path, struct buf *ret)
+/* Where the files come from: a function, so that a test can make them up. */
+struct source {
+	facts_file_fn *read;
+	void *ctx;
+};
+
+static int read_below(const struct source *from, const char *path, struct buf *ret)
 {
-	char full[4096];
-	(void) snprintf(full, sizeof(full), "%s%s", root, path);
-	int r = file_read(full, PROC_FILE_MAX, ret);
+	int r = from->read(from->ctx, path, ret);
 	return r < 0 ? r : ret->len ? 0 : -ENODATA;
 }
 
-static void read_word(const char *root, const char *path, char *ret, size_t size)
+static void read_word(const struct source *from, const char *path, char *ret, size_t size)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	*ret = 0;
-	if (read_below(root, path, &text) == 0)
+	if (read_below(from, path, &text) == 0)
 		clean(ret, size, buf_str(&text));
 }
 
@@ -76,14 +81,14 @@ static unsigned count_lines(const char *text, const char *start)
 }
 
 /* A PC's own name is often "Default string": the processor says more. */
-static void read_dmi(const char *root, const char *cpu, struct facts *facts)
+static void read_dmi(const struct source *from, const char *cpu, struct facts *facts)
 {
 	static const char *const empty[] = { "", "Default string", "To Be Filled By O.E.M.",
 		"To be filled by O.E.M.", "System Product Name", "System manufacturer",
 		"Not Specified", "None", NULL };
 	char vendor[48], product[48];
-	read_word(root, "/sys/class/dmi/id/sys_vendor", vendor, sizeof(vendor));
-	read_word(root, "/sys/class/dmi/id/product_name", product, sizeof(product));
+	read_word(from, "/sys/class/dmi/id/sys_vendor", vendor, sizeof(vendor));
+	read_word(from, "/sys/class/dmi/id/product_name", product, sizeof(product));
 	for (size_t i = 0; empty[i]; i++) {
 		if (!strcmp(vendor, empty[i]))
 			*vendor = 0;
@@ -111,11 +116,11 @@ static void disk_of(const char *device, char *ret, size_t size)
 		ret[n] = 0;
 }
 
-static void read_storage(const char *root, struct facts *facts)
+static void read_storage(const struct source *from, struct facts *facts)
 {
 	CLEANUP_BUF struct buf mounts = { 0 };
 	char disk[128] = "", rotational[4], path[192];
-	if (read_below(root, "/proc/mounts", &mounts) < 0)
+	if (read_below(from, "/proc/mounts", &mounts) < 0)
 		return;
 	char *rest = mounts.data;
 	for (char *line; (line = strsep(&rest, "\n"));) {
@@ -130,7 +135,7 @@ static void read_storage(const char *root, struct facts *facts)
 		kind = "nvme";
 	} else if (!strncmp(disk, "sd", 2) || !strncmp(disk, "vd", 2)) {
 		(void) snprintf(path, sizeof(path), "/sys/class/block/%s/queue/rotational", disk);
-		read_word(root, path, rotational, sizeof(rotational));
+		read_word(from, path, rotational, sizeof(rotational));
 		kind = !strcmp(rotational, "0") ? "ssd" : !strcmp(rotational, "1") ? "hdd" : "";
 	}
 	(void) snprintf(facts->storage, sizeof(facts->storage), "%s", kind);
@@ -184,27 +189,43 @@ static void recognise(struct facts *facts)
 		facts->arch);
 }
 
-void facts_read(const char *root, const char *machine, struct facts *ret)
+void facts_read_from(facts_file_fn *read, void *ctx, const char *machine, struct facts *ret)
 {
+	const struct source source = { read, ctx }, *from = &source;
 	CLEANUP_BUF struct buf cpuinfo = { 0 };
 	CLEANUP_BUF struct buf meminfo = { 0 };
 	char cpu[64] = "", total[32] = "";
 	struct facts facts = { 0 };
 	set_arch(machine, &facts);
-	if (read_below(root, "/proc/cpuinfo", &cpuinfo) == 0) {
+	if (read_below(from, "/proc/cpuinfo", &cpuinfo) == 0) {
 		read_value(cpuinfo.data, "model name", cpu, sizeof(cpu));
 		facts.cores = count_lines(cpuinfo.data, "processor");
+		if (facts.cores > CORES_MAX)
+			facts.cores = CORES_MAX;
 	}
-	if (read_below(root, "/proc/meminfo", &meminfo) == 0) {
+	if (read_below(from, "/proc/meminfo", &meminfo) == 0) {
 		read_value(meminfo.data, "MemTotal", total, sizeof(total));
-		facts.memory_bytes = strtoull(total, NULL, 10) * 1024;
+		uint64_t kib = strtoull(total, NULL, 10);
+		facts.memory_bytes = kib <= MEMORY_MAX_KIB ? kib * 1024 : 0;
 	}
-	read_word(root, "/proc/device-tree/model", facts.model, sizeof(facts.model));
+	read_word(from, "/proc/device-tree/model", facts.model, sizeof(facts.model));
 	if (!*facts.model)
-		read_dmi(root, cpu, &facts);
-	read_storage(root, &facts);
+		read_dmi(from, cpu, &facts);
+	read_storage(from, &facts);
 	recognise(&facts);
 	*ret = facts;
+}
+
+static int read_disk(void *root, const char *path, struct buf *ret)
+{
+	char full[4096];
+	(void) snprintf(full, sizeof(full), "%s%s", (const char *) root, path);
+	return file_read(full, PROC_FILE_MAX, ret);
+}
+
+void facts_read(const char *root, const char *machine, struct facts *ret)
+{
+	facts_read_from(read_disk, (char *) (uintptr_t) root, machine, ret);
 }
 
 /* ---- recorded ---- */
@@ -233,9 +254,9 @@ int facts_from_json(const json_t *json, struct facts *ret, struct err *err)
 	if (!r)
 		r = get_word(json, "storage", facts.storage, sizeof(facts.storage), err);
 	if (!r && json_has(json, "cores"))
-		r = json_get_u64(json, "cores", 4096, &cores, err);
+		r = json_get_u64(json, "cores", CORES_MAX, &cores, err);
 	if (!r && json_has(json, "memory"))
-		r = json_get_u64(json, "memory", UINT64_C(1) << 50, &facts.memory_bytes, err);
+		r = json_get_u64(json, "memory", MEMORY_MAX_KIB * 1024, &facts.memory_bytes, err);
 	if (r)
 		return r;
 	size_t i = 0;

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 struct facts {
@@ -24,6 +25,10 @@ struct facts {
  * be read is left empty or 0: a board of an unknown kind is no failure.
  */
 void facts_read(const char *root, const char *machine, struct facts *ret);
+
+/* The same where @read brings what the file @path holds: 0, or a negative errno. */
+typedef int facts_file_fn(void *ctx, const char *path, struct buf *ret);
+void facts_read_from(facts_file_fn *read, void *ctx, const char *machine, struct facts *ret);
 
 /*
  * Recorded facts: {"model":"...","arch":"arm64","cores":4,"memory":952258560,"storage":"sd"}. -EINVAL

@@ -50,6 +50,31 @@ static void test_boards(void **state)
 	}
 }
 
+static int proc_of_liars(void *ctx, const char *path, struct buf *ret)
+{
+	if (!strcmp(path, "/proc/meminfo"))
+		buf_add_str(ret, "MemTotal:       18446744073709551615 kB\n");
+	for (int i = 0; !strcmp(path, "/proc/cpuinfo") && i < 5000; i++)
+		buf_add_str(ret, "processor\t: 0\n");
+	if (!strcmp(path, "/proc/device-tree/model"))
+		buf_add_str(ret, "\x1b[31mPi\n");
+	return 0;
+}
+
+/* What no machine has is cut or left out, so that it can be recorded and read again. */
+static void test_absurd(void **state)
+{
+	struct facts f, back;
+	struct err e = { 0 };
+	facts_read_from(proc_of_liars, NULL, "x86_64", &f);
+	assert_int_equal(f.memory_bytes, 0);
+	assert_int_equal(f.cores, 4096);
+	assert_string_equal(f.model, "?[31mPi");
+	CLEANUP_JSON json_t *json = facts_to_json(&f);
+	assert_int_equal(facts_from_json(json, &back, &e), 0);
+	assert_memory_equal(&back, &f, sizeof(f));
+}
+
 static void test_recorded(void **state)
 {
 	static const struct {
@@ -107,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_boards),
+		cmocka_unit_test(test_absurd),
 		cmocka_unit_test(test_recorded),
 		cmocka_unit_test(test_source),
 	};
