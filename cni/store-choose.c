@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "cni/store-internal.h"
 
 enum { SMALL_MAX = 65536 };
@@ -18,13 +19,26 @@ enum { SMALL_MAX = 65536 };
 
 /* -- addresses given back a moment ago -------------------------------------------------------- */
 
+/* The digits up to the end of the line; 0 for anything else. (strtoull() would go on in the next line.) */
+static uint64_t number_at(const char *text)
+{
+	char digits[24];
+	size_t len = strspn(text, "0123456789");
+	uint64_t n = 0;
+	if (len >= sizeof(digits) || text[len] != '\n')
+		return 0;
+	memcpy(digits, text, len);
+	digits[len] = 0;
+	return number_parse(digits, 0, UINT64_MAX, &n) == 0 ? n : 0;
+}
+
 void store_lines_released(const char *text, uint64_t now_us, struct buf *ret)
 {
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
 		size_t len = strcspn(line, "\n"), name = strcspn(line, " \n");
 		if (line[len] != '\n')
 			break;
-		uint64_t at_us = line[name] == ' ' ? strtoull(line + name, NULL, 10) : 0;
+		uint64_t at_us = line[name] == ' ' ? number_at(line + name + 1) : 0;
 		if (at_us && at_us <= now_us &&
 			now_us - at_us < STORE_REUSE_DELAY_MS * USEC_PER_MSEC)
 			buf_add(ret, line, len + 1);
@@ -43,8 +57,8 @@ uint64_t store_lines_rest_us(const char *released, const char *addr, uint64_t no
 	size_t len = strlen(addr);
 	for (const char *line = released; *line; line += strcspn(line, "\n") + 1)
 		if (!strncmp(line, addr, len) && line[len] == ' ')
-			return strtoull(line + len, NULL, 10) +
-			       STORE_REUSE_DELAY_MS * USEC_PER_MSEC - now_us;
+			return number_at(line + len + 1) + STORE_REUSE_DELAY_MS * USEC_PER_MSEC -
+			       now_us;
 	return 0;
 }
 
@@ -100,7 +114,7 @@ uint64_t store_lines_next(const char *text, const char *subnet, uint64_t first, 
 	for (const char *line = text; *line; line += strcspn(line, "\n")) {
 		line += strspn(line, "\n");
 		if (!strncmp(line, subnet, len) && line[len] == ' ') {
-			uint64_t index = strtoull(line + len, NULL, 10);
+			uint64_t index = number_at(line + len + 1);
 			return index >= first && index <= last ? index : first;
 		}
 	}

@@ -95,10 +95,11 @@ static void read_dmi(const struct source *from, const char *cpu, struct facts *f
 		if (!strcmp(product, empty[i]))
 			*product = 0;
 	}
-	char *out = facts->model;
-	(void) snprintf(out, sizeof(facts->model), "%s%s%s%s%.28s", vendor,
+	char model[sizeof(facts->model)]; /* a name that is cut may end in a blank */
+	(void) snprintf(model, sizeof(model), "%s%s%s%s%.28s", vendor,
 		*vendor && *product ? " " : "", product, (*vendor || *product) && *cpu ? ", " : "",
 		cpu);
+	clean(facts->model, sizeof(facts->model), model);
 }
 
 /* "/dev/mmcblk0p2" -> "mmcblk0", "/dev/sda1" -> "sda", "/dev/nvme0n1p2" -> "nvme0n1" */

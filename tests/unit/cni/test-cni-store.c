@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "cni/store.h"
+#include "cni/store-internal.h"
 
 static int calls_left; /* 0: never dies; else dies before the n-th call */
 
@@ -270,6 +270,21 @@ static void put(const char *name, const char *text)
 	"boot x\nkey k\ncontainer c\nifname e\n" \
 	"address ::1\naddress ::2\naddress ::3\naddress ::4\naddress ::5\n"
 
+/* A line without a number is none: it does not take the next line's. */
+static void lines_keep_to_themselves(void **state)
+{
+	CLEANUP_BUF struct buf young = { 0 };
+	store_lines_released(
+		"10.1.0.5 \n999000\n10.1.0.6 999000\n10.1.0.7 1x\n10.1.0.8 9", 1000000, &young);
+	assert_string_equal(buf_str(&young), "10.1.0.6 999000\n");
+	assert_int_equal(store_lines_rest_us("10.1.0.6 999000\n", "10.1.0.6", 1000000),
+		STORE_REUSE_DELAY_MS * UINT64_C(1000) - 1000);
+	assert_int_equal(store_lines_rest_us("10.1.0.6 999000\n", "10.1.0.5", 1000000), 0);
+	assert_int_equal(store_lines_next("10.1.0.0/24 \n9\n", "10.1.0.0/24", 2, 254), 2);
+	assert_int_equal(store_lines_next("10.1.0.0/24 9\n", "10.1.0.0/24", 2, 254), 9);
+	assert_int_equal(store_lines_next("10.1.0.0/24 255\n", "10.1.0.0/24", 2, 254), 2);
+}
+
 static void damage_is_survived(void **state)
 {
 	struct lease lease, *list = NULL;
@@ -413,6 +428,7 @@ int main(void)
 		TEST(a_full_pool_says_so),
 		TEST(wanted_addresses_are_given),
 		TEST(a_reboot_frees_everything),
+		TEST(lines_keep_to_themselves),
 		TEST(damage_is_survived),
 		TEST(no_moment_to_die_loses_a_lease),
 		TEST(many_at_once_get_different_addresses),
