@@ -38,6 +38,7 @@ enum problem {
 	PROBLEM_INTERFACE,
 	PROBLEM_ADDRESSES, /* there is none that others could try */
 	PROBLEM_FIREWALL,
+	PROBLEM_RULES, /* somebody keeps removing them */
 	PROBLEM_HELPER,
 	PROBLEM_HOSTS,
 	PROBLEM_NAMES, /* one of ours is somebody else's in the hosts file */
@@ -82,6 +83,7 @@ struct hearthd {
 	char table[FIREWALL_TABLE_MAX]; /* of nftables */
 	char *firewall_text;            /* applied or being applied */
 	bool firewall_failed;
+	struct repair firewall_repairs;
 
 	/* feed.c */
 	char kube_id[FIELD_ID_MAX]; /* of the bundle in kube_path */

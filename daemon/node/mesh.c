@@ -168,13 +168,46 @@ static void firewall_done(void *ctx, int r, const struct err *err)
 		log_debug("nftables table inet %s is in place", h->table);
 }
 
+static void say_firewall_repair(struct hearthd *h, uint64_t now)
+{
+	struct err err = { 0 };
+
+	if (!repair_is_fight(&h->firewall_repairs, now)) {
+		hearthd_problem(h, PROBLEM_RULES, NULL);
+		log_seldom(LOG_LEVEL_NOTICE,
+			"somebody removed rules from nftables table inet %s; putting them back",
+			h->table);
+		return;
+	}
+	err_set(&err, -EBUSY,
+		"another program keeps removing rules from nftables table inet %s; find it (`nft "
+		"monitor`), and let it keep that table",
+		h->table);
+	hearthd_problem(h, PROBLEM_RULES, &err);
+}
+
+static void wait_for_firewall(struct hearthd *h, uint64_t wait_us)
+{
+	(void) sd_event_source_set_time_relative(h->firewall_timer, wait_us);
+	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_ONESHOT);
+}
+
+/* Nothing is put back and nobody accused before the kernel was asked. */
 static int on_firewall_timer(sd_event_source *source, uint64_t usec, void *ctx)
 {
 	struct hearthd *h = ctx;
+	uint64_t now = clock_now_us(), wait_us = repair_wait_us(&h->firewall_repairs, now);
 	struct err err = { 0 };
 
-	if (h->mesh_state == MESH_UP && h->firewall_text &&
-		nft_apply(h->nft, h->firewall_text, &err) < 0)
+	if (h->mesh_state != MESH_UP || !h->firewall_text || nft_is_whole(h->nft))
+		return 0;
+	if (wait_us) {
+		wait_for_firewall(h, wait_us);
+		return 0;
+	}
+	repair_done(&h->firewall_repairs, now);
+	say_firewall_repair(h, now);
+	if (nft_apply(h->nft, h->firewall_text, &err) < 0)
 		firewall_done(h, err.code, &err);
 	return 0;
 }
@@ -182,13 +215,11 @@ static int on_firewall_timer(sd_event_source *source, uint64_t usec, void *ctx)
 static void firewall_touched(void *ctx)
 {
 	struct hearthd *h = ctx;
+	int waits = SD_EVENT_OFF;
 
-	if (h->mesh_state != MESH_UP)
-		return;
-	log_notice(
-		"somebody removed rules from nftables table inet %s; putting them back", h->table);
-	(void) sd_event_source_set_time_relative(h->firewall_timer, FIREWALL_DELAY_US);
-	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_ONESHOT);
+	(void) sd_event_source_get_enabled(h->firewall_timer, &waits);
+	if (waits == SD_EVENT_OFF)
+		wait_for_firewall(h, FIREWALL_DELAY_US);
 }
 
 static void apply_firewall(
@@ -365,6 +396,10 @@ void mesh_retry(struct hearthd *h)
 		hearthd_problem(h, PROBLEM_INTERFACE, &err);
 		if (h->firewall_failed)
 			apply_firewall(h, settings, self, true);
+		else if (h->nft && !nft_is_whole(h->nft))
+			firewall_touched(h);
+		if (!repair_is_fight(&h->firewall_repairs, clock_now_us()))
+			hearthd_problem(h, PROBLEM_RULES, NULL);
 	}
 	assist_retry(h);
 	assist_look(h);

@@ -24,6 +24,11 @@ struct nl {
 
 int nl_open(struct nl **ret, struct err *err)
 {
+	return nl_open_protocol(NETLINK_ROUTE, ret, err);
+}
+
+int nl_open_protocol(int protocol, struct nl **ret, struct err *err)
+{
 	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
 	struct timeval timeout = { .tv_sec = NL_TIMEOUT_S };
 	CLEANUP_NL struct nl *nl = malloc(sizeof(*nl));
@@ -32,7 +37,7 @@ int nl_open(struct nl **ret, struct err *err)
 		return err_set(err, -ENOMEM, "netlink: out of memory");
 	nl->seq = 0;
 	nl->overflow = false;
-	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	if (nl->fd < 0 || bind(nl->fd, (struct sockaddr *) &any, sizeof(any)) < 0)
 		return err_set(err, -errno, "netlink socket: %m");
 	/* All three only make answers better; an old kernel without them still answers. */

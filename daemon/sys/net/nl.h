@@ -22,6 +22,8 @@
 struct nl;
 
 int nl_open(struct nl **ret, struct err *err);
+/* The same for another of the kernel's protocols: NETLINK_NETFILTER. */
+int nl_open_protocol(int protocol, struct nl **ret, struct err *err);
 struct nl *nl_close(struct nl *nl);
 static inline void nl_close_p(struct nl **nl)
 {

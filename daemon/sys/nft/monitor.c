@@ -44,6 +44,9 @@ static bool message_is_removal(const struct nlmsghdr *message, const char *table
 	case NFT_MSG_DELTABLE:
 	case NFT_MSG_DELCHAIN:
 	case NFT_MSG_DELRULE:
+	case NFT_MSG_DELSET:
+	case NFT_MSG_DELSETELEM:
+	case NFT_MSG_NEWTABLE: /* it may have been put to sleep */
 		break;
 	default:
 		return false;

@@ -1,6 +1,6 @@
 /*
  * monitor: the kernel's news about nftables (NETLINK_NETFILTER, group NFTABLES), reduced to one
- * question: was something removed from our table? In sys/nft only.
+ * question: may something have been removed from our table? In sys/nft only.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 int nft_monitor_open(void);
 
 /*
- * Reads all that waits. True if the table @table (family inet), a chain or a rule of it was removed,
- * or if news were lost, so that it cannot be known.
+ * Reads all that waits. True if the table @table (family inet) was removed or put to sleep, or something
+ * in it removed, or if news were lost (somebody's large change), so that it cannot be known: look.
  */
 bool nft_monitor_drain(int fd, const char *table);
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "sys/exec/exec.h"
 #include "sys/nft/monitor.h"
+#include "sys/nft/table.h"
 
 #define NFT_TIMEOUT_US (10 * USEC_PER_SEC)
 enum { NFT_OUTPUT_MAX = 4096 };
@@ -23,6 +24,8 @@ struct nft {
 	struct exec *running;
 	char *text, *next; /* running and waiting */
 	char *table;
+	struct nl *nl;
+	struct nft_table placed; /* by the last transaction; empty: not known */
 	int fd;
 	nft_done_fn done;
 	nft_touched_fn touched;
@@ -55,6 +58,8 @@ int nft_new(sd_event *event, const char *table, nft_done_fn done, nft_touched_fn
 	if (nft->table)
 		r = nft->fd = nft_monitor_open();
 	if (r >= 0)
+		r = nl_open_protocol(NETLINK_NETFILTER, &nft->nl, NULL);
+	if (r >= 0)
 		r = sd_event_add_io(event, &nft->source, nft->fd, EPOLLIN, on_news, nft);
 	if (r < 0) {
 		nft_free(nft);
@@ -62,6 +67,15 @@ int nft_new(sd_event *event, const char *table, nft_done_fn done, nft_touched_fn
 	}
 	*ret = nft;
 	return 0;
+}
+
+bool nft_is_whole(struct nft *nft)
+{
+	struct nft_table now = { 0 };
+
+	if (nft->running || !nft->placed.n || nft_table_read(nft->nl, nft->table, &now) < 0)
+		return true;
+	return nft_table_holds(&now, &nft->placed);
 }
 
 static int start(struct nft *nft, struct err *err);
@@ -74,6 +88,8 @@ static void on_done(void *ctx, struct exec_result *result)
 
 	nft->running = NULL;
 	(void) nft_monitor_drain(nft->fd, nft->table); /* our own doing */
+	if (r < 0 || nft_table_read(nft->nl, nft->table, &nft->placed) < 0)
+		nft->placed.n = 0;
 	free(nft->text);
 	nft->text = NULL;
 	nft->done(nft->ctx, r, r < 0 ? &err : NULL);
@@ -121,6 +137,7 @@ struct nft *nft_free(struct nft *nft)
 	exec_cancel(nft->running);
 	sd_event_source_disable_unref(nft->source);
 	close_p(&nft->fd);
+	nl_close(nft->nl);
 	free(nft->text);
 	free(nft->next);
 	free(nft->table);

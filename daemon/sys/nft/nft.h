@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
@@ -13,7 +14,10 @@ struct nft;
 
 /* A transaction ended: @r is 0 or a negative errno, then @err says what nft said. */
 typedef void (*nft_done_fn)(void *ctx, int r, const struct err *err);
-/* Somebody else removed the table, a chain or a rule in it. Called from the loop. */
+/*
+ * Somebody else may have removed the table or something in it. Called from the loop, also when it was
+ * only that too much happened elsewhere: nft_is_whole() tells.
+ */
 typedef void (*nft_touched_fn)(void *ctx);
 
 /*
@@ -28,6 +32,12 @@ int nft_new(sd_event *event, const char *table, nft_done_fn done, nft_touched_fn
  * the last is kept, and @done is called once for each text that was run.
  */
 int nft_apply(struct nft *nft, const char *text, struct err *err);
+
+/*
+ * Whether all that the last transaction put into the table is there, as the kernel tells. True while one
+ * runs, and where the kernel does not tell.
+ */
+bool nft_is_whole(struct nft *nft);
 
 /* A transaction under way is ended. NULL is fine. Returns NULL. */
 struct nft *nft_free(struct nft *nft);
