@@ -62,6 +62,8 @@ static json_t *make_payload(const struct presence *presence)
 	bad |= json_object_set_new(
 		json, "disco", presence->has_disco ? field_key(presence->disco) : json_null());
 	bad |= json_object_set_new(json, "relay", json_null());
+	if (presence->no_ipv6)
+		bad |= json_object_set_new(json, "no_ipv6", json_true());
 	return bad ? NULL : TAKE(json);
 }
 
@@ -129,6 +131,9 @@ static int read_payload(struct presence *presence, struct err *err)
 	presence->node = (uint32_t) node;
 	presence->has_disco = json_has(json, "disco");
 	if (presence->has_disco && (r = field_get_nonzero_key(json, "disco", presence->disco, err)))
+		return r;
+	if (json_has(json, "no_ipv6") &&
+		(r = json_get_bool(json, "no_ipv6", &presence->no_ipv6, err)))
 		return r;
 	if (!is_well_formed(presence))
 		return err_set(err, -EINVAL,

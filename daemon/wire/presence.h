@@ -28,6 +28,7 @@ struct presence {
 	size_t n_endpoints;
 	bool has_disco;
 	uint8_t disco[PRESENCE_KEY_LEN];
+	bool no_ipv6;     /* its interface has no IPv6, so that mesh6 and pods6 lead nowhere */
 	uint8_t *payload; /* owned; NULL until signed or read */
 	size_t payload_len;
 	uint8_t sig[PRESENCE_SIG_LEN];

@@ -49,6 +49,20 @@ static void test_known(void **state)
 	assert_null(unused.payload);
 }
 
+/* Said only where it is so: the payload of all others stays as older boards write it. */
+static void test_no_ipv6(void **state)
+{
+	CLEANUP_PRESENCE struct presence presence = sample(), again = { 0 };
+	uint8_t seed[32] = { 3 };
+	presence.no_ipv6 = true;
+	assert_int_equal(presence_sign(&presence, seed), 0);
+	CLEANUP(free_p) char *text = strndup((char *) presence.payload, presence.payload_len);
+	assert_non_null(strstr(text, "\"no_ipv6\":true"));
+	CLEANUP_JSON json_t *json = presence_to_json(&presence);
+	assert_int_equal(presence_from_json(json, &again, NULL), 0);
+	assert_true(again.no_ipv6);
+}
+
 static void test_mutations(void **state)
 {
 	CLEANUP_PRESENCE struct presence presence = sample();
@@ -126,6 +140,11 @@ static void test_payload(void **state)
 		{ "disco", "5", -EINVAL },
 		{ "disco", NULL, 0 },
 		{ "relay", "{\"any\":1}", 0 },
+		{ "no_ipv6", "true", 0 },
+		{ "no_ipv6", "false", 0 },
+		{ "no_ipv6", "null", 0 },
+		{ "no_ipv6", "1", -EINVAL },
+		{ "no_ipv6", "\"true\"", -EINVAL },
 		{ "later", "1", 0 },
 	};
 	doc_run(good, cases, ARRAY_LEN(cases), read_payload);
@@ -188,6 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_no_ipv6),
 		cmocka_unit_test(test_mutations),
 		cmocka_unit_test(test_payload),
 		cmocka_unit_test(test_envelope),
