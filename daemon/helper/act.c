@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "sys/net/link.h"
 
 static int write_in_place(const char *path, const struct buf *text)
 {
@@ -120,6 +122,38 @@ int act_open_uapi(const char *dir, const char *ifname, struct err *err)
 	if (r < 0)
 		return err_set(err, r, "listen on %s: %s", address.sun_path, strerror(-r));
 	return take_fd(&fd);
+}
+
+static int check_is_tun(const char *ifname, struct err *err)
+{
+	CLEANUP_NL struct nl *nl = NULL;
+	struct link link;
+	int r = nl_open(&nl, err);
+
+	if (r == 0)
+		r = link_find(nl, ifname, &link, err);
+	if (r == 0 && strcmp(link.kind, "tun") != 0)
+		r = err_set(err, -EINVAL, "%s is no TUN device", ifname);
+	return r;
+}
+
+int act_enable_ipv6(const char *ifname, struct err *err)
+{
+	char path[64 + IFNAMSIZ], now = 0;
+	CLEANUP(close_p) int fd = -1;
+	int r = check_is_tun(ifname, err);
+
+	if (r < 0)
+		return r;
+	(void) snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", ifname);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, -errno, "open %s: %m", path);
+	if (read(fd, &now, 1) == 1 && now == '0')
+		return 0;
+	if (pwrite(fd, "0", 1, 0) != 1)
+		return err_set(err, -errno, "write %s: %m", path);
+	return 1;
 }
 
 int act_open_tun(struct err *err)

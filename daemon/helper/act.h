@@ -20,5 +20,11 @@ int act_write_hosts(const char *path, const char *ifname, const struct hosts_ent
  */
 int act_open_uapi(const char *dir, const char *ifname, struct err *err);
 
+/*
+ * Sets disable_ipv6 of the TUN device @ifname to 0, as is done for a pod's link; no other kind of link is
+ * touched. 1 if it was written, 0 if it was so already, -ENOENT if this kernel has no IPv6, or -errno.
+ */
+int act_enable_ipv6(const char *ifname, struct err *err);
+
 /* Opens /dev/net/tun, nothing more: which interface it becomes is for hearthd's own rights. */
 int act_open_tun(struct err *err);

@@ -172,6 +172,11 @@ static void carry_out(struct helper *h, const struct request *request, struct ip
 		if (r >= 0)
 			ipc_request_reply_fd(ipc, NULL, r);
 		break;
+	case REQUEST_IPV6_ENABLE:
+		r = act_enable_ipv6(request->ifname, &err);
+		if (r >= 0)
+			ipc_request_reply(ipc, json_pack("{s:b}", "changed", r));
+		break;
 	case REQUEST_TUN_OPEN:
 		r = act_open_tun(&err);
 		if (r >= 0)

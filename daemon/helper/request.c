@@ -54,7 +54,7 @@ static int read_hosts(const json_t *args, struct request *request, struct err *e
 		json_object_get(args, "entries"), &request->entries, &request->n_entries, err);
 }
 
-static int read_uapi(const json_t *args, struct request *request, struct err *err)
+static int read_only_ifname(const json_t *args, struct request *request, struct err *err)
 {
 	static const char *const known[] = { "ifname", NULL };
 	int r = json_only(args, known, err);
@@ -86,7 +86,8 @@ static const struct {
 	int (*read)(const json_t *args, struct request *request, struct err *err);
 } calls[] = {
 	{ "hosts.write", REQUEST_HOSTS_WRITE, read_hosts },
-	{ "uapi.open", REQUEST_UAPI_OPEN, read_uapi },
+	{ "uapi.open", REQUEST_UAPI_OPEN, read_only_ifname },
+	{ "ipv6.enable", REQUEST_IPV6_ENABLE, read_only_ifname },
 	{ "tun.open", REQUEST_TUN_OPEN, read_tun },
 	{ "kube.join", REQUEST_KUBE_JOIN, read_kube },
 };

@@ -69,9 +69,21 @@ static void test_ifname(void **state)
 
 	assert_int_equal(ask("uapi.open", "{\"ifname\":\"hearth0\"}"), 0);
 	assert_int_equal(ask("uapi.open", "{\"ifname\":\"012345678901234\"}"), 0);
+	assert_int_equal(ask("ipv6.enable", "{\"ifname\":\"hearth0\"}"), 0);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		if (ask("uapi.open", bad[i]) != -EINVAL)
+		if (ask("uapi.open", bad[i]) != -EINVAL || ask("ipv6.enable", bad[i]) != -EINVAL)
 			fail_msg("%s", bad[i]);
+}
+
+/* Only a TUN device: not the loopback, nor what stands for all links. */
+static void test_ipv6(void **state)
+{
+	static const char *const names[] = { "lo", "all", "default", "hearth-none0" };
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (act_enable_ipv6(names[i], &err) != (i ? -ENODEV : -EINVAL))
+			fail_msg("%s: %s", names[i], err.text);
 }
 
 static int ask_hosts(const char *address, const char *names)
@@ -380,6 +392,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_ifname),
+		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_hosts_entries),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_bundle),
