@@ -96,6 +96,11 @@ static void names_written(void *ctx, int r, struct ipc_reply *reply, const struc
 	}
 }
 
+static bool has_ipv6(const void *ctx, uint32_t id)
+{
+	return ipv6_leads_to(ctx, id);
+}
+
 void assist_write_names(struct hearthd *h, bool again)
 {
 	CLEANUP_JSON json_t *entries = NULL;
@@ -103,7 +108,8 @@ void assist_write_names(struct hearthd *h, bool again)
 	CLEANUP(free_p) char *text = NULL;
 	struct err err = { 0 };
 
-	entries = h->mesh_state == MESH_UP ? names_entries(book_netmap(h->book)) : json_array();
+	entries = h->mesh_state == MESH_UP ? names_entries(book_netmap(h->book), has_ipv6, h)
+					   : json_array();
 	text = entries ? json_text(entries) : NULL;
 	args = entries ? names_request(json_incref(entries), h->config.interface) : NULL;
 	if (!text || !args)

@@ -255,7 +255,7 @@ static bool is_current(
 	const struct hearthd *h, const struct presence *known, const struct candidates *own)
 {
 	return known && known->counter >= h->state.counter && same_endpoints(known, own) &&
-	       presence_verify(known, h->identity) == 0;
+	       known->no_ipv6 == h->ipv6_missing && presence_verify(known, h->identity) == 0;
 }
 
 static int make_presence(struct hearthd *h, const struct presence *known,
@@ -265,7 +265,9 @@ static int make_presence(struct hearthd *h, const struct presence *known,
 	uint64_t counter =
 		known && known->counter > h->state.counter ? known->counter : h->state.counter;
 
-	*ret = (struct presence){ .node = h->config.node, .counter = counter + 1 };
+	*ret = (struct presence){
+		.node = h->config.node, .counter = counter + 1, .no_ipv6 = h->ipv6_missing
+	};
 	for (size_t i = 0; i < own->n_endpoints; i++)
 		if (presence_endpoint_is_valid(&own->endpoints[i]))
 			ret->endpoints[ret->n_endpoints++] = own->endpoints[i];

@@ -14,6 +14,7 @@
 #include "node/config.h"
 #include "node/firewall.h"
 #include "node/hostsfile.h"
+#include "node/iface.h"
 #include "node/peers.h"
 #include "node/ping.h"
 #include "node/repair.h"
@@ -37,6 +38,7 @@ enum problem {
 	PROBLEM_TUNNEL,
 	PROBLEM_INTERFACE,
 	PROBLEM_ADDRESSES, /* there is none that others could try */
+	PROBLEM_IPV6, /* it is switched off on the interface, and stays so */
 	PROBLEM_FIREWALL,
 	PROBLEM_RULES, /* somebody keeps removing them */
 	PROBLEM_HELPER,
@@ -84,6 +86,11 @@ struct hearthd {
 	char *firewall_text;            /* applied or being applied */
 	bool firewall_failed;
 	struct repair firewall_repairs;
+
+	/* ipv6.c */
+	struct ipc_async *ipv6_call;
+	struct repair ipv6_repairs; /* by hearth-helper */
+	bool ipv6_missing;
 
 	/* feed.c */
 	char kube_id[FIELD_ID_MAX]; /* of the bundle in kube_path */
@@ -137,6 +144,14 @@ void mesh_close(struct hearthd *h);
 void mesh_retry(struct hearthd *h);
 /* Whether others could try any address of this board; a problem once it has lasted. */
 void mesh_check_addresses(struct hearthd *h);
+
+/* ipv6.c: what the interface was found to have; asks hearth-helper for what is switched off. */
+void ipv6_found(struct hearthd *h, enum iface_ipv6 found);
+/* Whether node @id has it as far as it says. */
+bool ipv6_peer_has(const struct hearthd *h, uint32_t id);
+/* Whether it leads to node @id, ourselves included: nowhere where we have none. */
+bool ipv6_leads_to(const struct hearthd *h, uint32_t id);
+void ipv6_close(struct hearthd *h);
 
 /* feed.c */
 int feed_open(struct hearthd *h, struct err *err);

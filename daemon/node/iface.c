@@ -43,8 +43,18 @@ static int add_missing(struct nl *nl, int index, const struct ip_addr *addr, uin
 	return addr_add(nl, &want, err);
 }
 
-static int apply_addrs(struct nl *nl, int index, const struct iface_want *want, struct err *err)
+/* What the kernel's answer to an IPv6 address says of IPv6 itself. */
+static enum iface_ipv6 judge_ipv6(int r)
 {
+	if (r == -EACCES) /* sysctl disable_ipv6 */
+		return IFACE_IPV6_DISABLED;
+	return r == -EOPNOTSUPP || r == -EAFNOSUPPORT ? IFACE_IPV6_NONE : IFACE_IPV6_UP;
+}
+
+static int apply_addrs(struct nl *nl, int index, const struct iface_want *want,
+	enum iface_ipv6 *ret_ipv6, struct err *err)
+{
+	struct err why = { 0 };
 	CLEANUP(free_p) struct link_addr *have = NULL;
 	size_t n = 0;
 	int r, first = 0;
@@ -57,10 +67,13 @@ static int apply_addrs(struct nl *nl, int index, const struct iface_want *want, 
 			(void) addr_del(nl, &have[i], NULL); /* if it stays, it does no harm */
 	r = add_missing(nl, index, &want->own4, 32, have, n, err);
 	first = first ? first : r;
-	r = add_missing(nl, index, &want->own6, 128, have, n, first ? NULL : err);
-	first = first ? first : r;
-	r = add_missing(nl, index, &want->link_local, 64, have, n, first ? NULL : err);
-	return first ? first : r;
+	r = add_missing(nl, index, &want->own6, 128, have, n, &why);
+	*ret_ipv6 = judge_ipv6(r);
+	if (*ret_ipv6 == IFACE_IPV6_UP && r == 0)
+		r = add_missing(nl, index, &want->link_local, 64, have, n, &why);
+	if (*ret_ipv6 == IFACE_IPV6_UP && r < 0 && !first)
+		first = err_set(err, r, "%s", why.text);
+	return first;
 }
 
 static int tell_taken(const struct route *route, struct err *err)
@@ -99,11 +112,13 @@ static int apply_routes(struct nl *nl, int index, const struct routes *want, str
 	return first;
 }
 
-int iface_apply(struct nl *nl, const struct iface_want *want, struct err *err)
+int iface_apply(
+	struct nl *nl, const struct iface_want *want, enum iface_ipv6 *ret_ipv6, struct err *err)
 {
 	struct link link;
 	int r, first;
 
+	*ret_ipv6 = IFACE_IPV6_UP;
 	r = link_find(nl, want->name, &link, err);
 	if (r < 0)
 		return r;
@@ -115,8 +130,10 @@ int iface_apply(struct nl *nl, const struct iface_want *want, struct err *err)
 		r = link_set_up(nl, link.index, true, first ? NULL : err);
 		first = first ? first : r;
 	}
-	r = apply_addrs(nl, link.index, want, first ? NULL : err);
+	r = apply_addrs(nl, link.index, want, ret_ipv6, first ? NULL : err);
 	first = first ? first : r;
+	if (*ret_ipv6 != IFACE_IPV6_UP)
+		routes_drop_ipv6(want->routes);
 	r = apply_routes(nl, link.index, want->routes, first ? NULL : err);
 	return first ? first : r;
 }

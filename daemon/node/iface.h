@@ -12,8 +12,11 @@ struct iface_want {
 	const char *name;
 	unsigned mtu;
 	struct ip_addr own4, own6, link_local;
-	const struct routes *routes; /* with this interface's index: iface_find() */
+	struct routes *routes; /* with this interface's index: iface_find(); without IPv6 changed */
 };
+
+/* Whether our interface has it; it may be switched off there, or not in the kernel at all. */
+enum iface_ipv6 { IFACE_IPV6_UP, IFACE_IPV6_DISABLED, IFACE_IPV6_NONE };
 
 /* The index of @name, or -ENODEV with @err. */
 int iface_find(struct nl *nl, const char *name, struct err *err);
@@ -21,8 +24,10 @@ int iface_find(struct nl *nl, const char *name, struct err *err);
 /*
  * Makes it so. Addresses on it that are none of ours go, and so do routes of our protocol number
  * through it in the main table that are not wanted. 0, or the first failure with @err (the rest is tried).
+ * That there is no IPv6 is no failure: *ret_ipv6 tells.
  */
-int iface_apply(struct nl *nl, const struct iface_want *want, struct err *err);
+int iface_apply(
+	struct nl *nl, const struct iface_want *want, enum iface_ipv6 *ret_ipv6, struct err *err);
 
 /* Takes addresses and routes off and the interface down; it stays. */
 int iface_clear(struct nl *nl, const char *name, struct err *err);

@@ -142,6 +142,7 @@ static int apply_iface(struct hearthd *h, const struct node *self, struct err *e
 		.routes = &routes,
 	};
 	int index = iface_find(h->nl, h->config.interface, err), r = 0;
+	enum iface_ipv6 ipv6;
 
 	if (index < 0)
 		return index;
@@ -150,7 +151,10 @@ static int apply_iface(struct hearthd *h, const struct node *self, struct err *e
 			r = routes_add_peer(&routes, self, node, index);
 	if (r < 0)
 		return err_set(err, r, "out of memory");
-	return iface_apply(h->nl, &want, err);
+	r = iface_apply(h->nl, &want, &ipv6, err);
+	if (r == 0 || ipv6 != IFACE_IPV6_UP)
+		ipv6_found(h, ipv6);
+	return r;
 }
 
 /* --- the firewall --- */
@@ -387,6 +391,7 @@ void mesh_retry(struct hearthd *h)
 {
 	const struct settings *settings = netmap_settings(book_netmap(h->book));
 	const struct node *self = hearthd_self(h);
+	bool missing = h->ipv6_missing;
 	struct err err = { 0 };
 
 	if (h->mesh_state == MESH_UP && h->tunnel && self && settings) {
@@ -400,6 +405,10 @@ void mesh_retry(struct hearthd *h)
 			firewall_touched(h);
 		if (!repair_is_fight(&h->firewall_repairs, clock_now_us()))
 			hearthd_problem(h, PROBLEM_RULES, NULL);
+		if (h->ipv6_missing != missing) {
+			assist_write_names(h, false);
+			feed_announce(h);
+		}
 	}
 	assist_retry(h);
 	assist_look(h);
@@ -432,6 +441,7 @@ int mesh_open(struct hearthd *h, struct err *err)
 
 void mesh_close(struct hearthd *h)
 {
+	ipv6_close(h);
 	close_tunnel(h);
 	h->stamps = stamps_free(h->stamps);
 	h->peers = peers_free(h->peers);

@@ -32,7 +32,8 @@ json_t *names_request(json_t *entries, const char *ifname)
 	return TAKE(request);
 }
 
-json_t *names_entries(const struct netmap *netmap)
+json_t *names_entries(const struct netmap *netmap, bool (*has_ipv6)(const void *ctx, uint32_t id),
+	const void *ctx)
 {
 	const struct settings *settings = netmap_settings(netmap);
 	CLEANUP_JSON json_t *list = json_array();
@@ -41,7 +42,9 @@ json_t *names_entries(const struct netmap *netmap)
 	while (settings && list && (node = netmap_next(netmap, node))) {
 		if (!api && node->role == NODE_ROLE_CONTROL_PLANE)
 			api = node;
-		if (add_entry(list, &node->mesh4, node, settings->mesh, node == api) < 0 ||
+		if (add_entry(list, &node->mesh4, node, settings->mesh, node == api) < 0)
+			return NULL;
+		if (has_ipv6(ctx, node->id) &&
 			add_entry(list, &node->mesh6, node, settings->mesh, node == api) < 0)
 			return NULL;
 	}

@@ -51,6 +51,16 @@ static bool is_own(const struct endpoint *endpoint, const struct endpoint *own, 
 	return false;
 }
 
+static size_t without_ipv6(struct ip_prefix *list, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].addr.family != AF_INET6)
+			list[kept++] = list[i];
+	return kept;
+}
+
 void peers_describe(const struct node *node, const struct presence *presence,
 	const struct endpoint *own, size_t n_own, struct ip_prefix allowed[static NODE_ALLOWED_MAX],
 	struct tunnel_peer *ret)
@@ -59,6 +69,8 @@ void peers_describe(const struct node *node, const struct presence *presence,
 	memcpy(ret->key, node->wg, sizeof(ret->key));
 	ret->keepalive_s = PEERS_KEEPALIVE_S;
 	ret->n_allowed = node_allowed_ips(node, allowed);
+	if (presence && presence->no_ipv6)
+		ret->n_allowed = without_ipv6(allowed, ret->n_allowed);
 	ret->allowed = allowed;
 	for (size_t i = 0; presence && i < presence->n_endpoints; i++)
 		if (ret->n_candidates < TUNNEL_CANDIDATES_MAX &&

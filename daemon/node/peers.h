@@ -18,7 +18,8 @@ void peers_remember(struct peers *peers, const struct seen *seen);
 
 /*
  * What the tunnel should know of @node: pure. @ret->allowed points to @allowed. The presence may be
- * NULL; our own addresses are left out of its endpoints.
+ * NULL; our own addresses are left out of its endpoints. One that says that it has no IPv6 is allowed
+ * none: the tunnel then answers what is sent there with "unreachable".
  */
 void peers_describe(const struct node *node, const struct presence *presence,
 	const struct endpoint *own, size_t n_own, struct ip_prefix allowed[static NODE_ALLOWED_MAX],

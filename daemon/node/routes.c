@@ -53,6 +53,16 @@ int routes_add_peer(
 	return 0;
 }
 
+void routes_drop_ipv6(struct routes *routes)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < routes->n; i++)
+		if (routes->list[i].dst.addr.family != AF_INET6)
+			routes->list[n++] = routes->list[i];
+	routes->n = n;
+}
+
 static bool same(const struct route *want, const struct route *have)
 {
 	return ip_prefix_equal(&want->dst, &have->dst) && want->oif == have->oif &&

@@ -29,6 +29,9 @@ void routes_done(struct routes *routes);
 int routes_add_peer(
 	struct routes *routes, const struct node *self, const struct node *peer, int ifindex);
 
+/* Without IPv6 on the interface the kernel takes none through it. */
+void routes_drop_ipv6(struct routes *routes);
+
 /*
  * @want against @have (those of our protocol number in the main table): which to set and which to
  * delete. What leads through another interface than @ifindex is another mesh's of this machine: it is

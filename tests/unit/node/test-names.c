@@ -14,17 +14,24 @@ static int apply(
 	return maker_apply(map, RECORD_TYPE_NODE, node_to_json(&node), NULL, NULL);
 }
 
+static bool has_ipv6(const void *ctx, uint32_t id)
+{
+	return id != *(const uint32_t *) ctx;
+}
+
 static void test_entries(void **state)
 {
 	CLEANUP_SETTINGS struct settings settings = maker_settings();
 	CLEANUP_NETMAP struct netmap *map = maker_netmap(&settings);
 	CLEANUP_JSON json_t *list = NULL;
-	CLEANUP(free_p) char *text = NULL;
+	CLEANUP_JSON json_t *fewer = NULL;
+	CLEANUP(free_p) char *text = NULL, *fewer_text = NULL;
+	uint32_t none = 0, second = 2;
 
 	assert_int_equal(apply(map, 1, 1, NODE_ROLE_WORKER, "pi3"), 1);
 	assert_int_equal(apply(map, 2, 2, NODE_ROLE_CONTROL_PLANE, "n100"), 1);
 	assert_int_equal(apply(map, 3, 3, NODE_ROLE_CONTROL_PLANE, "second"), 1);
-	list = names_entries(map);
+	list = names_entries(map, has_ipv6, &none);
 	text = json_text(list);
 	assert_string_equal(text,
 		"[{\"address\":\"10.77.0.1\",\"names\":[\"pi3.home.internal\"]},"
@@ -35,6 +42,12 @@ static void test_entries(void **state)
 		"internal\"]},"
 		"{\"address\":\"10.77.0.3\",\"names\":[\"second.home.internal\"]},"
 		"{\"address\":\"fd12:3456:789a::3\",\"names\":[\"second.home.internal\"]}]");
+	fewer = names_entries(map, has_ipv6, &second);
+	fewer_text = json_text(fewer);
+	assert_int_equal(json_array_size(fewer), 5);
+	assert_null(strstr(fewer_text, "fd12:3456:789a::2"));
+	assert_non_null(
+		strstr(fewer_text, "\"names\":[\"n100.home.internal\",\"api.home.internal\"]"));
 }
 
 static void test_request(void **state)
@@ -52,7 +65,8 @@ static void test_request(void **state)
 static void test_no_settings(void **state)
 {
 	CLEANUP_NETMAP struct netmap *map = netmap_new();
-	CLEANUP_JSON json_t *list = names_entries(map);
+	uint32_t none = 0;
+	CLEANUP_JSON json_t *list = names_entries(map, has_ipv6, &none);
 
 	assert_int_equal(json_array_size(list), 0);
 }
@@ -89,6 +103,14 @@ static void test_describe(void **state)
 	assert_int_equal(peer.n_candidates, 1);
 	assert_true(endpoint_equal(&peer.candidates[0], &presence.endpoints[1]));
 	assert_int_equal(peer.keepalive_s, 25);
+	assert_int_equal(peer.n_allowed, 4);
+	presence.no_ipv6 = true;
+	peers_describe(&node, &presence, &own, 1, allowed, &peer);
+	assert_int_equal(peer.n_allowed, 2);
+	assert_int_equal(peer.allowed[0].addr.family, AF_INET);
+	assert_int_equal(peer.allowed[1].addr.family, AF_INET);
+	presence.no_ipv6 = false;
+	peers_describe(&node, &presence, &own, 1, allowed, &peer);
 	assert_int_equal(peer.n_allowed, 4);
 	assert_string_equal(ip_prefix_format(&allowed[0], text), "10.77.0.2/32");
 	assert_int_equal(peer.endpoint.addr.family, 0);

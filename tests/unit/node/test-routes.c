@@ -35,6 +35,16 @@ static void test_peer(void **state)
 	}
 }
 
+static void test_drop_ipv6(void **state)
+{
+	CLEANUP_ROUTES struct routes routes = wanted();
+
+	routes_drop_ipv6(&routes);
+	assert_int_equal(routes.n, 3);
+	for (size_t i = 0; i < routes.n; i++)
+		assert_int_equal(routes.list[i].dst.addr.family, AF_INET);
+}
+
 static void test_same(void **state)
 {
 	CLEANUP_ROUTES struct routes want = wanted(), set = { 0 }, delete = { 0 };
@@ -95,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_drop_ipv6),
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_other_mesh),
