@@ -303,16 +303,30 @@ kube_service_answers() { # BOARD: the ClusterIPs, often enough to meet several p
 	kube_in_pod "$1" "curl -sfm 8 http://echo.$CHECK_NS.svc.cluster.local:8080/ && busybox nslookup kubernetes.default.svc.cluster.local" |
 		grep -qE '(^|[^0-9.])10\.96\.0\.1$' || { echo "by name, from $1"; return 1; }
 }
-kube_nodeport_answers() { # BOARD: asked from n100 at both mesh addresses of BOARD
-	local port f a
-	port=$(kube_service '{.spec.ports[0].nodePort}')
-	for f in 4 6; do
-		a=$(mesh_address "$1" $f)
-		board_exec n100 python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=8).read().decode())' "$(url "$a" "$port")" ||
-			{ echo "NodePort $port at $a"; return 1; }
-	done
+# From BOARD itself, of every board at both its mesh addresses; each answer is the name of a board.
+kube_nodeport_answers() { # BOARD
+	local b f port urls=() said
+	port=$(kube_service '{.spec.ports[0].nodePort}') && [ -n "$port" ] || { echo "the service has no NodePort"; return 1; }
+	for b in "${BOARDS[@]}"; do for f in 4 6; do urls+=("$(url "$(mesh_address "$b" $f)" "$port")"); done; done
+	said=$(board_exec "$1" python3 -c '
+import sys, urllib.request as u
+from concurrent.futures import ThreadPoolExecutor
+def ask(url):
+    try:
+        return u.urlopen(url, timeout=8).read().decode().strip()
+    except OSError as e:
+        return "%s: %s" % (url, e)
+with ThreadPoolExecutor(len(sys.argv)) as pool:
+    print("\n".join(pool.map(ask, sys.argv[1:])))' "${urls[@]}") || { echo "$said"; return 1; }
+	[ "$(grep -cxF "$(printf '%s\n' "${BOARDS[@]}")" <<<"$said")" -eq $((2 * ${#BOARDS[@]})) ] || { echo "NodePort $port, asked from $1: $said"; return 1; }
 }
-kube_logs() { kc -n $CHECK_NS logs "$(kube_check_pods | awk -v b="$1" '$1 == b { print $NF }')"; }
+# What process 1 of the pod wrote comes back through the API server and the board's kubelet.
+kube_logs() { # BOARD
+	kube_in_pod "$1" "echo said-on-$1 >/proc/1/fd/1" &&
+		until_ok 10 kube_logged "$1" || { echo "not in: $(kube_log_of "$1")"; return 1; }
+}
+kube_log_of() { kc -n $CHECK_NS logs "$(kube_check_pods | awk -v b="$1" '$1 == b { print $NF }')"; }
+kube_logged() { kube_log_of "$1" | grep -qxF "said-on-$1"; }
 
 kube_check_all() {
 	local b
