@@ -57,21 +57,26 @@ mesh_address() { awk -v n="$1" -v f="$2" '$1 == n { print $(f == 4 ? 2 : 3) }' "
 mesh_pod_ranges() { awk -v n="$1" '$1 == n { print $4, $5 }' "$S/table"; }
 
 # Every board given pings every other one given, over IPv4 and IPv6; prints the pairs that fail.
-mesh_ping_from() { # BOARD TO...
+mesh_ping_from() { # BOARD TO...: true if it could ask, and all answered
 	local b=$1 n a list=
 	shift
 	for n; do
 		[ "$n" = "$b" ] || for a in 4 6; do list="$list $n/$(mesh_address "$n" $a)"; done
 	done
+	[ -n "$list" ] || { echo "$b has nobody to ask"; return 1; }
 	# shellcheck disable=SC2016
 	board_exec "$b" sh -c 'for t in $1; do
-			{ ping -n -q -c 1 -W "$2" "${t#*/}" >/dev/null 2>&1 || echo "$3 does not reach ${t%%/*} at ${t#*/}"; } &
-		done; wait' sh "$list" "${PING_WAIT:-3}" "$b"
+			{ ping -n -q -c 1 -W "$2" "${t#*/}" >/dev/null 2>&1 || { echo "$3 does not reach ${t%%/*} at ${t#*/}"; exit 1; }; } &
+			asked="$asked $!"
+		done
+		for p in $asked; do wait "$p" || bad=1; done
+		exit "${bad:-0}"' sh "$list" "${PING_WAIT:-3}" "$b"
 }
 mesh_pings() { # BOARD...: true if all of them answer each other
-	local b said
-	said=$(for b; do mesh_ping_from "$b" "$@" & done; wait)
-	[ -z "$said" ] || { echo "$said"; return 1; }
+	local b p bad=0 pids=()
+	for b; do mesh_ping_from "$b" "$@" & pids+=($!); done
+	for p in "${pids[@]}"; do wait "$p" || bad=1; done
+	[ ${#pids[@]} -gt 0 ] && [ $bad -eq 0 ]
 }
 
 # When the board has reached all the others at both addresses: seconds since the machine started.

@@ -43,7 +43,7 @@ lab_start() { # OPTIONS of home up
 	[ "$HEARTH_LAB" != "$(lab_name)" ] || lab_sweep
 	trap lab_end EXIT
 	trap 'exit 130' INT TERM HUP
-	home up "$@"
+	home up "$@" || { failed "the home did not come up"; lab_journal; exit 1; }
 }
 
 passed() { printf '%6.1f s  ok    %s\n' "$(awk -v a="${EPOCHREALTIME/,/.}" -v b="$T0" 'BEGIN { print a - b }')" "$*"; }
