@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -222,6 +224,23 @@ int service_start(struct enroll *e, struct err *err)
 	return 0;
 }
 
+/* The helper made it for hearthd, which may not remove it. Only if nobody serves it. */
+static void remove_wg_socket(struct enroll *e)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	char path[PATH_TEXT_MAX];
+	struct config config;
+	if (config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &config, NULL) < 0)
+		(void) snprintf(
+			config.interface, sizeof(config.interface), "%s", CONFIG_INTERFACE_DEFAULT);
+	(void) snprintf(name.sun_path, sizeof(name.sun_path), "/var/run/wireguard/%s.sock",
+		config.interface);
+	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *) &name, sizeof(name)) < 0 &&
+		errno == ECONNREFUSED)
+		(void) unlink(name.sun_path);
+}
+
 /* Interface, routes, firewall and names. A damaged configuration must not keep a board from leaving. */
 static void take_down(struct enroll *e)
 {
@@ -253,6 +272,7 @@ int service_down(struct enroll *e, struct err *err)
 	if (r)
 		return r;
 	take_down(e);
+	remove_wg_socket(e);
 	if (e->systemd) /* started by hearthd's unit, not stopped by it */
 		r = run(helper, "systemctl stop hearth-helper", &stopped, err);
 	else
