@@ -30,13 +30,11 @@ static const char *const overlay_names[] = { "tailscale*", "zt*", "wg*", "nb-*",
 	"kilo*", "flannel*", "netmaker*", "awg*" };
 
 /* Bridges and the like that container runtimes, clusters and hypervisors make. */
-static const char *const container_names[] = { "docker*",
-	"br-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]"
-	"[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]",
-	"cni[0-9]*", "cni-*", "podman*", "nerdctl*", "cbr0", "kube-*", "nodelocaldns", "cilium_*",
-	"weave", "antrea-*", "ovn*", "ovs-system", "br-int", "br-tun", "qbr*", "hassio", "lxcbr*",
-	"lxdbr*", "lxdfan*", "incusbr*", "virbr*", "mpqemubr*", "fwbr*", "waydroid*", "anbox*",
-	"vboxnet*", "vmnet*" };
+#define HEX6 "[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]"
+static const char *const container_names[] = { "docker*", "br-" HEX6 HEX6, "cni[0-9]*", "cni-*",
+	"podman*", "nerdctl*", "cbr0", "kube-*", "nodelocaldns", "cilium_*", "weave", "antrea-*",
+	"ovn*", "ovs-system", "br-int", "br-tun", "qbr*", "hassio", "lxcbr*", "lxdbr*", "lxdfan*",
+	"incusbr*", "virbr*", "mpqemubr*", "fwbr*", "waydroid*", "anbox*", "vboxnet*", "vmnet*" };
 
 /* Host interfaces of VirtualBox and VMware have no kind, as hardware has none. */
 static const char *const kindless_names[] = { "vboxnet*", "vmnet*" };
