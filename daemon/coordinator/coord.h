@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
+#include "base/pace.h"
 #include "coordinator/feed.h"
 #include "coordinator/ledger.h"
 #include "coordinator/limiter.h"
@@ -36,6 +37,7 @@ struct coord {
 	struct httpd *httpd;
 	struct ipc_server *ipc;
 	struct urls *urls;
+	struct trouble place_trouble;
 	uint8_t root_hash[RECORD_HASH_LEN];
 	bool urls_found; /* addresses for boards are found, not given with --url */
 	uint16_t port;
@@ -109,6 +111,11 @@ void urls_refresh(struct coord *coord);
 size_t urls_merge(const struct coord *coord, struct settings *settings);
 /* The decision: @found are this machine's, the best first. */
 size_t urls_add(struct settings *settings, const char (*found)[FIELD_URL_MAX], size_t n);
+
+/* place.c: puts the node on whose machine it runs into the settings, if it is another one than they say. */
+void place_refresh(struct coord *coord);
+/* A board is up: this machine's own, perhaps, whose mesh address was not there before. */
+void place_board_came(struct coord *coord);
 
 /* admin.c: the calls of the local socket (admin.h); an ipc_handler_fn. */
 void admin_handle(void *ctx, struct ipc_request *request);

@@ -150,6 +150,7 @@ void presence_handle(
 		}
 		if (moved)
 			mark_dirty(c->presences, node->id);
+		place_board_came(c);
 	}
 	(void) api_cursor_parse(feed_cursor(c->feed, text), &cursor);
 	httpd_reply(request, 200, api_cursor_to_json(&cursor));

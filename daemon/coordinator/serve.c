@@ -38,6 +38,7 @@ enum {
 	PER_ADDRESS_DEFAULT = 512,
 	DESCRIPTORS_SPARE = 64,
 	STATUS_EVERY_S = 10,
+	LOOK_EVERY_S = 60, /* for this machine's mesh address */
 	COUNT_MAX = 1000000,
 };
 
@@ -48,7 +49,7 @@ struct serve {
 	char *certificate, *key; /* PEM */
 	struct coord *coord;
 	sd_event_source *on_status;
-	uint64_t status_us;
+	uint64_t status_us, looked_us;
 	bool watchdog; /* systemd waits for our word */
 	char said[160];
 };
@@ -287,6 +288,10 @@ static int on_status(sd_event_source *source, uint64_t usec, void *userdata)
 	struct serve *s = userdata;
 
 	say_status(s);
+	if (clock_now_us() - s->looked_us >= LOOK_EVERY_S * USEC_PER_SEC) {
+		s->looked_us = clock_now_us();
+		place_refresh(s->coord);
+	}
 	if (s->watchdog)
 		(void) notify_send("WATCHDOG=1");
 	(void) sd_event_source_set_time_relative(source, s->status_us);
@@ -333,6 +338,7 @@ static int start(struct serve *s, sd_event *event, struct err *err)
 	r = urls_open(s->coord, &s->coord->urls, err);
 	if (r < 0)
 		return r;
+	place_refresh(s->coord);
 	urls_refresh(s->coord);
 	return begin_status(s, event, err);
 }

@@ -178,6 +178,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	urls->first_us = 0;
 	if (urls->fd < 0)
 		arm(urls, AGAIN_US);
+	place_refresh(urls->coord);
 	urls_refresh(urls->coord);
 	return 0;
 }

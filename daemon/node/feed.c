@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "node/hearthd.h"
+#include "sys/http/http.h"
 
 static void take_presences(struct hearthd *h, const json_t *list, bool *ret_changed)
 {
@@ -120,9 +121,13 @@ static const struct sync_hooks hooks = {
 
 /* --- whom to ask --- */
 
+enum { MADE_MAX = 2 * SETTINGS_COORDINATORS_MAX, NEWEST_URLS = 4 };
+
 struct sources {
-	const char *urls[FIELD_URLS_MAX];
+	const char *urls[HTTP_URLS_MAX];
 	size_t n_urls;
+	char made[MADE_MAX][FIELD_URL_MAX]; /* of mesh and loopback addresses */
+	size_t n_made;
 	char pins[FIELD_PINS_MAX][KEY_BASE64_LEN];
 	const char *pin_list[FIELD_PINS_MAX];
 	size_t n_pins;
@@ -133,8 +138,38 @@ static void add_url(struct sources *s, const char *url)
 	for (size_t i = 0; i < s->n_urls; i++)
 		if (!strcmp(s->urls[i], url))
 			return;
-	if (s->n_urls < FIELD_URLS_MAX)
+	if (s->n_urls < HTTP_URLS_MAX)
 		s->urls[s->n_urls++] = url;
+}
+
+static void make_url(struct sources *s, const struct ip_addr *addr, uint16_t port)
+{
+	struct endpoint endpoint = { .addr = *addr, .port = port };
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (s->n_made == MADE_MAX)
+		return;
+	(void) snprintf(
+		s->made[s->n_made], FIELD_URL_MAX, "https://%s", endpoint_format(&endpoint, text));
+	add_url(s, s->made[s->n_made++]);
+}
+
+/* Of the coordinator on this very machine (@own), or of those on other boards. */
+static void add_coordinators(
+	const struct hearthd *h, const struct settings *settings, bool own, struct sources *s)
+{
+	static const struct ip_addr loopback4 = { AF_INET, { 127, 0, 0, 1 } };
+	static const struct ip_addr loopback6 = { AF_INET6, { [15] = 1 } };
+
+	for (size_t i = 0; settings && i < settings->n_coordinators; i++) {
+		const struct settings_coordinator *c = &settings->coordinators[i];
+		const struct node *node = netmap_by_id(book_netmap(h->book), c->node);
+
+		if (!node || (node->id == h->config.node) != own)
+			continue;
+		make_url(s, own ? &loopback4 : &node->mesh4, c->port);
+		make_url(s, own ? &loopback6 : &node->mesh6, c->port);
+	}
 }
 
 static void add_pin(struct sources *s, const uint8_t *pin)
@@ -152,13 +187,21 @@ static void add_pin(struct sources *s, const uint8_t *pin)
 	s->n_pins++;
 }
 
-/* The signed settings first; then what enrolment wrote, with which we came here. */
+/*
+ * In the order in which they are tried when none has answered yet: this machine; the newest of the signed
+ * settings; through the tunnel, which works wherever the coordinator has moved to as long as any path to
+ * its board does; the older ones; what enrolment wrote, with which we came here.
+ */
 static void find_sources(const struct hearthd *h, struct sources *s)
 {
 	const struct settings *settings = netmap_settings(book_netmap(h->book));
 
 	*s = (struct sources){ 0 };
-	for (size_t i = 0; settings && i < settings->n_urls; i++)
+	add_coordinators(h, settings, true, s);
+	for (size_t i = 0; settings && i < settings->n_urls && i < NEWEST_URLS; i++)
+		add_url(s, settings->urls[i]);
+	add_coordinators(h, settings, false, s);
+	for (size_t i = NEWEST_URLS; settings && i < settings->n_urls; i++)
 		add_url(s, settings->urls[i]);
 	for (size_t i = 0; i < h->config.n_urls; i++)
 		add_url(s, h->config.urls[i]);
@@ -191,6 +234,29 @@ static char *sources_text(const struct sources *s)
 	for (size_t i = 0; i < s->n_pins; i++)
 		buf_printf(&text, "%s ", s->pins[i]);
 	return buf_take(&text, NULL);
+}
+
+/* One through the tunnel moves with it. */
+static bool is_through_tunnel(const struct hearthd *h)
+{
+	const struct sync_state *state = sync_state(h->sync);
+	struct sources sources;
+
+	find_sources(h, &sources);
+	for (size_t i = 0; i < sources.n_made; i++)
+		if (state->connected && !strcmp(state->url, sources.made[i]))
+			return true;
+	return false;
+}
+
+/* Without it the connection would hang until TCP gives it up, half a minute later. */
+void feed_peer_moved(struct hearthd *h, uint32_t id)
+{
+	const struct settings *settings = netmap_settings(book_netmap(h->book));
+
+	for (size_t i = 0; settings && i < settings->n_coordinators; i++)
+		if (settings->coordinators[i].node == id && !is_through_tunnel(h))
+			sync_link_changed(h->sync);
 }
 
 void feed_configure(struct hearthd *h)

@@ -157,6 +157,8 @@ void ipv6_close(struct hearthd *h);
 int feed_open(struct hearthd *h, struct err *err);
 /* URLs and pins of settings and configuration changed perhaps. */
 void feed_configure(struct hearthd *h);
+/* Node @id answers from another address: a coordinator there is asked again. */
+void feed_peer_moved(struct hearthd *h, uint32_t id);
 /* Our addresses changed perhaps: a new presence if so. */
 void feed_announce(struct hearthd *h);
 

@@ -29,6 +29,7 @@ struct report_peer {
 	bool has_presence; /* an address is known */
 	uint64_t since_us; /* wall clock: reachable or lost since then; 0: nothing happened yet */
 	uint64_t state_us; /* monotonic: in its state since then */
+	struct endpoint endpoint; /* the last one in use; AF_UNSPEC: none yet */
 	struct tunnel_peer_stats stats;
 };
 

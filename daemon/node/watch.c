@@ -82,6 +82,19 @@ static void remember(struct hearthd *h, const struct report_peer *peer)
 	seen_note(h->seen, peer->id, &peer->stats.endpoint);
 }
 
+static void note_endpoint(struct hearthd *h, struct report_peer *peer)
+{
+	const struct endpoint *now = &peer->stats.endpoint;
+	bool moved =
+		peer->endpoint.addr.family != AF_UNSPEC && !endpoint_equal(now, &peer->endpoint);
+
+	if (now->addr.family == AF_UNSPEC || !peer->stats.session)
+		return; /* where it might be, not where it is */
+	peer->endpoint = *now;
+	if (moved)
+		feed_peer_moved(h, peer->id);
+}
+
 static void judge(struct hearthd *h, struct report_peer *peer, uint64_t now)
 {
 	uint64_t last = peer->stats.last_receive_us;
@@ -119,8 +132,10 @@ void watch_refresh(struct hearthd *h)
 	}
 	now = clock_now_us();
 	h->n_reachable = 0;
-	for (size_t i = 0; i < h->n_peers; i++)
+	for (size_t i = 0; i < h->n_peers; i++) {
 		judge(h, &h->peer_list[i], now);
+		note_endpoint(h, &h->peer_list[i]);
+	}
 }
 
 static const struct node *node_of(void *ctx, uint32_t id)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "wire/node.h"
+
 enum { DNS_INDEX = 53, API_INDEX = 1, DNS_INDEX_SMALL = 2, RESERVED6_LEN = 112 };
 
 /* The table of ranges: their field, family and the lengths allowed. */
@@ -117,6 +119,32 @@ static int read_ranges(const json_t *json, struct settings *settings, struct err
 	return settings_check_ranges(settings, err);
 }
 
+/* Optional: meshes made before it have none. */
+static int read_coordinators(const json_t *json, struct settings *settings, struct err *err)
+{
+	json_t *list;
+	int r;
+	if (!json_has(json, "coordinators"))
+		return 0;
+	r = json_get_array(json, "coordinators", SETTINGS_COORDINATORS_MAX, &list, err);
+	for (size_t i = 0; !r && i < json_array_size(list); i++) {
+		struct settings_coordinator *c = &settings->coordinators[i];
+		const json_t *entry = json_array_get(list, i);
+		uint64_t node = 0, port = 0;
+		if (!json_is_object(entry))
+			return err_set(err, -EINVAL, "field \"coordinators\" must hold objects");
+		if ((r = json_get_u64(entry, "node", NODE_ID_MAX, &node, err)) ||
+			(r = json_get_u64(entry, "port", UINT16_MAX, &port, err)))
+			return r;
+		if (!node || !port)
+			return err_set(err, -EINVAL,
+				"field \"coordinators\" must name a node and a port above 0");
+		*c = (struct settings_coordinator){ (uint32_t) node, (uint16_t) port };
+		settings->n_coordinators++;
+	}
+	return r;
+}
+
 static int read_fields(const json_t *json, struct settings *settings, struct err *err)
 {
 	json_t *virtual;
@@ -124,6 +152,7 @@ static int read_fields(const json_t *json, struct settings *settings, struct err
 	if ((r = field_get_name(json, "mesh", settings->mesh, err)) ||
 		(r = read_ranges(json, settings, err)) ||
 		(r = field_get_urls(json, "urls", 1, settings->urls, &settings->n_urls, err)) ||
+		(r = read_coordinators(json, settings, err)) ||
 		(r = field_get_keys(json, "pins", 1, FIELD_PINS_MAX, settings->pins,
 			 &settings->n_pins, err)) ||
 		(r = field_get_kept_list(json, "relays", &settings->relays, err)) ||
@@ -167,6 +196,24 @@ static json_t *virtual_to_json(const struct settings *settings)
 	return bad ? NULL : TAKE(json);
 }
 
+static json_t *coordinators_to_json(const struct settings *settings)
+{
+	const json_t *old =
+		settings->origin ? json_object_get(settings->origin, "coordinators") : NULL;
+	CLEANUP_JSON json_t *list = json_array();
+	int bad = !list;
+	for (size_t i = 0; !bad && i < settings->n_coordinators; i++) {
+		const struct settings_coordinator *c = &settings->coordinators[i];
+		const json_t *origin = json_array_get(old, i);
+		bool same = json_integer_value(json_object_get(origin, "node")) == c->node;
+		CLEANUP_JSON json_t *entry = field_copy_origin(same ? origin : NULL);
+		bad |= json_object_set_new(entry, "node", json_integer(c->node));
+		bad |= json_object_set_new(entry, "port", json_integer(c->port));
+		bad |= json_array_append(list, entry);
+	}
+	return bad ? NULL : TAKE(list);
+}
+
 static json_t *list_or_empty(json_t *list)
 {
 	return list ? json_incref(list) : json_array();
@@ -180,6 +227,8 @@ json_t *settings_to_json(const struct settings *settings)
 		bad |= json_object_set_new(
 			json, ranges[i].field, field_prefix(range_at(settings, i)));
 	bad |= json_object_set_new(json, "urls", field_urls(settings->urls, settings->n_urls));
+	if (settings->n_coordinators || json_object_get(json, "coordinators"))
+		bad |= json_object_set_new(json, "coordinators", coordinators_to_json(settings));
 	bad |= json_object_set_new(json, "pins", field_keys(settings->pins, settings->n_pins));
 	bad |= json_object_set_new(json, "next_pin",
 		settings->has_next_pin ? field_key(settings->next_pin) : json_null());

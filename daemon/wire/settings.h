@@ -9,6 +9,14 @@
 #include "base/ip.h"
 #include "wire/fields.h"
 
+enum { SETTINGS_COORDINATORS_MAX = 8 };
+
+/* A node on whose machine a coordinator runs: it is also to be had at that node's mesh addresses. */
+struct settings_coordinator {
+	uint32_t node;
+	uint16_t port;
+};
+
 /* Zero-initialise. */
 struct settings {
 	char mesh[FIELD_NAME_MAX];
@@ -21,6 +29,8 @@ struct settings {
 	struct ip_prefix services6; /* /108 to /124 */
 	char urls[FIELD_URLS_MAX][FIELD_URL_MAX];
 	size_t n_urls;
+	struct settings_coordinator coordinators[SETTINGS_COORDINATORS_MAX];
+	size_t n_coordinators; /* 0: not known (yet) */
 	uint8_t pins[FIELD_PINS_MAX][FIELD_KEY_LEN];
 	size_t n_pins;
 	bool has_next_pin;

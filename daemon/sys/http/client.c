@@ -347,6 +347,15 @@ int http_client_new(sd_event *event, const struct http_options *options, struct 
 	return 0;
 }
 
+/* The URL that answered last stays the first, if it is among the new ones. */
+static void keep_preferred(const struct http_config *old, struct http_config *config)
+{
+	for (size_t i = 0; i < config->n_urls; i++)
+		if (old->preferred < old->n_urls &&
+			!strcmp(config->urls[i], old->urls[old->preferred]))
+			config->preferred = i;
+}
+
 int http_client_configure(
 	struct http_client *client, const struct http_options *options, struct err *err)
 {
@@ -358,6 +367,7 @@ int http_client_configure(
 		return r;
 	/* Handles borrow the key's text, and connections were made with the old pins. */
 	multi_close(client);
+	keep_preferred(&client->config, &config);
 	http_config_done(&client->config);
 	client->config = config;
 	r = multi_open(client);
@@ -365,7 +375,8 @@ int http_client_configure(
 		return err_set(err, r, "cannot set up the HTTPS client");
 	for (struct transfer *t = client->transfers; t; t = t->next)
 		if (!t->ended) {
-			t->attempt.first = t->attempt.tried = 0;
+			t->attempt.first = client->config.preferred;
+			t->attempt.tried = 0;
 			transfer_go_on(client, t);
 		}
 	return 0;

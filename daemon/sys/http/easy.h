@@ -15,7 +15,7 @@ struct http_config {
 	char *pins; /* "sha256//A;sha256//B" */
 	char *cert_pem, *key_pem, *proxy;
 	uint64_t connect_timeout_us;
-	size_t preferred; /* the URL that answered last */
+	size_t preferred; /* the URL that answered last, or the one after those that did not */
 };
 
 int http_config_copy(const struct http_options *options, struct http_config *ret, struct err *err);
@@ -30,7 +30,7 @@ struct http_attempt {
 	CURL *easy;
 	struct curl_slist *headers;
 	char curl_text[CURL_ERROR_SIZE];
-	bool too_big;
+	bool too_big, is_alone; /* no other URL waits for its turn */
 	struct http_reply reply;
 	struct err err; /* of the attempts so far */
 };

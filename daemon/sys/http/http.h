@@ -5,7 +5,8 @@
  * certificate count, so a wrong clock harms nothing. Redirects are not followed, the environment's
  * proxies are not used, replies are bounded, no TLS session is resumed (each connection shows the
  * client's certificate). The URLs are tried in turn, beginning with the one that answered last; a
- * request that got no answer from one goes to the next, so requests must bear being sent twice.
+ * request that got no answer from one goes to the next, so requests must bear being sent twice. One
+ * that did not answer is not the first of the next request, so that all get their turn.
  */
 #pragma once
 
@@ -21,7 +22,7 @@
 struct http_client;
 
 enum {
-	HTTP_URLS_MAX = 16,
+	HTTP_URLS_MAX = 48,
 	HTTP_PINS_MAX = 4,
 	HTTP_REPLY_MAX = 16 * 1024 * 1024, /* default bound of a reply */
 };

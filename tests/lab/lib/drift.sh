@@ -69,7 +69,7 @@ play() { # SCENE
 	for b in "${boards[@]}" coord; do
 		said_since "$b" | sed -E "s/^/          $b: /" | cut -c1-180 | tail -n 12
 	done
-	[ "$bad" -eq "$before" ] || env_of b "$B/hearth" status 2>&1 | sed 's/^/                | /'
+	[ "$bad" -eq "$before" ] || for b in "${boards[@]}"; do env_of "$b" "$B/hearth" status; done 2>&1 | sed "s/^/                | /"
 }
 play_all() { # [NAME...]: all of them in order, or those named
 	local name

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "sys/http/http.h"
 #include "sys/httpd/httpd.h"
@@ -214,6 +215,22 @@ static void test_in_turn(void **state)
 	assert_int_equal(w.err.code, -ECONNREFUSED);
 }
 
+/* The first host takes the connection and says nothing until the request's time is over. */
+static void test_all_get_their_turn(void **state)
+{
+	char silent_url[64];
+	CLEANUP(close_p) int silent = bound_fd(silent_url, 8);
+	const char *const urls[] = { silent_url, w.url };
+
+	open_client(urls, 2, w.pin);
+	ask("GET", "/x", NULL, 0, 200000);
+	run(1);
+	assert_int_equal(w.err.code, -ETIMEDOUT);
+	ask("GET", "/x", NULL, 0, 5000000);
+	run(1);
+	assert_int_equal(w.status, 200);
+}
+
 static void test_bounds(void **state)
 {
 	const char *const urls[] = { w.url };
@@ -355,6 +372,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_all_get_their_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cancel_and_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure, set_up, tear_down),

@@ -50,6 +50,23 @@ static void test_fields(void **state)
 		{ "urls", "[]", -EINVAL },
 		{ "urls", "[\"https://a\",5]", -EINVAL },
 		{ "urls", NULL, -EINVAL },
+		{ "coordinators", "[]", 0 },
+		{ "coordinators", "null", 0 },
+		{ "coordinators", "[{\"node\":1,\"port\":8443}]", 0 },
+		{ "coordinators",
+			"[{\"node\":1,\"port\":8443,\"later\":1},{\"node\":2,\"port\":1}]", 0 },
+		{ "coordinators", "[{\"node\":0,\"port\":8443}]", -EINVAL },
+		{ "coordinators", "[{\"node\":1,\"port\":0}]", -EINVAL },
+		{ "coordinators", "[{\"node\":1,\"port\":65536}]", -EINVAL },
+		{ "coordinators", "[{\"node\":-1,\"port\":1}]", -EINVAL },
+		{ "coordinators", "[{\"port\":1}]", -EINVAL },
+		{ "coordinators", "[1]", -EINVAL },
+		{ "coordinators", "{}", -EINVAL },
+		{ "coordinators",
+			"[{\"node\":1,\"port\":1},{\"node\":2,\"port\":1},{\"node\":3,\"port\":1},"
+			"{\"node\":4,\"port\":1},{\"node\":5,\"port\":1},{\"node\":6,\"port\":1},"
+			"{\"node\":7,\"port\":1},{\"node\":8,\"port\":1},{\"node\":9,\"port\":1}]",
+			-EINVAL },
 		{ "pins", "[]", -EINVAL },
 		{ "pins", "[\"" KEY_A "\",\"" KEY_B "\",\"" KEY_C "\"]", 0 },
 		{ "pins", "[\"a\"]", -EINVAL },
@@ -98,6 +115,27 @@ static void test_round_trip(void **state)
 	assert_false(settings_same_ranges(&settings, &copy));
 }
 
+/* A coordinator's place may be written by this version and read by a later one, or the other way round. */
+static void test_coordinators(void **state)
+{
+	CLEANUP_JSON json_t *json = doc_parse(good);
+	CLEANUP_SETTINGS struct settings settings = { 0 };
+	json_object_set_new(json, "coordinators",
+		json_pack("[{s:i,s:i,s:s},{s:i,s:i}]", "node", 3, "port", 8443, "later", "kept",
+			"node", 4, "port", 443));
+	assert_int_equal(settings_from_json(json, &settings, NULL), 0);
+	assert_int_equal(settings.n_coordinators, 2);
+	assert_int_equal(settings.coordinators[0].node, 3);
+	assert_int_equal(settings.coordinators[1].port, 443);
+	CLEANUP_JSON json_t *same = settings_to_json(&settings);
+	assert_true(json_equal(json, same));
+	settings.coordinators[1].node = 7;
+	CLEANUP_JSON json_t *moved = settings_to_json(&settings);
+	CLEANUP(free_p) char *text = json_text(json_object_get(moved, "coordinators"));
+	assert_string_equal(text, "[{\"later\":\"kept\",\"node\":3,\"port\":8443},"
+				  "{\"node\":7,\"port\":443}]");
+}
+
 static void test_reserved(void **state)
 {
 	static const struct {
@@ -134,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_coordinators),
 		cmocka_unit_test(test_reserved),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
