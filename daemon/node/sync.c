@@ -37,7 +37,7 @@ struct sync {
 	uint64_t poll_id, put_id; /* requests under way, 0: none */
 	unsigned failures, refusals, put_failures;
 	uint64_t asked_us; /* when the poll began, 0: it was not to wait */
-	bool started;
+	bool started, moved; /* moved: the link under the connections changed */
 	json_t *presence;    /* owned */
 	bool presence_known; /* the coordinator has it */
 };
@@ -214,8 +214,8 @@ static void poll_ended(void *ctx, const struct http_reply *reply, const struct e
 
 static void poll_begin(struct sync *sync)
 {
-	/* After a failure the first answer is wanted at once, so that status tells the truth. */
-	unsigned wait = sync->state.connected ? WAIT_S : 0;
+	/* After a failure, or on another link, the first answer is wanted at once: status tells the truth. */
+	unsigned wait = sync->state.connected && !sync->moved ? WAIT_S : 0;
 	CLEANUP_BUF struct buf path = { 0 };
 	struct http_request request = { .method = "GET",
 		.timeout_us = (wait + GRACE_S) * USEC_PER_SEC,
@@ -225,6 +225,7 @@ static void poll_begin(struct sync *sync)
 	const char *kube = "";
 	uint64_t seq = 0;
 
+	sync->moved = false;
 	sync->hooks->position(sync->ctx, &seq, &kube);
 	buf_printf(&path, "/v1/poll?seq=%" PRIu64 "&wait=%u", seq, wait);
 	if (sync->cursor.instance[0])
@@ -435,11 +436,14 @@ void sync_stop(struct sync *sync)
 void sync_link_changed(struct sync *sync)
 {
 	sync->failures = sync->refusals = sync->put_failures = 0;
+	if (sync->poll_id)
+		http_client_cancel(sync->client, sync->poll_id);
+	sync->poll_id = 0;
+	sync->moved = true;
 	http_client_reset(sync->client);
 	if (!sync->started)
 		return;
-	if (!sync->poll_id)
-		arm(sync->poll_timer, 0);
+	arm(sync->poll_timer, 0);
 	if (!sync->presence_known)
 		put_presence(sync);
 }

@@ -176,15 +176,28 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 
 static int on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
-	const struct http_attempt *attempt = ctx;
-	unsigned timeout_ms = USER_TIMEOUT_MS;
+	struct http_attempt *attempt = ctx;
 	int retries = SYN_RETRIES;
 
-	/* Best effort: without it a dead link is noticed by the request's own timeout. */
-	(void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	attempt->fd = fd;
 	if (!attempt->is_alone)
 		(void) setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &retries, sizeof(retries));
 	return CURL_SOCKOPT_OK;
+}
+
+/* Connected. Not earlier: the kernel then takes it for the time that connecting may last. */
+static int on_connected(void *ctx, char *to, char *from, int to_port, int from_port)
+{
+	struct http_attempt *attempt = ctx;
+	unsigned timeout_ms = USER_TIMEOUT_MS;
+
+	/* Best effort: without it a dead link is noticed by the request's own timeout. One that was kept
+	 * from an earlier request has it already. */
+	if (attempt->fd >= 0)
+		(void) setsockopt(attempt->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+			sizeof(timeout_ms));
+	attempt->fd = -1;
+	return CURL_PREREQFUNC_OK;
 }
 
 static CURLcode set_body(struct http_attempt *attempt)
@@ -289,6 +302,7 @@ int http_attempt_prepare(struct http_attempt *attempt, const struct http_config 
 	(void) snprintf(attempt->reply.url, sizeof(attempt->reply.url), "%s", base);
 	attempt->reply.body.len = 0;
 	attempt->is_alone = config->n_urls == 1;
+	attempt->fd = -1;
 	attempt->curl_text[0] = 0;
 	r |= set_transport(attempt->easy, config, attempt->deadline_us - now);
 	r |= set_tls(attempt->easy, config);
@@ -299,6 +313,8 @@ int http_attempt_prepare(struct http_attempt *attempt, const struct http_config 
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_WRITEFUNCTION, on_body);
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_WRITEDATA, attempt);
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_SOCKOPTDATA, attempt);
+	r |= curl_easy_setopt(attempt->easy, CURLOPT_PREREQFUNCTION, on_connected);
+	r |= curl_easy_setopt(attempt->easy, CURLOPT_PREREQDATA, attempt);
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_PRIVATE, attempt);
 	if (r)
 		return err_set(&attempt->err, -EINVAL, "libcurl refuses an option for %s", base);

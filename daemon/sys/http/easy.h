@@ -28,6 +28,7 @@ struct http_attempt {
 	uint64_t deadline_us;
 	size_t first, tried; /* index of the first URL, URLs tried so far */
 	CURL *easy;
+	int fd; /* made last, until it is connected; -1 none. libcurl's */
 	struct curl_slist *headers;
 	char curl_text[CURL_ERROR_SIZE];
 	bool too_big, is_alone; /* no other URL waits for its turn */
