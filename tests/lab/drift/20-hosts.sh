@@ -65,5 +65,5 @@ hosts_fight() {
 	check "at most three repairs were told of" [ "$(count_said c "was changed by another")" -le 3 ]
 	stop c	# which forgets the fight
 	start c
-	check "the mesh is whole" mesh_whole 10
+	check "the mesh is whole" mesh_whole 20
 }

@@ -27,7 +27,7 @@ second_hearthd() {
 	right 5 "the mesh is whole" whole
 	stop b
 	start b
-	right 10 "a new one starts when it has ended" ready b
+	right 20 "a new one starts when it has ended" ready b
 }
 
 scene down_without_helper "hearthd --down without hearth-helper"
@@ -44,5 +44,5 @@ down_without_helper() {
 	right 5 "with one it works" env_of c "$B/hearthd" --down
 	check "the names are gone" sh -c "! grep -q internal $T/c/hosts"
 	start c
-	right 10 "the mesh is whole" whole
+	right 20 "the mesh is whole" whole
 }

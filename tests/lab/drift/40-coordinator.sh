@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # The coordinator's machine gets other addresses. That the coordinator finds new ones by itself is one way out;
 # here boards must find it with the addresses that they know: through the tunnel, which follows by itself.
 
@@ -45,12 +45,12 @@ scene coord_renumbered "the coordinator's machine gets another address, and only
 coord_renumbered() {
 	in_ns a nft 'add table inet lab; add chain inet lab in { type filter hook input priority -300; }; add rule inet lab in iifname eth0 tcp dport 8443 drop'
 	did "a: 192.0.2.11 becomes 192.0.2.111" renumber a 11 111
-	right 15 "packets flow again" whole
+	right 20 "packets flow again" whole
 	right 30 "b asks it through the tunnel" connected_to b '10\.77\.0\.1|\[fd'
 	right 30 "c, too" connected_to c '10\.77\.0\.1|\[fd'
 	right 30 "and its own board asks it at home" connected_to a '127\.0\.0\.1|::1|192\.0\.2\.111'
 	in_ns a nft delete table inet lab
 	did "b restarts, with the addresses of then" stop b
 	start b
-	right 30 "b asks it" connected_to b 'https'
+	right 30 "b asks it" connected_to b https
 }
