@@ -91,9 +91,15 @@ addr() {	# NS IF ADDRESS/LEN...
 }
 
 name() { echo "h$$$1"; }	# an interface of a tunnel: h<pid><letters>
+# what other tunnels than ours are made with: a program, or "kernel" where that has WireGuard
+WG_OTHER=${WG_OTHER:-wireguard-go}
 start_tunnel() {	# KIND NS IF: in the background, returns when it is ready
 	local program=$HEARTH_WG
-	[ "$1" = hearth ] || program=wireguard-go
+	[ "$1" = hearth ] || program=$WG_OTHER
+	if [ "$program" = kernel ]; then
+		ip -n "$(ns "$2")" link add "$3" type wireguard || fail "the kernel makes no WireGuard link $3"
+		return
+	fi
 	in_ns "$2" "$program" "$3" >>"$daemon_log" 2>&1 </dev/null || fail "$program $3 did not start"
 }
 new_key() { wg genkey >"$HEARTH_TMP/$1.key"; wg pubkey <"$HEARTH_TMP/$1.key" >"$HEARTH_TMP/$1.pub"; }
