@@ -230,7 +230,8 @@ static void remove_wg_socket(struct enroll *e)
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	char path[PATH_TEXT_MAX];
 	struct config config;
-	if (config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &config, NULL) < 0)
+	struct err why = { 0 };
+	if (config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &config, &why) < 0)
 		(void) snprintf(
 			config.interface, sizeof(config.interface), "%s", CONFIG_INTERFACE_DEFAULT);
 	(void) snprintf(name.sun_path, sizeof(name.sun_path), "/var/run/wireguard/%s.sock",
