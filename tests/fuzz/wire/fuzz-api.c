@@ -12,11 +12,18 @@ static void read_small(const json_t *json)
 	struct err err = { 0 };
 	struct api_error error;
 	struct api_health health;
+	struct api_enroll_check check, check_again;
 	struct api_cursor cursor, again;
 	char text[API_CURSOR_MAX];
 	if (api_error_from_json(json, &error, &err) == 0 && !error.message[0])
 		abort();
 	(void) api_health_from_json(json, &health, &err);
+	if (api_enroll_check_from_json(json, &check, &err) == 0) {
+		CLEANUP_JSON json_t *printed = api_enroll_check_to_json(&check);
+		if (!printed || api_enroll_check_from_json(printed, &check_again, &err) ||
+			strcmp(check.name, check_again.name) || check.role != check_again.role)
+			abort();
+	}
 	if (api_cursor_from_json(json, &cursor, &err) == 0 &&
 		(api_cursor_parse(api_cursor_format(&cursor, text), &again) ||
 			again.number != cursor.number))
