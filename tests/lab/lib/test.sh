@@ -9,6 +9,7 @@ for need in systemd-nspawn debootstrap ip nft; do
 	command -v $need >/dev/null || { echo "needs $need"; exit 77; }
 done
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/common.sh"
+. "$here/budget.sh"
 for part in net image board mesh pods kube; do
 	# shellcheck source=/dev/null
 	. "$here/$part.sh"

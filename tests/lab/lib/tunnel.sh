@@ -16,6 +16,7 @@ SANITIZER_LIBRARY=$({ ldd "$HEARTH_WG" 2>/dev/null || :; } | awk '/lib[at]san/ {
 
 export LOG_LEVEL=error	# also keeps stderr open in the background: a sanitizer's report is seen
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/plain.sh"
+. "$HEARTH_SOURCE/tests/lab/lib/budget.sh"
 daemon_log=$HEARTH_TMP/daemons.log
 namespaces=()
 T0=${EPOCHREALTIME/,/.}
