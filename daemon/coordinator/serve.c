@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -23,9 +22,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/pace.h"
 #include "base/usage.h"
 #include "coordinator/coord.h"
 #include "coordinator/keys.h"
@@ -42,6 +43,8 @@ enum {
 	COUNT_MAX = 1000000,
 };
 
+#define FULL_OVER_US (60 * USEC_PER_SEC)
+
 struct serve {
 	const char *state_dir, *run_dir, *listen, *user, *group;
 	unsigned connections_max, per_address_max;
@@ -52,6 +55,8 @@ struct serve {
 	uint64_t status_us, looked_us;
 	bool watchdog; /* systemd waits for our word */
 	char said[160];
+	struct trouble full; /* connections are put out */
+	uint64_t put_out, full_us;
 };
 
 void serve_usage(void)
@@ -253,21 +258,37 @@ static int drop_root(const struct serve *s, struct err *err)
 	return 0;
 }
 
+/* As many as asked for, or what the limit on descriptors leaves beside files and local calls. */
 static unsigned connection_limit(const struct serve *s)
 {
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+	unsigned reserve = DESCRIPTORS_SPARE + IPC_CLIENTS_MAX;
+	unsigned allowed = descriptors_allow(s->connections_max + reserve);
+	if (allowed >= s->connections_max + reserve)
 		return s->connections_max;
-	rlim_t wanted = s->connections_max + DESCRIPTORS_SPARE + IPC_CLIENTS_MAX;
-	if (limit.rlim_cur < wanted) {
-		limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-		(void) setrlimit(RLIMIT_NOFILE, &limit);
-		(void) getrlimit(RLIMIT_NOFILE, &limit);
+	unsigned n = allowed > 2 * reserve ? allowed - reserve : allowed / 2;
+	log_warning("only %u descriptors are allowed (ulimit -n, LimitNOFILE=): %u connections at "
+		    "a time, not %u",
+		allowed, n, s->connections_max);
+	return n;
+}
+
+/* That places are short is said once, and once when it is over. */
+static void say_full(struct serve *s)
+{
+	uint64_t put_out = httpd_put_out(s->coord->httpd), now = clock_now_us();
+	struct trouble_end end;
+	char span[PACE_SPAN_MAX];
+	if (put_out != s->put_out) {
+		s->full_us = now;
+		if (trouble_is(&s->full, EBUSY, now))
+			log_warning("all connections are in use (%u at present): those that have "
+				    "been silent longest are closed for others",
+				httpd_connections(s->coord->httpd));
+	} else if (now - s->full_us > FULL_OVER_US && trouble_over(&s->full, now, &end)) {
+		log_notice("there is room for connections again, after %s; %llu were closed",
+			pace_span_format(end.lasted_us, span), (unsigned long long) put_out);
 	}
-	if (limit.rlim_cur >= wanted)
-		return s->connections_max;
-	rlim_t spare = DESCRIPTORS_SPARE + IPC_CLIENTS_MAX;
-	return limit.rlim_cur > 2 * spare ? (unsigned) (limit.rlim_cur - spare) : (unsigned) spare;
+	s->put_out = put_out;
 }
 
 static void say_status(struct serve *s)
@@ -292,6 +313,7 @@ static int on_status(sd_event_source *source, uint64_t usec, void *userdata)
 		s->looked_us = clock_now_us();
 		place_refresh(s->coord);
 	}
+	say_full(s);
 	if (s->watchdog)
 		(void) notify_send("WATCHDOG=1");
 	(void) sd_event_source_set_time_relative(source, s->status_us);

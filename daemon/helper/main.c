@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/usage.h"
@@ -24,7 +25,7 @@
 #include "sys/notify/notify.h"
 #include "sys/priv/priv.h"
 
-enum { IDLE_S = 30, IDLE_MAX_S = 24 * 3600, OUTPUT_MAX = 8192 };
+enum { DESCRIPTORS_WANTED = 256, IDLE_S = 30, IDLE_MAX_S = 24 * 3600, OUTPUT_MAX = 8192 };
 #define KUBE_TIMEOUT_US (120 * USEC_PER_SEC)
 
 struct helper {
@@ -163,9 +164,8 @@ static void carry_out(struct helper *h, const struct request *request, struct ip
 		r = act_write_hosts(h->hosts, request->ifname, request->entries, request->n_entries,
 			&taken, &err);
 		if (r >= 0)
-			ipc_request_reply(
-				ipc, json_pack("{s:b,s:s,s:s?}", "changed", r, "path", h->hosts,
-					     "taken", taken));
+			ipc_request_reply(ipc, json_pack("{s:b,s:s,s:s?}", "changed", r, "path",
+						       h->hosts, "taken", taken));
 		break;
 	case REQUEST_UAPI_OPEN:
 		r = act_open_uapi(h->uapi_dir, request->ifname, &err);
@@ -310,6 +310,7 @@ static int run(struct helper *h, struct err *err)
 	h->has_uid = r == 0;
 	if (r < 0)
 		log_warning("%s; only root may ask for now", err->text);
+	(void) descriptors_allow(DESCRIPTORS_WANTED);
 	find_enroll_node(h);
 	r = sd_event_default(&h->event);
 	if (r >= 0)

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "node/firewall.h"
@@ -22,6 +23,8 @@
 #include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
 #include "wire/record.h"
+
+enum { DESCRIPTORS_WANTED = 16384 }; /* as hearthd.service has it */
 
 void hearthd_problem(struct hearthd *h, enum problem which, const struct err *err)
 {
@@ -235,6 +238,7 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 	int r;
 
 	set_paths(h, options);
+	(void) descriptors_allow(DESCRIPTORS_WANTED);
 	r = open_event(h, err);
 	if (r == 0)
 		r = read_all(h, err);

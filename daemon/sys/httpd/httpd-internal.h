@@ -30,6 +30,7 @@ struct conn {
 	enum conn_phase phase;
 	uint64_t since_us;
 	bool key_known, has_key;
+	bool ended; /* shut down to make room; microhttpd sees it and cleans up */
 	uint8_t key[HTTPD_KEY_LEN];
 };
 
@@ -39,7 +40,8 @@ struct httpd {
 	struct httpd_config config;
 	sd_event_source *on_ready, *on_timer, *on_again, *on_sweep;
 	struct conn *conns;
-	unsigned n_conns, n_sending;
+	unsigned n_conns, n_ended, n_sending;
+	uint64_t put_out;
 	unsigned idle_runs;             /* since the descriptor or a reply woke us */
 	struct httpd_request *requests; /* those a handler holds */
 	bool closing;

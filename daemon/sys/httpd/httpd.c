@@ -16,6 +16,7 @@
 #include "base/number.h"
 #include "sys/httpd/httpd-internal.h"
 
+enum { PLACES_KEPT_MAX = 32 };
 enum { MEMORY_LIMIT = 8192, MEMORY_INCREMENT = 1024, BACKLOG = 512, IDLE_TIMEOUT_S = 75 };
 #define SWEEP_US (5 * USEC_PER_SEC)
 #define PAUSE_US (20 * USEC_PER_MSEC)
@@ -109,6 +110,38 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* The fewer it costs to end @c, the lower; -1: it is being served. */
+static int rank(const struct conn *c)
+{
+	if (c->ended)
+		return -1;
+	if (c->phase == CONN_FRESH)
+		return 0;
+	return c->phase == CONN_IDLE ? (c->has_key ? 2 : 1) : -1;
+}
+
+/*
+ * At its limit microhttpd accepts nobody until somebody goes, which may be twenty seconds for one that says
+ * nothing: so some places are kept free.
+ */
+static void make_room(struct httpd *h)
+{
+	unsigned max = h->config.connections_max, keep = max / 8;
+	struct conn *found = NULL;
+	keep = keep < 1 ? 1 : keep > PLACES_KEPT_MAX ? PLACES_KEPT_MAX : keep;
+	if (h->n_conns - h->n_ended + keep <= max)
+		return;
+	for (struct conn *c = h->conns; c; c = c->next) /* newest first */
+		if (rank(c) >= 0 && (!found || rank(c) <= rank(found)))
+			found = c;
+	if (!found)
+		return;
+	found->ended = true;
+	h->n_ended++;
+	h->put_out++;
+	(void) shutdown(found->fd, SHUT_RDWR);
+}
+
 static void conn_started(struct httpd *h, struct MHD_Connection *connection, void **ctx)
 {
 	static const int on = 1, idle_s = 30, interval_s = 10, count = 3;
@@ -130,6 +163,7 @@ static void conn_started(struct httpd *h, struct MHD_Connection *connection, voi
 	h->conns = c;
 	h->n_conns++;
 	*ctx = c;
+	make_room(h);
 	/* Best effort: a peer that vanished is noticed sooner. Fails on sockets other than TCP. */
 	(void) setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	(void) setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
@@ -156,6 +190,10 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 		if (c->next)
 			c->next->pprev = c->pprev;
 		c->httpd->n_conns--;
+		c->httpd->n_ended -= c->ended;
+		/* At its limit it does not listen, and begins again only when it is run. */
+		if (c->httpd->n_conns + PLACES_KEPT_MAX >= c->httpd->config.connections_max)
+			httpd_wake(c->httpd);
 		c->httpd->n_sending -= c->phase == CONN_SENDING;
 		free(c);
 		*ctx = NULL;
@@ -311,6 +349,11 @@ struct httpd *httpd_free(struct httpd *h)
 	sd_event_unref(h->event);
 	free(h);
 	return NULL;
+}
+
+uint64_t httpd_put_out(const struct httpd *httpd)
+{
+	return httpd->put_out;
 }
 
 unsigned httpd_connections(const struct httpd *httpd)

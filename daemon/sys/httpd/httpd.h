@@ -6,7 +6,8 @@
  *
  * Bounds: connections in all and per address, bytes of a request's head (about 7 KiB) and body,
  * and absolute times: 20 s from the connection to the first request's head, 20 s for a body, 60 s to
- * take a reply, 75 s idle between requests. Trickling bytes prolongs none of them.
+ * take a reply, 75 s idle between requests. Trickling bytes prolongs none of them. When all places but
+ * a few are taken, each newcomer gets that of who has been silent longest.
  */
 #pragma once
 
@@ -60,6 +61,8 @@ struct httpd *httpd_free(struct httpd *httpd);
 void httpd_flush(struct httpd *httpd, uint64_t timeout_us);
 
 unsigned httpd_connections(const struct httpd *httpd);
+/* How many connections without a request have been ended so far, because others wanted their places. */
+uint64_t httpd_put_out(const struct httpd *httpd);
 
 /* Borrowed, valid until the reply. */
 const char *httpd_request_method(const struct httpd_request *request);

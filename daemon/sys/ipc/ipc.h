@@ -3,8 +3,8 @@
  * peers by SO_PEERCRED; a reply may come later than the handler's return and may carry one
  * descriptor. One request at a time per connection; connections may be used again.
  *
- * Bounds: IPC_CLIENTS_MAX connections, half of them for one user other than root, the last few for
- * root alone (when full, an idle
+ * Bounds: IPC_CLIENTS_MAX connections (a quarter of the descriptors that the process may have, if that
+ * is less), half of them for one user other than root, the last few for root alone (when full, an idle
  * one is closed, else the new one refused with code `busy`); requests of IPC_REQUEST_MAX bytes,
  * replies of IPC_MESSAGE_MAX; 30 s for a message once it has begun.
  */

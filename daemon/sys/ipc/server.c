@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/json.h"
 #include "sys/ipc/frame.h"
 #include "sys/ipc/ipc.h"
@@ -17,8 +18,9 @@
 
 #define MESSAGE_TIMEOUT_US (30 * USEC_PER_SEC)
 enum {
-	PER_USER_MAX = IPC_CLIENTS_MAX / 2,
 	FOR_ROOT = 8, /* places that only root gets */
+	DESCRIPTORS_SHARE =
+		4, /* clients take at most the fourth part of what the process may have */
 	ACCEPTS_PER_WAKEUP = 16,
 };
 
@@ -57,7 +59,7 @@ struct ipc_server {
 	ipc_handler_fn handler;
 	void *ctx;
 	struct client *clients;
-	size_t n_clients;
+	size_t n_clients, clients_max;
 };
 
 static struct client *client_free(struct client *c)
@@ -292,13 +294,22 @@ static struct client *idle_client(struct ipc_server *s, uid_t uid, bool same_use
 	return found;
 }
 
+static size_t find_clients_max(void)
+{
+	size_t share = descriptors_allow(0) / DESCRIPTORS_SHARE;
+	if (share < 2)
+		return 2;
+	return share < IPC_CLIENTS_MAX ? share : IPC_CLIENTS_MAX;
+}
+
 static bool make_room(struct ipc_server *s, uid_t uid)
 {
 	size_t of_user = 0;
 	for (struct client *c = s->clients; c; c = c->next)
 		of_user += c->creds.uid == uid;
-	bool user_full = uid != 0 && of_user >= PER_USER_MAX;
-	if (!user_full && s->n_clients < IPC_CLIENTS_MAX - (uid ? FOR_ROOT : 0))
+	bool user_full = uid != 0 && of_user >= s->clients_max / 2;
+	size_t for_root = s->clients_max / 4 < FOR_ROOT ? s->clients_max / 4 : FOR_ROOT;
+	if (!user_full && s->n_clients < s->clients_max - (uid ? for_root : 0))
 		return true;
 	struct client *idle = idle_client(s, uid, user_full);
 	if (!idle)
@@ -381,9 +392,11 @@ int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, vo
 	struct ipc_server *s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_set(err, -ENOMEM, "local socket: out of memory");
-	*s = (struct ipc_server){
-		.event = sd_event_ref(event), .fd = -1, .handler = handler, .ctx = ctx
-	};
+	*s = (struct ipc_server){ .event = sd_event_ref(event),
+		.fd = -1,
+		.handler = handler,
+		.ctx = ctx,
+		.clients_max = find_clients_max() };
 	/* systemd hands over a blocking one; accepting until there is no more would wait for ever */
 	int flags = fcntl(listen_fd, F_GETFL);
 	int r = flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
