@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "cni/store-internal.h"
 
@@ -189,13 +190,12 @@ static int make_dir(const char *path, struct err *err)
 
 static int open_store(const char *network, int lock_flags, struct store **ret, struct err *err)
 {
-	const char *run = getenv("HEARTH_RUN");
 	CLEANUP_STORE struct store *store = calloc(1, sizeof(*store));
 	if (!store)
 		return err_set(err, -ENOMEM, "out of memory");
 	store->dir = store->lock = -1;
 	int n = snprintf(store->path, sizeof(store->path), "%s/cni/%s",
-		run && *run ? run : "/run/hearth", network);
+		env_dir("HEARTH_RUN", "/run/hearth"), network);
 	if (n < 0 || (size_t) n >= sizeof(store->path))
 		return err_set(err, -ENAMETOOLONG, "$HEARTH_RUN is too long");
 	int r = read_boot_id(store->boot);

@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -129,14 +130,13 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 
 static void init(struct enroll *e)
 {
-	const char *host = getenv("HEARTH_HOST_ETC"), *proc = getenv("HEARTH_PROC_SYS");
 	paths_init(&e->paths);
 	e->user = getenv("HEARTH_USER");
 	if (!e->user || !*e->user)
 		e->user = "hearth";
-	(void) snprintf(e->host, sizeof(e->host), "%s", host && *host == '/' ? host : "/etc");
+	(void) snprintf(e->host, sizeof(e->host), "%s", env_dir("HEARTH_HOST_ETC", "/etc"));
 	(void) snprintf(
-		e->proc_sys, sizeof(e->proc_sys), "%s", proc && *proc == '/' ? proc : "/proc/sys");
+		e->proc_sys, sizeof(e->proc_sys), "%s", env_dir("HEARTH_PROC_SYS", "/proc/sys"));
 	e->wait_s = WAIT_DEFAULT_S;
 }
 

@@ -282,6 +282,8 @@ int facts_get(const char *etc, struct facts *ret, struct err *err)
 {
 	char path[4096];
 	const char *named = getenv("HEARTH_FACTS");
+	if (named && !*named)
+		named = NULL;
 	(void) snprintf(path, sizeof(path), "%s/facts.json", etc);
 	if (!named && access(path, F_OK) < 0) {
 		struct utsname uts;

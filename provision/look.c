@@ -18,6 +18,7 @@
 #include "sys/net/addr.h"
 #include "sys/net/link.h"
 #include "sys/net/route.h"
+#include "sys/tun/tun.h"
 
 enum { TAILSCALE_TABLE = 52, OUTPUT_MAX = 4096 };
 
@@ -26,17 +27,8 @@ static int check_tun(struct err *err)
 	CLEANUP(close_p) int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (fd >= 0)
 		return 0;
-	int e = errno;
-	if (e == ENOENT || e == ENODEV || e == ENXIO)
-		return err_set(err, -e,
-			"this kernel has no TUN device (/dev/net/tun: %s), which the mesh's "
-			"interface is made of. Load it with `modprobe tun`; in a container, have "
-			"the "
-			"host pass /dev/net/tun in",
-			strerror(e));
-	return err_set(err, -e,
-		"open /dev/net/tun: %s. In a container, allow the device (c 10:200 rwm)",
-		strerror(e));
+	(void) tun_explain(-errno, err);
+	return err_prefix(err, "the mesh's interface is a TUN device");
 }
 
 static int check_nft(struct err *err)

@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/env.h"
 
 #define SELDOM_US (600 * USEC_PER_SEC)
 enum { LINE_MAX_LEN = 1200, SELDOM_BURST = 10 };
@@ -33,17 +34,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long lost; /* lines; under the lock */
 
 /* sd-daemon(3) priorities: err, warning, notice, info, debug */
-static const char *const names[] = { "error", "warning", "notice", "info", "debug" };
+static const char *const names[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const int priority[] = { 3, 4, 5, 6, 7 };
 
 void log_open(const char *program)
 {
 	program_name = program;
 	journal = getenv("JOURNAL_STREAM") != NULL;
-	const char *want = getenv("HEARTH_LOG");
-	for (size_t i = 0; want && i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(want, names[i]))
-			log_set_level((enum log_level) i);
+	log_set_level((enum log_level) env_choice("HEARTH_LOG", names, LOG_LEVEL_INFO));
 }
 
 void log_set_level(enum log_level level)

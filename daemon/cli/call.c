@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/json.h"
 #include "cli.h"
 #include "sys/ipc/ipc.h"
@@ -37,11 +38,11 @@ int cli_call_unless(
 	enum cli_server server, const char *call, json_t *args, const char *code, json_t **ret)
 {
 	char path[PATH_MAX];
-	const char *run = getenv("HEARTH_RUN");
 	CLEANUP_JSON json_t *owned = args;
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
 	struct err err = { 0 };
-	(void) snprintf(path, sizeof(path), "%s/%s", run ? run : "/run/hearth", sockets[server]);
+	(void) snprintf(
+		path, sizeof(path), "%s/%s", env_dir("HEARTH_RUN", "/run/hearth"), sockets[server]);
 	int r = ipc_call(path, call, owned, CALL_TIMEOUT_S * USEC_PER_SEC, &reply, &err);
 	if (r == -EREMOTEIO && code && !strcmp(reply.code, code))
 		return CLI_USAGE + 1;

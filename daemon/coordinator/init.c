@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/encode.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/number.h"
@@ -468,8 +469,7 @@ int init_run(int argc, char **argv)
 {
 	CLEANUP(init_done) struct init i = { .user = PATHS_USER, .port = API_PORT };
 	uint8_t random[RANGES_RANDOM_LEN];
-	const char *state = getenv("HEARTH_COORD_STATE");
-	i.state_dir = state ? state : PATHS_STATE_DIR;
+	i.state_dir = env_dir("HEARTH_COORD_STATE", PATHS_STATE_DIR);
 	randombytes_buf(random, sizeof(random));
 	ranges_set_defaults(&i.settings, random);
 	(void) snprintf(i.settings.mesh, sizeof(i.settings.mesh), "%s", "home");

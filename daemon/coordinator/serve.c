@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
+#include "base/env.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/number.h"
@@ -399,10 +400,9 @@ static void serve_done(struct serve *s, sd_event *event)
 
 int serve_run(int argc, char **argv)
 {
-	const char *state = getenv("HEARTH_COORD_STATE"), *run = getenv("HEARTH_RUN");
 	struct serve s = {
-		.state_dir = state ? state : PATHS_STATE_DIR,
-		.run_dir = run ? run : PATHS_RUN_DIR,
+		.state_dir = env_dir("HEARTH_COORD_STATE", PATHS_STATE_DIR),
+		.run_dir = env_dir("HEARTH_RUN", PATHS_RUN_DIR),
 		.listen = "8443",
 		.user = PATHS_USER,
 		.connections_max = CONNECTIONS_DEFAULT,

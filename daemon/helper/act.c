@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "sys/net/link.h"
+#include "sys/tun/tun.h"
 
 static int write_in_place(const char *path, const struct buf *text)
 {
@@ -160,5 +161,5 @@ int act_open_tun(struct err *err)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
-	return fd < 0 ? err_set(err, -errno, "open /dev/net/tun: %m") : fd;
+	return fd < 0 ? tun_explain(-errno, err) : fd;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/env.h"
 #include "base/yaml.h"
 
 static const char *const known[] = { "mesh", "node", "root", "urls", "pins", "interface", "port",
@@ -98,9 +99,7 @@ int config_read(const char *path, struct config *ret, struct err *err)
 
 static void set_path(const char *variable, const char *fallback, char *ret, size_t size)
 {
-	const char *value = getenv(variable);
-
-	(void) snprintf(ret, size, "%s", value && value[0] == '/' ? value : fallback);
+	(void) snprintf(ret, size, "%s", env_dir(variable, fallback));
 }
 
 void paths_init(struct paths *ret)

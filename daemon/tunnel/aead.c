@@ -175,7 +175,7 @@ struct aead *aead_new(void)
 	if (name && *name) {
 		aead = aead_new_as(name);
 		if (!aead)
-			log_warning("HEARTH_AEAD=%s is not to be had here, ignoring", name);
+			log_error("HEARTH_AEAD=%.32s is not to be had here, ignoring", name);
 	}
 	if (!aead)
 		aead = aead_new_as(NULL);

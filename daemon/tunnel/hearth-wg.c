@@ -22,8 +22,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "base/usage.h"
 #include "tunnel/tunnel.h"
 #include "tunnel/uapi-server.h"
@@ -59,13 +61,16 @@ struct program {
 /* Returns whether log lines are wanted at all. */
 static bool open_log(void)
 {
-	const char *level = getenv("LOG_LEVEL");
+	enum { SILENT, ERROR, VERBOSE, DEBUG };
+	static const char *const names[] = { "silent", "error", "verbose", "debug", NULL };
+	int level;
 
 	log_open("hearth-wg");
 	log_set_level(LOG_LEVEL_ERROR);
-	if (level && (strcmp(level, "verbose") == 0 || strcmp(level, "debug") == 0))
+	level = env_choice("LOG_LEVEL", names, ERROR);
+	if (level == VERBOSE || level == DEBUG)
 		log_set_level(LOG_LEVEL_DEBUG);
-	return !level || strcmp(level, "silent") != 0;
+	return level != SILENT;
 }
 
 /* Who asks for a level wants to read the lines: output stays open in the background. */
@@ -80,14 +85,12 @@ static bool level_is_set(void)
 static int inherited_fd(const char *variable, int *ret, struct err *err)
 {
 	const char *text = getenv(variable);
-	char *end = NULL;
-	long n;
+	uint64_t n = 0;
 
 	*ret = -1;
 	if (!text || !*text)
 		return 0;
-	n = strtol(text, &end, 10);
-	if (*end || n < 0 || n > INT_MAX || fcntl((int) n, F_GETFD) < 0)
+	if (number_parse(text, 0, INT_MAX, &n) < 0 || fcntl((int) n, F_GETFD) < 0)
 		return err_set(
 			err, -EBADF, "%s=%.32s does not name an open descriptor", variable, text);
 	*ret = (int) n;
@@ -376,10 +379,9 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "foreground", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'v' }, { 0 } };
-	const char *asked = getenv("WG_PROCESS_FOREGROUND");
-	bool foreground = asked && strcmp(asked, "1") == 0;
 	const struct rlimit no_core = { 0 };
 	bool logging = open_log();
+	bool foreground = env_number("WG_PROCESS_FOREGROUND", 0, 1, 0) == 1;
 	char wrong[USAGE_TEXT_MAX];
 	int c;
 

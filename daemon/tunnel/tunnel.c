@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/log.h"
 #include "internal.h"
 #include "sys/tun/tun.h"
@@ -96,32 +97,14 @@ struct offload_wish {
 
 static struct offload_wish wished_offload(void)
 {
-	const char *text = getenv("HEARTH_OFFLOAD");
+	enum { ON, OFF, TUN, UDP };
+	static const char *const names[] = { "on", "off", "tun", "udp", NULL };
+	int wish = env_choice("HEARTH_OFFLOAD", names, ON);
 
-	if (!text || !*text)
-		text = "on";
 	return (struct offload_wish){
-		.tun = strcmp(text, "off") != 0 && strcmp(text, "udp") != 0,
-		.udp = strcmp(text, "off") != 0 && strcmp(text, "tun") != 0,
+		.tun = wish == ON || wish == TUN,
+		.udp = wish == ON || wish == UDP,
 	};
-}
-
-/* $HEARTH_QUEUES */
-static unsigned wished_queues(void)
-{
-	const char *text = getenv("HEARTH_QUEUES");
-	char *end = NULL;
-	long n;
-
-	if (!text || !*text)
-		return 1;
-	n = strtol(text, &end, 10);
-	if (*end || n < 1 || n > TUNNEL_QUEUES_MAX) {
-		log_warning("HEARTH_QUEUES=%.32s is no number from 1 to %d, ignoring", text,
-			TUNNEL_QUEUES_MAX);
-		return 1;
-	}
-	return (unsigned) n;
 }
 
 /* What can be slow for reasons outside is said once. */
@@ -176,7 +159,7 @@ static int get_device(
 	struct tunnel *t, const struct tunnel_config *config, bool offload, struct err *err)
 {
 	bool handed_over = t->lanes[0]->tun_fd >= 0;
-	unsigned n = wished_queues();
+	unsigned n = (unsigned) env_number("HEARTH_QUEUES", 1, TUNNEL_QUEUES_MAX, 1);
 	int r;
 
 	if (handed_over)

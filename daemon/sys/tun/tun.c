@@ -31,22 +31,34 @@ enum { HEAD_LEN = 10 }; /* struct virtio_net_hdr */
 
 static const char clone_device[] = "/dev/net/tun";
 
-static int refuse_device(struct err *err)
+int tun_explain(int code, struct err *err)
 {
-	int code = -errno;
-
-	if (code == -ENOENT)
+	switch (code) {
+	case -ENOENT:
 		return err_set(err, code,
-			"%s does not exist: load the module (modprobe tun), or give this container "
-			"the device",
+			"%s does not exist: load the module (`modprobe tun`); in a container, have "
+			"the host pass the device in",
 			clone_device);
-	if (code == -ENODEV || code == -ENXIO)
-		return err_set(err, -ENODEV, "%s: no TUN driver in this kernel (modprobe tun)",
+	case -ENODEV:
+	case -ENXIO:
+		return err_set(err, code,
+			"%s: this kernel has no TUN driver: load the module (`modprobe tun`)",
 			clone_device);
-	if (code == -EACCES || code == -EPERM)
-		return err_set(
-			err, code, "open %s: %m: root or CAP_NET_ADMIN is needed", clone_device);
-	return err_set(err, code, "open %s: %m", clone_device);
+	case -EPERM: /* rights would be EACCES */
+		return err_set(err, code,
+			"open %s: %s: not a matter of rights, the device is forbidden here "
+			"for everybody. In a container, have the host allow it (c 10:200 rwm); in "
+			"a "
+			"systemd unit, DeviceAllow=/dev/net/tun rw",
+			clone_device, strerror(-code));
+	case -EACCES:
+		return err_set(err, code,
+			"open %s: %s: root is needed, or the file's usual mode (`chmod 666 "
+			"/dev/net/tun`); on a file system mounted with nodev nobody may",
+			clone_device, strerror(-code));
+	default:
+		return err_set(err, code, "open %s: %s", clone_device, strerror(-code));
+	}
 }
 
 static int refuse_name(const char *name, struct err *err)
@@ -149,9 +161,8 @@ static int open_device(const char *name, short flags, bool persistent, bool offl
 			"and ':'",
 			name);
 	fd = open_clone();
-	errno = -fd;
 	if (fd < 0)
-		return refuse_device(err);
+		return tun_explain(fd, err);
 	memcpy(ifr.ifr_name, name, strlen(name));
 	r = attach(fd, &ifr, offload, &header);
 	errno = -r;

@@ -18,6 +18,9 @@ struct tun_offload {
 	bool uso;    /* UDP super-packets (Linux 6.2), both ways */
 };
 
+/* Why /dev/net/tun cannot be opened (@code, a negative errno), and what to do. Returns @code. */
+int tun_explain(int code, struct err *err);
+
 /*
  * Makes the device (or takes over a persistent one of this name that nobody holds) and returns a
  * non-blocking descriptor the caller owns. @name may be a pattern with one "%d"; the name it got is

@@ -22,6 +22,7 @@
 #include "sys/net/neigh.h"
 #include "sys/net/route.h"
 #include "sys/tun/rtnl.h"
+#include "sys/tun/tun.h"
 
 static int here = -1, there = -1; /* namespaces: ours, and the one pods would have */
 static const uint8_t mac_a[] = { 2, 0, 0, 0, 0, 1 }, mac_b[] = { 2, 0, 0, 0, 0, 2 };
@@ -402,6 +403,33 @@ static void a_tunnel_asks(void **state)
 	assert_true(rtnl_namespace_id(*state, -1) < 0);
 }
 
+/* Each reason with its own cure: rights are not blamed for what a container forbids. */
+static void test_tun_explained(void **state)
+{
+	static const struct {
+		int code;
+		const char *has, *has_not;
+	} cases[] = {
+		{ -ENOENT, "modprobe tun", "root" },
+		{ -ENODEV, "modprobe tun", "root" },
+		{ -ENXIO, "modprobe tun", "root" },
+		{ -EPERM, "c 10:200 rwm", "root is needed" },
+		{ -EPERM, "DeviceAllow=", "modprobe" },
+		{ -EACCES, "root is needed", "c 10:200" },
+		{ -EACCES, "nodev", "modprobe" },
+		{ -EMFILE, "Too many open files", "root" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = { 0 };
+
+		assert_int_equal(tun_explain(cases[i].code, &err), cases[i].code);
+		if (!strstr(err.text, cases[i].has) || strstr(err.text, cases[i].has_not) ||
+			!strstr(err.text, "/dev/net/tun"))
+			fail_msg("%d: %s", cases[i].code, err.text);
+	}
+}
+
 int main(void)
 {
 	if (namespaces() < 0) {
@@ -409,6 +437,7 @@ int main(void)
 		return 77;
 	}
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tun_explained),
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_pair, drop_pair)
 		TEST(veth_is_made_in_the_other_namespace),
 		TEST(link_is_changed_and_deleted),
