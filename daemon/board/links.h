@@ -63,7 +63,7 @@ struct links_facts {
 	size_t n_links;
 	struct link_addr *addrs;
 	size_t n_addrs;
-	struct route *defaults; /* default routes of the main table */
+	struct route *defaults; /* default routes, by which packets would leave */
 	size_t n_defaults;
 };
 

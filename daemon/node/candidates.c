@@ -88,14 +88,20 @@ static bool same_names(const char (*a)[IFNAMSIZ], size_t n_a, const char (*b)[IF
 	return n_a == n_b;
 }
 
-bool candidates_equal(const struct candidates *a, const struct candidates *b)
+bool candidates_same_endpoints(const struct candidates *a, const struct candidates *b)
 {
-	if (a->mtu != b->mtu || a->n_endpoints != b->n_endpoints)
+	if (a->n_endpoints != b->n_endpoints)
 		return false;
 	for (size_t i = 0; i < a->n_endpoints; i++)
 		if (!endpoint_equal(&a->endpoints[i], &b->endpoints[i]))
 			return false;
-	return same_names(a->inside, a->n_inside, b->inside, b->n_inside) &&
+	return true;
+}
+
+bool candidates_equal(const struct candidates *a, const struct candidates *b)
+{
+	return a->mtu == b->mtu && candidates_same_endpoints(a, b) &&
+	       same_names(a->inside, a->n_inside, b->inside, b->n_inside) &&
 	       same_names(a->outside, a->n_outside, b->outside, b->n_outside);
 }
 

@@ -32,6 +32,7 @@ struct candidates {
 
 void candidates_find(const struct links *links, uint16_t port, struct candidates *ret);
 bool candidates_equal(const struct candidates *a, const struct candidates *b);
+bool candidates_same_endpoints(const struct candidates *a, const struct candidates *b);
 
 /* The MTU for the mesh's interface over an uplink of @uplink_mtu (0: unknown): 1420 over 1500. */
 unsigned candidates_interface_mtu(unsigned uplink_mtu);

@@ -86,6 +86,8 @@ static void on_uplink_changed(void *ctx, bool moved)
 		return;
 	}
 	watch_refresh(h);
+	if (!moved)
+		return;
 	if (h->tunnel) {
 		show_ourselves(h);
 		peers_initiate(h->peers, h->tunnel);
@@ -97,7 +99,6 @@ static void on_uplink_touched(void *ctx)
 {
 	struct hearthd *h = ctx;
 
-	(void) uplink_look(h->uplink, NULL); /* the interface's index may be another */
 	mesh_retry(h);
 }
 

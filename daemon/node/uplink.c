@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fnv.h"
 #include "sys/net/monitor.h"
 
 #define QUIET_US  (200 * USEC_PER_MSEC)
@@ -28,8 +29,10 @@ struct uplink {
 	uint16_t port;
 	struct links links;
 	struct candidates candidates;
+	uint64_t routes;   /* a hash of the default routes */
 	uint64_t first_us; /* of the burst, 0: none */
 	bool moved, touched;
+	bool lost; /* an uplink's carrier, since the last look */
 };
 
 const struct candidates *uplink_candidates(const struct uplink *uplink)
@@ -47,6 +50,20 @@ void uplink_set(struct uplink *uplink, const struct ip_prefix *denied, size_t n,
 	uplink->n_denied = n < DENIED_MAX ? n : DENIED_MAX;
 	memcpy(uplink->denied, denied, uplink->n_denied * sizeof(*denied));
 	uplink->port = port;
+}
+
+static uint64_t hash_routes(const struct links_facts *facts)
+{
+	uint64_t sum = 0; /* in whatever order they are listed */
+
+	for (size_t i = 0; i < facts->n_defaults; i++) {
+		const struct route *route = &facts->defaults[i];
+		uint64_t hash = fnv64(FNV64_START, &route->oif, sizeof(route->oif));
+
+		hash = fnv64(hash, &route->dst.addr.family, sizeof(route->dst.addr.family));
+		sum += fnv64(hash, route->gateway.bytes, sizeof(route->gateway.bytes));
+	}
+	return sum;
 }
 
 int uplink_look(struct uplink *uplink, struct err *err)
@@ -70,6 +87,7 @@ int uplink_look(struct uplink *uplink, struct err *err)
 		if (!strcmp(links.list[i].name, uplink->ifname))
 			uplink->ifindex = links.list[i].index;
 	candidates_find(&links, uplink->port, &uplink->candidates);
+	uplink->routes = hash_routes(&facts);
 	links_done(&uplink->links);
 	uplink->links = links;
 	return 0;
@@ -91,6 +109,17 @@ static void note(struct uplink *uplink, bool moved, bool touched)
 	(void) sd_event_source_set_enabled(uplink->timer, SD_EVENT_ONESHOT);
 }
 
+/* Whether others may try an address of the link @index. */
+static bool is_announced(const struct uplink *uplink, int index)
+{
+	const struct links *links = &uplink->links;
+
+	for (size_t i = 0; i < links->n_addrs; i++)
+		if (links->list[links->addrs[i].link].index == index)
+			return true;
+	return false;
+}
+
 static void on_change(void *ctx, const struct monitor_event *event)
 {
 	struct uplink *uplink = ctx;
@@ -99,6 +128,9 @@ static void on_change(void *ctx, const struct monitor_event *event)
 	switch (event->what) {
 	case MONITOR_LINKS:
 		own = !strcmp(event->link.name, uplink->ifname);
+		/* It may come back at another switch, with the same address. */
+		if (!(event->link.flags & IFF_RUNNING) && is_announced(uplink, event->link.index))
+			uplink->lost = true;
 		if (own || strncmp(event->link.name, "hth", 3) != 0)
 			note(uplink, !own, own);
 		break;
@@ -128,18 +160,23 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 {
 	struct uplink *uplink = ctx;
-	bool moved = uplink->moved, touched = uplink->touched;
+	const struct candidates before = uplink->candidates;
+	const uint64_t routes = uplink->routes;
+	bool touched = uplink->touched, moved = uplink->lost;
 
 	uplink->first_us = 0;
 	uplink->moved = uplink->touched = false;
-	if (moved && uplink_look(uplink, NULL) < 0) {
-		note(uplink, true, false); /* interrupted by yet another change */
+	if (uplink_look(uplink, NULL) < 0) {
+		note(uplink, true, touched); /* interrupted by yet another change */
 		return 0;
 	}
+	uplink->lost = false;
+	moved = moved || routes != uplink->routes ||
+		!candidates_same_endpoints(&before, &uplink->candidates);
 	if (touched)
 		uplink->hooks->touched(uplink->ctx);
-	if (moved)
-		uplink->hooks->changed(uplink->ctx, true);
+	if (moved || !candidates_equal(&before, &uplink->candidates))
+		uplink->hooks->changed(uplink->ctx, moved);
 	return 0;
 }
 

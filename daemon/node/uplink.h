@@ -12,7 +12,11 @@
 struct uplink;
 
 struct uplink_hooks {
-	/* The candidates were looked up again; @moved: links, addresses or default routes changed. */
+	/*
+	 * What was looked up is another than before. @moved: addresses that others may try, default routes,
+	 * or an uplink was without a carrier, so that what goes over the old ways may be lost; else it was
+	 * only which links are ours, or the MTU.
+	 */
 	void (*changed)(void *ctx, bool moved);
 	/* Somebody changed @ifname: took it down, removed it, an address of it or a route of ours. */
 	void (*touched)(void *ctx);

@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 
 #include "aead.h"
+#include "base/pace.h"
 #include "mesh/wg.h"
 #include "shed.h"
 #include "sys/sock/sock.h"
@@ -184,6 +185,8 @@ struct tunnel {
 	bool sock_offload; /* asked for */
 	struct tun_offload tun;
 	int watch_fd, timer_fd;
+	struct pace watch_pace;
+	uint64_t watch_rest_us; /* lane 0's: until then it does not listen to watch_fd */
 	int (*reserve_timestamp)(void *ctx, uint64_t until_s);
 	void *reserve_ctx;
 	struct lane *lanes[TUNNEL_QUEUES_MAX]; /* owned */

@@ -40,6 +40,10 @@ enum {
 	WAIT_N
 };
 
+/* A table of routes comes in 200,000 pieces of news: after some, there is a rest before the next. */
+#define WATCH_REST_US (200 * USEC_PER_MSEC)
+enum { WATCH_BURST = 32 };
+
 /* A flood is told of so often at most. */
 #define SHED_TELL_US (60 * USEC_PER_SEC)
 
@@ -218,7 +222,10 @@ void worker_note_mtu(struct tunnel *t)
 static void run_watch(struct tunnel *t)
 {
 	int mask = watch_read(t->watch_fd);
+	uint64_t now_us = clock_now_us();
 
+	if (!pace_may(&t->watch_pace, WATCH_BURST, WATCH_REST_US, now_us, NULL))
+		t->watch_rest_us = now_us + WATCH_REST_US;
 	if (mask < 0)
 		return;
 	if (mask & WATCH_LINK)
@@ -251,17 +258,38 @@ static void rest(struct lane *l)
 	lane_unlock(l);
 }
 
+/* How long lane 0 does not listen to news any more, in ms; 0: it listens. */
+static int watch_rest_ms(struct tunnel *t)
+{
+	uint64_t now_us = t->watch_rest_us ? clock_now_us() : 0;
+
+	if (now_us >= t->watch_rest_us)
+		t->watch_rest_us = 0;
+	return t->watch_rest_us ? (int) ((t->watch_rest_us - now_us) / USEC_PER_MSEC) + 1 : 0;
+}
+
+static int wait_ms(bool busy, bool room, int rest_ms)
+{
+	if (busy)
+		return 0;
+	if (room)
+		return ROOM_WAIT_MS;
+	return rest_ms ? rest_ms : -1;
+}
+
 /* Sleeps until something is ready, or looks only (@busy). False: not at this moment. */
 static bool wait_ready(struct lane *l, bool busy, struct pollfd fds[static WAIT_N])
 {
-	const struct tunnel *t = l->tunnel;
+	struct tunnel *t = l->tunnel;
 	bool first = l->number == 0, room = outbox_waits(&l->outbox);
+	int rest_ms = first ? watch_rest_ms(t) : 0;
 
 	if (!busy)
 		rest(l);
 	fds[WAIT_WAKE] = (struct pollfd){ .fd = l->wake_fd, .events = POLLIN };
 	fds[WAIT_TIMER] = (struct pollfd){ .fd = first ? t->timer_fd : -1, .events = POLLIN };
-	fds[WAIT_WATCH] = (struct pollfd){ .fd = first ? t->watch_fd : -1, .events = POLLIN };
+	fds[WAIT_WATCH] =
+		(struct pollfd){ .fd = first && !rest_ms ? t->watch_fd : -1, .events = POLLIN };
 	fds[WAIT_AWAY] = (struct pollfd){ .fd = first ? t->place.watch_fd : -1, .events = POLLIN };
 	/* While it waits for room, what is in its queue has no place to go to. */
 	fds[WAIT_TUN] = (struct pollfd){ .fd = l->tun_fd, .events = room ? 0 : POLLIN };
@@ -269,7 +297,7 @@ static bool wait_ready(struct lane *l, bool busy, struct pollfd fds[static WAIT_
 	fds[WAIT_SOCK6] = (struct pollfd){ .fd = l->sock.fd6, .events = POLLIN };
 	fds[WAIT_ROOM] =
 		(struct pollfd){ .fd = room ? outbox_fd(l, &l->outbox) : -1, .events = POLLOUT };
-	return poll(fds, WAIT_N, busy ? 0 : room ? ROOM_WAIT_MS : -1) >= 0;
+	return poll(fds, WAIT_N, wait_ms(busy, room, rest_ms)) >= 0;
 }
 
 /* What is no packet. -errno: the device is gone. */

@@ -1,7 +1,10 @@
 /* monitor: see monitor.h. Messages that do not parse are skipped: the kernel's newer ones. */
 #include "sys/net/monitor.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +15,33 @@ static int join(int fd, int group)
 	return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0
 		       ? -errno
 		       : 0;
+}
+
+/*
+ * Of route news those of a default route or of our protocol number; the kernel sends each route in a
+ * datagram of its own. Fields are compared as the classic filter reads them, in network order.
+ */
+static int keep_routes_back(int fd)
+{
+	enum {
+		DST_LEN = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_dst_len),
+		PROTOCOL = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_protocol)
+	};
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 4),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, DST_LEN),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTOCOL),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ROUTE_PROTOCOL_HEARTH, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+											   : 0;
 }
 
 int monitor_open(unsigned what, struct err *err)
@@ -32,6 +62,8 @@ int monitor_open(unsigned what, struct err *err)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	if (fd < 0 || bind(fd, (struct sockaddr *) &any, sizeof(any)) < 0)
 		return err_set(err, -errno, "netlink socket: %m");
+	/* Without the filter there is only more to read. */
+	(void) keep_routes_back(fd);
 	/* A larger queue loses less; without CAP_NET_ADMIN the default has to do. */
 	(void) setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue));
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {

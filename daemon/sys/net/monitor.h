@@ -1,6 +1,7 @@
 /*
  * monitor: a non-blocking descriptor that becomes readable when links, addresses or routes of the
- * namespace change.
+ * namespace change. Of routes only default ones and Hearth's own: the kernel keeps all others back, for
+ * a router's table comes in 200,000 pieces.
  */
 #pragma once
 

@@ -177,28 +177,71 @@ static int parse_matching(void *ctx, const struct nlmsghdr *nlh, void *item)
 	       (!f->family || f->family == route->dst.addr.family);
 }
 
-int route_list(struct nl *nl, const struct route_filter *filter, struct route **ret, size_t *ret_n,
+static int list_family(struct nl *nl, const struct route_filter *filter, void **ret, size_t *ret_n,
 	struct err *err)
 {
 	struct route_filter copy = *filter;
-	void *header, *items = NULL;
+	void *header;
 	struct nlmsghdr *nlh =
 		nl_start(nl, RTM_GETROUTE, NLM_F_DUMP, sizeof(struct rtmsg), &header);
 	struct rtmsg *rtm = header;
+	int r;
+
 	rtm->rtm_family = (uint8_t) filter->family;
-	/* The kernel filters by table and protocol only if the family is named. */
+	/* The kernel filters only if the family is named. */
 	if (filter->family) {
 		rtm->rtm_protocol = filter->protocol;
 		if (filter->table)
 			nl_put_u32(nl, nlh, RTA_TABLE, filter->table);
+		if (filter->oif)
+			nl_put_u32(nl, nlh, RTA_OIF, (uint32_t) filter->oif);
 	}
-	int r = nl_collect(
-		nl, nlh, sizeof(struct route), parse_matching, &copy, &items, ret_n, err);
+	r = nl_collect(nl, nlh, sizeof(struct route), parse_matching, &copy, ret, ret_n, err);
 	if (r == -ENOENT) { /* a table that holds nothing does not exist */
 		*ret = NULL;
 		*ret_n = 0;
 		return 0;
 	}
+	return r;
+}
+
+static int list_both(struct nl *nl, const struct route_filter *filter, void **ret, size_t *ret_n,
+	struct err *err)
+{
+	struct route_filter four = *filter, six = *filter;
+	CLEANUP(free_p) void *list4 = NULL;
+	CLEANUP(free_p) void *list6 = NULL;
+	struct route *all;
+	size_t n4 = 0, n6 = 0;
+	int r;
+
+	four.family = AF_INET;
+	six.family = AF_INET6;
+	r = list_family(nl, &four, &list4, &n4, err);
+	if (r == 0)
+		r = list_family(nl, &six, &list6, &n6, err);
+	if (r < 0)
+		return r;
+	if (n6) {
+		all = reallocarray(list4, n4 + n6, sizeof(*all));
+		if (!all)
+			return err_set(err, -ENOMEM, "out of memory");
+		memcpy(all + n4, list6, n6 * sizeof(*all));
+		list4 = all;
+	}
+	*ret = TAKE(list4);
+	*ret_n = n4 + n6;
+	return 0;
+}
+
+int route_list(struct nl *nl, const struct route_filter *filter, struct route **ret, size_t *ret_n,
+	struct err *err)
+{
+	bool narrow = filter->table || filter->protocol || filter->oif;
+	void *items = NULL;
+	int r = filter->family || !narrow ? list_family(nl, filter, &items, ret_n, err)
+					  : list_both(nl, filter, &items, ret_n, err);
+
 	if (r < 0) {
 		(void) err_prefix(err, "list routes");
 		return r;
@@ -211,6 +254,35 @@ static int take_route(void *ctx, const struct nlmsghdr *nlh)
 {
 	int r = nlh->nlmsg_type == RTM_NEWROUTE ? parse(nlh, ctx) : 0;
 	return r < 0 ? r : 0;
+}
+
+/* Addresses in no use (RFC 1112 section 4, RFC 4291 section 2.4), to which nothing but a default leads. */
+static const struct ip_addr nowhere4 = { .family = AF_INET, .bytes = { 240, 0, 0, 1 } };
+static const struct ip_addr nowhere6 = { .family = AF_INET6, .bytes = { 0x40, [15] = 1 } };
+
+int route_default_of(struct nl *nl, int family, int oif, struct route *ret, struct err *err)
+{
+	const struct ip_addr *dst = family == AF_INET ? &nowhere4 : &nowhere6;
+	struct route route = { 0 };
+	void *header;
+	struct nlmsghdr *nlh = nl_start(nl, RTM_GETROUTE, 0, sizeof(struct rtmsg), &header);
+	struct rtmsg *rtm = header;
+	int r;
+
+	rtm->rtm_family = (uint8_t) family;
+	rtm->rtm_dst_len = (uint8_t) ip_bits(dst->family);
+	rtm->rtm_flags = RTM_F_FIB_MATCH; /* the route itself, not what is made of it */
+	nl_put_addr(nl, nlh, RTA_DST, dst);
+	nl_put_u32(nl, nlh, RTA_OIF, (uint32_t) oif);
+	r = nl_ask(nl, nlh, take_route, &route, err);
+	if (r == -ENOBUFS || r == -ENOMEM || r == -ETIMEDOUT || r == -EMSGSIZE)
+		return err_prefix(err, "ask for a default route");
+	/* Whatever else the kernel says means that there is none: no address, no IPv6, prohibited. */
+	if (r < 0 || !route.dst.addr.family || route.dst.len || route.type != RTN_UNICAST)
+		return 0;
+	route.oif = oif; /* of several next hops it was the one that was asked for */
+	*ret = route;
+	return 1;
 }
 
 int route_lookup(struct nl *nl, const struct ip_addr *dst, uint32_t fwmark, struct route *ret,

@@ -45,8 +45,11 @@ struct route_filter {
 	int oif;
 	bool only_default; /* dst of length 0 */
 };
-/* Unicast, blackhole, unreachable and prohibit routes; of several next hops the first. Cached
- * clones are left out. Heap, the caller frees. */
+/*
+ * Unicast, blackhole, unreachable and prohibit routes; of several next hops the first. Cached clones are
+ * left out. Table, protocol and oif are compared in the kernel (from 4.20 on), which still walks all of
+ * its routes. Heap, the caller frees.
+ */
 int route_list(struct nl *nl, const struct route_filter *filter, struct route **ret, size_t *ret_n,
 	struct err *err);
 
@@ -56,6 +59,12 @@ int route_lookup(struct nl *nl, const struct ip_addr *dst, uint32_t fwmark, stru
 
 /* Whether a rule of @family sends packets to the routing table @table. */
 int route_has_rule_to(struct nl *nl, uint8_t family, uint32_t table, bool *ret, struct err *err);
+
+/*
+ * The default route of @family by which packets would leave through the link @oif, without listing what
+ * other routes there are: 1 and *ret, 0 if there is none, or -errno.
+ */
+int route_default_of(struct nl *nl, int family, int oif, struct route *ret, struct err *err);
 
 /* nl_parse: a RTM_NEWROUTE or RTM_DELROUTE message into struct route; 0 for what is not listed. */
 int route_parse(void *unused, const struct nlmsghdr *nlh, void *ret_route);

@@ -12,6 +12,8 @@
 #include "base/cleanup.h"
 #include "sys/net/nl.h"
 
+enum { READS_MAX = 1024 };
+
 static int open_groups(uint32_t groups)
 {
 	struct sockaddr_nl local = { .nl_family = AF_NETLINK, .nl_groups = groups };
@@ -68,7 +70,8 @@ int watch_read(int fd)
 	_Alignas(struct nlmsghdr) uint8_t data[8192];
 	int mask = 0;
 
-	for (;;) {
+	/* Whoever loads a whole table writes as fast as we read: what is left says nothing new. */
+	for (int i = 0; i < READS_MAX; i++) {
 		ssize_t n = recv(fd, data, sizeof(data), 0);
 		size_t left = n < 0 ? 0 : (size_t) n;
 		const void *at = data;
@@ -84,4 +87,5 @@ int watch_read(int fd)
 		for (const struct nlmsghdr *nlh; (nlh = nl_next(&at, &left));)
 			mask |= classify(nlh);
 	}
+	return mask;
 }

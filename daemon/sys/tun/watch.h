@@ -18,5 +18,5 @@ int watch_open(void);
  */
 int watch_open_everywhere(void);
 
-/* Drains @fd. A mask of the above (all of them when messages were lost), or -errno. */
+/* Drains @fd (of a very long queue a part). A mask of the above (all of them when messages were lost), or -errno. */
 int watch_read(int fd);
