@@ -3,8 +3,7 @@
 
 hearth_rules() { in_ns b nft -a list table inet hearth | sed 's/counter packets [0-9]* bytes [0-9]*/counter/'; }
 large_change() { # so much news that the socket of those who listen overflows
-	local i
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		python3 -c 'print("add table ip big; add set ip big s { type ipv4_addr; };\nadd element ip big s {" + ", ".join("10.%d.%d.%d" % (i >> 16, i >> 8 & 255, i & 255) for i in range(60000)) + "}")' |
 			in_ns b nft -f - && in_ns b nft delete table ip big || return
 	done
