@@ -170,6 +170,7 @@ static void firewall_done(void *ctx, int r, const struct err *err)
 	hearthd_problem(h, PROBLEM_FIREWALL, &why);
 	if (r == 0)
 		log_debug("nftables table inet %s is in place", h->table);
+	watch_notify(h); /* it may have been all that systemd's READY was waiting for */
 }
 
 static void say_firewall_repair(struct hearthd *h, uint64_t now)

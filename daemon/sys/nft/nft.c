@@ -69,6 +69,11 @@ int nft_new(sd_event *event, const char *table, nft_done_fn done, nft_touched_fn
 	return 0;
 }
 
+bool nft_is_busy(const struct nft *nft)
+{
+	return nft->running != NULL;
+}
+
 bool nft_is_whole(struct nft *nft)
 {
 	struct nft_table now = { 0 };

@@ -33,6 +33,9 @@ int nft_new(sd_event *event, const char *table, nft_done_fn done, nft_touched_fn
  */
 int nft_apply(struct nft *nft, const char *text, struct err *err);
 
+/* Whether a transaction is under way. */
+bool nft_is_busy(const struct nft *nft);
+
 /*
  * Whether all that the last transaction put into the table is there, as the kernel tells. True while one
  * runs, and where the kernel does not tell.
