@@ -95,7 +95,7 @@ s.bind(("::", 9999))
 print("ready")
 while True: print(s.recv(100).decode())' >>"$T/heard" &
 	echo $! >"$T/listener.pid"
-	until_ok 5 grep -q ready "$T/heard"
+	until_ok 60 grep -q ready "$T/heard"
 }
 heard() { diff <(printf '%s\n' ready "$@") "$T/heard"; }
 lies() { # NAMESPACE LINK MAC-OF-B's-END: seven that lie, two that do not

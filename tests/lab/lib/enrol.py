@@ -51,7 +51,7 @@ def enrol(token_file, state, etc, name, port="41741"):
                 "board": {"hostname": name}}
         request = urllib.request.Request(token["urls"][0] + "/v1/enroll", json.dumps(body).encode(),
                                          {"Content-Type": "application/json"}, method="POST")
-        reply = json.load(urllib.request.urlopen(request, context=context_of(key, cert), timeout=10))
+        reply = json.load(urllib.request.urlopen(request, context=context_of(key, cert), timeout=60))
     write(state + "/identity.key", base64.b64encode(seed).decode() + "\n")
     write(state + "/wireguard.key", base64.b64encode(private).decode() + "\n")
     write(state + "/log", "".join(json.dumps(r) + "\n" for r in reply["records"]))

@@ -88,7 +88,7 @@ net_up() {
 coord_start() {
 	ip netns exec "${N}a" "$B/hearth-coord" serve --state "$T/coord" --run "$T/a/run" --user root >>"$T/coord.log" 2>&1 &
 	echo $! >"$T/coord.pid"
-	until_ok 10 test -S "$T/a/run/coord.sock"
+	until_ok 60 test -S "$T/a/run/coord.sock"
 }
 coord_stop() { kill -9 "$(cat "$T/coord.pid")" && wait "$(cat "$T/coord.pid")"; rm -f "$T/a/run/coord.sock"; } 2>/dev/null
 helper_start() {

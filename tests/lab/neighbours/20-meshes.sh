@@ -21,7 +21,7 @@ second_mesh() {
 		--mesh4 10.78.0.0/16 --pods4 10.245.0.0/16 --services4 10.97.0.0/16 >"$T/init2.log" 2>&1 || { cat "$T/init2.log"; return 1; }
 	ip netns exec "${N}c" "$B/hearth-coord" serve --state "$T/coord2" --run "$T/c2/run" --user root >>"$T/coord2.log" 2>&1 &
 	echo $! >"$T/coord2.pid"
-	until_ok 10 test -S "$T/c2/run/coord.sock" || return 1
+	until_ok 60 test -S "$T/c2/run/coord.sock" || return 1
 	for b in b2 c2; do
 		run2 c2 "$B/hearth" token create --role worker 2>/dev/null >"$T/token2" || return 1
 		read -r "ip4[$b]" "ip6[$b]" _ < <(in_ns "${b%2}" python3 "$TOOL" enrol "$T/token2" "$T/$b/state" "$T/$b/etc" "${b%2}")
