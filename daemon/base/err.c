@@ -29,7 +29,11 @@ int err_prefix(struct err *err, const char *format, ...)
 	va_start(ap, format);
 	int n = vsnprintf(err->text, sizeof(err->text), format, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t) n < sizeof(err->text) - 2)
-		(void) snprintf(err->text + n, sizeof(err->text) - (size_t) n, ": %s", old);
+	if (n >= 0 && (size_t) n < sizeof(err->text) - 2) {
+		char *p = stpcpy(err->text + n, ": ");
+		size_t len = strnlen(old, (size_t) (err->text + sizeof(err->text) - p) - 1);
+		memcpy(p, old, len);
+		p[len] = 0;
+	}
 	return err->code;
 }

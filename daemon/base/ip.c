@@ -196,17 +196,20 @@ struct ip_prefix ip_prefix_of(const struct ip_addr *addr, uint8_t len)
 static bool add_bits(struct ip_addr *addr, uint64_t index, unsigned shift)
 {
 	size_t n = ip_bytes(addr->family);
+	uint8_t wide[sizeof(addr->bytes)] = { 0 };
 	unsigned __int128 sum = 0;
-	for (size_t i = 0; i < n; i++)
-		sum = sum << 8 | addr->bytes[i];
 	unsigned __int128 add = (unsigned __int128) index << shift;
 	if (add >> shift != index)
 		return false;
+	memcpy(wide + sizeof(wide) - n, addr->bytes, n);
+	for (size_t i = 0; i < sizeof(wide); i++)
+		sum = sum << 8 | wide[i];
 	sum += add;
-	if (sum < add || (n < 16 && sum >> (8 * n)))
+	if (sum < add || (n < sizeof(wide) && sum >> (8 * n)))
 		return false;
-	for (size_t i = n; i-- > 0; sum >>= 8)
-		addr->bytes[i] = (uint8_t) sum;
+	for (size_t i = sizeof(wide); i-- > 0; sum >>= 8)
+		wide[i] = (uint8_t) sum;
+	memcpy(addr->bytes, wide + sizeof(wide) - n, n);
 	return true;
 }
 

@@ -414,7 +414,7 @@ static void await_mark(void)
 	bool found = false;
 
 	number++;
-	for (unsigned tries = 0; !found; tries++) {
+	while (!found) {
 		send_mark(number);
 		while (!found && read_shown(300, number, &found))
 			;

@@ -200,8 +200,8 @@ static void pass_on(struct side *from, struct side *to, struct input *in)
 static void invent(struct side *to, struct input *in)
 {
 	struct datagram d = { .len = next(in) };
-	for (size_t i = 0; i < d.len; i++)
-		d.data[i] = next(in);
+	for (uint8_t *p = d.data; p < d.data + d.len; p++)
+		*p = next(in);
 	receive(to, in, d.data, d.len);
 }
 
