@@ -2,17 +2,18 @@
 # kube-build.sh - real Kubernetes programs for a cluster of boards, without a release
 # server: from Go modules and from Debian packages that are unpacked, not installed.
 #
-#   kube-build.sh all VERSION                 all that a cluster of boards needs, e.g. all v1.37.2
-#   kube-build.sh VERSION PROGRAM...          programs of Kubernetes, e.g. v1.37.2 kubeadm kubelet
+#   kube-build.sh VERSION PROGRAM...          e.g. v1.37.2 kubeadm kubelet; of Kubernetes, or etcd, etcdctl, coredns
+#                                             (those that belong to it), containerd (with CNI plugins), runc, pause
 #   kube-build.sh mod FILE PACKAGE MODULE@VERSION...
 #                                             another main package into FILE (go install refuses
 #                                             a module whose go.mod has replace lines)
 #   kube-build.sh deb DIR SUITE PACKAGE...    unpack Debian packages of SUITE below DIR
 #
-# Everything goes to $OUT/VERSION; what is there already is not made again.
-# $OUT, $WORK and Go's own GOMODCACHE, GOCACHE, GOPROXY are taken from the environment.
+# Everything goes to $OUT/VERSION; what is there already is not made again, and nothing is there before it
+# is whole. Nobody else may make the same at the same time: tests/prepare, which also knows all that a
+# cluster needs, holds a lock. $OUT, $WORK and Go's own GOMODCACHE, GOCACHE, GOPROXY are taken from the environment.
 # RUN is put before every build, e.g. RUN="nice -n 5".
-# Cold: 12 minutes on 2 cores, 2.7 GiB of memory at the peak, several GiB of caches.
+# All of it cold: 12 minutes on 2 cores, 2.7 GiB of memory at the peak, several GiB of caches.
 set -euo pipefail
 OUT=${OUT:-${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}/kube}
 WORK=${WORK:-$OUT/work}
@@ -21,6 +22,7 @@ PLUGINS=${PLUGINS:-v1.9.1}		# the same
 export GOFLAGS=-mod=mod CGO_ENABLED=0
 
 say() { echo "kube-build: $*" >&2; }
+put() { cp "$1" "$(dirname "$2")/.${2##*/}" && mv "$(dirname "$2")/.${2##*/}" "$2"; }	# FROM TO: whole or not at all
 
 # Kubernetes' own go.mod points every k8s.io library at ./staging, which the module does
 # not contain.  Here each of them is the published module of the same release instead:
@@ -53,7 +55,8 @@ kubernetes() {
 	for prog; do
 		[ -x "$OUT/$v/$prog" ] && continue
 		say "$prog $v"
-		(cd "$w" && ${RUN:-} go build -trimpath -ldflags "-s -w $x" -o "$OUT/$v/$prog" "k8s.io/kubernetes/cmd/$prog")
+		(cd "$w" && ${RUN:-} go build -trimpath -ldflags "-s -w $x" -o "$OUT/$v/.$prog" "k8s.io/kubernetes/cmd/$prog")
+		mv "$OUT/$v/.$prog" "$OUT/$v/$prog"
 	done
 }
 
@@ -62,14 +65,16 @@ module() {
 	shift 2
 	[ -x "$file" ] && return 0
 	say "$pkg $*"
-	mkdir -p "$WORK" "$(dirname "$file")"
-	d=$(mktemp -d "$WORK/mod.XXXXXX")
+	d=$WORK/mod-${file##*/}
+	rm -rf "$d"	# of one that was interrupted
+	mkdir -p "$d" "$(dirname "$file")"
 	(
 		cd "$d"
 		go mod init build.invalid/x 2>/dev/null
 		for m; do go mod edit -require="$m"; done
-		${RUN:-} go build -trimpath -ldflags "-s -w" -o "$file" "$pkg"
+		${RUN:-} go build -trimpath -ldflags "-s -w" -o "$d/program" "$pkg"
 	)
+	put "$d/program" "$file"
 	rm -rf "$d"
 }
 
@@ -96,53 +101,66 @@ debs() {
 # containerd 2 (Kubernetes 1.36 and newer talk to nothing older) and the reference CNI plugins
 runtime() {
 	local o=$1 t=$WORK/sid p
-	if [ ! -x "$o/containerd" ] || [ ! -x "$o/cni/ptp" ]; then
-		if debs "$t" sid containerd containernetworking-plugins && "$t/usr/bin/containerd" --version; then
-			mkdir -p "$o/cni"
-			cp "$t"/usr/lib/cni/* "$o/cni/"
-			cp "$t/usr/bin/containerd" "$t/usr/bin/containerd-shim-runc-v2" "$t/usr/bin/ctr" "$o/"
-		else
-			say "no packages from sid: building containerd and the CNI plugins"
-			for p in ctr containerd-shim-runc-v2 containerd; do
-				module "$o/$p" "github.com/containerd/containerd/v2/cmd/$p" "github.com/containerd/containerd/v2@$CONTAINERD"
-			done
-			for p in main/ptp main/loopback main/bridge ipam/host-local meta/portmap; do
-				module "$o/cni/${p#*/}" "github.com/containernetworking/plugins/plugins/$p" "github.com/containernetworking/plugins@$PLUGINS"
-			done
-		fi
+	[ ! -x "$o/containerd" ] || [ ! -x "$o/cni/ptp" ] || return 0
+	mkdir -p "$o/cni"
+	if debs "$t" sid containerd containernetworking-plugins && "$t/usr/bin/containerd" --version; then
+		for p in "$t"/usr/lib/cni/*; do put "$p" "$o/cni/${p##*/}"; done
+		for p in ctr containerd-shim-runc-v2 containerd; do put "$t/usr/bin/$p" "$o/$p"; done
+	else
+		say "no packages from sid: building containerd and the CNI plugins"
+		for p in main/loopback main/bridge ipam/host-local meta/portmap main/ptp; do
+			module "$o/cni/${p#*/}" "github.com/containernetworking/plugins/plugins/$p" "github.com/containernetworking/plugins@$PLUGINS"
+		done
+		for p in ctr containerd-shim-runc-v2 containerd; do
+			module "$o/$p" "github.com/containerd/containerd/v2/cmd/$p" "github.com/containerd/containerd/v2@$CONTAINERD"
+		done
 	fi
-	[ -x "$o/runc" ] || {	# the stable one: sid's needs a newer C library
-		p=$(command -v runc) || { debs "$WORK/stable" "$(. /etc/os-release; echo "$VERSION_CODENAME")" runc; p=$WORK/stable/usr/sbin/runc; }
-		cp "$p" "$o/runc"
-	}
+	rm -rf "$t"
 }
 
-all() {
-	local v=$1 o=$OUT/$1 images etcd coredns
-	kubernetes "$v" kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy
-	# kubeadm says which etcd and CoreDNS belong to it
-	images=$("$o/kubeadm" config images list --kubernetes-version "$v")
-	etcd=$(echo "$images" | sed -n 's#.*/etcd:\([0-9.]*\).*#v\1#p')
-	coredns=$(echo "$images" | sed -n 's#.*/coredns:##p')
-	module "$o/etcd" go.etcd.io/etcd/server/v3 "go.etcd.io/etcd/server/v3@$etcd"
-	module "$o/etcdctl" go.etcd.io/etcd/etcdctl/v3 "go.etcd.io/etcd/etcdctl/v3@$etcd"
-	module "$o/coredns" github.com/coredns/coredns "github.com/coredns/coredns@$coredns"
-	runtime "$o"
-	# the process that holds a pod's namespaces
-	[ -x "$o/pause" ] || printf '%s\n' '#include <signal.h>' '#include <sys/wait.h>' '#include <unistd.h>' \
+stable_runc() {	# the stable one: sid's needs a newer C library
+	local p t=$WORK/stable
+	p=$(command -v runc) || { debs "$t" "$(. /etc/os-release; echo "$VERSION_CODENAME")" runc; p=$t/usr/sbin/runc; }
+	put "$p" "$1/runc"
+	rm -rf "$t"
+}
+
+# the process that holds a pod's namespaces
+pause() {
+	printf '%s\n' '#include <signal.h>' '#include <sys/wait.h>' '#include <unistd.h>' \
 		'static void bye(int s) { _exit(0); }' \
 		'static void reap(int s) { while (waitpid(-1, 0, WNOHANG) > 0); }' \
 		'int main(void) { signal(SIGTERM, bye); signal(SIGINT, bye); signal(SIGCHLD, reap); for (;;) pause(); }' |
-		cc -xc -O2 -static -o "$o/pause" -
-	ls "$o"
+		cc -xc -O2 -static -o "$1/.pause" -
+	mv "$1/.pause" "$1/pause"
+}
+
+goes_with() {	# kubeadm says which etcd and CoreDNS belong to it: the version of IMAGE
+	kubernetes "$1" kubeadm
+	"$OUT/$1/kubeadm" config images list --kubernetes-version "$1" | sed -n "s#.*/$2:v*\\([0-9.]*[0-9]\\).*#v\\1#p"
+}
+
+program() {	# VERSION NAME
+	local o=$OUT/$1
+	mkdir -p "$o"
+	[ "$2" = containerd ] || [ ! -x "$o/$2" ] || return 0
+	case $2 in
+	kube*) kubernetes "$1" "$2" ;;
+	etcd) module "$o/etcd" go.etcd.io/etcd/server/v3 "go.etcd.io/etcd/server/v3@$(goes_with "$1" etcd)" ;;
+	etcdctl) module "$o/etcdctl" go.etcd.io/etcd/etcdctl/v3 "go.etcd.io/etcd/etcdctl/v3@$(goes_with "$1" etcd)" ;;
+	coredns) module "$o/coredns" github.com/coredns/coredns "github.com/coredns/coredns@$(goes_with "$1" coredns)" ;;
+	containerd) runtime "$o" ;;
+	runc) stable_runc "$o" ;;
+	pause) pause "$o" ;;
+	*) say "unknown program $2"; return 2 ;;
+	esac
 }
 
 c=${1:?see the head of this file}
 shift
 case $c in
-all) all "$@" ;;
 mod) module "$(readlink -m "$1")" "${@:2}" ;;
 deb) debs "$@" ;;
-v1.*) kubernetes "$c" "$@" ;;
+v1.*) for p; do program "$c" "$p"; done ;;
 *) say "unknown command $c"; exit 2 ;;
 esac

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What Hearth's tunnel is measured against, built once into $HEARTH_CACHE/bench from their Go modules:
-# wireguard-go of 2026 and nebula. Sourced.
+# wireguard-go of 2026 and nebula. Sourced, also by tests/prepare, which makes them.
 #
 #   peer_wireguard_go       prints its path; 1 if there is none of 2026, with the reason on standard error
 #   peer_nebula             the same
@@ -11,19 +11,20 @@
 WIREGUARD_GO_MODULE=golang.zx2c4.com/wireguard@v0.0.0-20260522210424-ecfc5a8d5446
 NEBULA_MODULE=github.com/slackhq/nebula
 NEBULA_VERSION=v1.10.3
+# shellcheck source=/dev/null
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../lib/go.sh"
 peer_dir=${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}/bench
 
 peer_install() {	# MODULE/PACKAGE@VERSION PROGRAM NAME: go install, then moved into the cache under NAME
-	local tmp
-	mkdir -p "$peer_dir" && tmp=$(mktemp -d "$peer_dir/go.XXXXXX") || return 1
-	# a program once built is kept for good; Go's own caches are its user's
-	if ! GOBIN=$tmp CGO_ENABLED=0 nice go install -trimpath -ldflags='-s -w' "$1" >"$tmp/log" 2>&1; then
-		echo "go install $1: $(tail -1 "$tmp/log")" >&2
-		rm -rf "$tmp"
-		return 1
-	fi
-	mv "$tmp/$2" "$peer_dir/$3"
-	rm -rf "$tmp"
+	local tmp=$peer_dir/go-$3
+	rm -rf "$tmp"	# of one that was interrupted
+	mkdir -p "$tmp" || return
+	GOBIN=$tmp CGO_ENABLED=0 nice go install -trimpath -ldflags='-s -w' "$1" && mv "$tmp/$2" "$peer_dir/$3" && rm -rf "$tmp"
+}
+peer_make_wireguard_go() { peer_install "$WIREGUARD_GO_MODULE" wireguard wireguard-go; }
+peer_make_nebula() {
+	peer_install "$NEBULA_MODULE/cmd/nebula-cert@$NEBULA_VERSION" nebula-cert nebula-cert &&
+		peer_install "$NEBULA_MODULE/cmd/nebula@$NEBULA_VERSION" nebula nebula
 }
 
 peer_version() {	# PROGRAM
@@ -46,18 +47,10 @@ peer_is_of_2026() {	# PROGRAM
 }
 
 peer_wireguard_go() {
-	local have=${WIREGUARD_GO:-} debian
-	if [ -z "$have" ]; then
-		have=$peer_dir/wireguard-go
-		if [ ! -x "$have" ]; then
-			command -v go >/dev/null && peer_install "$WIREGUARD_GO_MODULE" wireguard wireguard-go ||
-				have=
-		fi
-		debian=$(command -v wireguard-go) || debian=
-		[ -n "$have" ] || have=$debian
-	fi
+	local have=${WIREGUARD_GO:-$peer_dir/wireguard-go}
+	[ -n "${WIREGUARD_GO:-}" ] || [ -x "$have" ] || have=$(command -v wireguard-go) || have=
 	if [ -z "$have" ] || [ ! -x "$have" ]; then
-		echo "no wireguard-go: it could not be built with Go, and no package of it is installed" >&2
+		echo "no wireguard-go: tests/prepare wireguard-go builds it, and no package of it is installed" >&2
 		return 1
 	fi
 	if ! peer_is_of_2026 "$have"; then
@@ -69,11 +62,6 @@ peer_wireguard_go() {
 
 peer_nebula() {
 	local have=${NEBULA:-$peer_dir/nebula}
-	if [ ! -x "$have" ] && [ -z "${NEBULA:-}" ]; then
-		command -v go >/dev/null || { echo "no Go to build nebula with" >&2; return 1; }
-		peer_install "$NEBULA_MODULE/cmd/nebula-cert@$NEBULA_VERSION" nebula-cert nebula-cert &&
-			peer_install "$NEBULA_MODULE/cmd/nebula@$NEBULA_VERSION" nebula nebula || return 1
-	fi
-	[ -x "$have" ] && [ -x "${have%/*}/nebula-cert" ] || { echo "no nebula-cert beside $have" >&2; return 1; }
+	[ -x "$have" ] && [ -x "${have%/*}/nebula-cert" ] || { echo "no $have with nebula-cert beside it; tests/prepare nebula builds them" >&2; return 1; }
 	echo "$have"
 }

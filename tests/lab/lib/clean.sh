@@ -6,17 +6,8 @@
 clean=$CACHE/clean-$SUITE
 [ -n "${HEARTH_TMP:-}" ] || { echo "needs HEARTH_TMP"; exit 77; }
 
-mkdir -p "$CACHE"
-exec 7>"$CACHE/clean.lock"
-flock 7
-if [ ! -e "$clean/done" ]; then
-	rm -rf "$clean"
-	mkdir -p "$clean"
-	# shellcheck disable=SC2046  # none is no argument
-	debootstrap --variant=minbase --include=ca-certificates "$SUITE" "$clean/root" $(image_mirror) >"$clean/log" 2>&1 || { tail -5 "$clean/log"; exit 1; }
-	touch "$clean/done"
-fi
-exec 7>&-
+[ -e "$clean/done" ] || need_prepared clean-root
+[ -e "$clean/done" ] || "$SOURCE/tests/prepare" clean-root || exit 1
 
 # A mount namespace whose root is the machine's, held by a process that sleeps. A chroot would not do: the
 # namespaces of boards and pods made in it would keep this machine's root, and `kubectl exec` end up there.

@@ -18,6 +18,7 @@ BUILD=${HEARTH_BUILD:-$SOURCE/build}
 KUBE_VERSION=${HEARTH_KUBE_VERSION:-v1.37.2}
 KUBEBIN=$CACHE/kube/$KUBE_VERSION
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+. "$here/../../lib/go.sh"
 
 # The home. Numbers are host numbers on the LAN: 192.168.50.NUMBER.
 BOARDS=(n100 pi4-8g pi4-4g-a pi4-4g-b pi3)
@@ -27,6 +28,8 @@ declare -A ROLE=([n100]=control-plane [pi4-8g]=worker [pi4-4g-a]=worker [pi4-4g-
 
 die() { echo "home: $*" >&2; exit 1; }
 note() { echo "home: $*" >&2; }
+# tests/run prepares what a test names; then nothing is made within a test's limit.
+need_prepared() { [ -z "${HEARTH_PREPARED:-}" ] || die "there is no $1: the head of a test that uses it says \`# needs: $1\`"; }
 
 # seconds since $T0, with what was reached
 T0=${T0:-${EPOCHREALTIME/,/.}}

@@ -15,38 +15,23 @@ kube_missing() {
 	for p in $KUBE_LIST; do [ -x "$KUBEBIN/$p" ] || echo "$p"; done
 }
 
-go_is_new_enough() {
-	local v
-	v=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || return 1
-	[ -n "$v" ] && [ "$(printf '1.26\n%s\n' "$v" | sort -V | head -1)" = 1.26 ]
-}
+kube_have() { local p; for p; do [ -x "$KUBEBIN/$p" ] || return 1; done; } # PROGRAM...
 
-# 0 if the programs are there or could be built; else says on stderr what is missing.
-kube_need_programs() {
-	[ -n "$(kube_missing)" ] || return 0
-	if [ -z "${HEARTH_KUBE_NO_BUILD:-}" ] && go_is_new_enough; then
-		note "building Kubernetes $KUBE_VERSION into $KUBEBIN (once; about 12 minutes on two cores)"
-		OUT=$CACHE/kube "$SOURCE/tests/lab/kube-build.sh" all "$KUBE_VERSION" >&2
-		[ -n "$(kube_missing)" ] || return 0
-	fi
-	echo "not in $KUBEBIN: $(kube_missing | paste -sd' ')." \
-		"With Go 1.26 or newer in PATH, tests/lab/kube-build.sh all $KUBE_VERSION makes them." >&2
-	return 1
+# The programs, and the container images made of them; else says why they cannot be had.
+kube_make() {
+	[ -z "$(kube_missing)" ] && [ -e "$KUBE_STORE/done" ] && return 0
+	need_prepared kube
+	note "building Kubernetes $KUBE_VERSION and its images (once; about 12 minutes on two cores)"
+	"$SOURCE/tests/prepare" kube >&2
 }
 
 # The store of a private containerd is filled once; every board gets it as hard links, so five
-# boards cost no more disk and page cache than one.
-kube_images() {
-	[ -e "$KUBE_STORE/done" ] && return 0
-	note "making the container images (once): $KUBE_STORE"
-	( flock 7; [ -e "$KUBE_STORE/done" ] || kube_images_make ) 7>"$CACHE/kube/images.lock"
-}
-
+# boards cost no more disk and page cache than one. Called by tests/prepare, which holds a lock.
 kube_images_make() {
 	local t=$KUBE_STORE.new pid i p images args box
 	rm -rf "$t" "$KUBE_STORE"
 	mkdir -p "$t/store"
-	images=$("$KUBEBIN/kubeadm" config images list --kubernetes-version "$KUBE_VERSION")
+	images=$("$KUBEBIN/kubeadm" config images list --kubernetes-version "$KUBE_VERSION") || die "kubeadm names no images"
 	cat >"$t/config.toml" <<-T
 		version = 3
 		root = "$t/store"
@@ -55,7 +40,7 @@ kube_images_make() {
 		[grpc]
 		address = "$t/sock"
 	T
-	PATH=$KUBEBIN:$PATH "$KUBEBIN/containerd" -c "$t/config.toml" >"$t/containerd.log" 2>&1 7>&- 9>&- &
+	PATH=$KUBEBIN:$PATH setpriv --pdeathsig KILL "$KUBEBIN/containerd" -c "$t/config.toml" >"$t/containerd.log" 2>&1 &
 	pid=$!
 	ctr() { "$KUBEBIN/ctr" -a "$t/sock" -n k8s.io images "$@"; }
 	until_ok 20 ctr ls || die "containerd did not start, see $t/containerd.log"
@@ -72,8 +57,7 @@ kube_images_make() {
 		hearth-box) args=(-l "${args[@]}" "$box=/bin/busybox" @busybox=/bin/sh @busybox=/bin/httpd "$(command -v curl)=/bin/curl") ;;
 		*) args+=("$KUBEBIN/$p=/usr/local/bin/$p") ;;
 		esac
-		"$SOURCE/tests/lab/mkimage.py" "${args[@]}"
-		ctr import "$t/i.tar" >/dev/null
+		"$SOURCE/tests/lab/mkimage.py" "${args[@]}" && ctr import "$t/i.tar" >/dev/null || die "no image $i"
 	done
 	kill $pid
 	wait $pid || :
@@ -260,7 +244,7 @@ kube_command() {
 	up) kube_up ;;
 	check) kube_check_all ;;
 	kubectl) kc "$@" ;;
-	programs) kube_need_programs; kube_images ;;
+	programs) kube_make ;;
 	help)
 		printf '%s\n' 'home kube [up]          kubeadm init and join on the five boards (after: home up --kube)' \
 			'home kube check           a pod on every board, each reaching each, a service and its NodePort' \

@@ -11,6 +11,7 @@ mesh_install_programs() {
 		{ tail -5 "$S/install.log" >&2; die "cmake --install failed"; }
 	mkdir -p "$S/programs.new/usr/share/hearth"
 	cp -r "$SOURCE/manifests" "$S/programs.new/usr/share/hearth/"
+	image_starts_programs "$S/programs.new"
 	mv "$S/programs.new" "$S/programs"
 }
 
