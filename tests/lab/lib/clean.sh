@@ -1,13 +1,11 @@
 # shellcheck shell=bash disable=SC2154
 # For tests that begin on a machine with nothing on it: roots from debootstrap, each with the tree in /src.
 # `. lib/test.sh`, then this. The clean root is kept in the cache; the cache itself is this machine's, so
-# that the boards' image and Kubernetes' programs are not made again.
+# that the boards' image and Kubernetes' programs are not made again, unless a test sets $clean_cache.
 
 clean=$CACHE/clean-$SUITE
 [ -n "${HEARTH_TMP:-}" ] || { echo "needs HEARTH_TMP"; exit 77; }
 
-[ -e "$clean/done" ] || need_prepared clean-root
-[ -e "$clean/done" ] || "$SOURCE/tests/prepare" clean-root || exit 1
 
 # A mount namespace whose root is the machine's, held by a process that sleeps. A chroot would not do: the
 # namespaces of boards and pods made in it would keep this machine's root, and `kubectl exec` end up there.
@@ -39,20 +37,22 @@ leave() {
 		done
 	done
 	for m in $(awk -v s="$HEARTH_TMP/" 'index($2, s) == 1 { print $2 }' /proc/mounts | sort -r); do umount -l "$m"; done
-	for n in first second wire; do [ ! -e "/run/netns/hearth-$LAB-$n" ] || ip netns del "hearth-$LAB-$n"; done
+	[ ! -e "$HEARTH_TMP/way-out" ] || kill "$(cat "$HEARTH_TMP/way-out")" 2>/dev/null
+	for n in first second wire all; do [ ! -e "/run/netns/hearth-$LAB-$n" ] || ip netns del "hearth-$LAB-$n"; done
 	exit $status
 }
 trap leave EXIT
 trap 'exit 130' INT TERM HUP
 
-machine() { # NAME: a clean root, with the tree in /src
-	local d=$HEARTH_TMP/$1 root=$HEARTH_TMP/$1/root
-	mkdir -p "$root" "$d"/{upper,work,tmp} "$CACHE"
+machine() { # NAME [ROOT]: a clean root, with the tree in /src
+	local d=$HEARTH_TMP/$1 root=$HEARTH_TMP/$1/root lower=${2:-$clean/root} cache=${clean_cache:-$CACHE}
+	[ -n "${2:-}" ] || [ -e "$clean/done" ] || { need_prepared clean-root; "$SOURCE/tests/prepare" clean-root; } || exit 1
+	mkdir -p "$root" "$d"/{upper,work,tmp} "$cache"
 	chmod 1777 "$d/tmp"
-	mount -t overlay "hearth-$1" -o "lowerdir=$clean/root,upperdir=$d/upper,workdir=$d/work" "$root"
+	mount -t overlay "hearth-$1" -o "lowerdir=$lower,upperdir=$d/upper,workdir=$d/work" "$root"
 	mkdir -p "$root/src" "$root/cache" "$root/tmp"
 	mount --bind "$d/tmp" "$root/tmp"	# an overlay cannot carry the boards' overlays
-	mount --bind "$CACHE" "$root/cache"
+	mount --bind "$cache" "$root/cache"
 	mount -t proc proc "$root/proc"
 	mount --rbind /sys "$root/sys"
 	mount --make-rslave "$root/sys"
@@ -64,8 +64,25 @@ machine() { # NAME: a clean root, with the tree in /src
 	rm -f "$root/etc/apt/sources.list"
 	cp -r /etc/apt/sources.list* /etc/apt/apt.conf.d "$root/etc/apt/"
 	cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/" 2>/dev/null
+	cp -r /usr/local/share/ca-certificates "$root/usr/local/share/" 2>/dev/null
+	if [ -n "${clean_go:-}" ]; then	# where go.dev says, and the modules from where this machine has them
+		mkdir -p "$root/usr/local/go" "$root/root/.config/go"
+		mount --bind -o ro "$(go env GOROOT)" "$root/usr/local/go"
+		go env | tr -d "'" | grep -E '^(GOPROXY|GOSUMDB|GONOSUMDB|GONOPROXY|GOPRIVATE|GOINSECURE|GOTOOLCHAIN)=' >"$root/root/.config/go/env"
+	fi
 	printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
 	(cd "$SOURCE" && { git ls-files -co --exclude-standard 2>/dev/null || find . -path './build*' -prune -o -path ./.git -prune -o -type f -print; } | tar -c -T -) |
 		tar -C "$root/src" -x
 	hold "$1"
+}
+
+network_out() { # MACHINE: a namespace of its own with a way out, through a process: nothing changes on this machine
+	local n=hearth-$LAB-$1
+	netns_add "$n"
+	ip -n "$n" link set lo up
+	slirp4netns --configure --mtu=65520 --netns-type=path --disable-host-loopback "/run/netns/$n" eth0 >"$HEARTH_TMP/way-out.log" 2>&1 &
+	echo $! >"$HEARTH_TMP/way-out"
+	disown
+	until_ok 10 eval "ip -n $n route | grep -q ^default" || { cat "$HEARTH_TMP/way-out.log"; die "no way out for $1"; }
+	echo 'nameserver 10.0.2.3' >"$HEARTH_TMP/$1/root/etc/resolv.conf"	# slirp4netns's own
 }
