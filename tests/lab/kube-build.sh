@@ -96,6 +96,7 @@ debs() {
 	# shellcheck disable=SC2086
 	(cd "$a/cache" && rm -f ./*.deb && apt-get $f download "$@") || return 1
 	for f in "$a"/cache/*.deb; do dpkg-deb -x "$f" "$dir"; done
+	rm -rf "$a"
 }
 
 # containerd 2 (Kubernetes 1.36 and newer talk to nothing older) and the reference CNI plugins
