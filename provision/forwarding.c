@@ -251,14 +251,15 @@ int forwarding_on(struct enroll *e, struct err *err)
 
 /* ---- back ---- */
 
-/* Links that were there before enrolment did without forwarding, or it was on. */
+/* Links that were there before enrolment did without forwarding, or it was on. A made-up /proc/sys has none. */
 static bool newcomer(struct enroll *e, char ret[static IFNAMSIZ])
 {
 	CLEANUP_NL struct nl *nl = NULL;
 	struct link *links = NULL;
 	size_t n = 0;
 	bool found = false;
-	if (nl_open(&nl, NULL) < 0 || link_list(nl, &links, &n, NULL) < 0)
+	if (strcmp(e->proc_sys, "/proc/sys") != 0 || nl_open(&nl, NULL) < 0 ||
+		link_list(nl, &links, &n, NULL) < 0)
 		n = 0;
 	for (size_t i = 0; i < n && !found; i++) {
 		found = may_need_forwarding(&links[i]) && !before_has_link(e, links[i].name);
