@@ -30,17 +30,17 @@ static const char *const overlay_names[] = { "tailscale*", "zt*", "wg*", "nb-*",
 	"kilo*", "flannel*", "netmaker*", "awg*" };
 
 /* Bridges and the like that container runtimes, clusters and hypervisors make. */
-#define HEX6 "[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]"
-static const char *const container_names[] = { "docker*", "br-" HEX6 HEX6, "cni[0-9]*", "cni-*",
-	"podman*", "nerdctl*", "cbr0", "kube-*", "nodelocaldns", "cilium_*", "weave", "antrea-*",
-	"ovn*", "ovs-system", "br-int", "br-tun", "qbr*", "hassio", "lxcbr*", "lxdbr*", "lxdfan*",
-	"incusbr*", "virbr*", "mpqemubr*", "fwbr*", "waydroid*", "anbox*", "vboxnet*", "vmnet*" };
+static const char *const container_names[] = { "docker*", "cni[0-9]*", "cni-*", "podman*",
+	"nerdctl*", "cbr0", "kube-*", "nodelocaldns", "cilium_*", "weave", "antrea-*", "ovn*",
+	"ovs-system", "br-int", "br-tun", "qbr*", "hassio", "lxcbr*", "lxdbr*", "lxdfan*",
+	"incusbr*", "virbr*", "mpqemubr*", "fwbr*", "vz-*", "waydroid*", "anbox*", "vboxnet*",
+	"vmnet*" };
 
 /* Host interfaces of VirtualBox and VMware have no kind, as hardware has none. */
 static const char *const kindless_names[] = { "vboxnet*", "vmnet*" };
 
-const char *const links_inside_patterns[] = { "veth*", "ve-*", "vb-*", "vz-*", "cali*", "lxc*",
-	"cilium_*", "eni*", "azv*", "gke*", "vnet*", "fwln*", "fwpr*", "qvb*", "qvo*", NULL };
+const char *const links_inside_patterns[] = { "veth*", "ve-*", "vb-*", "cali*", "lxc*", "cilium_*",
+	"eni*", "azv*", "gke*", "vnet*", "fwln*", "fwpr*", "qvb*", "qvo*", NULL };
 
 static bool in_list(const char *text, const char *const list[], size_t n)
 {
@@ -50,6 +50,14 @@ static bool in_list(const char *text, const char *const list[], size_t n)
 	return false;
 }
 #define IN(text, list) in_list(text, list, ARRAY_LEN(list))
+
+/* Docker calls its bridges br- and twelve hex digits; br-lan is a router's. */
+static bool has_container_name(const struct link *link)
+{
+	return IN(link->name, container_names) ||
+	       (!strncmp(link->name, "br-", 3) && strlen(link->name) == 15 &&
+		       strspn(link->name + 3, "0123456789abcdef") == 12);
+}
 
 bool links_matches_inside_pattern(const char *name)
 {
@@ -130,7 +138,7 @@ static enum link_class veth_nature(
 {
 	if (has_default_route(j, link->index))
 		return decide(v, LINK_CLASS_UPLINK, "a container's way out", NULL);
-	if ((IN(link->name, container_names) || links_matches_inside_pattern(link->name)) &&
+	if ((has_container_name(link) || links_matches_inside_pattern(link->name)) &&
 		(j->has_hardware || !has_subnet(j, link->index)))
 		return decide(v, LINK_CLASS_CONTAINER, "a veth with a container's name", NULL);
 	return decide(v, LINK_CLASS_UNKNOWN, "a veth, which may be a container's way out", NULL);
@@ -169,7 +177,7 @@ static enum link_class bridge_nature(
 
 	if (ports.uplink)
 		return decide(v, LINK_CLASS_UPLINK, "a bridge whose way out is", ports.uplink);
-	if (IN(link->name, container_names))
+	if (has_container_name(link))
 		return decide(v, LINK_CLASS_CONTAINER,
 			"a bridge with a container network's name, and no hardware in it", NULL);
 	if (has_default_route(j, link->index))
@@ -214,7 +222,7 @@ static enum link_class other_nature(
 			"a TUN or TAP device: a VPN's or a virtual machine's", NULL);
 	if (IN(link->kind, overlay_kinds))
 		return decide(v, LINK_CLASS_OVERLAY, "a tunnel of kind", link->kind);
-	if (IN(link->name, container_names))
+	if (has_container_name(link))
 		return decide(v, LINK_CLASS_CONTAINER, "a container network's name", NULL);
 	if (!strcmp(link->kind, "dummy"))
 		return decide(v, LINK_CLASS_LOOPBACK, "a dummy: addresses of this machine", NULL);

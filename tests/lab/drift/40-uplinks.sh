@@ -151,7 +151,7 @@ containers_change_no_rule() {
 	for i in 1 2 3 4 5; do in_ns b sh -c "ip link add veth$i type veth peer name cont$i; ip link set veth$i master docker0 up"; done
 	right 5 "they are seen" says b "sum(l['verdict']=='port' and 'docker0' in l['why'] for l in s['links'])==5"
 	right 1 "the rules were not touched" [ "$(table_handle)" = "$handle" ]
-	did "b: they and the bridge go" in_ns b sh -c 'for i in 1 2 3 4 5; do ip link del veth$i; done; ip link del docker0'
+	did "b: they and the bridge go" in_ns b sh -c 'ip link del docker0; ip link del veth1; ip link del veth2; ip link del veth3; ip link del veth4; ip link del veth5'
 	right 5 "it is a stranger again" sh -c "! ip netns exec ${N}b nft list set inet hearth inside | grep -q docker0"
 	right 5 "the mesh is whole" whole
 	logged b 0 warning

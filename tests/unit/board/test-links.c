@@ -279,8 +279,9 @@ static const struct layout {
 		"host0=uplink mv-eth0=uplink", "192.168.1.77 192.168.1.78" },
 	{ "nspawn's host",
 		"eth0 hw default 192.168.1.2/24; ve-deb veth 192.168.77.1/28 away; br0 bridge "
-		"192.168.9.1/24; vb-deb veth in=br0 away",
-		"eth0=uplink ve-deb=container+ br0=container+ vb-deb=port", "192.168.1.2" },
+		"192.168.9.1/24; vb-deb veth in=br0 away; vz-lab bridge 192.168.8.1/24",
+		"eth0=uplink ve-deb=container+ br0=container+ vb-deb=port vz-lab=container+",
+		"192.168.1.2" },
 	{ "a namespace whose way out is called as a container's",
 		"veth0 veth 192.168.1.2/24 away; veth1 veth 10.9.0.1/32 away",
 		"veth0=unknown veth1=container+", "192.168.1.2" },

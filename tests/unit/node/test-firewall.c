@@ -16,7 +16,6 @@ static const char wanted[] =
 	"\t\tiifname \"veth*\" accept\n"
 	"\t\tiifname \"ve-*\" accept\n"
 	"\t\tiifname \"vb-*\" accept\n"
-	"\t\tiifname \"vz-*\" accept\n"
 	"\t\tiifname \"cali*\" accept\n"
 	"\t\tiifname \"lxc*\" accept\n"
 	"\t\tiifname \"cilium_*\" accept\n"
