@@ -17,8 +17,8 @@
 #include "coordinator/coord.h"
 #include "sys/net/monitor.h"
 
-enum { RECORDS_AT_ONCE = 3 };
-#define RECORD_EVERY_US (20 * 60 * USEC_PER_SEC)
+enum { RECORDS_AT_ONCE = 4 };
+#define RECORD_EVERY_US (15 * 60 * USEC_PER_SEC)
 #define QUIET_US        USEC_PER_SEC
 #define LATEST_US       (5 * USEC_PER_SEC)
 #define AGAIN_US        (60 * USEC_PER_SEC)

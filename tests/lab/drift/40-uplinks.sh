@@ -193,6 +193,25 @@ urls_of() { python3 - "$T/$1/state/log" <<-'P'
 }
 url_is_first() { [[ $(urls_of "$1") = "$2 "* ]]; }
 
+coordinator_is_heard() { says a "s['coordinator']['connected']" && says b "s['coordinator']['connected']" && says c "s['coordinator']['connected']"; }
+moved_to() { # NEW4 NEW6: as DHCP and a new router do it
+	in_ns a sh -c "ip addr flush dev eth0 scope global; ip addr add $1/24 dev eth0; ip addr add $2/64 dev eth0 nodad
+		ip route replace default via 192.0.2.1; ip -6 route replace default via 2001:db8:7::1"
+	wan[a]=$1
+}
+scene coordinator_is_renumbered "the coordinator's machine gets another address, and loses the old one"
+coordinator_is_renumbered() {
+	coord_stop
+	coord_start # so that what it wrote in other scenes does not count
+	did "a: ${wan[a]} becomes 192.0.2.71, and its IPv6 address another" moved_to 192.0.2.71 2001:db8:7::71
+	right 30 "the log names the new ones" url_is_first a https://192.0.2.71:8443
+	right 60 "its own board is connected" says a "s['coordinator']['connected']"
+	right 60 "boards know the new ones" url_is_first b https://192.0.2.71:8443
+	right 60 "every board is connected" coordinator_is_heard
+	right 60 "the mesh is whole" whole
+	logged coord 1 "boards now also look for the coordinator at https://192.0.2.71"
+}
+
 scene coordinator_gets_addresses "the coordinator's machine gets more addresses; one comes and goes"
 coordinator_gets_addresses() {
 	did "a: another address" ip -n "${N}a" addr add 192.0.2.61/24 dev eth0
@@ -207,4 +226,23 @@ coordinator_gets_addresses() {
 	did "a: they go" sh -c "ip -n ${N}a addr del 10.244.9.9/24 dev eth0; ip -n ${N}a link del docker0; ip -n ${N}a addr del 192.0.2.61/24 dev eth0; ip -n ${N}a addr del 192.0.2.62/24 dev eth0"
 	right 20 "everybody is connected" coordinator_is_heard
 }
-coordinator_is_heard() { says a "s['coordinator']['connected']" && says b "s['coordinator']['connected']" && says c "s['coordinator']['connected']"; }
+
+announced_or_not() { url_is_first a "https://$1:8443" || said_enough coord 1 "change so often"; }
+scene coordinator_roams "the coordinator's machine is somewhere else every few seconds"
+coordinator_roams() {
+	local i
+	did "a: one more address, and one more"
+	for i in 1 2 3 4 5; do
+		ip -n "${N}a" addr add "192.0.2.8$i/24" dev eth0
+		until_ok 8 announced_or_not "192.0.2.8$i" || failed "192.0.2.8$i: neither announced nor held back"
+		! said_enough coord 1 "change so often" || break
+	done
+	check "not all are announced at once" [ $i -gt 1 ]
+	check "the last one is in no record" sh -c "! grep -q 192.0.2.8$i $T/coord.log"
+	logged coord 1 "addresses change so often"
+	did "the coordinator restarts" coord_stop
+	coord_start
+	right 10 "what it has now is announced" url_is_first b "https://192.0.2.8$i:8443"
+	did "a: they go" sh -c "for i in 1 2 3 4 5; do ip -n ${N}a addr del 192.0.2.8\$i/24 dev eth0 2>/dev/null; done; :"
+	right 20 "everybody is connected" coordinator_is_heard
+}
