@@ -141,7 +141,7 @@ table = {
     "cmake -S . -B build -G Ninja && ninja -C build": tested("tests/run", "cmake -S . -B \"$dir\" -G Ninja"),
     "sudo tests/lab/home up": tested("tests/lab/lib/test.sh", "home up"),
     "sudo tests/lab/home exec pi3 hearth status": all_of(tested("tests/lab/home", "exec) need_board"), tested("tests/lab/test-home", "hearth status")),
-    "sudo tests/run unit | lab | interop | fuzz [NAME]": tested("tests/run", "unit|lab|interop"),
+    "sudo tests/run unit | lab | interop | fuzz | arm64 [NAME]": all_of(*(tested("tests/run", f"#   tests/run {part}") for part in ("unit|lab|interop", "fuzz [NAME...]", "arm64"))),
 }
 
 # ---- what README says
