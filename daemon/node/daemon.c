@@ -329,19 +329,24 @@ static int remove_names(const struct paths *paths, const char *ifname, struct er
 
 /* All that can be taken down is; @err tells of the first that could not. */
 static int take_all_down(
-	const struct paths *paths, const char *ifname, struct nl *nl, struct err *err)
+	const struct paths *paths, const struct config *config, struct nl *nl, struct err *err)
 {
 	CLEANUP_BUF struct buf removal = { 0 };
 	struct err why = { 0 };
-	int result = iface_remove(nl, ifname, err), r;
+	char alias[IFACE_ALIAS_MAX], was[IF_NAMESIZE];
+	int result, r;
 
+	/* One that was renamed is ours all the same. */
+	(void) iface_reclaim(
+		nl, config->interface, iface_alias(config->mesh, config->node, alias), was, NULL);
+	result = iface_remove(nl, config->interface, err);
 	if (result == -ENODEV)
 		result = 0;
-	firewall_add_removal(ifname, &removal);
+	firewall_add_removal(config->interface, &removal);
 	r = nft_run(buf_str(&removal), &why);
 	if (r < 0 && result == 0)
 		result = err_set(err, r, "%s", why.text);
-	r = remove_names(paths, ifname, &why);
+	r = remove_names(paths, config->interface, &why);
 	if (r < 0 && result == 0)
 		result = err_set(err, r,
 			"the names stay in the hosts file: hearth-helper: %.500s; start it and do "
@@ -367,5 +372,5 @@ int hearthd_down(const struct hearthd_options *options, struct err *err)
 	if (lock < 0 && lock != -ENOENT)
 		return lock;
 	r = nl_open(&nl, err);
-	return r < 0 ? r : take_all_down(&where.paths, config.interface, nl, err);
+	return r < 0 ? r : take_all_down(&where.paths, &config, nl, err);
 }

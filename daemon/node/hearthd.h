@@ -24,6 +24,7 @@
 #include "node/sync.h"
 #include "node/uplink.h"
 #include "sys/ipc/ipc.h"
+#include "sys/net/link.h"
 #include "sys/nft/nft.h"
 #include "tunnel/tunnel.h"
 #include "tunnel/uapi-server.h"
@@ -37,8 +38,9 @@ enum problem {
 	PROBLEM_LOG,    /* the coordinator's log is not believed */
 	PROBLEM_TUNNEL,
 	PROBLEM_INTERFACE,
+	PROBLEM_DEVICE,    /* it has another name */
 	PROBLEM_ADDRESSES, /* there is none that others could try */
-	PROBLEM_IPV6, /* it is switched off on the interface, and stays so */
+	PROBLEM_IPV6,      /* it is switched off on the interface, and stays so */
 	PROBLEM_FIREWALL,
 	PROBLEM_RULES, /* somebody keeps removing them */
 	PROBLEM_HELPER,
@@ -79,6 +81,8 @@ struct hearthd {
 	sd_event_source *tunnel_source, *uapi_source, *firewall_timer;
 	struct uapi_server *uapi;
 	struct peers *peers;
+	int ifindex; /* of the tunnel's device */
+	struct repair device_repairs;
 	struct seen *seen;
 	unsigned uplink_mtu;            /* the last one known */
 	uint64_t addressless_us;        /* no address to announce since then, 0: there is one */
@@ -144,6 +148,11 @@ void mesh_close(struct hearthd *h);
 void mesh_retry(struct hearthd *h);
 /* Whether others could try any address of this board; a problem once it has lasted. */
 void mesh_check_addresses(struct hearthd *h);
+
+/* device.c: a device of ours that was left under another name gets its own back. */
+void device_reclaim(struct hearthd *h);
+/* The tunnel's device has its name, or gets it back. -ENODEV: it is out of reach, make another. */
+int device_hold(struct hearthd *h);
 
 /* ipv6.c: what the interface was found to have; asks hearth-helper for what is switched off. */
 void ipv6_found(struct hearthd *h, enum iface_ipv6 found);

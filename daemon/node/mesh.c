@@ -91,15 +91,28 @@ static int on_tunnel_closed(sd_event_source *source, int fd, uint32_t revents, v
 	return 0;
 }
 
+/* Its device may have been moved where we cannot reach it. */
+static void check_device(struct hearthd *h)
+{
+	if (h->tunnel && device_hold(h) == -ENODEV)
+		close_tunnel(h);
+}
+
 static int begin_tunnel(struct hearthd *h, const struct settings *settings, struct err *err)
 {
 	struct ip_prefix denied[SETTINGS_RANGES];
 	size_t n = settings_ranges(settings, denied);
 	int r;
 
+	device_reclaim(h);
 	r = open_on_some_port(h, err);
 	if (r < 0)
 		return r;
+	r = h->ifindex = iface_find(h->nl, h->config.interface, err);
+	if (r < 0) {
+		close_tunnel(h);
+		return r;
+	}
 	r = tunnel_set_denied_underlay(h->tunnel, denied, n);
 	if (r == 0)
 		r = tunnel_set_private_key(h->tunnel, h->wg_private);
@@ -127,13 +140,16 @@ static void apply_peers(struct hearthd *h)
 
 /* --- the interface --- */
 
-static int apply_iface(struct hearthd *h, const struct node *self, struct err *err)
+static int apply_iface(
+	struct hearthd *h, const struct node *self, unsigned *ret_changed, struct err *err)
 {
 	CLEANUP_ROUTES struct routes routes = { 0 };
 	const struct netmap *map = book_netmap(h->book);
 	const struct node *node = NULL;
+	char alias[IFACE_ALIAS_MAX];
 	struct iface_want want = {
-		.name = h->config.interface,
+		.index = h->ifindex,
+		.alias = iface_alias(h->config.mesh, h->config.node, alias),
 		.mtu = candidates_interface_mtu(h->uplink_mtu),
 		.own4 = self->mesh4,
 		.own6 = self->mesh6,
@@ -141,17 +157,15 @@ static int apply_iface(struct hearthd *h, const struct node *self, struct err *e
 			iface_link_local(h->identity_seed, h->config.mesh, h->config.interface),
 		.routes = &routes,
 	};
-	int index = iface_find(h->nl, h->config.interface, err), r = 0;
+	int r = 0;
 	enum iface_ipv6 ipv6;
 
-	if (index < 0)
-		return index;
 	while (r == 0 && (node = netmap_next(map, node)))
 		if (node->id != self->id)
-			r = routes_add_peer(&routes, self, node, index);
+			r = routes_add_peer(&routes, self, node, h->ifindex);
 	if (r < 0)
 		return err_set(err, r, "out of memory");
-	r = iface_apply(h->nl, &want, &ipv6, err);
+	r = iface_apply(h->nl, &want, &ipv6, ret_changed, err);
 	if (r == 0 || ipv6 != IFACE_IPV6_UP)
 		ipv6_found(h, ipv6);
 	return r;
@@ -350,6 +364,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	enum mesh_state state = find_state(h, self);
 	const struct settings *settings = netmap_settings(book_netmap(h->book));
 	struct err why = { 0 };
+	unsigned changed;
 	int r;
 
 	if (state != h->mesh_state || !h->begun) {
@@ -364,6 +379,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	}
 	if (uplink_candidates(h->uplink)->mtu)
 		h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
+	check_device(h);
 	if (!h->tunnel) {
 		r = begin_tunnel(h, settings, err);
 		if (r < 0)
@@ -376,7 +392,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	}
 	mesh_check_addresses(h);
 	apply_peers(h);
-	r = apply_iface(h, self, &why);
+	r = apply_iface(h, self, &changed, &why);
 	if (r == -EPERM && !h->begun)
 		return err_set(err, r, "%s; CAP_NET_ADMIN is needed", why.text);
 	hearthd_problem(h, PROBLEM_INTERFACE, r < 0 ? &why : NULL);
@@ -388,17 +404,34 @@ int mesh_update(struct hearthd *h, struct err *err)
 	return 0;
 }
 
+static void say_changed(const struct hearthd *h, unsigned changed)
+{
+	log_seldom(LOG_LEVEL_NOTICE,
+		"another program changed interface %s:%s%s%s%s; it is as it was again",
+		h->config.interface, changed & IFACE_DOWN ? " taken down" : "",
+		changed & IFACE_MTU ? " MTU" : "", changed & IFACE_ADDRS ? " addresses" : "",
+		changed & IFACE_ROUTES ? " routes" : "");
+}
+
 void mesh_retry(struct hearthd *h)
 {
 	const struct settings *settings = netmap_settings(book_netmap(h->book));
 	const struct node *self = hearthd_self(h);
 	bool missing = h->ipv6_missing;
 	struct err err = { 0 };
+	unsigned changed;
+
+	check_device(h);
+	if (h->mesh_state == MESH_UP && !h->tunnel && mesh_update(h, &err) < 0) {
+		hearthd_problem(h, PROBLEM_INTERFACE, &err);
+		return;
+	}
 
 	if (h->mesh_state == MESH_UP && h->tunnel && self && settings) {
 		if (h->problems[PROBLEM_TUNNEL].text[0])
 			apply_peers(h);
-		(void) apply_iface(h, self, &err);
+		if (apply_iface(h, self, &changed, &err) == 0 && changed)
+			say_changed(h, changed);
 		hearthd_problem(h, PROBLEM_INTERFACE, &err);
 		if (h->firewall_failed)
 			apply_firewall(h, settings, self, true);

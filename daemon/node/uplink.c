@@ -120,6 +120,18 @@ static bool is_announced(const struct uplink *uplink, int index)
 	return false;
 }
 
+/* Somebody's route to what is the mesh's: it took the place of ours, or would take packets from it. */
+static bool steals(const struct uplink *uplink, const struct route *route)
+{
+	if (route->table != RT_TABLE_MAIN || route->protocol == ROUTE_PROTOCOL_HEARTH ||
+		route->protocol == ROUTE_PROTOCOL_HEARTH_CNI || route->oif == uplink->ifindex)
+		return false;
+	for (size_t i = 0; i < uplink->n_denied; i++)
+		if (ip_prefix_contains(&uplink->denied[i], &route->dst.addr))
+			return true;
+	return false;
+}
+
 static void on_change(void *ctx, const struct monitor_event *event)
 {
 	struct uplink *uplink = ctx;
@@ -127,7 +139,8 @@ static void on_change(void *ctx, const struct monitor_event *event)
 
 	switch (event->what) {
 	case MONITOR_LINKS:
-		own = !strcmp(event->link.name, uplink->ifname);
+		own = event->link.index == uplink->ifindex ||
+		      !strcmp(event->link.name, uplink->ifname);
 		/* It may come back at another switch, with the same address. */
 		if (!(event->link.flags & IFF_RUNNING) && is_announced(uplink, event->link.index))
 			uplink->lost = true;
@@ -142,7 +155,8 @@ static void on_change(void *ctx, const struct monitor_event *event)
 	case MONITOR_ROUTES:
 		if (event->route.dst.len == 0)
 			note(uplink, true, false);
-		else if (event->gone && event->route.protocol == ROUTE_PROTOCOL_HEARTH)
+		else if (event->gone ? event->route.protocol == ROUTE_PROTOCOL_HEARTH
+				     : steals(uplink, &event->route))
 			note(uplink, false, true);
 		break;
 	}

@@ -297,6 +297,16 @@ int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct 
 	return 0;
 }
 
+int tunnel_device_name(const struct tunnel *t, char ret_name[static IF_NAMESIZE])
+{
+	return tun_name(t->lanes[0]->tun_fd, ret_name);
+}
+
+void tunnel_forget_device(struct tunnel *t)
+{
+	(void) tun_set_persistent(t->lanes[0]->tun_fd, false); /* else it stays where it is */
+}
+
 static int stop_fn(struct tunnel *t, void *arg)
 {
 	t->lanes[0]->stop = true;

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +71,12 @@ struct tunnel *tunnel_close(struct tunnel *tunnel);
 
 /* The interface's name as made. Borrowed until the tunnel is closed. */
 const char *tunnel_ifname(const struct tunnel *tunnel);
+
+/* The name it has now, for others may rename it. -EBADFD: the interface is gone. */
+int tunnel_device_name(const struct tunnel *tunnel, char ret_name[static IF_NAMESIZE]);
+
+/* The interface goes with the tunnel, also if it was to outlive it. */
+void tunnel_forget_device(struct tunnel *tunnel);
 
 /*
  * Becomes readable (and stays so) when the tunnel ended by itself because its interface was removed.

@@ -133,6 +133,13 @@ int link_set_mtu(struct nl *nl, int index, unsigned mtu, struct err *err)
 	return change(nl, nlh, index, "set MTU", err);
 }
 
+int link_set_name(struct nl *nl, int index, const char *name, struct err *err)
+{
+	struct nlmsghdr *nlh = start(nl, RTM_SETLINK, 0, index);
+	nl_put_str(nl, nlh, IFLA_IFNAME, name);
+	return change(nl, nlh, index, "rename", err);
+}
+
 int link_set_alias(struct nl *nl, int index, const char *alias, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_SETLINK, 0, index);

@@ -37,6 +37,8 @@ int link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err);
 
 int link_set_up(struct nl *nl, int index, bool up, struct err *err);
 int link_set_mtu(struct nl *nl, int index, unsigned mtu, struct err *err);
+/* -EEXIST: another link has the name. Before Linux 6.2 -EBUSY for one that is up. */
+int link_set_name(struct nl *nl, int index, const char *name, struct err *err);
 int link_set_alias(struct nl *nl, int index, const char *alias, struct err *err);
 /* Turns the automatic IPv6 link-local address off (before the link is brought up). */
 int link_set_no_autoaddr6(struct nl *nl, int index, struct err *err);

@@ -256,6 +256,11 @@ int tun_name(int fd, char ret_name[static IF_NAMESIZE])
 	return 0;
 }
 
+int tun_set_persistent(int fd, bool persistent)
+{
+	return ioctl(fd, TUNSETPERSIST, persistent ? 1 : 0) < 0 ? -errno : 0;
+}
+
 /*
  * Is the device in our namespace? Elsewhere its name may be that of another device here. Without the
  * right to ask (or before Linux 5.2) it is taken to be here.

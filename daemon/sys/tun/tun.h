@@ -50,6 +50,9 @@ int tun_adopt(int fd, bool offload, char ret_name[static IF_NAMESIZE],
 /* The present name of the device (it may have been renamed). 0 or -errno, -EBADFD: it is gone. */
 int tun_name(int fd, char ret_name[static IF_NAMESIZE]);
 
+/* Whether the device outlives its descriptors. 0 or -errno. */
+int tun_set_persistent(int fd, bool persistent);
+
 /* The device's MTU in bytes, 0 if it cannot be found out (moved to another namespace). */
 uint32_t tun_mtu(int fd);
 int tun_set_mtu(int fd, uint32_t mtu);
