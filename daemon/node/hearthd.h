@@ -38,9 +38,11 @@ enum problem {
 	PROBLEM_LOG,    /* the coordinator's log is not believed */
 	PROBLEM_TUNNEL,
 	PROBLEM_INTERFACE,
-	PROBLEM_DEVICE,    /* it has another name */
-	PROBLEM_ADDRESSES, /* there is none that others could try */
-	PROBLEM_IPV6,      /* it is switched off on the interface, and stays so */
+	PROBLEM_DEVICE,     /* it has another name */
+	PROBLEM_ADDRESSES,  /* there is none that others could try */
+	PROBLEM_IPV6,       /* it is switched off on the interface, and stays so */
+	PROBLEM_FORWARDING, /* pods need it */
+	PROBLEM_ROUTES,     /* somebody takes the mesh's packets */
 	PROBLEM_FIREWALL,
 	PROBLEM_RULES, /* somebody keeps removing them */
 	PROBLEM_HELPER,
@@ -81,7 +83,8 @@ struct hearthd {
 	sd_event_source *tunnel_source, *uapi_source, *firewall_timer;
 	struct uapi_server *uapi;
 	struct peers *peers;
-	int ifindex; /* of the tunnel's device */
+	bool forwarded4, forwarded6; /* seen to be on */
+	int ifindex;                 /* of the tunnel's device */
 	struct repair device_repairs;
 	struct seen *seen;
 	unsigned uplink_mtu;            /* the last one known */
@@ -148,6 +151,9 @@ void mesh_close(struct hearthd *h);
 void mesh_retry(struct hearthd *h);
 /* Whether others could try any address of this board; a problem once it has lasted. */
 void mesh_check_addresses(struct hearthd *h);
+
+/* ground.c: what the machine must do for us; what is not so is a problem. */
+void ground_look(struct hearthd *h, const struct node *self);
 
 /* device.c: a device of ours that was left under another name gets its own back. */
 void device_reclaim(struct hearthd *h);

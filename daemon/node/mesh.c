@@ -433,6 +433,7 @@ void mesh_retry(struct hearthd *h)
 		if (apply_iface(h, self, &changed, &err) == 0 && changed)
 			say_changed(h, changed);
 		hearthd_problem(h, PROBLEM_INTERFACE, &err);
+		ground_look(h, self);
 		if (h->firewall_failed)
 			apply_firewall(h, settings, self, true);
 		else if (h->nft && !nft_is_whole(h->nft))

@@ -152,6 +152,9 @@ static void on_change(void *ctx, const struct monitor_event *event)
 		if (own || !ip_addr_is_link_local(&event->addr.addr))
 			note(uplink, !own, own && event->gone);
 		break;
+	case MONITOR_SETTINGS:
+		note(uplink, false, true);
+		break;
 	case MONITOR_ROUTES:
 		if (event->route.dst.len == 0)
 			note(uplink, true, false);
@@ -206,7 +209,8 @@ int uplink_new(sd_event *event, struct nl *nl, const char *ifname, const struct 
 	uplink->hooks = hooks;
 	uplink->ctx = ctx;
 	(void) snprintf(uplink->ifname, sizeof(uplink->ifname), "%s", ifname);
-	r = uplink->fd = monitor_open(MONITOR_LINKS | MONITOR_ADDRS | MONITOR_ROUTES, err);
+	r = uplink->fd = monitor_open(
+		MONITOR_LINKS | MONITOR_ADDRS | MONITOR_ROUTES | MONITOR_SETTINGS, err);
 	if (r < 0) {
 		uplink_free(uplink);
 		return r;

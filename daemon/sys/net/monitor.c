@@ -4,9 +4,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/netconf.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "sys/net/netconf.h"
 
 enum { MONITOR_BUFFER = 32768, MONITOR_QUEUE = 1 << 20 };
 
@@ -18,7 +21,8 @@ static int join(int fd, int group)
 }
 
 /*
- * Of route news those of a default route or of our protocol number; the kernel sends each route in a
+ * Of route news those of a default route, of our protocol number, or that took the place of another route
+ * (of ours, perhaps); the kernel sends each route in a
  * datagram of its own. Fields are compared as the classic filter reads them, in network order.
  */
 static int keep_routes_back(int fd)
@@ -30,7 +34,9 @@ static int keep_routes_back(int fd)
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 6),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_flags)),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, htons(NLM_F_REPLACE), 4, 0),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, DST_LEN),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTOCOL),
@@ -55,6 +61,10 @@ int monitor_open(unsigned what, struct err *err)
 		{ MONITOR_ADDRS, RTNLGRP_IPV6_IFADDR },
 		{ MONITOR_ROUTES, RTNLGRP_IPV4_ROUTE },
 		{ MONITOR_ROUTES, RTNLGRP_IPV6_ROUTE },
+		{ MONITOR_SETTINGS, RTNLGRP_IPV4_NETCONF },
+		{ MONITOR_SETTINGS, RTNLGRP_IPV6_NETCONF },
+		{ MONITOR_SETTINGS, RTNLGRP_IPV4_RULE },
+		{ MONITOR_SETTINGS, RTNLGRP_IPV6_RULE },
 	};
 	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
 	int queue = MONITOR_QUEUE;
@@ -72,6 +82,14 @@ int monitor_open(unsigned what, struct err *err)
 			return err_set(err, r, "netlink group %d: %m", groups[i].group);
 	}
 	return take_fd(&fd);
+}
+
+/* Each link that comes has some of its own, which is no news. */
+static int parse_netconf(const struct nlmsghdr *nlh)
+{
+	struct netconf conf;
+	int r = netconf_parse(NULL, nlh, &conf);
+	return r > 0 ? conf.ifindex == NETCONF_ALL : r;
 }
 
 static int parse(const struct nlmsghdr *nlh, struct monitor_event *event)
@@ -92,6 +110,13 @@ static int parse(const struct nlmsghdr *nlh, struct monitor_event *event)
 		event->what = MONITOR_ROUTES;
 		event->gone = nlh->nlmsg_type == RTM_DELROUTE;
 		return route_parse(NULL, nlh, &event->route);
+	case RTM_NEWNETCONF:
+		event->what = MONITOR_SETTINGS;
+		return parse_netconf(nlh);
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		event->what = MONITOR_SETTINGS;
+		return 1;
 	default:
 		return 0;
 	}

@@ -1,7 +1,7 @@
 /*
- * monitor: a non-blocking descriptor that becomes readable when links, addresses or routes of the
- * namespace change. Of routes only default ones and Hearth's own: the kernel keeps all others back, for
- * a router's table comes in 200,000 pieces.
+ * monitor: a non-blocking descriptor that becomes readable when links, addresses, routes or settings of the
+ * namespace change. Of routes only default ones, Hearth's own and those that replaced one: the kernel keeps
+ * all others back, for a router's table comes in 200,000 pieces.
  */
 #pragma once
 
@@ -13,6 +13,7 @@ enum monitor_what {
 	MONITOR_LINKS = 1 << 0,
 	MONITOR_ADDRS = 1 << 1,
 	MONITOR_ROUTES = 1 << 2,
+	MONITOR_SETTINGS = 1 << 3, /* forwarding of "all", routing rules; nothing beside */
 };
 
 struct monitor_event {

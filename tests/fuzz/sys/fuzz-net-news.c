@@ -22,6 +22,8 @@ static void check(void *ctx, const struct monitor_event *event)
 			event->addr.prefix_len > ip_bits(event->addr.addr.family))
 			abort();
 		break;
+	case MONITOR_SETTINGS:
+		break;
 	case MONITOR_ROUTES:
 		if (event->route.dst.len > ip_bits(event->route.dst.addr.family))
 			abort();

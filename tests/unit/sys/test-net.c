@@ -20,6 +20,7 @@
 #include "sys/net/link.h"
 #include "sys/net/monitor.h"
 #include "sys/net/neigh.h"
+#include "sys/net/netconf.h"
 #include "sys/net/route.h"
 #include "sys/tun/rtnl.h"
 #include "sys/tun/tun.h"
@@ -295,7 +296,7 @@ static void neighbours_are_permanent(void **state)
 }
 
 struct seen {
-	bool up, addr, route, gone;
+	bool up, addr, route, gone, settings;
 };
 
 static void see(void *ctx, const struct monitor_event *e)
@@ -311,6 +312,9 @@ static void see(void *ctx, const struct monitor_event *e)
 		break;
 	case MONITOR_ROUTES:
 		seen->route |= e->route.protocol == ROUTE_PROTOCOL_HEARTH;
+		break;
+	case MONITOR_SETTINGS:
+		seen->settings = true;
 		break;
 	}
 }
@@ -347,6 +351,53 @@ static void monitor_sees_changes_and_loss(void **state)
 	assert_int_equal(link_delete(*state, link.index, &err), 0);
 	assert_true(monitor_read(fd, see, &seen) > 0);
 	assert_true(seen.gone);
+}
+
+static void set_forwarding(const char *text)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_forward", "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* sysctl's values are seen through rtnetlink, and that they change; what a new link has is no news. */
+static void settings_are_seen(void **state)
+{
+	struct link_veth veth = { .name = "late", .peer_name = "later", .mtu = 1380 };
+	struct netconf conf;
+	struct err err = { 0 };
+	struct seen seen = { 0 };
+	CLEANUP(close_p) int fd = monitor_open(MONITOR_SETTINGS, &err);
+	assert_true(fd >= 0);
+	set_forwarding("1");
+	assert_int_equal(netconf_get(*state, AF_INET, NETCONF_ALL, &conf, &err), 0);
+	assert_int_equal(conf.forwarding, 1);
+	assert_int_equal(conf.ifindex, NETCONF_ALL);
+	set_forwarding("0");
+	assert_int_equal(netconf_get(*state, AF_INET, NETCONF_ALL, &conf, &err), 0);
+	assert_int_equal(conf.forwarding, 0);
+	assert_true(monitor_read(fd, see, &seen) > 0);
+	assert_true(seen.settings);
+	veth.peer_netns_fd = there;
+	memcpy(veth.mac, mac_a, sizeof(veth.mac));
+	memcpy(veth.peer_mac, mac_b, sizeof(veth.peer_mac));
+	assert_int_equal(link_add_veth(*state, &veth, &err), 0);
+	assert_int_equal(monitor_read(fd, see, &seen), 0);
+	assert_true(netconf_get(*state, AF_INET, 123456, &conf, &err) < 0);
+}
+
+/* A link that is up, too: at once, or as iface_rename() does it where the kernel is older. */
+static void links_are_renamed(void **state)
+{
+	struct link link;
+	struct err err = { 0 };
+	assert_int_equal(link_find(*state, "left", &link, &err), 0);
+	assert_int_equal(link_set_name(*state, link.index, "left2", &err), 0);
+	assert_int_equal(link_find(*state, "left", &link, &err), -ENODEV);
+	assert_int_equal(link_find(*state, "left2", &link, &err), 0);
+	assert_int_equal(link_set_name(*state, link.index, "lo", &err), -EEXIST);
+	assert_int_equal(link_set_name(*state, link.index, "left", &err), 0);
 }
 
 static void many_addresses_are_dumped_whole(void **state)
@@ -445,6 +496,8 @@ int main(void)
 		TEST(routes_are_ours_alone),
 		TEST(neighbours_are_permanent),
 		TEST(monitor_sees_changes_and_loss),
+		TEST(settings_are_seen),
+		TEST(links_are_renamed),
 		TEST(many_addresses_are_dumped_whole),
 		TEST(a_tunnel_asks),
 	};

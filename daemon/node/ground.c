@@ -1,0 +1,110 @@
+/*
+ * What Hearth stands on and does not own: forwarding, for the pods' sake, and that nobody else's rules and
+ * routes take the mesh's packets. It sets no sysctl and no rule (design.md section 11), it says who should.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "node/hearthd.h"
+#include "sys/net/netconf.h"
+#include "sys/net/route.h"
+
+enum { PEERS_A_LOOK = 64 };
+
+static bool has_pods(struct hearthd *h)
+{
+	CLEANUP(free_p) struct link *links = NULL;
+	size_t n = 0;
+
+	if (link_list(h->nl, &links, &n, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!strncmp(links[i].name, "hth", 3))
+			return true;
+	return false;
+}
+
+/* Off, although it was on since we started, or pods are there. */
+static bool is_missing(struct hearthd *h, int family, bool *was_on)
+{
+	struct netconf conf;
+
+	if (netconf_get(h->nl, family, NETCONF_ALL, &conf, NULL) < 0 || conf.forwarding < 0)
+		return false;
+	*was_on = *was_on || conf.forwarding;
+	return !conf.forwarding && (*was_on || has_pods(h));
+}
+
+static void look_at_forwarding(struct hearthd *h, const struct node *self)
+{
+	bool four = self->pods4.len && is_missing(h, AF_INET, &h->forwarded4);
+	bool six = self->pods6.len && is_missing(h, AF_INET6, &h->forwarded6);
+	struct err err = { 0 };
+
+	if (four || six)
+		err_set(&err,
+			four && six ? -EHOSTDOWN
+			: four      ? -ENETDOWN
+				    : -ENETUNREACH,
+			"pods of this board are cut off: another program switched forwarding off; "
+			"`sudo sysctl -w%s%s` puts it on again, `grep -r forward /etc/sysctl.*` "
+			"may "
+			"tell who it was",
+			four ? " net.ipv4.ip_forward=1" : "",
+			six ? " net.ipv6.conf.all.forwarding=1" : "");
+	hearthd_problem(h, PROBLEM_FORWARDING, &err);
+}
+
+/* Where packets to @addr go, if not through the mesh's interface. */
+static bool is_stolen(
+	struct hearthd *h, const struct ip_addr *addr, char ret_by[static IF_NAMESIZE])
+{
+	struct route route;
+
+	(void) strcpy(ret_by, "none");
+	if (route_lookup(h->nl, addr, 0, &route, NULL) < 0)
+		return true;
+	if (route.oif == h->ifindex)
+		return false;
+	(void) if_indextoname((unsigned) route.oif, ret_by);
+	return true;
+}
+
+static bool tell_stolen(
+	struct hearthd *h, const struct node *node, const struct ip_addr *addr, struct err *err)
+{
+	char by[IF_NAMESIZE], text[IP_TEXT_MAX];
+
+	if (!is_stolen(h, addr, by))
+		return false;
+	err_set(err, -EXDEV,
+		"packets for %s leave by interface %s, not by %s: a routing rule or a route of "
+		"another "
+		"program takes them (`ip rule`, `ip route get %s`)",
+		node->name, by, h->config.interface, ip_addr_format(addr, text));
+	return true;
+}
+
+/* Some peers each time: what takes one takes mostly all. */
+static void look_at_routes(struct hearthd *h)
+{
+	const struct netmap *map = book_netmap(h->book);
+	const struct node *node = NULL;
+	struct err err = { 0 };
+
+	for (int n = 0; n < PEERS_A_LOOK && (node = netmap_next(map, node)); n++)
+		if (node->id != h->config.node &&
+			(tell_stolen(h, node, &node->mesh4, &err) ||
+				(ipv6_leads_to(h, node->id) &&
+					tell_stolen(h, node, &node->mesh6, &err))))
+			break;
+	hearthd_problem(h, PROBLEM_ROUTES, &err);
+}
+
+void ground_look(struct hearthd *h, const struct node *self)
+{
+	look_at_forwarding(h, self);
+	if (!h->problems[PROBLEM_INTERFACE].text[0] && !h->problems[PROBLEM_DEVICE].text[0])
+		look_at_routes(h);
+}
