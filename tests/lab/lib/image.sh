@@ -7,10 +7,13 @@ LIST=$SOURCE/provision/packages.list
 listed() { awk -v want=" $* " '!/^#/ && index(want, " " $1 " ") { print $2 }' "$LIST" | sort -u; } # KIND...
 
 # HEARTH_SUITE names another release; where debootstrap does not know this machine's it is Debian 12.
-host_suite() {
+# shellcheck disable=SC2120  # a test gives others
+host_suite() ( # [FILE]; derived distributions say what they are made of
 	# shellcheck source=/dev/null
-	(. /etc/os-release 2>/dev/null; case ${ID:-} in debian | ubuntu) ;; *) VERSION_CODENAME=${UBUNTU_CODENAME:-${DEBIAN_CODENAME:-}} ;; esac; echo "${VERSION_CODENAME:-}")
-}
+	. "${1:-/etc/os-release}" 2>/dev/null
+	case ${ID:-} in debian | ubuntu) ;; *) VERSION_CODENAME=${UBUNTU_CODENAME:-${DEBIAN_CODENAME:-}} ;; esac
+	echo "${VERSION_CODENAME:-}"
+)
 HOST_SUITE=$(host_suite)
 suite_is_known() { [ -n "$1" ] && { [ ! -d /usr/share/debootstrap/scripts ] || [ -e "/usr/share/debootstrap/scripts/$1" ]; }; }
 if [ -n "${HEARTH_SUITE:-}" ]; then SUITE=$HEARTH_SUITE; elif suite_is_known "$HOST_SUITE"; then SUITE=$HOST_SUITE; else SUITE=bookworm; fi
@@ -135,7 +138,7 @@ image_starts_programs() { # LAYER
 	mount -t overlay "hearth-$LAB-try" -o "ro,lowerdir=$1:$(image_dir)/root" "$root"
 	for p in usr/sbin/hearthd usr/sbin/hearth-coord usr/sbin/enroll-node usr/bin/hearth; do [ -e "$1/$p" ] || bad="no $p"; done
 	while IFS= read -r p; do
-		said=$(chroot "$root" "$p" --version 2>&1 </dev/null) || bad="$bad"$'\n'"  $p: $said"
+		said=$(chroot "$root" bash -c 'exec "$0" --version' "$p" 2>&1 </dev/null) || bad="$bad"$'\n'"  $p: $said"
 	done < <(cd "$1" && find usr opt -type f -perm -100 -exec sh -c 'head -c 4 "$1" | grep -q ELF && echo "/$1"' sh {} \; 2>/dev/null)
 	umount "$root"
 	[ -z "$bad" ] || die "what $BUILD holds does not start on the boards ($SUITE):$bad
