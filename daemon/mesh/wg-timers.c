@@ -87,10 +87,10 @@ void wg_timers_session_confirmed(struct wg_peer *peer)
 static void give_up(struct wg_peer *peer)
 {
 	wg_timer_stop(peer, WG_TIMER_KEEPALIVE);
-	wg_staged_drop(peer);
 	if (!wg_timer_is_set(peer, WG_TIMER_ZERO_KEYS))
 		timer_after(peer, WG_TIMER_ZERO_KEYS, WG_ZERO_KEYS_AFTER_US);
 	wg_event(peer, WG_EVENT_GAVE_UP);
+	wg_staged_drop(peer);
 }
 
 static void run_retransmit(struct wg_peer *peer)

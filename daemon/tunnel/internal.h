@@ -299,6 +299,8 @@ void worker_limit_waiting(struct lane *l, uint64_t now_us);
 int outbound_run(struct lane *l);
 /* Sends what is staged for @peer. With the lock, as the next one. */
 void outbound_flush_staged(struct lane *l, struct wg_peer *peer);
+/* Tells the senders of what is staged for @peer that it does not answer. */
+void outbound_refuse_staged(struct lane *l, struct wg_peer *peer);
 /* Sends one handshake message or keepalive. */
 void outbound_send_one(struct lane *l, struct wg_peer *peer, const struct wg_endpoint *to,
 	const uint8_t *data, size_t len);

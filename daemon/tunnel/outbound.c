@@ -385,6 +385,17 @@ void outbound_flush_staged(struct lane *l, struct wg_peer *peer)
 		;
 }
 
+void outbound_refuse_staged(struct lane *l, struct wg_peer *peer)
+{
+	struct wg_staged *staged;
+
+	while ((staged = wg_peer_unstage(peer))) {
+		l->counters.tx_no_session++;
+		tell_unreachable(l, staged->data, staged->len);
+		free(staged);
+	}
+}
+
 void outbound_send_one(struct lane *l, struct wg_peer *peer, const struct wg_endpoint *to,
 	const uint8_t *data, size_t len)
 {

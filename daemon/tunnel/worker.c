@@ -114,6 +114,8 @@ static void op_event(void *ctx, struct wg_peer *peer, enum wg_event event)
 	char key[KEY_BASE64_LEN], where[ENDPOINT_TEXT_MAX] = "no endpoint";
 	const struct wg_endpoint *endpoint;
 
+	if (event == WG_EVENT_GAVE_UP)
+		outbound_refuse_staged(t->at_work, peer);
 	if (!log_enabled(LOG_LEVEL_DEBUG))
 		return;
 	endpoint = wg_peer_endpoint(peer);

@@ -207,6 +207,30 @@ static void test_errors_are_few(void **state)
 	assert_in_range(n_written, 51, most);
 }
 
+/* A peer that is off: after 90 s of handshakes whoever waits for it is told, by ICMP. */
+static void test_given_up(void **state)
+{
+	static const uint8_t a[4] = { 10, 1, 0, 9 };
+	struct tunnel *t = *state;
+	struct wg_peer *peer = add_peer(t, 1, "10.1.0.0/16");
+	uint64_t start_us = clock_now_us();
+
+	put4(a);
+	put4(a);
+	put4(a);
+	run(t);
+	assert_int_equal(n_written, 0);
+	for (unsigned s = 0; s <= 100; s++) {
+		wg_device_set_time(t->device, start_us + s * USEC_PER_SEC, clock_wall_us());
+		wg_device_tick(t->device);
+		if (s == 80)
+			assert_int_equal(n_written, 0);
+	}
+	assert_int_equal(n_written, 3);
+	assert_null(wg_peer_unstage(peer));
+	assert_int_equal(t->lanes[0]->counters.tx_no_session, 3);
+}
+
 /* @n datagrams that do not leave: the send buffer is full. */
 static void fill_outbox(struct tunnel *t, struct wg_session *session, size_t n)
 {
@@ -272,6 +296,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_each_goes_where_it_belongs, open_tunnel, close_tunnel),
 		cmocka_unit_test_setup_teardown(test_errors_are_few, open_tunnel, close_tunnel),
+		cmocka_unit_test_setup_teardown(test_given_up, open_tunnel, close_tunnel),
 		cmocka_unit_test_setup_teardown(test_full_buffer, open_tunnel, close_tunnel),
 		cmocka_unit_test_setup_teardown(test_another_card, open_tunnel, close_tunnel),
 	};
