@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cni/attach.h"
 #include "cni/plugin.h"
@@ -25,6 +26,17 @@ static enum cni_code code_of_store(int r)
 	}
 }
 
+/* On a kernel without IPv6 pods get IPv4 alone, rather than none at all. */
+static size_t usable_subnets(const struct conf *conf, struct ip_prefix ret[static CONF_SUBNETS_MAX])
+{
+	bool ipv6 = access("/proc/sys/net/ipv6/conf", F_OK) == 0;
+	size_t n = 0;
+	for (size_t i = 0; i < conf->n_subnets; i++)
+		if (ipv6 || conf->subnets[i].addr.family != AF_INET6)
+			ret[n++] = conf->subnets[i];
+	return n;
+}
+
 static enum cni_code take_lease(const struct env *env, const struct conf *conf,
 	const struct store_owner *owner, struct store *store, struct lease *ret, bool *ret_new,
 	struct err *err)
@@ -34,7 +46,9 @@ static enum cni_code take_lease(const struct env *env, const struct conf *conf,
 	memcpy(want, conf->want, n * sizeof(want[0]));
 	memcpy(want + n, env->want, env->n_want * sizeof(want[0]));
 	n += env->n_want;
-	int r = store_take(store, owner, conf->subnets, conf->n_subnets, want, n, ret, err);
+	struct ip_prefix subnets[CONF_SUBNETS_MAX];
+	size_t n_subnets = usable_subnets(conf, subnets);
+	int r = store_take(store, owner, subnets, n_subnets, want, n, ret, err);
 	*ret_new = r == 1;
 	return r < 0 ? code_of_store(r) : CNI_OK;
 }

@@ -203,13 +203,20 @@ static int note_before(struct enroll *e, const struct sysctl *list, size_t n, st
 	return before_save(e, err);
 }
 
+static bool kernel_has_ipv6(const struct enroll *e)
+{
+	char path[PATH_TEXT_MAX];
+	return access(paths_join(e->proc_sys, "net/ipv6/conf", path), F_OK) == 0;
+}
+
 static size_t wanted(struct enroll *e, struct sysctl list[static SYSCTLS_MAX])
 {
 	static const char *const forwarding[] = { "net/ipv4/ip_forward",
 		"net/ipv6/conf/all/forwarding", "net/ipv6/conf/default/forwarding" };
 	/* accept_ra first: forwarding throws routes of advertisements away at once. */
 	size_t n = add_uplinks(e, list, 0);
-	for (size_t i = 0; i < ARRAY_LEN(forwarding) && n < SYSCTLS_MAX; i++) {
+	size_t families = kernel_has_ipv6(e) ? ARRAY_LEN(forwarding) : 1;
+	for (size_t i = 0; i < families && n < SYSCTLS_MAX; i++) {
 		(void) snprintf(list[n].path, sizeof(list[n].path), "%s", forwarding[i]);
 		list[n++].value = "1";
 	}
