@@ -264,8 +264,8 @@ static bool unknown_yet(struct enroll *e)
 
 static const struct step mesh_steps[] = { { "board", look_board }, { "state", local_load },
 	{ "token", step_token }, { "removed", step_removed }, { "keys", local_keys },
-	{ "enroll", step_enroll }, { "config", step_config }, { "service", service_start },
-	{ "peers", service_wait } };
+	{ "enroll", step_enroll }, { "config", step_config }, { "network", leftalone_write },
+	{ "service", service_start }, { "peers", service_wait } };
 
 static const struct step pod_steps[] = { { "forwarding", forwarding_on }, { "cni", pods_cni },
 	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write } };

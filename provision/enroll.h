@@ -7,6 +7,7 @@
  *	keys     identity and WireGuard key                         STATE/{identity,wireguard}.key
  *	enroll   redeem the token; the log proves the answer        STATE/log, STATE/presence
  *	config   ranges do not collide with this LAN; then written  ETC/hearthd.yaml (the commit point)
+ *	network  others leave an interface of another name alone    HOST/{systemd/network,NetworkManager}
  *	service  hearthd runs
  *	peers    those that can be reached answer
  *	pods     forwarding, CNI configuration, order of kubelet    ETC/before.json (not for members)
@@ -151,6 +152,13 @@ void before_remove_dirs(struct enroll *enroll);
 int forwarding_on(struct enroll *enroll, struct err *err);
 /* For --leave: as it was, or who needs it. */
 int forwarding_back(struct enroll *enroll, struct err *err);
+
+/* ---- leftalone.c ---- */
+
+/* Files for NetworkManager and systemd-networkd, where the package's do not fit the interface's name. */
+int leftalone_write(struct enroll *enroll, struct err *err);
+/* How many were removed (or would be), or -errno. */
+int leftalone_remove(struct enroll *enroll, struct err *err);
 
 /* ---- pods.c ---- */
 

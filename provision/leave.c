@@ -121,7 +121,11 @@ static int remove_host_files(struct enroll *e, struct err *err)
 	char path[PATH_TEXT_MAX];
 	bool unit = access(paths_join(e->host, drop_in, path), F_OK) == 0;
 	int found = remove_list(e, e->host, host, err);
-	if (found < 0 || e->dry_run)
+	int alone = found < 0 ? found : leftalone_remove(e, err);
+	if (alone < 0)
+		return alone;
+	found += alone;
+	if (e->dry_run)
 		return found;
 	before_remove_dirs(e);
 	int r = unit ? service_reload_units(e, err) : 0;

@@ -141,11 +141,19 @@ static const char *link_name(const struct locals *l, int index)
 	return "?";
 }
 
+/* What this board has in the mesh, on an interface that may have had another name until now. */
+static bool is_own_address(const struct enroll *e, const struct ip_prefix *prefix)
+{
+	return e->enrolled && prefix->len == ip_bits(prefix->addr.family) &&
+	       (ip_addr_equal(&prefix->addr, &e->node.mesh4) ||
+		       ip_addr_equal(&prefix->addr, &e->node.mesh6));
+}
+
 static void add_local(
-	struct locals *l, const struct config *config, const struct ip_prefix *prefix, int ifindex)
+	struct enroll *e, struct locals *l, const struct ip_prefix *prefix, int ifindex)
 {
 	const char *name = link_name(l, ifindex);
-	if (!is_own(config, name))
+	if (!is_own(&e->config, name) && !is_own_address(e, prefix))
 		l->list[l->n++] = (struct ranges_local){ .prefix = *prefix, .name = name };
 }
 
@@ -168,12 +176,12 @@ static int find_locals(struct enroll *e, struct locals *l, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < l->n_addrs; i++) {
 		struct ip_prefix p = ip_prefix_of(&l->addrs[i].addr, l->addrs[i].prefix_len);
-		add_local(l, &e->config, &p, l->addrs[i].ifindex);
+		add_local(e, l, &p, l->addrs[i].ifindex);
 	}
 	for (size_t i = 0; i < l->n_routes; i++)
 		if (l->routes[i].protocol != ROUTE_PROTOCOL_HEARTH &&
 			l->routes[i].protocol != ROUTE_PROTOCOL_HEARTH_CNI && l->routes[i].dst.len)
-			add_local(l, &e->config, &l->routes[i].dst, l->routes[i].oif);
+			add_local(e, l, &l->routes[i].dst, l->routes[i].oif);
 	for (size_t i = 0; i < l->n_links; i++)
 		l->tailscale |= !strncmp(l->links[i].name, "tailscale", 9);
 	l->tailscale =
