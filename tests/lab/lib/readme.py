@@ -116,6 +116,8 @@ table = {
     "state DOWN": lambda text: on("c", " state DOWN ")("ip addr show hearth0"),
     # When something does not work
     "hearth status": on("a", "10.77.0.1"),
+    "sudo hearth status --verbose": on("a", "eth0 +uplink +yes "),
+    "no link of this board has an address that others could try": all_of(says("hearthd"), tested("tests/lab/drift/40-uplinks.sh", "no link of this board has an address")),
     "connecting": says("hearthd"), "unreachable": says("hearthd"), "direct": says("hearthd"),
     "Not heard from": all_of(says("hearth"), tested("tests/lab/test-cli", "Not heard from: pi4 (connecting for 5 min), laptop (unreachable for 3 h)")),
     "systemctl status hearthd": hearthd_unit, "systemctl status hearth-coord": coord_unit, "journalctl -u hearthd": hearthd_unit,
