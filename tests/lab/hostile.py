@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Hostile datagrams against a live tunnel.
 
-    hostile.py IF ADDRESS PORT SECONDS TYPE
+    hostile.py IF ADDRESS PORT COUNT TYPE
 
-Prints "ready", listens on IF (AF_PACKET) for what really goes to ADDRESS:PORT for SECONDS, then sends to that port, from
+Prints "ready", listens on IF (AF_PACKET) for COUNT datagrams that really go to ADDRESS:PORT, then sends to that port, from
 another source port: everything captured again (three times), cut at every length, lengthened, with a bit
 flipped in every byte, with other types and reserved bytes, and noise. Prints what was captured and sent;
-status 1 if no message of TYPE or no data was seen."""
+status 1 if they do not come within a minute, or no message of TYPE or no data was among them."""
 import os
 import random
 import select
@@ -16,12 +16,12 @@ import sys
 import time
 
 
-def capture(interface, port, seconds):
+def capture(interface, port, count):
     s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
     s.bind((interface, 0))
     print("ready", flush=True)
-    end, seen = time.monotonic() + seconds, []
-    while time.monotonic() < end:
+    end, seen = time.monotonic() + 60, []
+    while len(seen) < count and time.monotonic() < end:
         if not select.select([s], [], [], 0.1)[0]:
             continue
         packet, origin = s.recvfrom(65536)
@@ -55,14 +55,14 @@ def noise():
 
 
 def main():
-    interface, address, port, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    interface, address, port, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     random.seed(1)
-    seen = capture(interface, port, seconds)
+    seen = capture(interface, port, count)
     kinds = {}
     for m in seen:
         kinds.setdefault(m[0] if m else -1, m)
     print("captured", {k: sum(1 for m in seen if m and m[0] == k) for k in kinds})
-    if int(sys.argv[5]) not in kinds or 4 not in kinds:
+    if len(seen) < count or int(sys.argv[5]) not in kinds or 4 not in kinds:
         return 1
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
