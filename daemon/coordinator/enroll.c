@@ -288,13 +288,13 @@ static void done(struct change *change, int r)
 	if (r > 0 && tokens_add_use(e->coord->tokens, e->asked.token_id, &e->use) < 0)
 		abort(); /* stored, but a single-use token would be good again in memory */
 	if (r < 0) {
-		log_notice("enrolment from %s refused (%s): %s", from, api_code_name(change->code),
-			change->err.text);
+		log_seldom(LOG_LEVEL_NOTICE, "enrolment from %s refused (%s): %s", from,
+			api_code_name(change->code), change->err.text);
 		api_refuse(e->request, change->code, "%s", change->err.text);
 	} else {
 		const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
-		log_notice("enrolment from %s: %s is node %u%s", from, node ? node->name : "?",
-			(unsigned) e->node, r > 0 ? "" : " (asked again)");
+		log_seldom(LOG_LEVEL_NOTICE, "enrolment from %s: %s is node %u%s", from,
+			node ? node->name : "?", (unsigned) e->node, r > 0 ? "" : " (asked again)");
 		limiter_return(e->coord->enroll_limiter, &e->address);
 		feed_seen(e->coord->feed, e->node, coord_now_s());
 		reply_enrolled(e);

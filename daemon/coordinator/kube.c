@@ -70,7 +70,8 @@ static void on_stored(void *ctx, int r, const struct err *err)
 		api_refuse(put->request, API_STORAGE, "%s", err->text);
 	} else {
 		take(put->coord, &put->bundle);
-		log_notice("join bundle %s from %s, valid for %lld s", put->bundle.id, put->node,
+		log_seldom(LOG_LEVEL_NOTICE, "join bundle %s from %s, valid for %lld s",
+			put->bundle.id, put->node,
 			(long long) (put->bundle.expires - coord_now_s()));
 		httpd_reply(put->request, 200, json_object());
 	}

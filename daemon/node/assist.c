@@ -268,7 +268,7 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 	}
 	h->kube_backoff = (struct backoff){ 0 };
 	hearthd_problem(h, PROBLEM_KUBE, NULL);
-	log_info("join bundle %s: kubeadm files written", h->kube_id);
+	log_seldom(LOG_LEVEL_INFO, "join bundle %s: kubeadm files written", h->kube_id);
 	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
 	hearthd_save_state(h);
 }

@@ -38,7 +38,7 @@ static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 	hearthd_problem(h, PROBLEM_BUNDLE, &err);
 	if (r < 0)
 		return;
-	log_info("the cluster's join bundle %s came", bundle->id);
+	log_seldom(LOG_LEVEL_INFO, "the cluster's join bundle %s came", bundle->id);
 	(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle->id);
 	assist_join_kube(h);
 }

@@ -33,8 +33,9 @@ static void enabled(void *ctx, int r, struct ipc_reply *reply, const struct err 
 	if (r < 0)
 		cannot(h, err);
 	else if (json_is_true(json_object_get(reply->ok, "changed")))
-		log_notice("IPv6 was switched off on %s (sysctl disable_ipv6); it is on there "
-			   "again, and on no other link",
+		log_seldom(LOG_LEVEL_NOTICE,
+			"IPv6 was switched off on %s (sysctl disable_ipv6); it is on there "
+			"again, and on no other link",
 			h->config.interface);
 	if (mesh_update(h, &why) < 0)
 		log_error("%s", why.text);

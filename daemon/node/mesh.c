@@ -82,7 +82,8 @@ static int on_tunnel_closed(sd_event_source *source, int fd, uint32_t revents, v
 	struct hearthd *h = ctx;
 	struct err err = { 0 };
 
-	log_warning("interface %s was removed; making it again", h->config.interface);
+	log_seldom(LOG_LEVEL_WARNING, "interface %s was removed; making it again",
+		h->config.interface);
 	close_tunnel(h);
 	if (mesh_update(h, &err) < 0) {
 		log_error("%s", err.text);

@@ -213,7 +213,6 @@ struct tunnel {
 	struct wg_device *device;
 	uint64_t errors_us, errors_left; /* ICMP: so many may be written, as of then */
 	struct shed shed;
-	uint64_t shed_told_us; /* when the log said so last, 0: never */
 };
 
 /* tunnel.c: the parts of a tunnel that need neither device nor sockets nor a thread: one lane. */

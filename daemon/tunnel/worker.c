@@ -44,9 +44,6 @@ enum {
 #define WATCH_REST_US (200 * USEC_PER_MSEC)
 enum { WATCH_BURST = 32 };
 
-/* A flood is told of so often at most. */
-#define SHED_TELL_US (60 * USEC_PER_SEC)
-
 /* Sources of packets that may have more. */
 enum { READY_TUN = 1, READY_SOCK4 = 2, READY_SOCK6 = 4 };
 
@@ -379,10 +376,10 @@ static void update_shed(struct tunnel *t, uint64_t now_us)
 		return;
 	for (unsigned i = 0; i < t->n_lanes; i++) /* without it, the engine sees no more either */
 		(void) sock_set_shed(lane_newest_sock(t->lanes[i]), t->shed.keep);
-	if (was_on || (t->shed_told_us && now_us - t->shed_told_us < SHED_TELL_US))
+	if (was_on)
 		return;
-	t->shed_told_us = now_us;
-	log_notice("%s: a flood of handshakes: most are dropped, sessions that are up go on",
+	log_seldom(LOG_LEVEL_NOTICE,
+		"%s: a flood of handshakes: most are dropped, sessions that are up go on",
 		t->ifname);
 }
 
