@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -234,6 +235,27 @@ bool book_has_changes(const struct book *book)
 {
 	return !book->read_only &&
 	       (book->presence_dirty || book->saved_seq != mesh_log_head(book->log));
+}
+
+bool book_lost_files(struct book *book)
+{
+	char path[PATH_TEXT_MAX];
+	struct stat st = { 0 };
+	bool lost = false;
+
+	if (book->read_only)
+		return false;
+	if (book->saved_len && (stat(paths_join(book->dir, "log", path), &st) < 0 ||
+				       (size_t) st.st_size < book->saved_len)) {
+		book->saved_seq = book->saved_len = 0;
+		lost = true;
+	}
+	if (book->n_entries && !book->presence_dirty &&
+		stat(paths_join(book->dir, "presence", path), &st) < 0) {
+		book->presence_dirty = true;
+		lost = true;
+	}
+	return lost;
 }
 
 void book_save(struct book *book)

@@ -63,6 +63,9 @@ int book_add_presence(struct book *book, const json_t *doc, uint32_t *ret_id, st
 /* The latest presence of node @id, or NULL. Borrowed until presences or records are added. */
 const struct presence *book_presence(const struct book *book, uint32_t id);
 
+/* True if somebody removed or shortened a file of it; the next book_save() writes it again, whole. */
+bool book_lost_files(struct book *book);
+
 /* True if something is known that is not on disk. */
 bool book_has_changes(const struct book *book);
 /* Tries again to write what is not on disk; presences are written only here and on closing. */

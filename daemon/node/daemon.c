@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/descriptors.h"
@@ -153,6 +154,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 {
 	struct err err = { 0 };
 
+	hearthd_keep_files(ctx);
 	if (hearthd_reload(ctx, &err) < 0)
 		log_error("%s; going on as before", err.text);
 	return 0;
@@ -233,9 +235,53 @@ static int read_all(struct hearthd *h, struct err *err)
 	return 0;
 }
 
-static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)
+static int open_control(struct hearthd *h, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
+
+	return ipc_server_new(h->event, paths_join(h->paths.run, "hearthd.sock", path), 0666,
+		(gid_t) -1, control_handle, h, &h->ipc, err);
+}
+
+static void keep_control(struct hearthd *h)
+{
+	struct err err = { 0 };
+
+	if (h->ipc && ipc_server_has_path(h->ipc))
+		return;
+	h->ipc = ipc_server_free(h->ipc);
+	if (open_control(h, &err) < 0)
+		log_seldom(LOG_LEVEL_WARNING, "`hearth` does not work: %s", err.text);
+	else
+		log_notice("the socket in %s was removed by another program; listening again",
+			h->paths.run);
+}
+
+static void keep_key(const struct hearthd *h, const char *name, const uint8_t *key)
+{
+	char path[PATH_TEXT_MAX];
+	int r = state_keep_key(paths_join(h->paths.state, name, path), key);
+
+	if (r > 0)
+		log_notice("%s was removed by another program; written again", path);
+	else if (r < 0)
+		log_seldom(LOG_LEVEL_WARNING, "%s is gone and cannot be written again: %s", path,
+			strerror(-r));
+}
+
+void hearthd_keep_files(struct hearthd *h)
+{
+	keep_control(h);
+	keep_key(h, "identity.key", h->identity_seed);
+	keep_key(h, "wireguard.key", h->wg_private);
+	if (book_lost_files(h->book))
+		log_notice("files of the log in %s were removed by another program; written again",
+			h->paths.state);
+	h->is_saved = h->is_saved && access(h->state_path, F_OK) == 0;
+}
+
+static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)
+{
 	int r;
 
 	set_paths(h, options);
@@ -259,8 +305,7 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 	if (r == 0)
 		r = feed_open(h, err);
 	if (r == 0)
-		r = ipc_server_new(h->event, paths_join(h->paths.run, "hearthd.sock", path), 0666,
-			(gid_t) -1, control_handle, h, &h->ipc, err);
+		r = open_control(h, err);
 	if (r == 0)
 		r = watch_begin(h, err);
 	return r;

@@ -139,6 +139,9 @@ void hearthd_problem(struct hearthd *h, enum problem which, const struct err *er
 /* Writes state.json; a failure is a problem, not an end. */
 void hearthd_save_state(struct hearthd *h);
 
+/* What others removed of our files and sockets is made again. Not from within a call to that socket. */
+void hearthd_keep_files(struct hearthd *h);
+
 /* Our own node, NULL if the netmap has none. Borrowed until records are added. */
 const struct node *hearthd_self(const struct hearthd *h);
 

@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -135,6 +136,20 @@ uint64_t state_parse_timestamp(const char *text, size_t len)
 	memcpy(digits, text, len - 1);
 	digits[len - 1] = 0;
 	return number_parse(digits, 0, TIMESTAMP_MAX_S, &value) == 0 ? value : 0;
+}
+
+int state_keep_key(const char *path, const uint8_t key[static FIELD_KEY_LEN])
+{
+	char text[KEY_BASE64_LEN + 1];
+	int r;
+
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return 0;
+	key_to_base64(key, text);
+	text[KEY_BASE64_LEN - 1] = '\n';
+	r = file_write_atomic(path, text, KEY_BASE64_LEN, 0600);
+	sodium_memzero(text, sizeof(text));
+	return r < 0 ? r : 1;
 }
 
 uint64_t state_read_timestamp(const char *path)

@@ -38,6 +38,9 @@ int state_lock(const char *dir, struct err *err);
 /* A key file: one line of base64. -ENOENT, -EINVAL, -EPERM (others may read it), with @err. */
 int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], struct err *err);
 
+/* Writes the key file again if it is not there. 1 if it did, 0 if it is there, -errno. */
+int state_keep_key(const char *path, const uint8_t key[static FIELD_KEY_LEN]);
+
 /* Seconds since 1970 in a file of their own, because the tunnel's thread writes them. 0 if absent. */
 uint64_t state_read_timestamp(const char *path);
 /* What the file says: 0 for anything but digits and the end of the line. */

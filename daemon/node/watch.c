@@ -296,6 +296,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	if (now >= h->slow_us) {
 		h->slow_us = now + SLOW_US;
 		h->settled = true;
+		hearthd_keep_files(h);
 		mesh_retry(h);
 	}
 	if (h->watchdog)

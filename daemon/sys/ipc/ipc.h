@@ -58,6 +58,9 @@ int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, void *ctx,
 	struct ipc_server **ret, struct err *err);
 
+/* False if somebody removed or replaced the path it made: nobody finds it any more. */
+bool ipc_server_has_path(const struct ipc_server *server);
+
 /*
  * Closes everything, unlinks the path it made. Requests still open stay valid, their replies go
  * nowhere; their gone callbacks are not called.

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/descriptors.h"
@@ -55,7 +56,8 @@ struct ipc_server {
 	sd_event *event;
 	int fd;
 	sd_event_source *on_accept;
-	char *path; /* to unlink, or NULL */
+	char *path;       /* to unlink, or NULL */
+	struct stat made; /* what is there */
 	ipc_handler_fn handler;
 	void *ctx;
 	struct client *clients;
@@ -428,7 +430,15 @@ int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 		return r;
 	(void) take_fd(&fd);
 	(*ret)->path = TAKE(place);
+	(void) lstat((*ret)->path, &(*ret)->made);
 	return 0;
+}
+
+bool ipc_server_has_path(const struct ipc_server *s)
+{
+	struct stat now;
+	return !s->path || (lstat(s->path, &now) == 0 && now.st_ino == s->made.st_ino &&
+				   now.st_dev == s->made.st_dev);
 }
 
 struct ipc_server *ipc_server_free(struct ipc_server *s)
@@ -438,7 +448,7 @@ struct ipc_server *ipc_server_free(struct ipc_server *s)
 	while (s->clients)
 		(void) client_free(s->clients);
 	sd_event_source_disable_unref(s->on_accept);
-	if (s->path)
+	if (s->path && ipc_server_has_path(s)) /* else it is another's */
 		(void) unlink(s->path);
 	close_p(&s->fd);
 	sd_event_unref(s->event);
