@@ -10,7 +10,8 @@
 #include "cli.h"
 
 const struct cli_verb cli_verbs[] = {
-	{ "status", "[--verbose] [--json]", "this board, its peers and how they are reached", cli_status },
+	{ "status", "[--verbose] [--json]", "this board, its peers and how they are reached",
+		cli_status },
 	{ "ping", "[-4|-6] [-c COUNT] [--json] PEER", "round trips to a peer through the mesh",
 		cli_ping },
 	{ "ip", "[-4|-6] [--json] [PEER]", "mesh addresses of this board or of a peer", cli_ip },

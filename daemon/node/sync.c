@@ -36,7 +36,7 @@ struct sync {
 	struct api_cursor cursor;
 	uint64_t poll_id, put_id; /* requests under way, 0: none */
 	unsigned failures, refusals, put_failures;
-	uint64_t asked_us; /* when the poll began, 0: it was not to wait */
+	uint64_t asked_us;   /* when the poll began, 0: it was not to wait */
 	bool started, moved; /* moved: the link under the connections changed */
 	json_t *presence;    /* owned */
 	bool presence_known; /* the coordinator has it */

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # The networks of the home.
 #
 #                 internet 203.0.113.0/24, 2001:db8:113::/64      (namespace inet, .1)

@@ -20,8 +20,8 @@ crowd() { # BOARD N PATH|HOST:PORT: N connections that stay open and silent, unt
 }
 crowd_gone() { kill "$(cat "$T/crowd.pid")"; rm -f "$T/crowd.pid"; }
 within_1s() { # COMMAND...: it succeeds, and takes no more than a second, each of five times
-	local i before took worst=0
-	for i in 1 2 3 4 5; do
+	local before took worst=0
+	for _ in 1 2 3 4 5; do
 		before=$(now_us)
 		"$@" >/dev/null || return 1
 		took=$((($(now_us) - before) / 1000))
