@@ -88,7 +88,7 @@ dropped() { in_ns b nft list chain inet hearth liars | awk '/^\t\tcounter/ { pri
 dropped_are() { [ "$(dropped)" -eq "$1" ]; }
 listen() { # on port 9999 of b
 	: >"$T/heard"
-	in_ns b python3 -u -c '
+	ip netns exec "${N}b" python3 -u -c '
 import socket
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 s.bind(("::", 9999))
