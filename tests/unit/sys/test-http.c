@@ -222,6 +222,7 @@ static void test_all_get_their_turn(void **state)
 	CLEANUP(close_p) int silent = bound_fd(silent_url, 8);
 	const char *const urls[] = { silent_url, w.url };
 
+	assert_true(silent >= 0);
 	open_client(urls, 2, w.pin);
 	ask("GET", "/x", NULL, 0, 200000);
 	run(1);
