@@ -14,6 +14,10 @@ int file_read(const char *path, size_t max, struct buf *ret)
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
+	struct stat st;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+		(uint64_t) st.st_size > max)
+		return -EFBIG; /* what grows meanwhile, and what has no size, shows below */
 	size_t start = ret->len;
 	char chunk[16384];
 	for (;;) {

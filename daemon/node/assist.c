@@ -7,6 +7,7 @@
 #include <linux/if_tun.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -39,9 +40,14 @@ static void names_failed(struct hearthd *h, const struct err *why)
 	struct err err;
 
 	will_retry(&h->names_backoff);
+	if (h->hosts) {
+		if (!hostsfile_path(h->hosts)[0]) /* a failure does not say which */
+			hostsfile_watch(h->hosts, "/etc/hosts");
+		hostsfile_failed(h->hosts);
+	}
 	err_set(&err, why->code,
 		"names of the mesh do not work on this board, they are not in its hosts file: "
-		"%.500s; tried again by itself, and at once with `hearth reload`",
+		"%.500s; tried again by itself, at once when that changes or with `hearth reload`",
 		why->text);
 	hearthd_problem(h, PROBLEM_HELPER, &err);
 }
@@ -139,6 +145,21 @@ static void say_fight(struct hearthd *h)
 	hearthd_problem(h, PROBLEM_HOSTS, &err);
 }
 
+/* Somebody may have mended what failed; or writes for ever what fails for ever: with pauses. */
+static void try_changed(struct hearthd *h)
+{
+	uint64_t now = clock_now_us(), wait_us = repair_wait_us(&h->names_tries, now);
+
+	if (!hostsfile_has_changed(h->hosts))
+		return;
+	if (wait_us) {
+		hostsfile_wait(h->hosts, wait_us);
+		return;
+	}
+	repair_done(&h->names_tries, now);
+	assist_write_names(h, true);
+}
+
 /* The file was touched, or a minute went by. */
 static void look_at_names(void *ctx)
 {
@@ -146,12 +167,16 @@ static void look_at_names(void *ctx)
 	uint64_t now = clock_now_us(), wait_us;
 	int r;
 
-	if (!h->names_text || h->hosts_call || h->names_backoff.failures)
+	if (!h->names_text || h->hosts_call)
 		return; /* it is being written, or will be */
+	if (h->names_backoff.failures) {
+		try_changed(h);
+		return;
+	}
 	r = hostsfile_look(h->hosts, h->config.interface, h->names_text);
 	if (!repair_is_fight(&h->names_repairs, now))
 		hearthd_problem(h, PROBLEM_HOSTS, NULL);
-	if (r != 0)
+	if (r > 0 || r == -EACCES || r == -ENODATA) /* root may read what we may not */
 		return;
 	wait_us = repair_wait_us(&h->names_repairs, now);
 	if (wait_us) {
@@ -294,8 +319,24 @@ void assist_join_kube(struct hearthd *h)
 		kube_joined(h, err.code, NULL, &err);
 }
 
+/* Started again, as its socket shows: what failed without it need not wait. */
+static bool has_new_helper(struct hearthd *h)
+{
+	struct stat st = { 0 };
+	bool is_new;
+
+	(void) stat(h->helper_path, &st); /* none: zero */
+	is_new = st.st_ino && st.st_ino != h->helper_ino;
+	h->helper_ino = st.st_ino;
+	return is_new;
+}
+
 void assist_retry(struct hearthd *h)
 {
+	if (has_new_helper(h))
+		h->names_backoff.next_us = h->uapi_backoff.next_us = h->kube_backoff.next_us = 0;
+	if (h->names_backoff.failures && h->hosts)
+		look_at_names(h); /* mounts and file systems send no events */
 	if (shall_retry(&h->names_backoff) && !h->hosts_call)
 		assist_write_names(h, true);
 	if (shall_retry(&h->uapi_backoff) && !h->uapi_call && h->tunnel)

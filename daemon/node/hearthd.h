@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "base/pace.h"
@@ -106,7 +107,8 @@ struct hearthd {
 
 	/* assist.c */
 	struct hostsfile *hosts;
-	struct repair names_repairs;
+	struct repair names_repairs, names_tries; /* of what was taken out; of what failed */
+	ino_t helper_ino;                         /* of its socket */
 	bool names_repair; /* what is on its way puts back what somebody took out */
 	bool names_wait;   /* newer names than those on their way */
 	struct ipc_async *hosts_call, *uapi_call, *kube_call;

@@ -6,6 +6,7 @@
 #include "node/hostsfile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -23,6 +26,14 @@
 #define QUIET_US (200 * USEC_PER_MSEC) /* a program may remove it before it writes it anew */
 enum { WATCHES = 3 };
 
+/* What decides whether root can write a file, as far as others can see it. */
+struct looks {
+	uint64_t ino, mount, size, attributes;
+	struct statx_timestamp changed;
+	int refused; /* EROFS: its file system is read-only */
+	bool full;
+};
+
 struct hostsfile {
 	sd_event *event;
 	sd_event_source *timer, *watches[WATCHES];
@@ -30,6 +41,7 @@ struct hostsfile {
 	void *ctx;
 	char path[PATH_MAX], real[PATH_MAX]; /* real: where its links lead */
 	struct stat right; /* of the file when it was right; all zero: it was not */
+	struct looks failed;
 };
 
 static bool is_base_of(const char *path, const char *name)
@@ -69,7 +81,7 @@ static void watch_all(struct hostsfile *file)
 	watch(file, 0, dirname(dir), names);
 	(void) snprintf(dir, sizeof(dir), "%s", file->real);
 	watch(file, 1, dirname(dir), names);
-	watch(file, 2, file->real, IN_CLOSE_WRITE);
+	watch(file, 2, file->real, IN_CLOSE_WRITE | IN_ATTRIB);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
@@ -164,6 +176,37 @@ int hostsfile_look(struct hostsfile *file, const char *ifname, const char *entri
 	if (r == 1)
 		file->right = now; /* older than what was read, if anything */
 	return r;
+}
+
+static void take_looks(const char *path, struct looks *ret)
+{
+	struct statx st = { 0 };
+	struct statvfs fs = { 0 };
+
+	memset(ret, 0, sizeof(*ret)); /* they are compared whole */
+	(void) statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_MNT_ID, &st); /* none: zero */
+	ret->ino = st.stx_ino;
+	ret->mount = st.stx_mask & STATX_MNT_ID ? st.stx_mnt_id : 0;
+	ret->size = st.stx_size;
+	ret->attributes = st.stx_attributes;
+	ret->changed.tv_sec = st.stx_ctime.tv_sec;
+	ret->changed.tv_nsec = st.stx_ctime.tv_nsec;
+	/* Of those without the right to write it, too, EROFS is said first. */
+	ret->refused = access(path, W_OK) < 0 ? errno : 0;
+	ret->full = statvfs(path, &fs) == 0 && fs.f_blocks && !fs.f_bfree;
+}
+
+void hostsfile_failed(struct hostsfile *file)
+{
+	take_looks(file->path, &file->failed);
+}
+
+bool hostsfile_has_changed(const struct hostsfile *file)
+{
+	struct looks now;
+
+	take_looks(file->path, &now);
+	return memcmp(&now, &file->failed, sizeof(now)) != 0;
 }
 
 void hostsfile_wait(struct hostsfile *file, uint64_t wait_us)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 struct hostsfile;
@@ -25,6 +26,14 @@ const char *hostsfile_path(const struct hostsfile *file);
  * nothing is read.
  */
 int hostsfile_look(struct hostsfile *file, const char *ifname, const char *entries);
+
+/* It could not be written: what it looks like is remembered. */
+void hostsfile_failed(struct hostsfile *file);
+/*
+ * Whether it has changed since, or what it lies on: another content, attributes, mount, a file system that
+ * is writable now or has room. True before it failed.
+ */
+bool hostsfile_has_changed(const struct hostsfile *file);
 
 /* touched() again after so long. */
 void hostsfile_wait(struct hostsfile *file, uint64_t wait_us);

@@ -10,7 +10,7 @@ device_renamed() {
 	check "no problem is left" says b "s['problems']==[]"
 }
 
-scene device_name_taken "hearth0 is renamed, and its name goes to another link"
+scene device_name_taken "hearth0 is renamed, and its name goes to another link" long
 device_name_taken() {
 	did "b: another hearth0" sh -c "ip -n ${N}b link add hd0 type veth peer name hd1; ip -n ${N}b -batch - <<-X
 		link set hearth0 name lan7
@@ -36,7 +36,7 @@ device_left() {
 	logged b 1 "hearth0 was renamed to lan7 while hearthd did not run; it has its name back"
 }
 
-scene device_moved "hearth0 is moved into another network namespace"
+scene device_moved "hearth0 is moved into another network namespace" long
 device_moved() {
 	ip netns add "${N}x"
 	did "b: ip link set hearth0 netns x" ip -n "${N}b" link set hearth0 netns "${N}x"
@@ -47,14 +47,14 @@ device_moved() {
 	ip netns del "${N}x"
 }
 
-scene device_removed "hearth0 is removed"
+scene device_removed "hearth0 is removed" long
 device_removed() {
 	did "b: ip link del hearth0" ip -n "${N}b" link del hearth0
 	right 20 "packets flow" ping_to b "${ip4[a]}"
 	logged b 1 "hearth0 was removed; making it again"
 }
 
-scene device_changed "somebody changes hearth0: down, MTU, addresses, routes"
+scene device_changed "somebody changes hearth0: down, MTU, addresses, routes" long
 device_changed() {
 	did "c: ip link set hearth0 down" ip -n "${N}c" link set hearth0 down
 	right 5 "packets flow" ping_to c "${ip4[a]}"
@@ -68,7 +68,7 @@ device_changed() {
 	logged c 1 "another program changed interface hearth0: addresses"
 }
 
-scene route_replaced "a route of ours is replaced by somebody's"
+scene route_replaced "a route of ours is replaced by somebody's" long
 route_replaced() {
 	did "c: ip route replace ${ip4[a]} via 192.0.2.1" ip -n "${N}c" route replace "${ip4[a]}" via 192.0.2.1
 	right 5 "ours is back" sh -c "ip -n ${N}c route show ${ip4[a]} | grep -q 'dev hearth0'"

@@ -18,21 +18,21 @@ hosts_replaced() {
 	check "no problem is left" says b "s['problems']==[]"
 }
 
-scene hosts_written "the hosts file is written in place"
+scene hosts_written "the hosts file is written in place" long
 hosts_written() {
 	did "b: echo >hosts" sh -c "echo '127.0.0.1 localhost' >$T/b/hosts"
 	right 5 "the names are back" names_are_in b
 	logged b 1 "hosts was changed by another program; Hearth's names are back"
 }
 
-scene hosts_removed "the hosts file is removed"
+scene hosts_removed "the hosts file is removed" long
 hosts_removed() {
 	did "c: rm hosts" rm "$T/c/hosts"
 	right 5 "the names are back" names_are_in c
 	logged c 1 "hosts was changed by another program; Hearth's names are back"
 }
 
-scene hosts_link "the hosts file becomes a link, and then what it points to is replaced"
+scene hosts_link "the hosts file becomes a link, and then what it points to is replaced" long
 hosts_link() {
 	mkdir -p "$T/a/elsewhere"
 	did "a: a link to elsewhere" sh -c "echo '127.0.0.1 localhost' >$T/a/elsewhere/hosts; ln -sfn elsewhere/hosts $T/a/hosts.new; mv -T $T/a/hosts.new $T/a/hosts"
@@ -43,7 +43,7 @@ hosts_link() {
 	logged a 2 "hosts was changed by another program; Hearth's names are back"
 }
 
-scene hosts_own "other lines of it change, and then the block goes"
+scene hosts_own "other lines of it change, and then the block goes" long
 hosts_own() {
 	did "c: a line is added before the block" sed -i '1i 192.0.2.9 printer' "$T/c/hosts"
 	did "c: the block is cut out" sed -i '/BEGIN hearth/,/END hearth/d' "$T/c/hosts"
@@ -52,7 +52,7 @@ hosts_own() {
 	logged c 1 "hosts was changed by another program"
 }
 
-scene hosts_fight "another program writes the hosts file five times a second, for ever"
+scene hosts_fight "another program writes the hosts file five times a second, for ever" long
 hosts_fight() {
 	(while replace_hosts c "# of the other"; do sleep 0.2; done) &
 	echo $! >"$T/fight.pid"
@@ -66,4 +66,66 @@ hosts_fight() {
 	stop c	# which forgets the fight
 	start c
 	check "the mesh is whole" mesh_whole 20
+}
+
+scene hosts_too_large "the hosts file is too large (an ad-block list), and then it is not" long
+hosts_too_large() {
+	did "b: it is replaced by one of 65 MiB" sh -c "truncate -s 65M $T/b/hosts.new; mv $T/b/hosts.new $T/b/hosts"
+	right 5 "a problem says so" says b "any('larger than 64 MiB' in p for p in s['problems'])"
+	did "b: it is small again" replace_hosts b "# small"
+	right 2 "the names are back" names_are_in b
+	right 5 "no problem is left" says b "s['problems']==[]"
+	logged b 1 "warning: names of the mesh do not work"
+	logged b 1 "no longer so, .*names of the mesh"
+}
+
+# Mounted before the daemons start: they do not see what is mounted here later.
+on_its_own_mount() { # BOARD: its hosts file is a link into $T/BOARD/ro
+	stop "$1"
+	kill "$(cat "$T/$1.helper.pid")"
+	rm -f "$T/$1/run/helper.sock"
+	mkdir -p "$T/$1/ro" && mount -t tmpfs tmpfs "$T/$1/ro" && mv "$T/$1/hosts" "$T/$1/ro/hosts" && ln -s ro/hosts "$T/$1/hosts"
+	helper_start "$1"
+	until_ok 20 test -S "$T/$1/run/helper.sock"
+	start "$1"
+}
+on_no_mount() { # BOARD
+	cp --remove-destination "$T/$1/ro/hosts" "$T/$1/hosts"
+	stop "$1"
+	kill "$(cat "$T/$1.helper.pid")"
+	rm -f "$T/$1/run/helper.sock"
+	umount "$T/$1/ro"
+	helper_start "$1"
+	until_ok 20 test -S "$T/$1/run/helper.sock"
+	start "$1"
+}
+scene hosts_read_only "the hosts file is read-only, and then it is not (a card's file system after an error)" long
+hosts_read_only() {
+	on_its_own_mount c
+	right 20 "the mesh is whole" whole
+	right 5 "the names are in" names_are_in c
+	did "c: others write it, and its file system becomes read-only" sh -c "echo '127.0.0.1 localhost' >$T/c/ro/hosts; mount -o remount,ro $T/c/ro"
+	right 5 "a problem says so" says c "any('Read-only file system' in p for p in s['problems'])"
+	did "c: mount -o remount,rw; no event tells of it" mount -o remount,rw "$T/c/ro"
+	right 7 "the names are back" names_are_in c
+	did "c: once more" sh -c "echo '127.0.0.1 localhost' >$T/c/ro/hosts; mount -o remount,ro $T/c/ro"
+	right 5 "a problem says so" says c "any('Read-only file system' in p for p in s['problems'])"
+	did "c: somebody replaces it by one that can be written" replace_hosts c "# of somebody"
+	right 2 "the names are back" names_are_in c
+	right 5 "no problem is left" says c "s['problems']==[]"
+	logged c 2 "warning: names of the mesh do not work"
+	on_no_mount c
+	right 20 "the mesh is whole" whole
+}
+
+scene helper_comes_back "hearth-helper is gone when names change, and starts again" long
+helper_comes_back() {
+	kill "$(cat "$T/c.helper.pid")"
+	rm -f "$T/c/run/helper.sock"
+	did "c: no helper, and the hosts file is replaced" replace_hosts c "# of somebody"
+	right 5 "a problem says so" says c "any('names of the mesh do not work' in p for p in s['problems'])"
+	kill -HUP "${pid[c]}" # so that the next try by itself is 10 s away, and after that 20 s
+	did "c: it starts" helper_start c
+	right 7 "the names are back" names_are_in c
+	right 7 "no problem is left" says c "s['problems']==[]"
 }

@@ -15,7 +15,7 @@ down_beside() {
 	check "beside one that hangs, too" grep -q "end it first" <<<"$said"
 }
 
-scene second_hearthd "a second hearthd on the same directories"
+scene second_hearthd "a second hearthd on the same directories" long
 second_hearthd() {
 	local said
 	did "b: hearthd"
@@ -30,7 +30,7 @@ second_hearthd() {
 	right 20 "a new one starts when it has ended" ready b
 }
 
-scene down_without_helper "hearthd --down without hearth-helper"
+scene down_without_helper "hearthd --down without hearth-helper" long
 down_without_helper() {
 	local said
 	stop c
@@ -47,7 +47,7 @@ down_without_helper() {
 	right 20 "the mesh is whole" whole
 }
 
-scene files_removed "keys, log, presences, state and the socket are removed"
+scene files_removed "keys, log, presences, state and the socket are removed" long
 files_removed() {
 	local keys
 	keys=$(sha256sum "$T"/c/state/*.key)

@@ -26,7 +26,7 @@ renumber() { # BOARD LAST-OCTET-OF-OLD LAST-OCTET-OF-NEW
 	wan[$1]=192.0.2.$3
 }
 
-scene coord_place "the coordinator finds out on which board it runs"
+scene coord_place "the coordinator finds out on which board it runs" long
 coord_place() {
 	local said
 	did "nothing: it has done so since"
@@ -41,7 +41,7 @@ print(json.loads(base64.urlsafe_b64decode(t + \"=\" * (-len(t) % 4)))[\"urls\"])
 	check "its own board asks it at home" until_ok 10 connected_to a '127\.0\.0\.1|192\.0\.2'
 }
 
-scene coord_renumbered "the coordinator's machine gets another address, and only its tunnel is to be had there"
+scene coord_renumbered "the coordinator's machine gets another address, and only its tunnel is to be had there" long
 coord_renumbered() {
 	in_ns a nft 'add table inet lab; add chain inet lab in { type filter hook input priority -300; }; add rule inet lab in iifname eth0 tcp dport 8443 drop'
 	did "a: 192.0.2.11 becomes 192.0.2.111" renumber a 11 111

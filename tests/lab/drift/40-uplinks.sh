@@ -140,7 +140,7 @@ strangers_are_guarded() {
 }
 
 table_handle() { in_ns b nft -a list table inet hearth | sed -n '1s/.*handle //p'; }
-scene containers_change_no_rule "containers of others come and go: left alone, and no rule is written for each"
+scene containers_change_no_rule "containers of others come and go: left alone, and no rule is written for each" long
 containers_change_no_rule() {
 	local handle i
 	did "b: docker0" in_ns b sh -c 'ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up'
@@ -157,7 +157,7 @@ containers_change_no_rule() {
 	logged b 0 warning
 }
 
-scene verdicts_are_shown "hearth status --verbose says what each link is taken for"
+scene verdicts_are_shown "hearth status --verbose says what each link is taken for" long
 verdicts_are_shown() {
 	local said=$T/verbose
 	did "b: hearth status --verbose" env_of b "$B/hearth" status --verbose >"$said"
@@ -212,7 +212,7 @@ coordinator_is_renumbered() {
 	logged coord 1 "boards now also look for the coordinator at https://192.0.2.71"
 }
 
-scene coordinator_gets_addresses "the coordinator's machine gets more addresses; one comes and goes"
+scene coordinator_gets_addresses "the coordinator's machine gets more addresses; one comes and goes" long
 coordinator_gets_addresses() {
 	did "a: another address" ip -n "${N}a" addr add 192.0.2.61/24 dev eth0
 	right 5 "boards know it, and first" url_is_first b https://192.0.2.61:8443
@@ -228,7 +228,7 @@ coordinator_gets_addresses() {
 }
 
 announced_or_not() { url_is_first a "https://$1:8443" || said_enough coord 1 "change so often"; }
-scene coordinator_roams "the coordinator's machine is somewhere else every few seconds"
+scene coordinator_roams "the coordinator's machine is somewhere else every few seconds" long
 coordinator_roams() {
 	local i
 	did "a: one more address, and one more"

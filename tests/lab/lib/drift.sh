@@ -2,20 +2,18 @@
 # Scenes: somebody changes what Hearth put somewhere, or what it stands on, and it comes right again.
 # For tests/lab/drift/*.sh, after lib/light.sh. A scene is a function and its title:
 #
-#     scene hosts_replaced "the hosts file is replaced by another program"
+#     scene hosts_replaced "the hosts file is replaced by another program" [long]
 #     hosts_replaced() {
 #         did "a new file is renamed over it" mv "$T/b/hosts.new" "$T/b/hosts"
 #         right 5 "the names are back" grep -q internal "$T/b/hosts"
 #         logged b 1 "was changed by another program"
 #     }
 #
-# It leaves the mesh whole for the next one. The clock of `right` starts with the last `did`. What
+# With `long` it is played by test-drift-more, else by test-drift. It leaves the mesh whole for the next one. The clock of `right` starts with the last `did`. What
 # `logged` counts, it counts from the scene's beginning, and again at its end, when nothing more may have come.
 
 declare -A title marks
-scenes=() expected=()
-
-scene() { scenes+=("$1"); title[$1]=$2; } # NAME TITLE
+scenes=() expected=() played=0
 
 now_us() { echo "${EPOCHREALTIME/[.,]/}"; }
 log_file() { case $1 in coord) echo "$T/coord.log" ;; *) echo "$T/$1/hearthd.log" ;; esac; }
@@ -62,6 +60,7 @@ play() { # SCENE
 	expected=()
 	began=$(now_us)
 	"$1"
+	played=$((played + 1))
 	for ((i = 0; i < ${#expected[@]}; i += 3)); do
 		[ "$(count_said "${expected[i]}" "${expected[i + 2]}")" -eq "${expected[i + 1]}" ] ||
 			check_logged "${expected[@]:i:3}"
@@ -71,10 +70,27 @@ play() { # SCENE
 	done
 	[ "$bad" -eq "$before" ] || for b in "${boards[@]}"; do env_of "$b" "$B/hearth" status; done 2>&1 | sed "s/^/                | /"
 }
-play_all() { # [NAME...]: all of them in order, or those named
+play_all() { # [NAME...]: this part's in order, or those named
 	local name
 	for name in "${@:-${scenes[@]}}"; do
-		[ -n "${title[$name]:-}" ] || { echo "there is no scene \"$name\"; there are: ${scenes[*]}"; exit 1; }
+		[ -n "${title[$name]:-}" ] || { echo "there is no scene \"$name\"; there are: ${!title[*]}"; exit 1; }
 		play "$name"
 	done
+}
+drift() { # default or long: the whole test
+	local part=$1 file
+	scene() { # NAME TITLE [long]
+		title[$1]=$2
+		[ "${3:-default}" != "$part" ] || scenes+=("$1")
+	}
+	for file in "$HEARTH_SOURCE"/tests/lab/drift/*.sh; do
+		# shellcheck source=/dev/null
+		. "$file"
+	done
+	light_up
+	check "the mesh is whole" mesh_whole 15
+	# shellcheck disable=SC2086
+	play_all ${HEARTH_SCENES:-}
+	printf '\n%d scenes in %d s\n' "$played" "$SECONDS"
+	light_finish
 }

@@ -116,11 +116,33 @@ static void test_watch(void **state)
 	assert_true(is_called_back(f));
 }
 
+static void test_failed(void **state)
+{
+	struct fixture *f = *state;
+
+	write_file(f, with);
+	hostsfile_watch(f->file, f->path);
+	assert_true(hostsfile_has_changed(f->file));
+	hostsfile_failed(f->file);
+	assert_false(hostsfile_has_changed(f->file));
+	assert_int_equal(hostsfile_look(f->file, "hearth0", entries), 1);
+	assert_false(hostsfile_has_changed(f->file));
+	assert_int_equal(chmod(f->path, 0600), 0);
+	assert_true(is_called_back(f));
+	assert_true(hostsfile_has_changed(f->file));
+	hostsfile_failed(f->file);
+	assert_int_equal(unlink(f->path), 0);
+	assert_true(hostsfile_has_changed(f->file));
+	hostsfile_failed(f->file);
+	assert_false(hostsfile_has_changed(f->file));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_look, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_watch, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_failed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
