@@ -40,6 +40,7 @@ static void look_at_forwarding(struct hearthd *h, const struct node *self)
 {
 	bool four = self->pods4.len && is_missing(h, AF_INET, &h->forwarded4);
 	bool six = self->pods6.len && is_missing(h, AF_INET6, &h->forwarded6);
+	bool was_on = (four && h->forwarded4) || (six && h->forwarded6);
 	struct err err = { 0 };
 
 	if (four || six)
@@ -47,12 +48,13 @@ static void look_at_forwarding(struct hearthd *h, const struct node *self)
 			four && six ? -EHOSTDOWN
 			: four      ? -ENETDOWN
 				    : -ENETUNREACH,
-			"pods of this board are cut off: another program switched forwarding off; "
-			"`sudo sysctl -w%s%s` puts it on again, `grep -r forward /etc/sysctl.*` "
-			"may "
-			"tell who it was",
+			"pods of this board are cut off: %s; `sudo sysctl -w%s%s` puts it on%s, "
+			"`grep -r forward /etc/sysctl.*` may tell what %s",
+			was_on ? "another program switched forwarding off"
+			       : "forwarding is off (enroll-node sets it)",
 			four ? " net.ipv4.ip_forward=1" : "",
-			six ? " net.ipv6.conf.all.forwarding=1" : "");
+			six ? " net.ipv6.conf.all.forwarding=1" : "", was_on ? " again" : "",
+			was_on ? "it was" : "keeps it off");
 	hearthd_problem(h, PROBLEM_FORWARDING, &err);
 }
 
