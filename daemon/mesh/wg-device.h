@@ -28,6 +28,7 @@
 enum wg_timer {
 	WG_TIMER_ZERO_KEYS,  /* no new session for long */
 	WG_TIMER_RETRANSMIT, /* our initiation was not answered */
+	WG_TIMER_CONFIRM,    /* nothing has come in since our first session */
 	WG_TIMER_KEEPALIVE,  /* something came in and nothing went out since */
 	WG_TIMER_UNANSWERED, /* something went out and nothing came in since */
 	WG_TIMER_PERSISTENT, /* the configured keepalive */
@@ -180,6 +181,7 @@ void wg_timers_received(struct wg_peer *peer, bool data);
 void wg_timers_initiation_sent(struct wg_peer *peer);
 void wg_timers_session_made(struct wg_peer *peer);
 void wg_timers_session_confirmed(struct wg_peer *peer);
+void wg_timers_first_session(struct wg_peer *peer); /* of ours, answered */
 /* Below WG_REKEY_JITTER_US. */
 uint64_t wg_jitter_us(struct wg_device *device);
 /* Runs one peer's due timers. False if no one's are due. */

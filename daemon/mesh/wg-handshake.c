@@ -335,6 +335,8 @@ static int receive_response(
 	wg_timers_session_made(peer);
 	wg_timers_received(peer, false);
 	wg_timers_session_confirmed(peer);
+	if (!peer->previous)
+		wg_timers_first_session(peer);
 	wg_keepalive_send(peer); /* or what is staged: tells the peer that the keys are in use */
 	return 0;
 }

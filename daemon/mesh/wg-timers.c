@@ -1,10 +1,11 @@
 /*
- * wg-timers: all that happens because time passes (paper, section 6; Linux's timers.c). Five
+ * wg-timers: all that happens because time passes (paper, section 6; Linux's timers.c). Six
  * independent timers per peer, and one entry in the device's heap for the earliest of them. A
  * packet only writes a number: the heap is touched when a deadline moves forward, and one that
  * moved back or was stopped is noticed when its old time comes.
  *
  *   retransmit   set when an initiation goes out (5 s + jitter), stopped by a session
+ *   confirm      set by an answer when we have no other session (1 s), stopped by anything that comes in
  *   keepalive    set when data comes in (10 s), stopped by anything that goes out
  *   unanswered   set when data goes out (15 s + jitter), stopped by anything that comes in
  *   zero keys    set by each new session and on giving up (540 s)
@@ -13,6 +14,9 @@
 #include "mesh/wg-device.h"
 
 #include <stddef.h>
+
+#define CONFIRM_EVERY_US UINT64_C(1000000)
+#define CONFIRM_FOR_US   UINT64_C(5000000)
 
 /* On the packet path, so no call into the kernel for random bytes (splitmix64). */
 uint64_t wg_jitter_us(struct wg_device *device)
@@ -56,6 +60,7 @@ void wg_timers_sent(struct wg_peer *peer, bool data)
 void wg_timers_received(struct wg_peer *peer, bool data)
 {
 	wg_timer_stop(peer, WG_TIMER_UNANSWERED);
+	wg_timer_stop(peer, WG_TIMER_CONFIRM);
 	peer->lost = false;
 	peer->unanswered_since_us = 0;
 	peer->last_receive_us = peer->device->now_us;
@@ -84,6 +89,15 @@ void wg_timers_session_confirmed(struct wg_peer *peer)
 	wg_event(peer, WG_EVENT_SESSION);
 }
 
+/*
+ * The peer may have a session from before we lost our memory, and sends with it until something comes in
+ * with the new one. Should our keepalive be lost, and we have nothing to say, that would last 15 s.
+ */
+void wg_timers_first_session(struct wg_peer *peer)
+{
+	timer_after(peer, WG_TIMER_CONFIRM, CONFIRM_EVERY_US);
+}
+
 static void give_up(struct wg_peer *peer)
 {
 	wg_timer_stop(peer, WG_TIMER_KEEPALIVE);
@@ -101,6 +115,15 @@ static void run_retransmit(struct wg_peer *peer)
 	}
 	wg_peer_clear_source(peer);
 	wg_handshake_begin(peer, true);
+}
+
+static void run_confirm(struct wg_peer *peer)
+{
+	const struct wg_session *session = wg_peer_sending(peer);
+	if (!session || peer->device->now_us - session->created_us > CONFIRM_FOR_US)
+		return;
+	wg_keepalive_send(peer);
+	timer_after(peer, WG_TIMER_CONFIRM, CONFIRM_EVERY_US);
 }
 
 static void run_keepalive(struct wg_peer *peer)
@@ -132,6 +155,9 @@ static void run_timer(struct wg_peer *peer, enum wg_timer timer)
 	switch (timer) {
 	case WG_TIMER_RETRANSMIT:
 		run_retransmit(peer);
+		break;
+	case WG_TIMER_CONFIRM:
+		run_confirm(peer);
 		break;
 	case WG_TIMER_KEEPALIVE:
 		run_keepalive(peer);

@@ -138,11 +138,33 @@ static void test_another_keepalive(void **state)
 	assert_seconds(sent[4].at_us[1] - t.start_us, 20, 21);
 }
 
+/*
+ * With the first session, a says again that it is in use, until it hears something: the other may have one
+ * from before a lost its memory, and the first keepalive may be lost.
+ */
+static void test_first_session_confirmed(void **state)
+{
+	TWO t;
+	two_init(&t);
+	wg_peer_initiate(t.ab);
+	net_run(&t.net, 60 * SECOND);
+	assert_in_range(sent[4].n, 5, 7);
+	for (unsigned i = 1; i < sent[4].n; i++)
+		assert_true(sent[4].at_us[i] - sent[4].at_us[i - 1] == SECOND);
+	two_done(&t);
+	join(&t);
+	net_run(&t.net, SECOND / 2);
+	assert_int_equal(net_ping(t.b, t.a, 1), 0);
+	net_run(&t.net, 9 * SECOND);
+	assert_int_equal(sent[4].n, 0);
+}
+
 static void test_persistent_keepalive(void **state)
 {
 	TWO t;
 	join(&t);
 	net_run(&t.net, 20 * SECOND); /* b's answer is over */
+	memset(sent, 0, sizeof(sent));
 	wg_peer_set_keepalive(t.ab, 25);
 	assert_int_equal(wg_peer_keepalive(t.ab), 25);
 	assert_int_equal(sent[4].n, 1); /* at once */
@@ -225,6 +247,7 @@ static void test_reject_after(void **state)
 	TWO t;
 	join(&t);
 	net_run(&t.net, 178 * SECOND);
+	memset(sent, 0, sizeof(sent));
 	struct wg_session *session = wg_peer_sending(t.ab);
 	assert_non_null(session);
 	assert_non_null(wg_device_session(t.a->device, session->local_index));
@@ -356,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_jitter),
 		cmocka_unit_test(test_passive_keepalive),
 		cmocka_unit_test(test_another_keepalive),
+		cmocka_unit_test(test_first_session_confirmed),
 		cmocka_unit_test(test_persistent_keepalive),
 		cmocka_unit_test(test_persistent_never_stops),
 		cmocka_unit_test(test_rekey_initiator),
