@@ -53,40 +53,32 @@ static bool peer_key_is_greater(const struct wg_peer *peer)
 	return memcmp(peer->remote.public, peer->device->identity.public, WG_KEY_LEN) > 0;
 }
 
-/* Is @fresh, which the peer has too, the one to send with from now on, rather than the current? */
-static bool is_preferred(const struct wg_peer *peer, const struct wg_session *fresh)
-{
-	const struct wg_session *current = peer->current;
-	if (!wg_session_may_send(current, peer->device->now_us))
-		return true;
-	if (crossed(current, fresh) && !fresh->late)
-		/* both ends must choose the same: the greater key's */
-		return fresh->initiator != peer_key_is_greater(peer);
-	return fresh->created_us >= current->created_us;
-}
-
-/* Both ends have @fresh: it becomes the current session, or the one to receive with besides. */
+/* What the peer has just used or answered is what it has in memory: that is sent with. */
 static void enter(struct wg_peer *peer, struct wg_session *fresh)
 {
-	bool preferred = is_preferred(peer, fresh);
 	retire(&peer->previous);
-	peer->previous = preferred ? peer->current : fresh;
-	if (preferred)
-		peer->current = fresh;
+	peer->previous = peer->current;
+	peer->current = fresh;
+}
+
+/* An answer that comes after the peer has used its own of two crossed may be from before it restarted. */
+static void enter_answered(struct wg_peer *peer, struct wg_session *fresh)
+{
+	if (wg_session_may_send(peer->current, peer->device->now_us) &&
+		crossed(peer->current, fresh)) {
+		retire(&peer->previous);
+		peer->previous = fresh;
+	} else {
+		enter(peer, fresh);
+	}
 }
 
 void wg_session_install(struct wg_session *session)
 {
 	struct wg_peer *peer = session->peer;
 	if (session->initiator) {
-		enter(peer, session);
+		enter_answered(peer, session);
 	} else {
-		/*
-		 * A peer that used our session and then began another has lost its memory in between:
-		 * it may never send anything by which we could find that out later.
-		 */
-		session->late =
-			peer->current && peer->current->initiator && peer->current->replay.next > 0;
 		retire(&peer->coming);
 		peer->coming = session;
 	}
@@ -101,16 +93,17 @@ static void confirm(struct wg_peer *peer)
 }
 
 /*
- * Of two crossed sessions the peer keeps to the one that we did not choose: an implementation
- * without that rule, or a peer that has just lost its memory. Then we follow. Not at once, for what
- * is under way; the end with the greater key first, so that the two do not follow each other.
+ * The peer has used the other one of two crossed sessions. If that is the greater key's, we do so at
+ * once, and never before: the end that began it may have lost its memory since. If it is not, the peer
+ * knows no such rule, or has lost the one that we chose: then we follow, but not at once, for what is under way.
  */
 static void follow(struct wg_peer *peer, const struct wg_session *used)
 {
 	struct wg_session *current = peer->current;
-	uint64_t wait_us = peer_key_is_greater(peer) ? 2 * FOLLOW_US : FOLLOW_US;
-	if (used != peer->previous || !used->may_send || !current || !crossed(used, current) ||
-		peer->device->now_us - current->created_us < wait_us)
+	if (used != peer->previous || !used->may_send || !current || !crossed(used, current))
+		return;
+	if (used->initiator == peer_key_is_greater(peer) &&
+		peer->device->now_us - current->created_us < FOLLOW_US)
 		return;
 	peer->current = peer->previous;
 	peer->previous = current;

@@ -101,7 +101,6 @@ struct wg_session {
 	uint8_t send_key[WG_KEY_LEN], receive_key[WG_KEY_LEN];
 	bool initiator; /* we began the handshake */
 	bool may_send;  /* false once our identity changed */
-	bool late;      /* begun by the peer after it had used the one we had begun: no crossing */
 	bool dead;      /* out of service, freed soon */
 	struct wg_replay replay;
 	struct wg_session *next_dead;

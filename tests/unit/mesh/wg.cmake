@@ -5,3 +5,4 @@ hearth_test(test-wg-hostile SOURCES test-wg-hostile.c wg-net.c LINK hearth_mesh_
 hearth_test(test-wg-time SOURCES test-wg-time.c wg-net.c LINK hearth_mesh_wg)
 hearth_test(test-wg-lossy SOURCES test-wg-lossy.c wg-net.c LINK hearth_mesh_wg)
 hearth_test(test-wg-many SOURCES test-wg-many.c LINK hearth_mesh_wg)
+hearth_test(test-wg-restarts SOURCES test-wg-restarts.c wg-net.c LINK hearth_mesh_wg)
