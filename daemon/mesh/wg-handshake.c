@@ -165,6 +165,14 @@ void wg_peer_initiate(struct wg_peer *peer)
 	wg_handshake_begin(peer, false);
 }
 
+void wg_peer_doubt(struct wg_peer *peer)
+{
+	peer->lost = true;
+	peer->quiet_until_us = 0; /* what went out a moment ago went the old way */
+	wg_peer_clear_source(peer);
+	wg_handshake_begin(peer, false);
+}
+
 static struct wg_session *session_new(struct wg_peer *peer)
 {
 	struct wg_session *session = calloc(1, sizeof(*session));

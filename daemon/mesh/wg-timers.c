@@ -137,10 +137,8 @@ static void run_keepalive(struct wg_peer *peer)
 
 static void run_unanswered(struct wg_peer *peer)
 {
-	peer->lost = true;
 	wg_event(peer, WG_EVENT_UNANSWERED);
-	wg_peer_clear_source(peer);
-	wg_handshake_begin(peer, false);
+	wg_peer_doubt(peer);
 }
 
 static void run_zero_keys(struct wg_peer *peer)

@@ -287,6 +287,11 @@ void wg_peer_some_allowed(const struct wg_peer *peer, const void **at, size_t n,
  * last 5 s.
  */
 void wg_peer_initiate(struct wg_peer *peer);
+/*
+ * The caller has reason to think that what goes to the peer is lost: a handshake now, at all its addresses,
+ * as after 15 s without an answer. The session stays in use until then.
+ */
+void wg_peer_doubt(struct wg_peer *peer);
 
 struct wg_peer_stats {
 	uint64_t rx_bytes, tx_bytes;     /* UDP payload, handshakes included */

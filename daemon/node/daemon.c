@@ -64,18 +64,6 @@ const struct node *hearthd_self(const struct hearthd *h)
 
 /* --- hooks --- */
 
-/* A packet through every tunnel carries our new address to the other end. */
-static void show_ourselves(struct hearthd *h)
-{
-	for (size_t i = 0; i < h->n_peers; i++) {
-		const struct node *node = netmap_by_id(book_netmap(h->book), h->peer_list[i].id);
-
-		if (node && h->peer_list[i].stats.session)
-			(void) ping_send(
-				h->ping, &node->mesh4, PING_SIZE_DEFAULT, 0, NULL, NULL, NULL);
-	}
-}
-
 static void on_uplink_changed(void *ctx, bool moved)
 {
 	struct hearthd *h = ctx;
@@ -90,7 +78,7 @@ static void on_uplink_changed(void *ctx, bool moved)
 	if (!moved)
 		return;
 	if (h->tunnel) {
-		show_ourselves(h);
+		watch_moved(h);
 		peers_initiate(h->peers, h->tunnel);
 	}
 	sync_link_changed(h->sync);

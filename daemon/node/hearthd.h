@@ -117,7 +117,8 @@ struct hearthd {
 	struct trouble uapi_trouble;
 
 	/* watch.c */
-	sd_event_source *tick, *waiters_timer;
+	sd_event_source *tick, *waiters_timer, *moved_timer;
+	uint64_t moved_us; /* our addresses or routes changed */
 	uint64_t tick_us, slow_us, save_us;
 	bool settled; /* up for a minute */
 	struct report_peer *peer_list;
@@ -202,6 +203,8 @@ int watch_begin(struct hearthd *h, struct err *err);
 void watch_end(struct hearthd *h);
 /* Asks the tunnel who is reachable. */
 void watch_refresh(struct hearthd *h);
+/* Our addresses or routes changed: peers are shown the new ones, and who does not answer is looked for. */
+void watch_moved(struct hearthd *h);
 /* Tells systemd the sentence of the moment, and READY when it is time. */
 void watch_notify(struct hearthd *h);
 /* Replies to @request when @want peers (0: all that have an address) answer, or after @timeout_us. */

@@ -15,6 +15,7 @@
 #define TICK_US       (5 * USEC_PER_SEC)
 #define SLOW_US       (60 * USEC_PER_SEC)
 #define WAIT_CHECK_US (100 * USEC_PER_MSEC)
+#define ANSWER_US     USEC_PER_SEC
 
 struct waiter {
 	struct waiter *next;
@@ -136,6 +137,39 @@ void watch_refresh(struct hearthd *h)
 		judge(h, &h->peer_list[i], now);
 		note_endpoint(h, &h->peer_list[i]);
 	}
+}
+
+/* A packet through every tunnel carries our new address to the other end, and asks for one back. */
+void watch_moved(struct hearthd *h)
+{
+	for (size_t i = 0; i < h->n_peers; i++) {
+		const struct node *node = netmap_by_id(book_netmap(h->book), h->peer_list[i].id);
+
+		if (node && h->peer_list[i].stats.session)
+			(void) ping_send(
+				h->ping, &node->mesh4, PING_SIZE_DEFAULT, 0, NULL, NULL, NULL);
+	}
+	h->moved_us = clock_now_us();
+	(void) sd_event_source_set_time_relative(h->moved_timer, ANSWER_US);
+	(void) sd_event_source_set_enabled(h->moved_timer, SD_EVENT_ONESHOT);
+}
+
+/*
+ * The address a peer was talked to at may be out of reach from where we are now (the last of its family is
+ * gone), and the peer has only our old one. The tunnel would find out 15 s after the next packet.
+ */
+static int on_moved(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct hearthd *h = ctx;
+
+	watch_refresh(h);
+	for (size_t i = 0; h->tunnel && i < h->n_peers; i++) {
+		const struct tunnel_peer_stats *stats = &h->peer_list[i].stats;
+
+		if (stats->session && stats->last_receive_us < h->moved_us)
+			(void) tunnel_doubt(h->tunnel, stats->key);
+	}
+	return 0;
 }
 
 static const struct node *node_of(void *ctx, uint32_t id)
@@ -319,9 +353,13 @@ int watch_begin(struct hearthd *h, struct err *err)
 	if (r >= 0)
 		r = sd_event_add_time(
 			h->event, &h->waiters_timer, CLOCK_MONOTONIC, 0, 0, on_waiters, h);
+	if (r >= 0)
+		r = sd_event_add_time(
+			h->event, &h->moved_timer, CLOCK_MONOTONIC, 0, 0, on_moved, h);
 	if (r < 0)
 		return err_set(err, r, "cannot set up timers: %s", strerror(-r));
 	(void) sd_event_source_set_enabled(h->waiters_timer, SD_EVENT_OFF);
+	(void) sd_event_source_set_enabled(h->moved_timer, SD_EVENT_OFF);
 	return 0;
 }
 
@@ -338,6 +376,7 @@ void watch_end(struct hearthd *h)
 	}
 	h->tick = sd_event_source_disable_unref(h->tick);
 	h->waiters_timer = sd_event_source_disable_unref(h->waiters_timer);
+	h->moved_timer = sd_event_source_disable_unref(h->moved_timer);
 	free(h->said);
 	h->said = NULL;
 	free(h->peer_list);

@@ -248,6 +248,22 @@ int tunnel_initiate(struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN])
 	return tunnel_call(t, initiate, &(struct key_arg){ key });
 }
 
+static int doubt(struct tunnel *t, void *arg)
+{
+	const struct key_arg *a = arg;
+	struct wg_peer *peer = wg_device_find_peer(t->device, a->key);
+
+	if (!peer)
+		return -ENOENT;
+	wg_peer_doubt(peer);
+	return 0;
+}
+
+int tunnel_doubt(struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN])
+{
+	return tunnel_call(t, doubt, &(struct key_arg){ key });
+}
+
 struct denied_arg {
 	const struct ip_prefix *prefixes;
 	size_t n;

@@ -126,6 +126,8 @@ int tunnel_remove_peer(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KE
 
 /* Starts a handshake now unless a session is fresh. -ENOENT, -EDESTADDRREQ without any endpoint. */
 int tunnel_initiate(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
+/* The way to the peer seems lost: a handshake now, by all its addresses. -ENOENT. */
+int tunnel_doubt(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
 
 /*
  * Underlay addresses that are never used: a datagram from there is dropped unread and its source

@@ -21,6 +21,21 @@ lan_on_a_bridge() {
 	right 10 "the mesh is whole without it, too" whole
 }
 
+talks_over_ipv6() { says "$1" "len(s['peers'])==2 and all(p['state']=='direct' and p['endpoint'][0]=='[' for p in s['peers'])"; }
+scene address_of_tunnels_gone "the tunnels are by IPv6, and the board's only IPv6 address goes"
+address_of_tunnels_gone() {
+	in_ns b nft 'add table inet lab; add chain inet lab in { type filter hook input priority -300; }; add rule inet lab in iifname eth0 ip protocol udp drop'
+	stop b
+	start b
+	right 20 "b talks to the others over IPv6" talks_over_ipv6 b
+	in_ns b nft delete table inet lab
+	did "b: ip addr del its IPv6 address" ip -n "${N}b" addr del 2001:db8:7::12/64 dev eth0
+	right 4 "packets flow over IPv4" whole
+	did "b: it is back" ip -n "${N}b" addr add 2001:db8:7::12/64 dev eth0 nodad
+	in_ns b ip -6 route replace default via 2001:db8:7::1
+	right 10 "the mesh is whole" whole
+}
+
 scene default_route_gone "the default route goes away and comes back"
 default_route_gone() {
 	local before

@@ -465,6 +465,33 @@ static void test_way_that_does_not_lead_back(void **state)
 }
 
 /* An address learned while an initiation waits for its answer gets it at once. */
+/*
+ * A session, and what goes there is lost: all addresses are tried at once, although a handshake has just been;
+ * and what comes the new way is learned.
+ */
+static void test_doubt(void **state)
+{
+	TWO t;
+	struct endpoint other;
+	two_init(&t, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(endpoint_parse("198.51.100.7:7", &other), 0);
+	assert_int_equal(wg_peer_set_candidates(t.ab, &other, 1), 0);
+	t.b->addrs[0] = other; /* and a has only the old one */
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	wg_peer_initiate(t.ab); /* the session is fresh */
+	net_run(&t.net, 2 * SECOND);
+	assert_int_equal(t.b->delivered, 1);
+	wg_peer_doubt(t.ab);
+	assert_non_null(wg_peer_sending(t.ab));
+	net_run(&t.net, SECOND / 10);
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ab)->remote, &other));
+	assert_int_equal(net_ping(t.a, t.b, 3), 0);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->delivered, 2);
+}
+
 static void test_candidate_comes_late(void **state)
 {
 	TWO t;
@@ -651,6 +678,7 @@ int main(void)
 		cmocka_unit_test(test_roaming),
 		cmocka_unit_test_setup(test_candidates, reset_captured),
 		cmocka_unit_test_setup(test_way_that_does_not_lead_back, reset_captured),
+		cmocka_unit_test(test_doubt),
 		cmocka_unit_test(test_candidate_comes_late),
 		cmocka_unit_test(test_timestamps),
 		cmocka_unit_test(test_timestamps_later),
