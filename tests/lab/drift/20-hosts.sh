@@ -65,7 +65,7 @@ hosts_fight() {
 	check "at most three repairs were told of" [ "$(count_said c "was changed by another")" -le 3 ]
 	stop c	# which forgets the fight
 	start c
-	check "the mesh is whole" mesh_whole 20
+	check "the mesh is whole" mesh_whole 10
 }
 
 scene hosts_too_large "the hosts file is too large (an ad-block list), and then it is not" long
@@ -102,7 +102,7 @@ on_no_mount() { # BOARD
 scene hosts_read_only "the hosts file is read-only, and then it is not (a card's file system after an error)" long
 hosts_read_only() {
 	on_its_own_mount c
-	right 20 "the mesh is whole" whole
+	right 10 "the mesh is whole" whole
 	right 5 "the names are in" names_are_in c
 	did "c: others write it, and its file system becomes read-only" sh -c "echo '127.0.0.1 localhost' >$T/c/ro/hosts; mount -o remount,ro $T/c/ro"
 	right 5 "a problem says so" says c "any('Read-only file system' in p for p in s['problems'])"
@@ -115,7 +115,7 @@ hosts_read_only() {
 	right 5 "no problem is left" says c "s['problems']==[]"
 	logged c 2 "warning: names of the mesh do not work"
 	on_no_mount c
-	right 20 "the mesh is whole" whole
+	right 10 "the mesh is whole" whole
 }
 
 scene helper_comes_back "hearth-helper is gone when names change, and starts again" long

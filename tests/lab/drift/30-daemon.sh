@@ -27,7 +27,7 @@ second_hearthd() {
 	right 5 "the mesh is whole" whole
 	stop b
 	start b
-	right 20 "a new one starts when it has ended" ready b
+	right 10 "a new one starts when it has ended" ready b
 }
 
 scene down_without_helper "hearthd --down without hearth-helper" long
@@ -44,7 +44,7 @@ down_without_helper() {
 	right 5 "with one it works" env_of c "$B/hearthd" --down
 	check "the names are gone" sh -c "! grep -q internal $T/c/hosts"
 	start c
-	right 20 "the mesh is whole" whole
+	right 10 "the mesh is whole" whole
 }
 
 scene files_removed "keys, log, presences, state and the socket are removed" long
@@ -61,5 +61,5 @@ files_removed() {
 	logged c 1 "the socket in .* was removed by another program; listening again"
 	stop c
 	start c
-	right 20 "and with them it starts" whole
+	right 10 "and with them it starts" whole
 }

@@ -45,7 +45,7 @@ scene coord_renumbered "the coordinator's machine gets another address, and only
 coord_renumbered() {
 	in_ns a nft 'add table inet lab; add chain inet lab in { type filter hook input priority -300; }; add rule inet lab in iifname eth0 tcp dport 8443 drop'
 	did "a: 192.0.2.11 becomes 192.0.2.111" renumber a 11 111
-	right 20 "packets flow again" whole
+	right 10 "packets flow again" whole
 	right 30 "b asks it through the tunnel" connected_to b '10\.77\.0\.1|\[fd'
 	right 30 "c, too" connected_to c '10\.77\.0\.1|\[fd'
 	right 30 "and its own board asks it at home" connected_to a '127\.0\.0\.1|::1|192\.0\.2\.111'

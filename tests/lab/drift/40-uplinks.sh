@@ -30,7 +30,7 @@ address_of_tunnels_gone() {
 	right 20 "b talks to the others over IPv6" talks_over_ipv6 b
 	in_ns b nft delete table inet lab
 	did "b: ip addr del its IPv6 address" ip -n "${N}b" addr del 2001:db8:7::12/64 dev eth0
-	right 4 "packets flow over IPv4" whole
+	right 8 "packets flow over IPv4" whole
 	did "b: it is back" ip -n "${N}b" addr add 2001:db8:7::12/64 dev eth0 nodad
 	in_ns b ip -6 route replace default via 2001:db8:7::1
 	right 10 "the mesh is whole" whole

@@ -21,7 +21,7 @@ forwarding_off() {
 	start b
 	right 20 "nobody is accused" says b "any('forwarding is off (enroll-node' in p for p in s['problems']) and not any('another program' in p for p in s['problems'])"
 	forwarding 1
-	right 20 "the mesh is whole" whole
+	right 10 "the mesh is whole" whole
 	ip -n "${N}b" link del hth0000000001
 }
 
