@@ -21,6 +21,7 @@
 #include "node/hearthd.h"
 #include "node/iface.h"
 #include "node/names.h"
+#include "node/stamps.h"
 #include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
 #include "wire/record.h"
@@ -245,11 +246,8 @@ static void keep_control(struct hearthd *h)
 			h->paths.run);
 }
 
-static void keep_key(const struct hearthd *h, const char *name, const uint8_t *key)
+static void say_kept(const char *path, int r)
 {
-	char path[PATH_TEXT_MAX];
-	int r = state_keep_key(paths_join(h->paths.state, name, path), key);
-
 	if (r > 0)
 		log_notice("%s was removed by another program; written again", path);
 	else if (r < 0)
@@ -257,11 +255,21 @@ static void keep_key(const struct hearthd *h, const char *name, const uint8_t *k
 			strerror(-r));
 }
 
+static void keep_key(const struct hearthd *h, const char *name, const uint8_t *key)
+{
+	char path[PATH_TEXT_MAX];
+
+	paths_join(h->paths.state, name, path);
+	say_kept(path, state_keep_key(path, key));
+}
+
 void hearthd_keep_files(struct hearthd *h)
 {
 	keep_control(h);
 	keep_key(h, "identity.key", h->identity_seed);
 	keep_key(h, "wireguard.key", h->wg_private);
+	if (h->stamps)
+		say_kept(h->timestamp_path, stamps_keep(h->stamps));
 	if (book_lost_files(h->book))
 		log_notice("files of the log in %s were removed by another program; written again",
 			h->paths.state);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -82,6 +83,21 @@ struct stamps *stamps_free(struct stamps *s)
 	free(s->path);
 	free(s);
 	return NULL;
+}
+
+int stamps_keep(struct stamps *s)
+{
+	uint64_t until_s = atomic_load(&s->stored_s);
+	bool gone;
+	int r;
+
+	if (state_read_timestamp(s->path) >= until_s)
+		return 0;
+	gone = access(s->path, F_OK) < 0;
+	r = state_write_timestamp(s->path, until_s);
+	if (!gone)
+		return 0; /* the disk was full; that was told */
+	return r < 0 ? r : 1;
 }
 
 int stamps_reserve(void *stamps, uint64_t until_s)

@@ -47,17 +47,21 @@ down_without_helper() {
 	right 10 "the mesh is whole" whole
 }
 
-scene files_removed "keys, log, presences, state and the socket are removed" long
+scene files_removed "keys, log, presences, state, handshakes' timestamp and the socket are removed" long
 files_removed() {
 	local keys
+	stop c
+	start c	# it begins handshakes, and so has reserved timestamps
+	check "all files are there" until_ok 10 sh -c "test -s $T/c/state/timestamp && test -s $T/c/state/presence && test -S $T/c/run/hearthd.sock"
 	keys=$(sha256sum "$T"/c/state/*.key)
-	did "c: rm state/* run/hearthd.sock; and the minute's round is asked for now" sh -c "rm $T/c/state/identity.key $T/c/state/wireguard.key $T/c/state/log $T/c/state/presence $T/c/state/state.json $T/c/run/hearthd.sock"
+	did "c: rm state/* run/hearthd.sock; and the minute's round is asked for now" sh -c "rm $T/c/state/identity.key $T/c/state/wireguard.key $T/c/state/log $T/c/state/presence $T/c/state/state.json $T/c/state/timestamp $T/c/run/hearthd.sock"
 	kill -HUP "${pid[c]}"
 	right 5 "it answers again" ready c
-	right 5 "all files are there" sh -c "test -s $T/c/state/log && test -s $T/c/state/presence && test -s $T/c/state/state.json"
+	right 5 "all files are there" sh -c "test -s $T/c/state/log && test -s $T/c/state/presence && test -s $T/c/state/state.json && test -s $T/c/state/timestamp"
 	check "the keys are the same" [ "$keys" = "$(sha256sum "$T"/c/state/*.key)" ]
 	logged c 2 "key was removed by another program; written again"
 	logged c 1 "files of the log in .* were removed by another program; written again"
+	logged c 1 "state/timestamp was removed by another program; written again"
 	logged c 1 "the socket in .* was removed by another program; listening again"
 	stop c
 	start c
