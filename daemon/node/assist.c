@@ -255,6 +255,17 @@ void assist_open_uapi(struct hearthd *h)
 		uapi_opened(h, err.code, NULL, &err);
 }
 
+void assist_keep_uapi(struct hearthd *h)
+{
+	if (!h->uapi || uapi_server_has_path(h->uapi))
+		return;
+	log_notice("the socket of `wg show %s` was removed by another program; listening again",
+		h->config.interface);
+	h->uapi_source = sd_event_source_disable_unref(h->uapi_source);
+	h->uapi = uapi_server_free(h->uapi);
+	assist_open_uapi(h);
+}
+
 /* --- the TUN device, where only root may open it --- */
 
 int assist_open_tun(struct hearthd *h, struct err *err)

@@ -181,6 +181,9 @@ static void set_paths(struct hearthd *h, const struct hearthd_options *options)
 	paths_join(h->paths.state, "timestamp", h->timestamp_path);
 	paths_join(h->paths.state, "kube.json", h->kube_path);
 	paths_join(h->paths.run, "helper.sock", h->helper_path);
+	(void) snprintf(h->cni_path, sizeof(h->cni_path), "%.*scni/net.d",
+		(int) (strrchr(h->paths.etc, '/') + 1 - h->paths.etc), h->paths.etc);
+	h->cni = (struct cni){ .dir = h->cni_path, .plugin = "/opt/cni/bin/hearth" };
 }
 
 static int open_event(struct hearthd *h, struct err *err)
@@ -203,16 +206,32 @@ static int open_event(struct hearthd *h, struct err *err)
 	return r < 0 ? err_set(err, r, "cannot set up the event loop: %s", strerror(-r)) : 0;
 }
 
+/* A file that is not there may come yet, as by a mount; one that is wrong stays so until a person mends it. */
+static int when_wrong(int r)
+{
+	switch (r) {
+	case -EINVAL:
+	case -EBADMSG:
+	case -EFBIG:
+	case -EISDIR:
+	case -EACCES:
+	case -EPERM:
+		return -ENOTRECOVERABLE;
+	default:
+		return r;
+	}
+}
+
 static int read_all(struct hearthd *h, struct err *err)
 {
 	struct err damage = { 0 };
 	int r;
 
-	r = config_read(h->config_path, &h->config, err);
+	r = when_wrong(config_read(h->config_path, &h->config, err));
 	if (r == 0)
 		r = h->state_lock = state_lock(h->paths.state, err);
 	if (r >= 0)
-		r = read_identity(h, err);
+		r = when_wrong(read_identity(h, err));
 	if (r < 0)
 		return r;
 	if (state_load(h->state_path, &h->state, &damage) < 0)
@@ -263,9 +282,34 @@ static void keep_key(const struct hearthd *h, const char *name, const uint8_t *k
 	say_kept(path, state_keep_key(path, key));
 }
 
+/* It is root's: we only say that the next start will fail. */
+static void look_at_config(struct hearthd *h)
+{
+	struct config config;
+	struct err why = { 0 }, err = { 0 };
+
+	if (config_read(h->config_path, &config, &why) < 0)
+		err_set(&err, why.code,
+			"hearthd goes on as before, but will not start again: %.600s", why.text);
+	hearthd_problem(h, PROBLEM_CONFIG, &err);
+}
+
+static void look_at_cni(struct hearthd *h)
+{
+	const struct node *self = hearthd_self(h);
+	struct err err = { 0 };
+
+	if (self && node_has_pods(self))
+		(void) cni_look(&h->cni, &err);
+	hearthd_problem(h, PROBLEM_CNI, &err);
+}
+
 void hearthd_keep_files(struct hearthd *h)
 {
 	keep_control(h);
+	look_at_config(h);
+	look_at_cni(h);
+	assist_keep_uapi(h);
 	keep_key(h, "identity.key", h->identity_seed);
 	keep_key(h, "wireguard.key", h->wg_private);
 	if (h->stamps)

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "node/hearthd.h"
+#include "sys/net/addr.h"
 #include "sys/net/netconf.h"
 #include "sys/net/route.h"
 
@@ -104,9 +105,54 @@ static void look_at_routes(struct hearthd *h)
 	hearthd_problem(h, PROBLEM_ROUTES, &err);
 }
 
+/* A router gave it, the kernel keeps it, and it ends unless the next advertisement is heard. */
+static bool is_advertised(const struct link_addr *addr)
+{
+	return addr->addr.family == AF_INET6 && addr->scope == RT_SCOPE_UNIVERSE &&
+	       !(addr->flags & IFA_F_PERMANENT) && addr->valid_s != ADDR_FOREVER;
+}
+
+/*
+ * Where something forwards, Linux hears routers only with accept_ra 2 (enroll-node sets it, for uplinks of
+ * then). With 0 somebody else hears them, such as a network manager.
+ */
+static bool will_expire(struct hearthd *h, const struct link *link)
+{
+	CLEANUP(free_p) struct link_addr *addrs = NULL;
+	size_t n = 0;
+
+	if (link->forwarding6 != 1 || link->accept_ra != 1 ||
+		addr_list(h->nl, link->index, AF_INET6, &addrs, &n, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (is_advertised(&addrs[i]))
+			return true;
+	return false;
+}
+
+static void look_at_adverts(struct hearthd *h)
+{
+	CLEANUP(free_p) struct link *links = NULL;
+	struct err err = { 0 };
+	size_t n = 0;
+
+	if (link_list(h->nl, &links, &n, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n && !err.code; i++)
+		if (will_expire(h, &links[i]))
+			err_set(&err, -ETIME,
+				"the IPv6 address and default route of %s will expire: with "
+				"forwarding on, Linux hears routers only if accept_ra is 2; "
+				"`sudo sysctl -w net.ipv6.conf.%s.accept_ra=2`, and for the next "
+				"boot in /etc/sysctl.d",
+				links[i].name, links[i].name);
+	hearthd_problem(h, PROBLEM_ADVERTS, &err);
+}
+
 void ground_look(struct hearthd *h, const struct node *self)
 {
 	look_at_forwarding(h, self);
+	look_at_adverts(h);
 	if (!h->problems[PROBLEM_INTERFACE].text[0] && !h->problems[PROBLEM_DEVICE].text[0])
 		look_at_routes(h);
 }

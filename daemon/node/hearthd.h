@@ -12,6 +12,7 @@
 
 #include "base/pace.h"
 #include "node/book.h"
+#include "node/cni.h"
 #include "node/config.h"
 #include "node/firewall.h"
 #include "node/hostsfile.h"
@@ -33,6 +34,7 @@
 /* What is wrong and goes on being wrong; each is one sentence in `hearth status`. */
 enum problem {
 	PROBLEM_FILES,  /* something was damaged when we started */
+	PROBLEM_CONFIG, /* the configuration is gone, or no longer one */
 	PROBLEM_DAMAGE, /* the log or presences were */
 	PROBLEM_STATE,  /* our own state cannot be written */
 	PROBLEM_DISK,   /* the log or presences cannot be written */
@@ -44,6 +46,8 @@ enum problem {
 	PROBLEM_IPV6,       /* it is switched off on the interface, and stays so */
 	PROBLEM_FORWARDING, /* pods need it */
 	PROBLEM_ROUTES,     /* somebody takes the mesh's packets */
+	PROBLEM_ADVERTS,    /* an uplink will lose its IPv6 address */
+	PROBLEM_CNI,        /* pods get their network from others */
 	PROBLEM_FIREWALL,
 	PROBLEM_RULES, /* somebody keeps removing them */
 	PROBLEM_HELPER,
@@ -58,7 +62,8 @@ struct hearthd {
 	sd_event *event;
 	struct paths paths;
 	char config_path[PATH_TEXT_MAX], state_path[PATH_TEXT_MAX], timestamp_path[PATH_TEXT_MAX];
-	char helper_path[PATH_TEXT_MAX], kube_path[PATH_TEXT_MAX];
+	char helper_path[PATH_TEXT_MAX], kube_path[PATH_TEXT_MAX], cni_path[PATH_TEXT_MAX];
+	struct cni cni;
 	struct config config;
 	struct state state, saved;
 	bool is_saved;
@@ -187,6 +192,8 @@ void feed_announce(struct hearthd *h);
 int assist_open(struct hearthd *h);
 void assist_write_names(struct hearthd *h, bool again);
 void assist_open_uapi(struct hearthd *h);
+/* Another one, if somebody removed its socket. */
+void assist_keep_uapi(struct hearthd *h);
 void assist_join_kube(struct hearthd *h);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
 int assist_open_tun(struct hearthd *h, struct err *err);
@@ -219,7 +226,10 @@ void control_handle(void *ctx, struct ipc_request *request);
 struct hearthd_options {
 	const char *config_path; /* NULL: hearthd.yaml in the directory for configuration */
 };
-/* Runs until it is told to end. 0, or a negative errno with @err: it could not begin. */
+/*
+ * Runs until it is told to end. 0, or a negative errno with @err: it could not begin. -ENOTRECOVERABLE: only a
+ * person can mend that.
+ */
 int hearthd_run(const struct hearthd_options *options, struct err *err);
 /* Reads the configuration again. */
 int hearthd_reload(struct hearthd *h, struct err *err);

@@ -26,12 +26,11 @@
 #define QUIET_US (200 * USEC_PER_MSEC) /* a program may remove it before it writes it anew */
 enum { WATCHES = 3 };
 
-/* What decides whether root can write a file, as far as others can see it. */
+/* What decides whether root can write a file, as far as others can see it. Of one type: without gaps. */
 struct looks {
-	uint64_t ino, mount, size, attributes;
-	struct statx_timestamp changed;
-	int refused; /* EROFS: its file system is read-only */
-	bool full;
+	uint64_t ino, mount, size, attributes, changed_s, changed_ns;
+	uint64_t refused; /* EROFS: its file system is read-only */
+	uint64_t full;
 };
 
 struct hostsfile {
@@ -183,16 +182,15 @@ static void take_looks(const char *path, struct looks *ret)
 	struct statx st = { 0 };
 	struct statvfs fs = { 0 };
 
-	memset(ret, 0, sizeof(*ret)); /* they are compared whole */
 	(void) statx(AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_MNT_ID, &st); /* none: zero */
 	ret->ino = st.stx_ino;
 	ret->mount = st.stx_mask & STATX_MNT_ID ? st.stx_mnt_id : 0;
 	ret->size = st.stx_size;
 	ret->attributes = st.stx_attributes;
-	ret->changed.tv_sec = st.stx_ctime.tv_sec;
-	ret->changed.tv_nsec = st.stx_ctime.tv_nsec;
+	ret->changed_s = (uint64_t) st.stx_ctime.tv_sec;
+	ret->changed_ns = st.stx_ctime.tv_nsec;
 	/* Of those without the right to write it, too, EROFS is said first. */
-	ret->refused = access(path, W_OK) < 0 ? errno : 0;
+	ret->refused = access(path, W_OK) < 0 ? (uint64_t) errno : 0;
 	ret->full = statvfs(path, &fs) == 0 && fs.f_blocks && !fs.f_bfree;
 }
 

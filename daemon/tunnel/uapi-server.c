@@ -49,6 +49,7 @@ struct client {
 struct uapi_server {
 	struct tunnel *tunnel; /* borrowed */
 	int epoll_fd, listen_fd, timer_fd;
+	ino_t ino;  /* of the listening socket's name, 0 unknown */
 	bool armed; /* the timer */
 	bool deaf;  /* no descriptor for another client: not listening until the timer fires */
 	struct client clients[UAPI_CLIENTS_MAX];
@@ -430,6 +431,30 @@ static int add_own(struct uapi_server *s, int *fd)
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, *fd, &ev) < 0 ? -errno : 0;
 }
 
+/* -ENOENT: nothing lies there. */
+static int find_ino(const struct uapi_server *s, ino_t *ret)
+{
+	struct sockaddr_un addr = { 0 };
+	socklen_t len = sizeof(addr) - 1;
+	struct stat st;
+
+	if (getsockname(s->listen_fd, (struct sockaddr *) &addr, &len) < 0 ||
+		addr.sun_family != AF_UNIX || !addr.sun_path[0])
+		return -EINVAL;
+	if (lstat(addr.sun_path, &st) < 0)
+		return -errno;
+	*ret = st.st_ino;
+	return 0;
+}
+
+bool uapi_server_has_path(const struct uapi_server *s)
+{
+	ino_t now = 0;
+	int r = find_ino(s, &now);
+
+	return r == 0 ? !s->ino || now == s->ino : r != -ENOENT;
+}
+
 int uapi_server_new(struct tunnel *tunnel, int listen_fd, struct uapi_server **ret)
 {
 	struct uapi_server *s = calloc(1, sizeof(*s));
@@ -451,6 +476,7 @@ int uapi_server_new(struct tunnel *tunnel, int listen_fd, struct uapi_server **r
 		r = add_own(s, &s->listen_fd);
 	if (r == 0)
 		r = add_own(s, &s->timer_fd);
+	(void) find_ino(s, &s->ino); /* one without a name has none to lose */
 	if (r < 0) {
 		(void) uapi_server_free(s);
 		return r;

@@ -35,6 +35,9 @@ int uapi_server_listen(const char *path, struct err *err);
 int uapi_server_new(struct tunnel *tunnel, int listen_fd, struct uapi_server **ret);
 struct uapi_server *uapi_server_free(struct uapi_server *server);
 
+/* Whether the socket lies still where it was made: somebody may have removed or replaced it. */
+bool uapi_server_has_path(const struct uapi_server *server);
+
 /* Readable when uapi_server_run() has something to do. Borrowed. */
 int uapi_server_fd(const struct uapi_server *server);
 void uapi_server_run(struct uapi_server *server);

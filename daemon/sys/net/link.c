@@ -7,6 +7,32 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of DEVCONF_* in linux/ipv6.h, which does not go with netinet/in.h. */
+enum { CONF6_FORWARDING = 0, CONF6_ACCEPT_RA = 3 };
+
+/* An array of the kernel's int32_t, which grows with its versions. */
+static int conf6(const struct nlattr *conf, size_t which)
+{
+	int32_t value;
+
+	if (!conf || mnl_attr_get_payload_len(conf) < (which + 1) * sizeof(value))
+		return -1;
+	memcpy(&value, (const char *) mnl_attr_get_payload(conf) + which * sizeof(value),
+		sizeof(value));
+	return value;
+}
+
+static void take_conf6(const struct nlattr *spec, struct link *link)
+{
+	const struct nlattr *family[AF_INET6 + 1] = { 0 }, *inet6[IFLA_INET6_CONF + 1] = { 0 };
+
+	if (nl_attrs_nested(spec, family, AF_INET6) < 0 ||
+		nl_attrs_nested(family[AF_INET6], inet6, IFLA_INET6_CONF) < 0)
+		inet6[IFLA_INET6_CONF] = NULL;
+	link->forwarding6 = conf6(inet6[IFLA_INET6_CONF], CONF6_FORWARDING);
+	link->accept_ra = conf6(inet6[IFLA_INET6_CONF], CONF6_ACCEPT_RA);
+}
+
 int link_parse(void *unused, const struct nlmsghdr *nlh, void *ret_link)
 {
 	const struct nlattr *a[IFLA_LINK_NETNSID + 1] = { 0 }, *info[IFLA_INFO_KIND + 1] = { 0 };
@@ -36,6 +62,7 @@ int link_parse(void *unused, const struct nlmsghdr *nlh, void *ret_link)
 	link->peer_netnsid = (int) nl_get_u32(a[IFLA_LINK_NETNSID], (uint32_t) -1);
 	link->master = (int) nl_get_u32(a[IFLA_MASTER], 0);
 	link->operstate = nl_get_u8(a[IFLA_OPERSTATE], 0);
+	take_conf6(a[IFLA_AF_SPEC], link);
 	link->carrier = nl_get_u8(a[IFLA_CARRIER], !!(ifi->ifi_flags & IFF_LOWER_UP));
 	return 1;
 }

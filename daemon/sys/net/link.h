@@ -27,6 +27,7 @@ struct link {
 	int master;        /* bridge or bond it is in, 0 none */
 	uint8_t operstate; /* IF_OPER_* */
 	bool carrier;
+	int forwarding6, accept_ra; /* of IPv6, as sysctl has them; -1: no IPv6 on it */
 };
 
 /* 0, or -ENODEV (and others) with a sentence that names the link. */

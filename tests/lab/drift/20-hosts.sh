@@ -80,28 +80,27 @@ hosts_too_large() {
 }
 
 # Mounted before the daemons start: they do not see what is mounted here later.
+remounted() { # BOARD COMMAND...: mounts something
+	local b=$1
+	shift
+	stop "$b"
+	kill "$(cat "$T/$b.helper.pid")"
+	rm -f "$T/$b/run/helper.sock"
+	"$@"
+	helper_start "$b"
+	until_ok 20 test -S "$T/$b/run/helper.sock"
+	start "$b"
+}
 on_its_own_mount() { # BOARD: its hosts file is a link into $T/BOARD/ro
-	stop "$1"
-	kill "$(cat "$T/$1.helper.pid")"
-	rm -f "$T/$1/run/helper.sock"
 	mkdir -p "$T/$1/ro" && mount -t tmpfs tmpfs "$T/$1/ro" && mv "$T/$1/hosts" "$T/$1/ro/hosts" && ln -s ro/hosts "$T/$1/hosts"
-	helper_start "$1"
-	until_ok 20 test -S "$T/$1/run/helper.sock"
-	start "$1"
 }
 on_no_mount() { # BOARD
 	cp --remove-destination "$T/$1/ro/hosts" "$T/$1/hosts"
-	stop "$1"
-	kill "$(cat "$T/$1.helper.pid")"
-	rm -f "$T/$1/run/helper.sock"
 	umount "$T/$1/ro"
-	helper_start "$1"
-	until_ok 20 test -S "$T/$1/run/helper.sock"
-	start "$1"
 }
 scene hosts_read_only "the hosts file is read-only, and then it is not (a card's file system after an error)" long
 hosts_read_only() {
-	on_its_own_mount c
+	remounted c on_its_own_mount c
 	right 10 "the mesh is whole" whole
 	right 5 "the names are in" names_are_in c
 	did "c: others write it, and its file system becomes read-only" sh -c "echo '127.0.0.1 localhost' >$T/c/ro/hosts; mount -o remount,ro $T/c/ro"
@@ -114,7 +113,7 @@ hosts_read_only() {
 	right 2 "the names are back" names_are_in c
 	right 5 "no problem is left" says c "s['problems']==[]"
 	logged c 2 "warning: names of the mesh do not work"
-	on_no_mount c
+	remounted c on_no_mount c
 	right 10 "the mesh is whole" whole
 }
 
@@ -128,4 +127,36 @@ helper_comes_back() {
 	did "c: it starts" helper_start c
 	right 7 "the names are back" names_are_in c
 	right 7 "no problem is left" says c "s['problems']==[]"
+}
+
+is_a_mount() { # BOARD: its hosts file, as in a container
+	cp "$T/$1/hosts" "$T/$1/hosts.below" && mount --bind "$T/$1/hosts.below" "$T/$1/hosts"
+}
+scene hosts_mounted "the hosts file is a mount of its own (a container), and written without a word from inotify" long
+hosts_mounted() {
+	remounted c is_a_mount c
+	right 10 "the mesh is whole" whole
+	did "c: it is written in place" sh -c "echo '127.0.0.1 localhost' >$T/c/hosts"
+	right 5 "the names are back" names_are_in c
+	check "in the file that is mounted" grep -q internal "$T/c/hosts.below"
+	exec 9<>"$T/c/hosts" # as long as it is open, inotify tells nothing
+	did "c: it is written by somebody who keeps it open" python3 -c 'import os; os.ftruncate(9, 0); os.pwrite(9, b"127.0.0.1 localhost\n", 0)'
+	check "nobody has noticed" sh -c "! grep -q internal $T/c/hosts"
+	did "c: the minute's round (which a touched interface brings forward)" ip -n "${N}c" link set hearth0 mtu 1400
+	right 5 "the names are back" names_are_in c
+	exec 9>&-
+	logged c 2 "hosts was changed by another program; Hearth's names are back"
+	remounted c umount "$T/c/hosts"
+	right 10 "the mesh is whole" whole
+}
+
+resolves() { # BOARD: with its hosts file and its resolv.conf, within a second
+	in_ns "$1" unshare -m timeout 1 sh -c "mount --bind $T/$1/hosts /etc/hosts && mount --bind $T/$1/resolv.conf /etc/resolv.conf && getent ahostsv4 a.home.internal" | grep -q "^${ip4[a]} "
+}
+scene resolver_replaced "resolv.conf is replaced, by one that leads nowhere" long
+resolver_replaced() {
+	did "b: nameserver 192.0.2.254, which nobody has" sh -c "echo 'nameserver 192.0.2.254' >$T/b/resolv.conf"
+	right 5 "names of the mesh are found: they come from the hosts file" resolves b
+	right 5 "the mesh is whole" whole
+	logged b 0 .
 }

@@ -67,3 +67,82 @@ files_removed() {
 	start c
 	right 10 "and with them it starts" whole
 }
+
+scene config_removed "the configuration is removed, or spoiled, while hearthd runs" long
+config_removed() {
+	cp "$T/c/etc/hearthd.yaml" "$T/c/config.old"
+	did "c: rm hearthd.yaml; and the minute's round is asked for now" rm "$T/c/etc/hearthd.yaml"
+	kill -HUP "${pid[c]}"
+	right 5 "a problem says so" says c "any('will not start again' in p and 'there is no ' in p for p in s['problems'])"
+	check "and the mesh goes on" whole
+	did "c: it is back, half of it" sh -c "head -c 40 $T/c/config.old >$T/c/etc/hearthd.yaml; kill -HUP ${pid[c]}"
+	right 5 "a problem says what is wrong with it" says c "any('will not start again' in p and 'hearthd.yaml' in p and not 'there is no' in p for p in s['problems'])"
+	did "c: it is whole" sh -c "cp $T/c/config.old $T/c/etc/hearthd.yaml; kill -HUP ${pid[c]}"
+	right 5 "the problem is gone" says c "s['problems']==[]"
+	logged c 2 "warning: hearthd goes on as before, but"
+	logged c 1 "no longer so, .*hearthd goes on as before"
+}
+
+ends_with() { # BOARD STATUS: its hearthd, by itself
+	local r=0
+	wait "${pid[$1]}" || r=$?
+	[ $r -eq "$2" ] || { echo "status $r"; return 1; }
+}
+scene begins_late "what hearthd needs to begin comes late, or is wrong" long
+begins_late() {
+	stop c
+	mv "$T/c/state" "$T/c/state.later"
+	did "c: hearthd starts under systemd, and its state is not there yet (a mount)" start c INVOCATION_ID=x
+	right 5 "it says what is missing" said_enough c 1 "/c/state"
+	did "c: it is there" mv "$T/c/state.later" "$T/c/state"
+	right 35 "the mesh is whole" whole
+	check "it was said once" [ "$(count_said c "error: ")" -eq 1 ]
+	stop c
+	mv "$T/c/state" "$T/c/state.later"
+	start c INVOCATION_ID=x
+	until_ok 5 said_enough c 2 "error: "
+	did "c: it is told to end while it waits" kill "${pid[c]}"
+	right 5 "it ends" ends_with c 0
+	mv "$T/c/state.later" "$T/c/state"
+	chmod 644 "$T/c/state/identity.key"
+	did "c: a key that others can read" start c INVOCATION_ID=x
+	right 5 "ends it, and systemd is told that only a person can mend it" ends_with c 78
+	chmod 600 "$T/c/state/identity.key"
+	start c
+	right 10 "the mesh is whole" whole
+	logged c 2 "error: open .*/c/state: No such file"
+	logged c 1 "error: .*identity.key can be read by others"
+}
+
+wg_answers() { test -S "$T/c/wg/hearth0.sock" && python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(5)
+s.connect(sys.argv[1])
+s.sendall(b"get=1\n\n")
+sys.exit(b"private_key" not in s.recv(4096))' "$T/c/wg/hearth0.sock"; }
+scene wg_socket_removed "the directory where wg looks for sockets is emptied, then removed" long
+wg_socket_removed() {
+	right 5 "it is there" wg_answers
+	did "c: it is emptied; and the minute's round is asked for now" sh -c "rm $T/c/wg/*; kill -HUP ${pid[c]}"
+	right 5 "wg is answered" wg_answers
+	did "c: it is removed" sh -c "rm -r $T/c/wg; kill -HUP ${pid[c]}"
+	right 5 "wg is answered" wg_answers
+	logged c 2 "the socket of .wg show hearth0. was removed by another program; listening again"
+}
+
+scene cni_removed "the list of the CNI plugin is removed, or another one comes before it" long
+cni_removed() {
+	mkdir -p "$T/b/cni/net.d"
+	echo '{}' >"$T/b/cni/net.d/05-hearth.conflist"
+	kill -HUP "${pid[b]}"
+	right 5 "it is seen" said_enough b 1 "configuration read again"
+	did "b: another list comes before it; and the minute's round is asked for now" sh -c "echo '{}' >$T/b/cni/net.d/00-bridge.conflist; kill -HUP ${pid[b]}"
+	right 5 "a problem says so" says b "any('00-bridge.conflist comes before 05-hearth.conflist' in p for p in s['problems'])"
+	did "b: it goes, and so does Hearth's" sh -c "rm $T/b/cni/net.d/*; kill -HUP ${pid[b]}"
+	right 5 "a problem says so" says b "any('05-hearth.conflist was removed' in p for p in s['problems'])"
+	did "b: it is back" sh -c "echo '{}' >$T/b/cni/net.d/05-hearth.conflist; kill -HUP ${pid[b]}"
+	right 5 "no problem is left" says b "s['problems']==[]"
+	logged b 2 "warning: new pods of this board"
+	logged b 1 "no longer so, .*new pods of this board"
+}

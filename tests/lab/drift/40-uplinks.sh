@@ -261,3 +261,33 @@ coordinator_roams() {
 	did "a: they go" sh -c "for i in 1 2 3 4 5; do ip -n ${N}a addr del 192.0.2.8\$i/24 dev eth0 2>/dev/null; done; :"
 	right 20 "everybody is connected" coordinator_is_heard
 }
+
+coordinator_is() { # DIRECTORY: with its copy, it starts
+	coord_stop
+	rm -rf "$T/coord" && cp -a "$T/$1" "$T/coord"
+	coord_start
+}
+scene coordinator_restored "the coordinator is restored from an older copy, and then from the newest" long
+coordinator_restored() {
+	local b seq
+	coord_stop
+	cp -a "$T/coord" "$T/coord.older"
+	coord_start
+	env_of a "$B/hearth" node rename c cc >/dev/null 2>&1
+	right 20 "a record that the copy has not" says b "any(p['name']=='cc' for p in s['peers'])"
+	right 20 "reaches all" says c "s['log']['seq']==$(field b "s['log']['seq']")"
+	seq=$(field b "s['log']['seq']")
+	coord_stop
+	mv "$T/coord" "$T/coord.newest"
+	cp -a "$T/coord.older" "$T/coord"
+	did "a: the coordinator comes back with the copy" coord_start
+	for b in a b c; do right 60 "$b says so" says $b "any('not believed' in p and 'restored' in p for p in s['problems'])"; done
+	check "nothing is lost" says b "s['log']['seq']==$seq and any(p['name']=='cc' for p in s['peers'])"
+	check "the mesh is whole" whole
+	did "a: the newest copy is restored" coordinator_is coord.newest
+	for b in a b c; do right 90 "$b has no problem" says $b "s['problems']==[]"; done
+	env_of a "$B/hearth" node rename cc c >/dev/null 2>&1
+	right 60 "new records reach all" says b "any(p['name']=='c' for p in s['peers']) and s['log']['seq']==$((seq + 1))"
+	for b in a b c; do logged $b 1 "warning: .*not believed.*restored from an old copy"; done
+	rm -rf "$T/coord.older" "$T/coord.newest"
+}

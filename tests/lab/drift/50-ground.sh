@@ -46,3 +46,23 @@ rp_filter() {
 	in_ns b sh -c 'for f in all hearth0 eth0; do echo 0 >/proc/sys/net/ipv4/conf/$f/rp_filter; done'
 	logged b 0 .
 }
+
+accept_ra() { in_ns c sh -c "echo $1 >/proc/sys/net/ipv6/conf/eth0/accept_ra; kill -HUP ${pid[c]}"; }
+scene adverts_unheard "accept_ra is 1 where something forwards: the address that a router gave will expire" long
+adverts_unheard() {
+	in_ns c sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+	accept_ra 1
+	right 5 "addresses without an end are no matter" says c "s['problems']==[]"
+	did "c: eth0 has an address from a router" in_ns c ip addr add 2001:db8:7::99/64 dev eth0 valid_lft 1000 preferred_lft 900 nodad
+	accept_ra 1
+	right 5 "a problem says so" says c "any('address and default route of eth0 will expire' in p and 'net.ipv6.conf.eth0.accept_ra=2' in p for p in s['problems'])"
+	did "c: accept_ra=2" accept_ra 2
+	right 5 "the problem is gone" says c "s['problems']==[]"
+	did "c: accept_ra=0: a network manager hears the router" accept_ra 0
+	did "c: forwarding off, accept_ra=1" in_ns c sh -c 'echo 0 >/proc/sys/net/ipv6/conf/all/forwarding'
+	accept_ra 1
+	in_ns c ip addr del 2001:db8:7::99/64 dev eth0
+	right 5 "no problem" says c "s['problems']==[]"
+	logged c 1 "warning: the IPv6 address and default route of eth0"
+	logged c 1 "no longer so, .*the IPv6 address and default route"
+}

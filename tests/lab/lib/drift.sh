@@ -1,4 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154
+# Clocks that are set years forward and back, a full disk and damaged files are in test-mesh.
 # Scenes: somebody changes what Hearth put somewhere, or what it stands on, and it comes right again.
 # For tests/lab/drift/*.sh, after lib/light.sh. A scene is a function and its title:
 #

@@ -32,7 +32,7 @@ end() {
 	exec 2>/dev/null	# the shell's words about those it sees die
 	for p in $(cat "$T"/*.pid "$T"/*/run/*.pid 2>/dev/null); do kill -9 "$p" 2>/dev/null; done
 	for n in "${boards[@]}" sw; do ip netns del "$N$n" 2>/dev/null; done
-	umount "$T"/*/{state,ro} 2>/dev/null
+	umount "$T"/*/{state,ro,hosts} 2>/dev/null
 	[ $bad -eq 0 ] || [ -z "${HEARTH_KEEP:-}" ] || { echo "kept: $T"; return; }
 	rm -rf "$T"
 }
