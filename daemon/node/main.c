@@ -1,15 +1,20 @@
 /*
  * hearthd: the mesh daemon of a board.
  */
+#include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/usage.h"
 #include "node/hearthd.h"
 #include "node/launch.h"
+#include "sys/notify/notify.h"
 
 static const char usage_text[] =
 	"Usage: hearthd [OPTION...]\n"
@@ -30,6 +35,12 @@ static const char usage_text[] =
 	"Environment: HEARTH_ETC, HEARTH_STATE, HEARTH_RUN (directories), HEARTH_LOG (error, "
 	"warning,\n"
 	"notice, info, debug).\n";
+
+/* EX_CONFIG of sysexits.h; hearthd.service knows of it. */
+enum { STATUS_WRONG = 78 };
+#define PATIENCE_US  (200 * USEC_PER_SEC) /* with the last pause within TimeoutStartSec */
+#define PAUSE_MAX_US (32 * USEC_PER_SEC)
+#define RAN_US       (10 * USEC_PER_SEC) /* it had begun */
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_DOWN, ACTION_BACKGROUND };
 
@@ -117,6 +128,54 @@ static int check(const struct arguments *a, struct err *err)
 	return config_read(file ? file : paths_join(paths.etc, "hearthd.yaml", path), &config, err);
 }
 
+/* Until @pause_us are over. True: we are to end. */
+static bool is_told_to_end(uint64_t pause_us)
+{
+	struct timespec wait = { .tv_sec = (time_t) (pause_us / USEC_PER_SEC) };
+	sigset_t ends;
+	int r;
+
+	(void) sigemptyset(&ends);
+	(void) sigaddset(&ends, SIGTERM);
+	(void) sigaddset(&ends, SIGINT);
+	(void) sigprocmask(SIG_BLOCK, &ends, NULL);
+	do
+		r = sigtimedwait(&ends, NULL, &wait);
+	while (r < 0 && errno == EINTR);
+	return r > 0;
+}
+
+/*
+ * Returns the exit status. systemd would start what cannot begin each second for ever, with four lines each
+ * time; so it is tried again here, and said once. Not for ever, because services that start after us wait.
+ */
+static int run(const struct hearthd_options *options)
+{
+	bool is_patient = getenv("INVOCATION_ID") != NULL; /* systemd started us */
+	uint64_t end = clock_now_us() + PATIENCE_US, pause_us = USEC_PER_SEC;
+	int told = 0;
+
+	for (;;) {
+		uint64_t began = clock_now_us();
+		struct err err = { 0 };
+		int r = hearthd_run(options, &err);
+
+		if (r >= 0)
+			return 0;
+		if (told != err.code)
+			log_error("%s", err.text);
+		told = err.code;
+		if (r == -ENOTRECOVERABLE)
+			return STATUS_WRONG;
+		if (!is_patient || clock_now_us() > end || clock_now_us() - began > RAN_US)
+			return 1;
+		(void) notify_send("STATUS=cannot begin, tried again: %s", err.text);
+		if (is_told_to_end(pause_us))
+			return 0;
+		pause_us = pause_us < PAUSE_MAX_US ? 2 * pause_us : pause_us;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a = { .launch = { .user = "hearth" } };
@@ -132,8 +191,7 @@ int main(int argc, char **argv)
 	}
 	switch (a.action) {
 	case ACTION_RUN:
-		r = hearthd_run(&a.run, &err);
-		break;
+		return run(&a.run);
 	case ACTION_CHECK:
 		r = check(&a, &err);
 		break;
