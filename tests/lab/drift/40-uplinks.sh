@@ -33,6 +33,7 @@ address_of_tunnels_gone() {
 	right 8 "packets flow over IPv4" whole
 	did "b: it is back" ip -n "${N}b" addr add 2001:db8:7::12/64 dev eth0 nodad
 	in_ns b ip -6 route replace default via 2001:db8:7::1
+	right 5 "it is an endpoint again" says b "len(s['endpoints'])==2"
 	right 10 "the mesh is whole" whole
 }
 
