@@ -56,7 +56,7 @@ void poll_refuse_removed(
 void poll_handle(
 	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
 {
-	struct poll_query query;
+	struct poll_query query = { 0 };
 	struct err why = { 0 };
 	if (poll_query_read(argument, request, &query, &why) < 0) {
 		api_refuse(request, API_BAD_REQUEST, "%s", why.text);

@@ -50,9 +50,9 @@ void hearthd_save_state(struct hearthd *h)
 {
 	struct err err = { 0 };
 
-	if (!h->is_saved || memcmp(&h->saved, &h->state, sizeof(h->state)) != 0) {
+	if (!h->is_saved || !state_equal(&h->saved, &h->state)) {
 		h->is_saved = state_save(h->state_path, &h->state, &err) == 0;
-		memcpy(&h->saved, &h->state, sizeof(h->state));
+		h->saved = h->state;
 		hearthd_problem(h, PROBLEM_STATE, &err);
 	}
 	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));

@@ -420,7 +420,7 @@ void mesh_retry(struct hearthd *h)
 	const struct node *self = hearthd_self(h);
 	bool missing = h->ipv6_missing;
 	struct err err = { 0 };
-	unsigned changed;
+	unsigned changed = 0;
 
 	check_device(h);
 	if (h->mesh_state == MESH_UP && !h->tunnel && mesh_update(h, &err) < 0) {

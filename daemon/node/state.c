@@ -87,6 +87,12 @@ json_t *state_to_json(const struct state *state)
 		state->kube_done[0] ? state->kube_done : NULL);
 }
 
+bool state_equal(const struct state *a, const struct state *b)
+{
+	return a->port == b->port && a->port_wanted == b->port_wanted && a->counter == b->counter &&
+	       !strcmp(a->kube_done, b->kube_done);
+}
+
 int state_save(const char *path, const struct state *state, struct err *err)
 {
 	CLEANUP_JSON json_t *json = state_to_json(state);

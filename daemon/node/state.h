@@ -5,6 +5,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -26,6 +27,7 @@ json_t *state_to_json(const struct state *state);
  * with a sentence: nothing in it is worth not starting.
  */
 int state_load(const char *path, struct state *ret, struct err *err);
+bool state_equal(const struct state *a, const struct state *b);
 /* Writes @path if it changed. */
 int state_save(const char *path, const struct state *state, struct err *err);
 
