@@ -37,7 +37,7 @@ int before_load(struct enroll *e, struct err *err)
 	if (e->before)
 		return 0;
 	e->before = json_read_file(paths_join(e->paths.etc, "before.json", path), BEFORE_MAX, &why);
-	if (e->before && json_is_object(e->before))
+	if (json_is_object(e->before))
 		return 0;
 	json_decref(e->before);
 	e->before = json_object();
