@@ -78,7 +78,7 @@ static struct err err;
 
 static int call(const char *name, json_t *args, struct ipc_reply *ret)
 {
-	int r = ipc_call(path, name, args, 10 * USEC_PER_SEC, ret, &err);
+	int r = ipc_call(path, name, args, 60 * USEC_PER_SEC, ret, &err);
 	json_decref(args);
 	return r;
 }
