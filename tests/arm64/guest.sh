@@ -25,6 +25,7 @@ guest_script() {	# COMMAND...: its process 1
 		echo guest >/etc/hostname; hostname guest; printf '127.0.0.1 localhost\n::1 localhost\n' >/etc/hosts
 		# one after another they take an emulated machine longer than nft may take
 		modprobe -qa tun veth bridge wireguard nf_tables nft_chain_nat nft_masq nft_ct nft_fib_inet nft_limit nft_reject_inet nft_numgen nf_conntrack_netlink
+		chmod 666 /dev/net/tun	# as udev does
 		ip link set lo up
 	INIT
 	printf 'date -s @%s >/dev/null\n' "$(date +%s)"
