@@ -13,7 +13,8 @@
 #include "sys/nft/monitor.h"
 #include "sys/nft/table.h"
 
-#define NFT_TIMEOUT_US (10 * USEC_PER_SEC)
+/* The first transaction after a boot loads modules, on a slow card for a quarter of a minute. */
+#define NFT_TIMEOUT_US (60 * USEC_PER_SEC)
 enum { NFT_OUTPUT_MAX = 4096 };
 
 static const char *const nft_argv[] = { "nft", "-f", "-", NULL };
