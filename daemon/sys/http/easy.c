@@ -16,8 +16,9 @@ enum {
 	CONNECT_TIMEOUT_S = 5,
 	REQUEST_TIMEOUT_S = 30,
 	USER_TIMEOUT_MS = 15000, /* unacknowledged bytes end a connection whose link is gone */
-	KEEPALIVE_IDLE_S = 20,
-	KEEPALIVE_INTERVAL_S = 5,
+	/* A poll that only waits: the kernel ends it 16 s after the other end moved away (with the above). */
+	KEEPALIVE_IDLE_S = 10,
+	KEEPALIVE_INTERVAL_S = 3,
 	SYN_RETRIES = 1, /* where another URL waits: a host that is not there costs 3 s, not 5 */
 };
 
