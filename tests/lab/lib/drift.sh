@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Clocks that are set years forward and back, a full disk and damaged files are in test-mesh.
-# Scenes: somebody changes what Hearth put somewhere, or what it stands on, and it comes right again.
-# For tests/lab/drift/*.sh, after lib/light.sh. A scene is a function and its title:
+# Scenes of light boards (lib/light.sh): in drift/*.sh somebody changes what Hearth put somewhere, or what it
+# stands on, and it comes right again; neighbours/*.sh are others on the same machine. Clocks that are set
+# years forward and back, a full disk and damaged files are in test-mesh. A scene is a function and its title:
 #
 #     scene hosts_replaced "the hosts file is replaced by another program" [long]
 #     hosts_replaced() {
@@ -10,8 +10,9 @@
 #         logged b 1 "was changed by another program"
 #     }
 #
-# With `long` it is played by test-drift-more, else by test-drift. It leaves the mesh whole for the next one. The clock of `right` starts with the last `did`. What
-# `logged` counts, it counts from the scene's beginning, and again at its end, when nothing more may have come.
+# With `long` it is played by test-drift-more, else by test-drift. It leaves the mesh whole for the next one.
+# The clock of `right` starts with the last `did`. What `logged` counts, it counts from the scene's beginning,
+# and again at its end, when nothing more may have come.
 
 declare -A title marks
 scenes=() expected=() played=0
@@ -78,13 +79,13 @@ play_all() { # [NAME...]: this part's in order, or those named
 		play "$name"
 	done
 }
-drift() { # default or long: the whole test
-	local part=$1 file
+play_scenes() { # DIRECTORY default|long: the whole test
+	local part=$2 file
 	scene() { # NAME TITLE [long]
 		title[$1]=$2
 		[ "${3:-default}" != "$part" ] || scenes+=("$1")
 	}
-	for file in "$HEARTH_SOURCE"/tests/lab/drift/*.sh; do
+	for file in "$HEARTH_SOURCE/tests/lab/$1"/*.sh; do
 		# shellcheck source=/dev/null
 		. "$file"
 	done
