@@ -2,7 +2,7 @@
 # 64 descriptors for a daemon, and a crowd that connects and says nothing: who has something to ask is answered.
 
 crowd() { # BOARD N PATH|HOST:PORT: N connections that stay open and silent, until crowd_gone
-	in_ns "$1" python3 - "$2" "$3" >"$T/crowd.ready" 2>&1 <<-'P' &
+	ip netns exec "$N$1" python3 - "$2" "$3" >"$T/crowd.ready" 2>&1 <<-'P' &
 		import socket, sys, time
 		n, where, held = int(sys.argv[1]), sys.argv[2], []
 		for _ in range(n):
