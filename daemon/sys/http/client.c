@@ -225,8 +225,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 
 static int on_later(sd_event_source *source, void *ctx)
 {
-	handle_messages(ctx);
-	return 0;
+	return on_timer(source, 0, ctx);
 }
 
 static void watch_free(struct watch *w)
@@ -278,6 +277,8 @@ static int want_timer(CURLM *multi, long timeout_ms, void *ctx)
 
 	if (timeout_ms < 0)
 		return sd_event_source_set_enabled(client->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
+	if (timeout_ms == 0) /* a timer would come up to 250 ms late, and wake the board for it */
+		return sd_event_source_set_enabled(client->later, SD_EVENT_ONESHOT) < 0 ? -1 : 0;
 	if (sd_event_source_set_time_relative(
 		    client->timer, (uint64_t) timeout_ms * USEC_PER_MSEC) < 0)
 		return -1;
