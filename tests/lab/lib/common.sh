@@ -19,6 +19,7 @@ KUBE_VERSION=${HEARTH_KUBE_VERSION:-v1.37.2}
 KUBEBIN=$CACHE/kube/$KUBE_VERSION
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 . "$here/../../lib/go.sh"
+. "$here/checks.sh"
 
 # The home. Numbers are host numbers on the LAN: 192.168.50.NUMBER.
 BOARDS=(n100 pi4-8g pi4-4g-a pi4-4g-b pi3)
@@ -30,19 +31,6 @@ die() { echo "home: $*" >&2; exit 1; }
 note() { echo "home: $*" >&2; }
 # tests/run prepares what a test names; then nothing is made within a test's limit.
 need_prepared() { [ -z "${HEARTH_PREPARED:-}" ] || die "there is no $1: the head of a test that uses it says \`# needs: $1\`"; }
-
-# seconds since $T0, with what was reached
-T0=${T0:-${EPOCHREALTIME/,/.}}
-step() { awk -v a="${EPOCHREALTIME/,/.}" -v b="$T0" -v s="$*" 'BEGIN { printf "%6.1f s  %s\n", a - b, s }'; }
-
-until_ok() { # SECONDS COMMAND...: again and again until it succeeds
-	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "${EPOCHREALTIME/[.,]/}" -lt $end ] || return 1
-		sleep 0.05
-	done
-}
 
 is_board() { [ -n "${NUMBER[$1]:-}" ]; }
 need_board() { is_board "$1" || die "there is no board \"$1\"; the boards are ${ALL[*]}"; }

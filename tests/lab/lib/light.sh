@@ -10,6 +10,7 @@
 B=${HEARTH_BUILD:?}/bin
 TOOL=${HEARTH_SOURCE:?}/tests/lab/lib/enrol.py
 . "$HEARTH_SOURCE/tests/lab/lib/plain.sh"
+. "$HEARTH_SOURCE/tests/lab/lib/checks.sh"
 [ "$(id -u)" -eq 0 ] || { echo "needs root"; exit 77; }
 [ -c /dev/net/tun ] || { echo "needs /dev/net/tun"; exit 77; }
 for need in ip nft wg openssl python3 ping; do
@@ -22,8 +23,6 @@ done
 T=$(mktemp -d /tmp/hearth-mesh.XXXXXX)	# not $HEARTH_TMP: another user must reach it
 chmod 755 "$T"
 N=hm${T##*.}
-T0=${EPOCHREALTIME/,/.}
-bad=0
 boards=(a b c)
 declare -A pid ip4 ip6 wan
 
@@ -39,26 +38,6 @@ end() {
 trap end EXIT
 trap 'exit 130' INT TERM HUP
 
-passed() { printf '%6.1f s  ok    %s\n' "$(awk -v a="${EPOCHREALTIME/,/.}" -v b="$T0" 'BEGIN { print a - b }')" "$*"; }
-failed() { printf '          FAIL  %s\n' "$*"; bad=$((bad + 1)); }
-check() { # WHAT COMMAND...
-	local what=$1 said
-	shift
-	if said=$("$@" 2>&1); then
-		passed "$what"
-	else
-		failed "$what"
-		printf '%s\n' "$said" | tail -24 | sed 's/^/                | /'
-	fi
-}
-until_ok() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	while ! "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
-	done
-}
 in_ns() { local n=$1; shift; ip netns exec "$N$n" "$@"; }
 env_of() { # BOARD COMMAND...: with the board's directories, in its namespace
 	local b=$1

@@ -14,7 +14,6 @@ for part in net image board mesh pods kube; do
 	# shellcheck source=/dev/null
 	. "$here/$part.sh"
 done
-bad=0
 
 home() { "$SOURCE/tests/lab/home" "$@"; }
 on() { local b=$1; shift; board_exec "$b" "$@"; }
@@ -47,21 +46,6 @@ lab_start() { # OPTIONS of home up
 	home up "$@" || { failed "the home did not come up"; lab_journal; exit 1; }
 }
 
-passed() { printf '%6.1f s  ok    %s\n' "$(awk -v a="${EPOCHREALTIME/,/.}" -v b="$T0" 'BEGIN { print a - b }')" "$*"; }
-failed() { printf '          FAIL  %s\n' "$*"; bad=$((bad + 1)); }
-check() { # WHAT COMMAND...
-	local what=$1 said
-	shift
-	if said=$("$@" 2>&1); then
-		passed "$what"
-	else
-		failed "$what"
-		printf '%s\n' "$said" | tail -15 | sed 's/^/                | /'
-	fi
-}
-soon() { # SECONDS COMMAND...: until it succeeds; if it does not, what it says at last
-	until_ok "$@" || { shift; "$@"; }
-}
 finish() {
 	[ $bad -eq 0 ] || { echo "$bad checks failed"; lab_journal; exit 1; }
 	echo "all checks passed"

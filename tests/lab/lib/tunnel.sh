@@ -17,24 +17,16 @@ SANITIZER_LIBRARY=$({ ldd "$HEARTH_WG" 2>/dev/null || :; } | awk '/lib[at]san/ {
 export LOG_LEVEL=error	# also keeps stderr open in the background: a sanitizer's report is seen
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/plain.sh"
 . "$HEARTH_SOURCE/tests/lab/lib/budget.sh"
+. "$HEARTH_SOURCE/tests/lab/lib/checks.sh"
 daemon_log=$HEARTH_TMP/daemons.log
 namespaces=()
-T0=${EPOCHREALTIME/,/.}
 umask 077
 
-say() { printf '%6.1f s  %s\n' "$(awk -v a="${EPOCHREALTIME/,/.}" -v b="$T0" 'BEGIN { print a - b }')" "$*"; }
+say() { step "$@"; }
 fail() {
 	say "FAIL: $*"
 	[ -z "${HEARTH_KEEP:-}" ] || { echo "left as it is"; trap - EXIT; }
 	exit 1
-}
-until_ok() {	# SECONDS COMMAND...: repeats it until it succeeds
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.05
-	done
 }
 
 ns() { echo "hwg-$$-$1"; }
