@@ -163,7 +163,7 @@ arm64_protected() {
 	local o n=0 without=0
 	while read -r o; do
 		n=$((n + 1))
-		aarch64-linux-gnu-readelf -n "$o" | grep -q 'AArch64 feature: BTI, PAC' || { without=$((without + 1)); echo "FAIL: $o"; }
+		[[ $(aarch64-linux-gnu-readelf -n "$o") == *'AArch64 feature: BTI, PAC'* ]] || { without=$((without + 1)); echo "FAIL: $o"; }
 	done < <(find "$ARM64_BUILD"/daemon "$ARM64_BUILD"/provision "$ARM64_BUILD"/cni -name '*.o')
 	echo "$without of $n objects without it"
 	[ $n -gt 100 ] && [ $without -eq 0 ]

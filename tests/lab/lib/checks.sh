@@ -27,3 +27,10 @@ until_ok() { # SECONDS COMMAND...: again and again until it succeeds
 soon() { # SECONDS COMMAND...: until it succeeds; if it does not, what it says at last
 	until_ok "$@" || { shift; "$@"; }
 }
+# Instead of `| grep -q`, which ends at the first line that fits: what still writes is then killed, and with
+# pipefail the pipeline has failed.
+holds() { # OPTIONS of grep, PATTERN: of all that comes
+	local all
+	all=$(cat)
+	grep -q "$@" < <(printf %s "$all")
+}

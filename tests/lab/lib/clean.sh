@@ -83,6 +83,6 @@ network_out() { # MACHINE: a namespace of its own with a way out, through a proc
 	slirp4netns --configure --mtu=65520 --netns-type=path --disable-host-loopback "/run/netns/$n" eth0 >"$HEARTH_TMP/way-out.log" 2>&1 &
 	echo $! >"$HEARTH_TMP/way-out"
 	disown
-	until_ok 10 eval "ip -n $n route | grep -q ^default" || { cat "$HEARTH_TMP/way-out.log"; die "no way out for $1"; }
+	until_ok 10 eval "ip -n $n route | holds ^default" || { cat "$HEARTH_TMP/way-out.log"; die "no way out for $1"; }
 	echo 'nameserver 10.0.2.3' >"$HEARTH_TMP/$1/root/etc/resolv.conf"	# slirp4netns's own
 }

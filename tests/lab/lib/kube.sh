@@ -310,7 +310,7 @@ kube_logs() { # BOARD
 		until_ok 10 kube_logged "$1" || { echo "not in: $(kube_log_of "$1")"; return 1; }
 }
 kube_log_of() { kc -n $CHECK_NS logs "$(kube_check_pods | awk -v b="$1" '$1 == b { print $NF }')"; }
-kube_logged() { kube_log_of "$1" | grep -qxF "said-on-$1"; }
+kube_logged() { kube_log_of "$1" | holds -xF "said-on-$1"; }
 
 kube_check_all() {
 	local b

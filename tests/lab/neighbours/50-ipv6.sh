@@ -4,7 +4,7 @@
 
 sysctl6() { in_ns "$1" sh -c "echo $3 >/proc/sys/net/ipv6/conf/$2/disable_ipv6"; } # BOARD LINK VALUE
 is_off() { [ "$(in_ns "$1" cat "/proc/sys/net/ipv6/conf/$2/disable_ipv6")" = 1 ]; }
-has_address() { in_ns "$1" ip -6 addr show dev hearth0 | grep -q "${ip6[$1]}/128"; }
+has_address() { in_ns "$1" ip -6 addr show dev hearth0 | holds "${ip6[$1]}/128"; }
 names6() { grep -qE "^${ip6[$2]} .*\\b$2\\." "$T/$1/hosts"; } # BOARD OF: the IPv6 name of OF is in its hosts file
 
 # Every address that the hosts file of FROM gives to a name of TO, and mesh6 itself: connected to a closed port,

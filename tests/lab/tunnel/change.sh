@@ -219,7 +219,7 @@ shown() {
 	[ "$(wg_ a show interfaces | tr ' ' '\n' | grep -cx -e "$A" -e "$B")" = 2 ] || fail "show interfaces: $(wg_ a show interfaces)"
 	[ "$(wg_ a show "$A" latest-handshakes | grep -cP '\t0$')" = 2 ] && [ "$(wg_ a show "$A" transfer | grep -cP '\t0\t0$')" = 2 ] || fail "two peers were never heard"
 	[ "$(wg_ a show "$A" peers | tr '\n' ' ')" = "$(pub b) $(pub c) $(pub d) " ] || fail "order of peers: $(wg_ a show "$A" peers)"
-	wg_ a show "$A" | grep -q "latest handshake:" && wg_ a show "$A" | grep -q "persistent keepalive: every 30 seconds" || fail "wg show: $(wg_ a show "$A")"
+	wg_ a show "$A" | holds "latest handshake:" && wg_ a show "$A" | holds "persistent keepalive: every 30 seconds" || fail "wg show: $(wg_ a show "$A")"
 	wg_ a show doesnotexist 2>/dev/null && fail "show of nothing"
 	ok "show, show all dump, latest-handshakes, transfer, endpoints"
 	# what usually needs more than one message: one peer with very many, many with many, some with none
