@@ -76,11 +76,16 @@ machine() { # NAME [ROOT]: a clean root, with the tree in /src
 	hold "$1"
 }
 
-network_out() { # MACHINE: a namespace of its own with a way out, through a process: nothing changes on this machine
+# A namespace of its own, with a LAN and a way out that goes through a process: nothing changes on this machine.
+network_out() { # MACHINE
 	local n=hearth-$LAB-$1
-	netns_add "$n"
+	netns_add "$n" "hearth-$LAB-wire"
 	ip -n "$n" link set lo up
-	slirp4netns --configure --mtu=65520 --netns-type=path --disable-host-loopback "/run/netns/$n" eth0 >"$HEARTH_TMP/way-out.log" 2>&1 &
+	ip link add "p-$1" netns "hearth-$LAB-wire" type veth peer name eth0 netns "$n"
+	ip -n "hearth-$LAB-wire" link set "p-$1" up
+	ip -n "$n" addr add 192.168.52.1/24 dev eth0
+	ip -n "$n" link set eth0 up
+	slirp4netns --configure --mtu=65520 --netns-type=path --disable-host-loopback "/run/netns/$n" tap0 >"$HEARTH_TMP/way-out.log" 2>&1 &
 	echo $! >"$HEARTH_TMP/way-out"
 	disown
 	until_ok 10 eval "ip -n $n route | holds ^default" || { cat "$HEARTH_TMP/way-out.log"; die "no way out for $1"; }

@@ -33,7 +33,7 @@ end() {
 	for n in "${boards[@]}" sw; do ip netns del "$N$n" 2>/dev/null; done
 	umount "$T"/*/{state,ro,hosts} 2>/dev/null
 	[ $bad -eq 0 ] || [ -z "${HEARTH_KEEP:-}" ] || { echo "kept: $T"; return; }
-	rm -rf "$T"
+	rm -rf --one-file-system "$T"
 }
 trap end EXIT
 trap 'exit 130' INT TERM HUP
