@@ -357,6 +357,9 @@ static void say_next(struct enroll *e, const struct files *files)
 		talk_next(&e->talk, "kubeadm init --config %s/init.yaml", files->dir);
 		talk_next(&e->talk,
 			"then hearth kube publish, and every enrolled board gets its join.yaml");
+		talk_next(&e->talk,
+			"when the boards have joined, hearth kube approve --wait, so that kubectl "
+			"logs and exec work");
 	} else if (files->docs) {
 		talk_next(&e->talk, "kubeadm join --config %s/join.yaml", files->dir);
 	} else {

@@ -29,6 +29,7 @@ int cli_ping(int argc, char **argv);
 int cli_ip(int argc, char **argv);
 int cli_reload(int argc, char **argv);
 int cli_kube_publish(int argc, char **argv);
+int cli_kube_approve(int argc, char **argv);
 int cli_token_create(int argc, char **argv);
 int cli_token_list(int argc, char **argv);
 int cli_token_revoke(int argc, char **argv);

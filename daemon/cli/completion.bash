@@ -6,12 +6,12 @@ _hearth()
 	hearth:*:1) words="status ping ip reload kube token node --help --version" ;;
 	hearth:token:2) words="create list revoke" ;;
 	hearth:node:2) words="list remove rename" ;;
-	hearth:kube:2) words="publish" ;;
+	hearth:kube:2) words="publish approve" ;;
 	hearth:token:*)
 		words="--role --name --ttl --reusable --replace --tag --label --json --help"
 		[ "$prev" != --role ] || words="worker control-plane member" ;;
 	hearth:status:*) words="--verbose --json --help" ;;
-	hearth:kube:*) words="--ttl --control-plane --help" ;;
+	hearth:kube:*) words="--ttl --control-plane --wait --json --help" ;;
 	hearth:*) words="--json --help -4 -6 -c" ;;
 	hearthd:*) words="--config --check --down --background --user --hosts --help --version" files=1 ;;
 	hearth-coord:*:1) words="init serve --help --version" ;;

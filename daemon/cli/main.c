@@ -19,6 +19,10 @@ const struct cli_verb cli_verbs[] = {
 	{ "kube publish", "[--ttl MINUTES] [--control-plane]",
 		"on a control plane: give every board what it needs for kubeadm join",
 		cli_kube_publish },
+	{ "kube approve", "[--wait[=SECONDS]] [--json]",
+		"on a control plane: approve the certificates with which kubectl logs and exec "
+		"work",
+		cli_kube_approve },
 	{ "token create",
 		"[--role R] [--name N] [--ttl MINUTES] [--reusable] [--replace NODE] [--tag T] "
 		"[--label K=V] [--json]",
@@ -69,7 +73,9 @@ int cli_getopt(struct cli_options *options, int argc, char **argv, const struct 
 		size_t len = strlen(shorts);
 		if (own->val < 128 && len + 3 < sizeof(shorts))
 			snprintf(shorts + len, sizeof(shorts) - len, "%c%s", own->val,
-				own->has_arg ? ":" : "");
+				own->has_arg == optional_argument ? "::"
+				: own->has_arg                    ? ":"
+								  : "");
 	}
 	for (;;) {
 		char wrong[USAGE_TEXT_MAX];

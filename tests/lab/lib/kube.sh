@@ -208,8 +208,8 @@ kube_up() { # one cluster of the five boards, with the files that enroll-node wr
 	for b in "${BOARDS[@]}"; do kube_pod_ranges "$b"; done
 	until_ok 120 kube_ready || { kc get nodes >&2; die "not all nodes are Ready"; }
 	step "five nodes are Ready"
-	until_ok 60 kube_approve || die "serving certificates were not all asked for"
-	step "the kubelets' serving certificates are approved"
+	board_exec n100 hearth kube approve --wait >"$S/approve.log" 2>&1 || { cat "$S/approve.log" >&2; die "hearth kube approve failed"; }
+	step "the kubelets' serving certificates are approved: hearth kube approve --wait"
 	until_ok 150 kube_addons || { kc get pods -A -o wide >&2; die "kube-proxy or CoreDNS is not available"; }
 	step "kube-proxy and CoreDNS run"
 }
@@ -226,15 +226,6 @@ kube_pod_ranges() { # BOARD
 kube_ready() { [ "$(kc get nodes --no-headers | awk '$2 == "Ready"' | wc -l)" -eq ${#BOARDS[@]} ]; }
 kube_addons() {
 	kc -n kube-system rollout status --timeout=1s ds/kube-proxy && kc -n kube-system rollout status --timeout=1s deploy/coredns
-}
-
-kube_approve() { # true once every board has asked, and all that was asked is approved
-	local signer=kubernetes.io/kubelet-serving names users
-	names=$(kc get csr -o "jsonpath={range .items[?(@.spec.signerName==\"$signer\")]}{.metadata.name}{\" \"}{end}")
-	users=$(kc get csr -o "jsonpath={range .items[?(@.spec.signerName==\"$signer\")]}{.spec.username}{\"\\n\"}{end}" | sort -u | wc -l)
-	# shellcheck disable=SC2086  # a list of names
-	[ -z "$names" ] || kc certificate approve $names >/dev/null
-	[ "$users" -eq ${#BOARDS[@]} ]
 }
 
 kube_command() {

@@ -79,6 +79,7 @@ table = {
     "sudo kubeadm init --config /etc/hearth/kubeadm/init.yaml": tested(KUBE, "kubeadm init --config /etc/hearth/kubeadm/init.yaml"),
     "sudo hearth kube publish": tested(KUBE, "hearth kube publish"),
     "sudo kubeadm join --config /etc/hearth/kubeadm/join.yaml": tested(KUBE, "kubeadm join --config \"$file\""),
+    "sudo hearth kube approve --wait": tested(KUBE, "hearth kube approve --wait"),
     "api.home.internal": tested("tests/unit/provision/golden/n100-init.yaml", "controlPlaneEndpoint: api.home.internal:6443"),
     "/etc/hearth/kubeadm.d/*.yaml": all_of(says("enroll-node"), tested("tests/lab/test-enroll", "etc/kubeadm.d/10-own.yaml")),
     "sudo hearth token create --replace NAME": on("a", r"^hearth1\.", NAME="c"),
