@@ -9,7 +9,7 @@
 #include "cni/attach.h"
 #include "cni/plugin.h"
 #include "cni/result.h"
-#include "cni/store.h"
+#include "sys/lease/leases.h"
 
 static enum cni_code code_of_store(int r)
 {
@@ -38,7 +38,7 @@ static size_t usable_subnets(const struct conf *conf, struct ip_prefix ret[stati
 }
 
 static enum cni_code take_lease(const struct env *env, const struct conf *conf,
-	const struct store_owner *owner, struct store *store, struct lease *ret, bool *ret_new,
+	const struct lease_owner *owner, struct leases *store, struct lease *ret, bool *ret_new,
 	struct err *err)
 {
 	struct ip_addr want[CONF_SUBNETS_MAX + ENV_ADDRS_MAX];
@@ -48,7 +48,7 @@ static enum cni_code take_lease(const struct env *env, const struct conf *conf,
 	n += env->n_want;
 	struct ip_prefix subnets[CONF_SUBNETS_MAX];
 	size_t n_subnets = usable_subnets(conf, subnets);
-	int r = store_take(store, owner, subnets, n_subnets, want, n, ret, err);
+	int r = leases_take(store, owner, subnets, n_subnets, want, n, ret, err);
 	*ret_new = r == 1;
 	return r < 0 ? code_of_store(r) : CNI_OK;
 }
@@ -74,7 +74,7 @@ enum cni_code verb_add(
 {
 	CLEANUP(close_p) int netns = -1;
 	CLEANUP_NL struct nl *nl = NULL;
-	CLEANUP_STORE struct store *store = NULL;
+	CLEANUP_LEASES struct leases *store = NULL;
 	CLEANUP_JSON json_t *result = NULL;
 	struct attachment at;
 	struct lease lease;
@@ -96,10 +96,10 @@ enum cni_code verb_add(
 	code = find_mtu(nl, conf, &mtu, err);
 	if (code)
 		return code;
-	int r = store_open(conf->name, &store, err);
+	int r = leases_open(conf->name, &store, err);
 	if (r < 0)
 		return r == -ETIMEDOUT ? CNI_TRY_LATER : CNI_IO;
-	struct store_owner owner = { at.link, env->container, env->ifname };
+	struct lease_owner owner = { at.link, env->container, env->ifname };
 	code = take_lease(env, conf, &owner, store, &lease, &is_new, err);
 	if (code)
 		return code;
@@ -109,7 +109,7 @@ enum cni_code verb_add(
 	if (code) {
 		/* An older lease stays with the attachment it belongs to. */
 		if (is_new)
-			(void) store_release(store, &owner, NULL);
+			(void) leases_release(store, &owner, NULL);
 		return code;
 	}
 	*ret_result = TAKE(result);

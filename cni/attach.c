@@ -38,11 +38,11 @@ int attach_name(struct attachment *ret, const char *network, const char *contain
 {
 	struct attachment at = { .network = network, .container = container, .ifname = ifname };
 	int n = snprintf(at.alias, sizeof(at.alias), "hearth/%s/%s/%s", network, container, ifname);
-	if (n < 0 || (size_t) n >= sizeof(at.alias) || strlen(container) > STORE_CONTAINER_MAX)
+	if (n < 0 || (size_t) n >= sizeof(at.alias) || strlen(container) > LEASES_CONTAINER_MAX)
 		return err_set(err, -ENAMETOOLONG,
 			"CNI_CONTAINERID is longer than this plugin can note on a link (%d "
 			"characters)",
-			STORE_CONTAINER_MAX);
+			LEASES_CONTAINER_MAX);
 	uint64_t hash = fnv64(FNV64_START, container, strlen(container));
 	hash = fnv64(hash, ifname, strlen(ifname));
 	(void) snprintf(at.link, sizeof(at.link), "hth%010llx", (unsigned long long) (hash >> 24));
@@ -53,14 +53,14 @@ int attach_name(struct attachment *ret, const char *network, const char *contain
 }
 
 bool attach_parse_alias(const char *alias, const char *network,
-	char ret_container[static STORE_CONTAINER_MAX + 1], char ret_ifname[static IFNAMSIZ])
+	char ret_container[static LEASES_CONTAINER_MAX + 1], char ret_ifname[static IFNAMSIZ])
 {
 	size_t len = strlen(network);
 	if (strncmp(alias, "hearth/", 7) || strncmp(alias + 7, network, len) ||
 		alias[7 + len] != '/')
 		return false;
 	const char *container = alias + 8 + len, *slash = strchr(container, '/');
-	if (!slash || slash - container > STORE_CONTAINER_MAX || slash == container || !slash[1] ||
+	if (!slash || slash - container > LEASES_CONTAINER_MAX || slash == container || !slash[1] ||
 		strlen(slash + 1) >= IFNAMSIZ)
 		return false;
 	memcpy(ret_container, container, (size_t) (slash - container));

@@ -12,10 +12,10 @@
 
 #include "cni/codes.h"
 #include "cni/conf.h"
-#include "cni/store.h"
+#include "sys/lease/leases.h"
 #include "sys/net/link.h"
 
-enum { ATTACH_NAME_MAX = STORE_NAME_MAX };
+enum { ATTACH_NAME_MAX = LEASES_NAME_MAX };
 
 #define ATTACH_GATEWAY4 "169.254.1.1"
 #define ATTACH_GATEWAY6 "fe80::1"
@@ -51,4 +51,4 @@ bool attach_owns(const struct attachment *at, const struct link *link);
 
 /* The container and interface in an alias of @network. False if it is not one of ours. */
 bool attach_parse_alias(const char *alias, const char *network,
-	char ret_container[static STORE_CONTAINER_MAX + 1], char ret_ifname[static IFNAMSIZ]);
+	char ret_container[static LEASES_CONTAINER_MAX + 1], char ret_ifname[static IFNAMSIZ]);

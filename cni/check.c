@@ -12,7 +12,7 @@
 #include "cni/attach.h"
 #include "cni/plugin.h"
 #include "cni/result.h"
-#include "cni/store.h"
+#include "sys/lease/leases.h"
 #include "sys/net/addr.h"
 #include "sys/net/neigh.h"
 #include "sys/net/route.h"
@@ -203,12 +203,12 @@ static int check_pod(struct check *c, int pod_index)
 static int check_all(struct check *c, int netns)
 {
 	CLEANUP_NL struct nl *nl = NULL;
-	CLEANUP_STORE struct store *store = NULL;
+	CLEANUP_LEASES struct leases *store = NULL;
 	int pod_index = 0;
-	struct store_owner owner = { c->at.link, c->env->container, c->env->ifname };
-	int r = store_open_readonly(c->conf->name, &store, c->err);
+	struct lease_owner owner = { c->at.link, c->env->container, c->env->ifname };
+	int r = leases_open_readonly(c->conf->name, &store, c->err);
 	if (r == 0)
-		r = store_find(store, &owner, &c->lease, c->err);
+		r = leases_find(store, &owner, &c->lease, c->err);
 	if (r == 0)
 		r = check_prev(c);
 	if (r == 0)

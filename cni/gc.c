@@ -11,12 +11,12 @@
 #include "base/log.h"
 #include "cni/attach.h"
 #include "cni/plugin.h"
-#include "cni/store.h"
+#include "sys/lease/leases.h"
 
 struct gc {
 	const struct conf *conf;
 	struct nl *nl;
-	struct store *store;
+	struct leases *store;
 	struct buf troubles;
 };
 
@@ -55,13 +55,13 @@ static void collect_one(struct gc *gc, const char *container, const char *ifname
 		trouble(gc, container, ifname, "kept: its link is up, so a pod still uses it");
 		return;
 	}
-	struct store_owner owner = { at.link, container, ifname };
+	struct lease_owner owner = { at.link, container, ifname };
 	if (r == -ENODEV)
 		r = 0;
 	else if (r == 0)
 		r = attach_remove(gc->nl, &at, &err);
 	if (r >= 0)
-		r = store_release(gc->store, &owner, &err);
+		r = leases_release(gc->store, &owner, &err);
 	if (r < 0)
 		trouble(gc, container, ifname, err.text);
 	else
@@ -72,11 +72,11 @@ static int collect_leases(struct gc *gc, struct err *err)
 {
 	CLEANUP(free_p) struct lease *leases = NULL;
 	size_t n = 0;
-	int r = store_list(gc->store, &leases, &n, err);
+	int r = leases_list(gc->store, &leases, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (*leases[i].container)
 			collect_one(gc, leases[i].container, leases[i].ifname);
-	return r < 0 ? r : store_remove_damaged(gc->store, err);
+	return r < 0 ? r : leases_remove_damaged(gc->store, err);
 }
 
 /* Links of ours that have no lease any more. */
@@ -84,7 +84,7 @@ static int collect_links(struct gc *gc, struct err *err)
 {
 	CLEANUP(free_p) struct link *links = NULL;
 	size_t n = 0;
-	char container[STORE_CONTAINER_MAX + 1], ifname[IFNAMSIZ];
+	char container[LEASES_CONTAINER_MAX + 1], ifname[IFNAMSIZ];
 	int r = link_list(gc->nl, &links, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct attachment at;
@@ -93,8 +93,8 @@ static int collect_links(struct gc *gc, struct err *err)
 			!attach_parse_alias(links[i].alias, gc->conf->name, container, ifname) ||
 			attach_name(&at, gc->conf->name, container, ifname, NULL) < 0)
 			continue;
-		struct store_owner owner = { at.link, container, ifname };
-		if (store_find(gc->store, &owner, &lease, NULL) < 0)
+		struct lease_owner owner = { at.link, container, ifname };
+		if (leases_find(gc->store, &owner, &lease, NULL) < 0)
 			collect_one(gc, container, ifname);
 	}
 	return r;
@@ -103,11 +103,11 @@ static int collect_links(struct gc *gc, struct err *err)
 enum cni_code verb_gc(const struct conf *conf, struct err *err)
 {
 	CLEANUP_NL struct nl *nl = NULL;
-	CLEANUP_STORE struct store *store = NULL;
+	CLEANUP_LEASES struct leases *store = NULL;
 	struct gc gc = { .conf = conf };
 	if (!conf->valid)
 		return CNI_OK;
-	int r = store_open(conf->name, &store, err);
+	int r = leases_open(conf->name, &store, err);
 	if (r < 0)
 		return r == -ETIMEDOUT ? CNI_TRY_LATER : CNI_IO;
 	if (nl_open(&nl, err) < 0)

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "cni/attach.h"
 #include "cni/conf.h"
-#include "cni/store.h"
+#include "sys/lease/leases.h"
 
 /*
  * The answer to ADD: our links, addresses and routes, behind those of prevResult if there is one.

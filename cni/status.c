@@ -2,11 +2,11 @@
 #include <errno.h>
 
 #include "cni/plugin.h"
-#include "cni/store.h"
+#include "sys/lease/leases.h"
 #include "sys/net/link.h"
 
 /* Whether a family of @conf has ranges, all of them full. */
-static bool is_full(const struct conf *conf, struct store *store, int family)
+static bool is_full(const struct conf *conf, struct leases *store, int family)
 {
 	bool ranges = false;
 	for (size_t i = 0; i < conf->n_subnets; i++) {
@@ -15,8 +15,8 @@ static bool is_full(const struct conf *conf, struct store *store, int family)
 			continue;
 		ranges = true;
 		/* Unreadable: ADD will say why. */
-		if (store_count(store, &conf->subnets[i], &used, NULL) < 0 ||
-			used < store_capacity(&conf->subnets[i]))
+		if (leases_count(store, &conf->subnets[i], &used, NULL) < 0 ||
+			used < leases_capacity(&conf->subnets[i]))
 			return false;
 	}
 	return ranges;
@@ -24,8 +24,8 @@ static bool is_full(const struct conf *conf, struct store *store, int family)
 
 static enum cni_code check_pool(const struct conf *conf, struct err *err)
 {
-	CLEANUP_STORE struct store *store = NULL;
-	int r = store_open_readonly(conf->name, &store, NULL);
+	CLEANUP_LEASES struct leases *store = NULL;
+	int r = leases_open_readonly(conf->name, &store, NULL);
 	if (r < 0)
 		return CNI_OK; /* nothing is leased yet; ADD makes the store */
 	for (int i = 0; i < 2; i++)

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (code || !env.container || !env.ifname || env.verb > VERB_CHECK)
 		return 0;
 	struct attachment at;
-	char container[STORE_CONTAINER_MAX + 1], ifname[IFNAMSIZ];
+	char container[LEASES_CONTAINER_MAX + 1], ifname[IFNAMSIZ];
 	if (attach_name(&at, "net", env.container, env.ifname, &err) == 0 &&
 		(!attach_parse_alias(at.alias, "net", container, ifname) ||
 			strcmp(container, env.container) || strcmp(ifname, env.ifname)))

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "cni/store.h"
+#include "sys/lease/leases.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = 0;
 	if (lease_parse(text, "x", &lease) == 0 &&
-		(!*lease.container || !*lease.ifname || lease.n_addrs > STORE_ADDRS_MAX))
+		(!*lease.container || !*lease.ifname || lease.n_addrs > LEASES_ADDRS_MAX))
 		abort();
 	return 0;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "cni/store-internal.h"
+#include "sys/lease/leases-internal.h"
 
 static void check_lines(const struct buf *lines)
 {
@@ -29,21 +29,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!released || !next)
 		return 0;
-	store_lines_released(released, now_us, &young);
-	store_lines_released(buf_str(&young), now_us, &again);
+	leases_lines_released(released, now_us, &young);
+	leases_lines_released(buf_str(&young), now_us, &again);
 	check_lines(&young);
 	if (strcmp(buf_str(&young), buf_str(&again)))
 		abort();
-	if (store_lines_rest_us(buf_str(&young), "10.244.1.7", now_us) >
-		STORE_REUSE_DELAY_MS * USEC_PER_MSEC)
+	if (leases_lines_rest_us(buf_str(&young), "10.244.1.7", now_us) >
+		LEASES_REUSE_DELAY_MS * USEC_PER_MSEC)
 		abort();
-	index = store_lines_next(next, subnet, 2, 254);
+	index = leases_lines_next(next, subnet, 2, 254);
 	if (index < 2 || index > 254)
 		abort();
 	buf_printf(&lines, "%s 17\n", subnet);
-	store_lines_merge(next, &lines);
+	leases_lines_merge(next, &lines);
 	check_lines(&lines);
-	if (store_lines_next(buf_str(&lines), subnet, 2, 254) != 17)
+	if (leases_lines_next(buf_str(&lines), subnet, 2, 254) != 17)
 		abort();
 	return 0;
 }

@@ -246,7 +246,7 @@ static void names_are_as_designed(void **state)
 {
 	struct attachment at, other;
 	struct err err = { 0 };
-	char container[STORE_CONTAINER_MAX + 1], ifname[IFNAMSIZ], id[300];
+	char container[LEASES_CONTAINER_MAX + 1], ifname[IFNAMSIZ], id[300];
 	assert_int_equal(attach_name(&at, "hearth", "c1", "eth0", &err), 0);
 	/* FNV-1a 64 of "c1eth0" is e85c39c9d8......: computed apart. */
 	assert_string_equal(at.link, "hthe85c39c9d8");

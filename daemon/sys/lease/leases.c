@@ -1,9 +1,9 @@
 /*
- * store: see store.h. The lock is held inside each call only. Under it, a lease is written to
+ * leases: see leases.h. The lock is held inside each call only. Under it, a lease is written to
  * ".new", linked to its key, then to its addresses; released in the opposite order, so that the key
  * names everything that may be left.
  */
-#include "cni/store.h"
+#include "sys/lease/leases.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cni/store-internal.h"
+#include "sys/lease/leases-internal.h"
 
 enum { FILE_MAX = 1024 };
 
@@ -48,7 +48,7 @@ int lease_parse(const char *text, const char *boot, struct lease *ret)
 		!take_line(&at, "ifname", lease.ifname, sizeof(lease.ifname)))
 		return -EBADMSG;
 	while (*at) {
-		if (lease.n_addrs == STORE_ADDRS_MAX ||
+		if (lease.n_addrs == LEASES_ADDRS_MAX ||
 			!take_line(&at, "address", addr, sizeof(addr)) ||
 			ip_addr_parse(addr, &lease.addrs[lease.n_addrs++]) < 0)
 			return -EBADMSG;
@@ -68,10 +68,10 @@ static void lease_format(const struct lease *lease, const char *boot, struct buf
 		buf_printf(ret, "address %s\n", ip_addr_format(&lease->addrs[i], text));
 }
 
-static int read_lease(struct store *store, const char *name, struct lease *ret)
+static int read_lease(struct leases *store, const char *name, struct lease *ret)
 {
 	CLEANUP_BUF struct buf text = { 0 };
-	int r = store_read(store, name, FILE_MAX, &text);
+	int r = leases_read(store, name, FILE_MAX, &text);
 	if (r < 0)
 		return r;
 	if (strlen(buf_str(&text)) != text.len)
@@ -79,7 +79,7 @@ static int read_lease(struct store *store, const char *name, struct lease *ret)
 	return lease_parse(buf_str(&text), store->boot, ret);
 }
 
-static bool owns(const struct store_owner *owner, const struct lease *lease)
+static bool owns(const struct lease_owner *owner, const struct lease *lease)
 {
 	return !strcmp(owner->container, lease->container) && !strcmp(owner->ifname, lease->ifname);
 }
@@ -92,40 +92,40 @@ static bool is_lease_name(const char *name)
 
 /* -- taking and giving back ------------------------------------------------------------------- */
 
-static int write_lease(struct store *store, const struct lease *lease)
+static int write_lease(struct leases *store, const struct lease *lease)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	char name[IP_TEXT_MAX];
 	lease_format(lease, store->boot, &text);
 	if (buf_failed(&text))
 		return -ENOMEM;
-	int r = store_write_new(store, text.data, text.len);
+	int r = leases_write_new(store, text.data, text.len);
 	if (r == 0 && linkat(store->dir, ".new", store->dir, lease->key, 0) < 0)
 		r = -errno;
 	for (size_t i = 0; i < lease->n_addrs && r == 0; i++)
 		if (linkat(store->dir, ".new", store->dir, ip_addr_format(&lease->addrs[i], name),
 			    0) < 0)
 			r = -errno;
-	(void) store_remove(store, ".new"); /* else the next one does */
+	(void) leases_remove(store, ".new"); /* else the next one does */
 	return r;
 }
 
 /* The key goes last: as long as it is there, it says what may be left. */
-static int remove_lease(struct store *store, const struct lease *lease)
+static int remove_lease(struct leases *store, const struct lease *lease)
 {
 	char name[IP_TEXT_MAX];
 	int r = 0;
-	store_note_released(store, lease);
+	leases_note_released(store, lease);
 	for (size_t i = 0; i < lease->n_addrs && r == 0; i++) {
 		ip_addr_format(&lease->addrs[i], name);
-		if (store_is_same_file(store, name, lease->key))
-			r = store_remove(store, name);
+		if (leases_is_same_file(store, name, lease->key))
+			r = leases_remove(store, name);
 	}
-	return r < 0 ? r : store_remove(store, lease->key);
+	return r < 0 ? r : leases_remove(store, lease->key);
 }
 
 /* The lease under @owner's key. -EEXIST if it is somebody else's, -ENOENT if there is none. */
-static int find(struct store *store, const struct store_owner *owner, struct lease *ret)
+static int find(struct leases *store, const struct lease_owner *owner, struct lease *ret)
 {
 	int r = read_lease(store, owner->key, ret);
 	if (r == -EBADMSG || r == -ESTALE)
@@ -136,21 +136,21 @@ static int find(struct store *store, const struct store_owner *owner, struct lea
 }
 
 /* A lease whose addresses lost their names (a kill while it was made) is made whole or dropped. */
-static bool is_whole(struct store *store, const struct lease *lease)
+static bool is_whole(struct leases *store, const struct lease *lease)
 {
 	char name[IP_TEXT_MAX];
 	for (size_t i = 0; i < lease->n_addrs; i++)
-		if (!store_is_same_file(store, ip_addr_format(&lease->addrs[i], name), lease->key))
+		if (!leases_is_same_file(store, ip_addr_format(&lease->addrs[i], name), lease->key))
 			return false;
 	return lease->n_addrs > 0;
 }
 
-static int take_locked(struct store *store, const struct store_owner *owner,
+static int take_locked(struct leases *store, const struct lease_owner *owner,
 	const struct ip_prefix *subnets, size_t n_subnets, const struct ip_addr *want,
 	size_t n_want, struct lease *ret, uint64_t *ret_wait_us, struct err *err)
 {
 	struct lease lease = { 0 };
-	CLEANUP(store_choice_done) struct store_choice c = { 0 };
+	CLEANUP(leases_choice_done) struct leases_choice c = { 0 };
 	int r = find(store, owner, &lease);
 	if (r == -EEXIST)
 		return err_set(
@@ -162,16 +162,16 @@ static int take_locked(struct store *store, const struct store_owner *owner,
 	if (r == 0)
 		r = remove_lease(store, &lease);
 	else if (r == -ENOENT)
-		r = store_remove(store, owner->key);
+		r = leases_remove(store, owner->key);
 	if (r < 0)
 		return err_set(err, r, "%s/%s: %s", store->path, owner->key, strerror(-r));
 
-	store_choice_init(store, &c);
+	leases_choice_init(store, &c);
 	memset(&lease, 0, sizeof(lease));
 	(void) snprintf(lease.key, sizeof(lease.key), "%s", owner->key);
 	(void) snprintf(lease.container, sizeof(lease.container), "%s", owner->container);
 	(void) snprintf(lease.ifname, sizeof(lease.ifname), "%s", owner->ifname);
-	r = store_choice_make(&c, subnets, n_subnets, want, n_want, &lease, err);
+	r = leases_choice_make(&c, subnets, n_subnets, want, n_want, &lease, err);
 	if (r == 0) {
 		r = write_lease(store, &lease);
 		if (r < 0) {
@@ -182,43 +182,43 @@ static int take_locked(struct store *store, const struct store_owner *owner,
 		}
 	}
 	if (r == 0)
-		store_choice_keep(&c);
+		leases_choice_keep(&c);
 	*ret_wait_us = c.wait_us;
 	*ret = lease;
 	return r < 0 ? r : 1;
 }
 
-int store_take(struct store *store, const struct store_owner *owner,
+int leases_take(struct leases *store, const struct lease_owner *owner,
 	const struct ip_prefix *subnets, size_t n_subnets, const struct ip_addr *want,
 	size_t n_want, struct lease *ret, struct err *err)
 {
-	uint64_t deadline_us = clock_now_us() + 2 * STORE_REUSE_DELAY_MS * USEC_PER_MSEC;
+	uint64_t deadline_us = clock_now_us() + 2 * LEASES_REUSE_DELAY_MS * USEC_PER_MSEC;
 	for (;;) {
 		uint64_t wait_us = 0;
-		int r = store_lock(store, err);
+		int r = leases_lock(store, err);
 		if (r < 0)
 			return r;
 		r = take_locked(store, owner, subnets, n_subnets, want, n_want, ret, &wait_us, err);
-		store_unlock(store);
+		leases_unlock(store);
 		if (r != -EAGAIN)
 			return r;
 		if (clock_now_us() > deadline_us)
 			return err_set(
 				err, -ENOSPC, "all free addresses were in use until a moment ago");
-		store_pause_us(wait_us);
+		leases_pause_us(wait_us);
 	}
 }
 
-int store_find(
-	struct store *store, const struct store_owner *owner, struct lease *ret, struct err *err)
+int leases_find(
+	struct leases *store, const struct lease_owner *owner, struct lease *ret, struct err *err)
 {
-	int r = store_lock(store, err);
+	int r = leases_lock(store, err);
 	if (r < 0)
 		return r;
 	r = find(store, owner, ret);
 	if (r == 0 && !is_whole(store, ret))
 		r = -ENOENT;
-	store_unlock(store);
+	leases_unlock(store);
 	if (r < 0)
 		return err_set(err, r == -EEXIST ? -ENOENT : r, "no lease of container %s, %s",
 			owner->container, owner->ifname);
@@ -226,28 +226,28 @@ int store_find(
 }
 
 struct sweep {
-	const struct store_owner *owner;
+	const struct lease_owner *owner;
 	bool found;
 	struct lease *items;
 	size_t n, cap;
 };
 
 /* A file of @owner's that its key does not name: only tampering leaves one. */
-static int release_file(struct store *store, void *ctx, const char *name)
+static int release_file(struct leases *store, void *ctx, const char *name)
 {
 	struct sweep *sweep = ctx;
 	struct lease lease;
 	if (read_lease(store, name, &lease) < 0 || !owns(sweep->owner, &lease))
 		return 0;
 	sweep->found = true;
-	return store_remove(store, name);
+	return leases_remove(store, name);
 }
 
-int store_release(struct store *store, const struct store_owner *owner, struct err *err)
+int leases_release(struct leases *store, const struct lease_owner *owner, struct err *err)
 {
 	struct lease lease;
 	struct sweep sweep = { .owner = owner };
-	int r = store_lock(store, err);
+	int r = leases_lock(store, err);
 	if (r < 0)
 		return r;
 	r = find(store, owner, &lease);
@@ -255,15 +255,15 @@ int store_release(struct store *store, const struct store_owner *owner, struct e
 		sweep.found = true;
 		r = remove_lease(store, &lease);
 	} else if (r == -ENOENT || r == -EEXIST) {
-		r = store_each(store, is_lease_name, release_file, &sweep);
+		r = leases_each(store, is_lease_name, release_file, &sweep);
 	}
-	store_unlock(store);
+	leases_unlock(store);
 	if (r < 0)
 		return err_set(err, r, "give back the lease in %s: %s", store->path, strerror(-r));
 	return sweep.found;
 }
 
-static int collect_file(struct store *store, void *ctx, const char *name)
+static int collect_file(struct leases *store, void *ctx, const char *name)
 {
 	struct sweep *sweep = ctx;
 	struct lease lease = { 0 };
@@ -289,14 +289,14 @@ static int collect_file(struct store *store, void *ctx, const char *name)
 	return 0;
 }
 
-int store_list(struct store *store, struct lease **ret, size_t *ret_n, struct err *err)
+int leases_list(struct leases *store, struct lease **ret, size_t *ret_n, struct err *err)
 {
 	struct sweep sweep = { 0 };
-	int r = store_lock(store, err);
+	int r = leases_lock(store, err);
 	if (r < 0)
 		return r;
-	r = store_each(store, is_lease_name, collect_file, &sweep);
-	store_unlock(store);
+	r = leases_each(store, is_lease_name, collect_file, &sweep);
+	leases_unlock(store);
 	if (r < 0) {
 		free(sweep.items);
 		return err_set(err, r, "list the leases in %s: %s", store->path, strerror(-r));
@@ -306,20 +306,20 @@ int store_list(struct store *store, struct lease **ret, size_t *ret_n, struct er
 	return 0;
 }
 
-static int remove_damaged_file(struct store *store, void *ctx, const char *name)
+static int remove_damaged_file(struct leases *store, void *ctx, const char *name)
 {
 	struct lease lease;
 	int r = read_lease(store, name, &lease);
-	return r == -EBADMSG || r == -ESTALE || r == -ELOOP ? store_remove(store, name) : 0;
+	return r == -EBADMSG || r == -ESTALE || r == -ELOOP ? leases_remove(store, name) : 0;
 }
 
-int store_remove_damaged(struct store *store, struct err *err)
+int leases_remove_damaged(struct leases *store, struct err *err)
 {
-	int r = store_lock(store, err);
+	int r = leases_lock(store, err);
 	if (r < 0)
 		return r;
-	r = store_each(store, is_lease_name, remove_damaged_file, NULL);
-	store_unlock(store);
+	r = leases_each(store, is_lease_name, remove_damaged_file, NULL);
+	leases_unlock(store);
 	return r < 0 ? err_set(err, r, "remove damaged leases in %s: %s", store->path, strerror(-r))
 		     : 0;
 }
@@ -329,7 +329,7 @@ struct tally {
 	uint64_t used;
 };
 
-static int count_file(struct store *store, void *ctx, const char *name)
+static int count_file(struct leases *store, void *ctx, const char *name)
 {
 	struct tally *tally = ctx;
 	struct ip_addr addr;
@@ -338,11 +338,11 @@ static int count_file(struct store *store, void *ctx, const char *name)
 	return 0;
 }
 
-int store_count(
-	struct store *store, const struct ip_prefix *subnet, uint64_t *ret_used, struct err *err)
+int leases_count(
+	struct leases *store, const struct ip_prefix *subnet, uint64_t *ret_used, struct err *err)
 {
 	struct tally tally = { .subnet = subnet };
-	int r = store_each(store, is_lease_name, count_file, &tally);
+	int r = leases_each(store, is_lease_name, count_file, &tally);
 	if (r < 0)
 		return err_set(err, r, "count the leases in %s: %s", store->path, strerror(-r));
 	*ret_used = tally.used;

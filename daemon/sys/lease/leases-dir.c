@@ -1,5 +1,5 @@
 /*
- * store-dir: see store-internal.h. The directory is also writable by hearthd's user: nothing in it
+ * leases-dir: see leases-internal.h. The directory is also writable by hearthd's user: nothing in it
  * is followed, waited for or trusted to be a file.
  */
 #include <dirent.h>
@@ -17,13 +17,13 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/file.h"
-#include "cni/store-internal.h"
+#include "sys/lease/leases-internal.h"
 
 enum { LOCK_TRIES = 20000, LOCK_PAUSE_US = 500 };
 
 /* -- files ------------------------------------------------------------------------------------ */
 
-int store_read(const struct store *store, const char *name, size_t max, struct buf *ret)
+int leases_read(const struct leases *store, const char *name, size_t max, struct buf *ret)
 {
 	struct stat st;
 	CLEANUP(close_p)
@@ -49,7 +49,7 @@ int store_read(const struct store *store, const char *name, size_t max, struct b
 	return buf_failed(ret) ? -ENOMEM : 0;
 }
 
-int store_write_new(const struct store *store, const char *text, size_t len)
+int leases_write_new(const struct leases *store, const char *text, size_t len)
 {
 	if (unlinkat(store->dir, ".new", 0) < 0 && errno != ENOENT)
 		return -errno;
@@ -61,20 +61,20 @@ int store_write_new(const struct store *store, const char *text, size_t len)
 	return file_write_all(fd, text, len);
 }
 
-int store_replace(const struct store *store, const char *name, const char *text, size_t len)
+int leases_replace(const struct leases *store, const char *name, const char *text, size_t len)
 {
-	int r = store_write_new(store, text, len);
+	int r = leases_write_new(store, text, len);
 	if (r == 0 && renameat(store->dir, ".new", store->dir, name) < 0)
 		r = -errno;
 	return r;
 }
 
-int store_remove(const struct store *store, const char *name)
+int leases_remove(const struct leases *store, const char *name)
 {
 	return unlinkat(store->dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-bool store_is_same_file(const struct store *store, const char *a, const char *b)
+bool leases_is_same_file(const struct leases *store, const char *a, const char *b)
 {
 	struct stat x, y;
 	return fstatat(store->dir, a, &x, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -84,26 +84,26 @@ bool store_is_same_file(const struct store *store, const char *a, const char *b)
 
 /* -- lock and boot ---------------------------------------------------------------------------- */
 
-void store_pause_us(uint64_t us)
+void leases_pause_us(uint64_t us)
 {
 	struct timespec t = { .tv_sec = (time_t) (us / USEC_PER_SEC),
 		.tv_nsec = (long) (us % USEC_PER_SEC) * 1000 };
 	(void) nanosleep(&t, NULL); /* woken early: the caller looks again */
 }
 
-int store_lock(struct store *store, struct err *err)
+int leases_lock(struct leases *store, struct err *err)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		if (flock(store->lock, LOCK_EX | LOCK_NB) == 0)
 			return 0;
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_set(err, -errno, "lock %s/lock: %m", store->path);
-		store_pause_us(LOCK_PAUSE_US);
+		leases_pause_us(LOCK_PAUSE_US);
 	}
 	return err_set(err, -ETIMEDOUT, "%s/lock is held by another process", store->path);
 }
 
-void store_unlock(struct store *store)
+void leases_unlock(struct leases *store)
 {
 	(void) flock(store->lock, LOCK_UN); /* cannot fail on a descriptor that was locked */
 }
@@ -121,8 +121,8 @@ static int read_boot_id(char ret[static BOOT_ID_MAX])
 	return *ret ? 0 : -EBADMSG;
 }
 
-int store_each(struct store *store, bool (*wanted)(const char *name),
-	int (*each)(struct store *store, void *ctx, const char *name), void *ctx)
+int leases_each(struct leases *store, bool (*wanted)(const char *name),
+	int (*each)(struct leases *store, void *ctx, const char *name), void *ctx)
 {
 	CLEANUP(close_p) int fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -142,25 +142,25 @@ static bool is_of_a_boot(const char *name)
 	return strcmp(name, ".") && strcmp(name, "..") && strcmp(name, "lock");
 }
 
-static int drop_file(struct store *store, void *ctx, const char *name)
+static int drop_file(struct leases *store, void *ctx, const char *name)
 {
-	return store_remove(store, name);
+	return leases_remove(store, name);
 }
 
-static bool is_this_boot(const struct store *store)
+static bool is_this_boot(const struct leases *store)
 {
 	CLEANUP_BUF struct buf text = { 0 };
-	return store_read(store, "boot", BOOT_ID_MAX, &text) == 0 &&
+	return leases_read(store, "boot", BOOT_ID_MAX, &text) == 0 &&
 	       !strcmp(buf_str(&text), store->boot);
 }
 
-static int check_boot(struct store *store, struct err *err)
+static int check_boot(struct leases *store, struct err *err)
 {
 	if (is_this_boot(store))
 		return 0;
-	int r = store_each(store, is_of_a_boot, drop_file, NULL);
+	int r = leases_each(store, is_of_a_boot, drop_file, NULL);
 	if (r == 0)
-		r = store_replace(store, "boot", store->boot, strlen(store->boot));
+		r = leases_replace(store, "boot", store->boot, strlen(store->boot));
 	return r < 0 ? err_set(err, r, "%s: drop the leases of an earlier boot: %s", store->path,
 			       strerror(-r))
 		     : 0;
@@ -188,9 +188,9 @@ static int make_dir(const char *path, struct err *err)
 	return 0;
 }
 
-static int open_store(const char *network, int lock_flags, struct store **ret, struct err *err)
+static int open_store(const char *network, int lock_flags, struct leases **ret, struct err *err)
 {
-	CLEANUP_STORE struct store *store = calloc(1, sizeof(*store));
+	CLEANUP_LEASES struct leases *store = calloc(1, sizeof(*store));
 	if (!store)
 		return err_set(err, -ENOMEM, "out of memory");
 	store->dir = store->lock = -1;
@@ -215,24 +215,24 @@ static int open_store(const char *network, int lock_flags, struct store **ret, s
 	return 0;
 }
 
-int store_open(const char *network, struct store **ret, struct err *err)
+int leases_open(const char *network, struct leases **ret, struct err *err)
 {
-	CLEANUP_STORE struct store *store = NULL;
+	CLEANUP_LEASES struct leases *store = NULL;
 	int r = open_store(network, O_RDWR | O_CREAT, &store, err);
 	if (r == 0)
-		r = store_lock(store, err);
+		r = leases_lock(store, err);
 	if (r < 0)
 		return r;
 	r = check_boot(store, err);
-	store_unlock(store);
+	leases_unlock(store);
 	if (r == 0)
 		*ret = TAKE(store);
 	return r;
 }
 
-int store_open_readonly(const char *network, struct store **ret, struct err *err)
+int leases_open_readonly(const char *network, struct leases **ret, struct err *err)
 {
-	CLEANUP_STORE struct store *store = NULL;
+	CLEANUP_LEASES struct leases *store = NULL;
 	int r = open_store(network, O_RDONLY, &store, err);
 	if (r < 0)
 		return r;
@@ -242,7 +242,7 @@ int store_open_readonly(const char *network, struct store **ret, struct err *err
 	return 0;
 }
 
-struct store *store_close(struct store *store)
+struct leases *leases_close(struct leases *store)
 {
 	if (!store)
 		return NULL;

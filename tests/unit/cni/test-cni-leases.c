@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "cni/store-internal.h"
+#include "sys/lease/leases-internal.h"
 
 static int calls_left; /* 0: never dies; else dies before the n-th call */
 
@@ -94,11 +94,11 @@ static int teardown(void **state)
 	return system(command);
 }
 
-static struct store *open_store(void)
+static struct leases *open_store(void)
 {
-	struct store *store = NULL;
+	struct leases *store = NULL;
 	struct err err = { 0 };
-	if (store_open("net", &store, &err) < 0)
+	if (leases_open("net", &store, &err) < 0)
 		fail_msg("%s", err.text);
 	return store;
 }
@@ -111,18 +111,18 @@ static void set_ranges(const char *four, const char *six)
 	assert_int_equal(ip_prefix_parse(six, &ranges[1]), 0);
 }
 
-static int take(struct store *store, const char *container, struct lease *lease, struct err *err)
+static int take(struct leases *store, const char *container, struct lease *lease, struct err *err)
 {
 	char key[16];
 	unsigned n = 0;
 	for (const char *p = container; *p; p++)
 		n = n * 31 + (unsigned char) *p;
 	snprintf(key, sizeof(key), "hth%010x", n);
-	struct store_owner owner = { key, container, "eth0" };
-	return store_take(store, &owner, ranges, 2, NULL, 0, lease, err);
+	struct lease_owner owner = { key, container, "eth0" };
+	return leases_take(store, &owner, ranges, 2, NULL, 0, lease, err);
 }
 
-static int release(struct store *store, const char *container)
+static int release(struct leases *store, const char *container)
 {
 	char key[16];
 	struct err err = { 0 };
@@ -130,8 +130,8 @@ static int release(struct store *store, const char *container)
 	for (const char *p = container; *p; p++)
 		n = n * 31 + (unsigned char) *p;
 	snprintf(key, sizeof(key), "hth%010x", n);
-	struct store_owner owner = { key, container, "eth0" };
-	return store_release(store, &owner, &err);
+	struct lease_owner owner = { key, container, "eth0" };
+	return leases_release(store, &owner, &err);
 }
 
 static const char *text_of(const struct ip_addr *addr)
@@ -158,11 +158,11 @@ static size_t left(void)
 
 static void addresses_go_round(void **state)
 {
-	CLEANUP_STORE struct store *store = open_store();
+	CLEANUP_LEASES struct leases *store = open_store();
 	struct lease a, b, again;
 	struct err err = { 0 };
 	set_ranges("10.1.0.0/29", "fd00::/64");
-	assert_int_equal(store_capacity(&ranges[0]), 5);
+	assert_int_equal(leases_capacity(&ranges[0]), 5);
 	assert_int_equal(take(store, "a", &a, &err), 1);
 	assert_string_equal(text_of(&a.addrs[0]), "10.1.0.2"); /* not .0, not .1 */
 	assert_string_equal(text_of(&a.addrs[1]), "fd00::2");
@@ -175,17 +175,17 @@ static void addresses_go_round(void **state)
 	assert_string_equal(text_of(&b.addrs[0]), "10.1.0.3");
 	assert_string_equal(text_of(&b.addrs[1]), "fd00::3");
 	/* A new process goes on where this one stopped. */
-	CLEANUP_STORE struct store *other = open_store();
+	CLEANUP_LEASES struct leases *other = open_store();
 	assert_int_equal(take(other, "c", &b, &err), 1);
 	assert_string_equal(text_of(&b.addrs[0]), "10.1.0.4");
 	uint64_t used;
-	assert_int_equal(store_count(other, &ranges[0], &used, &err), 0);
+	assert_int_equal(leases_count(other, &ranges[0], &used, &err), 0);
 	assert_int_equal(used, 2);
 }
 
 static void a_full_pool_says_so(void **state)
 {
-	CLEANUP_STORE struct store *store = open_store();
+	CLEANUP_LEASES struct leases *store = open_store();
 	struct lease lease;
 	struct err err = { 0 };
 	char name[2] = "a";
@@ -211,31 +211,31 @@ static void a_full_pool_says_so(void **state)
 
 static void wanted_addresses_are_given(void **state)
 {
-	CLEANUP_STORE struct store *store = open_store();
+	CLEANUP_LEASES struct leases *store = open_store();
 	struct lease lease;
 	struct err err = { 0 };
 	struct ip_addr want;
-	struct store_owner a = { "hth1", "a", "eth0" }, b = { "hth2", "b", "eth0" };
+	struct lease_owner a = { "hth1", "a", "eth0" }, b = { "hth2", "b", "eth0" };
 	static const char *const wrong[] = { "10.1.0.0", "10.1.0.1", "10.1.0.7", "10.1.0.8",
 		"10.1.0.5", "fd00::", "fd00::1", "fd01::5" };
 	set_ranges("10.1.0.0/29", "fd00::/64");
 	assert_int_equal(ip_addr_parse("10.1.0.5", &want), 0);
-	assert_int_equal(store_take(store, &a, ranges, 2, &want, 1, &lease, &err), 1);
+	assert_int_equal(leases_take(store, &a, ranges, 2, &want, 1, &lease, &err), 1);
 	assert_int_equal(lease.n_addrs, 2);
 	assert_string_equal(text_of(&lease.addrs[0]), "10.1.0.5");
 	assert_string_equal(text_of(&lease.addrs[1]), "fd00::2");
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		assert_int_equal(ip_addr_parse(wrong[i], &want), 0);
 		assert_int_equal(
-			store_take(store, &b, ranges, 2, &want, 1, &lease, &err), -EADDRINUSE);
+			leases_take(store, &b, ranges, 2, &want, 1, &lease, &err), -EADDRINUSE);
 		assert_non_null(strstr(err.text, wrong[i]));
 	}
 	/* The same key for another container: a clash of names, not a lease. */
-	struct store_owner clash = { "hth1", "c", "eth0" };
-	assert_int_equal(store_take(store, &clash, ranges, 2, NULL, 0, &lease, &err), -EEXIST);
-	assert_int_equal(store_release(store, &clash, &err), 0);
-	assert_int_equal(store_find(store, &clash, &lease, &err), -ENOENT);
-	assert_int_equal(store_find(store, &a, &lease, &err), 0);
+	struct lease_owner clash = { "hth1", "c", "eth0" };
+	assert_int_equal(leases_take(store, &clash, ranges, 2, NULL, 0, &lease, &err), -EEXIST);
+	assert_int_equal(leases_release(store, &clash, &err), 0);
+	assert_int_equal(leases_find(store, &clash, &lease, &err), -ENOENT);
+	assert_int_equal(leases_find(store, &a, &lease, &err), 0);
 }
 
 static void a_reboot_frees_everything(void **state)
@@ -243,14 +243,14 @@ static void a_reboot_frees_everything(void **state)
 	struct lease lease;
 	struct err err = { 0 };
 	set_ranges("10.1.0.0/29", "fd00::/64");
-	struct store *store = open_store();
+	struct leases *store = open_store();
 	for (char name[2] = "a"; *name < 'f'; (*name)++)
 		assert_int_equal(take(store, name, &lease, &err), 1);
-	store_close(store);
+	leases_close(store);
 	setenv("HEARTH_BOOT_ID", "boot-two", 1);
-	CLEANUP_STORE struct store *readonly = NULL;
-	assert_int_equal(store_open_readonly("net", &readonly, &err), -ENOENT);
-	CLEANUP_STORE struct store *next = open_store();
+	CLEANUP_LEASES struct leases *readonly = NULL;
+	assert_int_equal(leases_open_readonly("net", &readonly, &err), -ENOENT);
+	CLEANUP_LEASES struct leases *next = open_store();
 	assert_int_equal(left(), 0);
 	for (char name[2] = "g"; *name < 'l'; (*name)++)
 		assert_int_equal(take(next, name, &lease, &err), 1);
@@ -274,15 +274,15 @@ static void put(const char *name, const char *text)
 static void lines_keep_to_themselves(void **state)
 {
 	CLEANUP_BUF struct buf young = { 0 };
-	store_lines_released(
+	leases_lines_released(
 		"10.1.0.5 \n999000\n10.1.0.6 999000\n10.1.0.7 1x\n10.1.0.8 9", 1000000, &young);
 	assert_string_equal(buf_str(&young), "10.1.0.6 999000\n");
-	assert_int_equal(store_lines_rest_us("10.1.0.6 999000\n", "10.1.0.6", 1000000),
-		STORE_REUSE_DELAY_MS * UINT64_C(1000) - 1000);
-	assert_int_equal(store_lines_rest_us("10.1.0.6 999000\n", "10.1.0.5", 1000000), 0);
-	assert_int_equal(store_lines_next("10.1.0.0/24 \n9\n", "10.1.0.0/24", 2, 254), 2);
-	assert_int_equal(store_lines_next("10.1.0.0/24 9\n", "10.1.0.0/24", 2, 254), 9);
-	assert_int_equal(store_lines_next("10.1.0.0/24 255\n", "10.1.0.0/24", 2, 254), 2);
+	assert_int_equal(leases_lines_rest_us("10.1.0.6 999000\n", "10.1.0.6", 1000000),
+		LEASES_REUSE_DELAY_MS * UINT64_C(1000) - 1000);
+	assert_int_equal(leases_lines_rest_us("10.1.0.6 999000\n", "10.1.0.5", 1000000), 0);
+	assert_int_equal(leases_lines_next("10.1.0.0/24 \n9\n", "10.1.0.0/24", 2, 254), 2);
+	assert_int_equal(leases_lines_next("10.1.0.0/24 9\n", "10.1.0.0/24", 2, 254), 9);
+	assert_int_equal(leases_lines_next("10.1.0.0/24 255\n", "10.1.0.0/24", 2, 254), 2);
 }
 
 static void damage_is_survived(void **state)
@@ -292,7 +292,7 @@ static void damage_is_survived(void **state)
 	size_t n = 0, empty = 0;
 	char path[160];
 	set_ranges("10.1.0.0/29", "fd00::/64");
-	CLEANUP_STORE struct store *store = open_store();
+	CLEANUP_LEASES struct leases *store = open_store();
 	assert_int_equal(take(store, "a", &lease, &err), 1);
 	put("10.1.0.3", "");
 	put("10.1.0.4", "boot boot-one\nkey x\ncontainer");
@@ -306,13 +306,13 @@ static void damage_is_survived(void **state)
 	assert_int_equal(take(store, "b", &lease, &err), 1);
 	assert_string_equal(text_of(&lease.addrs[0]), "10.1.0.6");
 	assert_string_equal(text_of(&lease.addrs[1]), "fd00::4");
-	assert_int_equal(store_list(store, &list, &n, &err), 0);
+	assert_int_equal(leases_list(store, &list, &n, &err), 0);
 	for (size_t i = 0; i < n; i++)
 		empty += !*list[i].container;
 	free(list);
 	assert_true(empty > 0);
 	assert_int_equal(n - empty, 2);
-	assert_int_equal(store_remove_damaged(store, &err), 0);
+	assert_int_equal(leases_remove_damaged(store, &err), 0);
 	assert_int_equal(access("/etc/passwd", F_OK), 0);
 	assert_int_equal(take(store, "c", &lease, &err), 1);
 	assert_int_equal(release(store, "a"), 1);
@@ -337,11 +337,11 @@ static bool dies_at(int n, bool taking, const char *container)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct store *store = NULL;
+		struct leases *store = NULL;
 		struct lease lease;
 		struct err err;
 		calls_left = n;
-		if (store_open("net", &store, &err) < 0)
+		if (leases_open("net", &store, &err) < 0)
 			_exit(1);
 		int r = taking ? take(store, container, &lease, &err) : release(store, container);
 		calls_left = 0;
@@ -362,7 +362,7 @@ static void no_moment_to_die_loses_a_lease(void **state)
 	set_ranges("10.1.0.0/24", "fd00::/64");
 	for (bool done = false; !done; moments++) {
 		done = dies_at(moments + 1, true, "victim");
-		CLEANUP_STORE struct store *store = open_store();
+		CLEANUP_LEASES struct leases *store = open_store();
 		/* Somebody else comes between: never gets what the victim may have. */
 		assert_int_equal(take(store, "other", &other, &err), 1);
 		assert_int_equal(release(store, "victim") >= 0, 1);
@@ -373,7 +373,7 @@ static void no_moment_to_die_loses_a_lease(void **state)
 	assert_in_range(moments, 10, 100);
 	int more = 0;
 	for (bool done = false; !done; more++) {
-		CLEANUP_STORE struct store *store = open_store();
+		CLEANUP_LEASES struct leases *store = open_store();
 		assert_int_equal(take(store, "victim", &mine, &err), 1);
 		done = dies_at(more + 1, false, "victim");
 		assert_int_equal(take(store, "other", &other, &err), 1);
@@ -387,7 +387,7 @@ static void no_moment_to_die_loses_a_lease(void **state)
 	/* A repeated ADD after a death in the first one works, too. */
 	for (int i = 1; i < moments; i++) {
 		(void) dies_at(i, true, "again");
-		CLEANUP_STORE struct store *store = open_store();
+		CLEANUP_LEASES struct leases *store = open_store();
 		assert_true(take(store, "again", &mine, &err) >= 0);
 		assert_int_equal(left(), 3);
 		assert_int_equal(release(store, "again"), 1);
@@ -407,8 +407,8 @@ static void many_at_once_get_different_addresses(void **state)
 		if (pids[i] == 0) {
 			struct lease lease;
 			struct err err;
-			struct store *store = NULL;
-			_exit(store_open("net", &store, &err) < 0 ||
+			struct leases *store = NULL;
+			_exit(leases_open("net", &store, &err) < 0 ||
 				take(store, name, &lease, &err) != 1);
 		}
 	}

@@ -1,5 +1,5 @@
 /*
- * store-choose: see store-internal.h. Round robin from where the last search ended, so that an
+ * leases-choose: see leases-internal.h. Round robin from where the last search ended, so that an
  * address rests as long as it can; one given back a moment ago rests two seconds at least.
  */
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/number.h"
-#include "cni/store-internal.h"
+#include "sys/lease/leases-internal.h"
 
 enum { SMALL_MAX = 65536 };
 
@@ -32,7 +32,7 @@ static uint64_t number_at(const char *text)
 	return number_parse(digits, 0, UINT64_MAX, &n) == 0 ? n : 0;
 }
 
-void store_lines_released(const char *text, uint64_t now_us, struct buf *ret)
+void leases_lines_released(const char *text, uint64_t now_us, struct buf *ret)
 {
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
 		size_t len = strcspn(line, "\n"), name = strcspn(line, " \n");
@@ -40,29 +40,29 @@ void store_lines_released(const char *text, uint64_t now_us, struct buf *ret)
 			break;
 		uint64_t at_us = line[name] == ' ' ? number_at(line + name + 1) : 0;
 		if (at_us && at_us <= now_us &&
-			now_us - at_us < STORE_REUSE_DELAY_MS * USEC_PER_MSEC)
+			now_us - at_us < LEASES_REUSE_DELAY_MS * USEC_PER_MSEC)
 			buf_add(ret, line, len + 1);
 	}
 }
 
-static void read_released(struct store *store, uint64_t now_us, struct buf *ret)
+static void read_released(struct leases *store, uint64_t now_us, struct buf *ret)
 {
 	CLEANUP_BUF struct buf text = { 0 };
-	if (store_read(store, "released", SMALL_MAX, &text) == 0)
-		store_lines_released(buf_str(&text), now_us, ret);
+	if (leases_read(store, "released", SMALL_MAX, &text) == 0)
+		leases_lines_released(buf_str(&text), now_us, ret);
 }
 
-uint64_t store_lines_rest_us(const char *released, const char *addr, uint64_t now_us)
+uint64_t leases_lines_rest_us(const char *released, const char *addr, uint64_t now_us)
 {
 	size_t len = strlen(addr);
 	for (const char *line = released; *line; line += strcspn(line, "\n") + 1)
 		if (!strncmp(line, addr, len) && line[len] == ' ')
-			return number_at(line + len + 1) + STORE_REUSE_DELAY_MS * USEC_PER_MSEC -
+			return number_at(line + len + 1) + LEASES_REUSE_DELAY_MS * USEC_PER_MSEC -
 			       now_us;
 	return 0;
 }
 
-void store_note_released(struct store *store, const struct lease *lease)
+void leases_note_released(struct leases *store, const struct lease *lease)
 {
 	char text[IP_TEXT_MAX];
 	CLEANUP_BUF struct buf lines = { 0 };
@@ -73,7 +73,7 @@ void store_note_released(struct store *store, const struct lease *lease)
 			(unsigned long long) now_us);
 	if (!buf_failed(&lines) && lines.len)
 		/* A full disk is no reason to keep the lease: its address may be used again at once. */
-		(void) store_replace(store, "released", lines.data, lines.len);
+		(void) leases_replace(store, "released", lines.data, lines.len);
 }
 
 /* -- choosing --------------------------------------------------------------------------------- */
@@ -89,26 +89,26 @@ static void bounds(const struct ip_prefix *subnet, uint64_t *ret_first, uint64_t
 	*ret_last = subnet->addr.family == AF_INET ? size - 2 : size - 1;
 }
 
-uint64_t store_capacity(const struct ip_prefix *subnet)
+uint64_t leases_capacity(const struct ip_prefix *subnet)
 {
 	uint64_t first, last;
 	bounds(subnet, &first, &last);
 	return last - first + 1;
 }
 
-static bool is_free(struct store_choice *c, const struct ip_addr *addr)
+static bool is_free(struct leases_choice *c, const struct ip_addr *addr)
 {
 	char text[IP_TEXT_MAX];
 	ip_addr_format(addr, text);
 	if (faccessat(c->store->dir, text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
 		return false;
-	uint64_t wait_us = store_lines_rest_us(buf_str(&c->released), text, c->now_us);
+	uint64_t wait_us = leases_lines_rest_us(buf_str(&c->released), text, c->now_us);
 	if (wait_us && (!c->wait_us || wait_us < c->wait_us))
 		c->wait_us = wait_us;
 	return wait_us == 0;
 }
 
-uint64_t store_lines_next(const char *text, const char *subnet, uint64_t first, uint64_t last)
+uint64_t leases_lines_next(const char *text, const char *subnet, uint64_t first, uint64_t last)
 {
 	size_t len = strlen(subnet);
 	for (const char *line = text; *line; line += strcspn(line, "\n")) {
@@ -121,14 +121,14 @@ uint64_t store_lines_next(const char *text, const char *subnet, uint64_t first, 
 	return first;
 }
 
-static int choose_in(struct store_choice *c, const struct ip_prefix *subnet, struct ip_addr *ret)
+static int choose_in(struct leases_choice *c, const struct ip_prefix *subnet, struct ip_addr *ret)
 {
 	uint64_t first, last;
 	char text[PREFIX_TEXT_MAX];
 	bounds(subnet, &first, &last);
 	if (last < first)
 		return -ENOSPC;
-	uint64_t start = store_lines_next(
+	uint64_t start = leases_lines_next(
 			 buf_str(&c->next), ip_prefix_format(subnet, text), first, last),
 		 index = start;
 	do {
@@ -163,16 +163,16 @@ static bool may_be_leased(
 	return false;
 }
 
-int store_choice_make(struct store_choice *c, const struct ip_prefix *subnets, size_t n_subnets,
+int leases_choice_make(struct leases_choice *c, const struct ip_prefix *subnets, size_t n_subnets,
 	const struct ip_addr *want, size_t n_want, struct lease *lease, struct err *err)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	char text[IP_TEXT_MAX];
 	bool have[2] = { false, false };
 	for (size_t i = 0; i < n_want; i++) {
-		if (lease->n_addrs == STORE_ADDRS_MAX)
+		if (lease->n_addrs == LEASES_ADDRS_MAX)
 			return err_set(err, -EADDRINUSE, "more than %d addresses are wanted",
-				STORE_ADDRS_MAX);
+				LEASES_ADDRS_MAX);
 		if (!may_be_leased(subnets, n_subnets, &want[i]))
 			return err_set(err, -EADDRINUSE, "%s is not an address for pods here",
 				ip_addr_format(&want[i], text));
@@ -202,7 +202,7 @@ int store_choice_make(struct store_choice *c, const struct ip_prefix *subnets, s
 	return 0;
 }
 
-void store_lines_merge(const char *old, struct buf *lines)
+void leases_lines_merge(const char *old, struct buf *lines)
 {
 	CLEANUP_BUF struct buf keep = { 0 };
 	for (const char *line = old; *line;) {
@@ -219,23 +219,23 @@ void store_lines_merge(const char *old, struct buf *lines)
 	buf_add(lines, buf_str(&keep), keep.len);
 }
 
-void store_choice_init(struct store *store, struct store_choice *ret)
+void leases_choice_init(struct leases *store, struct leases_choice *ret)
 {
-	*ret = (struct store_choice){ .store = store, .now_us = clock_now_us() };
+	*ret = (struct leases_choice){ .store = store, .now_us = clock_now_us() };
 	read_released(store, ret->now_us, &ret->released);
-	(void) store_read(store, "next", SMALL_MAX, &ret->next); /* none: from the beginning */
+	(void) leases_read(store, "next", SMALL_MAX, &ret->next); /* none: from the beginning */
 }
 
-void store_choice_keep(struct store_choice *c)
+void leases_choice_keep(struct leases_choice *c)
 {
 	if (!c->new_next.len)
 		return;
-	store_lines_merge(buf_str(&c->next), &c->new_next);
+	leases_lines_merge(buf_str(&c->next), &c->new_next);
 	/* Without it the search starts further back, no more. */
-	(void) store_replace(c->store, "next", buf_str(&c->new_next), c->new_next.len);
+	(void) leases_replace(c->store, "next", buf_str(&c->new_next), c->new_next.len);
 }
 
-void store_choice_done(struct store_choice *c)
+void leases_choice_done(struct leases_choice *c)
 {
 	buf_done(&c->released);
 	buf_done(&c->next);
