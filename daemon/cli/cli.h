@@ -36,6 +36,7 @@ int cli_token_revoke(int argc, char **argv);
 int cli_node_list(int argc, char **argv);
 int cli_node_remove(int argc, char **argv);
 int cli_node_rename(int argc, char **argv);
+int cli_node_label(int argc, char **argv);
 
 enum cli_server { CLI_HEARTHD, CLI_COORDINATOR };
 

@@ -5,7 +5,7 @@ _hearth()
 	case ${1##*/}:${COMP_WORDS[1]}:$COMP_CWORD in
 	hearth:*:1) words="status ping ip reload kube token node --help --version" ;;
 	hearth:token:2) words="create list revoke" ;;
-	hearth:node:2) words="list remove rename" ;;
+	hearth:node:2) words="list remove rename label" ;;
 	hearth:kube:2) words="publish approve" ;;
 	hearth:token:*)
 		words="--role --name --ttl --reusable --replace --tag --label --json --help"

@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/usage.h"
 #include "cli.h"
+#include "wire/node-label.h"
 #include "wire/node-name.h"
 
 static const struct cli_verb *verb(const char *name)
@@ -33,18 +34,19 @@ static const struct option token_options[] = {
 
 enum { TTL_MINUTES_MAX = 366 * 24 * 60 };
 
-static int set_label(json_t *labels, const char *text)
+static int set_label(const char *verb, json_t *labels, const char *text)
 {
 	const char *eq = strchr(text, '=');
-	char key[256];
+	char key[512];
+	struct err err = { 0 };
 	if (!eq || eq == text || (size_t) (eq - text) >= sizeof(key))
-		return cli_fail(
-			CLI_USAGE, "token create: --label takes KEY=VALUE, not \"%.80s\"", text);
+		return cli_fail(CLI_USAGE, "%s: a label is KEY=VALUE, not \"%.80s\"", verb, text);
 	(void) snprintf(key, sizeof(key), "%.*s", (int) (eq - text), text);
-	if (json_object_set_new(labels, key, json_string(eq + 1)) < 0)
-		return cli_fail(
-			CLI_USAGE, "token create: --label \"%.80s\" is not valid text", text);
-	return 0;
+	if (node_label_check(key, eq + 1, &err) < 0)
+		return cli_fail(CLI_USAGE, "%s: %s", verb, err.text);
+	return json_object_set_new(labels, key, json_string(eq + 1)) < 0
+		       ? cli_fail(CLI_FAILED, "out of memory")
+		       : 0;
 }
 
 /* What needs no coordinator to be seen. */
@@ -119,7 +121,7 @@ static int token_option(int c, json_t *args)
 				json_object_get(args, "tags"), json_string(optarg));
 		return r;
 	default:
-		return set_label(json_object_get(args, "labels"), optarg);
+		return set_label("token create", json_object_get(args, "labels"), optarg);
 	}
 }
 
@@ -193,6 +195,17 @@ static void print_tokens(const json_t *tokens)
 		cli_table_add(&t, join(json_object_get(token, "used_by"), &used));
 	}
 	cli_table_print(&t);
+}
+
+/* "key=value key=value" */
+static const char *label_text(const json_t *labels, struct buf *buf)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *) labels, key, value)
+		buf_printf(buf, "%s%s=%s", buf->len ? " " : "", key,
+			json_string_value(value) ? json_string_value(value) : "?");
+	return buf_str(buf);
 }
 
 static void print_nodes(const json_t *nodes)
@@ -297,4 +310,62 @@ int cli_node_rename(int argc, char **argv)
 {
 	return act("node rename", "node.rename", "node", "name", "is renamed; addresses stay", argc,
 		argv);
+}
+
+/* KEY=VALUE sets one, KEY- takes one away, as kubectl has it. */
+static int add_change(json_t *args, const char *text)
+{
+	size_t len = strlen(text);
+	if (strchr(text, '=') || len < 2 || text[len - 1] != '-')
+		return set_label("node label", json_object_get(args, "set"), text);
+	return json_array_append_new(json_object_get(args, "remove"), json_stringn(text, len - 1)) <
+			       0
+		       ? cli_fail(CLI_USAGE, "node label: \"%.80s\" is not valid text", text)
+		       : 0;
+}
+
+/* kubelet takes labels when it registers, and not again. */
+static void say_labelled(const json_t *reply, char **changes, int n)
+{
+	CLEANUP_BUF struct buf labels = { 0 };
+	const char *name = cli_str(reply, "name");
+	if (!json_is_true(json_object_get(reply, "changed"))) {
+		fprintf(stderr, "%s has these labels already; nothing was changed\n", name);
+	} else {
+		fprintf(stderr,
+			"%s: labels changed, and on their way into its kubeadm files. Is it part "
+			"of "
+			"the cluster already? Then also: kubectl label --overwrite node %s",
+			name, name);
+		for (int i = 0; i < n; i++)
+			fprintf(stderr, " %s", changes[i]);
+		fputc('\n', stderr);
+	}
+	printf("%s\n", label_text(json_object_get(reply, "labels"), &labels));
+}
+
+int cli_node_label(int argc, char **argv)
+{
+	struct cli_options o = { .verb = verb("node label") };
+	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
+		return c == 'h' ? CLI_DONE : CLI_USAGE;
+	int r = cli_operands(&o, argc, argv, 2, 1 + NODE_LABELS_MAX);
+	if (r)
+		return r;
+	CLEANUP_JSON json_t *args =
+		json_pack("{s:s, s:{}, s:[]}", "node", argv[optind], "set", "remove");
+	if (!args)
+		return cli_fail(CLI_USAGE, "node label: the name is not valid text");
+	for (int i = optind + 1; !r && i < argc; i++)
+		r = add_change(args, argv[i]);
+	if (r)
+		return r;
+	CLEANUP_JSON json_t *reply = NULL;
+	r = cli_call(CLI_COORDINATOR, "node.label", TAKE(args), &reply);
+	if (r)
+		return r;
+	if (o.json)
+		return cli_print_json(reply);
+	say_labelled(reply, argv + optind + 1, argc - optind - 1);
+	return CLI_DONE;
 }

@@ -35,6 +35,8 @@ const struct cli_verb cli_verbs[] = {
 	{ "node remove", "NODE", "on the coordinator: shut a board out for good", cli_node_remove },
 	{ "node rename", "NODE NAME", "on the coordinator: give a board another name",
 		cli_node_rename },
+	{ "node label", "NODE KEY=VALUE|KEY- [MORE] [--json]",
+		"on the coordinator: set labels of a board, or take them away", cli_node_label },
 	{ 0 },
 };
 

@@ -1,5 +1,5 @@
 /*
- * admin-node: node.list, node.remove, node.rename, see admin.h.
+ * admin-node: node.list, node.remove, node.rename, node.label, see admin.h.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "coordinator/admin.h"
+#include "wire/node-label.h"
 #include "wire/node-name.h"
 #include "wire/presence.h"
 
@@ -17,7 +18,15 @@ struct node_change {
 	uint32_t id;
 	char name[NODE_NAME_MAX]; /* the new one of a rename, the old one of a removal */
 	char reason[TOMBSTONE_REASON_MAX];
+	json_t *set, *remove; /* owned: labels and values; names of labels */
 };
+
+static void node_change_free(struct node_change *n)
+{
+	json_decref(n->set);
+	json_decref(n->remove);
+	free(n);
+}
 
 const struct node *admin_node(struct coord *c, struct ipc_request *request)
 {
@@ -80,7 +89,25 @@ static void done(struct change *change, int r)
 		ipc_request_reply(n->admin.request,
 			json_pack("{s:I, s:s}", "id", (json_int_t) n->id, "name", n->name));
 	}
-	free(n);
+	node_change_free(n);
+}
+
+static void done_label(struct change *change, int r)
+{
+	struct node_change *n = (struct node_change *) change;
+	const struct node *node = netmap_by_id(coord_netmap(n->admin.coord), n->id);
+	if (r < 0) {
+		admin_refuse(&n->admin);
+	} else {
+		admin_audit(n->admin.request, "node %u, %s: %zu set, %zu taken away",
+			(unsigned) n->id, n->name, json_object_size(n->set),
+			json_array_size(n->remove));
+		ipc_request_reply(n->admin.request,
+			json_pack("{s:I, s:s, s:b, s:o}", "id", (json_int_t) n->id, "name", n->name,
+				"changed", r > 0, "labels",
+				node && node->labels ? json_incref(node->labels) : json_object()));
+	}
+	node_change_free(n);
 }
 
 /* Another change may have come first. */
@@ -121,6 +148,34 @@ static int decide_rename(struct change *change, struct store_batch *batch)
 	if (node_copy(node, &copy) < 0)
 		return change_refuse(change, API_INTERNAL, "Out of memory.");
 	(void) snprintf(copy.name, sizeof(copy.name), "%s", n->name);
+	CLEANUP_JSON json_t *payload = node_to_json(&copy);
+	int r = ledger_set_record(change, RECORD_TYPE_NODE, payload);
+	return r < 0 ? r : 1;
+}
+
+static int decide_label(struct change *change, struct store_batch *batch)
+{
+	struct node_change *n = (struct node_change *) change;
+	CLEANUP_NODE struct node copy = { 0 };
+	const struct node *node = still_there(n);
+	size_t i;
+	json_t *key;
+	if (!node)
+		return -ENOENT;
+	if (node_copy(node, &copy) < 0)
+		return change_refuse(change, API_INTERNAL, "Out of memory.");
+	json_decref(copy.labels);
+	copy.labels = node->labels ? json_copy(node->labels) : json_object();
+	json_array_foreach(n->remove, i, key)(void)
+		json_object_del(copy.labels, json_string_value(key)); /* -1: has none */
+	if (!copy.labels || json_object_update(copy.labels, n->set) < 0)
+		return change_refuse(change, API_INTERNAL, "Out of memory.");
+	if (json_object_size(copy.labels) > NODE_LABELS_MAX)
+		return change_refuse(change, API_BAD_REQUEST,
+			"%s would have %zu labels, and %d is the most.", n->name,
+			json_object_size(copy.labels), (int) NODE_LABELS_MAX);
+	if (node->labels ? json_equal(node->labels, copy.labels) : !json_object_size(copy.labels))
+		return 0;
 	CLEANUP_JSON json_t *payload = node_to_json(&copy);
 	int r = ledger_set_record(change, RECORD_TYPE_NODE, payload);
 	return r < 0 ? r : 1;
@@ -177,4 +232,48 @@ void admin_node_rename(struct coord *c, struct ipc_request *request)
 		return;
 	(void) snprintf(n->name, sizeof(n->name), "%s", name);
 	admin_submit(&n->admin);
+}
+
+/* Any label may be taken away, also one that could not be set. */
+static int read_labels(const json_t *args, struct node_change *n, struct err *err)
+{
+	json_t *set = NULL, *remove = NULL, *key;
+	size_t i;
+	int r = json_has(args, "set") ? json_get_object(args, "set", &set, err) : 0;
+	if (!r && json_has(args, "remove"))
+		r = json_get_array(args, "remove", NODE_LABELS_MAX, &remove, err);
+	if (!r)
+		r = node_labels_check(set, err);
+	if (r < 0)
+		return r;
+	json_array_foreach(remove, i, key)
+	{
+		if (!json_is_string(key))
+			return err_set(err, -EINVAL, "field \"remove\" must be a list of labels");
+		if (json_object_get(set, json_string_value(key)))
+			return err_set(err, -EINVAL, "%.90s is to be set and to be taken away",
+				json_string_value(key));
+	}
+	n->set = set ? json_incref(set) : json_object();
+	n->remove = remove ? json_incref(remove) : json_array();
+	return n->set && n->remove ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+void admin_node_label(struct coord *c, struct ipc_request *request)
+{
+	struct err why = { 0 };
+	struct node_change *n = node_change_new(c, request, decide_label);
+	if (!n)
+		return;
+	n->admin.change.done = done_label;
+	if (read_labels(ipc_request_args(request), n, &why) < 0) {
+		ipc_request_fail(request, "bad_request", "%s", why.text);
+		node_change_free(n);
+		return;
+	}
+	if (ledger_submit(c->ledger, &n->admin.change) < 0) {
+		ipc_request_fail(request, api_code_name(API_TOO_MANY),
+			"The coordinator is too busy. Try again.");
+		node_change_free(n);
+	}
 }

@@ -14,6 +14,7 @@
 #include "coordinator/admin.h"
 #include "coordinator/schema.h"
 #include "mesh/alloc.h"
+#include "wire/node-label.h"
 #include "wire/node-name.h"
 
 enum { FORGET_AT_ONCE = 64 };
@@ -122,6 +123,9 @@ static int read_grant(const json_t *args, struct token_change *t, struct err *er
 		return err_set(err, -EINVAL,
 			"A reusable token is for several boards: it cannot fix a name or replace "
 			"one.");
+	r = node_labels_check(labels, err);
+	if (r < 0)
+		return r;
 	t->has_tags = tags && json_array_size(tags);
 	t->has_labels = labels && json_object_size(labels);
 	g->tags = tags ? json_incref(tags) : json_array();
@@ -156,6 +160,7 @@ static int take_from_replaced(struct token_change *t)
 {
 	struct grant *g = &t->grant;
 	const struct node *node = netmap_by_name(coord_netmap(t->admin.coord), g->replace);
+	struct err why = { 0 };
 	if (!node)
 		return change_refuse(&t->admin.change, API_NOT_FOUND,
 			"There is no node %s to replace. See `hearth node list`.", g->replace);
@@ -176,9 +181,15 @@ static int take_from_replaced(struct token_change *t)
 		json_decref(g->labels);
 		g->labels = json_deep_copy(node->labels);
 	}
-	return g->tags && g->labels
-		       ? 0
-		       : change_refuse(&t->admin.change, API_INTERNAL, "Out of memory.");
+	if (!g->tags || !g->labels)
+		return change_refuse(&t->admin.change, API_INTERNAL, "Out of memory.");
+	if (node_labels_check(g->labels, &why) < 0)
+		return change_refuse(&t->admin.change, API_BAD_REQUEST,
+			"%s has a label that no board can have: %s. Take it away first: `hearth "
+			"node "
+			"label %s LABEL-`.",
+			node->name, why.text, node->name);
+	return 0;
 }
 
 /* Tokens that expired long ago go with the same write. */

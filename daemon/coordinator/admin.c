@@ -73,6 +73,7 @@ static const struct {
 	{ "node.list", admin_node_list },
 	{ "node.remove", admin_node_remove },
 	{ "node.rename", admin_node_rename },
+	{ "node.label", admin_node_label },
 };
 
 void admin_handle(void *ctx, struct ipc_request *request)

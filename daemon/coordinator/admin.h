@@ -19,6 +19,8 @@
  *	    {"nodes":[{the node, section 5, and "connected":bool, "last_seen":T or 0, "endpoints":[]}]}
  *	node.remove {"node":NAME or id, "reason":"..."|absent}     {"id", "name"}
  *	node.rename {"node":NAME or id, "name":NEW}                {"id", "name"}
+ *	node.label {"node":NAME or id, "set":{LABEL:VALUE}, "remove":[LABEL]}
+ *	    {"id", "name", "changed":bool, "labels":{all it has now}}
  *
  * Codes beside those of section 7: `unknown_call`, `unknown_token`, `unknown_node`, `ambiguous`.
  */
@@ -49,3 +51,4 @@ void admin_token_revoke(struct coord *c, struct ipc_request *request);
 void admin_node_list(struct coord *c, struct ipc_request *request);
 void admin_node_remove(struct coord *c, struct ipc_request *request);
 void admin_node_rename(struct coord *c, struct ipc_request *request);
+void admin_node_label(struct coord *c, struct ipc_request *request);

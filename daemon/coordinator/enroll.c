@@ -17,6 +17,7 @@
 #include "coordinator/coord.h"
 #include "coordinator/schema.h"
 #include "mesh/alloc.h"
+#include "wire/node-label.h"
 #include "wire/node-name.h"
 
 #define BOARD_LABEL "hearth.internal/board"
@@ -81,6 +82,17 @@ static int check_confirmation(struct enrolment *e, const struct grant *g)
 		return change_refuse(&e->change, API_NAME_MISMATCH,
 			"The token is for the name %s, not for %s. Enrol with --name %s.", g->name,
 			a->name, g->name);
+	return 0;
+}
+
+/* A token that an older coordinator made may grant what kubelet will refuse. */
+static int check_labels(struct enrolment *e, const struct grant *g)
+{
+	struct err why = { 0 };
+	if (node_labels_check(g->labels, &why) < 0)
+		return change_refuse(&e->change, API_BAD_REQUEST,
+			"The token gives a label that no board can have: %s. Create another token.",
+			why.text);
 	return 0;
 }
 
@@ -239,6 +251,8 @@ static int plan(struct enrolment *e, const struct grant **ret_grant, struct node
 	int r = grant_check(g, coord_now_s(), &change->code, &change->err);
 	if (!r)
 		r = check_confirmation(e, g);
+	if (!r)
+		r = check_labels(e, g);
 	if (r < 0)
 		return r;
 	if (g->replace[0] && !(old = netmap_by_name(coord_netmap(e->coord), g->replace)))

@@ -301,6 +301,19 @@ def test_feed():
     _, a = wakes("a rename wakes", laptop, lambda: admin("node.rename", node="pi3", name="pi3-kitchen"), lambda a: payload(a.json["records"][-1])["name"] == "pi3-kitchen",
                  seq=head, cursor=poll(laptop, head).json["cursor"], wait=30)
     admin("node.rename", node="pi3-kitchen", name="pi3")
+    worker = "node-role.kubernetes.io/worker"
+    a = admin("node.label", node="pi3", set={"zone": "attic", "node.kubernetes.io/disk": "sd"})
+    check("labels are set", a["changed"] and a["labels"] == {**pi3.node["labels"], "zone": "attic", "node.kubernetes.io/disk": "sd"}, a)
+    head = poll(pi3).json["head"]["seq"]
+    check("the same again changes nothing", not admin("node.label", node="pi3", set={"zone": "attic"}, remove=["never"])["changed"] and poll(pi3).json["head"]["seq"] == head)
+    _, a = wakes("a label taken away wakes", laptop, lambda: admin("node.label", node="pi3", remove=["zone", "node.kubernetes.io/disk"]),
+                 lambda a: payload(a.json["records"][-1])["labels"] == pi3.node["labels"], seq=head, cursor=poll(laptop, head).json["cursor"], wait=30)
+    said = refused("node.label", node="pi3", set={worker: ""})
+    check("a label that kubelet may not set is refused, with what would do", said.startswith("bad_request") and f"kubectl label node NAME {worker}=" in said and "node.kubernetes.io/worker" in said, said)
+    check("by tokens, too", refused("token.create", labels={worker: ""}).startswith("bad_request"))
+    check("to be set and taken away at once", refused("node.label", node="pi3", set={"a": ""}, remove=["a"]).startswith("bad_request"))
+    check("more than 64 labels", refused("node.label", node="pi3", set={f"k{i}": "" for i in range(65)}).startswith("bad_request"))
+    check("labels of nobody", refused("node.label", node="nobody", set={}).startswith("unknown_node"))
     victim = Board("victim")
     check("another board", enroll(victim, token(role="member")).status == 200)
     a = poll(victim)
@@ -387,12 +400,13 @@ def test_hostile_admin():
         check(f"length {data[:4].hex()}: {code}", code == "too_large", code)
     values = (None, True, -1, 1 << 62, 1.5, "", "x" * 5000, "\u0000", "../x", "-", [], {}, [[]], [1], {"a": {}}, {"": ""})
     for call, args, fields in (("token.create", {"role": "member"}, ("role", "name", "ttl_s", "tags", "labels", "reusable", "replace")), ("token.revoke", {}, ("id",)),
-                               ("node.remove", {}, ("node",)), ("node.rename", {"node": "laptop", "name": "laptop3"}, ("node", "name"))):
+                               ("node.remove", {}, ("node",)), ("node.rename", {"node": "laptop", "name": "laptop3"}, ("node", "name")),
+                               ("node.label", {"node": "laptop"}, ("node", "set", "remove"))):
         for field in fields:
             for value in values:
                 code = code_of(frame(json.dumps({"call": call, "args": {**args, field: value}})))
-                absent = value is None or (field, value) in (("tags", []), ("labels", {}), ("reusable", True))
-                good = code in ("ok", "range_full") if absent and call == "token.create" else code in ("bad_request", "unknown_node", "unknown_token", "not_found", "range_full")
+                absent = value is None and field != "node" or (field, value) in (("tags", []), ("labels", {}), ("reusable", True), ("set", {}), ("remove", []))
+                good = code in ("ok", "range_full") if absent and call in ("token.create", "node.label") else code in ("bad_request", "unknown_node", "unknown_token", "not_found", "range_full")
                 check(f"{call} {field} {str(value)[:12]!r}: {code}", good, code)
     check("nothing was changed by it", admin("status")["records"] == before)
 
@@ -510,8 +524,9 @@ def log_of(board):
 def test_restart():
     print("== restart")
     before, instance = log_of(n100), poll(n100).json["cursor"].split("-")[0]
-    tokens_before = {(t["id"], t["state"]) for t in admin("token.list")["tokens"]}
     kube = poll(n100, kube="").json["kube"]
+    old = token(role="member", labels={"worker": ""})
+    tokens_before = {(t["id"], t["state"]) for t in admin("token.list")["tokens"]}
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         head = poll(n100).json
         waiting = pool.submit(poll, n100, head["head"]["seq"], head["cursor"], wait=40)
@@ -519,7 +534,13 @@ def test_restart():
         begun = time.time()
         stop()
         check("an orderly end answers open polls", waiting.result().status == 200 and time.time() - begun < 10)
+    db = sqlite3.connect(f"{STATE}/coord.db")
+    with db:
+        check("a token of an older coordinator is put there", db.execute("UPDATE tokens SET value = replace(value, '\"worker\":\"\"', '\"node-role.kubernetes.io/worker\":\"\"') WHERE key = ?", (old["id"],)).rowcount == 1)
+    db.close()
     start()
+    a = enroll(Board("old"), old)
+    check("its label is refused when a board comes with it", a.code == "bad_request" and "node-role.kubernetes.io/worker" in a.json["error"]["message"], a)
     check("the log is the same", log_of(n100) == before)
     check("the instance is another", poll(n100).json["cursor"].split("-")[0] != instance)
     check("tokens are the same", {(t["id"], t["state"]) for t in admin("token.list")["tokens"]} == tokens_before)

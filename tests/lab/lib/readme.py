@@ -85,6 +85,7 @@ table = {
     "sudo hearth token create --replace NAME": on("a", r"^hearth1\.", NAME="c"),
     "sudo hearth node list": on("a", "control-plane", "10.77.0.3"),
     "sudo hearth node rename OLD NEW": on("a", OLD="c", NEW="laptop"),
+    "sudo hearth node label NAME zone=attic": on("a", "zone=attic", NAME="laptop"),
     # Taking a board out
     "kubectl drain pi3 --ignore-daemonsets": all_of(says("enroll-node", "drain it with --ignore-daemonsets"), tested("tests/lab/test-cluster", "kubectl drain pi3 --ignore-daemonsets")),
     "kubectl delete node pi3": all_of(says("enroll-node", "kubectl delete node"), tested("tests/lab/test-cluster", "kubectl delete node pi3")),
