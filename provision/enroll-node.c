@@ -346,7 +346,7 @@ static int enroll(struct enroll *e)
 	return status;
 }
 
-/* ---- kubeadm-files: run by hearth-helper when a join bundle came, with it on standard input ---- */
+/* ---- run by hearth-helper: kubeadm-files with a join bundle on standard input, pods-resolv ---- */
 
 static int read_bundle(struct kube_bundle *ret, struct err *err)
 {
@@ -370,21 +370,26 @@ static int check_role(struct enroll *e, struct err *err)
 	return 0;
 }
 
+/* What both know before they write. */
+static int load_for_helper(struct enroll *e, int *ret_lock_fd, struct err *err)
+{
+	e->talk.quiet = true;
+	int r = facts_get(e->paths.etc, &e->facts, err);
+	if (!r)
+		r = lock(e, ret_lock_fd, err);
+	if (!r)
+		r = local_load(e, err);
+	return r ? r : check_role(e, err);
+}
+
 static int kubeadm_files(struct enroll *e)
 {
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 	CLEANUP(close_p) int lock_fd = -1;
 	struct err err = { 0 };
-	e->talk.quiet = true;
 	int r = read_bundle(&bundle, &err);
 	if (!r)
-		r = facts_get(e->paths.etc, &e->facts, &err);
-	if (!r)
-		r = lock(e, &lock_fd, &err);
-	if (!r)
-		r = local_load(e, &err);
-	if (!r)
-		r = check_role(e, &err);
+		r = load_for_helper(e, &lock_fd, &err);
 	if (!r) {
 		e->bundle = bundle;
 		e->has_bundle = true;
@@ -393,6 +398,18 @@ static int kubeadm_files(struct enroll *e)
 		r = kubefiles_write(e, &err);
 	if (r < 0)
 		fprintf(stderr, "enroll-node: kubeadm-files: %s\n", err.text);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int pods_resolv(struct enroll *e)
+{
+	CLEANUP(close_p) int lock_fd = -1;
+	struct err err = { 0 };
+	int r = load_for_helper(e, &lock_fd, &err);
+	if (!r)
+		r = resolv_follow(e, &err);
+	if (r < 0)
+		fprintf(stderr, "enroll-node: pods-resolv: %s\n", err.text);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -418,6 +435,8 @@ int main(int argc, char **argv)
 		return status;
 	if (optind < argc && !strcmp(argv[optind], "kubeadm-files") && optind + 1 == argc)
 		return kubeadm_files(&e);
+	if (optind < argc && !strcmp(argv[optind], "pods-resolv") && optind + 1 == argc)
+		return pods_resolv(&e);
 	if (optind < argc)
 		return misuse(
 			"what is \"%.40s\"? A token is never an argument: it would show in the "

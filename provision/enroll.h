@@ -173,8 +173,25 @@ json_t *pods_conflist(const struct node *node, const char *device);
 /* Everything below ETC/kubeadm. A bundle is kept there, for runs to come. */
 int kubefiles_write(struct enroll *enroll, struct err *err);
 
+/* ---- resolv.c ---- */
+
+/* Whose name servers pods are given. */
+enum resolv_from {
+	RESOLV_UPLINK,
+	RESOLV_ROUTER, /* none are named: the default gateway */
+	RESOLV_KEPT,   /* no gateway either: those of before */
+	RESOLV_NOBODY, /* there never were any: the board's own address */
+};
+
+/* The text of ETC/kubeadm/resolv.conf as it should be now: one to three servers. */
+enum resolv_from resolv_make(const struct enroll *enroll, struct buf *ret);
+void resolv_tell(struct enroll *enroll, enum resolv_from from);
+
+/* Writes it if it is there and has to change; then its servers are printed in one line. */
+int resolv_follow(struct enroll *enroll, struct err *err);
+
 /*
- * resolv.conf for pods from the text of one or more others: their name servers in order, without
- * loopback addresses, addresses of the mesh, doubles, and beyond the third. Pure. Returns how many.
+ * The name servers of a resolv.conf, a line each: without loopback and link-local addresses, addresses of the mesh,
+ * doubles, and beyond the third. Pure. Returns how many.
  */
-unsigned kubefiles_resolv(const char *text, const struct settings *settings, struct buf *ret);
+unsigned resolv_servers(const char *text, const struct settings *settings, struct buf *ret);

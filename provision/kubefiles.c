@@ -17,9 +17,8 @@
 #include "base/json.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
-#include "sys/net/route.h"
 
-enum { RESOLV_MAX = 65536, RESOLV_SERVERS = 3, BUNDLE_MAX = 65536, OUTPUT_MAX = 16 * 1024 };
+enum { BUNDLE_MAX = 65536, OUTPUT_MAX = 16 * 1024 };
 
 #define HEAD                                                                                    \
 	"# Written by enroll-node. Do not edit: put documents of your own into\n"               \
@@ -154,87 +153,6 @@ static int make_documents(struct enroll *e, struct files *files, struct err *err
 						      : r;
 }
 
-/* ---- resolv.conf ---- */
-
-static bool may_serve(const struct ip_addr *addr, const struct settings *s)
-{
-	return !ip_addr_is_loopback(addr) && !ip_addr_is_unspecified(addr) &&
-	       !ip_addr_is_multicast(addr) && !ip_addr_is_link_local(addr) &&
-	       !ip_prefix_contains(&s->mesh4, addr) && !ip_prefix_contains(&s->mesh6, addr);
-}
-
-unsigned kubefiles_resolv(const char *text, const struct settings *settings, struct buf *ret)
-{
-	struct ip_addr seen[RESOLV_SERVERS];
-	unsigned n = 0;
-	for (const char *line = text; line && *line && n < RESOLV_SERVERS;
-		line = strchr(line, '\n')) {
-		line += *line == '\n';
-		char word[16], value[64], shown[IP_TEXT_MAX];
-		struct ip_addr addr;
-		char copy[128];
-		(void) snprintf(copy, sizeof(copy), "%.*s", (int) strcspn(line, "\n"), line);
-		if (sscanf(copy, "%15s %63s", word, value) != 2 || strcmp(word, "nameserver") ||
-			ip_addr_parse(value, &addr) < 0 || !may_serve(&addr, settings))
-			continue;
-		bool twice = false;
-		for (unsigned i = 0; i < n; i++)
-			twice |= ip_addr_equal(&seen[i], &addr);
-		if (twice)
-			continue;
-		seen[n++] = addr;
-		buf_printf(ret, "nameserver %s\n", ip_addr_format(&addr, shown));
-	}
-	return n;
-}
-
-/* A home router answers DNS nearly always; better than pods without names. */
-static unsigned gateway_servers(const struct settings *settings, struct buf *ret)
-{
-	CLEANUP_NL struct nl *nl = NULL;
-	struct route_filter filter = { .table = RT_TABLE_MAIN, .only_default = true };
-	struct route *routes = NULL;
-	size_t n = 0;
-	unsigned found = 0;
-	if (nl_open(&nl, NULL) < 0 || route_list(nl, &filter, &routes, &n, NULL) < 0)
-		return 0;
-	for (size_t i = 0; i < n && !found; i++) {
-		char shown[IP_TEXT_MAX];
-		if (!routes[i].gateway.family || !may_serve(&routes[i].gateway, settings))
-			continue;
-		buf_printf(ret, "nameserver %s\n", ip_addr_format(&routes[i].gateway, shown));
-		found = 1;
-	}
-	free(routes);
-	return found;
-}
-
-static void make_resolv(struct enroll *e, struct buf *ret)
-{
-	const char *sources[] = { "/run/systemd/resolve/resolv.conf", NULL, NULL };
-	char host[PATH_TEXT_MAX];
-	sources[1] = paths_join(e->host, "resolv.conf", host);
-	buf_add_str(ret,
-		"# Written by enroll-node for the pods of this board: the name servers of its "
-		"uplink only.\n");
-	unsigned n = 0;
-	for (size_t i = strcmp(e->host, "/etc") ? 1 : 0; sources[i] && !n; i++) {
-		CLEANUP_BUF struct buf text = { 0 };
-		if (file_read(sources[i], RESOLV_MAX, &text) == 0)
-			n = kubefiles_resolv(buf_str(&text), &e->settings, ret);
-	}
-	if (n)
-		return;
-	if (gateway_servers(&e->settings, ret))
-		talk_step(&e->talk, TALK_NOTE, "resolv",
-			"this board names no DNS server that pods could use; they will ask the "
-			"router");
-	else
-		talk_step(&e->talk, TALK_NOTE, "resolv",
-			"this board knows no DNS server and has no router: pods will find no names "
-			"outside the cluster until one is set and enroll-node is run again");
-}
-
 /* ---- writing ---- */
 
 static int put_file(struct enroll *e, struct files *files, const char *name, const struct buf *text,
@@ -297,7 +215,7 @@ static int write_all(struct enroll *e, struct files *files, struct err *err)
 	int r = e->dry_run ? 0 : file_mkdirs(paths_join(files->dir, "patches", path), 0755);
 	if (r < 0)
 		return err_set(err, r, "make %s: %s", path, strerror(-r));
-	make_resolv(e, &resolv);
+	resolv_tell(e, resolv_make(e, &resolv));
 	r = put_file(e, files, "resolv.conf", &resolv, 0644, err);
 	if (!r)
 		r = put_docs(e, files, "patches/" KUBEADM_PATCH_FILE, files->patch, 0644, err);

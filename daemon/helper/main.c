@@ -34,8 +34,8 @@ struct helper {
 	struct ipc_server *server;
 	uid_t uid; /* hearthd's */
 	bool has_uid;
-	uint64_t idle_us; /* 0: stay */
-	unsigned busy;
+	uint64_t idle_us;        /* 0: stay */
+	bool joining, following; /* enroll-node is at work; it waits for itself */
 	const char *hosts, *uapi_dir, *user, *listen;
 	char enroll_node[PATH_MAX];
 };
@@ -60,7 +60,8 @@ static void rest(struct helper *h)
 		return;
 	}
 	(void) sd_event_source_set_time_relative(h->idle, h->idle_us);
-	(void) sd_event_source_set_enabled(h->idle, h->busy ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+	(void) sd_event_source_set_enabled(
+		h->idle, h->joining || h->following ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }
 
 static int on_idle(sd_event_source *source, uint64_t usec, void *ctx)
@@ -84,45 +85,65 @@ static void fail(struct ipc_request *request, int r, const struct err *err)
 	ipc_request_fail(request, code, "%s", err->text);
 }
 
-struct join {
+/* enroll-node, at work for a request. */
+struct run {
 	struct helper *helper;
 	struct ipc_request *request;
-	char *input; /* a secret */
+	enum request_kind kind;
+	char *input; /* a secret, or NULL */
 };
 
-static struct join *join_free(struct join *join)
+static void run_free(struct run *run)
 {
-	if (join->input)
-		explicit_bzero(join->input, strlen(join->input));
-	free(join->input);
-	free(join);
-	return NULL;
+	if (run->input)
+		explicit_bzero(run->input, strlen(run->input));
+	free(run->input);
+	free(run);
 }
 
-static void join_ended(void *ctx, struct exec_result *result)
+static bool *is_at_work(struct helper *h, enum request_kind kind)
 {
-	struct join *join = ctx;
-	struct helper *h = join->helper;
+	return kind == REQUEST_KUBE_JOIN ? &h->joining : &h->following;
+}
+
+/* What it printed: the servers that are new. Only such a line is handed on. */
+static json_t *servers_reply(struct buf *out)
+{
+	const char *line = buf_str(out);
+	size_t len = strcspn(line, "\n");
+
+	if (strspn(line, "0123456789abcdef.:, ") != len)
+		len = 0;
+	return json_pack("{s:s%}", "servers", line, len);
+}
+
+static void run_ended(void *ctx, struct exec_result *result)
+{
+	struct run *run = ctx;
+	struct helper *h = run->helper;
 	struct err err = { 0 };
-	int r = exec_check(result, "enroll-node kubeadm-files", &err);
+	int r = exec_check(result, "enroll-node", &err);
 
-	if (r < 0) {
-		fail(join->request, r, &err);
-	} else {
+	if (r < 0)
+		fail(run->request, r, &err);
+	else if (run->kind == REQUEST_RESOLV_FOLLOW)
+		ipc_request_reply(run->request, servers_reply(&result->out));
+	else
+		ipc_request_reply(run->request, NULL);
+	if (r == 0 && run->kind == REQUEST_KUBE_JOIN)
 		log_info("wrote the kubeadm files for joining the cluster");
-		ipc_request_reply(join->request, NULL);
-	}
-	h->busy--;
+	*is_at_work(h, run->kind) = false;
 	rest(h);
-	join_free(join);
+	run_free(run);
 }
 
-static int start_join(
+static int start_run(
 	struct helper *h, const struct request *request, struct ipc_request *ipc, struct err *err)
 {
-	const char *const argv[] = { h->enroll_node, "kubeadm-files", NULL };
-	CLEANUP_JSON json_t *json = kube_bundle_to_json(&request->bundle);
-	struct join *join = calloc(1, sizeof(*join));
+	bool join = request->kind == REQUEST_KUBE_JOIN;
+	const char *const argv[] = { h->enroll_node, join ? "kubeadm-files" : "pods-resolv", NULL };
+	CLEANUP_JSON json_t *json = join ? kube_bundle_to_json(&request->bundle) : NULL;
+	struct run *run;
 	struct exec_options options = {
 		.argv = argv,
 		.output_max = OUTPUT_MAX,
@@ -130,26 +151,26 @@ static int start_join(
 	};
 	int r;
 
-	if (h->busy) {
-		free(join);
-		return err_set(err, -EBUSY, "join files are being written already");
-	}
-	if (!join)
+	if (*is_at_work(h, request->kind))
+		return err_set(err, -EBUSY, "enroll-node is at work on the same already");
+	run = calloc(1, sizeof(*run));
+	if (!run)
 		return err_set(err, -ENOMEM, "out of memory");
-	join->helper = h;
-	join->request = ipc;
-	join->input = json ? json_text(json) : NULL;
-	if (!join->input) {
-		join_free(join);
-		return err_set(err, -ENOMEM, "out of memory");
+	*run = (struct run){ .helper = h, .request = ipc, .kind = request->kind };
+	if (join) {
+		run->input = json ? json_text(json) : NULL;
+		if (!run->input) {
+			run_free(run);
+			return err_set(err, -ENOMEM, "out of memory");
+		}
+		options.input = run->input;
+		options.input_len = strlen(run->input);
 	}
-	options.input = join->input;
-	options.input_len = strlen(join->input);
-	r = exec_spawn(h->event, &options, join_ended, join, NULL, err);
+	r = exec_spawn(h->event, &options, run_ended, run, NULL, err);
 	if (r < 0)
-		join_free(join);
+		run_free(run);
 	else
-		h->busy++;
+		*is_at_work(h, request->kind) = true;
 	return r;
 }
 
@@ -182,8 +203,9 @@ static void carry_out(struct helper *h, const struct request *request, struct ip
 		if (r >= 0)
 			ipc_request_reply_fd(ipc, NULL, r);
 		break;
+	case REQUEST_RESOLV_FOLLOW:
 	case REQUEST_KUBE_JOIN:
-		r = start_join(h, request, ipc, &err);
+		r = start_run(h, request, ipc, &err);
 		break;
 	}
 	if (r < 0)

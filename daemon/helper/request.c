@@ -62,7 +62,7 @@ static int read_only_ifname(const json_t *args, struct request *request, struct 
 	return r < 0 ? r : read_ifname(args, request, err);
 }
 
-static int read_tun(const json_t *args, struct request *request, struct err *err)
+static int read_nothing(const json_t *args, struct request *request, struct err *err)
 {
 	static const char *const known[] = { NULL };
 
@@ -88,7 +88,8 @@ static const struct {
 	{ "hosts.write", REQUEST_HOSTS_WRITE, read_hosts },
 	{ "uapi.open", REQUEST_UAPI_OPEN, read_only_ifname },
 	{ "ipv6.enable", REQUEST_IPV6_ENABLE, read_only_ifname },
-	{ "tun.open", REQUEST_TUN_OPEN, read_tun },
+	{ "tun.open", REQUEST_TUN_OPEN, read_nothing },
+	{ "resolv.follow", REQUEST_RESOLV_FOLLOW, read_nothing },
 	{ "kube.join", REQUEST_KUBE_JOIN, read_kube },
 };
 

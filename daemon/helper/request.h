@@ -13,8 +13,9 @@ enum request_kind {
 	/* {"entries":[...],"ifname":"hearth0"}: a mesh's block in the hosts file; none: it is removed */
 	REQUEST_HOSTS_WRITE,
 	REQUEST_UAPI_OPEN, /* {"ifname":"hearth0"}: a listening socket for `wg`, as a descriptor */
-	REQUEST_IPV6_ENABLE, /* {"ifname":"hearth0"}: disable_ipv6=0 for this TUN device alone */
-	REQUEST_TUN_OPEN,    /* {}: /dev/net/tun, opened, where only root may */
+	REQUEST_IPV6_ENABLE,   /* {"ifname":"hearth0"}: disable_ipv6=0 for this TUN device alone */
+	REQUEST_TUN_OPEN,      /* {}: /dev/net/tun, opened, where only root may */
+	REQUEST_RESOLV_FOLLOW, /* {}: runs `enroll-node pods-resolv` */
 	REQUEST_KUBE_JOIN, /* {"bundle":{...}}: runs `enroll-node kubeadm-files` with it on stdin */
 };
 

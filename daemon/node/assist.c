@@ -342,10 +342,16 @@ static bool has_new_helper(struct hearthd *h)
 	return is_new;
 }
 
+static void no_pauses(struct hearthd *h)
+{
+	h->names_backoff.next_us = h->uapi_backoff.next_us = 0;
+	h->kube_backoff.next_us = h->resolv_backoff.next_us = 0;
+}
+
 void assist_retry(struct hearthd *h)
 {
 	if (has_new_helper(h))
-		h->names_backoff.next_us = h->uapi_backoff.next_us = h->kube_backoff.next_us = 0;
+		no_pauses(h);
 	if (h->names_backoff.failures && h->hosts)
 		look_at_names(h); /* mounts and file systems send no events */
 	if (shall_retry(&h->names_backoff) && !h->hosts_call)
@@ -354,11 +360,13 @@ void assist_retry(struct hearthd *h)
 		assist_open_uapi(h);
 	if (shall_retry(&h->kube_backoff))
 		assist_join_kube(h);
+	if (shall_retry(&h->resolv_backoff))
+		resolv_look(h);
 }
 
 void assist_retry_now(struct hearthd *h)
 {
-	h->names_backoff.next_us = h->uapi_backoff.next_us = h->kube_backoff.next_us = 0;
+	no_pauses(h);
 	assist_retry(h);
 }
 
@@ -367,6 +375,7 @@ void assist_close(struct hearthd *h)
 	h->hosts_call = ipc_async_cancel(h->hosts_call);
 	h->uapi_call = ipc_async_cancel(h->uapi_call);
 	h->kube_call = ipc_async_cancel(h->kube_call);
+	h->resolv_call = ipc_async_cancel(h->resolv_call);
 	h->hosts = hostsfile_free(h->hosts);
 	free(h->names_text);
 	h->names_text = NULL;

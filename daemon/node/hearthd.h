@@ -55,6 +55,7 @@ enum problem {
 	PROBLEM_NAMES, /* one of ours is somebody else's in the hosts file */
 	PROBLEM_KUBE,
 	PROBLEM_BUNDLE, /* a join bundle cannot be written */
+	PROBLEM_RESOLV, /* pods' name servers are not followed */
 	PROBLEMS
 };
 
@@ -120,6 +121,11 @@ struct hearthd {
 	char *names_text; /* in the hosts file, or on its way */
 	struct backoff names_backoff, uapi_backoff, kube_backoff; /* of what failed */
 	struct trouble uapi_trouble;
+
+	/* resolv.c */
+	struct ipc_async *resolv_call;
+	struct backoff resolv_backoff;
+	uint64_t resolv_seen; /* the files it was last asked for, 0: not yet */
 
 	/* watch.c */
 	sd_event_source *tick, *waiters_timer, *moved_timer;
@@ -204,6 +210,9 @@ void assist_retry(struct hearthd *h);
 /* Without the pauses: somebody has mended something. */
 void assist_retry_now(struct hearthd *h);
 void assist_close(struct hearthd *h);
+
+/* resolv.c: do pods ask the name servers of now? Has the helper look where something changed. */
+void resolv_look(struct hearthd *h);
 
 /* watch.c */
 int watch_begin(struct hearthd *h, struct err *err);

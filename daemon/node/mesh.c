@@ -448,6 +448,7 @@ void mesh_retry(struct hearthd *h)
 	}
 	assist_retry(h);
 	assist_look(h);
+	resolv_look(h);
 	book_save(h->book);
 	hearthd_save_state(h);
 }

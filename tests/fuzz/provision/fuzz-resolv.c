@@ -20,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = 0;
 	(void) ip_prefix_parse("10.77.0.0/16", &settings.mesh4);
 	(void) ip_prefix_parse("fd12:3456:789a::/64", &settings.mesh6);
-	unsigned n = kubefiles_resolv(text, &settings, &out);
-	if (n > 3 || kubefiles_resolv(buf_str(&out), &settings, &again) != n ||
+	unsigned n = resolv_servers(text, &settings, &out);
+	if (n > 3 || resolv_servers(buf_str(&out), &settings, &again) != n ||
 		strcmp(buf_str(&out), buf_str(&again)) != 0)
 		abort();
 	return 0;

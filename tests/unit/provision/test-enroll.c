@@ -648,7 +648,7 @@ static void test_resolv(void **state)
 	become(e, NODE_ROLE_WORKER, false);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP_BUF struct buf out = { 0 };
-		assert_int_equal(kubefiles_resolv(cases[i].text, &e->settings, &out), cases[i].n);
+		assert_int_equal(resolv_servers(cases[i].text, &e->settings, &out), cases[i].n);
 		assert_string_equal(buf_str(&out), cases[i].want);
 	}
 }

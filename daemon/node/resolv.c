@@ -1,0 +1,81 @@
+/*
+ * The name servers of pods follow those of the board, which a router hands out anew (DHCP) or somebody sets.
+ * Whether they changed is for hearth-helper to find out; here is seen that they may have.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/fnv.h"
+#include "base/log.h"
+#include "node/hearthd.h"
+
+#define RESOLV_US    (60 * USEC_PER_SEC)
+#define RETRY_MIN_US (5 * USEC_PER_SEC)
+#define RETRY_MAX_US (4 * 3600 * USEC_PER_SEC)
+
+/* A file is another when it was replaced, written or is gone. */
+static uint64_t add_file(uint64_t hash, const char *path)
+{
+	struct stat st = { 0 };
+
+	(void) stat(path, &st); /* none: zeroes */
+	hash = fnv64(hash, &st.st_ino, sizeof(st.st_ino));
+	hash = fnv64(hash, &st.st_size, sizeof(st.st_size));
+	return fnv64(hash, &st.st_mtim, sizeof(st.st_mtim));
+}
+
+static void followed(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
+{
+	struct hearthd *h = ctx;
+	const char *servers;
+	struct err why = { 0 };
+
+	h->resolv_call = NULL;
+	if (r < 0) {
+		backoff_failed(&h->resolv_backoff, RETRY_MIN_US, RETRY_MAX_US, clock_now_us());
+		h->resolv_seen = 0;
+		err_set(&why, r,
+			"pods may ask name servers of before: hearth-helper: %.500s; tried again "
+			"by "
+			"itself",
+			err->text);
+		hearthd_problem(h, PROBLEM_RESOLV, &why);
+		return;
+	}
+	h->resolv_backoff = (struct backoff){ 0 };
+	hearthd_problem(h, PROBLEM_RESOLV, NULL);
+	servers = json_string_value(json_object_get(reply->ok, "servers"));
+	if (servers && *servers)
+		log_seldom(LOG_LEVEL_NOTICE,
+			"new pods ask the name server%s %s now; those that run, CoreDNS among "
+			"them, "
+			"keep what they had until they are restarted (kubectl -n kube-system "
+			"rollout restart deployment coredns)",
+			strchr(servers, ',') ? "s" : "", servers);
+}
+
+void resolv_look(struct hearthd *h)
+{
+	char own[PATH_TEXT_MAX], host[PATH_TEXT_MAX];
+	struct stat st;
+	struct err err = { 0 };
+	uint64_t seen;
+
+	if (stat(paths_join(h->paths.etc, "kubeadm/resolv.conf", own), &st) < 0) {
+		hearthd_problem(h, PROBLEM_RESOLV, NULL);
+		return;
+	}
+	if (h->resolv_call ||
+		(h->resolv_backoff.failures && !backoff_is_due(&h->resolv_backoff, clock_now_us())))
+		return;
+	seen = add_file(FNV64_START, "/run/systemd/resolve/resolv.conf");
+	seen = add_file(seen, paths_join(env_dir("HEARTH_HOST_ETC", "/etc"), "resolv.conf", host));
+	if (seen == h->resolv_seen)
+		return;
+	h->resolv_seen = seen;
+	if (ipc_call_async(h->event, h->helper_path, "resolv.follow", NULL, RESOLV_US, followed, h,
+		    &h->resolv_call, &err) < 0)
+		followed(h, err.code, NULL, &err);
+}
