@@ -27,7 +27,7 @@
 #include "provision/enroll.h"
 #include "wire/node-name.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_NO_TOKEN = 3 };
 enum { BUNDLE_INPUT_MAX = 65536, WAIT_DEFAULT_S = 15, LOCK_WAIT_S = 60, WAIT_MAX_S = 3600 };
 
 static const char usage[] =
@@ -177,7 +177,7 @@ static int run_steps(struct enroll *e, const struct step *steps, size_t n)
 		struct err err = { 0 };
 		if (steps[i].run(e, &err) < 0) {
 			talk_failed(&e->talk, steps[i].name, &err);
-			return EXIT_FAILED;
+			return e->needs_token ? EXIT_NO_TOKEN : EXIT_FAILED;
 		}
 	}
 	return EXIT_DONE;
@@ -206,6 +206,7 @@ static int step_token(struct enroll *e, struct err *err)
 	if (e->enrolled && !e->token_file)
 		return 0;
 	int r = join_read_token(e, err);
+	e->needs_token = r == -ENODATA && !e->enrolled;
 	if (r && e->removed)
 		return err_prefix(err,
 			"this board was removed from mesh %s, and needs a new token to be enrolled "

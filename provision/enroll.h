@@ -48,6 +48,7 @@ struct enroll {
 	bool enrolled;
 	bool removed; /* from the mesh that config names: its keys are of no use any more */
 	bool new_keys;
+	bool needs_token; /* and got none */
 	struct config config;
 	struct token token;
 	uint8_t identity_seed[FIELD_KEY_LEN], wg_private[FIELD_KEY_LEN];

@@ -92,8 +92,8 @@ void talk_failed(struct talk *talk, const char *step, const struct err *err)
 		"on from there.\n");
 	if (!talk->json_output)
 		return;
-	CLEANUP_JSON json_t *out =
-		json_pack("{s:{s:s, s:s}}", "failed", "step", step, "message", err->text);
+	CLEANUP_JSON json_t *out = json_pack("{s:{s:s, s:s}, s:b}", "failed", "step", step,
+		"message", err->text, "changed", talk->done);
 	print_json(talk, out);
 }
 
@@ -101,6 +101,7 @@ void talk_end(struct talk *talk, const char *sentence, const json_t *about)
 {
 	if (talk->json_output) {
 		CLEANUP_JSON json_t *out = about ? json_deep_copy(about) : json_object();
+		json_object_set_new(out, "changed", json_boolean(talk->done));
 		json_object_set_new(out, "result", json_string(sentence));
 		print_json(talk, out);
 		return;
