@@ -158,6 +158,46 @@ static int publish(struct kube_bundle *bundle, int minutes, bool control_plane)
 		    : cli_fail(CLI_FAILED, "out of memory");
 }
 
+/* How long boards may take to write their files before nobody waits for them any more. */
+enum { BOARDS_WAIT_MS = 20000 };
+
+/* What became of it on the boards. Returns how many failed. */
+static unsigned print_boards(const json_t *boards)
+{
+	unsigned failed = 0;
+	size_t i;
+	json_t *board;
+	json_array_foreach(boards, i, board)
+	{
+		const char *state = cli_str(board, "state"), *name = cli_str(board, "name");
+		if (!strcmp(state, "written"))
+			printf("%-16s has it\n", name);
+		else if (!strcmp(state, "failed"))
+			printf("%-16s could not write it: %s\n", name, cli_str(board, "problem"));
+		else if (!strcmp(state, "trying"))
+			printf("%-16s has not said yet; `hearth status` will name it here if it "
+			       "fails\n",
+				name);
+		else
+			printf("%-16s is not reachable now, and gets it when it is\n", name);
+		failed += !strcmp(state, "failed");
+	}
+	return failed;
+}
+
+static int tell_boards(const struct kube_bundle *bundle, bool json)
+{
+	CLEANUP_JSON json_t *reply = NULL;
+	int r = cli_call(CLI_HEARTHD, "wait",
+		json_pack("{s:s, s:i}", "bundle", bundle->id, "timeout_ms", BOARDS_WAIT_MS),
+		&reply);
+	if (r)
+		return r;
+	if (json)
+		return cli_print_json(reply);
+	return print_boards(json_object_get(reply, "boards")) ? CLI_FAILED : CLI_DONE;
+}
+
 int cli_kube_publish(int argc, char **argv)
 {
 	struct cli_options o = { .verb = NULL };
@@ -184,10 +224,11 @@ int cli_kube_publish(int argc, char **argv)
 	if (sodium_init() < 0)
 		return cli_fail(CLI_FAILED, "the random generator is not ready");
 	r = publish(&bundle, (int) minutes, control_plane);
-	if (!r)
-		fprintf(stderr,
-			"Published. Every enrolled board gets /etc/hearth/kubeadm/join.yaml now; "
-			"its token is good for %d min.\n",
-			(int) minutes);
-	return r;
+	if (r)
+		return r;
+	fprintf(stderr,
+		"Published. Every enrolled board gets /etc/hearth/kubeadm/join.yaml now; "
+		"its token is good for %d min.\n",
+		(int) minutes);
+	return tell_boards(&bundle, o.json);
 }

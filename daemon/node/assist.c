@@ -289,14 +289,33 @@ int assist_open_tun(struct hearthd *h, struct err *err)
 
 /* --- joining the cluster --- */
 
+/* For the presence, and so for other boards' terminals: one line of ASCII. */
+static void tell_others(struct hearthd *h, const char *problem)
+{
+	size_t i;
+
+	(void) snprintf(h->kube_tried, sizeof(h->kube_tried), "%s", h->kube_id);
+	for (i = 0; problem[i] && i < sizeof(h->kube_problem) - 1; i++)
+		h->kube_problem[i] =
+			(char) (problem[i] >= ' ' && problem[i] <= '~' ? problem[i] : '?');
+	h->kube_problem[i] = 0;
+	feed_announce(h);
+}
+
 static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
 {
 	struct hearthd *h = ctx;
 	struct err why = { 0 };
 
 	h->kube_call = NULL;
+	if (h->kube_again) {
+		h->kube_again = false;
+		assist_join_kube(h);
+		return;
+	}
 	if (r < 0) {
 		will_retry(&h->kube_backoff);
+		tell_others(h, err->text);
 		err_set(&why, r, "the cluster's join files are not written: hearth-helper: %.600s",
 			err->text);
 		hearthd_problem(h, PROBLEM_KUBE, &why);
@@ -307,6 +326,7 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 	log_seldom(LOG_LEVEL_INFO, "join bundle %s: kubeadm files written", h->kube_id);
 	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
 	hearthd_save_state(h);
+	tell_others(h, "");
 }
 
 void assist_join_kube(struct hearthd *h)
@@ -328,6 +348,23 @@ void assist_join_kube(struct hearthd *h)
 	if (ipc_call_async(h->event, h->helper_path, "kube.join", args, KUBE_US, kube_joined, h,
 		    &h->kube_call, &err) < 0)
 		kube_joined(h, err.code, NULL, &err);
+}
+
+void assist_follow_labels(struct hearthd *h, const struct node *self)
+{
+	CLEANUP(free_p) char *text = self->labels ? json_text(self->labels) : strdup("{}");
+	bool changed = text && h->kube_labels && strcmp(text, h->kube_labels) != 0;
+
+	if (!text)
+		return; /* out of memory: at the next change */
+	free(h->kube_labels);
+	h->kube_labels = TAKE(text);
+	if (!changed)
+		return;
+	h->kube_again = h->kube_call != NULL;
+	h->state.kube_done[0] = 0;
+	h->kube_backoff = (struct backoff){ 0 };
+	assist_join_kube(h);
 }
 
 /* Started again, as its socket shows: what failed without it need not wait. */
@@ -379,4 +416,6 @@ void assist_close(struct hearthd *h)
 	h->hosts = hostsfile_free(h->hosts);
 	free(h->names_text);
 	h->names_text = NULL;
+	free(h->kube_labels);
+	h->kube_labels = NULL;
 }

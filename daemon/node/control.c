@@ -130,15 +130,20 @@ static void call_wait(struct hearthd *h, struct ipc_request *request)
 {
 	const json_t *args = ipc_request_args(request);
 	uint64_t peers = 0, timeout_ms = 30000;
+	char bundle[FIELD_ID_MAX] = "";
 	struct err err = { 0 };
 	int r = 0;
 
 	if (json_has(args, "peers"))
 		r = json_get_u64(args, "peers", NODE_ID_MAX, &peers, &err);
+	if (r == 0 && json_has(args, "bundle"))
+		r = field_get_hex(args, "bundle", FIELD_ID_MAX - 1, bundle, &err);
 	if (r == 0 && json_has(args, "timeout_ms"))
 		r = json_get_u64(args, "timeout_ms", WAIT_MAX_MS, &timeout_ms, &err);
 	if (r < 0)
 		ipc_request_fail(request, "bad_request", "%s", err.text);
+	else if (bundle[0])
+		watch_wait_boards(h, request, bundle, timeout_ms * USEC_PER_MSEC);
 	else
 		watch_wait(h, request, (size_t) peers, timeout_ms * USEC_PER_MSEC);
 }

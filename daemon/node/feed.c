@@ -40,6 +40,7 @@ static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 		return;
 	log_seldom(LOG_LEVEL_INFO, "the cluster's join bundle %s came", bundle->id);
 	(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle->id);
+	h->kube_again = h->kube_call != NULL;
 	assist_join_kube(h);
 }
 
@@ -284,9 +285,16 @@ static void load_kube(struct hearthd *h)
 {
 	CLEANUP_JSON json_t *json = json_read_file(h->kube_path, API_REQUEST_MAX, NULL);
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
+	const struct presence *own = book_presence(h->book, h->config.node);
 
 	if (json && kube_bundle_from_json(json, &bundle, NULL) == 0)
 		(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle.id);
+	(void) snprintf(h->kube_tried, sizeof(h->kube_tried), "%s", h->state.kube_done);
+	/* What failed will be tried again; until then it is as the others were told. */
+	if (own && h->kube_id[0] && !strcmp(own->kube, h->kube_id)) {
+		(void) snprintf(h->kube_tried, sizeof(h->kube_tried), "%s", own->kube);
+		(void) snprintf(h->kube_problem, sizeof(h->kube_problem), "%s", own->kube_problem);
+	}
 }
 
 int feed_open(struct hearthd *h, struct err *err)
@@ -321,7 +329,9 @@ static bool is_current(
 	const struct hearthd *h, const struct presence *known, const struct candidates *own)
 {
 	return known && known->counter >= h->state.counter && same_endpoints(known, own) &&
-	       known->no_ipv6 == h->ipv6_missing && presence_verify(known, h->identity) == 0;
+	       known->no_ipv6 == h->ipv6_missing && !strcmp(known->kube, h->kube_tried) &&
+	       !strcmp(known->kube_problem, h->kube_problem) &&
+	       presence_verify(known, h->identity) == 0;
 }
 
 static int make_presence(struct hearthd *h, const struct presence *known,
@@ -334,6 +344,8 @@ static int make_presence(struct hearthd *h, const struct presence *known,
 	*ret = (struct presence){
 		.node = h->config.node, .counter = counter + 1, .no_ipv6 = h->ipv6_missing
 	};
+	(void) snprintf(ret->kube, sizeof(ret->kube), "%s", h->kube_tried);
+	(void) snprintf(ret->kube_problem, sizeof(ret->kube_problem), "%s", h->kube_problem);
 	for (size_t i = 0; i < own->n_endpoints; i++)
 		if (presence_endpoint_is_valid(&own->endpoints[i]))
 			ret->endpoints[ret->n_endpoints++] = own->endpoints[i];

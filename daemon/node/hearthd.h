@@ -56,6 +56,7 @@ enum problem {
 	PROBLEM_KUBE,
 	PROBLEM_BUNDLE, /* a join bundle cannot be written */
 	PROBLEM_RESOLV, /* pods' name servers are not followed */
+	PROBLEM_BOARDS, /* on a control plane: others could not make their join files */
 	PROBLEMS
 };
 
@@ -108,8 +109,9 @@ struct hearthd {
 
 	/* feed.c */
 	char kube_id[FIELD_ID_MAX]; /* of the bundle in kube_path */
-	char *sync_sources;         /* URLs and pins the client was given */
-	uint64_t announced;         /* counter of the presence the client was given, 0 none */
+	char kube_tried[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX]; /* as others are told */
+	char *sync_sources; /* URLs and pins the client was given */
+	uint64_t announced; /* counter of the presence the client was given, 0 none */
 
 	/* assist.c */
 	struct hostsfile *hosts;
@@ -121,6 +123,8 @@ struct hearthd {
 	char *names_text; /* in the hosts file, or on its way */
 	struct backoff names_backoff, uapi_backoff, kube_backoff; /* of what failed */
 	struct trouble uapi_trouble;
+	char *kube_labels; /* of our own record, as they were when the files were made */
+	bool kube_again;   /* they, or the bundle, changed while files were being made */
 
 	/* resolv.c */
 	struct ipc_async *resolv_call;
@@ -201,6 +205,8 @@ void assist_open_uapi(struct hearthd *h);
 /* Another one, if somebody removed its socket. */
 void assist_keep_uapi(struct hearthd *h);
 void assist_join_kube(struct hearthd *h);
+/* Labels of our own record are in the cluster's files: those are made again if they changed. */
+void assist_follow_labels(struct hearthd *h, const struct node *self);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
 int assist_open_tun(struct hearthd *h, struct err *err);
 /* Are the names where they were put? Looks soon. */
@@ -225,8 +231,18 @@ void watch_moved(struct hearthd *h);
 void watch_notify(struct hearthd *h);
 /* Replies to @request when @want peers (0: all that have an address) answer, or after @timeout_us. */
 void watch_wait(struct hearthd *h, struct ipc_request *request, size_t want, uint64_t timeout_us);
+/* Replies to @request when all boards that answer have said what became of @bundle, or after @timeout_us. */
+void watch_wait_boards(struct hearthd *h, struct ipc_request *request,
+	const char bundle[static FIELD_ID_MAX], uint64_t timeout_us);
 /* What report_*() need. */
 void watch_fill_report(struct hearthd *h, struct report *ret);
+
+/* boards.c: on a control plane, whose join files came to nothing; a problem while there is one. */
+void boards_look(struct hearthd *h, const struct node *self);
+/* Whether every board that runs pods and answers has tried @bundle. */
+bool boards_have_tried(const struct hearthd *h, const char *bundle);
+/* {"boards":[{"name", "state":"written|failed|trying|unreachable", "problem":TEXT|null}]}, or NULL. */
+json_t *boards_json(const struct hearthd *h, const char *bundle);
 
 /* control.c: an ipc_handler_fn. */
 void control_handle(void *ctx, struct ipc_request *request);

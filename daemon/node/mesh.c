@@ -399,6 +399,8 @@ int mesh_update(struct hearthd *h, struct err *err)
 	hearthd_problem(h, PROBLEM_INTERFACE, r < 0 ? &why : NULL);
 	apply_firewall(h, settings, self, false);
 	assist_write_names(h, false);
+	assist_follow_labels(h, self);
+	boards_look(h, self);
 	feed_announce(h);
 	h->begun = true;
 	watch_notify(h);

@@ -21,6 +21,7 @@ struct waiter {
 	struct waiter *next;
 	struct ipc_request *request;
 	size_t want;
+	char bundle[FIELD_ID_MAX]; /* that boards are to have tried; "": peers are waited for */
 	uint64_t deadline_us;
 	bool gone;
 };
@@ -258,11 +259,23 @@ static size_t count_known(const struct hearthd *h)
 	return n;
 }
 
+static bool is_done(const struct hearthd *h, const struct waiter *w)
+{
+	size_t known = count_known(h), want = w->want && w->want < known ? w->want : known;
+
+	if (w->bundle[0])
+		return boards_have_tried(h, w->bundle);
+	return h->mesh_state == MESH_UP && h->n_reachable >= want;
+}
+
 static void answer(struct hearthd *h, struct waiter *w, bool done)
 {
-	ipc_request_reply(
-		w->request, json_pack("{s:b,s:I,s:I}", "done", done, "reachable",
-				    (json_int_t) h->n_reachable, "peers", (json_int_t) h->n_peers));
+	if (w->bundle[0])
+		ipc_request_reply(w->request, boards_json(h, w->bundle));
+	else
+		ipc_request_reply(w->request,
+			json_pack("{s:b,s:I,s:I}", "done", done, "reachable",
+				(json_int_t) h->n_reachable, "peers", (json_int_t) h->n_peers));
 	free(w);
 }
 
@@ -275,8 +288,7 @@ static int on_waiters(sd_event_source *source, uint64_t usec, void *ctx)
 	watch_refresh(h);
 	while (*p) {
 		struct waiter *w = *p;
-		size_t known = count_known(h), want = w->want && w->want < known ? w->want : known;
-		bool done = h->mesh_state == MESH_UP && h->n_reachable >= want;
+		bool done = is_done(h, w);
 
 		if (!done && !w->gone && now < w->deadline_us) {
 			p = &w->next;
@@ -292,22 +304,39 @@ static int on_waiters(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-void watch_wait(struct hearthd *h, struct ipc_request *request, size_t want, uint64_t timeout_us)
+static struct waiter *wait_for(struct hearthd *h, struct ipc_request *request, uint64_t timeout_us)
 {
 	struct waiter *w = calloc(1, sizeof(*w));
 
 	if (!w) {
 		ipc_request_fail(request, "internal", "out of memory");
-		return;
+		return NULL;
 	}
-	*w = (struct waiter){ .next = h->waiters,
-		.request = request,
-		.want = want,
-		.deadline_us = clock_now_us() + timeout_us };
+	*w = (struct waiter){
+		.next = h->waiters, .request = request, .deadline_us = clock_now_us() + timeout_us
+	};
 	h->waiters = w;
 	ipc_request_on_gone(request, waiter_gone, w);
 	(void) sd_event_source_set_time_relative(h->waiters_timer, 0);
 	(void) sd_event_source_set_enabled(h->waiters_timer, SD_EVENT_ONESHOT);
+	return w;
+}
+
+void watch_wait(struct hearthd *h, struct ipc_request *request, size_t want, uint64_t timeout_us)
+{
+	struct waiter *w = wait_for(h, request, timeout_us);
+
+	if (w)
+		w->want = want;
+}
+
+void watch_wait_boards(struct hearthd *h, struct ipc_request *request,
+	const char bundle[static FIELD_ID_MAX], uint64_t timeout_us)
+{
+	struct waiter *w = wait_for(h, request, timeout_us);
+
+	if (w)
+		(void) snprintf(w->bundle, sizeof(w->bundle), "%s", bundle);
 }
 
 /* --- the timer --- */

@@ -38,6 +38,8 @@ static bool is_well_formed(const struct presence *presence)
 		presence->counter > PRESENCE_COUNTER_MAX ||
 		presence->n_endpoints > PRESENCE_ENDPOINTS_MAX)
 		return false;
+	if (presence->kube_problem[0] && !presence->kube[0])
+		return false;
 	for (size_t i = 0; i < presence->n_endpoints; i++) {
 		if (!presence_endpoint_is_valid(&presence->endpoints[i]))
 			return false;
@@ -46,6 +48,17 @@ static bool is_well_formed(const struct presence *presence)
 				return false;
 	}
 	return true;
+}
+
+static json_t *make_kube(const struct presence *presence)
+{
+	json_t *json = json_pack("{s:s}", "bundle", presence->kube);
+	if (json && presence->kube_problem[0] &&
+		json_object_set_new(json, "problem", json_string(presence->kube_problem)) < 0) {
+		json_decref(json);
+		return NULL;
+	}
+	return json;
 }
 
 static json_t *make_payload(const struct presence *presence)
@@ -62,6 +75,8 @@ static json_t *make_payload(const struct presence *presence)
 	bad |= json_object_set_new(
 		json, "disco", presence->has_disco ? field_key(presence->disco) : json_null());
 	bad |= json_object_set_new(json, "relay", json_null());
+	if (presence->kube[0])
+		bad |= json_object_set_new(json, "kube", make_kube(presence));
 	if (presence->no_ipv6)
 		bad |= json_object_set_new(json, "no_ipv6", json_true());
 	return bad ? NULL : TAKE(json);
@@ -115,6 +130,20 @@ static int read_endpoints(const json_t *json, struct presence *presence, struct 
 	return 0;
 }
 
+static int read_kube(const json_t *json, struct presence *presence, struct err *err)
+{
+	json_t *kube;
+	if (!json_has(json, "kube"))
+		return 0;
+	int r = json_get_object(json, "kube", &kube, err);
+	if (!r)
+		r = field_get_hex(kube, "bundle", FIELD_ID_MAX - 1, presence->kube, err);
+	if (!r && json_has(kube, "problem"))
+		r = field_get_text(
+			kube, "problem", PRESENCE_PROBLEM_MAX, presence->kube_problem, err);
+	return r;
+}
+
 static int read_payload(struct presence *presence, struct err *err)
 {
 	CLEANUP_JSON json_t *json =
@@ -131,6 +160,8 @@ static int read_payload(struct presence *presence, struct err *err)
 	presence->node = (uint32_t) node;
 	presence->has_disco = json_has(json, "disco");
 	if (presence->has_disco && (r = field_get_nonzero_key(json, "disco", presence->disco, err)))
+		return r;
+	if ((r = read_kube(json, presence, err)))
 		return r;
 	if (json_has(json, "no_ipv6") &&
 		(r = json_get_bool(json, "no_ipv6", &presence->no_ipv6, err)))

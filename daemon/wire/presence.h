@@ -17,6 +17,7 @@ enum {
 	PRESENCE_SIG_LEN = 64,
 	PRESENCE_KEY_LEN = 32,
 	PRESENCE_SEED_LEN = 32,
+	PRESENCE_PROBLEM_MAX = 384, /* with the NUL */
 };
 #define PRESENCE_COUNTER_MAX ((UINT64_C(1) << 53) - 1)
 
@@ -28,6 +29,8 @@ struct presence {
 	size_t n_endpoints;
 	bool has_disco;
 	uint8_t disco[PRESENCE_KEY_LEN];
+	/* Of a board that runs pods: the last join bundle it tried, "" none; why it came to nothing, "" it did not. */
+	char kube[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX];
 	bool no_ipv6;     /* its interface has no IPv6, so that mesh6 and pods6 lead nowhere */
 	uint8_t *payload; /* owned; NULL until signed or read */
 	size_t payload_len;

@@ -13,7 +13,9 @@ static void read_again(const struct presence *presence)
 		abort(); /* what a reader accepts, a writer signs */
 	CLEANUP_JSON json_t *json = presence_to_json(&copy);
 	if (presence_from_json(json, &back, NULL) || back.n_endpoints != presence->n_endpoints ||
-		back.counter != presence->counter || back.no_ipv6 != presence->no_ipv6)
+		back.counter != presence->counter || back.no_ipv6 != presence->no_ipv6 ||
+		strcmp(back.kube, presence->kube) != 0 ||
+		strcmp(back.kube_problem, presence->kube_problem) != 0)
 		abort();
 }
 

@@ -63,6 +63,20 @@ static void test_no_ipv6(void **state)
 	assert_true(again.no_ipv6);
 }
 
+static void test_kube(void **state)
+{
+	CLEANUP_PRESENCE struct presence presence = sample(), again = { 0 };
+	uint8_t seed[32] = { 3 };
+	(void) strcpy(presence.kube_problem, "no bundle, no problem");
+	assert_int_equal(presence_sign(&presence, seed), -EINVAL);
+	(void) strcpy(presence.kube, "00112233aabbccdd");
+	assert_int_equal(presence_sign(&presence, seed), 0);
+	CLEANUP_JSON json_t *json = presence_to_json(&presence);
+	assert_int_equal(presence_from_json(json, &again, NULL), 0);
+	assert_string_equal(again.kube, presence.kube);
+	assert_string_equal(again.kube_problem, presence.kube_problem);
+}
+
 static void test_mutations(void **state)
 {
 	CLEANUP_PRESENCE struct presence presence = sample();
@@ -140,6 +154,17 @@ static void test_payload(void **state)
 		{ "disco", "5", -EINVAL },
 		{ "disco", NULL, 0 },
 		{ "relay", "{\"any\":1}", 0 },
+		{ "kube", "null", 0 },
+		{ "kube", "{\"bundle\":\"00112233aabbccdd\"}", 0 },
+		{ "kube", "{\"bundle\":\"00112233aabbccdd\",\"problem\":null,\"new\":1}", 0 },
+		{ "kube", "{\"bundle\":\"00112233aabbccdd\",\"problem\":\"why\"}", 0 },
+		{ "kube", "{\"bundle\":\"00112233aabbccdd\",\"problem\":\"\"}", -EINVAL },
+		{ "kube", "{\"bundle\":\"00112233aabbccdd\",\"problem\":\"a\\nb\"}", -EINVAL },
+		{ "kube", "{\"bundle\":\"00112233aabbccdd\",\"problem\":1}", -EINVAL },
+		{ "kube", "{\"bundle\":\"0011\"}", -EINVAL },
+		{ "kube", "{\"problem\":\"why\"}", -EINVAL },
+		{ "kube", "{}", -EINVAL },
+		{ "kube", "\"00112233aabbccdd\"", -EINVAL },
 		{ "no_ipv6", "true", 0 },
 		{ "no_ipv6", "false", 0 },
 		{ "no_ipv6", "null", 0 },
@@ -208,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_no_ipv6),
+		cmocka_unit_test(test_kube),
 		cmocka_unit_test(test_mutations),
 		cmocka_unit_test(test_payload),
 		cmocka_unit_test(test_envelope),
