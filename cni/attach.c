@@ -153,6 +153,18 @@ static struct ip_addr gateway(int family)
 	return address(family == AF_INET ? ATTACH_GATEWAY4 : ATTACH_GATEWAY6);
 }
 
+/* Of link scope: never the source of what the board sends elsewhere. */
+static int add_gateway(struct nl *nl, int index, int family, uint8_t prefix_len,
+	const struct lease *lease, struct err *err)
+{
+	struct link_addr gate = { .ifindex = index,
+		.addr = gateway(family),
+		.prefix_len = prefix_len,
+		.scope = RT_SCOPE_LINK,
+		.flags = IFA_F_NODAD };
+	return has_family(lease, family) ? addr_add(nl, &gate, err) : 0;
+}
+
 static int make_host_end(struct nl *nl, const struct attachment *at, int index,
 	const struct lease *lease, struct err *err)
 {
@@ -167,14 +179,10 @@ static int make_host_end(struct nl *nl, const struct attachment *at, int index,
 	}
 	if (r == 0)
 		r = link_set_up(nl, index, true, err);
-	if (r == 0 && has_family(lease, AF_INET6)) {
-		struct link_addr gate = { .ifindex = index,
-			.addr = address(ATTACH_GATEWAY6),
-			.prefix_len = 64,
-			.scope = RT_SCOPE_LINK,
-			.flags = IFA_F_NODAD };
-		r = addr_add(nl, &gate, err);
-	}
+	if (r == 0)
+		r = add_gateway(nl, index, AF_INET, 32, lease, err);
+	if (r == 0)
+		r = add_gateway(nl, index, AF_INET6, 64, lease, err);
 	return r;
 }
 
@@ -198,13 +206,13 @@ static int add_host_route(struct nl *nl, int index, const struct ip_addr *addr,
 	return r;
 }
 
-static int add_host_routes(struct nl *nl, const struct attachment *at, int index,
-	const struct conf *conf, const struct lease *lease, struct err *err)
+static int add_host_routes(struct nl *nl, int index, const struct conf *conf,
+	const struct lease *lease, struct err *err)
 {
 	int r = 0;
 	for (size_t i = 0; i < lease->n_addrs && r == 0; i++) {
 		const struct ip_addr *addr = &lease->addrs[i];
-		r = neigh_set_permanent(nl, index, addr, at->pod_mac, err);
+		r = neigh_set_learning(nl, index, addr, err);
 		if (r == 0)
 			r = add_host_route(nl, index, addr,
 				addr->family == AF_INET ? &conf->node4 : &conf->node6, err);
@@ -212,15 +220,36 @@ static int add_host_routes(struct nl *nl, const struct attachment *at, int index
 	return r;
 }
 
+/* An interface made before this one keeps its own. */
+static int add_pod_route(struct nl *nl, struct route *route, struct err *err)
+{
+	int r = route_add(nl, route, err);
+	if (r == -EEXIST) {
+		route->priority = SECOND_METRIC;
+		r = route_add(nl, route, err);
+	}
+	return r;
+}
+
+static int add_pod_routes(struct nl *nl, int index, const struct ip_addr *gate, struct err *err)
+{
+	struct route link = { .dst = ip_prefix_of(gate, (uint8_t) ip_bits(gate->family)),
+		.oif = index,
+		.protocol = RTPROT_STATIC };
+	struct route out = { .dst = { .addr = { .family = gate->family } },
+		.gateway = *gate,
+		.oif = index,
+		.onlink = true,
+		.protocol = RTPROT_STATIC };
+	/* Others (source routing, VPNs) add routes by this gateway, and do not say "onlink". */
+	int r = gate->family == AF_INET ? add_pod_route(nl, &link, err) : 0;
+	return r < 0 ? r : add_pod_route(nl, &out, err);
+}
+
 static int add_pod_family(struct nl *nl, const struct attachment *at, int index, int family,
 	const struct lease *lease, struct err *err)
 {
 	struct ip_addr gate = gateway(family);
-	struct route out = { .dst = { .addr = { .family = (uint8_t) family } },
-		.gateway = gate,
-		.oif = index,
-		.onlink = true,
-		.protocol = RTPROT_STATIC };
 	if (!has_family(lease, family))
 		return 0;
 	int r = neigh_set_permanent(nl, index, &gate, at->host_mac, err);
@@ -232,15 +261,7 @@ static int add_pod_family(struct nl *nl, const struct attachment *at, int index,
 		if (addr.addr.family == family)
 			r = addr_add(nl, &addr, err);
 	}
-	if (r < 0)
-		return r;
-	r = route_add(nl, &out, err);
-	if (r == -EEXIST) {
-		/* An interface made before this one keeps the default. */
-		out.priority = SECOND_METRIC;
-		r = route_add(nl, &out, err);
-	}
-	return r;
+	return r < 0 ? r : add_pod_routes(nl, index, &gate, err);
 }
 
 /* From inside the pod's namespace. */
@@ -326,7 +347,7 @@ enum cni_code attach_make(struct nl *nl, const struct attachment *at, int netns_
 	if (r == 0)
 		r = make_host_end(nl, at, link.index, lease, err);
 	if (r == 0)
-		r = add_host_routes(nl, at, link.index, conf, lease, err);
+		r = add_host_routes(nl, link.index, conf, lease, err);
 	if (r == 0)
 		r = in_namespace(netns_fd, at, lease, err);
 	if (r == 0)

@@ -56,6 +56,15 @@ int neigh_set_permanent(struct nl *nl, int ifindex, const struct ip_addr *addr,
 	return finish(nl, nlh, ifindex, addr, err);
 }
 
+int neigh_set_learning(struct nl *nl, int ifindex, const struct ip_addr *addr, struct err *err)
+{
+	struct nlmsghdr *nlh = start(nl, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ifindex, addr);
+	struct ndmsg *nd = mnl_nlmsg_get_payload(nlh);
+	nd->ndm_state = NUD_NONE;
+	nd->ndm_flags = NTF_EXT_LEARNED;
+	return finish(nl, nlh, ifindex, addr, err);
+}
+
 int neigh_del(struct nl *nl, int ifindex, const struct ip_addr *addr, struct err *err)
 {
 	return finish(nl, start(nl, RTM_DELNEIGH, 0, ifindex, addr), ifindex, addr, err);

@@ -273,7 +273,7 @@ static void routes_are_ours_alone(void **state)
 	assert_non_null(strstr(err.text, "10.244.3.0/24"));
 }
 
-static void neighbours_are_permanent(void **state)
+static void neighbours_are_permanent_or_asked_for(void **state)
 {
 	struct link link;
 	struct err err = { 0 };
@@ -291,6 +291,13 @@ static void neighbours_are_permanent(void **state)
 			found++;
 	free(list);
 	assert_int_equal(found, 2);
+	/* One that the kernel is to ask about has no link address yet, and is none of these. */
+	assert_int_equal(neigh_set_learning(*state, link.index, &six, &err), 0);
+	assert_int_equal(neigh_list(*state, link.index, &list, &n, &err), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_false(ip_addr_equal(&list[i].addr, &six));
+	free(list);
+	assert_int_equal(neigh_del(*state, link.index, &six, &err), 0);
 	assert_int_equal(neigh_del(*state, link.index, &four, &err), 0);
 	assert_true(neigh_del(*state, link.index, &four, &err) < 0);
 }
@@ -494,7 +501,7 @@ int main(void)
 		TEST(link_is_changed_and_deleted),
 		TEST(addresses_are_added_listed_removed),
 		TEST(routes_are_ours_alone),
-		TEST(neighbours_are_permanent),
+		TEST(neighbours_are_permanent_or_asked_for),
 		TEST(monitor_sees_changes_and_loss),
 		TEST(settings_are_seen),
 		TEST(links_are_renamed),
