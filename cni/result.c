@@ -114,22 +114,17 @@ static int read_interfaces(const json_t *prev, const char *host_link, const char
 		const char *name = json_string_value(json_object_get(v, "name"));
 		const char *mac = json_string_value(json_object_get(v, "mac"));
 		const char *sandbox = json_string_value(json_object_get(v, "sandbox"));
-		json_int_t mtu = json_integer_value(json_object_get(v, "mtu"));
 		if (!name)
 			return bad(err, "an interface has no name");
 		bool pod = sandbox && *sandbox && !strcmp(name, ifname);
 		bool host = !pod && !strcmp(name, host_link);
-		if (mtu < 0 || mtu > INT32_MAX)
-			return bad(err, "the MTU of an interface is no MTU");
 		if (pod) {
 			ret->has_pod = true;
-			ret->pod_mtu = (unsigned) mtu;
 			*ret_pod_at = i;
 			(void) snprintf(ret->pod_mac, sizeof(ret->pod_mac), "%s", mac ? mac : "");
 			(void) snprintf(ret->sandbox, sizeof(ret->sandbox), "%s", sandbox);
 		} else if (host) {
 			ret->has_host = true;
-			ret->host_mtu = (unsigned) mtu;
 			(void) snprintf(ret->host_mac, sizeof(ret->host_mac), "%s", mac ? mac : "");
 		}
 	}

@@ -29,7 +29,6 @@ enum { RESULT_ADDRS_MAX = 16, RESULT_ROUTES_MAX = 64 };
 struct result {
 	bool has_host, has_pod;
 	char host_mac[LINK_MAC_TEXT_MAX], pod_mac[LINK_MAC_TEXT_MAX]; /* empty if not given */
-	unsigned host_mtu, pod_mtu;                                   /* 0 if not given */
 	char sandbox[4096];
 	struct ip_prefix addrs[RESULT_ADDRS_MAX]; /* of the pod's interface */
 	struct ip_addr gateways[RESULT_ADDRS_MAX];
