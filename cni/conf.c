@@ -298,3 +298,10 @@ enum cni_code conf_parse(
 	conf.json = NULL;
 	return CNI_OK;
 }
+
+void conf_peek_version(const char *text, size_t len, enum conf_version *version)
+{
+	CLEANUP_CONF struct conf conf = { .json = json_parse(text, len, NULL) };
+	if (json_is_object(conf.json) && read_version(&conf, NULL) == CNI_OK)
+		*version = conf.version;
+}

@@ -38,10 +38,16 @@ static int fail(int out, enum conf_version version, enum cni_code code, const st
 	return 1;
 }
 
-static enum cni_code read_input(int in, struct buf *ret, struct err *err)
+enum { FOR_EVER = -1, PATIENCE_MS = 1000 };
+
+/* Up to the end, or until nothing comes for @wait_ms. */
+static enum cni_code read_input(int in, int wait_ms, struct buf *ret, struct err *err)
 {
 	for (;;) {
 		char chunk[8192];
+		struct pollfd ready = { .fd = in, .events = POLLIN };
+		if (wait_ms != FOR_EVER && poll(&ready, 1, wait_ms) == 0)
+			break;
 		ssize_t n = read(in, chunk, sizeof(chunk));
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -67,6 +73,18 @@ static enum cni_code read_input(int in, struct buf *ret, struct err *err)
 	return CNI_OK;
 }
 
+/*
+ * An error of the environment is told in the caller's version, too, if there is a configuration that says it.
+ * A caller that set a variable wrong may not send one: it is not waited for.
+ */
+static void peek_version(int in, enum conf_version *version)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	struct err err = { 0 };
+	if (read_input(in, PATIENCE_MS, &text, &err) == CNI_OK)
+		conf_peek_version(buf_str(&text), text.len, version);
+}
+
 /* Says which versions there are, whatever it was asked with, unless that is no JSON. */
 static int run_version(int in, int out)
 {
@@ -74,7 +92,7 @@ static int run_version(int in, int out)
 	CLEANUP_JSON json_t *asked = NULL;
 	struct err err = { 0 };
 	const char *version = NULL;
-	if (read_input(in, &text, &err) == CNI_OK && text.len) {
+	if (read_input(in, FOR_EVER, &text, &err) == CNI_OK && text.len) {
 		asked = json_parse(text.data, text.len, &err);
 		if (!asked)
 			return fail(out, CONF_1_1_0, CNI_DECODE, &err);
@@ -129,11 +147,13 @@ int plugin_run(env_getter *get, void *ctx, int in, int out)
 	struct err err = { 0 };
 	struct env env;
 	enum cni_code code = env_read(get, ctx, &env, &err);
-	if (code)
+	if (code) {
+		peek_version(in, &conf.version);
 		return fail(out, conf.version, code, &err);
+	}
 	if (env.verb == VERB_VERSION)
 		return run_version(in, out);
-	code = read_input(in, &text, &err);
+	code = read_input(in, FOR_EVER, &text, &err);
 	if (code)
 		return fail(out, conf.version, code, &err);
 	code = conf_parse(buf_str(&text), text.len, env.verb, &conf, &err);

@@ -350,7 +350,6 @@ static void results_have_their_version_s_form(void **state)
 		assert_string_equal(back.sandbox, "/n");
 		assert_int_equal(back.n_addrs, 2);
 		assert_int_equal(back.n_routes, 2);
-		assert_int_equal(back.pod_mtu, v == CONF_1_1_0 ? 1420 : 0);
 	}
 }
 
@@ -388,7 +387,6 @@ static void malformed_previous_results_are_refused(void **state)
 		"{}",
 		"{\"interfaces\":7}",
 		"{\"interfaces\":[7]}",
-		"{\"interfaces\":[{\"name\":\"eth0\",\"sandbox\":\"x\",\"mtu\":-1}]}",
 		"{\"interfaces\":[],\"ips\":7}",
 		"{\"interfaces\":[],\"ips\":[{}]}",
 		"{\"interfaces\":[],\"ips\":[{\"address\":\"10.0.0.1\"}]}",
@@ -421,9 +419,32 @@ static void errors_are_printable(void **state)
 		"{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"0.4.0\",\"1.0.0\",\"1.1.0\"]}");
 }
 
+/* For an error that is told before the configuration is read. */
+static void the_version_is_seen_in_what_is_wrong_otherwise(void **state)
+{
+	static const struct {
+		const char *text;
+		enum conf_version version;
+	} cases[] = {
+		{ "{\"cniVersion\":\"0.4.0\"}", CONF_0_4_0 },
+		{ "{\"cniVersion\":\"1.1.0\",\"name\":7}", CONF_1_1_0 },
+		{ "{\"cniVersion\":\"0.3.1\",\"name\":\"n\"}", CONF_1_0_0 },
+		{ "{\"cniVersion\":7}", CONF_1_0_0 },
+		{ "{\"cniVersion\":\"1.1.0\"", CONF_1_0_0 },
+		{ "[\"1.1.0\"]", CONF_1_0_0 },
+		{ "", CONF_1_0_0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		enum conf_version version = CONF_1_0_0;
+		conf_peek_version(cases[i].text, strlen(cases[i].text), &version);
+		assert_int_equal(version, cases[i].version);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_version_is_seen_in_what_is_wrong_otherwise),
 		cmocka_unit_test(missing_variables_are_all_named),
 		cmocka_unit_test(malformed_variables_are_refused),
 		cmocka_unit_test(configurations_are_read),

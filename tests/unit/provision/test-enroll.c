@@ -310,6 +310,49 @@ static void test_pods(void **state)
 	assert_true(json_equal(conflist, wanted));
 }
 
+/* A user's plugins, and words for ours, stay; what the mesh says of this board is set right. */
+static void test_pods_chained(void **state)
+{
+	static const struct {
+		const char *now, *want;
+	} cases[] = {
+		{ "{\"cniVersion\":\"0.4.0\",\"name\":\"x\",\"disableCheck\":true,\"plugins\":["
+		  "{\"type\":\"hearth\",\"subnets\":[\"10.1.0.0/24\"],\"dns\":{}},"
+		  "{\"type\":\"portmap\",\"capabilities\":{\"portMappings\":true}}]}",
+			"{\"cniVersion\":\"1.0.0\",\"cniVersions\":[\"0.4.0\",\"1.0.0\",\"1.1.0\"],"
+			"\"name\":\"hearth\",\"disableCheck\":true,\"plugins\":[{\"type\":"
+			"\"hearth\","
+			"\"device\":\"hearth0\",\"dns\":{},"
+			"\"nodeAddresses\":[\"10.77.0.5\",\"fd12:3456:789a::5\"],"
+			"\"subnets\":[\"10.244.5.0/24\",\"fd12:3456:789a:1005::/64\"]},"
+			"{\"type\":\"portmap\",\"capabilities\":{\"portMappings\":true}}]}" },
+		/* Nothing of ours in it. */
+		{ "{\"plugins\":[{\"type\":\"bridge\"},7]}", NULL },
+		{ "{\"plugins\":7}", NULL },
+		{ "[]", NULL },
+		{ "nonsense", NULL },
+		{ "", NULL },
+	};
+	struct err err = { 0 };
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_WORKER, false);
+	CLEANUP_JSON json_t *ours = pods_conflist(&e->node, "hearth0");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *want = cases[i].want;
+		CLEANUP_JSON json_t *wanted =
+			want ? json_parse(want, strlen(want), &err) : json_incref(ours);
+		put_text("host/cni/net.d/05-hearth.conflist", cases[i].now, 0644);
+		for (unsigned run = 0; run < 2; run++) {
+			e->talk.done = 0;
+			assert_int_equal(pods_cni(e, &err), 0);
+			assert_int_equal(e->talk.done, run ? 0 : 1);
+			CLEANUP(free_p) char *text = get_text("host/cni/net.d/05-hearth.conflist");
+			CLEANUP_JSON json_t *list = json_parse(text, strlen(text), &err);
+			assert_true(json_equal(list, wanted));
+		}
+	}
+}
+
 static void test_pods_refused(void **state)
 {
 	struct err err = { 0 };
@@ -688,6 +731,7 @@ int main(void)
 		TEST(test_keys_gone),
 		TEST(test_dry_run),
 		TEST(test_pods),
+		TEST(test_pods_chained),
 		TEST(test_pods_refused),
 		TEST(test_back),
 		TEST(test_back_where_it_was_on),
