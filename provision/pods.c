@@ -36,29 +36,69 @@ json_t *pods_conflist(const struct node *node, const char *device)
 		prefix_text(&node->pods4), prefix_text(&node->pods6));
 }
 
+/* What is there already, if it is a list with our plugin in it. Others may be chained behind that. */
+static json_t *read_list(const char *path)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	CLEANUP_JSON json_t *list = NULL;
+	const json_t *plugin;
+	size_t i;
+	if (file_read(path, 65536, &text) < 0)
+		return NULL;
+	list = json_parse(text.data ? text.data : "", text.len, NULL);
+	json_array_foreach(json_object_get(list, "plugins"), i, plugin)
+	{
+		const char *type = json_string_value(json_object_get(plugin, "type"));
+		if (type && !strcmp(type, "hearth"))
+			return TAKE(list);
+	}
+	return NULL;
+}
+
+/* @ours, in what @now has beside: plugins chained by the user, and more words for ours. */
+static json_t *merge_list(const json_t *now, const json_t *ours)
+{
+	CLEANUP_JSON json_t *list = json_deep_copy(now), *plugins = NULL;
+	json_t *own = json_array_get(json_object_get(ours, "plugins"), 0), *plugin;
+	size_t i;
+	if (!list)
+		return NULL;
+	plugins = json_incref(json_object_get(list, "plugins"));
+	json_array_foreach(plugins, i, plugin)
+	{
+		const char *type = json_string_value(json_object_get(plugin, "type"));
+		if (type && !strcmp(type, "hearth") && json_object_update(plugin, own) < 0)
+			return NULL;
+	}
+	if (json_object_update(list, (json_t *) ours) < 0 ||
+		json_object_set(list, "plugins", plugins) < 0)
+		return NULL;
+	return TAKE(list);
+}
+
 int pods_cni(struct enroll *e, struct err *err)
 {
-	char path[PATH_TEXT_MAX], p4[PREFIX_TEXT_MAX], p6[PREFIX_TEXT_MAX];
-	CLEANUP_JSON json_t *conflist = pods_conflist(&e->node, e->config.interface);
-	CLEANUP(free_p) char *text = conflist ? json_dumps(conflist, JSON_INDENT(2)) : NULL;
-	CLEANUP_BUF struct buf out = { 0 }, now = { 0 };
+	char path[PATH_TEXT_MAX], p4[PREFIX_TEXT_MAX], p6[PREFIX_TEXT_MAX], dir[PATH_TEXT_MAX];
+	paths_join(e->host, "cni/net.d/05-hearth.conflist", path);
+	CLEANUP_JSON json_t *ours = pods_conflist(&e->node, e->config.interface);
+	CLEANUP_JSON json_t *now = read_list(path);
+	CLEANUP_JSON json_t *list = now ? merge_list(now, ours) : json_incref(ours);
+	CLEANUP(free_p) char *text = list ? json_dumps(list, JSON_INDENT(2)) : NULL;
+	CLEANUP_BUF struct buf out = { 0 };
 	if (!text)
 		return err_set(err, -ENOMEM, "out of memory");
 	buf_add_str(&out, text);
 	buf_add_str(&out, "\n");
-	paths_join(e->host, "cni/net.d/05-hearth.conflist", path);
-	bool same = file_read(path, 65536, &now) == 0 && now.len == out.len &&
-		    !memcmp(now.data, out.data, out.len);
+	bool same = now && json_equal(now, list);
 	if (e->dry_run) {
 		talk_step(&e->talk, same ? TALK_KEPT : TALK_WOULD, "cni", "%s%s",
 			same ? "" : "write ", path);
 		return 0;
 	}
-	char dir[PATH_TEXT_MAX];
 	int r = before_mkdirs(e, paths_join(e->host, "cni/net.d", dir), err);
 	if (r)
 		return r;
-	r = file_write_if_changed(path, out.data, out.len, 0644);
+	r = same ? 0 : file_write_if_changed(path, out.data, out.len, 0644);
 	if (r < 0)
 		return err_set(err, r, "write %s: %s", path, strerror(-r));
 	talk_step(&e->talk, r ? TALK_DONE : TALK_KEPT, "cni", "%s: pods here get %s and %s", path,
