@@ -269,7 +269,7 @@ static const struct step mesh_steps[] = { { "board", look_board }, { "state", lo
 	{ "service", service_start }, { "peers", service_wait } };
 
 static const struct step pod_steps[] = { { "forwarding", forwarding_on }, { "cni", pods_cni },
-	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write } };
+	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write }, { "pods", look_pods } };
 
 static int step_booted(struct enroll *e, struct err *err)
 {

@@ -161,6 +161,9 @@ int leftalone_write(struct enroll *enroll, struct err *err);
 /* How many were removed (or would be), or -errno. */
 int leftalone_remove(struct enroll *enroll, struct err *err);
 
+/* What would stop pods here all the same, each with its remedy: notes, for nothing failed. */
+int look_pods(struct enroll *enroll, struct err *err);
+
 /* ---- pods.c ---- */
 
 int pods_cni(struct enroll *enroll, struct err *err);

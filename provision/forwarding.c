@@ -14,8 +14,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "board/stops.h"
+#include "board/sysctls.h"
 #include "provision/enroll.h"
-#include "provision/sysctls.h"
 #include "sys/net/link.h"
 #include "sys/net/route.h"
 
@@ -229,9 +230,12 @@ int forwarding_on(struct enroll *e, struct err *err)
 	size_t n = wanted(e, list), changed = 0;
 	for (size_t i = 0; i < n; i++)
 		changed += !has_value(e, list[i].path, list[i].value);
+	const char *at_boot = stops_look_at_boot(e->host, NULL)
+				      ? "and until the next boot, see below"
+				      : "and at every boot";
 	if (e->dry_run) {
-		talk_step(&e->talk, changed ? TALK_WOULD : TALK_KEPT, "forwarding",
-			changed ? "turn on, now and at every boot" : "is on");
+		talk_step(&e->talk, changed ? TALK_WOULD : TALK_KEPT, "forwarding", "%s%s",
+			changed ? "turn on, now " : "is on", changed ? at_boot : "");
 		return 0;
 	}
 	int wrote = note_before(e, list, n, err);
@@ -250,8 +254,7 @@ int forwarding_on(struct enroll *e, struct err *err)
 				list[i].path, list[i].value, strerror(-r));
 	}
 	talk_step(&e->talk, wrote || changed ? TALK_DONE : TALK_KEPT, "forwarding",
-		"IPv4 and IPv6 packets are passed on, now and at every boot "
-		"(%s/sysctl.d/" OWN_FILE ")",
+		"IPv4 and IPv6 packets are passed on, now %s (%s/sysctl.d/" OWN_FILE ")", at_boot,
 		e->host);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "board/stops.h"
 #include "mesh/ranges.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
@@ -200,5 +201,27 @@ int look_ranges(struct enroll *e, struct err *err)
 		return r;
 	talk_step(&e->talk, TALK_KEPT, "ranges", "no address range of the mesh is in use here%s",
 		l.tailscale ? "; Tailscale is installed, and its ranges are left alone" : "");
+	return 0;
+}
+
+/* ---- pods ---- */
+
+int look_pods(struct enroll *e, struct err *err)
+{
+	CLEANUP_NL struct nl *nl = NULL;
+	char lists[PATH_TEXT_MAX];
+	struct err found[STOPS] = { 0 };
+	struct stops stops = { .etc = e->host,
+		.own = e->paths.etc,
+		.cni = { .dir = paths_join(e->host, "cni/net.d", lists),
+			.plugin = "/opt/cni/bin/hearth" },
+		.mesh4 = e->node.mesh4 };
+	int r = nl_open(&nl, err);
+	if (r)
+		return r;
+	stops_look(&stops, nl, found);
+	for (int i = 0; i < STOPS; i++)
+		if (found[i].code && i != STOP_DNS) /* said where the file is written */
+			talk_step(&e->talk, TALK_NOTE, "pods", "%s", found[i].text);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/descriptors.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -173,6 +174,8 @@ static int read_identity(struct hearthd *h, struct err *err)
 
 static void set_paths(struct hearthd *h, const struct hearthd_options *options)
 {
+	char up[PATH_TEXT_MAX];
+
 	paths_init(&h->paths);
 	paths_join(h->paths.etc, "hearthd.yaml", h->config_path);
 	if (options->config_path)
@@ -181,9 +184,13 @@ static void set_paths(struct hearthd *h, const struct hearthd_options *options)
 	paths_join(h->paths.state, "timestamp", h->timestamp_path);
 	paths_join(h->paths.state, "kube.json", h->kube_path);
 	paths_join(h->paths.run, "helper.sock", h->helper_path);
-	(void) snprintf(h->cni_path, sizeof(h->cni_path), "%.*scni/net.d",
-		(int) (strrchr(h->paths.etc, '/') + 1 - h->paths.etc), h->paths.etc);
-	h->cni = (struct cni){ .dir = h->cni_path, .plugin = "/opt/cni/bin/hearth" };
+	(void) snprintf(up, sizeof(up), "%.*s", (int) (strrchr(h->paths.etc, '/') - h->paths.etc),
+		h->paths.etc);
+	(void) snprintf(h->host_path, sizeof(h->host_path), "%s", env_dir("HEARTH_HOST_ETC", up));
+	paths_join(h->host_path, "cni/net.d", h->cni_path);
+	h->stops = (struct stops){ .etc = h->host_path,
+		.own = h->paths.etc,
+		.cni = { .dir = h->cni_path, .plugin = "/opt/cni/bin/hearth" } };
 }
 
 static int open_event(struct hearthd *h, struct err *err)
@@ -294,21 +301,10 @@ static void look_at_config(struct hearthd *h)
 	hearthd_problem(h, PROBLEM_CONFIG, &err);
 }
 
-static void look_at_cni(struct hearthd *h)
-{
-	const struct node *self = hearthd_self(h);
-	struct err err = { 0 };
-
-	if (self && node_has_pods(self))
-		(void) cni_look(&h->cni, &err);
-	hearthd_problem(h, PROBLEM_CNI, &err);
-}
-
 void hearthd_keep_files(struct hearthd *h)
 {
 	keep_control(h);
 	look_at_config(h);
-	look_at_cni(h);
 	assist_keep_uapi(h);
 	keep_key(h, "identity.key", h->identity_seed);
 	keep_key(h, "wireguard.key", h->wg_private);

@@ -8,55 +8,19 @@
 #include "base/buf.h"
 #include "node/hearthd.h"
 #include "sys/net/addr.h"
-#include "sys/net/netconf.h"
 #include "sys/net/route.h"
 
 enum { PEERS_A_LOOK = 64 };
 
-static bool has_pods(struct hearthd *h)
+static void look_at_stops(struct hearthd *h, const struct node *self)
 {
-	CLEANUP(free_p) struct link *links = NULL;
-	size_t n = 0;
+	struct err found[STOPS] = { 0 };
 
-	if (link_list(h->nl, &links, &n, NULL) < 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!strncmp(links[i].name, "hth", 3))
-			return true;
-	return false;
-}
-
-/* Off, although it was on since we started, or pods are there. */
-static bool is_missing(struct hearthd *h, int family, bool *was_on)
-{
-	struct netconf conf;
-
-	if (netconf_get(h->nl, family, NETCONF_ALL, &conf, NULL) < 0 || conf.forwarding < 0)
-		return false;
-	*was_on = *was_on || conf.forwarding;
-	return !conf.forwarding && (*was_on || has_pods(h));
-}
-
-static void look_at_forwarding(struct hearthd *h, const struct node *self)
-{
-	bool four = self->pods4.len && is_missing(h, AF_INET, &h->forwarded4);
-	bool six = self->pods6.len && is_missing(h, AF_INET6, &h->forwarded6);
-	bool was_on = (four && h->forwarded4) || (six && h->forwarded6);
-	struct err err = { 0 };
-
-	if (four || six)
-		err_set(&err,
-			four && six ? -EHOSTDOWN
-			: four      ? -ENETDOWN
-				    : -ENETUNREACH,
-			"pods of this board are cut off: %s; `sudo sysctl -w%s%s` puts it on%s, "
-			"`grep -r forward /etc/sysctl.*` may tell what %s",
-			was_on ? "another program switched forwarding off"
-			       : "forwarding is off (enroll-node sets it)",
-			four ? " net.ipv4.ip_forward=1" : "",
-			six ? " net.ipv6.conf.all.forwarding=1" : "", was_on ? " again" : "",
-			was_on ? "it was" : "keeps it off");
-	hearthd_problem(h, PROBLEM_FORWARDING, &err);
+	h->stops.mesh4 = self->mesh4;
+	if (node_has_pods(self))
+		stops_look(&h->stops, h->nl, found);
+	for (int i = 0; i < STOPS; i++)
+		hearthd_problem(h, (enum problem)(PROBLEM_STOPS + i), &found[i]);
 }
 
 /* Where packets to @addr go, if not through the mesh's interface. */
@@ -151,7 +115,7 @@ static void look_at_adverts(struct hearthd *h)
 
 void ground_look(struct hearthd *h, const struct node *self)
 {
-	look_at_forwarding(h, self);
+	look_at_stops(h, self);
 	look_at_adverts(h);
 	if (!h->problems[PROBLEM_INTERFACE].text[0] && !h->problems[PROBLEM_DEVICE].text[0])
 		look_at_routes(h);

@@ -11,8 +11,8 @@
 #include <systemd/sd-event.h>
 
 #include "base/pace.h"
+#include "board/stops.h"
 #include "node/book.h"
-#include "node/cni.h"
 #include "node/config.h"
 #include "node/firewall.h"
 #include "node/hostsfile.h"
@@ -41,13 +41,13 @@ enum problem {
 	PROBLEM_LOG,    /* the coordinator's log is not believed */
 	PROBLEM_TUNNEL,
 	PROBLEM_INTERFACE,
-	PROBLEM_DEVICE,     /* it has another name */
-	PROBLEM_ADDRESSES,  /* there is none that others could try */
-	PROBLEM_IPV6,       /* it is switched off on the interface, and stays so */
-	PROBLEM_FORWARDING, /* pods need it */
-	PROBLEM_ROUTES,     /* somebody takes the mesh's packets */
-	PROBLEM_ADVERTS,    /* an uplink will lose its IPv6 address */
-	PROBLEM_CNI,        /* pods get their network from others */
+	PROBLEM_DEVICE,    /* it has another name */
+	PROBLEM_ADDRESSES, /* there is none that others could try */
+	PROBLEM_IPV6,      /* it is switched off on the interface, and stays so */
+	PROBLEM_ROUTES,    /* somebody takes the mesh's packets */
+	PROBLEM_ADVERTS,   /* an uplink will lose its IPv6 address */
+	PROBLEM_STOPS,     /* and those behind it: what would stop pods, board/stops.h */
+	PROBLEM_STOPS_END = PROBLEM_STOPS + STOPS - 1,
 	PROBLEM_FIREWALL,
 	PROBLEM_RULES, /* somebody keeps removing them */
 	PROBLEM_HELPER,
@@ -65,7 +65,8 @@ struct hearthd {
 	struct paths paths;
 	char config_path[PATH_TEXT_MAX], state_path[PATH_TEXT_MAX], timestamp_path[PATH_TEXT_MAX];
 	char helper_path[PATH_TEXT_MAX], kube_path[PATH_TEXT_MAX], cni_path[PATH_TEXT_MAX];
-	struct cni cni;
+	char host_path[PATH_TEXT_MAX]; /* "/etc" */
+	struct stops stops;
 	struct config config;
 	struct state state, saved;
 	bool is_saved;
@@ -91,8 +92,7 @@ struct hearthd {
 	sd_event_source *tunnel_source, *uapi_source, *firewall_timer;
 	struct uapi_server *uapi;
 	struct peers *peers;
-	bool forwarded4, forwarded6; /* seen to be on */
-	int ifindex;                 /* of the tunnel's device */
+	int ifindex; /* of the tunnel's device */
 	struct repair device_repairs;
 	struct seen *seen;
 	unsigned uplink_mtu;            /* the last one known */

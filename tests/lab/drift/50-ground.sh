@@ -25,6 +25,18 @@ forwarding_off() {
 	ip -n "${N}b" link del hth0000000001
 }
 
+scene boot_file "a file turns forwarding off at the next boot"
+boot_file() {
+	mkdir -p "$T/b/sysctl.d"
+	did "b: 60-hearth.conf and 99-hardening.conf" sh -c "echo net/ipv4/ip_forward = 1 >$T/b/sysctl.d/60-hearth.conf; echo net.ipv4.ip_forward=0 >$T/b/sysctl.d/99-hardening.conf; kill -HUP ${pid[b]}"
+	right 5 "a problem names the file" says b "any('at the next boot' in p and '99-hardening.conf sets net.ipv4.ip_forward to 0' in p for p in s['problems'])"
+	did "b: it goes" sh -c "rm $T/b/sysctl.d/99-hardening.conf; kill -HUP ${pid[b]}"
+	right 5 "the problem is gone" says b "s['problems']==[]"
+	rm -r "$T/b/sysctl.d"
+	logged b 1 "warning: pods of this board will be cut off at the next boot"
+	logged b 1 "no longer so, .*pods of this board will be cut off"
+}
+
 scene rule_steals "a routing rule of another program takes the mesh's packets" long
 rule_steals() {
 	did "c: ip rule to 10.77.0.0/16 lookup 99, where all goes elsewhere" ip -n "${N}c" -batch - <<-X

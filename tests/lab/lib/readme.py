@@ -135,6 +135,7 @@ table = {
     "nobody serves the mesh interface hearth0": says("cni/hearth", "nobody serves the mesh interface %s"),
     "kubectl describe node": word("shows the condition that kubelet makes of the plugin's word: reference of Kubernetes"),
     "sudo nft list table inet hearth": on("b", "masquerade"), "masquerade": lambda text: on("b", "masquerade")("nft list table inet hearth"),
+    "pods of this board": all_of(says("hearthd"), says("enroll-node"), tested("tests/lab/test-enroll", "note  pods .*99-hardening.conf")),
     "sysctl net.ipv4.ip_forward": all_of(on("b", "net.ipv4.ip_forward = [01]"), tested("tests/lab/test-enroll", "/proc/sys/net/ipv4/ip_forward")),
     "ip route get ADDRESS": on("a", "hearth0", "mtu 1280", ADDRESS=ADDRESS),
     "HEARTH_LOG=debug": all_of(says("hearthd", "HEARTH_LOG"), tested("daemon/node/hearthd.8", "HEARTH_LOG")),

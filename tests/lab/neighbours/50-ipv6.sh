@@ -92,7 +92,11 @@ ipv6_none() {
 	check "it is no problem of hearth status" says b "not s['problems']"
 	check "hearth ping over IPv4 works" env_of a "$B/hearth" ping -c 1 b
 	check "b pings, too" env_of b "$B/hearth" ping -c 1 A.home.internal
-	logged b 1 "this kernel has no IPv6"
+	logged b 1 "this kernel has no IPv6: in the mesh"
+	did "b: kubeadm's files are there" sh -c "mkdir $T/b/etc/kubeadm; kill -HUP ${pid[b]}"
+	right 10 "then it is one, for kubelet is told both addresses" says b "any('no InternalIP' in p and 'ipv6.disable=1' in p for p in s['problems'])"
+	rmdir "$T/b/etc/kubeadm"
+	logged b 1 "warning: this kernel has no IPv6"
 	stop b
 	sysctl6 b all 0
 	sysctl6 b default 0

@@ -21,9 +21,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
+#include "board/sysctls.h"
 #include "mesh/ranges.h"
 #include "provision/enroll.h"
-#include "provision/sysctls.h"
 
 static char top[64];
 

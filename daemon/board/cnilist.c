@@ -1,5 +1,5 @@
-/* cni: see cni.h. */
-#include "node/cni.h"
+/* cnilist: see cnilist.h. */
+#include "board/cnilist.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -47,7 +47,7 @@ static bool is_gone(const char *path, bool *had)
 	return *had && !is_there && (errno == ENOENT || errno == ENOTDIR);
 }
 
-int cni_look(struct cni *cni, struct err *err)
+int cnilist_look(struct cnilist *cni, struct err *err)
 {
 	char path[PATH_MAX], first[NAME_MAX + 1];
 

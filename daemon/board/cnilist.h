@@ -1,5 +1,5 @@
 /*
- * cni: whether pods of this board get their network from Hearth: its list among those that the container
+ * cnilist: whether pods of this board get their network from Hearth: its list among those that the container
  * runtime reads, and its plugin. Others remove them, or bring a list that comes before it. It only looks;
  * enroll-node writes.
  */
@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 
-struct cni {
+struct cnilist {
 	const char *dir, *plugin; /* borrowed: where the lists are, the plugin's path */
 	bool had_list, had_plugin;
 };
@@ -18,4 +18,4 @@ struct cni {
  * 0: all is well, or never was: a board that somebody gave another network is no problem. Else a negative
  * errno with what is wrong and what to do.
  */
-int cni_look(struct cni *cni, struct err *err);
+int cnilist_look(struct cnilist *cni, struct err *err);

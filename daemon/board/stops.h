@@ -1,0 +1,34 @@
+/*
+ * stops: what would stop pods of this board, now or after the next boot, and that nobody of Hearth sets
+ * without being asked: the one look of enroll-node, which tells it when a board is enrolled, and of hearthd,
+ * where each finding is a problem of `hearth status`. It changes nothing, and needs no root.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "board/cnilist.h"
+#include "sys/net/nl.h"
+
+enum stop {
+	STOP_FORWARDING, /* off, although it was on or pods are there */
+	STOP_BOOT,       /* off at the next boot, by a file */
+	STOP_IPV6,       /* the kernel has none, and kubelet is told of one */
+	STOP_CNI,        /* pods get their network from others, or from nobody */
+	STOP_DNS,        /* no name server for them */
+	STOPS
+};
+
+/* Where to look, and what was seen before. Zero-initialise the rest. */
+struct stops {
+	const char *etc; /* borrowed: "/etc" */
+	const char *own; /* borrowed: "/etc/hearth" */
+	struct cnilist cni;
+	struct ip_addr mesh4;        /* the board's own */
+	bool forwarded4, forwarded6; /* seen to be on */
+};
+
+/* Each finding with its remedy, one sentence, in its place; code 0: nothing found there. */
+void stops_look(struct stops *stops, struct nl *nl, struct err ret[static STOPS]);
+
+/* The part of it that enrolment itself waits for: whether a file turns forwarding off at the next boot. */
+int stops_look_at_boot(const char *etc, struct err *ret);
