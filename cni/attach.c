@@ -225,7 +225,7 @@ static int add_pod_route(struct nl *nl, struct route *route, struct err *err)
 {
 	int r = route_add(nl, route, err);
 	if (r == -EEXIST) {
-		route->priority = SECOND_METRIC;
+		route->priority = SECOND_METRIC + (uint32_t) route->oif; /* each its own */
 		r = route_add(nl, route, err);
 	}
 	return r;
