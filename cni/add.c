@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/log.h"
 #include "cni/attach.h"
 #include "cni/plugin.h"
 #include "cni/result.h"
@@ -20,6 +22,7 @@ static enum cni_code code_of_store(int r)
 	case -EEXIST:
 		return CNI_EXISTS;
 	case -ETIMEDOUT:
+	case -EBUSY:
 		return CNI_TRY_LATER;
 	default:
 		return CNI_IO;
@@ -37,7 +40,47 @@ static size_t usable_subnets(const struct conf *conf, struct ip_prefix ret[stati
 	return n;
 }
 
-static enum cni_code take_lease(const struct env *env, const struct conf *conf,
+/* What holds the addresses, and what can be done about it. */
+static int explain_full(
+	const struct leases *store, const struct leases_census *census, struct err *err)
+{
+	char text[IP_TEXT_MAX];
+	CLEANUP_BUF struct buf who = { 0 }, what = { 0 };
+	buf_printf(&who, "%zu pods that live", census->living);
+	if (census->living)
+		buf_printf(&who, " (such as container %.64s, %s, %s)", census->example.container,
+			census->example.ifname, ip_addr_format(&census->example.addrs[0], text));
+	if (census->held)
+		buf_printf(&who, ", %zu being attached", census->held);
+	if (census->elsewhere)
+		buf_printf(&who, ", %zu of another network namespace", census->elsewhere);
+	if (census->damaged)
+		buf_printf(&who, ", %zu damaged files (GC removes them)", census->damaged);
+	buf_add_str(&what, err->text); /* which family it is */
+	return err_set(err, -ENOSPC,
+		"%s: %s have them all (`ip -br link show type veth`, %s); let fewer pods run here "
+		"(maxPods of kubelet)",
+		buf_str(&what), buf_str(&who), leases_path(store));
+}
+
+/* Pods that went without DEL may have what is wanted: then once more without them. */
+static int take_or_reclaim(struct nl *nl, struct leases *store, const struct lease_owner *owner,
+	const struct ip_prefix *subnets, size_t n_subnets, const struct ip_addr *want,
+	size_t n_want, struct lease *ret, struct err *err)
+{
+	struct leases_census census;
+	int r = leases_take(store, owner, subnets, n_subnets, want, n_want, ret, err);
+	if (r != -ENOSPC && r != -EADDRINUSE)
+		return r;
+	if (leases_reclaim(store, nl, true, &census, NULL) < 0)
+		return r;
+	if (census.dead)
+		log_notice("%zu leases of pods that went without DEL are given back", census.dead);
+	r = leases_take(store, owner, subnets, n_subnets, want, n_want, ret, err);
+	return r == -ENOSPC ? explain_full(store, &census, err) : r;
+}
+
+static enum cni_code take_lease(const struct env *env, const struct conf *conf, struct nl *nl,
 	const struct lease_owner *owner, struct leases *store, struct lease *ret, bool *ret_new,
 	struct err *err)
 {
@@ -48,7 +91,7 @@ static enum cni_code take_lease(const struct env *env, const struct conf *conf,
 	n += env->n_want;
 	struct ip_prefix subnets[CONF_SUBNETS_MAX];
 	size_t n_subnets = usable_subnets(conf, subnets);
-	int r = leases_take(store, owner, subnets, n_subnets, want, n, ret, err);
+	int r = take_or_reclaim(nl, store, owner, subnets, n_subnets, want, n, ret, err);
 	*ret_new = r == 1;
 	return r < 0 ? code_of_store(r) : CNI_OK;
 }
@@ -100,7 +143,7 @@ enum cni_code verb_add(
 	if (r < 0)
 		return r == -ETIMEDOUT ? CNI_TRY_LATER : CNI_IO;
 	struct lease_owner owner = { at.link, env->container, env->ifname };
-	code = take_lease(env, conf, &owner, store, &lease, &is_new, err);
+	code = take_lease(env, conf, nl, &owner, store, &lease, &is_new, err);
 	if (code)
 		return code;
 	/* Before the links: a malformed prevResult needs nothing undone in the pod. */

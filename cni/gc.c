@@ -50,12 +50,16 @@ static void collect_one(struct gc *gc, const char *container, const char *ifname
 		trouble(gc, container, ifname, err.text);
 		return;
 	}
+	struct lease_owner owner = { at.link, container, ifname };
+	if (leases_is_held(gc->store, &owner)) {
+		trouble(gc, container, ifname, "kept: it is being attached now");
+		return;
+	}
 	int r = link_find(gc->nl, at.link, &link, &err);
 	if (r == 0 && attach_owns(&at, &link) && link.flags & IFF_UP && link.carrier) {
 		trouble(gc, container, ifname, "kept: its link is up, so a pod still uses it");
 		return;
 	}
-	struct lease_owner owner = { at.link, container, ifname };
 	if (r == -ENODEV)
 		r = 0;
 	else if (r == 0)

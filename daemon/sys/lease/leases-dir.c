@@ -91,13 +91,19 @@ void leases_pause_us(uint64_t us)
 	(void) nanosleep(&t, NULL); /* woken early: the caller looks again */
 }
 
+int leases_try_lock(struct leases *store, struct err *err)
+{
+	if (flock(store->lock, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return err_set(err, errno == EINTR ? -EAGAIN : -errno, "lock %s/lock: %m", store->path);
+}
+
 int leases_lock(struct leases *store, struct err *err)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {
-		if (flock(store->lock, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return err_set(err, -errno, "lock %s/lock: %m", store->path);
+		int r = leases_try_lock(store, err);
+		if (r != -EAGAIN)
+			return r;
 		leases_pause_us(LOCK_PAUSE_US);
 	}
 	return err_set(err, -ETIMEDOUT, "%s/lock is held by another process", store->path);
@@ -119,6 +125,12 @@ static int read_boot_id(char ret[static BOOT_ID_MAX])
 	(void) snprintf(ret, BOOT_ID_MAX, "%s", fake && *fake ? fake : buf_str(&text));
 	ret[strcspn(ret, "\n ")] = 0;
 	return *ret ? 0 : -EBADMSG;
+}
+
+static uint64_t read_netns(void)
+{
+	struct stat st;
+	return stat("/proc/self/ns/net", &st) == 0 ? (uint64_t) st.st_ino : 0;
 }
 
 int leases_each(struct leases *store, bool (*wanted)(const char *name),
@@ -154,6 +166,14 @@ static bool is_this_boot(const struct leases *store)
 	       !strcmp(buf_str(&text), store->boot);
 }
 
+/* hearthd does not see /proc/sys. What is on a tmpfs is of this boot; and if not, no link of it is left. */
+static void take_boot(struct leases *store)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	if (leases_read(store, "boot", BOOT_ID_MAX - 1, &text) == 0)
+		(void) snprintf(store->boot, sizeof(store->boot), "%s", buf_str(&text));
+}
+
 static int check_boot(struct leases *store, struct err *err)
 {
 	if (is_this_boot(store))
@@ -166,7 +186,9 @@ static int check_boot(struct leases *store, struct err *err)
 		     : 0;
 }
 
-/* Our own directory gets the group of the one above, so that hearthd can tidy up in it. */
+/*
+ * Our own directory gets the group of the one above, and so do the files in it, so that hearthd can tidy up.
+ */
 static int make_dir(const char *path, struct err *err)
 {
 	char up[PATH_MAX];
@@ -184,7 +206,7 @@ static int make_dir(const char *path, struct err *err)
 		return err_set(err, -errno, "open %s: %m", path);
 	if (stat(up, &st) == 0)
 		(void) !fchown(fd, (uid_t) -1, st.st_gid); /* then only root tidies up */
-	(void) fchmod(fd, 0770);
+	(void) fchmod(fd, 02770);
 	return 0;
 }
 
@@ -193,13 +215,14 @@ static int open_store(const char *network, int lock_flags, struct leases **ret, 
 	CLEANUP_LEASES struct leases *store = calloc(1, sizeof(*store));
 	if (!store)
 		return err_set(err, -ENOMEM, "out of memory");
-	store->dir = store->lock = -1;
+	store->dir = store->lock = store->held = -1;
 	int n = snprintf(store->path, sizeof(store->path), "%s/cni/%s",
 		env_dir("HEARTH_RUN", "/run/hearth"), network);
 	if (n < 0 || (size_t) n >= sizeof(store->path))
 		return err_set(err, -ENAMETOOLONG, "$HEARTH_RUN is too long");
+	store->netns = read_netns();
 	int r = read_boot_id(store->boot);
-	if (r < 0)
+	if (r < 0 && lock_flags & O_CREAT)
 		return err_set(err, r, "read the boot id: %s", strerror(-r));
 	r = lock_flags & O_CREAT ? make_dir(store->path, err) : 0;
 	if (r < 0)
@@ -230,12 +253,14 @@ int leases_open(const char *network, struct leases **ret, struct err *err)
 	return r;
 }
 
-int leases_open_readonly(const char *network, struct leases **ret, struct err *err)
+int leases_open_existing(const char *network, struct leases **ret, struct err *err)
 {
 	CLEANUP_LEASES struct leases *store = NULL;
 	int r = open_store(network, O_RDONLY, &store, err);
 	if (r < 0)
 		return r;
+	if (!*store->boot)
+		take_boot(store);
 	if (!is_this_boot(store))
 		return err_set(err, -ENOENT, "%s: of an earlier boot", store->path);
 	*ret = TAKE(store);
@@ -250,6 +275,12 @@ struct leases *leases_close(struct leases *store)
 		(void) close(store->dir);
 	if (store->lock >= 0)
 		(void) close(store->lock);
+	close_p(&store->held);
 	free(store);
 	return NULL;
+}
+
+const char *leases_path(const struct leases *store)
+{
+	return store->path;
 }

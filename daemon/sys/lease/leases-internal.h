@@ -13,6 +13,8 @@ enum { BOOT_ID_MAX = 40 };
 
 struct leases {
 	int dir, lock;
+	int held; /* the file of the lease that was taken, locked; -1 none */
+	uint64_t netns;
 	char boot[BOOT_ID_MAX];
 	char path[PATH_MAX];
 };
@@ -35,8 +37,21 @@ int leases_each(struct leases *store, bool (*wanted)(const char *name),
 
 /* Waits up to ten seconds, then -ETIMEDOUT. */
 int leases_lock(struct leases *store, struct err *err);
+/* -EAGAIN: somebody has it. */
+int leases_try_lock(struct leases *store, struct err *err);
 void leases_unlock(struct leases *store);
 void leases_pause_us(uint64_t us);
+
+/* -- leases.c ---------------------------------------------------------------------------------- */
+
+/* The file's lease. -EBADMSG: it holds none; -ESTALE: one of another boot. */
+int leases_read_lease(struct leases *store, const char *name, struct lease *ret);
+/* Removes its files, under the lock. */
+int leases_remove_lease(struct leases *store, const struct lease *lease);
+/* Locks the lease @key for one that works on it, or (@alone) to see that nobody does: -EAGAIN. A descriptor. */
+int leases_hold(const struct leases *store, const char *key, bool alone);
+/* A key or an address. */
+bool leases_is_lease_name(const char *name);
 
 /* -- leases-choose.c: all of it under the lock -------------------------------------------------- */
 

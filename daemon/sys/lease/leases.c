@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "sys/lease/leases-internal.h"
 
 enum { FILE_MAX = 1024 };
@@ -40,12 +42,15 @@ static bool take_line(const char **at, const char *key, char *ret, size_t size)
 int lease_parse(const char *text, const char *boot, struct lease *ret)
 {
 	struct lease lease = { 0 };
-	char stamp[BOOT_ID_MAX], addr[IP_TEXT_MAX];
+	char stamp[BOOT_ID_MAX], addr[IP_TEXT_MAX], netns[24];
 	const char *at = text;
 	if (!take_line(&at, "boot", stamp, sizeof(stamp)) ||
 		!take_line(&at, "key", lease.key, sizeof(lease.key)) ||
 		!take_line(&at, "container", lease.container, sizeof(lease.container)) ||
 		!take_line(&at, "ifname", lease.ifname, sizeof(lease.ifname)))
+		return -EBADMSG;
+	if (take_line(&at, "netns", netns, sizeof(netns)) &&
+		number_parse(netns, 1, UINT64_MAX, &lease.netns) < 0)
 		return -EBADMSG;
 	while (*at) {
 		if (lease.n_addrs == LEASES_ADDRS_MAX ||
@@ -64,11 +69,13 @@ static void lease_format(const struct lease *lease, const char *boot, struct buf
 	char text[IP_TEXT_MAX];
 	buf_printf(ret, "boot %s\nkey %s\ncontainer %s\nifname %s\n", boot, lease->key,
 		lease->container, lease->ifname);
+	if (lease->netns)
+		buf_printf(ret, "netns %llu\n", (unsigned long long) lease->netns);
 	for (size_t i = 0; i < lease->n_addrs; i++)
 		buf_printf(ret, "address %s\n", ip_addr_format(&lease->addrs[i], text));
 }
 
-static int read_lease(struct leases *store, const char *name, struct lease *ret)
+int leases_read_lease(struct leases *store, const char *name, struct lease *ret)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	int r = leases_read(store, name, FILE_MAX, &text);
@@ -84,7 +91,7 @@ static bool owns(const struct lease_owner *owner, const struct lease *lease)
 	return !strcmp(owner->container, lease->container) && !strcmp(owner->ifname, lease->ifname);
 }
 
-static bool is_lease_name(const char *name)
+bool leases_is_lease_name(const char *name)
 {
 	struct ip_addr addr;
 	return !strncmp(name, "hth", 3) || ip_addr_parse(name, &addr) == 0;
@@ -110,8 +117,28 @@ static int write_lease(struct leases *store, const struct lease *lease)
 	return r;
 }
 
+int leases_hold(const struct leases *store, const char *key, bool alone)
+{
+	CLEANUP(close_p)
+	int fd = openat(store->dir, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+/* Until the process ends, however it ends. */
+static int hold(struct leases *store, const struct lease *lease)
+{
+	int fd = leases_hold(store, lease->key, false);
+	if (fd < 0)
+		return fd;
+	close_p(&store->held);
+	store->held = fd;
+	return 0;
+}
+
 /* The key goes last: as long as it is there, it says what may be left. */
-static int remove_lease(struct leases *store, const struct lease *lease)
+int leases_remove_lease(struct leases *store, const struct lease *lease)
 {
 	char name[IP_TEXT_MAX];
 	int r = 0;
@@ -127,7 +154,7 @@ static int remove_lease(struct leases *store, const struct lease *lease)
 /* The lease under @owner's key. -EEXIST if it is somebody else's, -ENOENT if there is none. */
 static int find(struct leases *store, const struct lease_owner *owner, struct lease *ret)
 {
-	int r = read_lease(store, owner->key, ret);
+	int r = leases_read_lease(store, owner->key, ret);
 	if (r == -EBADMSG || r == -ESTALE)
 		return -ENOENT;
 	if (r < 0)
@@ -157,10 +184,13 @@ static int take_locked(struct leases *store, const struct lease_owner *owner,
 			err, r, "%s belongs to container %s already", owner->key, lease.container);
 	if (r == 0 && is_whole(store, &lease)) {
 		*ret = lease;
-		return 0;
+		r = hold(store, &lease);
+		return r < 0 ? err_set(err, r, "lock %s/%s: %s", store->path, owner->key,
+				       strerror(-r))
+			     : 0;
 	}
 	if (r == 0)
-		r = remove_lease(store, &lease);
+		r = leases_remove_lease(store, &lease);
 	else if (r == -ENOENT)
 		r = leases_remove(store, owner->key);
 	if (r < 0)
@@ -171,11 +201,14 @@ static int take_locked(struct leases *store, const struct lease_owner *owner,
 	(void) snprintf(lease.key, sizeof(lease.key), "%s", owner->key);
 	(void) snprintf(lease.container, sizeof(lease.container), "%s", owner->container);
 	(void) snprintf(lease.ifname, sizeof(lease.ifname), "%s", owner->ifname);
+	lease.netns = store->netns;
 	r = leases_choice_make(&c, subnets, n_subnets, want, n_want, &lease, err);
 	if (r == 0) {
 		r = write_lease(store, &lease);
+		if (r == 0)
+			r = hold(store, &lease);
 		if (r < 0) {
-			(void) remove_lease(store, &lease);
+			(void) leases_remove_lease(store, &lease);
 			/* Not -ENOSPC: a full disk is not a full pool. */
 			r = err_set(
 				err, -EIO, "write a lease in %s: %s", store->path, strerror(-r));
@@ -204,7 +237,7 @@ int leases_take(struct leases *store, const struct lease_owner *owner,
 			return r;
 		if (clock_now_us() > deadline_us)
 			return err_set(
-				err, -ENOSPC, "all free addresses were in use until a moment ago");
+				err, -EBUSY, "all free addresses were in use until a moment ago");
 		leases_pause_us(wait_us);
 	}
 }
@@ -225,6 +258,12 @@ int leases_find(
 	return 0;
 }
 
+bool leases_is_held(struct leases *store, const struct lease_owner *owner)
+{
+	CLEANUP(close_p) int fd = leases_hold(store, owner->key, true);
+	return fd == -EAGAIN;
+}
+
 struct sweep {
 	const struct lease_owner *owner;
 	bool found;
@@ -237,7 +276,7 @@ static int release_file(struct leases *store, void *ctx, const char *name)
 {
 	struct sweep *sweep = ctx;
 	struct lease lease;
-	if (read_lease(store, name, &lease) < 0 || !owns(sweep->owner, &lease))
+	if (leases_read_lease(store, name, &lease) < 0 || !owns(sweep->owner, &lease))
 		return 0;
 	sweep->found = true;
 	return leases_remove(store, name);
@@ -253,9 +292,9 @@ int leases_release(struct leases *store, const struct lease_owner *owner, struct
 	r = find(store, owner, &lease);
 	if (r == 0) {
 		sweep.found = true;
-		r = remove_lease(store, &lease);
+		r = leases_remove_lease(store, &lease);
 	} else if (r == -ENOENT || r == -EEXIST) {
-		r = leases_each(store, is_lease_name, release_file, &sweep);
+		r = leases_each(store, leases_is_lease_name, release_file, &sweep);
 	}
 	leases_unlock(store);
 	if (r < 0)
@@ -267,7 +306,7 @@ static int collect_file(struct leases *store, void *ctx, const char *name)
 {
 	struct sweep *sweep = ctx;
 	struct lease lease = { 0 };
-	int r = read_lease(store, name, &lease);
+	int r = leases_read_lease(store, name, &lease);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
@@ -295,7 +334,7 @@ int leases_list(struct leases *store, struct lease **ret, size_t *ret_n, struct 
 	int r = leases_lock(store, err);
 	if (r < 0)
 		return r;
-	r = leases_each(store, is_lease_name, collect_file, &sweep);
+	r = leases_each(store, leases_is_lease_name, collect_file, &sweep);
 	leases_unlock(store);
 	if (r < 0) {
 		free(sweep.items);
@@ -309,7 +348,7 @@ int leases_list(struct leases *store, struct lease **ret, size_t *ret_n, struct 
 static int remove_damaged_file(struct leases *store, void *ctx, const char *name)
 {
 	struct lease lease;
-	int r = read_lease(store, name, &lease);
+	int r = leases_read_lease(store, name, &lease);
 	return r == -EBADMSG || r == -ESTALE || r == -ELOOP ? leases_remove(store, name) : 0;
 }
 
@@ -318,33 +357,8 @@ int leases_remove_damaged(struct leases *store, struct err *err)
 	int r = leases_lock(store, err);
 	if (r < 0)
 		return r;
-	r = leases_each(store, is_lease_name, remove_damaged_file, NULL);
+	r = leases_each(store, leases_is_lease_name, remove_damaged_file, NULL);
 	leases_unlock(store);
 	return r < 0 ? err_set(err, r, "remove damaged leases in %s: %s", store->path, strerror(-r))
 		     : 0;
-}
-
-struct tally {
-	const struct ip_prefix *subnet;
-	uint64_t used;
-};
-
-static int count_file(struct leases *store, void *ctx, const char *name)
-{
-	struct tally *tally = ctx;
-	struct ip_addr addr;
-	if (ip_addr_parse(name, &addr) == 0 && ip_prefix_contains(tally->subnet, &addr))
-		tally->used++;
-	return 0;
-}
-
-int leases_count(
-	struct leases *store, const struct ip_prefix *subnet, uint64_t *ret_used, struct err *err)
-{
-	struct tally tally = { .subnet = subnet };
-	int r = leases_each(store, is_lease_name, count_file, &tally);
-	if (r < 0)
-		return err_set(err, r, "count the leases in %s: %s", store->path, strerror(-r));
-	*ret_used = tally.used;
-	return 0;
 }

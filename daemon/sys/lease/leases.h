@@ -9,6 +9,9 @@
  *   hth...       one file per attachment, named as its link: boot id, container, interface, addresses
  *   10.244.1.7   one per address: another name (hard link) of its attachment's file
  *
+ * A lease says in which network namespace it was made, and is locked (flock) by the ADD that works on it: one
+ * that is not, and whose link is gone from that namespace, is of a pod that went without DEL.
+ *
  * A lease file appears whole or not at all; whatever the moment of a kill -9, leases_release() by
  * the same owner leaves nothing, and no address is handed out twice. Nothing is synced: no lease
  * needs to outlive the boot.
@@ -21,6 +24,7 @@
 
 #include "base/err.h"
 #include "base/ip.h"
+#include "sys/net/nl.h"
 
 enum {
 	LEASES_ADDRS_MAX = 4,
@@ -40,6 +44,7 @@ struct lease {
 	char key[LEASES_NAME_MAX];
 	char container[LEASES_CONTAINER_MAX + 1];
 	char ifname[IFNAMSIZ];
+	uint64_t netns; /* inode of the namespace in which its link is, 0: not known */
 	struct ip_addr addrs[LEASES_ADDRS_MAX];
 	size_t n_addrs;
 };
@@ -49,8 +54,8 @@ struct lease {
  * lock was held for ten seconds.
  */
 int leases_open(const char *network, struct leases **ret, struct err *err);
-/* As above without making or changing anything; -ENOENT if there is none. */
-int leases_open_readonly(const char *network, struct leases **ret, struct err *err);
+/* As above without making or dropping anything; -ENOENT if there is none, or one of an earlier boot. */
+int leases_open_existing(const char *network, struct leases **ret, struct err *err);
 struct leases *leases_close(struct leases *store);
 static inline void leases_close_p(struct leases **store)
 {
@@ -62,7 +67,9 @@ static inline void leases_close_p(struct leases **store)
  * Leases one address per family of @subnets (the first range of a family with room), or those of
  * @want. 1: a new lease. 0: @owner had one already, @ret is that. -ENOSPC: no address is left.
  * -EADDRINUSE: a wanted address is taken or not in a range. -EEXIST: the key belongs to another
- * owner. Waits up to two seconds if all that is free was released just now.
+ * owner. Waits up to two seconds if all that is free was released just now; -EBUSY if
+ * others were faster. The lease is held, and
+ * leases_reclaim() leaves it alone, until @store takes another one or is closed.
  */
 int leases_take(struct leases *store, const struct lease_owner *owner,
 	const struct ip_prefix *subnets, size_t n_subnets, const struct ip_addr *want,
@@ -71,6 +78,9 @@ int leases_take(struct leases *store, const struct lease_owner *owner,
 /* 0, or -ENOENT. */
 int leases_find(
 	struct leases *store, const struct lease_owner *owner, struct lease *ret, struct err *err);
+
+/* Somebody took the lease and still works on its link. */
+bool leases_is_held(struct leases *store, const struct lease_owner *owner);
 
 /* Gives back what @owner has, whole or half-made. 1 if there was something, 0 if not. */
 int leases_release(struct leases *store, const struct lease_owner *owner, struct err *err);
@@ -82,10 +92,25 @@ int leases_release(struct leases *store, const struct lease_owner *owner, struct
 int leases_list(struct leases *store, struct lease **ret, size_t *ret_n, struct err *err);
 int leases_remove_damaged(struct leases *store, struct err *err);
 
-/* Addresses of @subnet in use, and how many there are to use. */
-int leases_count(
-	struct leases *store, const struct ip_prefix *subnet, uint64_t *ret_used, struct err *err);
+struct leases_census {
+	size_t dead;          /* given back */
+	size_t living;        /* their links are there */
+	size_t held;          /* as leases_is_held() */
+	size_t elsewhere;     /* made in another network namespace: not known */
+	size_t damaged;       /* files that are no leases */
+	struct lease example; /* one of the living, if there are any */
+};
+/*
+ * Gives back the leases of pods that went without DEL: made in the network namespace of this process (and of
+ * @nl), not held, without a link of their name. @wait false: -EAGAIN if somebody has the lock now.
+ */
+int leases_reclaim(
+	struct leases *store, struct nl *nl, bool wait, struct leases_census *ret, struct err *err);
+
+/* How many addresses of @subnet there are to use. */
 uint64_t leases_capacity(const struct ip_prefix *subnet);
+/* The directory, for messages. */
+const char *leases_path(const struct leases *store);
 
 /* A lease file's text. 0 or -EBADMSG; -ESTALE if it is of another boot than @boot. */
 int lease_parse(const char *text, const char *boot, struct lease *ret);

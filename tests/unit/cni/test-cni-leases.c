@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "sys/lease/leases-internal.h"
+#include "sys/net/link.h"
 
 static int calls_left; /* 0: never dies; else dies before the n-th call */
 
@@ -178,9 +179,6 @@ static void addresses_go_round(void **state)
 	CLEANUP_LEASES struct leases *other = open_store();
 	assert_int_equal(take(other, "c", &b, &err), 1);
 	assert_string_equal(text_of(&b.addrs[0]), "10.1.0.4");
-	uint64_t used;
-	assert_int_equal(leases_count(other, &ranges[0], &used, &err), 0);
-	assert_int_equal(used, 2);
 }
 
 static void a_full_pool_says_so(void **state)
@@ -249,7 +247,7 @@ static void a_reboot_frees_everything(void **state)
 	leases_close(store);
 	setenv("HEARTH_BOOT_ID", "boot-two", 1);
 	CLEANUP_LEASES struct leases *readonly = NULL;
-	assert_int_equal(leases_open_readonly("net", &readonly, &err), -ENOENT);
+	assert_int_equal(leases_open_existing("net", &readonly, &err), -ENOENT);
 	CLEANUP_LEASES struct leases *next = open_store();
 	assert_int_equal(left(), 0);
 	for (char name[2] = "g"; *name < 'l'; (*name)++)
@@ -320,6 +318,7 @@ static void damage_is_survived(void **state)
 	assert_int_equal(release(store, "c"), 1);
 	assert_int_equal(left(), 0);
 	static const char *const bad[] = { "", "boot", "boot x\n",
+		"boot x\nkey k\ncontainer c\nifname e\nnetns 0x7\n",
 		"boot x\nkey k\ncontainer c\nifname e",
 		"boot x\nkey k\ncontainer c\nifname e\naddress\n",
 		"boot x\nkey k\ncontainer c\nifname e\naddress 1.2.3\n",
@@ -395,6 +394,115 @@ static void no_moment_to_die_loses_a_lease(void **state)
 	}
 }
 
+/* The links there are, by name; what the kernel would list. */
+static const char *links_there[4];
+
+int __wrap_link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err);
+int __wrap_link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err)
+{
+	struct link *links = calloc(ARRAY_LEN(links_there), sizeof(*links));
+	size_t n = 0;
+	assert_non_null(links);
+	for (size_t i = 0; i < ARRAY_LEN(links_there); i++)
+		if (links_there[i])
+			snprintf(links[n++].name, IFNAMSIZ, "%s", links_there[i]);
+	*ret = links;
+	*ret_n = n;
+	return 0;
+}
+
+/* As an ADD that ends: the lease is held no more. */
+static struct lease add(const char *container)
+{
+	CLEANUP_LEASES struct leases *store = open_store();
+	struct lease lease;
+	struct err err = { 0 };
+	assert_int_equal(take(store, container, &lease, &err), 1);
+	return lease;
+}
+
+static void what_has_no_link_is_given_back(void **state)
+{
+	struct err err = { 0 };
+	struct leases_census census;
+	struct lease later, none;
+	set_ranges("10.1.0.0/29", "fd00::/64");
+	memset(links_there, 0, sizeof(links_there));
+	struct lease living = add("living"), dead = add("dead"), deader = add("deader");
+	CLEANUP_LEASES struct leases *making = open_store();
+	assert_int_equal(take(making, "making", &later, &err), 1);
+	put("hth0000000bad", "nonsense\n");
+	put("10.1.0.6", "boot boot-one\nkey hth000000cafe\ncontainer far\nifname eth0\nnetns "
+			"1\naddress 10.1.0.6\n");
+	char from[160], to[160];
+	snprintf(from, sizeof(from), "%s/cni/net/10.1.0.6", run);
+	snprintf(to, sizeof(to), "%s/cni/net/hth000000cafe", run);
+	assert_int_equal(link(from, to), 0);
+	links_there[0] = living.key;
+	links_there[2] = "hth9999999999";
+
+	CLEANUP_LEASES struct leases *store = NULL;
+	assert_int_equal(leases_open_existing("net", &store, &err), 0);
+	assert_int_equal(leases_reclaim(store, NULL, true, &census, &err), 0);
+	assert_int_equal(census.dead, 2);
+	assert_int_equal(census.living, 1);
+	assert_string_equal(census.example.container, "living");
+	assert_int_equal(census.held, 1);
+	assert_int_equal(census.elsewhere, 1);
+	assert_int_equal(census.damaged, 1);
+	struct lease_owner owners[] = { { dead.key, "dead", "eth0" },
+		{ deader.key, "deader", "eth0" }, { living.key, "living", "eth0" },
+		{ later.key, "making", "eth0" } };
+	for (size_t i = 0; i < ARRAY_LEN(owners); i++)
+		assert_int_equal(leases_find(store, &owners[i], &none, &err), i < 2 ? -ENOENT : 0);
+	/* What is free now is free for others, though not at once. */
+	char next[2] = "x";
+	assert_int_equal(take(store, next, &none, &err), 1);
+	assert_true(ip_addr_equal(&none.addrs[0], &dead.addrs[0]) ||
+		    ip_addr_equal(&none.addrs[0], &deader.addrs[0]));
+	/* The ADD at work has ended, its link is there or it is not. */
+	assert_true(leases_is_held(store, &owners[3]));
+	making = leases_close(making);
+	assert_false(leases_is_held(store, &owners[3]));
+	assert_int_equal(leases_reclaim(store, NULL, true, &census, &err), 0);
+	assert_int_equal(census.dead, 1);
+	assert_int_equal(census.held, 1); /* our own */
+}
+
+/* Whoever is killed holds nothing; whoever adds again what it had, holds it. */
+static void who_holds_what(void **state)
+{
+	struct err err = { 0 };
+	struct lease lease;
+	struct leases_census census;
+	set_ranges("10.1.0.0/29", "fd00::/64");
+	memset(links_there, 0, sizeof(links_there));
+	CLEANUP_LEASES struct leases *store = open_store();
+	(void) add("a");
+	CLEANUP_LEASES struct leases *again = open_store();
+	assert_int_equal(take(again, "a", &lease, &err), 0);
+	assert_int_equal(leases_reclaim(store, NULL, true, &census, &err), 0);
+	assert_int_equal(census.held, 1);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct leases *theirs = NULL;
+		if (leases_open("net", &theirs, &err) == 0 && take(theirs, "b", &lease, &err) == 1)
+			(void) kill(getpid(), SIGKILL);
+		_exit(1);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(leases_reclaim(store, NULL, true, &census, &err), 0);
+	assert_int_equal(census.dead, 1);
+	assert_int_equal(left(), 3);
+	/* hearthd does not wait for the lock. */
+	assert_int_equal(leases_lock(again, &err), 0);
+	assert_int_equal(leases_reclaim(store, NULL, false, &census, &err), -EAGAIN);
+	leases_unlock(again);
+	assert_int_equal(leases_reclaim(store, NULL, false, &census, &err), 0);
+}
+
 static void many_at_once_get_different_addresses(void **state)
 {
 	enum { MANY = 40 };
@@ -431,6 +539,8 @@ int main(void)
 		TEST(lines_keep_to_themselves),
 		TEST(damage_is_survived),
 		TEST(no_moment_to_die_loses_a_lease),
+		TEST(what_has_no_link_is_given_back),
+		TEST(who_holds_what),
 		TEST(many_at_once_get_different_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,105 @@
+/*
+ * leases-reclaim: see leases_reclaim(). All of it is done under the lock, so that no ADD begins meanwhile; and
+ * the links are listed after every lease was seen not to be held: an ADD that ended before made its link.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "sys/lease/leases-internal.h"
+#include "sys/net/link.h"
+
+struct reclaim {
+	struct leases_census census;
+	struct lease *idle; /* nobody is at work on them */
+	size_t n, cap;
+};
+
+static int add_idle(struct reclaim *reclaim, const struct lease *lease)
+{
+	if (reclaim->n == reclaim->cap) {
+		size_t cap = reclaim->cap ? reclaim->cap * 2 : 16;
+		struct lease *idle = reallocarray(reclaim->idle, cap, sizeof(*idle));
+		if (!idle)
+			return -ENOMEM;
+		reclaim->idle = idle;
+		reclaim->cap = cap;
+	}
+	reclaim->idle[reclaim->n++] = *lease;
+	return 0;
+}
+
+static bool is_key(const char *name)
+{
+	return !strncmp(name, "hth", 3);
+}
+
+static int look_at(struct leases *store, void *ctx, const char *name)
+{
+	struct reclaim *reclaim = ctx;
+	struct lease lease;
+	int r = leases_read_lease(store, name, &lease);
+	if (r < 0 || (is_key(name) && strcmp(name, lease.key))) {
+		reclaim->census.damaged++;
+		return 0;
+	}
+	if (!is_key(name))
+		return 0; /* another name of one */
+	CLEANUP(close_p) int fd = leases_hold(store, name, true);
+	if (fd < 0)
+		reclaim->census.held++;
+	else if (lease.netns && lease.netns != store->netns)
+		reclaim->census.elsewhere++;
+	else
+		return add_idle(reclaim, &lease);
+	return 0;
+}
+
+static bool has_link(const struct link *links, size_t n, const struct lease *lease)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(links[i].name, lease->key))
+			return true;
+	return false;
+}
+
+static int judge(struct leases *store, struct nl *nl, struct reclaim *reclaim, struct err *err)
+{
+	CLEANUP(free_p) struct link *links = NULL;
+	size_t n = 0;
+	int r = reclaim->n ? link_list(nl, &links, &n, err) : 0;
+	for (size_t i = 0; r == 0 && i < reclaim->n; i++) {
+		const struct lease *lease = &reclaim->idle[i];
+		if (has_link(links, n, lease)) {
+			reclaim->census.living++;
+			reclaim->census.example = *lease;
+			continue;
+		}
+		r = leases_remove_lease(store, lease);
+		if (r < 0)
+			return err_set(err, r, "give back the lease %s/%s: %s", store->path,
+				lease->key, strerror(-r));
+		reclaim->census.dead++;
+	}
+	return r;
+}
+
+int leases_reclaim(
+	struct leases *store, struct nl *nl, bool wait, struct leases_census *ret, struct err *err)
+{
+	struct reclaim reclaim = { 0 };
+	int r = wait ? leases_lock(store, err) : leases_try_lock(store, err);
+	if (r < 0)
+		return r;
+	r = leases_each(store, leases_is_lease_name, look_at, &reclaim);
+	if (r < 0)
+		(void) err_set(err, r, "list the leases in %s: %s", store->path, strerror(-r));
+	else
+		r = judge(store, nl, &reclaim, err);
+	leases_unlock(store);
+	free(reclaim.idle);
+	if (r == 0)
+		*ret = reclaim.census;
+	return r;
+}
