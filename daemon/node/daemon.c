@@ -305,6 +305,7 @@ void hearthd_keep_files(struct hearthd *h)
 {
 	keep_control(h);
 	look_at_config(h);
+	h->pods_us = 0;
 	assist_keep_uapi(h);
 	keep_key(h, "identity.key", h->identity_seed);
 	keep_key(h, "wireguard.key", h->wg_private);

@@ -46,6 +46,7 @@ enum problem {
 	PROBLEM_IPV6,      /* it is switched off on the interface, and stays so */
 	PROBLEM_ROUTES,    /* somebody takes the mesh's packets */
 	PROBLEM_ADVERTS,   /* an uplink will lose its IPv6 address */
+	PROBLEM_PODS,      /* they have all addresses */
 	PROBLEM_STOPS,     /* and those behind it: what would stop pods, board/stops.h */
 	PROBLEM_STOPS_END = PROBLEM_STOPS + STOPS - 1,
 	PROBLEM_FIREWALL,
@@ -135,6 +136,7 @@ struct hearthd {
 	sd_event_source *tick, *waiters_timer, *moved_timer;
 	uint64_t moved_us; /* our addresses or routes changed */
 	uint64_t tick_us, slow_us, save_us;
+	uint64_t pods_us; /* pods.c: when to look again */
 	bool settled; /* up for a minute */
 	struct report_peer *peer_list;
 	size_t n_peers, n_reachable;
@@ -219,6 +221,9 @@ void assist_close(struct hearthd *h);
 
 /* resolv.c: do pods ask the name servers of now? Has the helper look where something changed. */
 void resolv_look(struct hearthd *h);
+
+/* pods.c: addresses of pods that went without a word are given back, now and then. */
+void pods_look(struct hearthd *h, uint64_t now_us);
 
 /* watch.c */
 int watch_begin(struct hearthd *h, struct err *err);

@@ -351,6 +351,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	seen_save(h->seen, book_netmap(h->book), now);
 	assist_retry(h);
 	mesh_check_addresses(h);
+	pods_look(h, now);
 	/* Soon, because power may go; once settled seldom, because of the card. */
 	if (now >= h->save_us && book_has_changes(h->book)) {
 		h->save_us = h->settled ? now + SLOW_US : 0;

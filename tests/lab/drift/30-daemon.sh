@@ -146,3 +146,32 @@ cni_removed() {
 	logged b 2 "warning: new pods of this board"
 	logged b 1 "no longer so, .*new pods of this board"
 }
+
+plugin() { # VERB NUMBER: of the pod whose namespace that is
+	env_of b env CNI_COMMAND="$1" CNI_CONTAINERID="leak$2" CNI_NETNS="/run/netns/${N}leak$2" CNI_IFNAME=eth0 "$B/cni/hearth" \
+		<<<'{"cniVersion":"1.1.0","name":"hearth","device":"hearth0","subnets":["'"$range"'"]}'
+}
+leases_left() { [ "$(find "$T/b/run/cni/hearth" -name 'hth*' | wc -l)" -eq "$1" ]; }
+scene pods_without_del "pods lose their namespaces, and nobody says DEL (containerd's state was wiped)" long
+pods_without_del() {
+	local i range
+	range=$(env_of b "$B/hearth" status | awk '$1 == "pods" { print $2 }')
+	for i in $(seq 21); do
+		netns_add "${N}leak$i"
+		plugin ADD "$i" >/dev/null || failed "ADD $i"
+	done
+	check "21 pods have an address" leases_left 21
+	did "b: 20 of them go" sh -c "for i in \$(seq 20); do ip netns del ${N}leak\$i; done"
+	right 60 "their leases are given back" leases_left 1
+	check "the one that lives keeps it" env_of b ping -q -c 1 -W 2 "$(ip -n "${N}leak21" -4 -o addr show eth0 | awk '{ sub("/.*", "", $4); print $4 }')"
+	plugin DEL 21
+	ip netns del "${N}leak21"
+	check "nothing is left" leases_left 0
+	did "b: all addresses are in use; and the round is asked for now" sh -c "for i in \$(seq 2 254); do echo >$T/b/run/cni/hearth/${range%.*}.\$i; done; kill -HUP ${pid[b]}"
+	right 10 "a problem says so" says b "any('all of $range are in use' in p for p in s['problems'])"
+	did "b: no more" sh -c "rm $T/b/run/cni/hearth/${range%.*}.*; kill -HUP ${pid[b]}"
+	right 10 "no problem is left" says b "s['problems']==[]"
+	logged b 1 "warning: new pods of this board get no address"
+	logged b 1 "no longer so, .*get no address"
+	logged b 1 "20 leases of pods that went without DEL are given back"
+}
