@@ -1,7 +1,8 @@
 /*
  * kubefiles: the kubeadm files of this board below ETC/kubeadm: init.yaml where `kubeadm init` is to
- * run, join.yaml elsewhere as soon as there is a join bundle, the kubelet's patch and resolv.conf. A
- * document that does not pass the check is not written. Files with tokens are for root alone.
+ * run, join.yaml elsewhere as soon as there is a join bundle, upgrade.yaml, patches and resolv.conf. What
+ * does not pass our checks, or those of the kubeadm that is here, is not written. Files with tokens are for
+ * root alone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,56 +17,14 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "provision/enroll.h"
-#include "sys/exec/exec.h"
+#include "provision/judge.h"
 
-enum { BUNDLE_MAX = 65536, OUTPUT_MAX = 16 * 1024 };
+enum { BUNDLE_MAX = 65536 };
 
-#define HEAD                                                                                    \
-	"# Written by enroll-node. Do not edit: put documents of your own into\n"               \
-	"# /etc/hearth/kubeadm.d/*.yaml (maps are merged, lists appended) and run enroll-node " \
-	"again.\n"
-
-/* ---- the version ---- */
-
-struct program {
-	bool found;
-	struct kubeadm_version version;
-};
-
-static int find_kubeadm(struct enroll *e, struct program *ret, struct err *err)
-{
-	const char *const argv[] = { "kubeadm", "version", "-o", "short", NULL };
-	struct exec_options options = {
-		.argv = argv, .output_max = OUTPUT_MAX, .timeout_us = 30 * USEC_PER_SEC
-	};
-	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
-	int r = exec_run(&options, &result, NULL);
-	ret->found = r == 0;
-	if (e->kubeadm_version)
-		return kubeadm_version_parse(e->kubeadm_version, &ret->version, err);
-	if (r == -ENOENT)
-		return kubeadm_version_parse(KUBEADM_VERSION_DEFAULT, &ret->version, err);
-	if (!r)
-		r = exec_check(&result, "kubeadm version -o short", err);
-	if (r)
-		return r;
-	char *line = result.out.data ? result.out.data : (char *) "";
-	if (*line)
-		line[strcspn(line, "\r\n")] = 0;
-	return kubeadm_version_parse(line, &ret->version, err);
-}
-
-/* kubeadm's own word on a file that stands. Only for the version it is, or it would refuse its own. */
-static int ask_kubeadm(const char *path, struct err *err)
-{
-	const char *const argv[] = { "kubeadm", "config", "validate", "--config", path, NULL };
-	struct exec_options options = {
-		.argv = argv, .output_max = OUTPUT_MAX, .timeout_us = 60 * USEC_PER_SEC
-	};
-	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
-	int r = exec_run(&options, &result, err);
-	return r < 0 ? r : exec_check(&result, "kubeadm config validate", err);
-}
+#define HEAD                                                                              \
+	"# Written by enroll-node. Do not edit: put documents of your own into\n"         \
+	"# /etc/hearth/kubeadm.d/*.yaml (man enroll-node says how they are merged) and\n" \
+	"# run enroll-node again.\n"
 
 /* ---- documents ---- */
 
@@ -82,12 +41,21 @@ static void cluster_of(const struct settings *s, struct kubeadm_cluster *ret)
 		.api6 = s->api6 };
 }
 
+/* Ubuntu Desktop and its like have one; whether it runs just now does not matter. */
+static bool has_desktop(const struct enroll *e)
+{
+	char path[PATH_TEXT_MAX];
+	struct stat st;
+	return lstat(paths_join(e->host, "systemd/system/display-manager.service", path), &st) == 0;
+}
+
 static void node_of(const struct enroll *e, struct kubeadm_node *ret)
 {
 	*ret = (struct kubeadm_node){ .name = e->node.name,
 		.mesh4 = e->node.mesh4,
 		.mesh6 = e->node.mesh6,
 		.control_plane = e->node.role == NODE_ROLE_CONTROL_PLANE,
+		.desktop = has_desktop(e),
 		.board = e->facts.board,
 		.storage = *e->facts.storage ? e->facts.storage : NULL,
 		.memory_bytes = e->facts.memory_bytes,
@@ -96,21 +64,30 @@ static void node_of(const struct enroll *e, struct kubeadm_node *ret)
 
 struct files {
 	char dir[PATH_TEXT_MAX]; /* ETC/kubeadm */
-	struct program kubeadm;
+	struct judge judge;
 	struct kubeadm_cluster cluster;
 	struct kubeadm_node node;
-	json_t *overrides, *patch, *docs; /* owned; docs NULL: not yet */
+	struct kubeadm_home home;
+	json_t *overrides, *patch, *upgrade, *docs; /* owned; docs NULL: not yet */
+	json_t *notes;
 	json_t *ca;
 	unsigned written;
-	char names[256]; /* of the files that were written */
+	char names[512]; /* of the files that were written */
 };
 
 static void files_done(struct files *files)
 {
 	json_decref(files->overrides);
 	json_decref(files->patch);
+	json_decref(files->upgrade);
 	json_decref(files->docs);
+	json_decref(files->notes);
 	json_decref(files->ca);
+}
+
+static const char *docs_name(const struct enroll *e)
+{
+	return e->first_control_plane ? "init.yaml" : "join.yaml";
 }
 
 static json_t *join_docs(struct enroll *e, struct files *files)
@@ -123,7 +100,62 @@ static json_t *join_docs(struct enroll *e, struct files *files)
 		.ca = files->ca,
 		.certificate_key =
 			e->bundle.has_certificate_key ? e->bundle.certificate_key : NULL };
-	return kubeadm_join_documents(&files->node, &bundle, files->dir);
+	return kubeadm_join_documents(&files->home, &bundle);
+}
+
+static int generate(struct enroll *e, struct files *files, struct err *err)
+{
+	files->notes = json_array();
+	files->patch = kubeadm_kubelet_patch(&files->node);
+	files->upgrade = kubeadm_upgrade_documents(&files->home);
+	bool has_docs = e->first_control_plane || e->has_bundle;
+	if (e->first_control_plane)
+		files->docs = kubeadm_init_documents(&files->home);
+	else if (e->has_bundle)
+		files->docs = join_docs(e, files);
+	return files->notes && files->patch && files->upgrade && (files->docs || !has_docs)
+		       ? 0
+		       : err_set(err, -ENOMEM, "out of memory");
+}
+
+static int merge_all(struct enroll *e, struct files *files, struct err *err)
+{
+	int r = kubeadm_merge_patch(files->patch, files->overrides, e->first_control_plane, err);
+	if (!r)
+		r = kubeadm_merge(files->upgrade, files->overrides, err);
+	if (!r && files->docs)
+		r = kubeadm_merge(files->docs, files->overrides, err);
+	return r || !files->docs ? r : kubeadm_derive(files->docs, &files->home, err);
+}
+
+static int check_all(struct files *files, struct err *err)
+{
+	int r = kubeadm_check(files->patch, &files->home, files->notes, err);
+	if (!r)
+		r = kubeadm_check(files->upgrade, &files->home, files->notes, err);
+	if (!r && files->docs)
+		r = kubeadm_check(files->docs, &files->home, files->notes, err);
+	return r;
+}
+
+/* kubeadm looks at no patch by itself: it is shown what the patch makes of the cluster's configuration. */
+static int judge_patch(struct enroll *e, struct files *files, struct err *err)
+{
+	CLEANUP_JSON json_t *docs = kubeadm_init_documents(&files->home);
+	if (!docs || kubeadm_derive(docs, &files->home, err) < 0 ||
+		kubeadm_apply_patch(docs, files->patch) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	return judge_documents(e, &files->judge, docs, "patches/" KUBEADM_PATCH_FILE, err);
+}
+
+static int judge_all(struct enroll *e, struct files *files, struct err *err)
+{
+	int r = judge_documents(e, &files->judge, files->docs, docs_name(e), err);
+	if (!r)
+		r = judge_patch(e, files, err);
+	if (!r)
+		r = judge_documents(e, &files->judge, files->upgrade, "upgrade.yaml", err);
+	return r ? r : judge_kubelet_flags(e, &files->judge, files->docs, err);
 }
 
 static int make_documents(struct enroll *e, struct files *files, struct err *err)
@@ -132,25 +164,31 @@ static int make_documents(struct enroll *e, struct files *files, struct err *err
 	files->overrides = kubeadm_read_overrides(paths_join(e->paths.etc, "kubeadm.d", path), err);
 	if (!files->overrides)
 		return err->code;
-	files->patch = kubeadm_kubelet_patch(&files->node);
-	bool has_docs = e->first_control_plane || e->has_bundle;
-	if (e->first_control_plane)
-		files->docs = kubeadm_init_documents(
-			&files->cluster, &files->node, &files->kubeadm.version, files->dir);
-	else if (e->has_bundle)
-		files->docs = join_docs(e, files);
-	if (!files->patch || (has_docs && !files->docs))
-		return err_set(err, -ENOMEM, "out of memory");
-	int r = kubeadm_merge_patch(files->patch, files->overrides, e->first_control_plane, err);
-	if (!r && files->docs)
-		r = kubeadm_merge(files->docs, files->overrides, err);
-	if (r)
-		return err_prefix(err, "%s", path);
-	r = kubeadm_check(files->patch, &files->kubeadm.version, e->facts.memory_bytes, err);
-	if (!r && files->docs)
-		r = kubeadm_check(files->docs, &files->kubeadm.version, e->facts.memory_bytes, err);
+	int r = generate(e, files, err);
+	if (!r)
+		r = merge_all(e, files, err);
+	if (!r)
+		r = check_all(files, err);
+	if (!r)
+		r = judge_all(e, files, err);
 	return r && json_array_size(files->overrides) ? err_prefix(err, "with what %s adds", path)
 						      : r;
+}
+
+/* What was noticed, and who looked. */
+static void tell_notes(struct enroll *e, const struct files *files)
+{
+	size_t i;
+	json_t *note;
+	json_array_foreach(files->notes, i, note)
+	{
+		talk_step(&e->talk, TALK_NOTE, "kubeadm", "%s", json_string_value(note));
+	}
+	if (json_array_size(files->overrides) && !files->judge.asked)
+		talk_step(&e->talk, TALK_NOTE, "kubeadm",
+			"what %s/kubeadm.d adds was not looked at for misspelt fields and wrong "
+			"types: that is for kubeadm %s, which is not here",
+			e->paths.etc, files->judge.version.text);
 }
 
 /* ---- writing ---- */
@@ -208,6 +246,21 @@ static int put_bundle(struct enroll *e, struct files *files, struct err *err)
 	return r;
 }
 
+static int put_plane_patches(struct enroll *e, struct files *files, struct err *err)
+{
+	CLEANUP_JSON json_t *all = kubeadm_plane_patches();
+	const char *file;
+	json_t *docs;
+	int r = all ? 0 : err_set(err, -ENOMEM, "out of memory");
+	json_object_foreach(all, file, docs)
+	{
+		char name[128];
+		(void) snprintf(name, sizeof(name), "patches/%s", file);
+		r = r ? r : put_docs(e, files, name, docs, 0644, err);
+	}
+	return r;
+}
+
 static int write_all(struct enroll *e, struct files *files, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
@@ -219,11 +272,14 @@ static int write_all(struct enroll *e, struct files *files, struct err *err)
 	r = put_file(e, files, "resolv.conf", &resolv, 0644, err);
 	if (!r)
 		r = put_docs(e, files, "patches/" KUBEADM_PATCH_FILE, files->patch, 0644, err);
+	if (!r && files->node.control_plane)
+		r = put_plane_patches(e, files, err);
+	if (!r)
+		r = put_docs(e, files, "upgrade.yaml", files->upgrade, 0644, err);
 	if (!r && e->has_bundle)
 		r = put_bundle(e, files, err);
 	if (!r && files->docs)
-		r = put_docs(e, files, e->first_control_plane ? "init.yaml" : "join.yaml",
-			files->docs, 0600, err);
+		r = put_docs(e, files, docs_name(e), files->docs, 0600, err);
 	return r;
 }
 
@@ -244,8 +300,8 @@ static void load_bundle(struct enroll *e, const char *dir)
 static void compare_versions(struct enroll *e, const struct files *files)
 {
 	struct kubeadm_version cluster;
-	const struct kubeadm_version *own = &files->kubeadm.version;
-	if (!files->kubeadm.found || !e->has_bundle || e->first_control_plane ||
+	const struct kubeadm_version *own = &files->judge.version;
+	if (!files->judge.found || !e->has_bundle || e->first_control_plane ||
 		kubeadm_version_parse(e->bundle.version, &cluster, NULL) < 0)
 		return;
 	if (cluster.major == own->major &&
@@ -259,16 +315,16 @@ static void compare_versions(struct enroll *e, const struct files *files)
 
 static void say_next(struct enroll *e, const struct files *files)
 {
-	if (!files->kubeadm.found && e->kubeadm_version)
+	if (!files->judge.found && e->kubeadm_version)
 		talk_next(&e->talk,
 			"install containerd, and kubelet and kubeadm %s, which the files are for",
-			files->kubeadm.version.text);
-	else if (!files->kubeadm.found)
+			files->judge.version.text);
+	else if (!files->judge.found)
 		talk_next(&e->talk,
 			"install containerd, kubelet and kubeadm, then run enroll-node again: no "
 			"kubeadm was found, so the files are for %s, which an older kubeadm "
 			"refuses",
-			files->kubeadm.version.text);
+			files->judge.version.text);
 	if (access("/etc/kubernetes/kubelet.conf", F_OK) == 0)
 		return;
 	if (e->first_control_plane) {
@@ -289,46 +345,38 @@ static void say_next(struct enroll *e, const struct files *files)
 	}
 }
 
-static int check_with_kubeadm(struct enroll *e, struct files *files, struct err *err)
-{
-	char path[PATH_TEXT_MAX];
-	if (!files->docs || !files->kubeadm.found || e->kubeadm_version || e->dry_run)
-		return 0;
-	paths_join(files->dir, e->first_control_plane ? "init.yaml" : "join.yaml", path);
-	int r = ask_kubeadm(path, err);
-	return r ? err_prefix(
-			   err, "kubeadm %s does not accept %s", files->kubeadm.version.text, path)
-		 : 0;
-}
-
 int kubefiles_write(struct enroll *e, struct err *err)
 {
 	CLEANUP(files_done) struct files files = { 0 };
 	paths_join(e->paths.etc, "kubeadm", files.dir);
 	if (!e->has_bundle)
 		load_bundle(e, files.dir);
-	int r = find_kubeadm(e, &files.kubeadm, err);
+	int r = judge_find(e, &files.judge, err);
 	if (!r)
-		r = kubeadm_version_check(&files.kubeadm.version, err);
+		r = kubeadm_version_check(&files.judge.version, err);
 	if (r)
 		return r;
 	cluster_of(&e->settings, &files.cluster);
 	node_of(e, &files.node);
+	files.home = (struct kubeadm_home){ .cluster = &files.cluster,
+		.node = &files.node,
+		.version = &files.judge.version,
+		.dir = files.dir };
 	r = make_documents(e, &files, err);
 	if (!r)
 		r = write_all(e, &files, err);
-	if (!r)
-		r = check_with_kubeadm(e, &files, err);
 	if (r)
 		return r;
 	compare_versions(e, &files);
+	tell_notes(e, &files);
+	const char *judged = files.judge.asked ? "; kubeadm config validate accepts them" : "";
 	if (files.written)
 		talk_step(&e->talk, e->dry_run ? TALK_WOULD : TALK_DONE, "kubeadm",
-			"%s%s in %s, for %s", e->dry_run ? "write " : "", files.names, files.dir,
-			files.kubeadm.version.text);
+			"%s%s in %s, for %s%s", e->dry_run ? "write " : "", files.names, files.dir,
+			files.judge.version.text, judged);
 	else
-		talk_step(&e->talk, TALK_KEPT, "kubeadm", "the files in %s are up to date",
-			files.dir);
+		talk_step(&e->talk, TALK_KEPT, "kubeadm", "the files in %s are up to date%s",
+			files.dir, judged);
 	say_next(e, &files);
 	return 0;
 }

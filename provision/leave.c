@@ -150,7 +150,10 @@ int leave_files(struct enroll *e, struct err *err)
 	/* hearthd.yaml first: without it nobody takes this board for an enrolled one. */
 	static const char *const own[] = { "hearthd.yaml", "hearthd.yaml.removed",
 		"kubeadm/init.yaml", "kubeadm/join.yaml", "kubeadm/bundle.json",
-		"kubeadm/resolv.conf", patch_file, "kubeadm/patches", "kubeadm",
+		"kubeadm/upgrade.yaml", "kubeadm/resolv.conf", patch_file,
+		"kubeadm/patches/kube-apiserver+strategic.yaml",
+		"kubeadm/patches/kube-controller-manager+strategic.yaml",
+		"kubeadm/patches/kube-scheduler+strategic.yaml", "kubeadm/patches", "kubeadm",
 		".enroll-node.lock", NULL };
 	static const char *const last[] = { "before.json", NULL };
 	char config[PATH_TEXT_MAX];

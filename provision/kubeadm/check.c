@@ -1,172 +1,16 @@
-/*
- * check: the shape of every document against the tables, then the rules. What kubeadm itself finds is
- * found here too, because a board may have no kubeadm yet when the files are written.
- */
+/* check: each document to its rules, and the small parts that these share. */
+#include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "kubeadm/fields.h"
-#include "kubeadm/kubeadm.h"
+#include "base/cleanup.h"
+#include "base/number.h"
 #include "kubeadm/rules.h"
 
-struct walk {
-	bool open; /* unknown fields may be there: a Kubernetes newer than the tables */
-	struct err *err;
-};
-
-static int walk_object(
-	struct walk *walk, const json_t *obj, const struct field *fields, const char *path);
-
-static const char *type_name(enum field_type type)
-{
-	switch (type) {
-	case FIELD_STRING:
-		return "a string (put it in quotes)";
-	case FIELD_INT:
-		return "a whole number";
-	case FIELD_NUMBER:
-		return "a number";
-	case FIELD_BOOL:
-		return "true or false";
-	case FIELD_DURATION:
-		return "a duration such as 8m0s";
-	case FIELD_STRINGS:
-		return "a list of strings";
-	case FIELD_INTS:
-		return "a list of whole numbers";
-	case FIELD_MAP:
-		return "a map of strings (put the values in quotes)";
-	case FIELD_BOOL_MAP:
-		return "a map of true and false";
-	case FIELD_OBJECT:
-		return "a map";
-	case FIELD_LIST:
-		return "a list of maps";
-	case FIELD_ANY:
-		return "anything";
-	}
-	return "";
-}
-
-static bool list_of(const json_t *list, json_type type)
-{
-	size_t i;
-	json_t *v;
-	if (!json_is_array(list))
-		return false;
-	json_array_foreach(list, i, v)
-	{
-		if (json_typeof(v) != type)
-			return false;
-	}
-	return true;
-}
-
-static bool map_of(const json_t *map, bool strings)
-{
-	const char *key;
-	json_t *v;
-	if (!json_is_object(map))
-		return false;
-	json_object_foreach((json_t *) map, key, v)
-	{
-		if (strings ? !json_is_string(v) : !json_is_boolean(v))
-			return false;
-	}
-	return true;
-}
-
-static bool fits(const json_t *v, enum field_type type)
-{
-	switch (type) {
-	case FIELD_STRING:
-		return json_is_string(v);
-	case FIELD_INT:
-		return json_is_integer(v);
-	case FIELD_NUMBER:
-		return json_is_number(v);
-	case FIELD_BOOL:
-		return json_is_boolean(v);
-	case FIELD_DURATION:
-		return json_is_string(v) && rule_duration(json_string_value(v)) >= 0;
-	case FIELD_STRINGS:
-		return list_of(v, JSON_STRING);
-	case FIELD_INTS:
-		return list_of(v, JSON_INTEGER);
-	case FIELD_MAP:
-		return map_of(v, true);
-	case FIELD_BOOL_MAP:
-		return map_of(v, false);
-	case FIELD_OBJECT:
-		return json_is_object(v);
-	case FIELD_LIST:
-		return list_of(v, JSON_OBJECT);
-	case FIELD_ANY:
-		return true;
-	}
-	return false;
-}
-
-static int walk_value(
-	struct walk *walk, const json_t *v, const struct field *field, const char *path)
-{
-	if (!fits(v, field->type))
-		return err_set(walk->err, -EINVAL, "%s must be %s", path, type_name(field->type));
-	if (field->type == FIELD_OBJECT)
-		return walk_object(walk, v, field->sub, path);
-	if (field->type != FIELD_LIST)
-		return 0;
-	size_t i;
-	json_t *element;
-	json_array_foreach(v, i, element)
-	{
-		char at[256];
-		(void) snprintf(at, sizeof(at), "%.230s[%zu]", path, i);
-		int r = walk_object(walk, element, field->sub, at);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-static int walk_object(
-	struct walk *walk, const json_t *obj, const struct field *fields, const char *path)
-{
-	const char *key;
-	json_t *v;
-	json_object_foreach((json_t *) obj, key, v)
-	{
-		const struct field *f = fields;
-		while (f->name && strcmp(f->name, key))
-			f++;
-		if (!f->name && walk->open)
-			continue;
-		if (!f->name)
-			return err_set(walk->err, -EINVAL, "%s has no field \"%.60s\"", path, key);
-		char at[256];
-		(void) snprintf(at, sizeof(at), "%.190s.%.60s", path, key);
-		int r = walk_value(walk, v, f, at);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-static int check_shape(const json_t *doc, bool open, struct err *err)
-{
-	const char *kind = rule_text(doc, "kind"), *api = rule_text(doc, "apiVersion");
-	const struct field *fields = kubeadm_fields(api, kind);
-	if (!fields)
-		return err_set(err, -EINVAL,
-			"a document says apiVersion \"%.60s\" and kind \"%.60s\", which kubeadm "
-			"does not know",
-			api, kind);
-	struct walk walk = { .open = open, .err = err };
-	return walk_object(&walk, doc, fields, kind);
-}
-
-static const json_t *find_kind(const json_t *docs, const char *kind)
+const json_t *rule_document(const json_t *docs, const char *kind)
 {
 	size_t i;
 	json_t *doc;
@@ -178,43 +22,208 @@ static const json_t *find_kind(const json_t *docs, const char *kind)
 	return NULL;
 }
 
-static int check_init(const json_t *doc, struct err *err)
+const char *rule_text(const json_t *obj, const char *key)
 {
-	int r = rules_registration(doc, "InitConfiguration", err);
-	return r ? r : rules_endpoint(doc, "InitConfiguration", err);
+	const char *s = json_string_value(json_object_get(obj, key));
+	return s ? s : "";
 }
 
-int kubeadm_check(const json_t *docs, const struct kubeadm_version *version, uint64_t memory_bytes,
-	struct err *err)
+const char *rule_argument(const json_t *list, const char *name)
 {
-	bool open = version && version->minor > KUBEADM_MINOR_KNOWN;
-	const json_t *cluster = find_kind(docs, "ClusterConfiguration");
+	const char *value = NULL;
+	size_t i;
+	json_t *arg;
+	json_array_foreach(list, i, arg)
+	{
+		if (!strcmp(rule_text(arg, "name"), name))
+			value = rule_text(arg, "value");
+	}
+	return value;
+}
+
+bool rule_one_of(const char *text, const char *const list[])
+{
+	for (size_t i = 0; list[i]; i++)
+		if (!strcmp(text, list[i]))
+			return true;
+	return false;
+}
+
+bool rule_hex(const char *text, size_t len)
+{
+	return strlen(text) == len && strspn(text, "0123456789abcdef") == len;
+}
+
+bool rule_dns_name(const char *text)
+{
+	size_t all = strlen(text);
+	if (!all || all > 253)
+		return false;
+	for (const char *p = text;; p++) {
+		size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789-");
+		if (!n || n > 63 || p[0] == '-' || p[n - 1] == '-')
+			return false;
+		p += n;
+		if (!*p)
+			return true;
+		if (*p != '.')
+			return false;
+	}
+}
+
+int64_t rule_duration(const char *text)
+{
+	static const struct {
+		const char *unit;
+		double us;
+	} units[] = { { "ns", 1e-3 }, { "us", 1 }, { "\xc2\xb5s", 1 }, { "ms", 1e3 }, { "s", 1e6 },
+		{ "m", 60e6 }, { "h", 3600e6 } };
+	double sum = 0;
+	if (!strcmp(text, "0"))
+		return 0;
+	if (!*text)
+		return -1;
+	while (*text) {
+		size_t n = strspn(text, "0123456789."), u = 0;
+		if (!n || n > 20 || (n == 1 && *text == '.'))
+			return -1;
+		char number[24], *end;
+		memcpy(number, text, n);
+		number[n] = 0;
+		double value = strtod(number, &end);
+		if (*end)
+			return -1;
+		text += n;
+		/* "ms" must not be read as "m" */
+		while (u < ARRAY_LEN(units) &&
+			(strncmp(text, units[u].unit, strlen(units[u].unit)) ||
+				isalpha((unsigned char) text[strlen(units[u].unit)])))
+			u++;
+		if (u == ARRAY_LEN(units))
+			return -1;
+		sum += value * units[u].us;
+		text += strlen(units[u].unit);
+	}
+	return sum < 9e15 ? (int64_t) sum : -1;
+}
+
+/* resource.ParseQuantity() without its signs: digits, then a suffix of either kind or an exponent. */
+double rule_quantity(const char *text)
+{
+	static const struct {
+		const char *suffix;
+		double factor;
+	} suffixes[] = { { "", 1 }, { "n", 1e-9 }, { "u", 1e-6 }, { "m", 1e-3 }, { "k", 1e3 },
+		{ "M", 1e6 }, { "G", 1e9 }, { "T", 1e12 }, { "P", 1e15 }, { "E", 1e18 },
+		{ "Ki", 0x1p10 }, { "Mi", 0x1p20 }, { "Gi", 0x1p30 }, { "Ti", 0x1p40 },
+		{ "Pi", 0x1p50 }, { "Ei", 0x1p60 } };
+	size_t n = strspn(text, "0123456789."), e = n;
+	if (!n || n > 40 || strcspn(text, "0123456789") >= n)
+		return -1;
+	if ((text[n] == 'e' || text[n] == 'E') && text[n + 1]) {
+		e = n + 1 + (text[n + 1] == '+' || text[n + 1] == '-');
+		size_t digits = strspn(text + e, "0123456789");
+		if (!digits || digits > 3 || text[e + digits])
+			return -1;
+		e += digits;
+	}
+	char number[64], *end;
+	memcpy(number, text, e);
+	number[e] = 0;
+	double value = strtod(number, &end);
+	if (*end)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
+		if (!strcmp(text + e, suffixes[i].suffix))
+			return value * suffixes[i].factor;
+	return -1;
+}
+
+bool rule_host_port(const char *text, char ret_host[static 256], unsigned *ret_port)
+{
+	const char *end = text + strlen(text), *colon = strrchr(text, ':');
+	uint64_t port = 0;
+	struct ip_addr addr;
+	bool bracket = *text == '[';
+	if (colon && (strchr(text, ':') == colon || (bracket && colon[-1] == ']'))) {
+		if (number_parse(colon + 1, 1, UINT16_MAX, &port) < 0)
+			return false;
+		end = colon;
+	}
+	size_t len = (size_t) (end - text);
+	if (bracket && (len < 2 || text[len - 1] != ']'))
+		return false;
+	len -= bracket ? 2 : 0;
+	if (!len || len > 255)
+		return false;
+	char host[256];
+	memcpy(host, text + bracket, len);
+	host[len] = 0;
+	bool v6 = ip_addr_parse(host, &addr) == 0 && addr.family == AF_INET6;
+	if (bracket ? !v6 : !v6 && !rule_dns_name(host))
+		return false;
+	memcpy(ret_host, host, len + 1);
+	*ret_port = (unsigned) port;
+	return true;
+}
+
+bool rule_is_pair(const char *text, const struct ip_prefix *v4, const struct ip_prefix *v6)
+{
+	char copy[2 * PREFIX_TEXT_MAX + 1];
+	struct ip_prefix a, b;
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	(void) snprintf(copy, sizeof(copy), "%s", text);
+	char *comma = strchr(copy, ',');
+	if (!comma)
+		return false;
+	*comma++ = 0;
+	return ip_prefix_parse(copy, &a) == 0 && ip_prefix_parse(comma, &b) == 0 &&
+	       a.len == v4->len && ip_addr_equal(&a.addr, &v4->addr) && b.len == v6->len &&
+	       ip_addr_equal(&b.addr, &v6->addr);
+}
+
+unsigned rule_bind_port(const json_t *owner)
+{
+	const json_t *port =
+		json_object_get(json_object_get(owner, "localAPIEndpoint"), "bindPort");
+	json_int_t n = json_integer_value(port);
+	return n > 0 && n <= UINT16_MAX ? (unsigned) n : KUBEADM_API_PORT;
+}
+
+void rules_note(const struct rules *rules, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (rules->notes)
+		json_array_append_new(rules->notes, json_string(text));
+}
+
+int kubeadm_check(
+	const json_t *docs, const struct kubeadm_home *home, json_t *notes, struct err *err)
+{
+	static const struct {
+		const char *kind;
+		int (*check)(const struct rules *rules, const json_t *doc, struct err *err);
+	} kinds[] = { { "InitConfiguration", rules_init }, { "JoinConfiguration", rules_join },
+		{ "UpgradeConfiguration", rules_upgrade },
+		{ "ClusterConfiguration", rules_cluster },
+		{ "KubeletConfiguration", rules_kubelet },
+		{ "KubeProxyConfiguration", rules_proxy } };
+	struct rules rules = { .home = home, .docs = docs, .notes = notes };
 	size_t i;
 	json_t *doc;
 	json_array_foreach(docs, i, doc)
 	{
-		int r = check_shape(doc, open, err);
-		if (r)
-			return r;
-	}
-	json_array_foreach(docs, i, doc)
-	{
 		const char *kind = rule_text(doc, "kind");
-		int r = 0;
-		if (!strcmp(kind, "InitConfiguration"))
-			r = check_init(doc, err);
-		else if (!strcmp(kind, "JoinConfiguration"))
-			r = rules_join(doc, err);
-		else if (!strcmp(kind, "ClusterConfiguration"))
-			r = rules_cluster(doc, version, err);
-		else if (!strcmp(kind, "KubeletConfiguration"))
-			r = rules_kubelet(doc, memory_bytes, err);
-		else
-			r = rules_proxy(doc, cluster, err);
-		if (r)
-			return r;
-		if (find_kind(docs, kind) != doc)
-			return err_set(err, -EINVAL, "there are two documents of kind %s", kind);
+		for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+			int r = strcmp(kinds[k].kind, kind) ? 0 : kinds[k].check(&rules, doc, err);
+			if (r)
+				return r;
+		}
 	}
 	return 0;
 }

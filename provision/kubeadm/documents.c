@@ -1,13 +1,12 @@
 /*
- * documents: the model behind init.yaml and join.yaml.
+ * documents: the model behind init.yaml, join.yaml and upgrade.yaml. What follows from other values is
+ * derive.c's.
  *
- * What cannot be changed after `kubeadm init`, and why it is what it is: the endpoint is a name (a
- * further control plane or a virtual address needs no new certificates in kubeconfigs); IPv4 comes
- * first in every pair (the family of advertiseAddress must be that of the first service range); the
- * certificate names hold both mesh addresses, the reserved virtual addresses and the first service
- * address of the second family, which kubeadm does not add; the allocator of pod ranges is off, for
- * the mesh gave each board its range for life; certificatesDir keeps its default, another value
- * breaks every kubelet that joins.
+ * What cannot be changed after `kubeadm init`, and why it is what it is: IPv4 comes first in every pair
+ * (the family of advertiseAddress must be that of the first service range); the allocator of pod ranges is
+ * off, for the mesh gave each board its range for life; keys are ECDSA, which a Raspberry Pi makes and
+ * checks many times faster than RSA; the cluster has the mesh's name, so that kubeconfigs of two homes
+ * can be merged. What is Kubernetes' own default is not written, unless a comment says why.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +18,6 @@
 
 #define API_VERSION "kubeadm.k8s.io/v1beta4"
 #define CRI_SOCKET  "unix:///run/containerd/containerd.sock"
-#define API_PORT    6443
 
 /* Containers take a NULL from a failed constructor as a failure and return it at once. */
 static json_t *text(const char *s)
@@ -80,37 +78,61 @@ static json_t *kubelet_arguments(const struct kubeadm_node *node)
 }
 
 /*
- * A control plane of this home works as well, so it is not tainted; a tiny board gets only what asks
- * for it. No taint at all is said with an empty list, absence would mean kubeadm's default.
+ * A control plane of this home works as well: no taint is said with an empty list, absence would mean
+ * kubeadm's own. A tiny board gets only what asks for it. The socket is named because a board that has
+ * Docker has a second one, and kubeadm then refuses to choose.
  */
-static json_t *taints(const struct kubeadm_node *node)
-{
-	if (strcmp(kubeadm_class(node->memory_bytes), "tiny"))
-		return json_array();
-	return json_pack("[{s:s, s:s, s:s}]", "key", "hearth.internal/tiny", "value", "true",
-		"effect", "NoSchedule");
-}
-
 static json_t *registration(const struct kubeadm_node *node)
 {
-	return json_pack("{s:s, s:s, s:o, s:o}", "name", node->name, "criSocket", CRI_SOCKET,
-		"taints", taints(node), "kubeletExtraArgs", kubelet_arguments(node));
+	json_t *reg = json_pack("{s:s, s:s}", "name", node->name, "criSocket", CRI_SOCKET);
+	json_t *taints = NULL;
+	if (!strcmp(kubeadm_class(node->memory_bytes), "tiny"))
+		taints = json_pack("[{s:s, s:s, s:s}]", "key", "hearth.internal/tiny", "value",
+			"true", "effect", "NoSchedule");
+	else if (node->control_plane)
+		taints = json_array();
+	if (reg && taints)
+		json_object_set_new(reg, "taints", taints);
+	if (reg && json_object_set_new(reg, "kubeletExtraArgs", kubelet_arguments(node))) {
+		json_decref(reg);
+		return NULL;
+	}
+	return reg;
 }
 
 static json_t *endpoint(const struct kubeadm_node *node)
 {
-	return json_pack(
-		"{s:o, s:i}", "advertiseAddress", address(&node->mesh4), "bindPort", API_PORT);
+	return json_pack("{s:o}", "advertiseAddress", address(&node->mesh4));
 }
 
-/* Twice kubeadm's own: SD cards and Wi-Fi are slow, and a wait that ends early costs a reset. */
-static json_t *timeouts(void)
+/*
+ * How long kubeadm waits, twice its own: SD cards and Wi-Fi are slow, and a wait that ends early costs a
+ * reset. Each command is told what it waits for.
+ */
+enum command { INIT = 1, JOIN = 2, JOIN_PLANE = 4, UPGRADE = 8 };
+
+static json_t *timeouts(enum command command)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "controlPlaneComponentHealthCheck",
-		"8m0s", "kubeletHealthCheck", "8m0s", "kubernetesAPICall", "2m0s", "etcdAPICall",
-		"4m0s", "tlsBootstrap", "10m0s", "discovery", "10m0s");
+	static const struct {
+		const char *name, *value;
+		int commands;
+	} waits[] = {
+		{ "controlPlaneComponentHealthCheck", "8m0s", INIT | JOIN_PLANE },
+		{ "kubeletHealthCheck", "8m0s", INIT | JOIN | JOIN_PLANE },
+		{ "kubernetesAPICall", "2m0s", INIT | JOIN | JOIN_PLANE | UPGRADE },
+		{ "etcdAPICall", "4m0s", INIT | JOIN_PLANE | UPGRADE },
+		{ "tlsBootstrap", "10m0s", JOIN | JOIN_PLANE },
+		{ "discovery", "10m0s", JOIN | JOIN_PLANE },
+		{ "upgradeManifests", "10m0s", UPGRADE },
+	};
+	json_t *ret = json_object();
+	for (size_t i = 0; ret && i < ARRAY_LEN(waits); i++)
+		if (waits[i].commands & (int) command)
+			json_object_set_new(ret, waits[i].name, text(waits[i].value));
+	return ret;
 }
 
+/* Where the board's sizes are. */
 static json_t *patches(const char *dir)
 {
 	return json_pack("{s:o}", "directory", json_sprintf("%s/patches", dir));
@@ -123,68 +145,52 @@ static json_t *init_configuration(const struct kubeadm_node *node, const char *d
 		API_VERSION, "kind", "InitConfiguration", "bootstrapTokens", "description",
 		"made by kubeadm init, not used by hearth", "ttl", "15m0s", "localAPIEndpoint",
 		endpoint(node), "nodeRegistration", registration(node), "patches", patches(dir),
-		"timeouts", timeouts());
+		"timeouts", timeouts(INIT));
 }
 
-static json_t *cert_names(const struct kubeadm_cluster *cluster, const struct kubeadm_node *node)
+/* Heartbeats and elections are stretched where a sync of the disk takes long. */
+static json_t *etcd(void)
 {
-	struct ip_addr first6;
-	if (ip_prefix_nth(&cluster->services6, 1, &first6) < 0)
-		first6 = cluster->services6.addr;
-	struct ip_addr local4, local6;
-	if (ip_addr_parse("127.0.0.1", &local4) < 0 || ip_addr_parse("::1", &local6) < 0)
-		return NULL;
-	return json_pack("[o, o, s, o, o, s, o, o, o, o, o]",
-		json_sprintf("api.%s.internal", cluster->mesh),
-		json_sprintf("%s.%s.internal", node->name, cluster->mesh), node->name,
-		address(&node->mesh4), address(&node->mesh6), "localhost", address(&local4),
-		address(&local6), address(&cluster->api4), address(&cluster->api6),
-		address(&first6));
+	return json_pack("{s:{s:[o, o]}}", "local", "extraArgs",
+		argument("heartbeat-interval", "300"), argument("election-timeout", "3000"));
 }
 
 /*
- * 2 GiB is the size etcd itself recommends as a ceiling. Heartbeats and elections are stretched where
- * a sync of the disk takes long.
+ * The version is named, or kubeadm would ask the internet for the newest. A board is given a minute
+ * before its pods are moved elsewhere: Wi-Fi is away for so long when a router restarts.
  */
-static json_t *etcd(const struct kubeadm_node *node)
+static json_t *cluster_configuration(const struct kubeadm_home *home)
 {
-	bool fast =
-		node->storage && (!strcmp(node->storage, "nvme") || !strcmp(node->storage, "ssd"));
-	json_t *args = json_pack("[o]", argument("quota-backend-bytes", "2147483648"));
-	if (args && !fast) {
-		json_array_append_new(args, argument("heartbeat-interval", "300"));
-		json_array_append_new(args, argument("election-timeout", "3000"));
-	}
-	return json_pack("{s:{s:s, s:o}}", "local", "dataDir", "/var/lib/etcd", "extraArgs", args);
-}
-
-static json_t *cluster_configuration(const struct kubeadm_cluster *cluster,
-	const struct kubeadm_node *node, const struct kubeadm_version *version)
-{
-	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:s, s:{s:s, s:o, s:o}, s:{s:o}, s:{s:[o, o]}, s:o}",
-		"apiVersion", API_VERSION, "kind", "ClusterConfiguration", "clusterName",
-		cluster->mesh, "kubernetesVersion", version->text, "controlPlaneEndpoint",
-		json_sprintf("api.%s.internal:%d", cluster->mesh, API_PORT), "encryptionAlgorithm",
-		"ECDSA-P256", "networking", "dnsDomain", "cluster.local", "serviceSubnet",
-		prefix_pair(&cluster->services4, &cluster->services6), "podSubnet",
-		prefix_pair(&cluster->pods4, &cluster->pods6), "apiServer", "certSANs",
-		cert_names(cluster, node), "controllerManager", "extraArgs",
+	const struct kubeadm_cluster *c = home->cluster;
+	const char *storage = home->node->storage ? home->node->storage : "";
+	json_t *doc = json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:o, s:o}, s:{s:[o, o]}}",
+		"apiVersion", API_VERSION, "kind", "ClusterConfiguration", "clusterName", c->mesh,
+		"kubernetesVersion", home->version->text, "encryptionAlgorithm", "ECDSA-P256",
+		"networking", "serviceSubnet", prefix_pair(&c->services4, &c->services6),
+		"podSubnet", prefix_pair(&c->pods4, &c->pods6), "controllerManager", "extraArgs",
 		argument("allocate-node-cidrs", "false"),
-		argument("node-monitor-grace-period", "60s"), "etcd", etcd(node));
+		argument("node-monitor-grace-period", "60s"));
+	if (doc && strcmp(storage, "nvme") && strcmp(storage, "ssd") &&
+		json_object_set_new(doc, "etcd", etcd())) {
+		json_decref(doc);
+		return NULL;
+	}
+	return doc;
 }
 
 /*
- * The same for all boards; what differs is in each board's patch. Every enrolled board has its own
- * resolv.conf at this path.
+ * The same for all boards; what differs is in each board's patch. Kubelet asks for certificates of the
+ * cluster's CA; it starts where there is swap (zram, Ubuntu's swap file), and pods use none of it, which
+ * is said because it was not always the default. Every enrolled board has its own resolv.conf at this path.
+ * At shutdown pods get half a minute; the default is none.
  */
 static json_t *kubelet_configuration(const char *dir)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:{s:s}, s:o, s:s, s:s}", "apiVersion",
-		"kubelet.config.k8s.io/v1beta1", "kind", "KubeletConfiguration", "cgroupDriver",
-		"systemd", "serverTLSBootstrap", 1, "failSwapOn", 0, "memorySwap", "swapBehavior",
-		"NoSwap", "resolvConf", json_sprintf("%s/resolv.conf", dir), "shutdownGracePeriod",
-		"30s", "shutdownGracePeriodCriticalPods", "10s");
+	return json_pack("{s:s, s:s, s:b, s:b, s:{s:s}, s:o, s:s, s:s}", "apiVersion",
+		"kubelet.config.k8s.io/v1beta1", "kind", "KubeletConfiguration",
+		"serverTLSBootstrap", 1, "failSwapOn", 0, "memorySwap", "swapBehavior", "NoSwap",
+		"resolvConf", json_sprintf("%s/resolv.conf", dir), "shutdownGracePeriod", "30s",
+		"shutdownGracePeriodCriticalPods", "10s");
 }
 
 /*
@@ -213,31 +219,37 @@ static json_t *node_port_addresses(const struct kubeadm_cluster *cluster)
 	return list;
 }
 
+/*
+ * The kernel's own tables instead of iptables' chains: a change costs a Raspberry Pi milliseconds instead
+ * of seconds. A packet is a pod's if it comes from a pod's link, whatever its address. Connections are
+ * tracked up to 65536 on four cores, 20 MB if all are in use; kube-proxy's own 131072 are too many for 1 GB,
+ * and its configuration is the same on all boards.
+ */
 static json_t *proxy_configuration(const struct kubeadm_cluster *cluster)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:{s:s}, s:o}", "apiVersion",
+	return json_pack("{s:s, s:s, s:s, s:s, s:{s:s}, s:o, s:{s:i, s:i}}", "apiVersion",
 		"kubeproxy.config.k8s.io/v1alpha1", "kind", "KubeProxyConfiguration", "mode",
-		"nftables", "clusterCIDR", prefix_pair(&cluster->pods4, &cluster->pods6),
-		"detectLocalMode", "InterfaceNamePrefix", "detectLocal", "interfaceNamePrefix",
-		"hth", "nodePortAddresses", node_port_addresses(cluster));
+		"nftables", "detectLocalMode", "InterfaceNamePrefix", "detectLocal",
+		"interfaceNamePrefix", KUBEADM_POD_LINK, "nodePortAddresses",
+		node_port_addresses(cluster), "conntrack", "maxPerCore", 16384, "min", 32768);
 }
 
-json_t *kubeadm_init_documents(const struct kubeadm_cluster *cluster,
-	const struct kubeadm_node *node, const struct kubeadm_version *version, const char *dir)
+json_t *kubeadm_init_documents(const struct kubeadm_home *home)
 {
-	return json_pack("[o, o, o, o]", init_configuration(node, dir),
-		cluster_configuration(cluster, node, version), kubelet_configuration(dir),
-		proxy_configuration(cluster));
+	return json_pack("[o, o, o, o]", init_configuration(home->node, home->dir),
+		cluster_configuration(home), kubelet_configuration(home->dir),
+		proxy_configuration(home->cluster));
 }
 
-json_t *kubeadm_join_documents(
-	const struct kubeadm_node *node, const struct kubeadm_bundle *bundle, const char *dir)
+/* A copy of the bundle's pins, for a user's may be merged into them. */
+json_t *kubeadm_join_documents(const struct kubeadm_home *home, const struct kubeadm_bundle *bundle)
 {
-	json_t *join = json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:O}}, s:o, s:o, s:o}", "apiVersion",
+	const struct kubeadm_node *node = home->node;
+	json_t *join = json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:o}}, s:o, s:o, s:o}", "apiVersion",
 		API_VERSION, "kind", "JoinConfiguration", "discovery", "bootstrapToken",
 		"apiServerEndpoint", bundle->endpoint, "token", bundle->token, "caCertHashes",
-		bundle->ca, "nodeRegistration", registration(node), "patches", patches(dir),
-		"timeouts", timeouts());
+		json_deep_copy(bundle->ca), "nodeRegistration", registration(node), "patches",
+		patches(home->dir), "timeouts", timeouts(node->control_plane ? JOIN_PLANE : JOIN));
 	if (join && node->control_plane) {
 		json_t *plane = json_pack("{s:o}", "localAPIEndpoint", endpoint(node));
 		if (plane && bundle->certificate_key)
@@ -248,4 +260,11 @@ json_t *kubeadm_join_documents(
 		}
 	}
 	return join ? json_pack("[o]", join) : NULL;
+}
+
+json_t *kubeadm_upgrade_documents(const struct kubeadm_home *home)
+{
+	return json_pack("[{s:s, s:s, s:{s:o}, s:{s:o}, s:o}]", "apiVersion", API_VERSION, "kind",
+		"UpgradeConfiguration", "apply", "patches", patches(home->dir), "node", "patches",
+		patches(home->dir), "timeouts", timeouts(UPGRADE));
 }

@@ -1,33 +1,52 @@
 /*
- * rules: what a document may say, beyond its shape (in kubeadm/ only). Each returns 0, or -EINVAL with
- * a sentence naming document and field. @doc has passed the check of shape: a field is absent or of
- * the right type.
+ * rules: what a document may say (in kubeadm/ only). Each returns 0, or -EINVAL with a sentence naming
+ * document and field. @doc may be of any shape: what has the wrong type reads as absent, and kubeadm
+ * will say so.
  */
 #pragma once
 
 #include "kubeadm/kubeadm.h"
 
-int rules_registration(const json_t *doc, const char *kind, struct err *err);
-int rules_endpoint(const json_t *owner, const char *where, struct err *err);
-int rules_join(const json_t *doc, struct err *err);
-int rules_cluster(const json_t *doc, const struct kubeadm_version *version, struct err *err);
-int rules_kubelet(const json_t *doc, uint64_t memory_bytes, struct err *err);
-int rules_proxy(const json_t *doc, const json_t *cluster, struct err *err);
+struct rules {
+	const struct kubeadm_home *home;
+	const json_t *docs;
+	json_t *notes; /* borrowed, may be NULL */
+};
 
-/* Small parts shared by the rules. An absent field reads as "" or NULL. */
+int rules_init(const struct rules *rules, const json_t *doc, struct err *err);
+int rules_join(const struct rules *rules, const json_t *doc, struct err *err);
+int rules_upgrade(const struct rules *rules, const json_t *doc, struct err *err);
+int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err);
+int rules_kubelet(const struct rules *rules, const json_t *doc, struct err *err);
+int rules_proxy(const struct rules *rules, const json_t *doc, struct err *err);
+
+/*
+ * The arguments @list of @component ("kubelet", "apiServer", ..., as in owned.c): each has a name without
+ * dashes and a text as value, none is one that is said elsewhere.
+ */
+int rules_arguments(const json_t *list, const char *component, const char *where, struct err *err);
+
+/* Adds a sentence to the notes. */
+void rules_note(const struct rules *rules, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* ---- small parts; an absent field reads as "" or NULL ---- */
+
+const json_t *rule_document(const json_t *docs, const char *kind);
 const char *rule_text(const json_t *obj, const char *key);
+/* The value of the last argument of this name, NULL if there is none. */
+const char *rule_argument(const json_t *list, const char *name);
 bool rule_one_of(const char *text, const char *const list[]);
 bool rule_hex(const char *text, size_t len);
-/* "a.b-c": lower-case labels with dots between; a leading "*." if @wildcard. */
-bool rule_dns_name(const char *text, bool wildcard);
+/* "a.b-c": lower-case labels with dots between. */
+bool rule_dns_name(const char *text);
 /* A Go duration in microseconds, -1 if it is none. */
 int64_t rule_duration(const char *text);
-/* A Kubernetes quantity of memory in bytes ("200Mi"), -1 if it is none. */
-int64_t rule_memory(const char *text);
-/* "name:port", "10.0.0.1:6443", "[fd00::1]:6443". */
-bool rule_host_port(const char *text);
-/*
- * "V4" or "V4,V6": both prefixes, IPv4 first. The second has family 0 if absent. False for anything
- * else.
- */
-bool rule_prefix_pair(const char *text, struct ip_prefix *ret4, struct ip_prefix *ret6);
+/* A Kubernetes quantity ("200Mi", "250m", "512e6"), -1 if it is none or negative. */
+double rule_quantity(const char *text);
+/* Splits "HOST:PORT", "[fd00::1]:6443" or "HOST" (then @ret_port 0); the host without brackets. */
+bool rule_host_port(const char *text, char ret_host[static 256], unsigned *ret_port);
+/* Whether @text is "V4,V6", these two prefixes however they are written. */
+bool rule_is_pair(const char *text, const struct ip_prefix *v4, const struct ip_prefix *v6);
+/* The port on which the API server of @owner (with localAPIEndpoint) listens. */
+unsigned rule_bind_port(const json_t *owner);

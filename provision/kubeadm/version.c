@@ -18,6 +18,16 @@ static const char *number(const char *p, unsigned *ret)
 	return p;
 }
 
+/* Behind a part that begins with @sign, or @p itself if there is none; NULL if it is empty or not one. */
+static const char *part(const char *p, char sign)
+{
+	if (*p != sign)
+		return p;
+	size_t n =
+		strspn(p + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+	return n ? p + 1 + n : NULL;
+}
+
 int kubeadm_version_parse(const char *text, struct kubeadm_version *ret, struct err *err)
 {
 	struct kubeadm_version v = { 0 };
@@ -26,11 +36,10 @@ int kubeadm_version_parse(const char *text, struct kubeadm_version *ret, struct 
 	p = p && *p == '.' ? number(p + 1, &v.minor) : NULL;
 	if (p && *p == '.')
 		p = number(p + 1, &v.patch);
-	/* A pre-release: "-rc.1", "-alpha.0" */
-	size_t rest = p ? strlen(p) : 0;
-	if (!p || rest > 12 ||
-		(rest && (*p != '-' || strspn(p + 1, "abcdefghijklmnopqrstuvwxyz0123456789.") + 1 !=
-					       rest)))
+	/* "-rc.1", "-rc.0.12+abc", "+k3s1" */
+	const char *rest = p ? part(p, '-') : NULL;
+	rest = rest ? part(rest, '+') : NULL;
+	if (!rest || *rest || strlen(p) > 40)
 		return err_set(err, -EINVAL,
 			"\"%.40s\" is no version of Kubernetes; one looks like v1.37.2", text);
 	(void) snprintf(v.text, sizeof(v.text), "v%u.%u.%u%s", v.major, v.minor, v.patch, p);
@@ -44,9 +53,8 @@ int kubeadm_version_check(const struct kubeadm_version *version, struct err *err
 		return 0;
 	return err_set(err, -ENOTSUP,
 		"kubeadm %s is too old: the files are written in its configuration API v1beta4, "
-		"which "
-		"kubeadm reads from v1.%d on. Install a newer kubeadm, or name the one you will "
-		"use "
-		"with --kubeadm-version",
+		"which kubeadm reads from v1.%d on. Install a newer kubeadm, or name the one you "
+		"will "
+		"use with --kubeadm-version",
 		version->text, KUBEADM_MINOR_OLDEST);
 }

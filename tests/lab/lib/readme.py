@@ -130,6 +130,8 @@ table = {
     "overlaps": all_of(says("enroll-node"), tested("tests/lab/test-enroll", "a LAN inside the mesh's range")),
     "hearth-coord init": tested("tests/lab/test-coordinator", "\"$coord\" init"),
     "this board is part of a Kubernetes cluster": says("enroll-node"),
+    "with what /etc/hearth/kubeadm.d adds": all_of(says("enroll-node", "with what %s adds"), tested("tests/lab/test-enroll", "with what .*/etc/kubeadm.d adds")),
+    "man enroll-node": tested("provision/enroll-node.8", "SETTINGS OF YOUR OWN"),
     "the files are for": all_of(says("enroll-node"), tested("tests/unit/provision/test-enroll.c", "the files are for ")),
     "the mesh interface hearth0 does not exist": says("cni/hearth", "the mesh interface %s does not exist"),
     "nobody serves the mesh interface hearth0": says("cni/hearth", "nobody serves the mesh interface %s"),

@@ -2,6 +2,10 @@
 #include "boards.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -12,6 +16,7 @@ struct kubeadm_bundle bundle = { .endpoint = "api.home.internal:6443",
 struct board boards[BOARDS] = {
 	{ { .name = "n100",
 		  .control_plane = true,
+		  .desktop = true,
 		  .board = "n100",
 		  .storage = "nvme",
 		  .memory_bytes = 16119884 * UINT64_C(1024) },
@@ -32,6 +37,12 @@ struct board boards[BOARDS] = {
 		  .board = "generic-amd64",
 		  .memory_bytes = 16 * GIB },
 		false },
+	{ { .name = "slow",
+		  .control_plane = true,
+		  .board = "pi4-8g",
+		  .storage = "sd",
+		  .memory_bytes = 8 * GIB - 1 },
+		true },
 };
 
 static void must(int r)
@@ -68,11 +79,60 @@ int boards_teardown(void **state)
 	return 0;
 }
 
-json_t *board_documents(const struct board *board)
+static struct kubeadm_version version;
+
+struct kubeadm_home board_home(const struct board *board, const char *kubeadm)
 {
-	struct kubeadm_version version;
-	must(kubeadm_version_parse("v1.37.2", &version, NULL));
-	return board->init ? kubeadm_init_documents(
-				     &home, &board->node, &version, "/etc/hearth/kubeadm")
-			   : kubeadm_join_documents(&board->node, &bundle, "/etc/hearth/kubeadm");
+	must(kubeadm_version_parse(kubeadm, &version, NULL));
+	return (struct kubeadm_home){ .cluster = &home,
+		.node = &board->node,
+		.version = &version,
+		.dir = "/etc/hearth/kubeadm" };
+}
+
+json_t *board_documents(
+	const struct board *board, const char *kubeadm, const json_t *overrides, struct err *err)
+{
+	struct kubeadm_home from = board_home(board, kubeadm);
+	CLEANUP_JSON json_t *docs = board->init ? kubeadm_init_documents(&from)
+						: kubeadm_join_documents(&from, &bundle);
+	CLEANUP_JSON json_t *upgrade = kubeadm_upgrade_documents(&from);
+	CLEANUP_JSON json_t *patch = kubeadm_kubelet_patch(&board->node);
+	if (!docs || !upgrade || !patch)
+		abort();
+	json_array_extend(docs, upgrade);
+	if ((overrides && kubeadm_merge(docs, overrides, err) < 0) ||
+		kubeadm_derive(docs, &from, err) < 0 ||
+		(overrides && kubeadm_merge_patch(patch, overrides, board->init, err) < 0))
+		return NULL;
+	json_object_set_new(json_array_get(patch, 0), "kind", json_string(PATCH_KIND));
+	json_array_extend(docs, patch);
+	return TAKE(docs);
+}
+
+json_t *board_take(json_t *docs, const char *kind)
+{
+	size_t i;
+	json_t *doc;
+	json_array_foreach(docs, i, doc)
+	{
+		if (strcmp(json_string_value(json_object_get(doc, "kind")), kind))
+			continue;
+		json_t *alone = json_pack("[O]", doc);
+		json_array_remove(docs, i);
+		if (!strcmp(kind, PATCH_KIND))
+			json_object_set_new(doc = json_array_get(alone, 0), "kind",
+				json_string("KubeletConfiguration"));
+		return alone;
+	}
+	return NULL;
+}
+
+int board_check(const struct board *board, const char *kubeadm, json_t *docs, json_t *notes,
+	struct err *err)
+{
+	struct kubeadm_home from = board_home(board, kubeadm);
+	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
+	int r = patch ? kubeadm_check(patch, &from, notes, err) : 0;
+	return r ? r : kubeadm_check(docs, &from, notes, err);
 }

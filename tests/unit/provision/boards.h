@@ -1,6 +1,6 @@
 /*
- * boards: the home of the tests: five boards and a second control plane, their cluster and a join
- * bundle, as the coordinator would give them.
+ * boards: the home of the tests: five boards, a second control plane, and a first one on an SD card; their
+ * cluster and a join bundle, as the coordinator would give them.
  */
 #pragma once
 
@@ -12,7 +12,7 @@ struct board {
 	bool init; /* runs `kubeadm init` */
 };
 
-enum { BOARDS = 6 };
+enum { BOARDS = 7 };
 
 extern struct kubeadm_cluster home;
 extern struct board boards[BOARDS];
@@ -22,5 +22,22 @@ extern struct kubeadm_bundle bundle;
 int boards_setup(void **state);
 int boards_teardown(void **state);
 
-/* The documents of init.yaml or join.yaml of a board. */
-json_t *board_documents(const struct board *board);
+/* What a board's documents are made from, for a kubeadm of this version. Valid until the next call. */
+struct kubeadm_home board_home(const struct board *board, const char *kubeadm);
+
+/* Stands for KubeletConfiguration in board_documents(), where the patch is one document among others. */
+#define PATCH_KIND "(patch)"
+
+/*
+ * All documents of a board: init.yaml's or join.yaml's, UpgradeConfiguration, and the kubelet's patch, with
+ * @overrides (may be NULL) merged and what follows derived. NULL and @err if they cannot be merged.
+ */
+json_t *board_documents(
+	const struct board *board, const char *kubeadm, const json_t *overrides, struct err *err);
+
+/* Takes the document of this kind out of @docs, as an array of its own; NULL if there is none. */
+json_t *board_take(json_t *docs, const char *kind);
+
+/* kubeadm_check() on all of them, as enroll-node does it. Takes the patch out of @docs. */
+int board_check(const struct board *board, const char *kubeadm, json_t *docs, json_t *notes,
+	struct err *err);

@@ -1,50 +1,146 @@
 /*
- * kubeadm-files DIR VERSION TOKEN PIN: writes the files of the tests' home for a real kubeadm to look
- * at. A tool of tests/interop/test-kubeadm.
+ * kubeadm-files DIR VERSION TOKEN PIN: writes the files of the tests' home for real programs to look at,
+ * and below DIR/settings what each setting of settings.c makes of them:
+ *	NAME/main.yaml      init.yaml or join.yaml
+ *	NAME/patched.yaml   the home's init.yaml with the kubelet's patch applied
+ *	NAME/upgrade.yaml
+ *	NAME/expect         "taken", "kubeadm" or "kubelet" (who refuses it), then a line for each argument
+ *	                    that must count: "COMPONENT --NAME=VALUE"
+ * and below DIR/patches the patches of a control plane's pods. A tool of tests/interop/test-kubeadm.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/yaml.h"
 #include "boards.h"
+#include "settings.h"
 
-static int write_docs(const char *dir, const char *name, const char *kind, const json_t *docs)
+static void write_text(const char *path, const struct buf *text)
+{
+	if (file_write_atomic(path, text->data, text->len, 0600) < 0) {
+		fprintf(stderr, "kubeadm-files: cannot write %s\n", path);
+		exit(1);
+	}
+}
+
+static void write_docs(const char *dir, const char *name, const json_t *docs)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	char path[4096];
-	(void) snprintf(path, sizeof(path), "%s/%s-%s.yaml", dir, name, kind);
-	int r = docs ? kubeadm_text(&text, "", docs) : -1;
-	return r < 0 ? r : file_write_atomic(path, text.data, text.len, 0600);
+	(void) snprintf(path, sizeof(path), "%s/%s.yaml", dir, name);
+	if (!docs || kubeadm_text(&text, "", docs) < 0)
+		exit(1);
+	write_text(path, &text);
+}
+
+static json_t *documents(const struct board *b, const char *version, const json_t *over)
+{
+	struct err err = { 0 };
+	json_t *docs = board_documents(b, version, over, &err);
+	CLEANUP_JSON json_t *checked = json_deep_copy(docs);
+	if (!docs || board_check(b, version, checked, NULL, &err) < 0) {
+		fprintf(stderr, "kubeadm-files: %s: %s\n", b->node.name, err.text);
+		exit(1);
+	}
+	return docs;
+}
+
+/* kubeadm looks at a KubeletConfiguration only beside its own documents. */
+static void write_patched(
+	const char *dir, const char *name, const char *version, const json_t *patch)
+{
+	CLEANUP_JSON json_t *init = documents(&boards[0], version, NULL);
+	json_decref(board_take(init, PATCH_KIND));
+	json_decref(board_take(init, "UpgradeConfiguration"));
+	if (kubeadm_apply_patch(init, patch) < 0)
+		exit(1);
+	write_docs(dir, name, init);
+}
+
+static void write_board(const char *dir, const char *version, const struct board *b)
+{
+	char name[128];
+	CLEANUP_JSON json_t *docs = documents(b, version, NULL);
+	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
+	CLEANUP_JSON json_t *upgrade = board_take(docs, "UpgradeConfiguration");
+	(void) snprintf(name, sizeof(name), "%s-%s", b->node.name, b->init ? "init" : "join");
+	write_docs(dir, name, docs);
+	(void) snprintf(name, sizeof(name), "%s-patched", b->node.name);
+	write_patched(dir, name, version, patch);
+	(void) snprintf(name, sizeof(name), "%s-upgrade", b->node.name);
+	write_docs(dir, name, upgrade);
+}
+
+static void write_plane_patches(const char *all)
+{
+	char dir[4096], name[128];
+	const char *file;
+	json_t *docs;
+	CLEANUP_JSON json_t *patches = kubeadm_plane_patches();
+	(void) snprintf(dir, sizeof(dir), "%.4000s/patches", all);
+	if (!patches || file_mkdirs(dir, 0700) < 0)
+		exit(1);
+	json_object_foreach(patches, file, docs)
+	{
+		(void) snprintf(name, sizeof(name), "%.*s", (int) (strlen(file) - 5), file);
+		write_docs(dir, name, docs);
+	}
+}
+
+static void write_expectation(const char *dir, const struct setting *s)
+{
+	static const char *const outcomes[] = { "taken", "refused", "kubeadm", "kubelet" };
+	char path[4096];
+	CLEANUP_BUF struct buf text = { 0 };
+	buf_printf(&text, "%s\n", outcomes[s->outcome]);
+	for (size_t i = 0; i < SETTING_EFFECTS && s->effective[i].where; i++) {
+		const struct setting_effect *e = &s->effective[i];
+		if (!strstr(e->where, "Configuration") && strcmp(e->where, PATCH_KIND))
+			buf_printf(&text, "%s --%s%s%s\n", e->where, e->name, e->value ? "=" : "",
+				e->value ? e->value : "");
+	}
+	(void) snprintf(path, sizeof(path), "%.4000s/expect", dir);
+	write_text(path, &text);
+}
+
+static void write_setting(const char *all, const char *version, const struct setting *s)
+{
+	char dir[4096];
+	struct err err = { 0 };
+	CLEANUP_JSON json_t *over = yaml_parse_all(s->yaml, strlen(s->yaml), &err);
+	if (s->outcome == SETTING_REFUSED)
+		return;
+	(void) snprintf(dir, sizeof(dir), "%.3900s/settings/%s", all, s->name);
+	if (!over || file_mkdirs(dir, 0700) < 0)
+		exit(1);
+	CLEANUP_JSON json_t *docs = documents(&boards[s->board], version, over);
+	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
+	CLEANUP_JSON json_t *upgrade = board_take(docs, "UpgradeConfiguration");
+	write_docs(dir, "main", docs);
+	write_docs(dir, "upgrade", upgrade);
+	write_patched(dir, "patched", version, patch);
+	write_expectation(dir, s);
 }
 
 int main(int argc, char **argv)
 {
 	struct kubeadm_version version;
-	struct err err = { 0 };
 	if (argc != 5 || boards_setup(NULL) < 0 ||
-		kubeadm_version_parse(argv[2], &version, &err) < 0)
+		kubeadm_version_parse(argv[2], &version, NULL) < 0)
 		return 2;
-	CLEANUP_JSON json_t *pins = json_pack("[s]", argv[4]);
-	struct kubeadm_bundle given = bundle;
-	given.token = argv[3];
-	given.ca = pins;
-	int r = 0;
-	for (size_t i = 0; i < BOARDS && r >= 0; i++) {
-		const struct kubeadm_node *node = &boards[i].node;
-		CLEANUP_JSON json_t *docs =
-			boards[i].init
-				? kubeadm_init_documents(
-					  &home, node, &version, "/etc/hearth/kubeadm")
-				: kubeadm_join_documents(node, &given, "/etc/hearth/kubeadm");
-		CLEANUP_JSON json_t *patch = kubeadm_kubelet_patch(node);
-		r = docs ? kubeadm_check(docs, &version, node->memory_bytes, &err) : -1;
-		if (r >= 0)
-			r = write_docs(argv[1], node->name, boards[i].init ? "init" : "join", docs);
-		if (r >= 0)
-			r = write_docs(argv[1], node->name, "patch", patch);
-	}
-	if (r < 0)
-		fprintf(stderr, "kubeadm-files: %s\n", err.text);
+	CLEANUP_JSON json_t *given = json_pack("[s]", argv[4]);
+	json_decref((json_t *) bundle.ca);
+	bundle.ca = json_incref(given);
+	bundle.token = argv[3];
+	for (size_t i = 0; i < BOARDS; i++)
+		write_board(argv[1], argv[2], &boards[i]);
+	write_plane_patches(argv[1]);
+	for (size_t i = 0; i < n_settings; i++)
+		write_setting(argv[1], argv[2], &settings[i]);
 	boards_teardown(NULL);
-	return r < 0;
+	return 0;
 }

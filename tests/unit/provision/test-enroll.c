@@ -148,15 +148,35 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* A kubeadm that reads what it is to validate, knows one misspelling, and warns. */
 static void put_kubeadm(const char *version, int validate_status)
 {
-	char text[512];
+	char text[1024];
 	(void) snprintf(text, sizeof(text),
-		"#!/bin/sh\ncase $1 in version) echo %s ;; config) echo 'error: no good' >&2; exit "
-		"%d ;; "
-		"esac\n",
-		version, validate_status);
+		"#!/bin/sh\n"
+		"case $1 in version) echo %s; exit ;; esac\n"
+		"[ \"$*\" = 'config validate --config /dev/stdin' ] || exit 9\n"
+		"while read -r line; do seen=1\n"
+		"case $line in *clusterNamez:*) echo 'unknown field \"clusterNamez\"' >&2; exit 1 "
+		";; "
+		"esac; done\n"
+		"[ \"$seen\" ] || exit 9\n"
+		"[ %d = 0 ] || { echo 'error: no good' >&2; exit %d; }\n"
+		"echo 'W1129 22:04:05.000000       7 f.go:99] a warning of kubeadm' >&2\n",
+		version, validate_status, validate_status);
 	put_text("bin/kubeadm", text, 0755);
+}
+
+static bool told(const struct enroll *e, const char *text)
+{
+	size_t i;
+	json_t *step;
+	json_array_foreach(e->talk.steps, i, step)
+	{
+		if (strstr(json_string_value(json_object_get(step, "text")), text))
+			return true;
+	}
+	return false;
 }
 
 /* ---- keys ---- */
@@ -544,6 +564,9 @@ static void test_init(void **state)
 	assert_non_null(strstr(init, want));
 	CLEANUP(free_p) char *patch = get_text("etc/kubeadm/patches/" KUBEADM_PATCH_FILE);
 	assert_non_null(strstr(patch, "maxPods: 12"));
+	CLEANUP(free_p)
+	char *server = get_text("etc/kubeadm/patches/kube-apiserver+strategic.yaml");
+	assert_non_null(strstr(server, "name: kube-apiserver"));
 	CLEANUP(free_p) char *resolv = get_text("etc/kubeadm/resolv.conf");
 	assert_non_null(strstr(resolv, "nameserver 192.168.50.1\n"));
 
@@ -646,9 +669,9 @@ static void test_kubeadm_refused(void **state)
 	/* The user's own documents: an error names the file, and nothing is written. */
 	put_kubeadm("v1.37.2", 0);
 	static const char *const bad[][2] = {
-		{ "kubernetesVersion: 1.5\n", "string" },
+		{ "kubernetesVersion: 1.5\n", "kubernetesVersion" },
 		{ "certificatesDir: /etc/pki\n", "certificatesDir" },
-		{ "certSANs: [a]\n", "no field \"certSANs\"" },
+		{ "clusterNamez: a\n", "unknown field \"clusterNamez\"" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		char text[256];
@@ -667,6 +690,73 @@ static void test_kubeadm_refused(void **state)
 	put_kubeadm("v1.37.2", 1);
 	assert_true(kubefiles_write(e, &err) < 0);
 	assert_non_null(strstr(err.text, "no good"));
+}
+
+/* What stands already is not replaced by what kubeadm refuses; what it warns of is told. */
+static void test_judged(void **state)
+{
+	struct err err = { 0 };
+	char path[PATH_TEXT_MAX];
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_CONTROL_PLANE, true);
+	put_kubeadm("v1.37.2", 0);
+	assert_int_equal(kubefiles_write(e, &err), 0);
+	assert_true(told(e, "a warning of kubeadm"));
+	assert_true(told(e, "kubeadm config validate accepts them"));
+	CLEANUP(free_p) char *before = get_text("etc/kubeadm/init.yaml");
+	CLEANUP(free_p) char *upgrade = get_text("etc/kubeadm/upgrade.yaml");
+	assert_non_null(strstr(upgrade, "/etc/kubeadm/patches"));
+	assert_int_equal(mode_of("etc/kubeadm/upgrade.yaml"), 0644);
+
+	put_text("etc/kubeadm.d/50-own.yaml",
+		"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nclusterNamez: a\n",
+		0644);
+	assert_int_equal(kubefiles_write(e, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "does not accept init.yaml"));
+	CLEANUP(free_p) char *after = get_text("etc/kubeadm/init.yaml");
+	assert_string_equal(after, before);
+
+	/* Nobody here to ask: written, and said. */
+	assert_int_equal(unlink(below("bin/kubeadm", path)), 0);
+	CLEANUP_ENROLL struct enroll *alone = new_enroll();
+	become(alone, NODE_ROLE_CONTROL_PLANE, true);
+	assert_int_equal(kubefiles_write(alone, &err), 0);
+	assert_true(told(alone, "not looked at for misspelt fields"));
+	assert_false(told(alone, "accepts them"));
+	assert_int_equal(unlink(below("etc/kubeadm.d/50-own.yaml", path)), 0);
+
+	/* A kubelet that does not know a flag. */
+	put_kubeadm("v1.37.2", 0);
+	put_text("bin/kubelet",
+		"#!/bin/sh\nfor a; do last=$a; case $a in --max-podz=*) echo \"unknown flag: $a\" "
+		">&2; "
+		"exit 1 ;; esac; done\n[ $last = --version ] || exit 9\n",
+		0755);
+	CLEANUP_ENROLL struct enroll *last = new_enroll();
+	become(last, NODE_ROLE_CONTROL_PLANE, true);
+	assert_int_equal(kubefiles_write(last, &err), 0);
+	put_text("etc/kubeadm.d/50-own.yaml",
+		"apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nnodeRegistration:\n"
+		"  kubeletExtraArgs: [{name: max-podz, value: '5'}]\n",
+		0644);
+	assert_int_equal(kubefiles_write(last, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "unknown flag: --max-podz=5"));
+}
+
+/* Somebody works at a board with a display manager. */
+static void test_desktop(void **state)
+{
+	struct err err = { 0 };
+	char path[PATH_TEXT_MAX];
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_WORKER, false);
+	assert_int_equal(file_mkdirs(below("host/systemd/system", path), 0755), 0);
+	assert_int_equal(
+		symlink("/nonexistent", below("host/systemd/system/display-manager.service", path)),
+		0);
+	assert_int_equal(kubefiles_write(e, &err), 0);
+	CLEANUP(free_p) char *patch = get_text("etc/kubeadm/patches/" KUBEADM_PATCH_FILE);
+	assert_non_null(strstr(patch, "systemReserved:\n  cpu: \"150m\"\n  memory: \"400Mi\""));
 }
 
 static void test_resolv(void **state)
@@ -742,6 +832,8 @@ int main(void)
 		TEST(test_kubeadm_comes_later),
 		TEST(test_join),
 		TEST(test_kubeadm_refused),
+		TEST(test_judged),
+		TEST(test_desktop),
 		TEST(test_resolv),
 		TEST(test_token_input),
 	};

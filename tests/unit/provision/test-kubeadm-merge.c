@@ -1,4 +1,4 @@
-/* kubeadm merge: a user's documents over ours: maps merged, lists appended, null removes. */
+/* kubeadm merge: a user's documents over ours, and the files that they stand in. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +40,8 @@ static json_t *doc(json_t *docs, const char *kind)
 
 static void test_merge(void **state)
 {
-	CLEANUP_JSON json_t *docs = board_documents(&boards[0]);
+	struct err e = { 0 };
+	CLEANUP_JSON json_t *docs = board_documents(&boards[0], "v1.37.2", NULL, &e);
 	CLEANUP_JSON json_t *over =
 		yaml(KUBEADM "InitConfiguration\nnodeRegistration:\n"
 			     "  ignorePreflightErrors: [SystemVerification]\n"
@@ -51,7 +52,6 @@ static void test_merge(void **state)
 			     "clusterName: castle\nencryptionAlgorithm: null\n"
 			     "---\n" KUBELET "failSwapOn: true\nmaxPods: 50\n"
 			     "---\n" KUBEADM "JoinConfiguration\nskipPhases: [preflight]\n");
-	struct err e = { 0 };
 	for (int twice = 0; twice < 2; twice++) {
 		if (kubeadm_merge(docs, over, &e) < 0)
 			fail_msg("%s", e.text);
@@ -70,7 +70,6 @@ static void test_merge(void **state)
 		assert_true(json_is_true(
 			json_object_get(doc(docs, "KubeletConfiguration"), "failSwapOn")));
 		assert_null(doc(docs, "JoinConfiguration"));
-		assert_int_equal(kubeadm_check(docs, NULL, 0, &e), 0);
 	}
 	/* The overrides are as they were, and not part of the result. */
 	json_t *first = json_array_get(over, 0);
@@ -88,9 +87,9 @@ static void test_refused(void **state)
 		{ "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n", "v1beta3" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		CLEANUP_JSON json_t *docs = board_documents(&boards[0]);
-		CLEANUP_JSON json_t *over = yaml(bad[i][0]);
 		struct err e = { 0 };
+		CLEANUP_JSON json_t *docs = board_documents(&boards[0], "v1.37.2", NULL, &e);
+		CLEANUP_JSON json_t *over = yaml(bad[i][0]);
 		assert_int_equal(kubeadm_merge(docs, over, &e), -EINVAL);
 		if (!strstr(e.text, bad[i][1]))
 			fail_msg("%s", e.text);
@@ -99,7 +98,9 @@ static void test_refused(void **state)
 
 static void test_patch(void **state)
 {
-	CLEANUP_JSON json_t *over = yaml(KUBELET "maxPods: 5\nfailCgroupV1: false\n");
+	CLEANUP_JSON json_t *over =
+		yaml(KUBELET "maxPods: 5\nfailCgroupV1: false\n"
+			     "shutdownGracePeriod: null\nevictionHard: {pid.available: 3%}\n");
 	struct err e = { 0 };
 	CLEANUP_JSON json_t *first = kubeadm_kubelet_patch(&boards[0].node);
 	assert_int_equal(kubeadm_merge_patch(first, over, true, &e), 0);
@@ -111,6 +112,16 @@ static void test_patch(void **state)
 	d = json_array_get(other, 0);
 	assert_int_equal(json_integer_value(json_object_get(d, "maxPods")), 5);
 	assert_true(json_is_false(json_object_get(d, "failCgroupV1")));
+	/* As kubeadm applies it: what the cluster's document says is removed, what it does not name stays. */
+	CLEANUP_JSON json_t *docs = board_documents(&boards[0], "v1.37.2", NULL, &e);
+	assert_int_equal(kubeadm_apply_patch(docs, other), 0);
+	d = doc(docs, "KubeletConfiguration");
+	assert_null(json_object_get(d, "shutdownGracePeriod"));
+	assert_int_equal(json_integer_value(json_object_get(d, "maxPods")), 5);
+	assert_true(json_is_true(json_object_get(d, "serverTLSBootstrap")));
+	d = json_object_get(d, "evictionHard");
+	assert_string_equal(json_string_value(json_object_get(d, "pid.available")), "3%");
+	assert_string_equal(json_string_value(json_object_get(d, "memory.available")), "80Mi");
 }
 
 static void write_file(const char *dir, const char *name, const char *text)
@@ -138,7 +149,10 @@ static void test_files(void **state)
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(all, 2), "maxPods")), 2);
 	static const char *const bad[][2] = { { "a: [", "line" }, { "maxPods: 3\n", "apiVersion" },
 		{ "apiVersion: v1\nkind: Pod\n", "not part of our files" },
-		{ "apiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n", "v1beta4" },
+		{ "apiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n",
+			"kubeadm config migrate --old-config" },
+		{ "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n",
+			"UpgradeConfiguration" },
 		{ "- a\n", "apiVersion" }, { KUBELET "failSwapOn: no\n", "quotes" } };
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		write_file(dir, "30-bad.yaml", bad[i][0]);
