@@ -122,15 +122,43 @@ static int upload_certs(struct kube_bundle *bundle, struct err *err)
 	return r;
 }
 
-static int endpoint(struct kube_bundle *bundle)
+/* "https://HOST:PORT" behind the first "server:" of a kubeconfig, without its scheme. */
+static int find_server(const char *text, char *ret, size_t ret_size)
 {
-	CLEANUP_JSON json_t *status = NULL;
-	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
-	if (r)
-		return r;
-	(void) snprintf(bundle->endpoint, sizeof(bundle->endpoint), "api.%s.internal:6443",
-		cli_str(status, "mesh"));
-	return 0;
+	static const char scheme[] = "https://";
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		line += strspn(line, " ");
+		if (strncmp(line, "server:", 7))
+			continue;
+		line += 7;
+		line += strspn(line, " \"'");
+		if (strncmp(line, scheme, sizeof(scheme) - 1))
+			return -EINVAL;
+		line += sizeof(scheme) - 1;
+		size_t n = strcspn(line, "\"' /\r\n");
+		if (!n || n >= ret_size)
+			return -EINVAL;
+		memcpy(ret, line, n);
+		ret[n] = 0;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* Where the cluster is, in its own words: a user's bindPort or endpoint went into this file. */
+static int endpoint(struct kube_bundle *bundle, struct err *err)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	int r = file_read(ADMIN_CONF, CA_FILE_MAX, &text);
+	if (r < 0)
+		return err_set(err, r,
+			"read " ADMIN_CONF
+			": %s. Run this on a control plane, as root, after kubeadm init",
+			strerror(-r));
+	r = find_server(buf_str(&text), bundle->endpoint, sizeof(bundle->endpoint));
+	sodium_memzero(text.data, text.cap); /* its key */
+	return r < 0 ? err_set(err, r, ADMIN_CONF " names no server that begins with https://") : 0;
 }
 
 static const struct option options_known[] = {
@@ -143,10 +171,13 @@ static int publish(struct kube_bundle *bundle, int minutes, bool control_plane)
 {
 	struct err err = { 0 };
 	uint8_t id[8];
-	int r = endpoint(bundle);
+	CLEANUP_JSON json_t *status = NULL;
+	/* hearthd is asked for before a token is made for nobody. */
+	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
 	if (r)
 		return r;
-	if (read_pins(bundle, &err) < 0 || make_token(bundle, minutes, &err) < 0 ||
+	if (read_pins(bundle, &err) < 0 || endpoint(bundle, &err) < 0 ||
+		make_token(bundle, minutes, &err) < 0 ||
 		(control_plane && upload_certs(bundle, &err) < 0))
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	randombytes_buf(id, sizeof(id));
