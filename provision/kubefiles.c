@@ -313,6 +313,22 @@ static void compare_versions(struct enroll *e, const struct files *files)
 		own->text, cluster.text, cluster.major, cluster.minor);
 }
 
+/* A cluster is made once: a later change of what it was made from would be lost in silence. */
+static void say_too_late(struct enroll *e, const struct files *files)
+{
+	if (strstr(files->names, "patches/"))
+		talk_step(&e->talk, TALK_NOTE, "kubeadm",
+			"this board is part of a cluster already: its kubelet follows the new "
+			"patch "
+			"at the next `kubeadm upgrade` with --config %s/upgrade.yaml",
+			files->dir);
+	if (strstr(files->names, "init.yaml"))
+		talk_step(&e->talk, TALK_NOTE, "kubeadm",
+			"the cluster was made already and does not read init.yaml again: change it "
+			"where it keeps this (ConfigMaps kubeadm-config, kubelet-config and "
+			"kube-proxy in kube-system)");
+}
+
 static void say_next(struct enroll *e, const struct files *files)
 {
 	if (!files->judge.found && e->kubeadm_version)
@@ -325,8 +341,10 @@ static void say_next(struct enroll *e, const struct files *files)
 			"kubeadm was found, so the files are for %s, which an older kubeadm "
 			"refuses",
 			files->judge.version.text);
-	if (access("/etc/kubernetes/kubelet.conf", F_OK) == 0)
+	if (access("/etc/kubernetes/kubelet.conf", F_OK) == 0) {
+		say_too_late(e, files);
 		return;
+	}
 	if (e->first_control_plane) {
 		talk_next(&e->talk, "kubeadm init --config %s/init.yaml", files->dir);
 		talk_next(&e->talk,

@@ -47,12 +47,9 @@ int rules_arguments(const json_t *list, const char *component, const char *where
 		if (!*name || *name == '-')
 			return err_set(err, -EINVAL,
 				"%s[%zu] needs a name, without dashes in front", where, i);
-		if (!json_is_string(json_object_get(arg, "value")))
-			return err_set(err, -EINVAL,
-				"%s[%zu]: %.60s needs a value, which is a text (put numbers, true "
-				"and "
-				"false in quotes)",
-				where, i, name);
+		if (!json_object_get(arg, "value"))
+			return err_set(
+				err, -EINVAL, "%s[%zu]: %.60s needs a value", where, i, name);
 		for (size_t o = 0; o < ARRAY_LEN(owned); o++)
 			if (!strcmp(owned[o].component, component) && !strcmp(owned[o].name, name))
 				return err_set(err, -EINVAL, "%s: %s is not said here: %s", where,

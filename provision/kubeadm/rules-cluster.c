@@ -65,13 +65,9 @@ static int check_endpoint(const struct rules *rules, const json_t *doc, struct e
 	const char *text = rule_text(doc, "controlPlaneEndpoint");
 	char host[256], ours[300];
 	unsigned port = 0;
-	if (!rule_host_port(text, host, &port) || !port)
-		return err_set(err, -EINVAL,
-			"ClusterConfiguration.controlPlaneEndpoint \"%.90s\" must be host:port, "
-			"without https://; it cannot be changed later",
-			text);
 	(void) snprintf(ours, sizeof(ours), "api.%s.internal", rules->home->cluster->mesh);
-	if (!init || port == rule_bind_port(init) || strcmp(host, ours))
+	if (!init || !rule_host_port(text, host, &port) || port == rule_bind_port(init) ||
+		strcmp(host, ours))
 		return 0;
 	return err_set(err, -EINVAL,
 		"ClusterConfiguration.controlPlaneEndpoint says port %u and "

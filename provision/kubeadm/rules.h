@@ -22,7 +22,7 @@ int rules_proxy(const struct rules *rules, const json_t *doc, struct err *err);
 
 /*
  * The arguments @list of @component ("kubelet", "apiServer", ..., as in owned.c): each has a name without
- * dashes and a text as value, none is one that is said elsewhere.
+ * dashes and a value, none is one that is said elsewhere.
  */
 int rules_arguments(const json_t *list, const char *component, const char *where, struct err *err);
 

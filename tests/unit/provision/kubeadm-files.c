@@ -4,8 +4,9 @@
  *	NAME/main.yaml      init.yaml or join.yaml
  *	NAME/patched.yaml   the home's init.yaml with the kubelet's patch applied
  *	NAME/upgrade.yaml
- *	NAME/expect         "taken", "kubeadm" or "kubelet" (who refuses it), then a line for each argument
- *	                    that must count: "COMPONENT --NAME=VALUE"
+ *	NAME/expect         "taken", "refused" (by us: what it would be), "kubeadm" or "kubelet" (which
+ *	                    refuse it), then a line for each argument that must count:
+ *	                    "COMPONENT --NAME=VALUE"
  * and below DIR/patches the patches of a control plane's pods. A tool of tests/interop/test-kubeadm.
  */
 #include <stdio.h>
@@ -37,10 +38,10 @@ static void write_docs(const char *dir, const char *name, const json_t *docs)
 	write_text(path, &text);
 }
 
-static json_t *documents(const struct board *b, const char *version, const json_t *over)
+static json_t *documents(const struct board *b, const char *version)
 {
 	struct err err = { 0 };
-	json_t *docs = board_documents(b, version, over, &err);
+	json_t *docs = board_documents(b, version, NULL, &err);
 	CLEANUP_JSON json_t *checked = json_deep_copy(docs);
 	if (!docs || board_check(b, version, checked, NULL, &err) < 0) {
 		fprintf(stderr, "kubeadm-files: %s: %s\n", b->node.name, err.text);
@@ -53,7 +54,7 @@ static json_t *documents(const struct board *b, const char *version, const json_
 static void write_patched(
 	const char *dir, const char *name, const char *version, const json_t *patch)
 {
-	CLEANUP_JSON json_t *init = documents(&boards[0], version, NULL);
+	CLEANUP_JSON json_t *init = documents(&boards[0], version);
 	json_decref(board_take(init, PATCH_KIND));
 	json_decref(board_take(init, "UpgradeConfiguration"));
 	if (kubeadm_apply_patch(init, patch) < 0)
@@ -64,7 +65,7 @@ static void write_patched(
 static void write_board(const char *dir, const char *version, const struct board *b)
 {
 	char name[128];
-	CLEANUP_JSON json_t *docs = documents(b, version, NULL);
+	CLEANUP_JSON json_t *docs = documents(b, version);
 	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
 	CLEANUP_JSON json_t *upgrade = board_take(docs, "UpgradeConfiguration");
 	(void) snprintf(name, sizeof(name), "%s-%s", b->node.name, b->init ? "init" : "join");
@@ -112,12 +113,13 @@ static void write_setting(const char *all, const char *version, const struct set
 	char dir[4096];
 	struct err err = { 0 };
 	CLEANUP_JSON json_t *over = yaml_parse_all(s->yaml, strlen(s->yaml), &err);
-	if (s->outcome == SETTING_REFUSED)
-		return;
+	CLEANUP_JSON json_t *docs =
+		over ? board_documents(&boards[s->board], version, over, &err) : NULL;
+	if (!docs && s->outcome == SETTING_REFUSED)
+		return; /* cannot even be merged */
 	(void) snprintf(dir, sizeof(dir), "%.3900s/settings/%s", all, s->name);
-	if (!over || file_mkdirs(dir, 0700) < 0)
+	if (!docs || file_mkdirs(dir, 0700) < 0)
 		exit(1);
-	CLEANUP_JSON json_t *docs = documents(&boards[s->board], version, over);
 	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
 	CLEANUP_JSON json_t *upgrade = board_take(docs, "UpgradeConfiguration");
 	write_docs(dir, "main", docs);
