@@ -11,7 +11,7 @@
  *	service  hearthd runs
  *	peers    those that can be reached answer
  *	pods     forwarding, CNI configuration, order of kubelet    ETC/before.json (not for members)
- *	kubeadm  init.yaml or join.yaml, patch, resolv.conf         (not for members)
+ *	kubeadm  init.yaml or join.yaml, upgrade.yaml, patches, resolv.conf (not for members)
  */
 #pragma once
 

@@ -341,7 +341,8 @@ static void say_next(struct enroll *e, const struct files *files)
 			"kubeadm was found, so the files are for %s, which an older kubeadm "
 			"refuses",
 			files->judge.version.text);
-	if (access("/etc/kubernetes/kubelet.conf", F_OK) == 0) {
+	char joined[PATH_TEXT_MAX];
+	if (access(paths_join(e->host, "kubernetes/kubelet.conf", joined), F_OK) == 0) {
 		say_too_late(e, files);
 		return;
 	}

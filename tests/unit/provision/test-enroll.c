@@ -743,6 +743,27 @@ static void test_judged(void **state)
 	assert_non_null(strstr(err.text, "unknown flag: --max-podz=5"));
 }
 
+/* A cluster does not read again what it was made from. */
+static void test_too_late(void **state)
+{
+	struct err err = { 0 };
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_CONTROL_PLANE, true);
+	assert_int_equal(kubefiles_write(e, &err), 0);
+	put_text("host/kubernetes/kubelet.conf", "", 0600);
+	CLEANUP_ENROLL struct enroll *same = new_enroll();
+	become(same, NODE_ROLE_CONTROL_PLANE, true);
+	assert_int_equal(kubefiles_write(same, &err), 0);
+	assert_false(told(same, "already"));
+	put_text("etc/kubeadm.d/50-own.yaml",
+		"apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: "
+		"9\n",
+		0644);
+	assert_int_equal(kubefiles_write(same, &err), 0);
+	assert_true(told(same, "the next `kubeadm upgrade`"));
+	assert_true(told(same, "does not read init.yaml again"));
+}
+
 /* Somebody works at a board with a display manager. */
 static void test_desktop(void **state)
 {
@@ -834,6 +855,7 @@ int main(void)
 		TEST(test_kubeadm_refused),
 		TEST(test_judged),
 		TEST(test_desktop),
+		TEST(test_too_late),
 		TEST(test_resolv),
 		TEST(test_token_input),
 	};
