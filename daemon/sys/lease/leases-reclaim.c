@@ -3,8 +3,10 @@
  * the links are listed after every lease was seen not to be held: an ADD that ended before made its link.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "sys/lease/leases-internal.h"
@@ -35,17 +37,26 @@ static bool is_key(const char *name)
 	return !strncmp(name, "hth", 3);
 }
 
+/* An address is another name of a key's file. Not read: hearthd looks at all of them twice a minute. */
+static int look_at_address(struct leases *store, struct reclaim *reclaim, const char *name)
+{
+	struct stat st;
+	if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		(!S_ISREG(st.st_mode) || st.st_nlink < 2))
+		reclaim->census.damaged++;
+	return 0;
+}
+
 static int look_at(struct leases *store, void *ctx, const char *name)
 {
 	struct reclaim *reclaim = ctx;
 	struct lease lease;
-	int r = leases_read_lease(store, name, &lease);
-	if (r < 0 || (is_key(name) && strcmp(name, lease.key))) {
+	if (!is_key(name))
+		return look_at_address(store, reclaim, name);
+	if (leases_read_lease(store, name, &lease) < 0 || strcmp(name, lease.key)) {
 		reclaim->census.damaged++;
 		return 0;
 	}
-	if (!is_key(name))
-		return 0; /* another name of one */
 	CLEANUP(close_p) int fd = leases_hold(store, name, true);
 	if (fd < 0)
 		reclaim->census.held++;

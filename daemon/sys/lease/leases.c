@@ -260,7 +260,12 @@ int leases_find(
 
 bool leases_is_held(struct leases *store, const struct lease_owner *owner)
 {
-	CLEANUP(close_p) int fd = leases_hold(store, owner->key, true);
+	/* Under the lock: who is just taking it must not find it held by this look. */
+	if (leases_lock(store, NULL) < 0)
+		return true;
+	int fd = leases_hold(store, owner->key, true);
+	close_p(&fd);
+	leases_unlock(store);
 	return fd == -EAGAIN;
 }
 
