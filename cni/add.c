@@ -68,7 +68,7 @@ static int take_or_reclaim(struct nl *nl, struct leases *store, const struct lea
 	const struct ip_prefix *subnets, size_t n_subnets, const struct ip_addr *want,
 	size_t n_want, struct lease *ret, struct err *err)
 {
-	struct leases_census census;
+	struct leases_census census = { 0 };
 	int r = leases_take(store, owner, subnets, n_subnets, want, n_want, ret, err);
 	if (r != -ENOSPC && r != -EADDRINUSE)
 		return r;

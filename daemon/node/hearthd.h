@@ -137,7 +137,7 @@ struct hearthd {
 	uint64_t moved_us; /* our addresses or routes changed */
 	uint64_t tick_us, slow_us, save_us;
 	uint64_t pods_us; /* pods.c: when to look again */
-	bool settled; /* up for a minute */
+	bool settled;     /* up for a minute */
 	struct report_peer *peer_list;
 	size_t n_peers, n_reachable;
 	struct waiter *waiters;

@@ -40,7 +40,7 @@ static void tell_full(const struct hearthd *h, const struct leases_census *censu
 static void tidy(struct hearthd *h, const char *network, struct err *ret_full)
 {
 	CLEANUP_LEASES struct leases *store = NULL;
-	struct leases_census census;
+	struct leases_census census = { 0 };
 	struct err err = { 0 };
 	int r = leases_open_existing(network, &store, &err);
 
