@@ -37,7 +37,7 @@ int attach_name(struct attachment *ret, const char *network, const char *contain
 	const char *ifname, struct err *err)
 {
 	struct attachment at = { .network = network, .container = container, .ifname = ifname };
-	int n = snprintf(at.alias, sizeof(at.alias), "hearth/%s/%s/%s", network, container, ifname);
+	int n = snprintf(at.alias, sizeof(at.alias), LEASES_ALIAS, network, container, ifname);
 	if (n < 0 || (size_t) n >= sizeof(at.alias) || strlen(container) > LEASES_CONTAINER_MAX)
 		return err_set(err, -ENAMETOOLONG,
 			"CNI_CONTAINERID is longer than this plugin can note on a link (%d "

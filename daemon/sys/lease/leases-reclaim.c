@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,10 +68,15 @@ static int look_at(struct leases *store, void *ctx, const char *name)
 	return 0;
 }
 
-static bool has_link(const struct link *links, size_t n, const struct lease *lease)
+/* Somebody may have given it another name. */
+static bool has_link(
+	const struct leases *store, const struct link *links, size_t n, const struct lease *lease)
 {
+	char alias[LINK_ALIAS_MAX];
+	(void) snprintf(alias, sizeof(alias), LEASES_ALIAS, strrchr(store->path, '/') + 1,
+		lease->container, lease->ifname);
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(links[i].name, lease->key))
+		if (!strcmp(links[i].name, lease->key) || !strcmp(links[i].alias, alias))
 			return true;
 	return false;
 }
@@ -82,7 +88,7 @@ static int judge(struct leases *store, struct nl *nl, struct reclaim *reclaim, s
 	int r = reclaim->n ? link_list(nl, &links, &n, err) : 0;
 	for (size_t i = 0; r == 0 && i < reclaim->n; i++) {
 		const struct lease *lease = &reclaim->idle[i];
-		if (has_link(links, n, lease)) {
+		if (has_link(store, links, n, lease)) {
 			reclaim->census.living++;
 			reclaim->census.example = *lease;
 			continue;

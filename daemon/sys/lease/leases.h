@@ -33,6 +33,9 @@ enum {
 	LEASES_REUSE_DELAY_MS = 2000,
 };
 
+/* What the alias of a link says: network, container, interface. */
+#define LEASES_ALIAS "hearth/%s/%s/%s"
+
 struct leases;
 
 /* What a lease belongs to. @key is the link's name; strings borrowed. */
@@ -102,7 +105,7 @@ struct leases_census {
 };
 /*
  * Gives back the leases of pods that went without DEL: made in the network namespace of this process (and of
- * @nl), not held, without a link of their name. @wait false: -EAGAIN if somebody has the lock now.
+ * @nl), not held, without a link of their name or alias. @wait false: -EAGAIN if somebody has the lock now.
  */
 int leases_reclaim(
 	struct leases *store, struct nl *nl, bool wait, struct leases_census *ret, struct err *err);
