@@ -2,7 +2,7 @@
  * before: how the board was before it was enrolled, in ETC/before.json, so that --leave can put it back:
  *
  *	{"sysctls": [{"name": "net/ipv4/ip_forward", "was": "0", "set": "1"}],
- *	 "links": ["br0"], "dirs": ["/etc/cni/net.d", "/etc/cni"]}
+ *	 "links": ["br0"], "dirs": ["/etc/cni/net.d", "/etc/cni"], "firewalls": ["docker"]}
  *
  * It is written before anything is changed, and the first word counts: a later run, or one after a
  * reboot, would only see what an earlier one made. A sysctl without "set" changed along with another one.
@@ -101,20 +101,40 @@ bool before_sysctl(struct enroll *e, size_t i, struct before_sysctl *ret)
 	return false;
 }
 
+static bool has_name(struct enroll *e, const char *key, const char *name)
+{
+	size_t i;
+	json_t *entry;
+	json_array_foreach(
+		list(e, key), i, entry) if (json_string_value(entry) &&
+					    !strcmp(json_string_value(entry), name)) return true;
+	return false;
+}
+
+static void note_name(struct enroll *e, const char *key, const char *name)
+{
+	if (!has_name(e, key, name))
+		(void) json_array_append_new(list(e, key), json_string(name));
+}
+
 void before_note_link(struct enroll *e, const char *name)
 {
-	if (!before_has_link(e, name))
-		(void) json_array_append_new(list(e, "links"), json_string(name));
+	note_name(e, "links", name);
 }
 
 bool before_has_link(struct enroll *e, const char *name)
 {
-	size_t i;
-	json_t *link;
-	json_array_foreach(
-		list(e, "links"), i, link) if (json_string_value(link) &&
-					       !strcmp(json_string_value(link), name)) return true;
-	return false;
+	return has_name(e, "links", name);
+}
+
+void before_note_firewall(struct enroll *e, const char *name)
+{
+	note_name(e, "firewalls", name);
+}
+
+bool before_has_firewall(struct enroll *e, const char *name)
+{
+	return has_name(e, "firewalls", name);
 }
 
 /* The innermost first: in this order they can be removed. */

@@ -44,6 +44,7 @@ static const char usage[] =
 	"found\n"
 	"  --facts FILE            what the board is, recorded, instead of looking (for a lab)\n"
 	"  --wait SECONDS          for peers to answer, at most; default: 15\n"
+	"  --fix                   let pods through a firewall of Docker or ufw that drops them\n"
 	"  --leave                 undo it: stop hearthd, remove its keys and files\n"
 	"  --dry-run               say what would be done and change nothing\n"
 	"  --json                  print the outcome as JSON\n"
@@ -57,6 +58,7 @@ static const struct option options[] = {
 	{ "kubeadm-version", required_argument, NULL, 'k' },
 	{ "facts", required_argument, NULL, 'f' },
 	{ "wait", required_argument, NULL, 'w' },
+	{ "fix", no_argument, NULL, 'x' },
 	{ "leave", no_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
 	{ "json", no_argument, NULL, 'j' },
@@ -105,6 +107,9 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 				return misuse("--wait takes seconds, from 0 to %d, not \"%.40s\"",
 					WAIT_MAX_S, optarg);
 			e->wait_s = (unsigned) wait_s;
+			break;
+		case 'x':
+			e->fix = true;
 			break;
 		case 'l':
 			e->leave = true;
@@ -269,7 +274,8 @@ static const struct step mesh_steps[] = { { "board", look_board }, { "state", lo
 	{ "service", service_start }, { "peers", service_wait } };
 
 static const struct step pod_steps[] = { { "forwarding", forwarding_on }, { "cni", pods_cni },
-	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write }, { "pods", look_pods } };
+	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write },
+	{ "firewall", firewall_fix }, { "pods", look_pods } };
 
 static int step_booted(struct enroll *e, struct err *err)
 {
@@ -278,7 +284,8 @@ static int step_booted(struct enroll *e, struct err *err)
 }
 
 static const struct step leave_steps[] = { { "leave", leave_check }, { "state", step_booted },
-	{ "service", leave_service }, { "forwarding", forwarding_back }, { "files", leave_files } };
+	{ "service", leave_service }, { "firewall", firewall_back },
+	{ "forwarding", forwarding_back }, { "files", leave_files } };
 
 static json_t *about(struct enroll *e)
 {

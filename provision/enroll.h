@@ -31,7 +31,7 @@ struct enroll {
 	/* asked for; borrowed, NULL: not */
 	const char *token_file, *facts_file, *kubeadm_version;
 	char name[NODE_NAME_MAX]; /* canonical; "": not asked */
-	bool dry_run, leave;
+	bool dry_run, leave, fix;
 	unsigned wait_s; /* for peers, at most */
 
 	struct talk talk;
@@ -144,6 +144,10 @@ bool before_sysctl(struct enroll *enroll, size_t i, struct before_sysctl *ret);
 void before_note_link(struct enroll *enroll, const char *name);
 bool before_has_link(struct enroll *enroll, const char *name);
 
+/* Whose firewall was given rules for pods: "docker", "ufw". */
+void before_note_firewall(struct enroll *enroll, const char *name);
+bool before_has_firewall(struct enroll *enroll, const char *name);
+
 /* file_mkdirs() that keeps in mind which directories did not exist; and takes those away if empty. */
 int before_mkdirs(struct enroll *enroll, const char *path, struct err *err);
 void before_remove_dirs(struct enroll *enroll);
@@ -153,6 +157,13 @@ void before_remove_dirs(struct enroll *enroll);
 int forwarding_on(struct enroll *enroll, struct err *err);
 /* For --leave: as it was, or who needs it. */
 int forwarding_back(struct enroll *enroll, struct err *err);
+
+/* ---- firewall.c ---- */
+
+/* With --fix: lets pods through another tool's firewall that drops what they send and get. */
+int firewall_fix(struct enroll *enroll, struct err *err);
+/* For --leave. */
+int firewall_back(struct enroll *enroll, struct err *err);
 
 /* ---- leftalone.c ---- */
 

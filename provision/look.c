@@ -215,7 +215,9 @@ int look_pods(struct enroll *e, struct err *err)
 		.own = e->paths.etc,
 		.cni = { .dir = paths_join(e->host, "cni/net.d", lists),
 			.plugin = "/opt/cni/bin/hearth" },
-		.mesh4 = e->node.mesh4 };
+		.mesh4 = e->node.mesh4,
+		.pods4 = e->settings.pods4,
+		.pods6 = e->settings.pods6 };
 	int r = nl_open(&nl, err);
 	if (r)
 		return r;

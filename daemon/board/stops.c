@@ -90,6 +90,56 @@ int stops_look_at_boot(const char *etc, struct err *ret)
 	return 0;
 }
 
+/* ---- firewalls ---- */
+
+int stops_look_at_firewall(const struct stops *s, struct nft_forward *ret)
+{
+	CLEANUP_NL struct nl *nl = NULL;
+	struct nft_forward_pods pods = { .links = "hth", .pods4 = s->pods4, .pods6 = s->pods6 };
+	struct nft_forward found = { 0 };
+
+	if (nl_open_protocol(NETLINK_NETFILTER, &nl, NULL) < 0 ||
+		nft_forward_look(nl, &pods, &found) < 0 || (!found.drops4 && !found.drops6))
+		return 0;
+	*ret = found;
+	return 1;
+}
+
+static void look_at_firewall(const struct stops *s, struct err *ret)
+{
+	struct nft_forward found;
+	const char *families;
+
+	if (!stops_look_at_firewall(s, &found))
+		return;
+	families = !found.drops6 ? "IPv4" : !found.drops4 ? "IPv6" : "IPv4 and IPv6";
+	switch (found.owner) {
+	case NFT_FORWARD_DOCKER:
+		err_set(ret, -EACCES,
+			"pods of this board are cut off: Docker's firewall drops what is passed on "
+			"(%s, policy of FORWARD); `sudo enroll-node --fix` lets pods through, by "
+			"rules in DOCKER-USER",
+			families);
+		break;
+	case NFT_FORWARD_UFW:
+		err_set(ret, -EPERM,
+			"pods of this board are cut off: ufw drops what is passed on (%s, policy "
+			"of "
+			"FORWARD); `sudo enroll-node --fix` lets pods through, or by hand: `sudo "
+			"ufw "
+			"route allow in on hth+` and `sudo ufw route allow out on hth+`",
+			families);
+		break;
+	case NFT_FORWARD_OTHER:
+		err_set(ret, -ECONNREFUSED,
+			"pods of this board are cut off: a firewall drops what is passed on (%s, "
+			"policy of chain FORWARD in table filter: `sudo nft list ruleset`); let in "
+			"it pass what comes from and goes to interfaces hth+",
+			families);
+		break;
+	}
+}
+
 /* ---- the rest ---- */
 
 /* Where ipv6.disable=1 is on the kernel's command line, or it was built without. */
@@ -148,6 +198,7 @@ void stops_look(struct stops *s, struct nl *nl, struct err ret[static STOPS])
 	memset(ret, 0, STOPS * sizeof(ret[0]));
 	look_at_forwarding(s, nl, &ret[STOP_FORWARDING]);
 	(void) stops_look_at_boot(s->etc, &ret[STOP_BOOT]);
+	look_at_firewall(s, &ret[STOP_DROPPED]);
 	look_at_ipv6(s, nl, &ret[STOP_IPV6]);
 	(void) cnilist_look(&s->cni, &ret[STOP_CNI]);
 	look_at_dns(s, &ret[STOP_DNS]);

@@ -8,10 +8,12 @@
 #include "base/err.h"
 #include "board/cnilist.h"
 #include "sys/net/nl.h"
+#include "sys/nft/forward.h"
 
 enum stop {
 	STOP_FORWARDING, /* off, although it was on or pods are there */
 	STOP_BOOT,       /* off at the next boot, by a file */
+	STOP_DROPPED,    /* the firewall of another tool drops what is passed on */
 	STOP_IPV6,       /* the kernel has none, and kubelet is told of one */
 	STOP_CNI,        /* pods get their network from others, or from nobody */
 	STOP_DNS,        /* no name server for them */
@@ -23,12 +25,16 @@ struct stops {
 	const char *etc; /* borrowed: "/etc" */
 	const char *own; /* borrowed: "/etc/hearth" */
 	struct cnilist cni;
-	struct ip_addr mesh4;        /* the board's own */
-	bool forwarded4, forwarded6; /* seen to be on */
+	struct ip_addr mesh4;          /* the board's own */
+	struct ip_prefix pods4, pods6; /* of the mesh */
+	bool forwarded4, forwarded6;   /* seen to be on */
 };
 
 /* Each finding with its remedy, one sentence, in its place; code 0: nothing found there. */
 void stops_look(struct stops *stops, struct nl *nl, struct err ret[static STOPS]);
+
+/* Whose firewall drops what pods send and get: 0 nobody's (or nothing is known), 1 and *ret. */
+int stops_look_at_firewall(const struct stops *stops, struct nft_forward *ret);
 
 /* The part of it that enrolment itself waits for: whether a file turns forwarding off at the next boot. */
 int stops_look_at_boot(const char *etc, struct err *ret);

@@ -14,9 +14,14 @@ enum { PEERS_A_LOOK = 64 };
 
 static void look_at_stops(struct hearthd *h, const struct node *self)
 {
+	const struct settings *settings = netmap_settings(book_netmap(h->book));
 	struct err found[STOPS] = { 0 };
 
 	h->stops.mesh4 = self->mesh4;
+	if (settings) {
+		h->stops.pods4 = settings->pods4;
+		h->stops.pods6 = settings->pods6;
+	}
 	if (node_has_pods(self))
 		stops_look(&h->stops, h->nl, found);
 	for (int i = 0; i < STOPS; i++)

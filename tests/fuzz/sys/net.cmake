@@ -13,3 +13,4 @@ hearth_fuzz_kernel(net-news SOURCES fuzz-net-news.c LINK hearth_sys_net hearth_s
 hearth_fuzz_kernel(nft-news SOURCES fuzz-nft-news.c LINK hearth_sys_nft)
 hearth_fuzz_kernel(netlink-answer SOURCES fuzz-netlink-answer.c LINK hearth_sys_net hearth_sys_tun)
 hearth_fuzz_kernel(nft-table SOURCES fuzz-nft-table.c LINK hearth_sys_nft)
+hearth_fuzz_kernel(nft-forward SOURCES fuzz-nft-forward.c LINK hearth_sys_nft_forward)

@@ -37,6 +37,55 @@ boot_file() {
 	logged b 1 "no longer so, .*pods of this board will be cut off"
 }
 
+scene forward_drops "Docker's policy for forwarded packets is DROP; a chain for people lets pods through"
+forward_drops() {
+	did "b: as Docker leaves it" in_ns b nft -f - <<-X
+		table ip filter {
+			chain DOCKER-USER { counter return; }
+			chain FORWARD { type filter hook forward priority filter; policy drop; counter jump DOCKER-USER; oifname "docker0" ct state established accept; }
+		}
+	X
+	kill -HUP "${pid[b]}"
+	right 5 "a problem says whose it is" says b "any('Docker' in p and 'IPv4,' in p and 'enroll-node --fix' in p for p in s['problems'])"
+	did "b: one way is not enough" in_ns b nft add rule ip filter DOCKER-USER iifname '"hth*"' accept
+	kill -HUP "${pid[b]}"
+	right 10 "it stays" said_enough b 2 "configuration read again"
+	check "a problem still" says b "any('Docker' in p for p in s['problems'])"
+	did "b: and back" in_ns b nft add rule ip filter DOCKER-USER oifname '"hth*"' counter accept
+	kill -HUP "${pid[b]}"
+	right 5 "the problem is gone" says b "s['problems']==[]"
+	did "b: ufw's instead, of both families" in_ns b nft -f - <<-X
+		delete table ip filter
+		table ip filter {
+			chain ufw-user-forward { }
+			chain FORWARD { type filter hook forward priority filter; policy drop; jump ufw-user-forward; }
+		}
+		table ip6 filter {
+			chain ufw6-user-forward { }
+			chain FORWARD { type filter hook forward priority filter; policy drop; jump ufw6-user-forward; }
+		}
+	X
+	kill -HUP "${pid[b]}"
+	right 5 "a problem says so" says b "any('ufw drops' in p and 'IPv4 and IPv6' in p for p in s['problems'])"
+	did "b: a rule of both directions by address, and one without a condition" in_ns b sh -c 'nft add rule ip filter ufw-user-forward ip saddr 10.244.0.0/16 accept; nft add rule ip6 filter FORWARD counter accept'
+	kill -HUP "${pid[b]}"
+	right 5 "the problem is gone" says b "s['problems']==[]"
+	did "b: somebody's own" in_ns b nft -f - <<-X
+		delete table ip filter
+		delete table ip6 filter
+		table inet filter {
+			chain forward { type filter hook forward priority filter; policy drop; tcp dport 22 accept; }
+		}
+	X
+	kill -HUP "${pid[b]}"
+	right 5 "a problem says where" says b "any('chain FORWARD in table filter' in p for p in s['problems'])"
+	in_ns b nft delete table inet filter
+	kill -HUP "${pid[b]}"
+	right 10 "all is well" says b "s['problems']==[]"
+	logged b 3 "warning: pods of this board are cut off:"
+	logged b 3 "no longer so, .*pods of this board are cut off:"
+}
+
 scene rule_steals "a routing rule of another program takes the mesh's packets" long
 rule_steals() {
 	did "c: ip rule to 10.77.0.0/16 lookup 99, where all goes elsewhere" ip -n "${N}c" -batch - <<-X

@@ -10,6 +10,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "sys/nft/forward.h"
 #include "sys/nft/monitor.h"
 #include "sys/nft/table.h"
 
@@ -147,11 +148,96 @@ static void test_table(void **state)
 	assert_int_equal(now.n, NFT_TABLE_ITEMS_MAX);
 }
 
+/* A rule of expressions in short: i, o: the name of the link in or out; s: the source address; t: a protocol; a: accept; d: drop. */
+static void put_expression(struct nlmsghdr *rule, char what)
+{
+	static const char *const names[] = { ['i'] = "meta",
+		['o'] = "meta",
+		['s'] = "payload",
+		['t'] = "meta",
+		['h'] = "cmp",
+		['e'] = "cmp",
+		['p'] = "cmp",
+		['c'] = "counter",
+		['a'] = "immediate",
+		['d'] = "immediate" };
+	struct nlattr *element = mnl_attr_nest_start(rule, NFTA_LIST_ELEM), *data, *inner, *verdict;
+
+	mnl_attr_put_strz(rule, NFTA_EXPR_NAME, names[(unsigned char) what]);
+	data = mnl_attr_nest_start(rule, NFTA_EXPR_DATA);
+	if (strchr("iot", what))
+		mnl_attr_put_u32(rule, NFTA_META_KEY,
+			htonl(what == 'i'     ? NFT_META_IIFNAME
+				: what == 'o' ? NFT_META_OIFNAME
+					      : NFT_META_L4PROTO));
+	if (strchr("hep", what)) {
+		mnl_attr_put_u32(rule, NFTA_CMP_OP, htonl(NFT_CMP_EQ));
+		inner = mnl_attr_nest_start(rule, NFTA_CMP_DATA);
+		if (what == 'p')
+			mnl_attr_put(rule, NFTA_DATA_VALUE, 2, "\x0a\xf4");
+		else
+			mnl_attr_put(rule, NFTA_DATA_VALUE, 3, what == 'h' ? "hth" : "eth");
+		mnl_attr_nest_end(rule, inner);
+	}
+	if (strchr("ad", what)) {
+		inner = mnl_attr_nest_start(rule, NFTA_IMMEDIATE_DATA);
+		verdict = mnl_attr_nest_start(rule, NFTA_DATA_VERDICT);
+		mnl_attr_put_u32(rule, NFTA_VERDICT_CODE, htonl(what == 'a' ? NF_ACCEPT : NF_DROP));
+		mnl_attr_nest_end(rule, verdict);
+		mnl_attr_nest_end(rule, inner);
+	}
+	mnl_attr_nest_end(rule, data);
+	mnl_attr_nest_end(rule, element);
+}
+
+static void test_forward(void **state)
+{
+	static const struct {
+		const char *rule;
+		bool from, to;
+	} cases[] = {
+		{ "iha", true, false },
+		{ "ohca", false, true },
+		{ "ihoha", true, true },
+		{ "iea", false, false },
+		{ "ihd", false, false },
+		{ "ih", false, false },
+		{ "tha", false, false }, /* "hth" is what else was loaded */
+		{ "spa", true, true },
+		{ "ipa", false, false },
+		{ "spd", false, false },
+		{ "ca", true, true },
+		{ "a", true, true },
+		{ "ta", false, false },
+		{ "d", false, false },
+		{ "", false, false },
+	};
+	_Alignas(8) char data[4096];
+	struct nft_forward_pods pods = { .links = "hth" };
+
+	assert_int_equal(ip_prefix_parse("10.244.0.0/16", &pods.pods4), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct nft_forward_accepts accepts = { 0 };
+		struct nlmsghdr *rule = (struct nlmsghdr *) data;
+		struct nlattr *list;
+
+		memset(data, 0, sizeof(data));
+		(void) make(data, NFT_MSG_NEWRULE, NFPROTO_IPV4, "filter");
+		list = mnl_attr_nest_start(rule, NFTA_RULE_EXPRESSIONS);
+		for (const char *p = cases[i].rule; *p; p++)
+			put_expression(rule, *p);
+		mnl_attr_nest_end(rule, list);
+		nft_forward_add_rule(rule, &pods, &accepts);
+		if (accepts.from != cases[i].from || accepts.to != cases[i].to)
+			fail_msg("%s: %d %d", cases[i].rule, accepts.from, accepts.to);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_news),
-		cmocka_unit_test(test_several), cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_table) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_news), cmocka_unit_test(test_several),
+		cmocka_unit_test(test_lengths), cmocka_unit_test(test_table) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
