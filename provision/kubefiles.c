@@ -71,6 +71,7 @@ struct files {
 	json_t *overrides, *patch, *upgrade, *docs; /* owned; docs NULL: not yet */
 	json_t *notes;
 	json_t *ca;
+	bool is_sample; /* docs: there is no bundle to make them of */
 	unsigned written;
 	char names[512]; /* of the files that were written */
 };
@@ -88,6 +89,20 @@ static void files_done(struct files *files)
 static const char *docs_name(const struct enroll *e)
 {
 	return e->first_control_plane ? "init.yaml" : "join.yaml";
+}
+
+/*
+ * Before the first bundle: of the form of one, so that what else makes join.yaml (labels, the user's own
+ * documents) is checked now, in front of a person, and not when a bundle comes to a board nobody looks at.
+ */
+static json_t *sample_docs(struct files *files)
+{
+	struct kubeadm_bundle bundle = { .endpoint = "api.example.internal:6443",
+		.token = "abcdef.0123456789abcdef" };
+	files->ca = json_pack(
+		"[s]", "sha256:0000000000000000000000000000000000000000000000000000000000000000");
+	bundle.ca = files->ca;
+	return kubeadm_join_documents(&files->home, &bundle);
 }
 
 static json_t *join_docs(struct enroll *e, struct files *files)
@@ -108,12 +123,12 @@ static int generate(struct enroll *e, struct files *files, struct err *err)
 	files->notes = json_array();
 	files->patch = kubeadm_kubelet_patch(&files->node);
 	files->upgrade = kubeadm_upgrade_documents(&files->home);
-	bool has_docs = e->first_control_plane || e->has_bundle;
+	files->is_sample = !e->first_control_plane && !e->has_bundle;
 	if (e->first_control_plane)
 		files->docs = kubeadm_init_documents(&files->home);
-	else if (e->has_bundle)
-		files->docs = join_docs(e, files);
-	return files->notes && files->patch && files->upgrade && (files->docs || !has_docs)
+	else
+		files->docs = files->is_sample ? sample_docs(files) : join_docs(e, files);
+	return files->notes && files->patch && files->upgrade && files->docs
 		       ? 0
 		       : err_set(err, -ENOMEM, "out of memory");
 }
@@ -171,6 +186,10 @@ static int make_documents(struct enroll *e, struct files *files, struct err *err
 		r = check_all(files, err);
 	if (!r)
 		r = judge_all(e, files, err);
+	if (!r && files->is_sample) {
+		json_decref(files->docs);
+		files->docs = NULL; /* nothing of it is written */
+	}
 	return r && json_array_size(files->overrides) ? err_prefix(err, "with what %s adds", path)
 						      : r;
 }

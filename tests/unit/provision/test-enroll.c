@@ -617,6 +617,15 @@ static void test_join(void **state)
 	assert_int_equal(access(below("etc/kubeadm/init.yaml", path), F_OK), -1);
 	assert_non_null(json_array_get(e->talk.next, 0));
 
+	/* What would fail with the first bundle fails before it. */
+	put_text("etc/kubeadm.d/50-own.yaml",
+		"apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\nnodeRegistration:\n"
+		"  kubeletExtraArgs: [{name: node-labels, value: node-role.kubernetes.io/x=}]\n",
+		0644);
+	assert_int_equal(kubefiles_write(e, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "node-role.kubernetes.io/x"));
+	assert_int_equal(unlink(below("etc/kubeadm.d/50-own.yaml", path)), 0);
+
 	give_bundle(e);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	assert_int_equal(mode_of("etc/kubeadm/join.yaml"), 0600);
