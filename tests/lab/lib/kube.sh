@@ -184,44 +184,39 @@ kube_lab_files() { # ROOT: what this machine needs and a real board does not
 	T
 }
 
-kube_join() { # BOARD
-	local b=$1 file=/etc/hearth/kubeadm/join.yaml
-	! board_exec "$b" test -e /etc/kubernetes/kubelet.conf || return 0
-	until_ok 20 board_exec "$b" test -e "$file" || die "$b has no $file after hearth kube publish"
-	board_exec "$b" kubeadm join --config "$file" >"$S/join-$b.log" 2>&1 || { tail -15 "$S/join-$b.log" >&2; die "kubeadm join on $b failed, see $S/join-$b.log"; }
-}
-
-kube_up() { # one cluster of the five boards, with the files that enroll-node wrote
-	local b
+# README's step "Kubernetes", line by line, and nothing between the lines but waiting for what they announce.
+kube_up() {
+	local line b
 	[ -e "$S/kube" ] || die "boot the boards for it first: home up --kube"
-	if board_exec n100 test -e /etc/kubernetes/admin.conf && until_ok 60 kube_api_answers; then
-		step "n100 is a control plane already"
-	else
-		board_exec n100 kubeadm init --config /etc/hearth/kubeadm/init.yaml >"$S/init.log" 2>&1 ||
-			{ tail -20 "$S/init.log" >&2; die "kubeadm init failed, see $S/init.log"; }
-		step "kubeadm init on n100, with /etc/hearth/kubeadm/init.yaml"
-	fi
-	board_exec n100 hearth kube publish >"$S/publish.log" 2>&1 || { cat "$S/publish.log" >&2; die "hearth kube publish failed"; }
-	on_each kube_join "${BOARDS[@]:1}"
-	step "kubeadm join on the other four, with their join.yaml"
-	# The allocator is off: the ranges are the mesh's. Until Hearth mirrors them itself, we do.
-	for b in "${BOARDS[@]}"; do kube_pod_ranges "$b"; done
+	kube_readme >"$S/readme.lines"
+	[ "$(wc -l <"$S/readme.lines")" -ge 5 ] || die "README.md tells only: $(<"$S/readme.lines")"
+	while read -r line <&9; do
+		case $line in
+		enroll-node) on_each kube_say "${BOARDS[@]}" ;;
+		"kubeadm join "*) on_each kube_join "${BOARDS[@]:1}" ;;
+		*) kube_say n100 ;;
+		esac || exit
+		step "$line"
+	done 9<"$S/readme.lines"
 	until_ok 120 kube_ready || { kc get nodes >&2; die "not all nodes are Ready"; }
 	step "five nodes are Ready"
-	board_exec n100 hearth kube approve --wait >"$S/approve.log" 2>&1 || { cat "$S/approve.log" >&2; die "hearth kube approve failed"; }
-	step "the kubelets' serving certificates are approved: hearth kube approve --wait"
 	until_ok 150 kube_addons || { kc get pods -A -o wide >&2; die "kube-proxy or CoreDNS is not available"; }
 	step "kube-proxy and CoreDNS run"
 }
+kube_readme() { sed -n '/^4\. Kubernetes/,/^   The first line/s/^ \{8\}sudo \([^#]*[^# ]\) *#.*/\1/p' "$SOURCE/README.md"; }
+kube_say() { # BOARD: $line there
+	local log=$S/$1-${line//[^a-z]/-}.log
+	case $line in "kubeadm init "*) ! board_exec "$1" test -e /etc/kubernetes/admin.conf || { until_ok 60 kube_api_answers; return; } ;; esac
+	# shellcheck disable=SC2086  # words
+	board_exec "$1" $line </dev/null >"$log" 2>&1 || { tail -20 "$log" >&2; die "$line, on $1: failed, see $log"; }
+}
+kube_join() { # BOARD
+	! board_exec "$1" test -e /etc/kubernetes/kubelet.conf || return 0
+	until_ok 20 board_exec "$1" test -e "${line##* }" || die "$1 has no ${line##* } after hearth kube publish"
+	kube_say "$1"
+}
 
 kube_api_answers() { kc get --raw /readyz >/dev/null; }
-
-kube_pod_ranges() { # BOARD
-	local r
-	r=$(mesh_pod_ranges "$1")
-	[ "$(kc get node "$1" -o 'jsonpath={.spec.podCIDRs}')" != "" ] ||
-		kc patch node "$1" --type merge -p "{\"spec\":{\"podCIDR\":\"${r%% *}\",\"podCIDRs\":[\"${r%% *}\",\"${r##* }\"]}}" >/dev/null
-}
 
 kube_ready() { [ "$(kc get nodes --no-headers | awk '$2 == "Ready"' | wc -l)" -eq ${#BOARDS[@]} ]; }
 kube_addons() {
