@@ -4,6 +4,9 @@
 cpu_ms() { awk '{ print ($14 + $15) * 10 }' "/proc/${pid[$1]}/stat"; }	# BOARD: of its hearthd, both threads
 connections() { in_ns a ss -Htn state established '( sport = :8443 )' "dst ${wan[b]}" | awk '{ print $4 }' | sort; }
 new_connection() { local now; now=$(connections) && [ -n "$now" ] && [ "$now" != "$1" ]; } # OLD
+one_is_left() { # OLD: of several (presence has one of its own, and it ends when it was idle) the poll's
+	[ -n "$(comm -12 <(echo "$1") <(connections))" ] || { printf 'before: %s\nnow: %s\n' "$1" "$(connections)"; return 1; }
+}
 container() { # comes and goes
 	ip -n "${N}b" link add "veth$1" type veth peer name "vpeer$1" && ip -n "${N}b" link set "veth$1" up &&
 		ip -n "${N}b" addr add "172.17.$1.1/24" dev "veth$1" && ip -n "${N}b" link del "veth$1"
@@ -29,7 +32,7 @@ containers_come() {
 	before=$(connections)
 	did "b: veth pairs with addresses, one after the other" containers
 	seconds_pass 1.5
-	check "the connection to the coordinator is the one it was" test "$before" = "$(connections)"
+	check "the connection to the coordinator is the one it was" one_is_left "$before"
 	logged b 0 "coordinator"
 }
 
