@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -234,11 +235,31 @@ static int put_file(struct enroll *e, struct files *files, const char *name, con
 	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
 }
 
+enum { WHEN_TEXT_MAX = 32 };
+
+static const char *when(uint64_t seconds, char ret[static WHEN_TEXT_MAX])
+{
+	time_t t = (time_t) seconds;
+	struct tm tm;
+	if (!gmtime_r(&t, &tm) || !strftime(ret, WHEN_TEXT_MAX, "%Y-%m-%d %H:%M UTC", &tm))
+		(void) snprintf(ret, WHEN_TEXT_MAX, "an unknown time");
+	return ret;
+}
+
 static int put_docs(struct enroll *e, struct files *files, const char *name, const json_t *docs,
 	mode_t mode, struct err *err)
 {
+	CLEANUP_BUF struct buf head = { 0 };
 	CLEANUP_BUF struct buf text = { 0 };
-	int r = kubeadm_text(&text, HEAD, docs);
+	char until[WHEN_TEXT_MAX];
+	buf_add_str(&head, HEAD);
+	if (!strcmp(name, "join.yaml"))
+		buf_printf(&head,
+			"# Its token is good until %s; then `hearth kube publish` on the control "
+			"plane\n"
+			"# makes another.\n",
+			when(e->bundle.expires, until));
+	int r = kubeadm_text(&text, buf_str(&head), docs);
 	if (r)
 		return err_set(err, r, "write %s: %s", name, strerror(-r));
 	r = put_file(e, files, name, &text, mode, err);
@@ -315,6 +336,30 @@ static void load_bundle(struct enroll *e, const char *dir)
 		e->has_bundle = true;
 }
 
+static bool is_in_cluster(const struct enroll *e)
+{
+	char path[PATH_TEXT_MAX];
+	return access(paths_join(e->host, "kubernetes/kubelet.conf", path), F_OK) == 0;
+}
+
+/* With a token that is over, kubeadm join would try for ten minutes. One that just came is not looked at. */
+static void drop_expired(struct enroll *e, const char *dir)
+{
+	static const char *const names[] = { "join.yaml", "bundle.json" };
+	char path[PATH_TEXT_MAX], then[WHEN_TEXT_MAX];
+	if (!e->has_bundle || e->bundle.expires > clock_wall_us() / USEC_PER_SEC)
+		return;
+	(void) when(e->bundle.expires, then);
+	kube_bundle_done(&e->bundle);
+	e->has_bundle = false;
+	for (size_t i = 0; i < ARRAY_LEN(names) && !e->dry_run; i++)
+		(void) unlink(paths_join(dir, names[i], path));
+	if (!is_in_cluster(e))
+		talk_step(&e->talk, e->dry_run ? TALK_WOULD : TALK_DONE, "bundle",
+			"%s the join bundle: its token was good until %s",
+			e->dry_run ? "remove" : "removed", then);
+}
+
 /* kubeadm joins clusters of its own minor version and of the one before. */
 static void compare_versions(struct enroll *e, const struct files *files)
 {
@@ -360,8 +405,7 @@ static void say_next(struct enroll *e, const struct files *files)
 			"kubeadm was found, so the files are for %s, which an older kubeadm "
 			"refuses",
 			files->judge.version.text);
-	char joined[PATH_TEXT_MAX];
-	if (access(paths_join(e->host, "kubernetes/kubelet.conf", joined), F_OK) == 0) {
+	if (is_in_cluster(e)) {
 		say_too_late(e, files);
 		return;
 	}
@@ -373,7 +417,9 @@ static void say_next(struct enroll *e, const struct files *files)
 			"when the boards have joined, hearth kube approve --wait, so that kubectl "
 			"logs and exec work");
 	} else if (files->docs) {
-		talk_next(&e->talk, "kubeadm join --config %s/join.yaml", files->dir);
+		char until[WHEN_TEXT_MAX];
+		talk_next(&e->talk, "until %s: kubeadm join --config %s/join.yaml",
+			when(e->bundle.expires, until), files->dir);
 	} else {
 		talk_next(&e->talk,
 			"%s/join.yaml comes by itself once `hearth kube publish` is said on the "
@@ -387,8 +433,10 @@ int kubefiles_write(struct enroll *e, struct err *err)
 {
 	CLEANUP(files_done) struct files files = { 0 };
 	paths_join(e->paths.etc, "kubeadm", files.dir);
-	if (!e->has_bundle)
+	if (!e->has_bundle) {
 		load_bundle(e, files.dir);
+		drop_expired(e, files.dir);
+	}
 	int r = judge_find(e, &files.judge, err);
 	if (!r)
 		r = kubeadm_version_check(&files.judge.version, err);

@@ -153,7 +153,8 @@ int leave_files(struct enroll *e, struct err *err)
 		"kubeadm/upgrade.yaml", "kubeadm/resolv.conf", patch_file,
 		"kubeadm/patches/kube-apiserver+strategic.yaml",
 		"kubeadm/patches/kube-controller-manager+strategic.yaml",
-		"kubeadm/patches/kube-scheduler+strategic.yaml", "kubeadm/patches", "kubeadm",
+		"kubeadm/patches/kube-scheduler+strategic.yaml",
+		"kubeadm/patches/corednsdeployment+strategic.yaml", "kubeadm/patches", "kubeadm",
 		".enroll-node.lock", NULL };
 	static const char *const last[] = { "before.json", NULL };
 	char config[PATH_TEXT_MAX];

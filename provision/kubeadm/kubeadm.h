@@ -105,7 +105,7 @@ json_t *kubeadm_kubelet_patch(const struct kubeadm_node *node);
 
 #define KUBEADM_PATCH_FILE "kubeletconfiguration+merge.yaml"
 
-/* Patches of a control plane's own pods: an object of file name to array of documents. */
+/* Patches of a control plane's own pods and of CoreDNS: an object of file name to array of documents. */
 json_t *kubeadm_plane_patches(void);
 
 /* ---- the user's own documents ---- */

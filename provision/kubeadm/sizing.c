@@ -63,6 +63,20 @@ json_t *kubeadm_kubelet_patch(const struct kubeadm_node *node)
 }
 
 /*
+ * When `kubeadm init` makes CoreDNS there is one board, and both pods would stay on it: its reboot takes the
+ * names of the whole cluster. So the second waits for another board. Pods of an upgrade's new ReplicaSet are not
+ * kept off the boards of the old.
+ */
+static json_t *dns_patch(void)
+{
+	return json_pack("[{s:{s:{s:{s:{s:{s:[{s:{s:{s:s}}, s:[s], s:s}]}}}}}}]", "spec",
+		"template", "spec", "affinity", "podAntiAffinity",
+		"requiredDuringSchedulingIgnoredDuringExecution", "labelSelector", "matchLabels",
+		"k8s-app", "kube-dns", "matchLabelKeys", "pod-template-hash", "topologyKey",
+		"kubernetes.io/hostname");
+}
+
+/*
  * What a control plane of this size was measured to take; kubeadm reserves memory for etcd alone, and the
  * scheduler would give the rest away a second time.
  */
@@ -81,5 +95,7 @@ json_t *kubeadm_plane_patches(void)
 				pods[i].component, "resources", "requests", "memory",
 				pods[i].memory));
 	}
+	if (all)
+		json_object_set_new(all, "corednsdeployment+strategic.yaml", dns_patch());
 	return all;
 }

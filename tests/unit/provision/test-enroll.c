@@ -123,7 +123,7 @@ static void give_bundle(struct enroll *e)
 {
 	CLEANUP_JSON json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:[s],s:s,s:n}", "id",
 		"0011223344556677", "endpoint", "api.home.internal:6443", "token",
-		"abcdef.0123456789abcdef", "expires", (json_int_t) 1795000000, "ca",
+		"abcdef.0123456789abcdef", "expires", (json_int_t) 4102444800, "ca",
 		"sha256:aabbccddeeff00112233445566778899aabbccddeeff00112233445566778899",
 		"version", "v1.37.2", "certificate_key");
 	struct err err = { 0 };
@@ -645,6 +645,20 @@ static void test_join(void **state)
 	assert_int_equal(kubefiles_write(again, &err), 0);
 	assert_int_equal(mode_of("etc/kubeadm/join.yaml"), 0600);
 
+	/* One whose token is over is dropped, with what was made of it. */
+	CLEANUP_BUF struct buf bundle = { 0 };
+	char *until;
+	assert_int_equal(file_read(below("etc/kubeadm/bundle.json", path), 65536, &bundle), 0);
+	until = strstr(buf_str(&bundle), "4102444800");
+	assert_non_null(until);
+	memcpy(until, "1000000000", 10);
+	put_text("etc/kubeadm/bundle.json", buf_str(&bundle), 0600);
+	CLEANUP_ENROLL struct enroll *late = new_enroll();
+	become(late, NODE_ROLE_WORKER, false);
+	assert_int_equal(kubefiles_write(late, &err), 0);
+	assert_false(late->has_bundle);
+	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), -1);
+	assert_int_equal(access(below("etc/kubeadm/bundle.json", path), F_OK), -1);
 	/* A damaged bundle is as good as none. */
 	put_text("etc/kubeadm/bundle.json", "{\"id\":", 0600);
 	CLEANUP_ENROLL struct enroll *damaged = new_enroll();
