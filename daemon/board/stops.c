@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "board/runtime.h"
 #include "board/sysctls.h"
 #include "sys/net/link.h"
 #include "sys/net/netconf.h"
@@ -193,6 +194,21 @@ static void look_at_dns(const struct stops *s, struct err *ret)
 		path);
 }
 
+/* Only where kubelet or kubeadm is installed: others may use containerd as they like. */
+static void look_at_programs(const struct stops *s, struct err ret[static STOPS])
+{
+	const struct runtime_where where = {
+		.etc = s->etc, .bin = "/usr/bin", .plugin = s->cni.plugin
+	};
+	char path[PATH_MAX];
+
+	(void) snprintf(path, sizeof(path), "%s/kubernetes", s->etc);
+	if (access(path, F_OK) < 0)
+		return;
+	(void) runtime_look_at_containerd(&where, &ret[STOP_CONTAINERD]);
+	(void) runtime_look_at_kubelet(s->etc, &ret[STOP_KUBELET]);
+}
+
 void stops_look(struct stops *s, struct nl *nl, struct err ret[static STOPS])
 {
 	memset(ret, 0, STOPS * sizeof(ret[0]));
@@ -202,4 +218,5 @@ void stops_look(struct stops *s, struct nl *nl, struct err ret[static STOPS])
 	look_at_ipv6(s, nl, &ret[STOP_IPV6]);
 	(void) cnilist_look(&s->cni, &ret[STOP_CNI]);
 	look_at_dns(s, &ret[STOP_DNS]);
+	look_at_programs(s, ret);
 }

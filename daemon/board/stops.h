@@ -17,6 +17,8 @@ enum stop {
 	STOP_IPV6,       /* the kernel has none, and kubelet is told of one */
 	STOP_CNI,        /* pods get their network from others, or from nobody */
 	STOP_DNS,        /* no name server for them */
+	STOP_CONTAINERD, /* not set up as kubelet, or the plugin, wants it */
+	STOP_KUBELET,    /* arguments that undo what its files say */
 	STOPS
 };
 
