@@ -391,6 +391,10 @@ static void say_too_late(struct enroll *e, const struct files *files)
 			"the cluster was made already and does not read init.yaml again: change it "
 			"where it keeps this (ConfigMaps kubeadm-config, kubelet-config and "
 			"kube-proxy in kube-system)");
+	talk_next(&e->talk,
+		"to upgrade: kubeadm upgrade %s --config %s/upgrade.yaml, or the board's sizes are "
+		"forgotten",
+		e->first_control_plane ? "apply VERSION" : "node", files->dir);
 }
 
 static void say_next(struct enroll *e, const struct files *files)

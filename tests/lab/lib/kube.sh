@@ -178,6 +178,11 @@ kube_lab_files() { # ROOT: what this machine needs and a real board does not
 		nodeRegistration:
 		  ignorePreflightErrors: [SystemVerification]
 		---
+		apiVersion: kubeadm.k8s.io/v1beta4
+		kind: UpgradeConfiguration
+		apply: {ignorePreflightErrors: [SystemVerification]}
+		node: {ignorePreflightErrors: [SystemVerification]}
+		---
 		apiVersion: kubeproxy.config.k8s.io/v1alpha1
 		kind: KubeProxyConfiguration
 		conntrack: {maxPerCore: 0, min: 0}
