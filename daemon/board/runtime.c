@@ -5,6 +5,7 @@
 #include "board/runtime.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -275,7 +276,7 @@ static int check_arguments(const char *path, const char *line, struct err *err)
 	return 0;
 }
 
-int runtime_look_at_kubelet(const char *etc, struct err *err)
+static int look_at_arguments(const char *etc, struct err *err)
 {
 	static const char *const files[] = { "default/kubelet", "sysconfig/kubelet" };
 	char path[PATH_MAX];
@@ -292,4 +293,71 @@ int runtime_look_at_kubelet(const char *etc, struct err *err)
 		}
 	}
 	return r;
+}
+
+static void close_dir(DIR **dir)
+{
+	if (*dir)
+		(void) closedir(*dir);
+}
+
+static bool says(const char *path, const char *word)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	return file_read(path, FILE_MAX, &text) == 0 && strstr(buf_str(&text), word);
+}
+
+struct unit {
+	bool found, reads_kubeadm;
+};
+
+static void look_at_unit(const char *dir, struct unit *unit)
+{
+	static const char word[] = "kubeadm-flags.env";
+	char path[PATH_MAX], drop_ins[PATH_MAX / 2];
+	(void) snprintf(path, sizeof(path), "%s/kubelet.service", dir);
+	unit->found |= access(path, F_OK) == 0;
+	unit->reads_kubeadm |= says(path, word);
+	(void) snprintf(drop_ins, sizeof(drop_ins), "%s/kubelet.service.d", dir);
+	CLEANUP(close_dir) DIR *open = opendir(drop_ins);
+	for (struct dirent *entry; open && (entry = readdir(open));) {
+		(void) snprintf(path, sizeof(path), "%s/%s", drop_ins, entry->d_name);
+		unit->reads_kubeadm |= ends_in(entry->d_name, ".conf") && says(path, word);
+	}
+}
+
+/* Both files are written by packages and by enroll-node, and removed by hand or by another's playbook. */
+static int look_at_units(const char *etc, struct err *err)
+{
+	static const char *const system[] = { "/run/systemd/system",
+		"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system" };
+	char path[PATH_MAX];
+	struct unit unit = { 0 };
+	(void) snprintf(path, sizeof(path), "%s/systemd/system", etc);
+	look_at_unit(path, &unit);
+	for (size_t i = 0; !strcmp(etc, "/etc") && i < ARRAY_LEN(system); i++)
+		look_at_unit(system[i], &unit);
+	if (!unit.found)
+		return 0;
+	if (!unit.reads_kubeadm)
+		return err_set(err, -ENOEXEC,
+			"kubelet does not read what kubeadm writes for it: none of its unit's "
+			"drop-ins (kubelet.service.d/10-kubeadm.conf, of the package kubeadm) "
+			"names "
+			"kubeadm-flags.env; install kubeadm again");
+	(void) snprintf(
+		path, sizeof(path), "%s/systemd/system/kubelet.service.d/10-hearth.conf", etc);
+	return access(path, F_OK) == 0 || errno != ENOENT
+		       ? 0
+		       : err_set(err, -ENOLINK,
+				 "kubelet may start before the mesh has its addresses, and "
+				 "register "
+				 "without one: %s is not there; `sudo enroll-node` writes it",
+				 path);
+}
+
+int runtime_look_at_kubelet(const char *etc, struct err *err)
+{
+	int r = look_at_arguments(etc, err);
+	return r ? r : look_at_units(etc, err);
 }

@@ -23,5 +23,8 @@ int runtime_look_at_containerd(const struct runtime_where *where, struct err *er
 int runtime_check_containerd(
 	char *text, const char *path, const struct runtime_where *where, struct err *err);
 
-/* kubelet's arguments of administrators (default/kubelet, sysconfig/kubelet), which count more than kubeadm's. */
+/*
+ * kubelet's arguments of administrators (default/kubelet, sysconfig/kubelet), which count more than kubeadm's; and
+ * that the drop-ins of its unit are there, kubeadm's and enroll-node's.
+ */
 int runtime_look_at_kubelet(const char *etc, struct err *err);

@@ -168,6 +168,27 @@ static void test_kubelet(void **state)
 	}
 }
 
+static void test_units(void **state)
+{
+	struct err err = { 0 };
+	char path[128];
+
+	put("systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet\n", 0644);
+	assert_int_equal(runtime_look_at_kubelet(root, &err), -ENOEXEC);
+	put("systemd/system/kubelet.service.d/10-kubeadm.conf.bak",
+		"EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n", 0644);
+	assert_int_equal(runtime_look_at_kubelet(root, &err), -ENOEXEC);
+	put("systemd/system/kubelet.service.d/20-own.conf",
+		"EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n", 0644);
+	assert_int_equal(runtime_look_at_kubelet(root, &err), -ENOLINK);
+	assert_non_null(strstr(err.text, "10-hearth.conf is not there"));
+	put("systemd/system/kubelet.service.d/10-hearth.conf", "[Unit]\n", 0644);
+	assert_int_equal(runtime_look_at_kubelet(root, &err), 0);
+	(void) snprintf(path, sizeof(path), "%s/systemd/system/kubelet.service", root);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(runtime_look_at_kubelet(root, &err), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -176,6 +197,7 @@ int main(void)
 		TEST(test_containerd),
 		TEST(test_cgroups),
 		TEST(test_kubelet),
+		TEST(test_units),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
