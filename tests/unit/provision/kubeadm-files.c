@@ -32,7 +32,7 @@ static void write_docs(const char *dir, const char *name, const json_t *docs)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	char path[4096];
-	(void) snprintf(path, sizeof(path), "%s/%s.yaml", dir, name);
+	(void) snprintf(path, sizeof(path), "%.3900s/%.100s.yaml", dir, name);
 	if (!docs || kubeadm_text(&text, "", docs) < 0)
 		exit(1);
 	write_text(path, &text);
