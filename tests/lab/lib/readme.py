@@ -144,6 +144,7 @@ table = {
     "man hearth-cni": tested("cni/hearth-cni.8", '"type": "portmap"'),
     "kubectl describe node": word("shows the condition that kubelet makes of the plugin's word: reference of Kubernetes"),
     "sudo nft list table inet hearth": on("b", "masquerade"), "masquerade": lambda text: on("b", "masquerade")("nft list table inet hearth"),
+    "sudo enroll-node --fix": tested("tests/lab/test-enroll", "b12 enroll-node --wait 0 --fix"),
     "pods of this board": all_of(says("hearthd"), says("enroll-node"), tested("tests/lab/test-enroll", "note  pods .*99-hardening.conf")),
     "sysctl net.ipv4.ip_forward": all_of(on("b", "net.ipv4.ip_forward = [01]"), tested("tests/lab/test-enroll", "/proc/sys/net/ipv4/ip_forward")),
     "ip route get ADDRESS": on("a", "hearth0", "mtu 1280", ADDRESS=ADDRESS),
