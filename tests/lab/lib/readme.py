@@ -139,7 +139,7 @@ table = {
     "this board is part of a Kubernetes cluster": says("enroll-node"),
     "with what /etc/hearth/kubeadm.d adds": all_of(says("enroll-node", "with what %s adds"), tested("tests/lab/test-enroll", "with what .*/etc/kubeadm.d adds")),
     "man enroll-node": tested("provision/enroll-node.8", "SETTINGS OF YOUR OWN"),
-    "the files are for": all_of(says("enroll-node"), tested("tests/unit/provision/test-enroll.c", "the files are for ")),
+    "the files are for": all_of(says("enroll-node"), tested("tests/unit/provision/test-kubefiles.c", "the files are for ")),
     "the mesh interface hearth0 does not exist": says("cni/hearth", "the mesh interface %s does not exist"),
     "nobody serves the mesh interface hearth0": says("cni/hearth", "nobody serves the mesh interface %s"),
     "no IPv4 address for pods is left on this board": all_of(says("cni/hearth", "no IPv%d address for pods is left on this board"), tested("tests/lab/test-cni", 'says "253 pods that live"')),
