@@ -382,8 +382,8 @@ int watch_begin(struct hearthd *h, struct err *err)
 	r = sd_event_add_time_relative(
 		h->event, &h->tick, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_tick, h);
 	if (r >= 0)
-		r = sd_event_add_time(
-			h->event, &h->waiters_timer, CLOCK_MONOTONIC, 0, 0, on_waiters, h);
+		r = sd_event_add_time(h->event, &h->waiters_timer, CLOCK_MONOTONIC, 0,
+			USEC_PER_MSEC, on_waiters, h);
 	if (r >= 0)
 		r = sd_event_add_time(
 			h->event, &h->moved_timer, CLOCK_MONOTONIC, 0, 0, on_moved, h);
