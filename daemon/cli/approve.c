@@ -112,6 +112,18 @@ static void refuse(struct approve *a, const char *name, const char *why)
 	fprintf(stderr, "refused   %s: %s\n", name, why);
 }
 
+/* What could not be approved for a moment (the API server was busy) is tried at the next look. */
+static void forget_refusal(struct approve *a, const char *name)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(a->refused, i, item) if (!strcmp(cli_str(item, "name"), name))
+	{
+		(void) json_array_remove(a->refused, i);
+		return;
+	}
+}
+
 static void decide(struct approve *a, const json_t *csr)
 {
 	const char *name = cli_str(json_object_get(csr, "metadata"), "name");
@@ -131,6 +143,7 @@ static void decide(struct approve *a, const json_t *csr)
 		refuse(a, name, err.text);
 		return;
 	}
+	forget_refusal(a, name);
 	(void) json_array_append_new(
 		a->approved, json_pack("{s:s,s:s}", "name", name, "board", board->name));
 	fprintf(stderr, "approved  %s: %s serves by its mesh names and addresses\n", name,
