@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Scenes of light boards (lib/light.sh): in drift/*.sh somebody changes what Hearth put somewhere, or what it
-# stands on, and it comes right again; neighbours/*.sh are others on the same machine. Clocks that are set
-# years forward and back, a full disk and damaged files are in test-mesh. A scene is a function and its title:
+# stands on, and it comes right again; neighbours/*.sh are others on the same machine; attack/*.sh attackers.
+# Clocks that are set years forward and back, a full disk and damaged files are in test-mesh. A scene is a
+# function and its title:
 #
 #     scene hosts_replaced "the hosts file is replaced by another program" [long]
 #     hosts_replaced() {
@@ -94,5 +95,6 @@ play_scenes() { # DIRECTORY default|long: the whole test
 	# shellcheck disable=SC2086
 	play_all ${HEARTH_SCENES:-}
 	printf '\n%d scenes in %d s\n' "$played" "$SECONDS"
+	[ "$(type -t counted)" != function ] || counted	# attack.sh's
 	light_finish
 }

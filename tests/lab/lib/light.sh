@@ -71,7 +71,7 @@ coord_start() {
 }
 coord_stop() { kill -9 "$(cat "$T/coord.pid")" && wait "$(cat "$T/coord.pid")"; rm -f "$T/a/run/coord.sock"; } 2>/dev/null
 helper_start() {
-	ip netns exec "$N$1" "$B/hearth-helper" --listen "$T/$1/run/helper.sock" --user root --hosts "$T/$1/hosts" \
+	env_of "$1" "$B/hearth-helper" --listen "$T/$1/run/helper.sock" --user "${HELPER_USER:-root}" --hosts "$T/$1/hosts" \
 		--uapi-dir "$T/$1/wg" --idle 0 >>"$T/$1/helper.log" 2>&1 &
 	echo $! >"$T/$1.helper.pid"
 }
