@@ -14,13 +14,6 @@
 
 /* ---- node-ip ---- */
 
-static bool usable_address(const char *text, struct ip_addr *ret)
-{
-	return ip_addr_parse(text, ret) == 0 && !ip_addr_is_loopback(ret) &&
-	       !ip_addr_is_link_local(ret) && !ip_addr_is_multicast(ret) &&
-	       !ip_addr_is_unspecified(ret);
-}
-
 static bool parse_pair(const char *value, struct ip_addr ret[static 2], size_t *ret_n)
 {
 	char copy[2 * IP_TEXT_MAX + 1];
@@ -31,46 +24,39 @@ static bool parse_pair(const char *value, struct ip_addr ret[static 2], size_t *
 	if (comma)
 		*comma++ = 0;
 	*ret_n = comma ? 2 : 1;
-	return usable_address(copy, &ret[0]) &&
-	       (!comma || (usable_address(comma, &ret[1]) && ret[0].family == AF_INET &&
+	return ip_addr_parse(copy, &ret[0]) == 0 &&
+	       (!comma || (ip_addr_parse(comma, &ret[1]) == 0 && ret[0].family == AF_INET &&
 				  ret[1].family == AF_INET6));
 }
 
 /*
- * Of the mesh only this board's own addresses. Others are the user's to choose, but only boards in the
- * same network reach kubelet there, and a router may hand out another one tomorrow.
+ * Only what the mesh gave this board: boards elsewhere reach its kubelet nowhere else, and for no other address
+ * does `hearth kube approve` give it a certificate.
  */
 static int check_node_ip(
 	const struct rules *rules, const char *value, const char *kind, struct err *err)
 {
-	const struct kubeadm_cluster *c = rules->home->cluster;
 	const struct kubeadm_node *node = rules->home->node;
+	char own4[IP_TEXT_MAX], own6[IP_TEXT_MAX];
 	struct ip_addr addrs[2];
 	size_t n = 0;
-	if (!parse_pair(value, addrs, &n))
+	if (value && !parse_pair(value, addrs, &n))
 		return err_set(err, -EINVAL,
 			"%s: kubelet's node-ip \"%.90s\" must be an address of this board, or an "
-			"IPv4 and an IPv6 address in this order with a comma between, neither of "
-			"them loopback, link-local or multicast",
+			"IPv4 and an IPv6 address in this order with a comma between",
 			kind, value);
-	for (size_t i = 0; i < n; i++) {
-		if (ip_addr_equal(&addrs[i], &node->mesh4) ||
-			ip_addr_equal(&addrs[i], &node->mesh6))
-			continue;
-		if (ip_prefix_contains(&c->mesh4, &addrs[i]) ||
-			ip_prefix_contains(&c->mesh6, &addrs[i]))
-			return err_set(err, -EINVAL,
-				"%s: kubelet's node-ip \"%.90s\" is another board's address in the "
-				"mesh; leave node-ip out, and it is this board's",
-				kind, value);
-		rules_note(rules,
-			"node-ip %.90s is not this board's address in the mesh: boards elsewhere "
-			"do "
-			"not reach its kubelet, and it must not change",
-			value);
-		break;
-	}
-	return 0;
+	bool own = n > 0;
+	for (size_t i = 0; i < n; i++)
+		own = own && (ip_addr_equal(&addrs[i], &node->mesh4) ||
+				     ip_addr_equal(&addrs[i], &node->mesh6));
+	if (own)
+		return 0;
+	return err_set(err, -EINVAL,
+		"%s: kubelet's node-ip %.90s is not what the mesh gave this board (%s and %s): "
+		"boards elsewhere would not reach its kubelet, and `hearth kube approve` gives it "
+		"a certificate for no other address. Do not set node-ip, and it is both",
+		kind, value ? value : "(none: then the default route's)",
+		ip_addr_format(&node->mesh4, own4), ip_addr_format(&node->mesh6, own6));
 }
 
 /* ---- node-labels ---- */
@@ -118,17 +104,12 @@ static int check_kubelet(
 	const struct rules *rules, const json_t *registration, const char *kind, struct err *err)
 {
 	const json_t *list = json_object_get(registration, "kubeletExtraArgs");
-	const char *address = rule_argument(list, "node-ip");
 	const char *labels = rule_argument(list, "node-labels");
 	char where[80];
 	(void) snprintf(where, sizeof(where), "%s.nodeRegistration.kubeletExtraArgs", kind);
 	int r = rules_arguments(list, "kubelet", where, err);
-	if (!r && address)
-		r = check_node_ip(rules, address, kind, err);
-	else if (!r)
-		rules_note(rules, "without node-ip kubelet takes the address of the default route, "
-				  "which boards "
-				  "elsewhere do not reach");
+	if (!r)
+		r = check_node_ip(rules, rule_argument(list, "node-ip"), kind, err);
 	return r || !labels || !*labels ? r : check_node_labels(labels, kind, err);
 }
 
