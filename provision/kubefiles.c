@@ -144,6 +144,30 @@ static int merge_all(struct enroll *e, struct files *files, struct err *err)
 	return r || !files->docs ? r : kubeadm_derive(files->docs, &files->home, err);
 }
 
+static bool is_in_cluster(const struct enroll *e)
+{
+	char path[PATH_TEXT_MAX];
+	return access(paths_join(e->host, "kubernetes/kubelet.conf", path), F_OK) == 0;
+}
+
+/*
+ * A further control plane fetches the first one's certificates, by a key that only `publish --control-plane`
+ * makes; without it kubeadm join fails after it has begun. Who has brought the CA there by hand needs none.
+ */
+static int check_certificate_key(struct enroll *e, const struct files *files, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	const json_t *plane = json_object_get(json_array_get(files->docs, 0), "controlPlane");
+	const char *key = json_string_value(json_object_get(plane, "certificateKey"));
+	if (!plane || files->is_sample || (key && *key) || is_in_cluster(e) ||
+		access(paths_join(e->host, "kubernetes/pki/ca.key", path), F_OK) == 0)
+		return 0;
+	return err_set(err, -ENOKEY,
+		"this board is to be a control plane, and the bundle has no key to the "
+		"certificates "
+		"of one: `hearth kube publish --control-plane` brings it");
+}
+
 static int check_all(struct files *files, struct err *err)
 {
 	int r = kubeadm_check(files->patch, &files->home, files->notes, err);
@@ -187,12 +211,14 @@ static int make_documents(struct enroll *e, struct files *files, struct err *err
 		r = check_all(files, err);
 	if (!r)
 		r = judge_all(e, files, err);
+	if (r && json_array_size(files->overrides))
+		return err_prefix(err, "with what %s adds", path);
+	r = r ? r : check_certificate_key(e, files, err);
 	if (!r && files->is_sample) {
 		json_decref(files->docs);
 		files->docs = NULL; /* nothing of it is written */
 	}
-	return r && json_array_size(files->overrides) ? err_prefix(err, "with what %s adds", path)
-						      : r;
+	return r;
 }
 
 /* What was noticed, and who looked. */
@@ -336,12 +362,6 @@ static void load_bundle(struct enroll *e, const char *dir)
 		e->has_bundle = true;
 }
 
-static bool is_in_cluster(const struct enroll *e)
-{
-	char path[PATH_TEXT_MAX];
-	return access(paths_join(e->host, "kubernetes/kubelet.conf", path), F_OK) == 0;
-}
-
 /* With a token that is over, kubeadm join would try for ten minutes. One that just came is not looked at. */
 static void drop_expired(struct enroll *e, const char *dir)
 {
@@ -426,10 +446,11 @@ static void say_next(struct enroll *e, const struct files *files)
 			when(e->bundle.expires, until), files->dir);
 	} else {
 		talk_next(&e->talk,
-			"%s/join.yaml comes by itself once `hearth kube publish` is said on the "
-			"control "
+			"%s/join.yaml comes by itself once `hearth kube publish%s` is said on the "
+			"%scontrol "
 			"plane; then kubeadm join --config %s/join.yaml",
-			files->dir, files->dir);
+			files->dir, files->node.control_plane ? " --control-plane" : "",
+			files->node.control_plane ? "first " : "", files->dir);
 	}
 }
 

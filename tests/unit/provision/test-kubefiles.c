@@ -145,14 +145,45 @@ static void test_join(void **state)
 	become(damaged, NODE_ROLE_WORKER, false);
 	assert_int_equal(kubefiles_write(damaged, &err), 0);
 	assert_false(damaged->has_bundle);
+}
 
-	/* A further control plane advertises itself. */
-	CLEANUP_ENROLL struct enroll *second = new_enroll();
-	become(second, NODE_ROLE_CONTROL_PLANE, false);
-	give_bundle(second);
-	assert_int_equal(kubefiles_write(second, &err), 0);
+/* A further control plane advertises itself, and needs more than workers do. */
+static void test_join_plane(void **state)
+{
+	struct err err = { 0 };
+	char path[PATH_TEXT_MAX];
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_CONTROL_PLANE, false);
+	assert_int_equal(kubefiles_write(e, &err), 0);
+	assert_non_null(strstr(
+		json_string_value(json_array_get(e->talk.next, 1)), "publish --control-plane"));
+
+	/* kubeadm join would begin, and fail for want of certificates. */
+	give_bundle(e);
+	assert_int_equal(kubefiles_write(e, &err), -ENOKEY);
+	assert_non_null(strstr(err.text, "hearth kube publish --control-plane"));
+	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), -1);
+	assert_int_equal(access(below("etc/kubeadm/bundle.json", path), F_OK), -1);
+
+	e->bundle.has_certificate_key = true;
+	memset(e->bundle.certificate_key, 'a', sizeof(e->bundle.certificate_key) - 1);
+	assert_int_equal(kubefiles_write(e, &err), 0);
 	CLEANUP(free_p) char *plane = get_text("etc/kubeadm/join.yaml");
 	assert_non_null(strstr(plane, "advertiseAddress: \"10.77.0.5\""));
+	assert_non_null(strstr(plane, "certificateKey: aaaa"));
+
+	/* The CA was brought by hand; or all of it is done. */
+	static const char *const there[] = { "host/kubernetes/pki/ca.key",
+		"host/kubernetes/kubelet.conf" };
+	for (size_t i = 0; i < ARRAY_LEN(there); i++) {
+		put_text(there[i], "", 0600);
+		CLEANUP_ENROLL struct enroll *own = new_enroll();
+		become(own, NODE_ROLE_CONTROL_PLANE, false);
+		give_bundle(own);
+		if (kubefiles_write(own, &err) < 0)
+			fail_msg("%s: %s", there[i], err.text);
+		assert_int_equal(unlink(below(there[i], path)), 0);
+	}
 }
 
 static void test_kubeadm_refused(void **state)
@@ -316,6 +347,7 @@ int main(void)
 		TREE_TEST(test_init),
 		TREE_TEST(test_kubeadm_comes_later),
 		TREE_TEST(test_join),
+		TREE_TEST(test_join_plane),
 		TREE_TEST(test_kubeadm_refused),
 		TREE_TEST(test_judged),
 		TREE_TEST(test_too_late),
