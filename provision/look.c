@@ -217,7 +217,8 @@ int look_pods(struct enroll *e, struct err *err)
 			.plugin = "/opt/cni/bin/hearth" },
 		.mesh4 = e->node.mesh4,
 		.pods4 = e->settings.pods4,
-		.pods6 = e->settings.pods6 };
+		.pods6 = e->settings.pods6,
+		.ahead = true };
 	int r = nl_open(&nl, err);
 	if (r)
 		return r;

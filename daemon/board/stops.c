@@ -106,12 +106,22 @@ int stops_look_at_firewall(const struct stops *s, struct nft_forward *ret)
 	return 1;
 }
 
-static void look_at_firewall(const struct stops *s, struct err *ret)
+/* Kubelet's and kubeadm's packages make the directory. */
+static bool has_kubernetes(const struct stops *s)
+{
+	char path[PATH_MAX];
+
+	(void) snprintf(path, sizeof(path), "%s/kubernetes", s->etc);
+	return access(path, F_OK) == 0;
+}
+
+/* A board that runs Docker and no pods is not ill: enroll-node says what is to come, once. */
+static void look_at_firewall(const struct stops *s, struct nl *nl, struct err *ret)
 {
 	struct nft_forward found;
 	const char *families;
 
-	if (!stops_look_at_firewall(s, &found))
+	if (!(s->ahead || has_kubernetes(s) || has_pods(nl)) || !stops_look_at_firewall(s, &found))
 		return;
 	families = !found.drops6 ? "IPv4" : !found.drops4 ? "IPv6" : "IPv4 and IPv6";
 	switch (found.owner) {
@@ -200,10 +210,8 @@ static void look_at_programs(const struct stops *s, struct err ret[static STOPS]
 	const struct runtime_where where = {
 		.etc = s->etc, .bin = "/usr/bin", .plugin = s->cni.plugin
 	};
-	char path[PATH_MAX];
 
-	(void) snprintf(path, sizeof(path), "%s/kubernetes", s->etc);
-	if (access(path, F_OK) < 0)
+	if (!has_kubernetes(s))
 		return;
 	(void) runtime_look_at_containerd(&where, &ret[STOP_CONTAINERD]);
 	(void) runtime_look_at_kubelet(s->etc, &ret[STOP_KUBELET]);
@@ -214,7 +222,7 @@ void stops_look(struct stops *s, struct nl *nl, struct err ret[static STOPS])
 	memset(ret, 0, STOPS * sizeof(ret[0]));
 	look_at_forwarding(s, nl, &ret[STOP_FORWARDING]);
 	(void) stops_look_at_boot(s->etc, &ret[STOP_BOOT]);
-	look_at_firewall(s, &ret[STOP_DROPPED]);
+	look_at_firewall(s, nl, &ret[STOP_DROPPED]);
 	look_at_ipv6(s, nl, &ret[STOP_IPV6]);
 	(void) cnilist_look(&s->cni, &ret[STOP_CNI]);
 	look_at_dns(s, &ret[STOP_DNS]);

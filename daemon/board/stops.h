@@ -30,6 +30,7 @@ struct stops {
 	struct ip_addr mesh4;          /* the board's own */
 	struct ip_prefix pods4, pods6; /* of the mesh */
 	bool forwarded4, forwarded6;   /* seen to be on */
+	bool ahead; /* tell what stops pods before the board is anywhere near having some */
 };
 
 /* Each finding with its remedy, one sentence, in its place; code 0: nothing found there. */

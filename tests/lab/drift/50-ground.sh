@@ -46,10 +46,14 @@ forward_drops() {
 		}
 	X
 	kill -HUP "${pid[b]}"
+	right 10 "it is seen" said_enough b 1 "configuration read again"
+	check "and no problem on a board without Kubernetes and pods" says b "s['problems']==[]"
+	did "b: a pod, such as podman's" ip -n "${N}b" link add hth0000000001 type veth peer name podside
+	kill -HUP "${pid[b]}"
 	right 5 "a problem says whose it is" says b "any('Docker' in p and 'IPv4,' in p and 'enroll-node --fix' in p for p in s['problems'])"
 	did "b: one way is not enough" in_ns b nft add rule ip filter DOCKER-USER iifname '"hth*"' accept
 	kill -HUP "${pid[b]}"
-	right 10 "it stays" said_enough b 2 "configuration read again"
+	right 10 "it stays" said_enough b 3 "configuration read again"
 	check "a problem still" says b "any('Docker' in p for p in s['problems'])"
 	did "b: and back" in_ns b nft add rule ip filter DOCKER-USER oifname '"hth*"' counter accept
 	kill -HUP "${pid[b]}"
@@ -79,6 +83,10 @@ forward_drops() {
 	X
 	kill -HUP "${pid[b]}"
 	right 5 "a problem says where" says b "any('chain FORWARD in table filter' in p for p in s['problems'])"
+	did "b: no pod any more, but kubelet and kubeadm are installed" sh -c "mkdir $T/b/kubernetes; ip -n ${N}b link del hth0000000001; kill -HUP ${pid[b]}"
+	right 10 "it is seen" said_enough b 8 "configuration read again"
+	check "a problem still" says b "any('chain FORWARD in table filter' in p for p in s['problems'])"
+	rmdir "$T/b/kubernetes"
 	in_ns b nft delete table inet filter
 	kill -HUP "${pid[b]}"
 	right 10 "all is well" says b "s['problems']==[]"
