@@ -40,6 +40,9 @@ static void token_change_free(struct token_change *t)
 static json_t *describe(struct coord *c, const struct grant *g)
 {
 	json_t *uses = json_array(), *used_by = json_array();
+	const struct node *old = netmap_by_id(coord_netmap(c), g->replace);
+	char gone[32];
+	snprintf(gone, sizeof(gone), "(node %u, removed)", (unsigned) g->replace);
 	for (size_t i = 0; i < g->n_uses; i++) {
 		const struct node *node = netmap_by_id(coord_netmap(c), g->uses[i].node);
 		char text[32];
@@ -51,10 +54,13 @@ static json_t *describe(struct coord *c, const struct grant *g)
 	}
 	return json_pack("{s:s, s:s, s:s?, s:s?, s:b, s:O, s:O, s:I, s:I, s:s, s:o, s:o}", "id",
 		g->id, "role", node_role_name(g->role), "name", g->name[0] ? g->name : NULL,
-		"replace", g->replace[0] ? g->replace : NULL, "reusable", g->reusable, "tags",
-		g->tags, "labels", g->labels, "created", (json_int_t) g->created, "expires",
-		(json_int_t) g->expires, "state", grant_state(g, coord_now_s()), "uses", uses,
-		"used_by", used_by);
+		"replace",
+		!g->replace ? NULL
+		: old       ? old->name
+			    : gone,
+		"reusable", g->reusable, "tags", g->tags, "labels", g->labels, "created",
+		(json_int_t) g->created, "expires", (json_int_t) g->expires, "state",
+		grant_state(g, coord_now_s()), "uses", uses, "used_by", used_by);
 }
 
 void admin_token_list(struct coord *c, struct ipc_request *request)
@@ -90,7 +96,8 @@ static int read_names(const json_t *args, struct token_change *t, struct err *er
 			return err_set(err, -ESRCH,
 				"There is no node \"%.80s\" to replace. See `hearth node list`.",
 				replace);
-		memcpy(t->grant.replace, node->name, sizeof(t->grant.replace));
+		t->grant.replace = node->id;
+		memcpy(t->grant.replace_identity, node->identity, NODE_KEY_LEN);
 	}
 	return name ? node_name_choose(name, t->grant.name, err) : 0;
 }
@@ -119,7 +126,7 @@ static int read_grant(const json_t *args, struct token_change *t, struct err *er
 		return err_set(err, -EINVAL, "The role must be control-plane, worker or member.");
 	if (!ttl)
 		return err_set(err, -EINVAL, "A token must live for at least a second.");
-	if (g->reusable && (g->name[0] || g->replace[0]))
+	if (g->reusable && (g->name[0] || g->replace))
 		return err_set(err, -EINVAL,
 			"A reusable token is for several boards: it cannot fix a name or replace "
 			"one.");
@@ -159,11 +166,12 @@ static int check_result(struct token_change *t)
 static int take_from_replaced(struct token_change *t)
 {
 	struct grant *g = &t->grant;
-	const struct node *node = netmap_by_name(coord_netmap(t->admin.coord), g->replace);
+	const struct node *node = grant_replaced(g, coord_netmap(t->admin.coord));
 	struct err why = { 0 };
 	if (!node)
 		return change_refuse(&t->admin.change, API_NOT_FOUND,
-			"There is no node %s to replace. See `hearth node list`.", g->replace);
+			"The node to replace was removed or replaced meanwhile. See `hearth node "
+			"list`.");
 	if (t->has_role && g->role != node->role)
 		return change_refuse(&t->admin.change, API_ROLE_MISMATCH,
 			"%s is a %s and stays one: a replaced board keeps its role.", node->name,
@@ -218,10 +226,10 @@ static int decide_create(struct change *change, struct store_batch *batch)
 	struct grant *g = &t->grant;
 	struct coord *c = t->admin.coord;
 	uint64_t id;
-	int r = g->replace[0] ? take_from_replaced(t) : check_result(t);
+	int r = g->replace ? take_from_replaced(t) : check_result(t);
 	if (r < 0)
 		return r;
-	if (g->name[0] && !g->replace[0] && netmap_by_name(coord_netmap(c), g->name))
+	if (g->name[0] && !g->replace && netmap_by_name(coord_netmap(c), g->name))
 		return change_refuse(change, API_NAME_TAKEN,
 			"The name %s is taken. Choose another; or, if this is that board set up "
 			"anew, use "
@@ -282,9 +290,13 @@ static void done_create(struct change *change, int r)
 		reply = describe(c, g);
 		(void) json_object_set_new(reply, "token", json_string(text));
 		(void) json_object_set_new(reply, "urls", urls);
-		admin_audit(t->admin.request, "%s for a %s, %llu s%s", g->id,
+		char replaces[32] = "";
+		if (g->replace)
+			(void) snprintf(replaces, sizeof(replaces), ", replaces node %u",
+				(unsigned) g->replace);
+		admin_audit(t->admin.request, "%s for a %s, %llu s%s%s", g->id,
 			node_role_name(g->role), (unsigned long long) (g->expires - g->created),
-			g->reusable ? ", reusable" : "");
+			g->reusable ? ", reusable" : "", replaces);
 		r = tokens_add(c->tokens, g);
 		sodium_memzero(text, strlen(text));
 		free(text);

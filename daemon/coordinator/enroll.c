@@ -72,7 +72,8 @@ static int check_confirmation(struct enrolment *e, const struct grant *g)
 		return change_refuse(&e->change, API_ROLE_MISMATCH,
 			"The token is for a %s, not for a %s.", node_role_name(g->role),
 			node_role_name(a->role));
-	if (a->replace[0] && strcmp(a->replace, g->replace) != 0)
+	const struct node *old = grant_replaced(g, coord_netmap(e->coord));
+	if (a->replace[0] && (!old || strcmp(a->replace, old->name) != 0))
 		return change_refuse(&e->change, API_REPLACE_MISMATCH,
 			"The token does not allow to replace %s. Create one with `hearth token "
 			"create "
@@ -255,9 +256,11 @@ static int plan(struct enrolment *e, const struct grant **ret_grant, struct node
 		r = check_labels(e, g);
 	if (r < 0)
 		return r;
-	if (g->replace[0] && !(old = netmap_by_name(coord_netmap(e->coord), g->replace)))
+	if (g->replace && !(old = grant_replaced(g, coord_netmap(e->coord))))
 		return change_refuse(change, API_REPLACE_MISMATCH,
-			"There is no node %s any more that the token could replace.", g->replace);
+			"Node %u, which the token was made to replace, was removed or replaced "
+			"since. Create another with `hearth token create --replace NAME`.",
+			(unsigned) g->replace);
 	r = check_keys(e, old);
 	if (!r)
 		r = old ? make_replacement(e, old, node) : make_new(e, g, node);

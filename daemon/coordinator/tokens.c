@@ -24,6 +24,25 @@ void grant_done(struct grant *grant)
 	sodium_memzero(grant, sizeof(*grant));
 }
 
+static int read_replace(const json_t *json, struct grant *g, struct err *err)
+{
+	json_t *replace;
+	uint64_t node = 0;
+	int r;
+	if (json_is_string(json_object_get(json, "replace"))) {
+		g->revoked = true;
+		return 0;
+	}
+	if ((r = json_get_object(json, "replace", &replace, err)) ||
+		(r = json_get_u64(replace, "node", NODE_ID_MAX, &node, err)) ||
+		(r = field_get_nonzero_key(replace, "identity", g->replace_identity, err)))
+		return r;
+	if (!node)
+		return err_set(err, -EINVAL, "field \"replace\" must name a node");
+	g->replace = (uint32_t) node;
+	return 0;
+}
+
 static int read_grant(const json_t *json, struct grant *g, struct err *err)
 {
 	const char *role;
@@ -45,9 +64,7 @@ static int read_grant(const json_t *json, struct grant *g, struct err *err)
 	g->labels = json_incref(labels);
 	if (json_has(json, "name") && (r = field_get_name(json, "name", g->name, err)))
 		return r;
-	if (json_has(json, "replace") && (r = field_get_name(json, "replace", g->replace, err)))
-		return r;
-	return 0;
+	return json_has(json, "replace") ? read_replace(json, g, err) : 0;
 }
 
 int grant_from_json(const json_t *json, struct grant *ret, struct err *err)
@@ -63,11 +80,14 @@ int grant_from_json(const json_t *json, struct grant *ret, struct err *err)
 
 json_t *grant_to_json(const struct grant *g)
 {
-	return json_pack("{s:s, s:o, s:s, s:O, s:O, s:s?, s:s?, s:b, s:b, s:I, s:I}", "id", g->id,
+	json_t *replace = g->replace ? json_pack("{s:I, s:o}", "node", (json_int_t) g->replace,
+					       "identity", field_key(g->replace_identity))
+				     : json_null();
+	return json_pack("{s:s, s:o, s:s, s:O, s:O, s:s?, s:o, s:b, s:b, s:I, s:I}", "id", g->id,
 		"hash", field_key(g->hash), "role", node_role_name(g->role), "tags", g->tags,
-		"labels", g->labels, "name", g->name[0] ? g->name : NULL, "replace",
-		g->replace[0] ? g->replace : NULL, "reusable", g->reusable, "revoked", g->revoked,
-		"created", (json_int_t) g->created, "expires", (json_int_t) g->expires);
+		"labels", g->labels, "name", g->name[0] ? g->name : NULL, "replace", replace,
+		"reusable", g->reusable, "revoked", g->revoked, "created", (json_int_t) g->created,
+		"expires", (json_int_t) g->expires);
 }
 
 void grant_use_key(const char *id, const uint8_t identity[static NODE_KEY_LEN],
@@ -97,6 +117,12 @@ int grant_use_from_json(const char *key, const json_t *json, char ret_id[static 
 	memcpy(ret_id, id, sizeof(id));
 	*ret = use;
 	return 0;
+}
+
+const struct node *grant_replaced(const struct grant *g, const struct netmap *netmap)
+{
+	const struct node *node = g->replace ? netmap_by_id(netmap, g->replace) : NULL;
+	return node && !memcmp(node->identity, g->replace_identity, NODE_KEY_LEN) ? node : NULL;
 }
 
 const char *grant_state(const struct grant *g, uint64_t now)

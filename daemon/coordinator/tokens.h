@@ -11,6 +11,7 @@
 
 #include "base/encode.h"
 #include "base/err.h"
+#include "mesh/netmap.h"
 #include "wire/api.h"
 #include "wire/node.h"
 #include "wire/token.h"
@@ -35,10 +36,12 @@ struct grant {
 	char id[FIELD_ID_MAX];
 	uint8_t hash[TOKEN_HASH_LEN];
 	enum node_role role;
-	json_t *tags;                /* owned list, never NULL */
-	json_t *labels;              /* owned object, never NULL */
-	char name[NODE_NAME_MAX];    /* the only name it allows; "" for any */
-	char replace[NODE_NAME_MAX]; /* the node whose keys it renews; "" for none */
+	json_t *tags;             /* owned list, never NULL */
+	json_t *labels;           /* owned object, never NULL */
+	char name[NODE_NAME_MAX]; /* the only name it allows; "" for any */
+	/* The node whose keys it renews, as it was: another may be called so by now. 0 for none. */
+	uint32_t replace;
+	uint8_t replace_identity[NODE_KEY_LEN];
 	bool reusable;
 	bool revoked;
 	uint64_t created, expires;
@@ -49,7 +52,10 @@ struct grant {
 void grant_done(struct grant *grant);
 #define CLEANUP_GRANT CLEANUP(grant_done)
 
-/* As stored, without the uses. @ret zero-initialised. */
+/*
+ * As stored, without the uses. @ret zero-initialised. One of an older coordinator that says by name alone what it
+ * replaces is read as revoked.
+ */
 int grant_from_json(const json_t *json, struct grant *ret, struct err *err);
 json_t *grant_to_json(const struct grant *grant);
 
@@ -60,6 +66,9 @@ void grant_use_key(const char *id, const uint8_t identity[static NODE_KEY_LEN],
 /* As stored: whose use of which token. -EINVAL if key or value are not such. */
 int grant_use_from_json(const char *key, const json_t *json, char ret_id[static FIELD_ID_MAX],
 	struct grant_use *ret);
+
+/* The node that it replaces, as long as it is the one with the key of then; else, or if it replaces none, NULL. */
+const struct node *grant_replaced(const struct grant *grant, const struct netmap *netmap);
 
 /* "valid", "used", "expired" or "revoked". */
 const char *grant_state(const struct grant *grant, uint64_t now);

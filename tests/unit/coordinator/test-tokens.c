@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "coordinator/tokens.h"
+#include "mesh-maker.h"
 
 static struct grant grant(const char *id, bool reusable)
 {
@@ -105,12 +106,15 @@ static void test_documents(void **state)
 {
 	static const char *const bad[] = { "{}", "[]", "{\"id\":\"x\"}" };
 	CLEANUP_GRANT struct grant g = grant("0123456789abcdef", true), again = { 0 };
-	strcpy(g.replace, "pi3");
+	g.replace = 3;
+	memset(g.replace_identity, 9, sizeof(g.replace_identity));
 	json_array_append_new(g.tags, json_string("edge"));
 	CLEANUP_JSON json_t *json = grant_to_json(&g);
 	assert_non_null(json);
 	assert_int_equal(grant_from_json(json, &again, NULL), 0);
-	assert_string_equal(again.replace, "pi3");
+	assert_int_equal(again.replace, 3);
+	assert_memory_equal(again.replace_identity, g.replace_identity, NODE_KEY_LEN);
+	assert_false(again.revoked);
 	assert_string_equal(again.name, "");
 	assert_memory_equal(again.hash, g.hash, sizeof(g.hash));
 	assert_true(json_equal(again.tags, g.tags));
@@ -120,9 +124,43 @@ static void test_documents(void **state)
 		CLEANUP_JSON json_t *doc = json_parse(bad[i], strlen(bad[i]), NULL);
 		assert_true(grant_from_json(doc, &x, NULL) < 0);
 	}
+	/* An older coordinator's, which says a name. */
+	struct grant named = { 0 };
+	json_object_set_new(json, "replace", json_string("pi3"));
+	assert_int_equal(grant_from_json(json, &named, NULL), 0);
+	assert_true(named.revoked);
+	assert_int_equal(named.replace, 0);
+	grant_done(&named);
+	json_object_set_new(json, "replace", json_pack("{s:i}", "node", 3));
+	assert_int_equal(grant_from_json(json, &named, NULL), -EINVAL);
+	json_object_set_new(json, "replace", json_null());
 	json_object_set_new(json, "role", json_string("king"));
 	struct grant x = { 0 };
 	assert_int_equal(grant_from_json(json, &x, NULL), -EINVAL);
+}
+
+/* Whoever is called so now: the node of then, with the key of then, or nobody. */
+static void test_replaced(void **state)
+{
+	CLEANUP_SETTINGS struct settings settings = maker_settings();
+	CLEANUP_NETMAP struct netmap *map = maker_netmap(&settings);
+	CLEANUP_NODE struct node pi3 = maker_node(1, 1, "pi3"), plane = maker_node(2, 2, "n100");
+	CLEANUP_GRANT struct grant g = grant("0123456789abcdef", false);
+	struct err err = { 0 };
+	assert_int_equal(maker_apply(map, "node", node_to_json(&pi3), NULL, &err), 1);
+	assert_int_equal(maker_apply(map, "node", node_to_json(&plane), NULL, &err), 1);
+	assert_null(grant_replaced(&g, map));
+	g.replace = 1;
+	memcpy(g.replace_identity, pi3.identity, NODE_KEY_LEN);
+	strcpy(pi3.name, "pi3-old");
+	strcpy(plane.name, "pi3");
+	assert_int_equal(maker_apply(map, "node", node_to_json(&pi3), NULL, &err), 1);
+	assert_int_equal(maker_apply(map, "node", node_to_json(&plane), NULL, &err), 1);
+	assert_int_equal(grant_replaced(&g, map)->id, 1);
+	assert_int_equal(node_revoke_identity(&pi3), 0);
+	memset(pi3.identity, 77, sizeof(pi3.identity));
+	assert_int_equal(maker_apply(map, "node", node_to_json(&pi3), NULL, &err), 1);
+	assert_null(grant_replaced(&g, map));
 }
 
 static void test_uses(void **state)
@@ -159,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_lookup),
 		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_uses),
 	};
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
