@@ -19,7 +19,7 @@
 
 #include "kubeadm/kubeadm.h"
 #include "mesh/netmap.h"
-#include "node/config.h"
+#include "board/config.h"
 #include "provision/facts.h"
 #include "provision/talk.h"
 #include "wire/kube.h"

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "node/config.h"
+#include "board/config.h"
 
 enum {
 	LOG_MAX = 256 * 1024 * 1024,

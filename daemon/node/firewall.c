@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "board/links.h"
-#include "node/config.h"
+#include "board/config.h"
 
 /* nft takes letters, digits and few other signs: the rest is written as _HEX, so is '_'. */
 const char *firewall_table(const char *ifname, char ret[static FIREWALL_TABLE_MAX])

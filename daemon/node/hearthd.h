@@ -13,7 +13,7 @@
 #include "base/pace.h"
 #include "board/stops.h"
 #include "node/book.h"
-#include "node/config.h"
+#include "board/config.h"
 #include "node/firewall.h"
 #include "node/hostsfile.h"
 #include "node/iface.h"

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "node/config.h"
+#include "board/config.h"
 
 struct launch_options {
 	const char *user;        /* "hearth" */

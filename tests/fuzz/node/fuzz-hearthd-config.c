@@ -1,6 +1,6 @@
 /* hearthd.yaml, from its text to what is used. */
 #include "base/yaml.h"
-#include "node/config.h"
+#include "board/config.h"
 
 #include <stdlib.h>
 #include <string.h>

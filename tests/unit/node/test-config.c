@@ -2,7 +2,7 @@
 #include "mesh-maker.h"
 
 #include "base/yaml.h"
-#include "node/config.h"
+#include "board/config.h"
 
 #define KEY "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 

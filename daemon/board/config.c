@@ -1,7 +1,7 @@
 /*
  * The configuration is checked as a whole before anything of it is used.
  */
-#include "node/config.h"
+#include "board/config.h"
 
 #include <errno.h>
 #include <stdio.h>
