@@ -44,6 +44,7 @@ static const char usage[] =
 	"found\n"
 	"  --facts FILE            what the board is, recorded, instead of looking (for a lab)\n"
 	"  --wait SECONDS          for peers to answer, at most; default: 15\n"
+	"  --allow-public-ranges   take a mesh whose address ranges are not private\n"
 	"  --fix                   let pods through a firewall of Docker or ufw that drops them\n"
 	"  --leave                 undo it: stop hearthd, remove its keys and files\n"
 	"  --dry-run               say what would be done and change nothing\n"
@@ -59,6 +60,7 @@ static const struct option options[] = {
 	{ "facts", required_argument, NULL, 'f' },
 	{ "wait", required_argument, NULL, 'w' },
 	{ "fix", no_argument, NULL, 'x' },
+	{ "allow-public-ranges", no_argument, NULL, 'p' },
 	{ "leave", no_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
 	{ "json", no_argument, NULL, 'j' },
@@ -110,6 +112,9 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 			break;
 		case 'x':
 			e->fix = true;
+			break;
+		case 'p':
+			e->allow_public_ranges = true;
 			break;
 		case 'l':
 			e->leave = true;

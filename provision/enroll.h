@@ -31,7 +31,7 @@ struct enroll {
 	/* asked for; borrowed, NULL: not */
 	const char *token_file, *facts_file, *kubeadm_version;
 	char name[NODE_NAME_MAX]; /* canonical; "": not asked */
-	bool dry_run, leave, fix;
+	bool dry_run, leave, fix, allow_public_ranges;
 	unsigned wait_s; /* for peers, at most */
 
 	struct talk talk;

@@ -401,6 +401,8 @@ static json_t *config_json(struct enroll *e)
 		json_object_set_new(json, "interface", json_string(e->config.interface));
 	if (json && e->config.port != CONFIG_PORT_DEFAULT)
 		json_object_set_new(json, "port", json_integer(e->config.port));
+	if (json && e->allow_public_ranges)
+		json_object_set_new(json, "public_ranges", json_true());
 	return json;
 }
 

@@ -193,10 +193,14 @@ static int find_locals(struct enroll *e, struct locals *l, struct err *err)
 int look_ranges(struct enroll *e, struct err *err)
 {
 	CLEANUP(locals_done) struct locals l = { 0 };
+	unsigned flags = 0;
 	int r = find_locals(e, &l, err);
+	if (l.tailscale)
+		flags |= RANGES_TAILSCALE;
+	if (!e->allow_public_ranges && !(e->enrolled && e->config.public_ranges))
+		flags |= RANGES_ONLY_PRIVATE;
 	if (!r)
-		r = ranges_check(
-			&e->settings, l.list, l.n, l.tailscale ? RANGES_TAILSCALE : 0, err);
+		r = ranges_check(&e->settings, l.list, l.n, flags, err);
 	if (r)
 		return r;
 	talk_step(&e->talk, TALK_KEPT, "ranges", "no address range of the mesh is in use here%s",

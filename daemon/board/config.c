@@ -12,7 +12,7 @@
 #include "base/yaml.h"
 
 static const char *const known[] = { "mesh", "node", "root", "urls", "pins", "interface", "port",
-	NULL };
+	"public_ranges", NULL };
 
 /* What the kernel accepts, without characters that need quoting somewhere. */
 static int check_interface(const char *name, struct err *err)
@@ -42,6 +42,8 @@ static int read_optional(const json_t *json, struct config *config, struct err *
 		r = check_interface(name, err);
 	if (r == 0 && json_has(json, "port"))
 		r = json_get_u64(json, "port", UINT16_MAX, &port, err);
+	if (r == 0 && json_has(json, "public_ranges"))
+		r = json_get_bool(json, "public_ranges", &config->public_ranges, err);
 	if (r < 0)
 		return r;
 	if (!port)

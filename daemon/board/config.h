@@ -8,6 +8,7 @@
  *	pins: [<base64>]            # of the coordinator's TLS key
  *	interface: hearth0          # optional
  *	port: 41741                 # optional, UDP
+ *	public_ranges: true         # optional: this board's owner takes a mesh whose ranges are not private
  */
 #pragma once
 
@@ -32,6 +33,7 @@ struct config {
 	size_t n_pins;
 	char interface[IFNAMSIZ];
 	uint16_t port;
+	bool public_ranges;
 };
 
 /* Unknown keys are refused, because a misspelt one would be a wish not heard. 0, -EINVAL, -ENOENT. */

@@ -41,7 +41,7 @@ struct init {
 	const char *state_dir, *user;
 	struct settings settings;
 	uint16_t port;
-	bool has_urls, if_needed, dry_run;
+	bool has_urls, if_needed, dry_run, allow_public;
 	uint8_t root_seed[KEYS_SEED_LEN], signing_seed[KEYS_SEED_LEN], tls_seed[KEYS_SEED_LEN];
 	uint8_t root_key[RECORD_KEY_LEN], root_hash[RECORD_HASH_LEN];
 	char pin[X509_PIN_TEXT_LEN];
@@ -68,6 +68,7 @@ void init_usage(void)
 	      "  --pods6 PREFIX       pods, IPv6 (of the ULA): a /64 for each board\n"
 	      "  --services4 PREFIX   Kubernetes services, IPv4 (10.96.0.0/16)\n"
 	      "  --services6 PREFIX   Kubernetes services, IPv6 (of the ULA)\n"
+	      "  --allow-public-ranges  take ranges that are not private: those of the owner\n"
 	      "  --if-needed          succeed if there is a coordinator already\n"
 	      "  --dry-run            check and show, write nothing\n"
 	      "  --state DIR          where it is kept (" PATHS_STATE_DIR ")\n"
@@ -129,7 +130,17 @@ static int add_url(struct init *i, const char *url)
 	return 0;
 }
 
-enum { OPT_MESH = 256, OPT_URL, OPT_PORT, OPT_STATE, OPT_USER, OPT_IF_NEEDED, OPT_DRY, OPT_RANGE };
+enum {
+	OPT_MESH = 256,
+	OPT_URL,
+	OPT_PORT,
+	OPT_STATE,
+	OPT_USER,
+	OPT_IF_NEEDED,
+	OPT_DRY,
+	OPT_RANGE,
+	OPT_PUBLIC
+};
 
 static const struct option options[] = {
 	{ "mesh", required_argument, NULL, OPT_MESH },
@@ -139,6 +150,7 @@ static const struct option options[] = {
 	{ "user", required_argument, NULL, OPT_USER },
 	{ "if-needed", no_argument, NULL, OPT_IF_NEEDED },
 	{ "dry-run", no_argument, NULL, OPT_DRY },
+	{ "allow-public-ranges", no_argument, NULL, OPT_PUBLIC },
 	{ "help", no_argument, NULL, 'h' },
 	{ "ula", required_argument, NULL, OPT_RANGE },
 	{ "mesh4", required_argument, NULL, OPT_RANGE },
@@ -192,6 +204,9 @@ static int read_option(struct init *i, int c, int index, const char *wrong)
 		return 0;
 	case OPT_DRY:
 		i->dry_run = true;
+		return 0;
+	case OPT_PUBLIC:
+		i->allow_public = true;
 		return 0;
 	case OPT_RANGE: /* the ULA first, whatever the order: the others are told apart from it */
 		return strcmp(options[index].name, "ula") ? 0
@@ -398,7 +413,8 @@ static int check_ranges(const struct init *i)
 	struct addrs_locals *locals = calloc(1, sizeof(*locals));
 	int r = locals ? addrs_locals(locals, &e) : err_set(&e, -ENOMEM, "out of memory");
 	if (r == 0)
-		r = ranges_check(&i->settings, locals->list, locals->n, locals->flags, &e);
+		r = ranges_check(&i->settings, locals->list, locals->n,
+			locals->flags | (i->allow_public ? 0 : RANGES_ONLY_PRIVATE), &e);
 	free(locals);
 	return r < 0 ? fail(1, "%s", e.text) : 0;
 }

@@ -38,6 +38,10 @@ static const struct {
 /* Tailscale's firewall drops what comes from these and not from its own interface. */
 static const char *const tailscale[] = { "100.64.0.0/10", "fd7a:115c:a1e0::/48" };
 
+/* Nobody in the internet has these. */
+static const char *const private4[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+	"100.64.0.0/10" };
+
 static const struct ip_prefix *range_of(const struct settings *settings, const struct named *range)
 {
 	return (const struct ip_prefix *) ((const char *) settings + range->offset);
@@ -140,6 +144,45 @@ static int check_places(const struct settings *settings, struct err *err)
 	return 0;
 }
 
+static bool is_within(const struct ip_prefix *outer, const struct ip_prefix *inner)
+{
+	return outer->len <= inner->len && ip_prefix_overlaps(outer, inner);
+}
+
+static bool is_private(const struct settings *settings, const struct ip_prefix *range)
+{
+	if (range->addr.family == AF_INET6)
+		return is_within(&settings->ula, range);
+	for (size_t i = 0; i < ARRAY_LEN(private4); i++) {
+		struct ip_prefix outer = prefix(private4[i]);
+		if (is_within(&outer, range))
+			return true;
+	}
+	return false;
+}
+
+static int check_private(const struct settings *settings, const struct ranges_local *locals,
+	size_t n_locals, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(named); i++) {
+		char why[160];
+		if (is_private(settings, range_of(settings, &named[i])))
+			continue;
+		snprintf(why, sizeof(why),
+			"is %s: what this machine sends to whoever has these addresses elsewhere "
+			"would go into the mesh",
+			named[i].family == AF_INET6
+				? "not in the ULA"
+				: "neither private (RFC 1918) nor in 100.64.0.0/10");
+		(void) refuse(settings, &named[i], locals, n_locals, err, why);
+		size_t len = strlen(err->text);
+		(void) snprintf(err->text + len, sizeof(err->text) - len,
+			" If they are yours, --allow-public-ranges allows it on this machine.");
+		return err->code = -EPERM;
+	}
+	return 0;
+}
+
 /* The later of the two in the table is to move: the mesh range is what people have in their heads. */
 static int check_each_other(const struct settings *settings, const struct ranges_local *locals,
 	size_t n_locals, struct err *err)
@@ -205,5 +248,8 @@ int ranges_check(const struct settings *settings, const struct ranges_local *loc
 		return r;
 	if ((flags & RANGES_TAILSCALE) && (r = check_tailscale(settings, locals, n_locals, err)))
 		return r;
-	return check_locals(settings, locals, n_locals, err);
+	r = check_locals(settings, locals, n_locals, err);
+	if (!r && (flags & RANGES_ONLY_PRIVATE))
+		r = check_private(settings, locals, n_locals, err);
+	return r;
 }

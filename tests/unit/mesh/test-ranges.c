@@ -97,6 +97,42 @@ static void test_each_other(void **state)
 	}
 }
 
+static void test_private(void **state)
+{
+	static const struct {
+		size_t offset;
+		const char *value, *says;
+	} cases[] = {
+		{ offsetof(struct settings, mesh4), "8.8.8.0/24", "--mesh4 10." },
+		{ offsetof(struct settings, pods4), "140.82.0.0/16", "--pods4 10.78" },
+		{ offsetof(struct settings, services4), "11.96.0.0/16", "--services4 10." },
+		{ offsetof(struct settings, mesh4), "172.32.0.0/16", "--mesh4 10." },
+		{ offsetof(struct settings, mesh4), "192.169.0.0/16", "--mesh4 10." },
+		{ offsetof(struct settings, mesh4), "100.0.0.0/8", "--mesh4 PREFIX" },
+		{ offsetof(struct settings, mesh4), "172.0.0.0/8", "--mesh4 PREFIX" },
+		{ offsetof(struct settings, mesh4), "100.128.0.0/16", "--mesh4 10." },
+		{ offsetof(struct settings, pods6), "2001:db8:1::/56", "not in the ULA" },
+		{ offsetof(struct settings, pods6), "fd12:3456:789b::/56", "--pods6" },
+		{ offsetof(struct settings, services6), "2606:4700::/112", "--services6" },
+		{ offsetof(struct settings, mesh4), "10.1.0.0/16", NULL },
+		{ offsetof(struct settings, mesh4), "172.31.255.0/24", NULL },
+		{ offsetof(struct settings, mesh4), "192.168.7.0/24", NULL },
+		{ offsetof(struct settings, mesh4), "100.127.0.0/16", NULL },
+		{ offsetof(struct settings, pods6), "fd12:3456:789a:4000::/56", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct settings settings = maker_settings();
+		struct err err = { 0 };
+		set((struct ip_prefix *) ((char *) &settings + cases[i].offset), cases[i].value);
+		int r = ranges_check(&settings, NULL, 0, RANGES_ONLY_PRIVATE, &err);
+		if (r != (cases[i].says ? -EPERM : 0) ||
+			(r && (!strstr(err.text, cases[i].says) ||
+				      !strstr(err.text, "--allow-public-ranges"))))
+			fail_msg("%s: %d, %s", cases[i].value, r, err.text);
+		assert_int_equal(ranges_check(&settings, NULL, 0, 0, &err), 0);
+	}
+}
+
 static void test_locals(void **state)
 {
 	static const struct {
@@ -165,6 +201,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_each_other),
+		cmocka_unit_test(test_private),
 		cmocka_unit_test(test_locals),
 		cmocka_unit_test(test_tailscale),
 	};
