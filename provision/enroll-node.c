@@ -364,7 +364,7 @@ static int enroll(struct enroll *e)
 static int read_bundle(struct kube_bundle *ret, struct err *err)
 {
 	CLEANUP_BUF struct buf text = { 0 };
-	int r = file_read("/dev/stdin", BUNDLE_INPUT_MAX, &text);
+	int r = file_read_stream("/dev/stdin", BUNDLE_INPUT_MAX, &text);
 	CLEANUP_JSON json_t *json = NULL;
 	if (r < 0)
 		return err_set(err, r, "read the bundle from standard input: %s", strerror(-r));

@@ -107,7 +107,7 @@ int join_read_token(struct enroll *e, struct err *err)
 	const char *from = e->token_file ? e->token_file : "standard input";
 	int r;
 	if (e->token_file && strcmp(e->token_file, "-"))
-		r = file_read(e->token_file, TOKEN_INPUT_MAX, &text);
+		r = file_read_stream(e->token_file, TOKEN_INPUT_MAX, &text);
 	else if (!e->token_file && isatty(STDIN_FILENO))
 		r = prompt(&text);
 	else

@@ -9,15 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int file_read(const char *path, size_t max, struct buf *ret)
+/* All of @fd into @ret, which is left as it was if it cannot be. */
+static int read_all(int fd, size_t max, struct buf *ret)
 {
-	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	struct stat st;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
-		(uint64_t) st.st_size > max)
-		return -EFBIG; /* what grows meanwhile, and what has no size, shows below */
 	size_t start = ret->len;
 	char chunk[16384];
 	for (;;) {
@@ -35,6 +29,33 @@ int file_read(const char *path, size_t max, struct buf *ret)
 	explicit_bzero(chunk, sizeof(chunk)); /* key files come this way, too */
 	buf_add(ret, "", 0);
 	return buf_failed(ret) ? -ENOMEM : 0;
+}
+
+int file_read_fd(int fd, size_t max, struct buf *ret, struct stat *ret_stat)
+{
+	if (fstat(fd, ret_stat) < 0)
+		return -errno;
+	if (S_ISDIR(ret_stat->st_mode))
+		return -EISDIR;
+	if (!S_ISREG(ret_stat->st_mode))
+		return -EMEDIUMTYPE;
+	if (ret_stat->st_size > 0 && (uint64_t) ret_stat->st_size > max)
+		return -EFBIG; /* what grows meanwhile, and what has no size, shows in reading */
+	return read_all(fd, max, ret);
+}
+
+int file_read(const char *path, size_t max, struct buf *ret)
+{
+	/* O_NONBLOCK: the open() of a FIFO would wait for somebody to write into it. */
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	return fd < 0 ? -errno : file_read_fd(fd, max, ret, &st);
+}
+
+int file_read_stream(const char *path, size_t max, struct buf *ret)
+{
+	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : read_all(fd, max, ret);
 }
 
 int file_write_all(int fd, const void *data, size_t len)
