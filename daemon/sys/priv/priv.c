@@ -5,13 +5,19 @@
 #include "sys/priv/priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
 
 int priv_find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, struct err *err)
 {
@@ -94,4 +100,83 @@ int priv_become(const char *name, uint64_t caps, struct err *err)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(err, -errno, "set no_new_privs: %m");
 	return 0;
+}
+
+/* What comes back before the shared bytes. */
+struct verdict {
+	int r;
+	struct err err;
+};
+
+static int read_whole(int fd, void *ret, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		ssize_t n = read(fd, (char *) ret + at, len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EPIPE;
+		at += (size_t) n;
+	}
+	return 0;
+}
+
+__attribute__((noreturn)) static void be_child(
+	int fd, const char *user, priv_fn fn, void *ctx, const void *share, size_t len)
+{
+	struct verdict verdict = { 0 };
+
+	verdict.r = priv_become(user, 0, &verdict.err);
+	if (verdict.r == 0)
+		verdict.r = fn(ctx, &verdict.err);
+	if (file_write_all(fd, &verdict, sizeof(verdict)) < 0 || file_write_all(fd, share, len) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+static int hear_child(int fd, pid_t pid, const char *user, void *share, size_t len, struct err *err)
+{
+	struct verdict verdict = { 0 };
+	int r = read_whole(fd, &verdict, sizeof(verdict));
+
+	if (r == 0)
+		r = read_whole(fd, share, len);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		return err_set(err, r, "the process of user %s ended early", user);
+	if (verdict.r < 0)
+		return err_set(err, verdict.r, "%.*s", (int) sizeof(verdict.err.text) - 1,
+			verdict.err.text);
+	return verdict.r;
+}
+
+int priv_run_as(const char *user, priv_fn fn, void *ctx, void *share, size_t len, struct err *err)
+{
+	int ends[2];
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	int r;
+
+	if (geteuid() != 0)
+		return fn(ctx, err);
+	r = priv_find_user(user, &uid, &gid, err);
+	if (r < 0)
+		return r;
+	if (uid == 0)
+		return fn(ctx, err);
+	(void) fflush(NULL); /* or the child would print it again */
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(err, -errno, "make a pipe: %m");
+	pid = fork();
+	if (pid == 0) {
+		(void) close(ends[0]);
+		be_child(ends[1], user, fn, ctx, share, len);
+	}
+	(void) close(ends[1]);
+	CLEANUP(close_p) int fd = ends[0];
+	return pid < 0 ? err_set(err, -errno, "fork: %m")
+		       : hear_child(fd, pid, user, share, len, err);
 }

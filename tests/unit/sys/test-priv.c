@@ -1,0 +1,80 @@
+/* priv_run_as(): what happens as the other user, and what comes back of it. As root; else it is done here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sys/priv/priv.h"
+
+struct job {
+	uid_t uid;
+	int opened; /* /etc/shadow */
+	int not_shared;
+	pid_t pid;
+};
+
+static int look(void *ctx, struct err *err)
+{
+	struct job *job = ctx;
+	job->uid = geteuid();
+	job->not_shared = 1;
+	int fd = open("/etc/shadow", O_RDONLY | O_CLOEXEC);
+	job->opened = fd < 0 ? -errno : 0;
+	if (fd >= 0)
+		(void) close(fd);
+	return 7;
+}
+
+static int refuse(void *ctx, struct err *err)
+{
+	return err_set(err, -EBADMSG, "it is %s", (const char *) ctx);
+}
+
+static int die(void *ctx, struct err *err)
+{
+	_exit(0);
+}
+
+static void test_as_another(void **state)
+{
+	struct job job = { .not_shared = 0 };
+	struct err err = { 0 };
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(priv_run_as("nobody", look, &job, &job.uid, sizeof(job.uid), &err), 7);
+	assert_int_not_equal(job.uid, 0);
+	assert_int_equal(job.opened, 0); /* not shared */
+	assert_int_equal(priv_run_as("nobody", look, &job, &job, sizeof(job), &err), 7);
+	assert_int_equal(job.opened, -EACCES);
+	assert_int_equal(
+		priv_run_as("nobody", refuse, (void *) (uintptr_t) "so", NULL, 0, &err), -EBADMSG);
+	assert_string_equal(err.text, "it is so");
+	assert_int_equal(priv_run_as("nobody", die, NULL, &job, sizeof(job), &err), -EPIPE);
+	assert_non_null(strstr(err.text, "nobody"));
+	assert_int_equal(priv_run_as("no-such-user", look, &job, NULL, 0, &err), -ENOENT);
+	assert_int_equal(geteuid(), 0);
+}
+
+static void test_here(void **state)
+{
+	struct job job = { .uid = 1 };
+	struct err err = { 0 };
+	assert_int_equal(priv_run_as("root", look, &job, NULL, 0, &err), 7);
+	assert_int_equal(job.uid, geteuid());
+	assert_int_equal(job.not_shared, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_another),
+		cmocka_unit_test(test_here),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
