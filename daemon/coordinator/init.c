@@ -2,6 +2,9 @@
  * init: see init.h. Everything is checked before anything is written. The database becomes complete
  * in one transaction; root.key gets its name last, so that whoever finds it finds a whole coordinator,
  * and an init that was cut off is simply run again.
+ *
+ * The state directory is hearth-coord's, who may put anything there under any name. So all that is read and
+ * written in it is read and written by a process of that user; root.key lies in a directory of root's beside it.
  */
 #include "coordinator/init.h"
 
@@ -24,6 +27,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/owned.h"
 #include "base/usage.h"
 #include "coordinator/addrs.h"
 #include "coordinator/keys.h"
@@ -31,6 +35,7 @@
 #include "coordinator/paths.h"
 #include "coordinator/schema.h"
 #include "mesh/ranges.h"
+#include "sys/priv/priv.h"
 #include "sys/x509/x509.h"
 #include "wire/api.h"
 #include "wire/node-name.h"
@@ -39,6 +44,11 @@
 
 struct init {
 	const char *state_dir, *user;
+	char root_dir[PATHS_MAX - 32]; /* a file's name fits behind it */
+	char existing
+		[FIELD_NAME_MAX]; /* the mesh that is set up here, "" none, "?" it is being served */
+	struct store_batch *batch; /* the first records, until they are written */
+	char *certificate;
 	struct settings settings;
 	uint16_t port;
 	bool has_urls, if_needed, dry_run, allow_public;
@@ -50,6 +60,9 @@ struct init {
 static void init_done(struct init *i)
 {
 	settings_done(&i->settings);
+	free(i->certificate);
+	if (i->batch)
+		(void) store_batch_free(i->batch);
 	sodium_memzero(i, sizeof(*i));
 }
 
@@ -248,24 +261,43 @@ static int read_mesh(void *ctx, const char *key, const void *value, size_t len)
 	return 0;
 }
 
-/* @ret_mesh: the name of the mesh that is set up here, "" if none is; it is written last, with all else. */
-static int find_existing(
-	const struct init *i, char ret_mesh[static FIELD_NAME_MAX], struct err *err)
+/* Sets existing: the mesh's name is written last, with all else. As hearth-coord. */
+static int read_existing(void *ctx, struct err *err)
 {
+	struct init *i = ctx;
 	char path[PATHS_MAX];
 	struct store *store = NULL;
-	ret_mesh[0] = '\0';
 	paths_join(i->state_dir, PATHS_DATABASE, path);
 	if (access(path, F_OK) < 0)
 		return errno == ENOENT ? 0 : err_set(err, -errno, "look for %s: %m", path);
 	int r = store_open(path, &schema_coordinator, false, &store, err);
 	if (r == -EBUSY) { /* being served */
-		(void) snprintf(ret_mesh, FIELD_NAME_MAX, "?");
+		(void) snprintf(i->existing, sizeof(i->existing), "?");
 		return 0;
 	}
 	if (!r)
-		r = store_each(store, TABLE_META, read_mesh, ret_mesh, err);
+		r = store_each(store, TABLE_META, read_mesh, i->existing, err);
 	(void) store_close(store);
+	return r;
+}
+
+/* Runs @fn as hearth-coord if we are root and there is such a user. */
+static int as_user(struct init *i, priv_fn fn, void *share, size_t len, struct err *err)
+{
+	if (geteuid() == 0 && !getpwnam(i->user))
+		return fn(i, err);
+	return priv_run_as(i->user, fn, i, share, len, err);
+}
+
+static int find_existing(struct init *i, struct err *err)
+{
+	struct stat st;
+	if (lstat(i->state_dir, &st) < 0 && errno == ENOENT)
+		return 0;
+	int r = as_user(i, read_existing, i->existing, sizeof(i->existing), err);
+	i->existing[sizeof(i->existing) - 1] = '\0';
+	if (i->existing[0] && strcmp(i->existing, "?") != 0 && !field_name_is_valid(i->existing))
+		(void) snprintf(i->existing, sizeof(i->existing), "?");
 	return r;
 }
 
@@ -275,53 +307,112 @@ static int sync_dir(const char *dir)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-static int give_away(const char *path, const struct passwd *user, struct err *err)
+static int make_root_dir(const struct init *i, struct err *err)
 {
-	if (lchown(path, user->pw_uid, user->pw_gid) < 0 && errno != ENOENT)
-		return err_set(err, -errno, "give %s to %s: %m", path, user->pw_name);
-	return 0;
+	int r = owned_make_dir(i->root_dir, 0700, geteuid(), getegid());
+	if (r == -EPERM)
+		return err_set(err, r,
+			"%s, which is for the root key, belongs to somebody else: move it away",
+			i->root_dir);
+	return r < 0 ? err_set(err, r, "make %s: %s", i->root_dir, strerror(-r)) : 0;
 }
 
-/* Owners, then root.key's name: what an init that was cut off may have left undone. */
-static int finish(const struct init *i, struct err *err)
+/*
+ * Before root.key had a directory of its own it lay among hearth-coord's files, which may have renamed it, but can
+ * not have made it: only a file of ours, with no other name, is taken for it. 1 moved, 0 there is none.
+ */
+static int take_over(const struct init *i, const char *name, const char *to, struct err *err)
 {
-	static const char *const files[] = { PATHS_DATABASE, PATHS_DATABASE "-wal",
-		PATHS_DATABASE "-shm", PATHS_SIGNING_KEY, PATHS_TLS_KEY, PATHS_TLS_CERT };
-	char path[PATHS_MAX], spare[PATHS_MAX];
-	const struct passwd *user = geteuid() == 0 ? getpwnam(i->user) : NULL;
-	for (size_t f = 0; user && f < ARRAY_LEN(files); f++) {
-		paths_join(i->state_dir, files[f], path);
-		if (give_away(path, user, err) < 0)
-			return err->code;
+	CLEANUP_BUF struct buf text = { 0 };
+	char from[PATHS_MAX];
+	struct stat st;
+	paths_join(i->state_dir, name, from);
+	int r = owned_read(from, KEYS_FILE_MAX, &text, &st);
+	if (r == 0 && (st.st_uid != geteuid() || st.st_mode & 077))
+		r = -ENOENT;
+	if (r == 0)
+		r = make_root_dir(i, err);
+	else
+		return 0;
+	if (r == 0) {
+		r = file_write_atomic(to, buf_str(&text), text.len, 0600);
+		if (r < 0)
+			(void) err_set(err, r, "write %s: %s", to, strerror(-r));
 	}
-	if (user && give_away(i->state_dir, user, err) < 0)
-		return err->code;
-	paths_join(i->state_dir, PATHS_ROOT_KEY, path);
-	paths_join(i->state_dir, PATHS_ROOT_KEY ".new", spare);
-	if (rename(spare, path) < 0 && errno != ENOENT)
-		return err_set(err, -errno, "name %s: %m", path);
-	int r = sync_dir(i->state_dir);
-	return r < 0 ? err_set(err, r, "sync %s: %s", i->state_dir, strerror(-r)) : 0;
-}
-
-static int make_keys(struct init *i, struct err *err)
-{
-	static const char *const names[] = { PATHS_ROOT_KEY ".new", PATHS_SIGNING_KEY,
-		PATHS_TLS_KEY };
-	uint8_t *const seeds[] = { i->root_seed, i->signing_seed, i->tls_seed };
-	uint8_t tls_key[X509_KEY_LEN];
-	char path[PATHS_MAX];
-	CLEANUP(free_p) char *certificate = NULL;
-	int r = 0;
-	for (size_t k = 0; k < ARRAY_LEN(names) && !r; k++) {
-		paths_join(i->state_dir, names[k], path);
-		r = keys_make(path, seeds[k], err);
-	}
+	if (text.data)
+		sodium_memzero(text.data, text.cap);
 	if (r < 0)
 		return r;
+	(void) unlink(
+		from); /* whatever the name is by now, it is in a directory of hearth-coord's */
+	fprintf(stderr,
+		"hearth-coord init: the root key was moved from %s to %s: it is nobody's business "
+		"but "
+		"root's\n",
+		from, to);
+	return 1;
+}
+
+/* What an init that was cut off, or one of an older version, may have left undone. */
+static int finish(const struct init *i, struct err *err)
+{
+	char path[PATHS_MAX], spare[PATHS_MAX];
+	paths_join(i->root_dir, PATHS_ROOT_KEY, path);
+	paths_join(i->root_dir, PATHS_ROOT_KEY ".new", spare);
+	if (access(path, F_OK) == 0)
+		return 0;
+	if (rename(spare, path) == 0) {
+		int r = sync_dir(i->root_dir);
+		return r < 0 ? err_set(err, r, "sync %s: %s", i->root_dir, strerror(-r)) : 0;
+	}
+	if (errno != ENOENT)
+		return err_set(err, -errno, "name %s: %m", path);
+	int r = take_over(i, PATHS_ROOT_KEY, path, err);
+	if (r == 0)
+		r = take_over(i, PATHS_ROOT_KEY ".new", path, err);
+	return r < 0 ? r : 0;
+}
+
+/* Both directories; and no root key is written over: it may be all that is left of a mesh. */
+static int make_dirs(const struct init *i, const struct passwd *user, struct err *err)
+{
+	char path[PATHS_MAX];
+	int r = owned_make_dir(i->state_dir, 0700, user ? user->pw_uid : geteuid(),
+		user ? user->pw_gid : getegid());
+	if (r == -EPERM)
+		return err_set(err, r,
+			"%s is there and does not belong to user %s. If it is empty, remove it; if "
+			"its "
+			"files are the coordinator's: `chown -R %s: %s`",
+			i->state_dir, user ? user->pw_name : "root", user ? user->pw_name : "root",
+			i->state_dir);
+	if (r < 0)
+		return err_set(err, r, "make %s: %s", i->state_dir, strerror(-r));
+	paths_join(i->root_dir, PATHS_ROOT_KEY, path);
+	if (access(path, F_OK) == 0)
+		return err_set(err, -EEXIST,
+			"%s is the root key of a mesh whose coordinator is not in %s any more; "
+			"nothing "
+			"was changed. Bring that directory back, or, to begin a new mesh, move %s "
+			"away",
+			path, i->state_dir, i->root_dir);
+	return make_root_dir(i, err);
+}
+
+/* The root key, and in memory what hearth-coord is going to write. */
+static int make_keys(struct init *i, struct err *err)
+{
+	uint8_t tls_key[X509_KEY_LEN];
+	char path[PATHS_MAX];
+	paths_join(i->root_dir, PATHS_ROOT_KEY ".new", path);
+	int r = keys_make(path, i->root_seed, err);
+	if (r < 0)
+		return r;
+	randombytes_buf(i->signing_seed, sizeof(i->signing_seed));
+	randombytes_buf(i->tls_seed, sizeof(i->tls_seed));
 	record_public_key(i->root_seed, i->root_key);
 	record_root_hash(i->root_key, i->root_hash);
-	r = x509_certificate_pem(i->tls_seed, "hearth-coord", &certificate);
+	r = x509_certificate_pem(i->tls_seed, "hearth-coord", &i->certificate);
 	if (!r)
 		r = x509_public_key(i->tls_seed, tls_key);
 	if (!r)
@@ -330,9 +421,7 @@ static int make_keys(struct init *i, struct err *err)
 		return err_set(err, r, "make the TLS certificate: %s", strerror(-r));
 	(void) key_from_base64(i->pin, i->settings.pins[0]); /* just written by us */
 	i->settings.n_pins = 1;
-	paths_join(i->state_dir, PATHS_TLS_CERT, path);
-	r = file_write_atomic(path, certificate, strlen(certificate), 0644);
-	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
+	return 0;
 }
 
 /* Makes record after record; each is checked as a board would. */
@@ -349,42 +438,57 @@ static int add_record(struct mesh_log *log, const char *type, const json_t *payl
 	return r;
 }
 
-static int first_records(const struct init *i, struct store_batch *batch, struct err *err)
+static int first_records(struct init *i, struct err *err)
 {
 	struct record_key key = { 0 };
+	char root[KEY_BASE64_LEN];
+	const char *urls = i->has_urls ? "given" : "found";
 	CLEANUP_MESH_LOG struct mesh_log *log = mesh_log_new(i->root_hash);
-	if (!log)
+	i->batch = store_batch_new();
+	if (!log || !i->batch)
 		return err_set(err, -ENOMEM, "out of memory");
 	record_public_key(i->signing_seed, key.key);
 	memcpy(key.root, i->root_key, sizeof(key.root));
 	CLEANUP_JSON json_t *key_json = record_key_to_json(&key);
 	CLEANUP_JSON json_t *settings_json = settings_to_json(&i->settings);
-	int r = add_record(log, RECORD_TYPE_KEY, key_json, i->root_seed, batch, err);
+	int r = add_record(log, RECORD_TYPE_KEY, key_json, i->root_seed, i->batch, err);
 	if (!r)
 		r = add_record(
-			log, RECORD_TYPE_SETTINGS, settings_json, i->signing_seed, batch, err);
-	return r;
-}
-
-static int make_database(const struct init *i, struct err *err)
-{
-	char path[PATHS_MAX], root[KEY_BASE64_LEN];
-	struct store *store = NULL;
-	const char *urls = i->has_urls ? "given" : "found";
-	paths_join(i->state_dir, PATHS_DATABASE, path);
-	int r = store_open(path, &schema_coordinator, true, &store, err);
+			log, RECORD_TYPE_SETTINGS, settings_json, i->signing_seed, i->batch, err);
 	if (r < 0)
 		return r;
-	struct store_batch *batch = store_batch_new();
-	r = first_records(i, batch, err);
 	key_to_base64(i->root_hash, root);
-	store_batch_insert(batch, TABLE_META, "root", root, strlen(root));
-	store_batch_insert(batch, TABLE_META, "urls", urls, strlen(urls));
-	store_batch_insert(batch, TABLE_META, "mesh", i->settings.mesh, strlen(i->settings.mesh));
+	store_batch_insert(i->batch, TABLE_META, "root", root, strlen(root));
+	store_batch_insert(i->batch, TABLE_META, "urls", urls, strlen(urls));
+	store_batch_insert(
+		i->batch, TABLE_META, "mesh", i->settings.mesh, strlen(i->settings.mesh));
+	return 0;
+}
+
+/* As hearth-coord: its keys, then the database, which is whole or not there. */
+static int write_state(void *ctx, struct err *err)
+{
+	struct init *i = ctx;
+	char path[PATHS_MAX];
+	struct store *store = NULL;
+	sodium_memzero(
+		i->root_seed, sizeof(i->root_seed)); /* the user's process has no use for it */
+	paths_join(i->state_dir, PATHS_SIGNING_KEY, path);
+	int r = keys_write(path, i->signing_seed, err);
+	paths_join(i->state_dir, PATHS_TLS_KEY, path);
+	if (!r)
+		r = keys_write(path, i->tls_seed, err);
 	if (r < 0)
-		(void) store_batch_free(batch);
-	else
-		r = store_commit_now(store, batch, err);
+		return r;
+	paths_join(i->state_dir, PATHS_TLS_CERT, path);
+	r = file_write_atomic(path, i->certificate, strlen(i->certificate), 0644);
+	if (r < 0)
+		return err_set(err, r, "write %s: %s", path, strerror(-r));
+	paths_join(i->state_dir, PATHS_DATABASE, path);
+	r = store_open(path, &schema_coordinator, true, &store, err);
+	if (r < 0)
+		return r;
+	r = store_commit_now(store, TAKE(i->batch), err);
 	(void) store_close(store);
 	return r;
 }
@@ -436,48 +540,60 @@ static void show(const struct init *i)
 }
 
 /* 1: there is one (said so); 0: there is none; else the exit status, negative. */
-static int existing(const struct init *i)
+static int existing(struct init *i)
 {
 	struct err e = { 0 };
-	char mesh[FIELD_NAME_MAX];
-	if (find_existing(i, mesh, &e) < 0)
+	if (find_existing(i, &e) < 0)
 		return -fail(1, "%s", e.text);
-	if (!mesh[0])
+	if (!i->existing[0])
 		return 0;
 	if (!i->dry_run && finish(i, &e) < 0)
 		return -fail(1, "%s", e.text);
+	bool runs = i->existing[0] == '?';
+	const char *what = runs ? " and it runs" : ", of the mesh ";
+	const char *mesh = runs ? "" : i->existing;
 	if (i->if_needed) {
 		printf("There is a coordinator in %s already%s%s; nothing was changed.\n",
-			i->state_dir, mesh[0] == '?' ? " and it runs" : ", of the mesh ",
-			mesh[0] == '?' ? "" : mesh);
+			i->state_dir, what, mesh);
 		return 1;
 	}
 	return -fail(1,
 		"there is a coordinator in %s already%s%s; nothing was changed. A mesh is made "
-		"once; to "
-		"begin a new one move that directory away.",
-		i->state_dir, mesh[0] == '?' ? " and it runs" : ", of the mesh ",
-		mesh[0] == '?' ? "" : mesh);
+		"once; "
+		"to begin a new one move that directory and %s away.",
+		i->state_dir, what, mesh, i->root_dir);
 }
 
 static int make(struct init *i)
 {
 	struct err e = { 0 };
-	int r = file_mkdirs(i->state_dir, 0700);
-	if (r < 0)
-		return fail(1, "make %s: %s", i->state_dir, strerror(-r));
+	const struct passwd *user = geteuid() == 0 ? getpwnam(i->user) : NULL;
 	umask(077);
-	if (make_keys(i, &e) < 0 || make_database(i, &e) < 0 || finish(i, &e) < 0)
+	if (make_dirs(i, user, &e) < 0 || make_keys(i, &e) < 0 || first_records(i, &e) < 0 ||
+		as_user(i, write_state, NULL, 0, &e) < 0 || finish(i, &e) < 0)
 		return fail(1, "%s", e.text);
 	printf("Made a mesh; its coordinator is kept in %s\n\n", i->state_dir);
 	show(i);
 	printf("\nKeep a copy of %s/%s somewhere safe and offline: whoever has it is the mesh.\n"
 	       "Next: systemctl enable --now hearth-coord, then `hearth token create`.\n",
-		i->state_dir, PATHS_ROOT_KEY);
-	if (geteuid() == 0 && !getpwnam(i->user))
+		i->root_dir, PATHS_ROOT_KEY);
+	if (geteuid() == 0 && !user)
 		fprintf(stderr,
 			"hearth-coord init: there is no user %s here; the files belong to root\n",
 			i->user);
+	return 0;
+}
+
+/* Beside the state directory, "/" at its end or not. */
+static int name_root_dir(struct init *i)
+{
+	size_t len = strlen(i->state_dir);
+	while (len > 1 && i->state_dir[len - 1] == '/')
+		len--;
+	if (len + sizeof(PATHS_ROOT_SUFFIX "/" PATHS_ROOT_KEY ".new") > sizeof(i->root_dir))
+		return fail(USAGE_STATUS, "--state %.40s...: that is too long", i->state_dir);
+	(void) snprintf(i->root_dir, sizeof(i->root_dir), "%.*s" PATHS_ROOT_SUFFIX, (int) len,
+		i->state_dir);
 	return 0;
 }
 
@@ -492,6 +608,9 @@ int init_run(int argc, char **argv)
 	int r = read_options(&i, argc, argv);
 	if (r)
 		return r < 0 ? 0 : r;
+	r = name_root_dir(&i);
+	if (r)
+		return r;
 	r = existing(&i);
 	if (r)
 		return r < 0 ? -r : 0;

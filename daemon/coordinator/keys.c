@@ -11,14 +11,19 @@
 #include "base/buf.h"
 #include "base/encode.h"
 #include "base/file.h"
-
-enum { FILE_MAX = 256 };
+#include "base/owned.h"
 
 int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err)
 {
 	struct buf text = { 0 };
 	struct stat st;
-	int r = file_read(path, FILE_MAX, &text);
+	int r = owned_read(path, KEYS_FILE_MAX, &text, &st);
+	if (r == -ELOOP || r == -EMLINK || r == -EMEDIUMTYPE || r == -EISDIR)
+		return err_set(err, r,
+			"%s is no file of its own (a link, a pipe, a directory): no key is read "
+			"from "
+			"it",
+			path);
 	if (r < 0)
 		return err_set(err, r, "read the key %s: %s", path, strerror(-r));
 	if (text.len && text.data[text.len - 1] == '\n')
@@ -32,7 +37,7 @@ int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct e
 			"%s is damaged: it does not hold one key in base64. Restore it from a "
 			"copy.",
 			path);
-	if (stat(path, &st) == 0 && (st.st_mode & 077))
+	if (st.st_mode & 077)
 		return err_set(err, -EPERM,
 			"%s may be read by others than its owner: chmod 600 it (and ask yourself "
 			"who "
@@ -41,13 +46,18 @@ int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct e
 	return 0;
 }
 
-int keys_make(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err)
+int keys_write(const char *path, const uint8_t seed[static KEYS_SEED_LEN], struct err *err)
 {
 	char text[KEY_BASE64_LEN + 1];
-	randombytes_buf(ret_seed, KEYS_SEED_LEN);
-	key_to_base64(ret_seed, text);
+	key_to_base64(seed, text);
 	text[KEY_BASE64_LEN - 1] = '\n';
 	int r = file_write_atomic(path, text, KEY_BASE64_LEN, 0600);
 	sodium_memzero(text, sizeof(text));
 	return r < 0 ? err_set(err, r, "write the key %s: %s", path, strerror(-r)) : 0;
+}
+
+int keys_make(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err)
+{
+	randombytes_buf(ret_seed, KEYS_SEED_LEN);
+	return keys_write(path, ret_seed, err);
 }

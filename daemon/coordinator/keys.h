@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-enum { KEYS_SEED_LEN = 32 };
+enum { KEYS_SEED_LEN = 32, KEYS_FILE_MAX = 256 };
 
 /*
  * Reads a seed. @err names the file. -EBADMSG if it does not hold just one key, -EPERM if others than
@@ -15,5 +15,6 @@ enum { KEYS_SEED_LEN = 32 };
  */
 int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err);
 
-/* Draws a new seed and writes it atomically. */
+/* Writes a seed atomically, and one that it draws. */
+int keys_write(const char *path, const uint8_t seed[static KEYS_SEED_LEN], struct err *err);
 int keys_make(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err);

@@ -7,8 +7,10 @@
 
 enum { PATHS_MAX = 512 };
 
-#define PATHS_STATE_DIR   "/var/lib/hearth-coord" /* --state, $HEARTH_COORD_STATE */
-#define PATHS_RUN_DIR     "/run/hearth"           /* --run, $HEARTH_RUN */
+#define PATHS_STATE_DIR "/var/lib/hearth-coord" /* --state, $HEARTH_COORD_STATE */
+#define PATHS_RUN_DIR   "/run/hearth"           /* --run, $HEARTH_RUN */
+#define PATHS_ROOT_SUFFIX \
+	"-root" /* behind the state directory's name: root's own, where root.key is */
 #define PATHS_USER        "hearth-coord"
 #define PATHS_NAME        "coord" /* see ipc_make_place() */
 #define PATHS_SOCKET      PATHS_NAME ".sock"
