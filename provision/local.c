@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
+#include "base/owned.h"
 #include "node/book.h"
 #include "node/state.h"
 #include "provision/enroll.h"
@@ -71,6 +72,9 @@ int local_as_user(struct enroll *e, bool user, struct err *err)
 {
 	if (!e->uid)
 		return 0;
+	/* Root's own groups are of no use to anybody here: a file of theirs would be read as the user's. */
+	if (user && setgroups(1, &e->gid) < 0)
+		return err_set(err, -errno, "leave root's groups: %s", strerror(errno));
 	if (user ? setegid(e->gid) < 0 || seteuid(e->uid) < 0 : seteuid(0) < 0 || setegid(0) < 0)
 		return err_set(err, -errno, "change to user %u and back: %s", (unsigned) e->uid,
 			strerror(errno));
@@ -89,9 +93,13 @@ static int read_key(
 {
 	char path[PATH_TEXT_MAX];
 	struct err why = { 0 };
-	int r = state_read_key(paths_join(e->paths.state, name, path), ret, &why);
-	if (r == -ENOENT)
-		return 0;
+	int r = local_as_user(e, !e->dry_run, err);
+	if (r)
+		return r;
+	r = state_read_key(paths_join(e->paths.state, name, path), ret, &why);
+	int back = local_as_user(e, false, err);
+	if (r == -ENOENT || back)
+		return back;
 	return r < 0 ? err_set(err, r, "%s", why.text) : 1;
 }
 
@@ -210,22 +218,14 @@ static int make_key(struct enroll *e, const char *name, const uint8_t key[static
 
 static int make_state_dir(struct enroll *e, struct err *err)
 {
-	struct stat st;
-	int r = 0;
-	if (lstat(e->paths.state, &st) < 0) {
-		r = file_mkdirs(e->paths.state, 0700);
-		if (!r && (lchown(e->paths.state, e->uid, e->gid) < 0 ||
-				  chmod(e->paths.state, 0700) < 0))
-			r = -errno;
-	} else if (!S_ISDIR(st.st_mode)) {
-		r = -ENOTDIR;
-	} else if (st.st_uid != e->uid) {
-		return err_set(err, -EPERM,
-			"%s belongs to user %u, not to the one hearthd runs as (%u). If it is "
-			"Hearth's: `chown -R %u:%u %s`",
-			e->paths.state, (unsigned) st.st_uid, (unsigned) e->uid, (unsigned) e->uid,
+	int r = owned_make_dir(e->paths.state, 0700, e->uid, e->gid);
+	if (r == -EPERM)
+		return err_set(err, r,
+			"%s does not belong to user %s (%u), whom hearthd runs as. If it is "
+			"Hearth's: "
+			"`chown -R %u:%u %s`",
+			e->paths.state, e->user, (unsigned) e->uid, (unsigned) e->uid,
 			(unsigned) e->gid, e->paths.state);
-	}
 	return r < 0 ? err_set(err, r, "make %s: %s", e->paths.state, strerror(-r)) : 0;
 }
 

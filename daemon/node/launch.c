@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/owned.h"
 #include "sys/ipc/ipc.h"
 #include "sys/priv/priv.h"
 
@@ -37,7 +38,7 @@ struct launch {
 	uid_t uid;
 	gid_t gid;
 	int notify;
-	char notify_name[64];
+	char notify_path[PATH_TEXT_MAX]; /* "": none */
 };
 
 static bool answers(const char *path)
@@ -48,32 +49,51 @@ static bool answers(const char *path)
 	return r == 0 || r == -EREMOTEIO; /* "no such call" is an answer */
 }
 
-static int own(const char *path, uid_t uid, gid_t gid, mode_t mode, struct err *err)
+/* What is in it is hearthd's, and was made by its user: nothing there is given to anybody. */
+static int make_state(const struct launch *l, struct err *err)
 {
-	int r = file_mkdirs(path, 0755);
+	int r = owned_make_dir(l->paths.state, 0700, l->uid, l->gid);
 
-	if (r < 0)
-		return err_set(err, r, "make %s: %s", path, strerror(-r));
-	if (chown(path, uid, gid) < 0 || chmod(path, mode) < 0)
-		return err_set(err, -errno, "give %s to its user: %m", path);
-	return 0;
+	if (r == -EPERM)
+		return err_set(err, r,
+			"%s does not belong to user %s, whom hearthd runs as. If it is Hearth's: "
+			"`chown -R %u:%u %s`",
+			l->paths.state, l->options->user, (unsigned) l->uid, (unsigned) l->gid,
+			l->paths.state);
+	return r < 0 ? err_set(err, r, "make %s: %s", l->paths.state, strerror(-r)) : 0;
 }
 
-/* A socket of our own in the abstract namespace, which the other user can write to. */
+/*
+ * hearthd's word that it is ready, and nobody else's: a socket in a directory of root's that only its user may write
+ * to (a name in the abstract namespace is anybody's to take, and to write to), and the kernel says who wrote.
+ */
 static int open_notify(struct launch *l, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int len = snprintf(
-		l->notify_name, sizeof(l->notify_name), "@hearthd-launch-%d", (int) getpid());
+	int yes = 1;
+	int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/launch-%d.sock",
+		l->paths.run, (int) getpid());
 
-	memcpy(address.sun_path, l->notify_name, (size_t) len);
-	address.sun_path[0] = 0;
+	if (len < 0 || (size_t) len >= sizeof(address.sun_path))
+		return err_set(err, -ENAMETOOLONG, "%s is too long for a socket", l->paths.run);
+	(void) unlink(address.sun_path); /* of a process of our number that was killed */
 	l->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (l->notify < 0 ||
-		bind(l->notify, (struct sockaddr *) &address,
-			(socklen_t) (offsetof(struct sockaddr_un, sun_path) + (size_t) len)) < 0)
+	if (l->notify < 0 || fchmod(l->notify, 0600) < 0 ||
+		setsockopt(l->notify, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0 ||
+		bind(l->notify, (struct sockaddr *) &address, sizeof(address)) < 0)
 		return err_set(err, -errno, "make a notification socket: %m");
-	return 0;
+	(void) snprintf(l->notify_path, sizeof(l->notify_path), "%s", address.sun_path);
+	return lchown(l->notify_path, l->uid, l->gid) < 0
+		       ? err_set(err, -errno, "give %s to user %s: %m", l->notify_path,
+				 l->options->user)
+		       : 0;
+}
+
+static void close_notify(struct launch *l)
+{
+	close_p(&l->notify);
+	if (l->notify_path[0])
+		(void) unlink(l->notify_path);
 }
 
 static void write_pid(const struct launch *l, const char *name, pid_t pid)
@@ -142,7 +162,7 @@ static pid_t start_daemon(const struct launch *l, struct err *err)
 	if (pid != 0)
 		return pid < 0 ? err_set(err, -errno, "fork: %m") : pid;
 	(void) snprintf(program, sizeof(program), "%s/hearthd", l->here);
-	if (detach(l) == 0 && setenv("NOTIFY_SOCKET", l->notify_name, 1) == 0 &&
+	if (detach(l) == 0 && setenv("NOTIFY_SOCKET", l->notify_path, 1) == 0 &&
 		unsetenv("WATCHDOG_USEC") == 0) {
 		if (priv_become(l->options->user, caps, &why) == 0)
 			(void) execl(program, "hearthd",
@@ -153,12 +173,34 @@ static pid_t start_daemon(const struct launch *l, struct err *err)
 	_exit(127);
 }
 
-static bool became_ready(int fd)
+static bool is_from(struct msghdr *m, uid_t uid)
 {
-	char text[4096];
-	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	struct ucred creds;
 
-	if (n <= 0)
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h))
+		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_CREDENTIALS &&
+			h->cmsg_len == CMSG_LEN(sizeof(creds))) {
+			memcpy(&creds, CMSG_DATA(h), sizeof(creds));
+			return creds.uid == uid;
+		}
+	return false;
+}
+
+static bool became_ready(const struct launch *l)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	char text[4096];
+	struct iovec iov = { text, sizeof(text) - 1 };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(l->notify, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n <= 0 || !is_from(&m, l->uid))
 		return false;
 	text[n] = 0;
 	return !strncmp(text, "READY=1", 7) || strstr(text, "\nREADY=1");
@@ -189,7 +231,7 @@ static int wait_ready(const struct launch *l, pid_t pid, struct err *err)
 
 		if (r < 0 && errno != EINTR)
 			return err_set(err, -errno, "poll: %m");
-		if (r > 0 && became_ready(l->notify))
+		if (r > 0 && became_ready(l))
 			return 0;
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return failed(l, "hearthd ended at once", err);
@@ -214,7 +256,6 @@ static int wait_helper(const struct launch *l, pid_t pid, struct err *err)
 static int prepare(struct launch *l, struct err *err)
 {
 	ssize_t n = readlink("/proc/self/exe", l->here, sizeof(l->here) - 1);
-	char file[PATH_TEXT_MAX];
 	int r;
 
 	if (geteuid() != 0)
@@ -232,18 +273,8 @@ static int prepare(struct launch *l, struct err *err)
 	if (r == 0)
 		r = ipc_make_place(l->paths.run, "hearthd", l->uid, l->gid, err);
 	if (r == 0)
-		r = own(l->paths.state, l->uid, l->gid, 0700, err);
-	if (r < 0)
-		return r;
-	for (const char *const *name = (const char *const[]){ "identity.key", "wireguard.key",
-		     "log", "presence", "state.json", "timestamp", "kube.json", NULL };
-		*name; name++) {
-		(void) paths_join(l->paths.state, *name, file);
-		if (lchown(file, l->uid, l->gid) < 0 && errno != ENOENT)
-			return err_set(
-				err, -errno, "give %s to user %s: %m", file, l->options->user);
-	}
-	return open_notify(l, err);
+		r = make_state(l, err);
+	return r < 0 ? r : open_notify(l, err);
 }
 
 int launch(const struct launch_options *options, struct err *err)
@@ -268,6 +299,6 @@ int launch(const struct launch_options *options, struct err *err)
 			r = wait_ready(&l, daemon, err);
 		}
 	}
-	close_p(&l.notify);
+	close_notify(&l);
 	return r;
 }

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/owned.h"
 #include "wire/presence.h"
 
 enum { STATE_MAX = 65536, KEY_FILE_MAX = 256 };
@@ -110,10 +111,16 @@ int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], stru
 	struct stat st;
 	int r;
 
-	r = file_read(path, KEY_FILE_MAX, &text);
+	r = owned_read(path, KEY_FILE_MAX, &text, &st);
+	if (r == -ELOOP || r == -EMLINK || r == -EMEDIUMTYPE || r == -EISDIR)
+		return err_set(err, r,
+			"%s is no file of its own (a link, a pipe, a directory): nobody of "
+			"Hearth's made it. "
+			"Move it away",
+			path);
 	if (r < 0)
 		return err_set(err, r, "read %s: %s", path, strerror(-r));
-	if (stat(path, &st) == 0 && st.st_mode & 077) {
+	if (st.st_mode & 077) {
 		sodium_memzero(text.data, text.cap);
 		return err_set(err, -EPERM, "%s can be read by others; `chmod 0600` it", path);
 	}
