@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -21,6 +22,7 @@
 #include "sys/net/monitor.h"
 #include "sys/net/neigh.h"
 #include "sys/net/netconf.h"
+#include "sys/net/netns.h"
 #include "sys/net/route.h"
 #include "sys/tun/rtnl.h"
 #include "sys/tun/tun.h"
@@ -118,6 +120,46 @@ static void veth_is_made_in_the_other_namespace(void **state)
 	again.name = "other";
 	again.peer_name = "right";
 	assert_int_equal(link_add_veth(*state, &again, &err), -EEXIST);
+}
+
+static uint64_t inode(int fd)
+{
+	struct stat st;
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
+static void it_is_seen_where_the_other_end_is(void **state)
+{
+	struct err err = { 0 };
+	struct link left;
+	CLEANUP_NL struct nl *nl = NULL;
+	struct netns_use uses[] = { { .ino = inode(there) }, { .ino = inode(here) } };
+	int fd;
+
+	assert_int_equal(nl_open(&nl, &err), 0);
+	assert_int_equal(link_find(nl, "left", &left, &err), 0);
+	assert_true(left.peer_netnsid >= 0);
+	assert_int_equal(netns_id(nl, there), left.peer_netnsid);
+	assert_int_equal(netns_id(nl, here), -ENOENT);
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_true(netns_id(nl, fd) < 0 && netns_id(nl, fd) != -ENOENT);
+	close(fd);
+
+	fd = netns_open("/proc/self/ns/net", inode(here));
+	assert_true(fd >= 0);
+	assert_int_equal(netns_id(nl, fd), -ENOENT);
+	close(fd);
+	assert_int_equal(netns_open("/proc/self/ns/net", inode(there)), -ESTALE);
+	assert_int_equal(netns_open("/dev/null", 1), -EINVAL);
+	assert_int_equal(netns_open("/nowhere", 1), -ENOENT);
+
+	/* We are in one of them; who is not root does not see everybody. */
+	int r = netns_mark_used(uses, ARRAY_LEN(uses));
+	assert_true(uses[1].used);
+	assert_int_equal(uses[0].used, r < 0);
+	if (geteuid() == 0)
+		assert_int_equal(r, 0);
 }
 
 static void link_is_changed_and_deleted(void **state)
@@ -498,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_tun_explained),
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_pair, drop_pair)
 		TEST(veth_is_made_in_the_other_namespace),
+		TEST(it_is_seen_where_the_other_end_is),
 		TEST(link_is_changed_and_deleted),
 		TEST(addresses_are_added_listed_removed),
 		TEST(routes_are_ours_alone),
