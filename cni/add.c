@@ -50,6 +50,11 @@ static int explain_full(
 	if (census->living)
 		buf_printf(&who, " (such as container %.64s, %s, %s)", census->example.container,
 			census->example.ifname, ip_addr_format(&census->example.addrs[0], text));
+	if (census->orphans)
+		buf_printf(&who,
+			", %zu of them lost by containerd but with processes that still run (`ip "
+			"netns pids NAME`)",
+			census->orphans);
 	if (census->held)
 		buf_printf(&who, ", %zu being attached", census->held);
 	if (census->elsewhere)
@@ -63,19 +68,31 @@ static int explain_full(
 		buf_str(&what), buf_str(&who), leases_path(store));
 }
 
+static int reclaim(struct nl *nl, struct leases *store, struct leases_census *ret)
+{
+	int r = leases_reclaim(store, nl, LEASES_WAIT | LEASES_FORGOTTEN, ret, NULL);
+	if (r == 0 && ret->dead + ret->forgotten)
+		log_notice("%zu leases of pods that went without DEL are given back%s",
+			ret->dead + ret->forgotten,
+			ret->forgotten ? ": containerd does not know them, and no process is there"
+				       : "");
+	return r;
+}
+
 /* Pods that went without DEL may have what is wanted: then once more without them. */
 static int take_or_reclaim(struct nl *nl, struct leases *store, const struct lease_owner *owner,
 	const struct ip_prefix *subnets, size_t n_subnets, const struct ip_addr *want,
 	size_t n_want, struct lease *ret, struct err *err)
 {
 	struct leases_census census = { 0 };
+	if (leases_runtime_is_new(store))
+		(void) reclaim(
+			nl, store, &census); /* nobody else may ever do it; no reason not to ADD */
 	int r = leases_take(store, owner, subnets, n_subnets, want, n_want, ret, err);
 	if (r != -ENOSPC && r != -EADDRINUSE)
 		return r;
-	if (leases_reclaim(store, nl, true, &census, NULL) < 0)
+	if (reclaim(nl, store, &census) < 0)
 		return r;
-	if (census.dead)
-		log_notice("%zu leases of pods that went without DEL are given back", census.dead);
 	r = leases_take(store, owner, subnets, n_subnets, want, n_want, ret, err);
 	return r == -ENOSPC ? explain_full(store, &census, err) : r;
 }
@@ -142,7 +159,7 @@ enum cni_code verb_add(
 	int r = leases_open(conf->name, &store, err);
 	if (r < 0)
 		return r == -ETIMEDOUT ? CNI_TRY_LATER : CNI_IO;
-	struct lease_owner owner = { at.link, env->container, env->ifname };
+	struct lease_owner owner = { at.link, env->container, env->ifname, env->netns };
 	code = take_lease(env, conf, nl, &owner, store, &lease, &is_new, err);
 	if (code)
 		return code;

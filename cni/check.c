@@ -220,7 +220,7 @@ static int check_all(struct check *c, int netns)
 	CLEANUP_NL struct nl *nl = NULL;
 	CLEANUP_LEASES struct leases *store = NULL;
 	int pod_index = 0;
-	struct lease_owner owner = { c->at.link, c->env->container, c->env->ifname };
+	struct lease_owner owner = { c->at.link, c->env->container, c->env->ifname, NULL };
 	int r = leases_open_existing(c->conf->name, &store, c->err);
 	if (r == 0)
 		r = leases_find(store, &owner, &c->lease, c->err);

@@ -17,7 +17,7 @@ enum cni_code verb_del(const struct env *env, const struct conf *conf, struct er
 		return CNI_OK; /* ADD refused it, so there is nothing */
 	if (nl_open(&nl, err) < 0 || attach_remove(nl, &at, err) < 0)
 		return CNI_KERNEL;
-	struct lease_owner owner = { at.link, env->container, env->ifname };
+	struct lease_owner owner = { at.link, env->container, env->ifname, NULL };
 	int r = leases_open(conf->name, &store, err);
 	if (r == 0)
 		r = leases_release(store, &owner, err);

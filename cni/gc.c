@@ -1,7 +1,7 @@
 /*
  * GC: removes what belongs to no attachment the runtime calls valid. Without a list nothing is
- * stale; with an empty one everything is. A lease whose link is up and has a live other end is kept
- * and reported all the same: a wrong list must not give a running pod's address away.
+ * stale; with an empty one everything is. A lease whose link is up and whose other end is where a process is, or may be,
+ * is kept and reported all the same: a wrong list must not give a running pod's address away.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,6 +39,14 @@ static void trouble(struct gc *gc, const char *container, const char *ifname, co
 		&gc->troubles, "%s%s %s: %s", gc->troubles.len ? "; " : "", container, ifname, why);
 }
 
+/* Without its lease nobody knows where the other end is. */
+static bool is_used(struct gc *gc, const struct lease_owner *owner, const struct link *link)
+{
+	struct lease lease;
+	return leases_find(gc->store, owner, &lease, NULL) < 0 ||
+	       leases_is_used(gc->nl, &lease, link);
+}
+
 static void collect_one(struct gc *gc, const char *container, const char *ifname)
 {
 	struct attachment at;
@@ -50,13 +58,14 @@ static void collect_one(struct gc *gc, const char *container, const char *ifname
 		trouble(gc, container, ifname, err.text);
 		return;
 	}
-	struct lease_owner owner = { at.link, container, ifname };
+	struct lease_owner owner = { at.link, container, ifname, NULL };
 	if (leases_is_held(gc->store, &owner)) {
 		trouble(gc, container, ifname, "kept: it is being attached now");
 		return;
 	}
 	int r = link_find(gc->nl, at.link, &link, &err);
-	if (r == 0 && attach_owns(&at, &link) && link.flags & IFF_UP && link.carrier) {
+	if (r == 0 && attach_owns(&at, &link) && link.flags & IFF_UP && link.carrier &&
+		is_used(gc, &owner, &link)) {
 		trouble(gc, container, ifname, "kept: its link is up, so a pod still uses it");
 		return;
 	}
@@ -97,7 +106,7 @@ static int collect_links(struct gc *gc, struct err *err)
 			!attach_parse_alias(links[i].alias, gc->conf->name, container, ifname) ||
 			attach_name(&at, gc->conf->name, container, ifname, NULL) < 0)
 			continue;
-		struct lease_owner owner = { at.link, container, ifname };
+		struct lease_owner owner = { at.link, container, ifname, NULL };
 		if (leases_find(gc->store, &owner, &lease, NULL) < 0)
 			collect_one(gc, container, ifname);
 	}

@@ -45,7 +45,7 @@ static void tidy(struct hearthd *h, const char *network, struct err *ret_full)
 	int r = leases_open_existing(network, &store, &err);
 
 	if (r == 0)
-		r = leases_reclaim(store, h->nl, false, &census, &err);
+		r = leases_reclaim(store, h->nl, 0, &census, &err);
 	if (r < 0) {
 		/* The lock is taken for moments. What is not open to us, ADD looks after when it needs to. */
 		log_debug("leases of network %s: %s", network, err.text);

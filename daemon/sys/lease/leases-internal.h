@@ -53,6 +53,17 @@ int leases_hold(const struct leases *store, const char *key, bool alone);
 /* A key or an address. */
 bool leases_is_lease_name(const char *name);
 
+/* -- leases-forgotten.c ------------------------------------------------------------------------ */
+
+/* Notes where the pod is, and for which run of containerd it is made. */
+void leases_note_origin(struct lease *lease, const struct lease_owner *owner);
+/* A text that is another when containerd was started anew; "": there is none here. */
+void leases_runtime(char ret[static LEASES_RUNTIME_MAX]);
+/* containerd made it in an earlier run than @runtime, and does not know it any more. */
+bool leases_is_forgotten(const struct lease *lease, const char *runtime);
+/* Nothing of a run before @runtime is left to look after. Under the lock. */
+void leases_runtime_settled(struct leases *store, const char *runtime);
+
 /* -- leases-choose.c: all of it under the lock -------------------------------------------------- */
 
 /* One search. From init() to done(), which takes one that is all zero, too. */

@@ -19,7 +19,7 @@
 #include "base/number.h"
 #include "sys/lease/leases-internal.h"
 
-enum { FILE_MAX = 1024 };
+enum { FILE_MAX = 2048 };
 
 /* -- leases ----------------------------------------------------------------------------------- */
 
@@ -52,6 +52,11 @@ int lease_parse(const char *text, const char *boot, struct lease *ret)
 	if (take_line(&at, "netns", netns, sizeof(netns)) &&
 		number_parse(netns, 1, UINT64_MAX, &lease.netns) < 0)
 		return -EBADMSG;
+	if (take_line(&at, "pod-netns", netns, sizeof(netns)) &&
+		(number_parse(netns, 1, UINT64_MAX, &lease.pod_netns) < 0 ||
+			!take_line(&at, "pod", lease.pod, sizeof(lease.pod)) || *lease.pod != '/'))
+		return -EBADMSG;
+	(void) take_line(&at, "runtime", lease.runtime, sizeof(lease.runtime));
 	while (*at) {
 		if (lease.n_addrs == LEASES_ADDRS_MAX ||
 			!take_line(&at, "address", addr, sizeof(addr)) ||
@@ -71,6 +76,11 @@ static void lease_format(const struct lease *lease, const char *boot, struct buf
 		lease->container, lease->ifname);
 	if (lease->netns)
 		buf_printf(ret, "netns %llu\n", (unsigned long long) lease->netns);
+	if (lease->pod_netns)
+		buf_printf(ret, "pod-netns %llu\npod %s\n", (unsigned long long) lease->pod_netns,
+			lease->pod);
+	if (*lease->runtime)
+		buf_printf(ret, "runtime %s\n", lease->runtime);
 	for (size_t i = 0; i < lease->n_addrs; i++)
 		buf_printf(ret, "address %s\n", ip_addr_format(&lease->addrs[i], text));
 }
@@ -202,6 +212,7 @@ static int take_locked(struct leases *store, const struct lease_owner *owner,
 	(void) snprintf(lease.container, sizeof(lease.container), "%s", owner->container);
 	(void) snprintf(lease.ifname, sizeof(lease.ifname), "%s", owner->ifname);
 	lease.netns = store->netns;
+	leases_note_origin(&lease, owner);
 	r = leases_choice_make(&c, subnets, n_subnets, want, n_want, &lease, err);
 	if (r == 0) {
 		r = write_lease(store, &lease);

@@ -119,7 +119,7 @@ static int take(struct leases *store, const char *container, struct lease *lease
 	for (const char *p = container; *p; p++)
 		n = n * 31 + (unsigned char) *p;
 	snprintf(key, sizeof(key), "hth%010x", n);
-	struct lease_owner owner = { key, container, "eth0" };
+	struct lease_owner owner = { key, container, "eth0", NULL };
 	return leases_take(store, &owner, ranges, 2, NULL, 0, lease, err);
 }
 
@@ -131,7 +131,7 @@ static int release(struct leases *store, const char *container)
 	for (const char *p = container; *p; p++)
 		n = n * 31 + (unsigned char) *p;
 	snprintf(key, sizeof(key), "hth%010x", n);
-	struct lease_owner owner = { key, container, "eth0" };
+	struct lease_owner owner = { key, container, "eth0", NULL };
 	return leases_release(store, &owner, &err);
 }
 
@@ -213,7 +213,7 @@ static void wanted_addresses_are_given(void **state)
 	struct lease lease;
 	struct err err = { 0 };
 	struct ip_addr want;
-	struct lease_owner a = { "hth1", "a", "eth0" }, b = { "hth2", "b", "eth0" };
+	struct lease_owner a = { "hth1", "a", "eth0", NULL }, b = { "hth2", "b", "eth0", NULL };
 	static const char *const wrong[] = { "10.1.0.0", "10.1.0.1", "10.1.0.7", "10.1.0.8",
 		"10.1.0.5", "fd00::", "fd00::1", "fd01::5" };
 	set_ranges("10.1.0.0/29", "fd00::/64");
@@ -229,7 +229,7 @@ static void wanted_addresses_are_given(void **state)
 		assert_non_null(strstr(err.text, wrong[i]));
 	}
 	/* The same key for another container: a clash of names, not a lease. */
-	struct lease_owner clash = { "hth1", "c", "eth0" };
+	struct lease_owner clash = { "hth1", "c", "eth0", NULL };
 	assert_int_equal(leases_take(store, &clash, ranges, 2, NULL, 0, &lease, &err), -EEXIST);
 	assert_int_equal(leases_release(store, &clash, &err), 0);
 	assert_int_equal(leases_find(store, &clash, &lease, &err), -ENOENT);
@@ -444,7 +444,7 @@ static void what_has_no_link_is_given_back(void **state)
 
 	CLEANUP_LEASES struct leases *store = NULL;
 	assert_int_equal(leases_open_existing("net", &store, &err), 0);
-	assert_int_equal(leases_reclaim(store, NULL, true, &census, &err), 0);
+	assert_int_equal(leases_reclaim(store, NULL, LEASES_WAIT, &census, &err), 0);
 	assert_int_equal(census.dead, 2);
 	assert_int_equal(census.living, 2);
 	assert_true(!strcmp(census.example.container, "living") ||
@@ -452,9 +452,9 @@ static void what_has_no_link_is_given_back(void **state)
 	assert_int_equal(census.held, 1);
 	assert_int_equal(census.elsewhere, 1);
 	assert_int_equal(census.damaged, 1);
-	struct lease_owner owners[] = { { dead.key, "dead", "eth0" },
-		{ deader.key, "deader", "eth0" }, { living.key, "living", "eth0" },
-		{ later.key, "making", "eth0" } };
+	struct lease_owner owners[] = { { dead.key, "dead", "eth0", NULL },
+		{ deader.key, "deader", "eth0", NULL }, { living.key, "living", "eth0", NULL },
+		{ later.key, "making", "eth0", NULL } };
 	for (size_t i = 0; i < ARRAY_LEN(owners); i++)
 		assert_int_equal(leases_find(store, &owners[i], &none, &err), i < 2 ? -ENOENT : 0);
 	/* What is free now is free for others, though not at once. */
@@ -466,7 +466,7 @@ static void what_has_no_link_is_given_back(void **state)
 	assert_true(leases_is_held(store, &owners[3]));
 	making = leases_close(making);
 	assert_false(leases_is_held(store, &owners[3]));
-	assert_int_equal(leases_reclaim(store, NULL, true, &census, &err), 0);
+	assert_int_equal(leases_reclaim(store, NULL, LEASES_WAIT, &census, &err), 0);
 	assert_int_equal(census.dead, 1);
 	assert_int_equal(census.held, 1); /* our own */
 }
@@ -483,7 +483,7 @@ static void who_holds_what(void **state)
 	(void) add("a");
 	CLEANUP_LEASES struct leases *again = open_store();
 	assert_int_equal(take(again, "a", &lease, &err), 0);
-	assert_int_equal(leases_reclaim(store, NULL, true, &census, &err), 0);
+	assert_int_equal(leases_reclaim(store, NULL, LEASES_WAIT, &census, &err), 0);
 	assert_int_equal(census.held, 1);
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -495,14 +495,14 @@ static void who_holds_what(void **state)
 	int status;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
-	assert_int_equal(leases_reclaim(store, NULL, true, &census, &err), 0);
+	assert_int_equal(leases_reclaim(store, NULL, LEASES_WAIT, &census, &err), 0);
 	assert_int_equal(census.dead, 1);
 	assert_int_equal(left(), 3);
 	/* hearthd does not wait for the lock. */
 	assert_int_equal(leases_lock(again, &err), 0);
-	assert_int_equal(leases_reclaim(store, NULL, false, &census, &err), -EAGAIN);
+	assert_int_equal(leases_reclaim(store, NULL, 0, &census, &err), -EAGAIN);
 	leases_unlock(again);
-	assert_int_equal(leases_reclaim(store, NULL, false, &census, &err), 0);
+	assert_int_equal(leases_reclaim(store, NULL, 0, &census, &err), 0);
 }
 
 static void many_at_once_get_different_addresses(void **state)
