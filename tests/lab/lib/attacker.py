@@ -3,8 +3,10 @@
 
 attacker.py asks SOCKET USER CALL JSON
     one call to a local socket, as a user by name or number: prints the answer
+attacker.py cry USER DIR
+    says READY=1 wherever a `hearthd --background` of DIR listens for it; writes what came of it to DIR/crying
 """
-import json, os, pwd, socket, struct, sys
+import json, os, pwd, socket, struct, sys, time
 
 
 def become(user):
@@ -41,5 +43,23 @@ def asks(path, user, call, args):
     print(json.dumps(reply["ok"]))
 
 
+def cry(user, run):
+    said = open(run + "/crying", "w")
+    become(user)
+    end = time.time() + 15
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    while time.time() < end:
+        names = [line.split()[-1] for line in open("/proc/net/unix") if "launch-" in line]
+        for name in names:
+            try:
+                s.sendto(b"READY=1", name.replace("@", "\0", 1))
+            except PermissionError as why:
+                return said.write("%s: %s\n" % (name, why))
+            except OSError:  # it is over
+                continue
+            return said.write("%s: taken\n" % name)
+    said.write("nobody listened\n")
+
+
 if __name__ == "__main__":
-    {"asks": asks}[sys.argv[1]](*sys.argv[2:])
+    {"asks": asks, "cry": cry}[sys.argv[1]](*sys.argv[2:])
