@@ -50,16 +50,20 @@ static void status(struct coord *c, struct ipc_request *request)
 	for (const struct node *n = NULL; (n = netmap_next(coord_netmap(c), n));)
 		connected += feed_is_polling(c->feed, n->id);
 	ipc_request_reply(request,
-		json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:O}",
+		json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
+			  "s:O}",
 			"mesh", s->mesh, "version", HEARTH_VERSION, "urls",
 			field_urls(s->urls, s->n_urls), "pins", field_keys(s->pins, s->n_pins),
 			"root", field_key(c->root_hash), "records", (json_int_t) mesh_log_head(log),
 			"head", field_key(mesh_log_head_hash(log)), "nodes",
 			(json_int_t) netmap_count(coord_netmap(c)), "connected",
 			(json_int_t) connected, "connections",
-			(json_int_t) (c->httpd ? httpd_connections(c->httpd) : 0), "tokens",
-			(json_int_t) tokens_count(c->tokens), "started", (json_int_t) c->started_s,
-			"kube", kube, "settings", settings));
+			(json_int_t) (c->httpd ? httpd_connections(c->httpd) : 0), "refused",
+			(json_int_t) (c->httpd ? httpd_put_out(c->httpd) +
+							 httpd_turned_away(c->httpd)
+					       : 0),
+			"tokens", (json_int_t) tokens_count(c->tokens), "started",
+			(json_int_t) c->started_s, "kube", kube, "settings", settings));
 }
 
 static const struct {

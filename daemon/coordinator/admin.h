@@ -5,7 +5,7 @@
  *
  *	status {}
  *	    {"mesh", "version", "urls":[], "pins":[], "root", "records":N, "head":HASH, "nodes":N,
- *	     "connected":N, "connections":N, "tokens":N, "started":T, "kube":{"id","expires"}|null,
+ *	     "connected":N, "connections":N, "refused":N, "tokens":N, "started":T, "kube":{"id","expires"}|null,
  *	     "settings":{...}}
  *	token.create {"role":"worker", "ttl_s":3600, "reusable":false, "tags":[], "labels":{},
  *	              "name":"pi3"|null, "replace":"pi3"|null}       (all optional, these are the defaults;

@@ -1,5 +1,6 @@
 /*
- * api: routes, who may call what, and bodies; the subjects do the rest. Each refusal has a code of
+ * api: routes, who may call what, and bodies; the subjects do the rest. Who may call is decided twice: when the
+ * head has come, so that nobody else's body is kept, and when all has. Each refusal has a code of
  * PROTOCOL.md section 7 and a sentence for the person who reads the board's log.
  */
 #include <errno.h>
@@ -15,17 +16,17 @@ enum caller { CALLER_ANYBODY, CALLER_BOARD, CALLER_NODE, CALLER_CONTROL_PLANE };
 struct route {
 	const char *method, *path;
 	enum caller caller;
-	bool has_body;
+	size_t body_max; /* 0: it has none */
 	api_handler_fn handle;
 };
 
 static const struct route routes[] = {
-	{ "GET", "/v1/health", CALLER_ANYBODY, false, health_handle },
-	{ "POST", "/v1/enroll", CALLER_BOARD, true, enroll_handle },
-	{ "POST", "/v1/enroll/check", CALLER_BOARD, true, enroll_check_handle },
-	{ "GET", "/v1/poll", CALLER_NODE, false, poll_handle },
-	{ "PUT", "/v1/presence", CALLER_NODE, true, presence_handle },
-	{ "PUT", "/v1/kube", CALLER_CONTROL_PLANE, true, kube_handle },
+	{ "GET", "/v1/health", CALLER_ANYBODY, 0, health_handle },
+	{ "POST", "/v1/enroll", CALLER_BOARD, API_ENROLL_MAX, enroll_handle },
+	{ "POST", "/v1/enroll/check", CALLER_BOARD, API_ENROLL_MAX, enroll_check_handle },
+	{ "GET", "/v1/poll", CALLER_NODE, 0, poll_handle },
+	{ "PUT", "/v1/presence", CALLER_NODE, API_REQUEST_MAX, presence_handle },
+	{ "PUT", "/v1/kube", CALLER_CONTROL_PLANE, API_REQUEST_MAX, kube_handle },
 };
 
 const char *api_route(size_t index, const char **ret_method)
@@ -122,33 +123,55 @@ void health_handle(
 	httpd_reply(request, 200, api_health_to_json(&health));
 }
 
-void api_handle(void *ctx, struct httpd_request *request)
+/* The route of a caller who may take it, and the node that it is, if the route wants one. NULL: refused. */
+static const struct route *admit(
+	struct coord *c, struct httpd_request *request, const struct node **ret_node)
 {
-	struct coord *c = ctx;
-	const struct node *node = NULL;
 	const uint8_t *key = httpd_request_key(request);
 	const struct route *route = find_route(request);
+	*ret_node = NULL;
 	if (!route)
-		return;
+		return NULL;
 	if (route->caller != CALLER_ANYBODY && !key) {
 		api_refuse(request, API_UNAUTHORIZED,
 			"This call needs a client certificate over an Ed25519 key.");
-		return;
+		return NULL;
 	}
-	if (route->caller >= CALLER_NODE) {
-		node = find_node(c, request, key);
-		if (!node)
-			return;
-		feed_seen(c->feed, node->id, coord_now_s());
-	}
+	if (route->caller < CALLER_NODE)
+		return route;
+	const struct node *node = find_node(c, request, key);
+	if (!node)
+		return NULL;
 	if (route->caller == CALLER_CONTROL_PLANE && node->role != NODE_ROLE_CONTROL_PLANE) {
 		api_refuse(request, API_FORBIDDEN,
 			"Only a control-plane node may do this; %s is a %s.", node->name,
 			node_role_name(node->role));
-		return;
+		return NULL;
 	}
-	CLEANUP_JSON json_t *body = route->has_body ? read_body(request) : NULL;
-	if (route->has_body && !body)
+	*ret_node = node;
+	return route;
+}
+
+size_t api_head(void *ctx, struct httpd_request *request)
+{
+	const struct node *node;
+	const struct route *route = admit(ctx, request, &node);
+	if (node)
+		httpd_request_is_known(request);
+	return route ? route->body_max : 0;
+}
+
+void api_handle(void *ctx, struct httpd_request *request)
+{
+	struct coord *c = ctx;
+	const struct node *node;
+	const struct route *route = admit(c, request, &node);
+	if (!route)
+		return;
+	if (node)
+		feed_seen(c->feed, node->id, coord_now_s());
+	CLEANUP_JSON json_t *body = route->body_max ? read_body(request) : NULL;
+	if (route->body_max && !body)
 		return;
 	route->handle(c, request, node, body);
 }

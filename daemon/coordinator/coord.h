@@ -12,7 +12,7 @@
 #include "base/pace.h"
 #include "coordinator/feed.h"
 #include "coordinator/ledger.h"
-#include "coordinator/limiter.h"
+#include "base/limiter.h"
 #include "coordinator/tokens.h"
 #include "sys/httpd/httpd.h"
 #include "sys/ipc/ipc.h"
@@ -57,7 +57,8 @@ int coord_open(sd_event *event, const char *state_dir, struct coord **ret, struc
 /* Ends open polls, writes what waits, closes everything. */
 struct coord *coord_close(struct coord *coord);
 
-/* api.c: the whole of PROTOCOL.md section 7; an httpd_handler_fn. */
+/* api.c: the whole of PROTOCOL.md section 7; an httpd_head_fn and an httpd_handler_fn. */
+size_t api_head(void *ctx, struct httpd_request *request);
 void api_handle(void *ctx, struct httpd_request *request);
 /* Ends @request with an error of section 7. */
 void api_refuse(struct httpd_request *request, enum api_code code, const char *format, ...)

@@ -28,7 +28,7 @@ struct enrolment {
 	struct httpd_request *request;
 	struct api_enroll_request asked;
 	uint8_t identity[NODE_KEY_LEN];
-	struct ip_addr address;
+	struct ip_addr address, source;
 	uint32_t node;
 	struct grant_use use;
 };
@@ -294,6 +294,7 @@ static void reply_enrolled(struct enrolment *e)
 	(void) feed_write_news(e->coord->feed, node, &nothing, &out);
 	buf_add_str(&out, "}");
 	char *reply = buf_take(&out, &len);
+	httpd_request_is_known(e->request);
 	httpd_reply_text(e->request, 200, reply, len);
 }
 
@@ -312,7 +313,7 @@ static void done(struct change *change, int r)
 		const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
 		log_seldom(LOG_LEVEL_NOTICE, "enrolment from %s: %s is node %u%s", from,
 			node ? node->name : "?", (unsigned) e->node, r > 0 ? "" : " (asked again)");
-		limiter_return(e->coord->enroll_limiter, &e->address);
+		limiter_return(e->coord->enroll_limiter, &e->source);
 		feed_seen(e->coord->feed, e->node, coord_now_s());
 		reply_enrolled(e);
 	}
@@ -339,8 +340,9 @@ static struct enrolment *begin(struct coord *c, struct httpd_request *request, c
 	e->coord = c;
 	e->request = request;
 	e->address = *httpd_request_address(request);
+	e->source = limiter_source(&e->address);
 	memcpy(e->identity, httpd_request_key(request), NODE_KEY_LEN);
-	if (!limiter_take(c->enroll_limiter, &e->address, clock_now_us(), &wait_us))
+	if (!limiter_take(c->enroll_limiter, &e->source, clock_now_us(), &wait_us))
 		api_refuse(request, API_TOO_MANY,
 			"Too many failed enrolments from this address. Try again in %llu s.",
 			(unsigned long long) wait_us / USEC_PER_SEC + 1);
@@ -382,7 +384,7 @@ void enroll_check_handle(
 	if (r < 0) {
 		api_refuse(request, e->change.code, "%s", e->change.err.text);
 	} else {
-		limiter_return(c->enroll_limiter, &e->address);
+		limiter_return(c->enroll_limiter, &e->source);
 		memcpy(check.mesh, coord_settings(c)->mesh, sizeof(check.mesh));
 		memcpy(check.name, becomes->name, sizeof(check.name));
 		check.role = becomes->role;

@@ -19,12 +19,17 @@ enum { BUCKETS = 64 }; /* more than API_WAIT_MAX_S */
 #define WAKE_PAUSE_MAX_US (1000 * USEC_PER_MSEC)
 #define WAKE_PER_POLL_US  200 /* what one answer may cost of the pause */
 
+/* Polls of one node: so many at once, then as many as come in time; who asks more often waits for the answer. */
+enum { POLLS_AT_ONCE = 100 };
+#define POLL_EVERY_US (100 * USEC_PER_MSEC)
+
 struct poll {
 	struct poll *next, **pprev;           /* in the bucket */
 	struct poll *seat_next, **seat_pprev; /* of the same node, newest first */
 	struct httpd_request *request;
 	uint32_t node;
 	struct feed_position position;
+	bool waits; /* for its deadline, whatever there is to tell */
 };
 
 /* What is known of one node. */
@@ -32,6 +37,7 @@ struct seat {
 	uint32_t id;
 	struct poll *polls;
 	unsigned n_polls;
+	uint64_t paid_us; /* its polls are within what it may ask up to here */
 	uint64_t seen_s;
 
 	char *text; /* presence, NULL for none */
@@ -307,7 +313,7 @@ static void answer_all(struct feed *f, bool news_only)
 		for (struct poll *p = f->buckets[i], *next; p; p = next) {
 			next = p->next;
 			const struct node *node = netmap_by_id(netmap, p->node);
-			if (!news_only || !node || has_news(f, node, &p->position))
+			if (!news_only || !node || (!p->waits && has_news(f, node, &p->position)))
 				poll_end(f, p);
 		}
 	f->woken_us = clock_now_us();
@@ -335,26 +341,29 @@ void feed_wake(struct feed *f)
 	f->waking = true;
 }
 
-void feed_poll(struct feed *f, struct httpd_request *request, const struct node *node,
-	const struct feed_position *position, unsigned wait_s)
+/* The generic cell rate algorithm, as in base/limiter. */
+static bool asks_too_often(struct seat *s, uint64_t now_us)
 {
-	struct seat *seat = seat_make(f, node->id);
+	uint64_t start = s->paid_us > now_us ? s->paid_us : now_us;
+	if (start + POLL_EVERY_US > now_us + POLLS_AT_ONCE * POLL_EVERY_US)
+		return true;
+	s->paid_us = start + POLL_EVERY_US;
+	return false;
+}
+
+static void evict_oldest(struct feed *f, struct seat *seat)
+{
+	struct poll *oldest = seat->polls;
+	while (oldest->seat_next)
+		oldest = oldest->seat_next;
+	poll_end(f, oldest);
+}
+
+/* @p is answered in @wait_s, or when there is news for it. */
+static void hang(struct feed *f, struct seat *seat, struct poll *p, unsigned wait_s)
+{
 	uint64_t now_s = clock_now_us() / USEC_PER_SEC;
-	struct poll *p = NULL;
-	bool ahead = position->seq > mesh_log_head(ledger_log(f->ledger)); /* let it see that */
-	if (wait_s == 0 || ahead || !seat || has_news(f, node, position) ||
-		!(p = calloc(1, sizeof(*p)))) {
-		reply_news(f, request, node, position);
-		return;
-	}
-	if (seat->n_polls >= FEED_POLLS_PER_NODE) {
-		struct poll *oldest = seat->polls;
-		while (oldest->seat_next)
-			oldest = oldest->seat_next;
-		poll_end(f, oldest);
-	}
 	expire(f, now_s);
-	*p = (struct poll){ .request = request, .node = node->id, .position = *position };
 	struct poll **bucket = &f->buckets[(now_s + wait_s) % BUCKETS];
 	p->next = *bucket;
 	p->pprev = bucket;
@@ -369,6 +378,34 @@ void feed_poll(struct feed *f, struct httpd_request *request, const struct node 
 	seat->n_polls++;
 	f->n_polls++;
 	arm_tick(f);
+}
+
+void feed_poll(struct feed *f, struct httpd_request *request, const struct node *node,
+	const struct feed_position *position, unsigned wait_s)
+{
+	struct seat *seat = seat_make(f, node->id);
+	bool often = seat && asks_too_often(seat, clock_now_us());
+	bool ahead = position->seq > mesh_log_head(ledger_log(f->ledger)); /* let it see that */
+	bool at_once = !often && (wait_s == 0 || ahead || has_news(f, node, position));
+	struct poll *p = seat && !at_once ? calloc(1, sizeof(*p)) : NULL;
+	if (often && seat->n_polls >= FEED_POLLS_PER_NODE) {
+		httpd_reply_error(request, api_code_status(API_TOO_MANY),
+			api_code_name(API_TOO_MANY),
+			"This board asks more often than %d times a second.",
+			(int) (USEC_PER_SEC / POLL_EVERY_US));
+		free(p);
+		return;
+	}
+	if (!p) {
+		reply_news(f, request, node, position);
+		return;
+	}
+	if (seat->n_polls >= FEED_POLLS_PER_NODE)
+		evict_oldest(f, seat);
+	*p = (struct poll){
+		.request = request, .node = node->id, .position = *position, .waits = often
+	};
+	hang(f, seat, p, often ? 1 : wait_s);
 }
 
 void feed_node_removed(struct feed *f, uint32_t id)

@@ -56,8 +56,8 @@ struct serve {
 	uint64_t status_us, looked_us;
 	bool watchdog; /* systemd waits for our word */
 	char said[160];
-	struct trouble full; /* connections are put out */
-	uint64_t put_out, full_us;
+	struct trouble full; /* connections are refused */
+	uint64_t refused, full_us;
 };
 
 void serve_usage(void)
@@ -72,7 +72,7 @@ void serve_usage(void)
 	      "  --user USER            whom to become if run as root (" PATHS_USER ")\n"
 	      "  --group GROUP          who beside root may administer (the user's own group)\n"
 	      "  --connections N        connections in all (8192)\n"
-	      "  --per-address N        and from one address (512)\n"
+	      "  --per-address N        and from one address, or one /64 of IPv6 (512)\n"
 	      "  --help, --version\n",
 		stdout);
 }
@@ -273,23 +273,26 @@ static unsigned connection_limit(const struct serve *s)
 	return n;
 }
 
-/* That places are short is said once, and once when it is over. */
+/* That strangers crowd the door is said once, and once when it is over. */
 static void say_full(struct serve *s)
 {
-	uint64_t put_out = httpd_put_out(s->coord->httpd), now = clock_now_us();
+	uint64_t now = clock_now_us();
+	uint64_t refused = httpd_put_out(s->coord->httpd) + httpd_turned_away(s->coord->httpd);
 	struct trouble_end end;
 	char span[PACE_SPAN_MAX];
-	if (put_out != s->put_out) {
+	if (refused != s->refused) {
 		s->full_us = now;
 		if (trouble_is(&s->full, EBUSY, now))
-			log_warning("all connections are in use (%u at present): those that have "
-				    "been silent longest are closed for others",
+			log_warning(
+				"more connections come than are let in (%u are open): strangers "
+				"are closed or turned away, boards keep theirs",
 				httpd_connections(s->coord->httpd));
 	} else if (now - s->full_us > FULL_OVER_US && trouble_over(&s->full, now, &end)) {
-		log_notice("there is room for connections again, after %s; %llu were closed",
-			pace_span_format(end.lasted_us, span), (unsigned long long) put_out);
+		log_notice("all connections are let in again, after %s; %llu were closed or turned "
+			   "away",
+			pace_span_format(end.lasted_us, span), (unsigned long long) refused);
 	}
-	s->put_out = put_out;
+	s->refused = refused;
 }
 
 static void say_status(struct serve *s)
@@ -343,14 +346,15 @@ static int start(struct serve *s, sd_event *event, struct err *err)
 		.certificate = s->certificate,
 		.key = s->key,
 		.connections_max = connection_limit(s),
-		.per_address_max = s->per_address_max,
-		.body_max = API_REQUEST_MAX,
+		.per_source_max = s->per_address_max,
+		.head = api_head,
 		.handler = api_handle,
 	};
 	int r = coord_open(event, s->state_dir, &s->coord, err);
 	if (r < 0)
 		return r;
 	config.ctx = s->coord;
+	config.proven = coord_settings(s->coord)->mesh6;
 	s->coord->port = port_of(s->listen_fd);
 	r = open_admin(s, err);
 	if (!r)

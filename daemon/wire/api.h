@@ -17,6 +17,7 @@
 enum {
 	API_PORT = 8443,
 	API_REQUEST_MAX = 65536,          /* bytes of a request's body */
+	API_ENROLL_MAX = 16384,           /* of one that anybody may send */
 	API_REPLY_MAX = 16 * 1024 * 1024, /* bytes of a reply a client reads */
 	API_RECORDS_MAX = 512,            /* records in one reply */
 	API_PRESENCES_MAX = 1024,         /* presences in one reply */

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "sys/httpd/door.h"
 #include "sys/httpd/httpd.h"
 
 #if MHD_VERSION >= 0x00097002
@@ -29,8 +30,10 @@ struct conn {
 	int fd; /* microhttpd's */
 	enum conn_phase phase;
 	uint64_t since_us;
+	struct ip_addr address;
 	bool key_known, has_key;
-	bool ended; /* shut down to make room; microhttpd sees it and cleans up */
+	bool known; /* the head handler knows the key: no stranger any more */
+	bool ended; /* shut down to make room, its place is given away; microhttpd sees it and cleans up */
 	uint8_t key[HTTPD_KEY_LEN];
 };
 
@@ -39,9 +42,10 @@ struct httpd {
 	struct MHD_Daemon *daemon;
 	struct httpd_config config;
 	sd_event_source *on_ready, *on_timer, *on_again, *on_sweep;
-	struct conn *conns;
-	unsigned n_conns, n_ended, n_sending;
-	uint64_t put_out;
+	struct door *door;
+	struct conn *strangers, *known; /* newest first */
+	unsigned n_known, known_max, n_sending, n_conns;
+	uint64_t put_out, turned_away;
 	unsigned idle_runs;             /* since the descriptor or a reply woke us */
 	struct httpd_request *requests; /* those a handler holds */
 	bool closing;
@@ -56,7 +60,7 @@ struct httpd_request {
 	char path[HTTPD_PATH_MAX];
 	struct ip_addr address;
 	struct buf body;
-	size_t body_seen;
+	size_t body_max, body_seen;
 	bool too_large;
 	bool held;       /* by the handler: freed by its reply */
 	bool in_handler; /* the reply is queued on the way back */
@@ -66,6 +70,8 @@ struct httpd_request {
 };
 
 void conn_set_phase(struct conn *conn, enum conn_phase phase);
+/* No stranger any more. */
+void conn_prove(struct conn *conn);
 /* Runs the daemon soon. */
 void httpd_wake(struct httpd *httpd);
 

@@ -6,6 +6,7 @@
 #include "sys/httpd/httpd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -16,7 +17,13 @@
 #include "base/number.h"
 #include "sys/httpd/httpd-internal.h"
 
-enum { PLACES_KEPT_MAX = 32 };
+enum {
+	PLACES_KEPT_MAX = 32,
+	STRANGERS_MAX = 512,
+	STRANGERS_PER_SOURCE_MAX = 64,
+	STRANGERS_MIN = 8
+};
+enum { CONNECTIONS_PER_KEY = 16 };
 enum { MEMORY_LIMIT = 8192, MEMORY_INCREMENT = 1024, BACKLOG = 512, IDLE_TIMEOUT_S = 75 };
 #define SWEEP_US (5 * USEC_PER_SEC)
 #define PAUSE_US (20 * USEC_PER_MSEC)
@@ -90,56 +97,184 @@ static int on_again(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+static uint64_t limit_us(const struct conn *c)
+{
+	uint64_t limit = phase_limit_us[c->phase];
+	return c->known || limit == UINT64_MAX ? limit : limit / 2;
+}
+
+/* All of them, one after the other: strangers first. */
+static struct conn *next_conn(const struct httpd *h, const struct conn *c)
+{
+	if (!c && h->strangers)
+		return h->strangers;
+	if (c && c->next)
+		return c->next;
+	return !c || !c->known ? h->known : NULL;
+}
+
 static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct httpd *h = userdata;
 	uint64_t now = clock_now_us();
 	bool waiting = false;
-	for (struct conn *c = h->conns; c; c = c->next) {
-		uint64_t limit = phase_limit_us[c->phase];
-		if (limit == UINT64_MAX)
+	for (struct conn *c = NULL; (c = next_conn(h, c));) {
+		if (limit_us(c) == UINT64_MAX)
 			continue;
 		waiting = true;
-		if (now - c->since_us > limit)
+		if (now - c->since_us > limit_us(c))
 			(void) shutdown(
 				c->fd, SHUT_RDWR); /* microhttpd sees the end and cleans up */
 	}
 	/* Replies wake it again: each goes through a phase with a limit. */
 	(void) sd_event_source_set_time_relative(source, waiting ? SWEEP_US : 4 * SWEEP_US);
-	(void) sd_event_source_set_enabled(source, h->conns ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	(void) sd_event_source_set_enabled(source, h->n_conns ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 	return 0;
 }
 
-/* The fewer it costs to end @c, the lower; -1: it is being served. */
-static int rank(const struct conn *c)
+static void conn_link(struct conn *c, struct conn **list)
+{
+	c->next = *list;
+	c->pprev = list;
+	if (c->next)
+		c->next->pprev = &c->next;
+	*list = c;
+}
+
+static void conn_unlink(struct conn *c)
+{
+	*c->pprev = c->next;
+	if (c->next)
+		c->next->pprev = c->pprev;
+}
+
+/* Its place is free, once. */
+static void conn_leave(struct conn *c)
 {
 	if (c->ended)
-		return -1;
-	if (c->phase == CONN_FRESH)
-		return 0;
-	return c->phase == CONN_IDLE ? (c->has_key ? 2 : 1) : -1;
+		return;
+	c->ended = true;
+	c->httpd->n_known -= c->known;
+	door_left(c->httpd->door, &c->address, c->known);
+}
+
+static void put_out(struct conn *c)
+{
+	if (!c)
+		return;
+	conn_leave(c);
+	c->httpd->put_out++;
+	(void) shutdown(c->fd, SHUT_RDWR);
+}
+
+/* The oldest of the source that has most; of that of @addr if it has too many. */
+static struct conn *stranger_to_go(struct httpd *h, const struct ip_addr *addr, bool of_source)
+{
+	unsigned most = 0;
+	struct conn *found = NULL;
+	for (struct conn *c = h->strangers; c; c = c->next) { /* newest first */
+		if (c->ended || (of_source && !door_same_source(h->door, addr, &c->address)))
+			continue;
+		unsigned n = door_strangers_from(h->door, &c->address);
+		if (n >= most) {
+			most = n;
+			found = c;
+		}
+	}
+	return found;
+}
+
+static void make_room(struct httpd *h, const struct ip_addr *addr)
+{
+	enum door_crowd crowd = door_crowd(h->door, addr);
+	if (crowd != DOOR_ROOM)
+		put_out(stranger_to_go(h, addr, crowd == DOOR_CROWDED_SOURCE));
+}
+
+/* The one with @key that came first, if there are too many of them. */
+static struct conn *oldest_of_key(struct httpd *h, const uint8_t *key)
+{
+	struct conn *oldest = NULL;
+	unsigned n = 0;
+	for (struct conn *c = h->known; c; c = c->next) {
+		if (c->ended || memcmp(c->key, key, HTTPD_KEY_LEN) != 0)
+			continue;
+		n++;
+		oldest = c;
+	}
+	return n > CONNECTIONS_PER_KEY ? oldest : NULL;
+}
+
+/* One that asks for nothing, and has been silent longest. */
+static struct conn *most_idle(struct httpd *h)
+{
+	struct conn *found = NULL;
+	for (struct conn *c = h->known; c; c = c->next)
+		if (!c->ended && c->phase == CONN_IDLE && (!found || c->since_us < found->since_us))
+			found = c;
+	return found;
 }
 
 /*
- * At its limit microhttpd accepts nobody until somebody goes, which may be twenty seconds for one that says
- * nothing: so some places are kept free.
+ * At its limit microhttpd accepts nobody until somebody goes, which may take a minute: places are kept free
+ * for strangers, each of which may be a board.
  */
-static void make_room(struct httpd *h)
+void conn_prove(struct conn *c)
 {
-	unsigned max = h->config.connections_max, keep = max / 8;
-	struct conn *found = NULL;
-	keep = keep < 1 ? 1 : keep > PLACES_KEPT_MAX ? PLACES_KEPT_MAX : keep;
-	if (h->n_conns - h->n_ended + keep <= max)
+	struct httpd *h = c->httpd;
+	if (c->known || c->ended)
 		return;
-	for (struct conn *c = h->conns; c; c = c->next) /* newest first */
-		if (rank(c) >= 0 && (!found || rank(c) <= rank(found)))
-			found = c;
-	if (!found)
-		return;
-	found->ended = true;
-	h->n_ended++;
-	h->put_out++;
-	(void) shutdown(found->fd, SHUT_RDWR);
+	conn_unlink(c);
+	c->known = true;
+	conn_link(c, &h->known);
+	h->n_known++;
+	door_proved(h->door, &c->address, clock_now_us());
+	put_out(oldest_of_key(h, c->key));
+	if (h->n_known > h->known_max)
+		put_out(most_idle(h));
+}
+
+static struct ip_addr address_of(struct MHD_Connection *connection)
+{
+	struct endpoint peer = { 0 };
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (info && info->client_addr)
+		(void) endpoint_from_sockaddr(info->client_addr, &peer);
+	return peer.addr;
+}
+
+/* Before TLS, and before anything is kept of it. */
+static mhd_result on_knock(void *cls, const struct sockaddr *addr, socklen_t len)
+{
+	struct httpd *h = cls;
+	struct endpoint peer = { 0 };
+	(void) endpoint_from_sockaddr(addr, &peer);
+	if (door_ask(h->door, &peer.addr, clock_now_us()) == DOOR_ENTER)
+		return MHD_YES;
+	h->turned_away++;
+	return MHD_NO;
+}
+
+static unsigned clamp(unsigned n, unsigned min, unsigned max)
+{
+	return n < min ? min : n > max ? max : n;
+}
+
+static int open_door(struct httpd *h)
+{
+	unsigned places = h->config.connections_max;
+	unsigned keep = clamp(places / 8, 1, PLACES_KEPT_MAX); /* for those that are being ended */
+	struct door_limits limits = {
+		.places = places,
+		.per_source = h->config.per_source_max ? h->config.per_source_max : UINT_MAX,
+		.strangers = clamp(places / 4, 1, STRANGERS_MAX),
+		.proven = h->config.proven,
+	};
+	limits.strangers_per_source =
+		clamp(limits.strangers / 4, STRANGERS_MIN, STRANGERS_PER_SOURCE_MAX);
+	h->known_max = places > limits.strangers + keep ? places - limits.strangers - keep : 1;
+	return door_new(&limits, &h->door);
 }
 
 static void conn_started(struct httpd *h, struct MHD_Connection *connection, void **ctx)
@@ -156,14 +291,12 @@ static void conn_started(struct httpd *h, struct MHD_Connection *connection, voi
 	c->httpd = h;
 	c->fd = info->connect_fd;
 	conn_set_phase(c, CONN_FRESH);
-	c->next = h->conns;
-	c->pprev = &h->conns;
-	if (c->next)
-		c->next->pprev = &c->next;
-	h->conns = c;
+	c->address = address_of(connection);
+	conn_link(c, &h->strangers);
 	h->n_conns++;
 	*ctx = c;
-	make_room(h);
+	door_came(h->door, &c->address);
+	make_room(h, &c->address);
 	/* Best effort: a peer that vanished is noticed sooner. Fails on sockets other than TCP. */
 	(void) setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	(void) setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
@@ -186,11 +319,9 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		conn_started(cls, connection, ctx);
 	} else if (c) {
-		*c->pprev = c->next;
-		if (c->next)
-			c->next->pprev = c->pprev;
+		conn_unlink(c);
+		conn_leave(c);
 		c->httpd->n_conns--;
-		c->httpd->n_ended -= c->ended;
 		/* At its limit it does not listen, and begins again only when it is run. */
 		if (c->httpd->n_conns + PLACES_KEPT_MAX >= c->httpd->config.connections_max)
 			httpd_wake(c->httpd);
@@ -260,15 +391,14 @@ int httpd_listen(const char *where, int *ret_fd, struct err *err)
 static struct MHD_Daemon *start_daemon(struct httpd *h)
 {
 	return MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
-		NULL, request_access, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
+		MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+		on_knock, h, request_access, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
 		MHD_OPTION_LISTEN_SOCKET, h->config.listen_fd, MHD_OPTION_HTTPS_MEM_CERT,
 		h->config.certificate, MHD_OPTION_HTTPS_MEM_KEY, h->config.key,
 		/* Any certificate: having one makes it ask for the client's. Trust is the caller's. */
 		MHD_OPTION_HTTPS_MEM_TRUST, h->config.certificate, MHD_OPTION_HTTPS_PRIORITIES,
 		"NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS", MHD_OPTION_CONNECTION_LIMIT,
-		h->config.connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		h->config.per_address_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_TIMEOUT_S,
+		h->config.connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_TIMEOUT_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) MEMORY_LIMIT,
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) MEMORY_INCREMENT,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_NOTIFY_COMPLETED,
@@ -283,6 +413,10 @@ int httpd_new(
 		return err_set(err, -ENOMEM, "HTTPS server: out of memory");
 	h->event = sd_event_ref(event);
 	h->config = *config;
+	if (open_door(h) < 0) {
+		(void) httpd_free(h);
+		return err_set(err, -ENOMEM, "HTTPS server: out of memory");
+	}
 	int r = sd_event_add_time_relative(
 		event, &h->on_timer, CLOCK_BOOTTIME, UINT32_MAX, USEC_PER_MSEC, on_timer, h);
 	if (r >= 0)
@@ -318,7 +452,7 @@ void httpd_flush(struct httpd *h, uint64_t timeout_us)
 	while (info && clock_now_us() < end) {
 		bool sending = false;
 		(void) MHD_run(h->daemon);
-		for (struct conn *c = h->conns; c; c = c->next)
+		for (struct conn *c = NULL; (c = next_conn(h, c));)
 			sending |= c->phase == CONN_SENDING;
 		for (struct httpd_request *r = h->requests; r; r = r->next)
 			sending |= r->response != NULL;
@@ -347,6 +481,7 @@ struct httpd *httpd_free(struct httpd *h)
 	sd_event_source_disable_unref(h->on_again);
 	sd_event_source_disable_unref(h->on_sweep);
 	sd_event_unref(h->event);
+	door_free(h->door);
 	free(h);
 	return NULL;
 }
@@ -354,6 +489,11 @@ struct httpd *httpd_free(struct httpd *h)
 uint64_t httpd_put_out(const struct httpd *httpd)
 {
 	return httpd->put_out;
+}
+
+uint64_t httpd_turned_away(const struct httpd *httpd)
+{
+	return httpd->turned_away;
 }
 
 unsigned httpd_connections(const struct httpd *httpd)

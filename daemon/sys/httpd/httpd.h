@@ -4,10 +4,10 @@
  * there is none. A reply may come later than the handler's return (long polls cost a sleeping
  * connection and nothing else).
  *
- * Bounds: connections in all and per address, bytes of a request's head (about 7 KiB) and body,
- * and absolute times: 20 s from the connection to the first request's head, 20 s for a body, 60 s to
- * take a reply, 75 s idle between requests. Trickling bytes prolongs none of them. When all places but
- * a few are taken, each newcomer gets that of who has been silent longest.
+ * Bounds: connections in all, per source and of strangers (door.h), bytes of a request's head (about 7 KiB)
+ * and body, and absolute times: 20 s from the connection to the first request's head, 20 s for a body, 60 s to
+ * take a reply, 75 s idle between requests; half of that for strangers. Trickling bytes prolongs none of them.
+ * One stranger too many ends another, of the source that has most; a key has a few connections, the newest.
  */
 #pragma once
 
@@ -31,13 +31,20 @@ struct httpd_request;
  */
 typedef void (*httpd_handler_fn)(void *ctx, struct httpd_request *request);
 
+/*
+ * A request's head arrived: method, path, query and key are known, and no byte of its body was kept. Returns how
+ * long that may be. Or refuses with httpd_reply*(): what comes then is thrown away, and the handler not called.
+ */
+typedef size_t (*httpd_head_fn)(void *ctx, struct httpd_request *request);
+
 struct httpd_config {
 	int listen_fd;           /* a listening stream socket; taken on success */
 	const char *certificate; /* PEM, borrowed until httpd_free() */
 	const char *key;         /* PEM, borrowed until httpd_free() */
 	unsigned connections_max;
-	unsigned per_address_max; /* 0: no limit */
-	size_t body_max;
+	unsigned per_source_max; /* 0: no limit */
+	struct ip_prefix proven; /* see door.h */
+	httpd_head_fn head;
 	httpd_handler_fn handler;
 	void *ctx;
 };
@@ -61,8 +68,10 @@ struct httpd *httpd_free(struct httpd *httpd);
 void httpd_flush(struct httpd *httpd, uint64_t timeout_us);
 
 unsigned httpd_connections(const struct httpd *httpd);
-/* How many connections without a request have been ended so far, because others wanted their places. */
+/* How many connections have been ended so far, because others wanted their places. */
 uint64_t httpd_put_out(const struct httpd *httpd);
+/* And how many were not let in: too many of one source, or too fast. */
+uint64_t httpd_turned_away(const struct httpd *httpd);
 
 /* Borrowed, valid until the reply. */
 const char *httpd_request_method(const struct httpd_request *request);
@@ -73,6 +82,8 @@ const char *httpd_request_body(const struct httpd_request *request, size_t *ret_
 const struct ip_addr *httpd_request_address(const struct httpd_request *request);
 /* The Ed25519 key that the peer proved to hold; NULL without a certificate or for another kind. */
 const uint8_t *httpd_request_key(const struct httpd_request *request);
+/* The caller's key is a known one: for the handlers to say. */
+void httpd_request_is_known(struct httpd_request *request);
 
 /* Ends @request. Steals the reference; NULL (out of memory) becomes an `internal` error. */
 void httpd_reply(struct httpd_request *request, unsigned status, json_t *body);

@@ -14,8 +14,8 @@
 #include "sys/httpd/httpd-internal.h"
 #include "sys/x509/x509.h"
 
-/* A body that is too long is read to here, so that the client sees the refusal, not a reset. */
-enum { DISCARD_MAX = 1 << 20 };
+/* A body that nobody wants is read to here, so that the client sees the refusal, not a reset. */
+enum { DISCARD_MAX = 1 << 20, DISCARD_STRANGER_MAX = 128 << 10 };
 
 static void request_free(struct httpd_request *r)
 {
@@ -63,7 +63,6 @@ static void learn_key(struct conn *conn, struct MHD_Connection *connection)
 static struct httpd_request *request_new(struct httpd *httpd, struct conn *conn,
 	struct MHD_Connection *connection, const char *url, const char *method)
 {
-	struct endpoint peer = { 0 };
 	struct httpd_request *r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
@@ -73,25 +72,31 @@ static struct httpd_request *request_new(struct httpd *httpd, struct conn *conn,
 	/* Cut is fine: no path or method that we know is so long. */
 	snprintf(r->path, sizeof(r->path), "%s", url);
 	snprintf(r->method, sizeof(r->method), "%s", method);
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (info && info->client_addr && endpoint_from_sockaddr(info->client_addr, &peer) == 0)
-		r->address = peer.addr;
-	const char *length =
-		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
-	if (length && strtoull(length, NULL, 10) > httpd->config.body_max)
-		r->too_large = true;
+	r->address = conn->address;
 	return r;
+}
+
+/* The head is there: who asks, and for what, is known before anything is kept of the body. */
+static void decide(struct httpd_request *r)
+{
+	const char *length =
+		MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
+	learn_key(r->conn, r->connection);
+	r->in_handler = true;
+	r->body_max = r->httpd->config.head(r->httpd->config.ctx, r);
+	r->in_handler = false;
+	if (length && strtoull(length, NULL, 10) > r->body_max)
+		r->too_large = true;
 }
 
 static mhd_result add_body(struct httpd_request *r, const char *data, size_t *len)
 {
 	r->body_seen += *len;
-	if (r->body_seen > r->httpd->config.body_max)
+	if (r->body_seen > r->body_max)
 		r->too_large = true;
-	if (r->body_seen > DISCARD_MAX)
+	if (r->body_seen > (size_t) (r->conn->known ? DISCARD_MAX : DISCARD_STRANGER_MAX))
 		return MHD_NO;
-	if (!r->too_large)
+	if (!r->too_large && !r->status)
 		buf_add(&r->body, data, *len);
 	*len = 0;
 	return buf_failed(&r->body) ? MHD_NO : MHD_YES;
@@ -117,12 +122,11 @@ static void hold(struct httpd_request *r)
 static mhd_result serve(struct httpd_request *r)
 {
 	conn_set_phase(r->conn, CONN_SERVED);
-	learn_key(r->conn, r->connection);
 	hold(r);
 	r->in_handler = true;
 	if (r->too_large)
 		httpd_reply_error(r, 413, "too_large",
-			"The request's body is longer than %zu bytes.", r->httpd->config.body_max);
+			"The request's body is longer than %zu bytes.", r->body_max);
 	else
 		r->httpd->config.handler(r->httpd->config.ctx, r);
 	r->in_handler = false;
@@ -146,12 +150,13 @@ mhd_result request_access(void *cls, struct MHD_Connection *connection, const ch
 			return MHD_NO;
 		*ctx = r;
 		conn_set_phase(conn, CONN_BODY);
+		decide(r);
 		return MHD_YES;
 	}
 	if (*data_len)
 		return add_body(r, data, data_len);
-	if (r->response)
-		return send_response(r);
+	if (r->status)
+		return r->response ? send_response(r) : MHD_NO;
 	if (r->held) /* woken with no reply: sleep on */
 		return MHD_suspend_connection(connection), MHD_YES;
 	return serve(r);
@@ -210,6 +215,12 @@ const uint8_t *httpd_request_key(const struct httpd_request *request)
 	return request->conn && request->conn->has_key ? request->conn->key : NULL;
 }
 
+void httpd_request_is_known(struct httpd_request *request)
+{
+	if (request->conn && request->conn->has_key)
+		conn_prove(request->conn);
+}
+
 static void request_end(struct httpd_request *r, unsigned status, struct MHD_Response *response)
 {
 	r->held = false;
@@ -225,7 +236,8 @@ static void request_end(struct httpd_request *r, unsigned status, struct MHD_Res
 	if (response) {
 		(void) MHD_add_response_header(response, "Content-Type", "application/json");
 		(void) MHD_add_response_header(response, "Cache-Control", "no-store");
-		if (status == 401 || status == 413 || status == 429)
+		if (status == 401 || status == 413 || status == 429 ||
+			(status >= 400 && !r->conn->known))
 			(void) MHD_add_response_header(response, "Connection", "close");
 	}
 	if (r->in_handler)

@@ -38,6 +38,11 @@ struct world {
 	uint64_t seq;
 };
 
+static size_t head(void *ctx, struct httpd_request *request)
+{
+	return 65536;
+}
+
 static void handle(void *ctx, struct httpd_request *request)
 {
 	struct world *w = ctx;
@@ -77,9 +82,7 @@ static const struct sync_hooks hooks = { on_news, on_position, on_changed };
 static int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	struct httpd_config config = {
-		.connections_max = 32, .body_max = 65536, .handler = handle
-	};
+	struct httpd_config config = { .connections_max = 32, .head = head, .handler = handle };
 	struct err err = { 0 };
 	uint8_t key[32];
 	int port;

@@ -36,6 +36,13 @@ struct world {
 
 static struct world w;
 
+static size_t head(void *ctx, struct httpd_request *request)
+{
+	if (!strcmp(httpd_request_path(request), "/closed"))
+		httpd_reply_error(request, 403, "forbidden", "Not for you.");
+	return 65536;
+}
+
 /* Says who asked; /big, /never, /refuse and /empty are special. */
 static void serve(void *ctx, struct httpd_request *request)
 {
@@ -96,7 +103,7 @@ static int set_up(void **state)
 		.certificate = w.server_cert,
 		.key = w.server_key,
 		.connections_max = 64,
-		.body_max = 65536,
+		.head = head,
 		.handler = serve };
 	assert_int_equal(httpd_new(w.event, &config, &w.server, NULL), 0);
 	return 0;
@@ -230,6 +237,39 @@ static void test_all_get_their_turn(void **state)
 	ask("GET", "/x", NULL, 0, 5000000);
 	run(1);
 	assert_int_equal(w.status, 200);
+}
+
+/* Refused when the head has come: what follows is not kept, and the handler never sees it. */
+static void test_head(void **state)
+{
+	const char *const urls[] = { w.url };
+	char *body = malloc(60001);
+
+	memset(body, 'a', 60000);
+	body[60000] = '\0';
+	open_client(urls, 1, w.pin);
+	ask("PUT", "/closed", body, 65536, 20 * USEC_PER_SEC);
+	run(1);
+	assert_int_equal(w.status, 403);
+	assert_int_equal(w.served, 0);
+	ask("GET", "/closed", NULL, 65536, 20 * USEC_PER_SEC);
+	run(1);
+	assert_int_equal(w.status, 403);
+	assert_int_equal(w.served, 0);
+	ask("PUT", "/open", body, 65536, 20 * USEC_PER_SEC);
+	run(1);
+	assert_int_equal(w.status, 200);
+	assert_non_null(strstr(w.body, "60000"));
+	/* Longer than the head handler allows. */
+	free(body);
+	body = malloc(65538);
+	memset(body, 'a', 65537);
+	body[65537] = '\0';
+	ask("PUT", "/open", body, 65536, 20 * USEC_PER_SEC);
+	run(1);
+	assert_int_equal(w.status, 413);
+	assert_int_equal(w.served, 1);
+	free(body);
 }
 
 static void test_bounds(void **state)
@@ -374,6 +414,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_get_their_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_head, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cancel_and_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure, set_up, tear_down),

@@ -8,7 +8,7 @@
 #include <sodium.h>
 
 #include "base/cleanup.h"
-#include "coordinator/limiter.h"
+#include "base/limiter.h"
 
 #define S UINT64_C(1000000)
 
@@ -44,13 +44,13 @@ static void test_bucket(void **state)
 
 static void test_ipv6(void **state)
 {
-	struct limiter *l = limiter_new(1, S, 64);
 	struct ip_addr a = addr("2001:db8:1:2::1"), same = addr("2001:db8:1:2:ffff::9"),
-		       other = addr("2001:db8:1:3::1");
-	assert_true(limiter_take(l, &a, S, NULL));
-	assert_false(limiter_take(l, &same, S, NULL));
-	assert_true(limiter_take(l, &other, S, NULL));
-	limiter_free(l);
+		       other = addr("2001:db8:1:3::1"), v4 = addr("192.0.2.1");
+	struct ip_addr source_a = limiter_source(&a), source_same = limiter_source(&same),
+		       source_other = limiter_source(&other), source_v4 = limiter_source(&v4);
+	assert_true(ip_addr_equal(&source_a, &source_same));
+	assert_false(ip_addr_equal(&source_a, &source_other));
+	assert_true(ip_addr_equal(&source_v4, &v4));
 }
 
 static void test_many(void **state)

@@ -3,7 +3,7 @@
  * only and, if all are taken by others, takes over the one unused longest. An attacker with many
  * addresses can so make the limiter forget addresses, never make it slow or large.
  */
-#include "coordinator/limiter.h"
+#include "base/limiter.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ struct limiter *limiter_free(struct limiter *limiter)
 }
 
 /* A home or a provider's customer has a whole /64. */
-static struct ip_addr key_of(const struct ip_addr *addr)
+struct ip_addr limiter_source(const struct ip_addr *addr)
 {
 	struct ip_addr key = *addr;
 	if (key.family == AF_INET6)
@@ -73,10 +73,9 @@ static struct bucket *find(struct limiter *l, const struct ip_addr *key)
  * it may run ahead of now by burst * refill_us.
  */
 bool limiter_take(
-	struct limiter *l, const struct ip_addr *addr, uint64_t now_us, uint64_t *ret_wait_us)
+	struct limiter *l, const struct ip_addr *source, uint64_t now_us, uint64_t *ret_wait_us)
 {
-	struct ip_addr key = key_of(addr);
-	struct bucket *b = find(l, &key);
+	struct bucket *b = find(l, source);
 	uint64_t start = b->empty_us > now_us ? b->empty_us : now_us;
 	b->used_us = now_us;
 	if (start + l->refill_us > now_us + l->burst * l->refill_us) {
@@ -88,10 +87,9 @@ bool limiter_take(
 	return true;
 }
 
-void limiter_return(struct limiter *l, const struct ip_addr *addr)
+void limiter_return(struct limiter *l, const struct ip_addr *source)
 {
-	struct ip_addr key = key_of(addr);
-	struct bucket *b = find(l, &key);
+	struct bucket *b = find(l, source);
 	if (b->empty_us >= l->refill_us)
 		b->empty_us -= l->refill_us;
 }
