@@ -41,6 +41,9 @@ int kubeadm_version_parse(const char *text, struct kubeadm_version *ret, struct 
 /* -ENOTSUP with the reason if this kubeadm cannot read what we write. */
 int kubeadm_version_check(const struct kubeadm_version *version, struct err *err);
 
+/* Whether it sorts the values of an argument that is said more than once; newer ones leave them in order. */
+bool kubeadm_version_sorts(const struct kubeadm_version *version);
+
 /* ---- what the documents are made from; all pointers are borrowed ---- */
 
 struct kubeadm_cluster {

@@ -1,7 +1,7 @@
 /*
- * lists: lists by what their elements are known by. Arguments are the ones that matter: kubeadm 1.31 to
- * 1.35 sorts those of one name by value and a component takes the last, so two of a name would be decided
- * by the alphabet.
+ * lists: lists by what their elements are known by. Arguments are the ones that matter: older kubeadms
+ * (kubeadm_version_sorts()) sort those of one name by value and a component takes the last, so two of a name
+ * would be decided by the alphabet.
  */
 #include "kubeadm/lists.h"
 

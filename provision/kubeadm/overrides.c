@@ -49,6 +49,12 @@ static int check_kind(const json_t *doc, const char *path, size_t number, struct
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (!strcmp(known[i].kind, kind) && !strcmp(known[i].api_version, version))
 			return 0;
+	if (!strcmp(version, "kubeadm.k8s.io/v1"))
+		return err_set(err, -EINVAL,
+			"%s: document %zu is written in kubeadm's configuration API v1, which "
+			"kubeadm before v1.37 does not read: write it in v1beta4 (without "
+			"mergeMethod)",
+			path, number);
 	if (!strncmp(version, "kubeadm.k8s.io/", 15) && strcmp(version, known[0].api_version))
 		return err_set(err, -EINVAL,
 			"%s: document %zu is written in kubeadm's configuration API %.40s, and "

@@ -37,7 +37,35 @@ static const struct {
 	{ "kubelet", "bootstrap-kubeconfig", "kubeadm writes that file" },
 };
 
-int rules_arguments(const json_t *list, const char *component, const char *where, struct err *err)
+/*
+ * The first service-account-issuer signs, the first certificate for a name is shown: of an argument said more
+ * than once the order counts.
+ */
+static int check_order(
+	const struct rules *rules, const json_t *list, size_t n, const char *where, struct err *err)
+{
+	const struct kubeadm_version *version = rules->home->version;
+	const json_t *arg = json_array_get(list, n);
+	const char *name = rule_text(arg, "name"), *value = rule_text(arg, "value");
+	if (!version || !kubeadm_version_sorts(version))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *before = json_array_get(list, i);
+		if (strcmp(rule_text(before, "name"), name) ||
+			strcmp(rule_text(before, "value"), value) <= 0)
+			continue;
+		return err_set(err, -EINVAL,
+			"%s: kubeadm %s sorts the values of %s, and %.60s would come before %.60s: "
+			"say them in that order, or take a kubeadm that leaves them alone "
+			"(v1.32.12, "
+			"v1.33.8, v1.34.4, v1.35.1 and newer)",
+			where, version->text, name, value, rule_text(before, "value"));
+	}
+	return 0;
+}
+
+int rules_arguments(const struct rules *rules, const json_t *list, const char *component,
+	const char *where, struct err *err)
 {
 	size_t i;
 	json_t *arg;
@@ -54,6 +82,9 @@ int rules_arguments(const json_t *list, const char *component, const char *where
 			if (!strcmp(owned[o].component, component) && !strcmp(owned[o].name, name))
 				return err_set(err, -EINVAL, "%s: %s is not said here: %s", where,
 					name, owned[o].instead);
+		int r = check_order(rules, list, i, where, err);
+		if (r)
+			return r;
 	}
 	return 0;
 }

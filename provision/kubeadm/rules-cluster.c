@@ -102,7 +102,7 @@ static int check_version(const json_t *doc, const struct kubeadm_version *versio
 	return 0;
 }
 
-static int check_components(const json_t *doc, struct err *err)
+static int check_components(const struct rules *rules, const json_t *doc, struct err *err)
 {
 	static const char *const components[] = { "apiServer", "controllerManager", "scheduler" };
 	char where[80];
@@ -110,13 +110,13 @@ static int check_components(const json_t *doc, struct err *err)
 	for (size_t i = 0; !r && i < ARRAY_LEN(components); i++) {
 		(void) snprintf(
 			where, sizeof(where), "ClusterConfiguration.%s.extraArgs", components[i]);
-		r = rules_arguments(
+		r = rules_arguments(rules,
 			json_object_get(json_object_get(doc, components[i]), "extraArgs"),
 			components[i], where, err);
 	}
 	const json_t *local = json_object_get(json_object_get(doc, "etcd"), "local");
 	return r ? r
-		 : rules_arguments(json_object_get(local, "extraArgs"), "etcd",
+		 : rules_arguments(rules, json_object_get(local, "extraArgs"), "etcd",
 			   "ClusterConfiguration.etcd.local.extraArgs", err);
 }
 
@@ -150,7 +150,7 @@ int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err)
 	if (!r)
 		r = check_endpoint(rules, doc, err);
 	if (!r)
-		r = check_components(doc, err);
+		r = check_components(rules, doc, err);
 	if (!r)
 		r = check_allocator(doc, err);
 	const char *modes = component_argument(doc, "apiServer", "authorization-mode");

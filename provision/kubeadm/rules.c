@@ -107,7 +107,7 @@ static int check_kubelet(
 	const char *labels = rule_argument(list, "node-labels");
 	char where[80];
 	(void) snprintf(where, sizeof(where), "%s.nodeRegistration.kubeletExtraArgs", kind);
-	int r = rules_arguments(list, "kubelet", where, err);
+	int r = rules_arguments(rules, list, "kubelet", where, err);
 	if (!r)
 		r = check_node_ip(rules, rule_argument(list, "node-ip"), kind, err);
 	return r || !labels || !*labels ? r : check_node_labels(labels, kind, err);

@@ -22,9 +22,10 @@ int rules_proxy(const struct rules *rules, const json_t *doc, struct err *err);
 
 /*
  * The arguments @list of @component ("kubelet", "apiServer", ..., as in owned.c): each has a name without
- * dashes and a value, none is one that is said elsewhere.
+ * dashes and a value, none is one that is said elsewhere, and this kubeadm leaves them in their order.
  */
-int rules_arguments(const json_t *list, const char *component, const char *where, struct err *err);
+int rules_arguments(const struct rules *rules, const json_t *list, const char *component,
+	const char *where, struct err *err);
 
 /* Adds a sentence to the notes. */
 void rules_note(const struct rules *rules, const char *format, ...)

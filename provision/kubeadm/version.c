@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "kubeadm/kubeadm.h"
 
 static const char *number(const char *p, unsigned *ret)
@@ -45,6 +46,18 @@ int kubeadm_version_parse(const char *text, struct kubeadm_version *ret, struct 
 	(void) snprintf(v.text, sizeof(v.text), "v%u.%u.%u%s", v.major, v.minor, v.patch, p);
 	*ret = v;
 	return 0;
+}
+
+bool kubeadm_version_sorts(const struct kubeadm_version *version)
+{
+	/* The first patch of each minor version that does not; 1.31 never came to one. */
+	static const struct {
+		unsigned minor, patch;
+	} first[] = { { 32, 12 }, { 33, 8 }, { 34, 4 }, { 35, 1 } };
+	for (size_t i = 0; i < ARRAY_LEN(first); i++)
+		if (version->minor == first[i].minor)
+			return version->patch < first[i].patch;
+	return version->minor < first[0].minor;
 }
 
 int kubeadm_version_check(const struct kubeadm_version *version, struct err *err)

@@ -4,9 +4,9 @@
  *	NAME/main.yaml      init.yaml or join.yaml
  *	NAME/patched.yaml   the home's init.yaml with the kubelet's patch applied
  *	NAME/upgrade.yaml
- *	NAME/expect         "taken", "refused" (by us: what it would be), "kubeadm" or "kubelet" (which
- *	                    refuse it), then a line for each argument that must count:
- *	                    "COMPONENT --NAME=VALUE"
+ *	NAME/expect         "taken", "refused" (by us: what it would be), "sorted" (by us, for this kubeadm
+ *	                    would sort it), "kubeadm" or "kubelet" (which refuse it), then a line for each
+ *	                    argument that must count: "COMPONENT --NAME=VALUE", all of its values
  * and below DIR/patches the patches of a control plane's pods. A tool of tests/interop/test-kubeadm.
  */
 #include <stdio.h>
@@ -92,17 +92,32 @@ static void write_plane_patches(const char *all)
 	}
 }
 
-static void write_expectation(const char *dir, const struct setting *s)
+static void write_arguments(struct buf *text, const struct setting_effect *e)
 {
-	static const char *const outcomes[] = { "taken", "refused", "kubeadm", "kubelet" };
+	const char *value = e->value;
+	buf_printf(text, "%s --%s", e->where, e->name);
+	while (value) {
+		const char *space = strchr(value, ' ');
+		buf_printf(
+			text, "=%.*s", (int) (space ? space - value : (long) strlen(value)), value);
+		if (space)
+			buf_printf(text, " --%s", e->name);
+		value = space ? space + 1 : NULL;
+	}
+	buf_add_str(text, "\n");
+}
+
+static void write_expectation(const char *dir, const struct setting *s, bool refused)
+{
+	static const char *const outcomes[] = { "taken", "refused", "kubeadm", "kubelet", "taken" };
 	char path[4096];
 	CLEANUP_BUF struct buf text = { 0 };
-	buf_printf(&text, "%s\n", outcomes[s->outcome]);
+	buf_printf(&text, "%s\n",
+		s->outcome == SETTING_ORDERED && refused ? "sorted" : outcomes[s->outcome]);
 	for (size_t i = 0; i < SETTING_EFFECTS && s->effective[i].where; i++) {
 		const struct setting_effect *e = &s->effective[i];
 		if (!strstr(e->where, "Configuration") && strcmp(e->where, PATCH_KIND))
-			buf_printf(&text, "%s --%s%s%s\n", e->where, e->name, e->value ? "=" : "",
-				e->value ? e->value : "");
+			write_arguments(&text, e);
 	}
 	(void) snprintf(path, sizeof(path), "%.4000s/expect", dir);
 	write_text(path, &text);
@@ -120,12 +135,19 @@ static void write_setting(const char *all, const char *version, const struct set
 	(void) snprintf(dir, sizeof(dir), "%.3900s/settings/%s", all, s->name);
 	if (!docs || file_mkdirs(dir, 0700) < 0)
 		exit(1);
+	CLEANUP_JSON json_t *checked = json_deep_copy(docs);
+	bool refused = board_check(&boards[s->board], version, checked, NULL, &err) < 0;
+	if (refused != (s->outcome == SETTING_REFUSED) && s->outcome != SETTING_ORDERED) {
+		fprintf(stderr, "kubeadm-files: %s for %s: %s\n", s->name, version,
+			refused ? err.text : "is not refused");
+		exit(1);
+	}
 	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
 	CLEANUP_JSON json_t *upgrade = board_take(docs, "UpgradeConfiguration");
 	write_docs(dir, "main", docs);
 	write_docs(dir, "upgrade", upgrade);
 	write_patched(dir, "patched", version, patch);
-	write_expectation(dir, s);
+	write_expectation(dir, s, refused);
 }
 
 int main(int argc, char **argv)

@@ -57,7 +57,17 @@ const struct setting settings[] = {
 		CLUSTER "apiServer: {extraArgs: [{name: service-account-issuer, value: "
 			"'https://a.example'}, {name: service-account-issuer, value: "
 			"'https://b.example'}]}\n",
-		TAKEN, NULL, { { 0 } } },
+		TAKEN, NULL,
+		{ { "apiServer", "service-account-issuer",
+			"https://a.example https://b.example" } } },
+	/* the first signs */
+	{ "two-issuers-unsorted", N100,
+		CLUSTER "apiServer: {extraArgs: [{name: service-account-issuer, value: "
+			"'https://b.example'}, {name: service-account-issuer, value: "
+			"'https://a.example'}]}\n",
+		SETTING_ORDERED, "sorts the values of service-account-issuer",
+		{ { "apiServer", "service-account-issuer",
+			"https://b.example https://a.example" } } },
 	{ "feature-gates", N100,
 		CLUSTER "apiServer: {extraArgs: [{name: feature-gates, value: 'AllAlpha=false'}]}\n"
 			"---\n" CLUSTER

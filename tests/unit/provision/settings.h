@@ -10,7 +10,8 @@ enum setting_outcome {
 	SETTING_TAKEN,   /* what is in .effective counts; .says, if any, is in a note */
 	SETTING_REFUSED, /* by us, with .says in the message */
 	SETTING_KUBEADM, /* taken by us, refused by `kubeadm config validate` */
-	SETTING_KUBELET  /* taken by us and kubeadm, refused by `kubelet --version` */
+	SETTING_KUBELET, /* taken by us and kubeadm, refused by `kubelet --version` */
+	SETTING_ORDERED /* taken; refused by us, with .says, for a kubeadm that would change the order */
 };
 
 enum { SETTING_EFFECTS = 6 };
@@ -18,7 +19,7 @@ enum { SETTING_EFFECTS = 6 };
 struct setting_effect {
 	/*
 	 * "apiServer", "controllerManager", "scheduler", "etcd", "kubelet": the argument @name has @value,
-	 * once; NULL: it is not there. Else a document's kind, or "(patch)": the field @name ("a.b.0.c") is
+	 * once, or the values that spaces part, in this order; NULL: it is not there. Else a document's kind, or "(patch)": the field @name ("a.b.0.c") is
 	 * @value, as JSON or as a plain text; NULL: it is not there.
 	 */
 	const char *where, *name, *value;

@@ -151,6 +151,8 @@ static void test_files(void **state)
 		{ "apiVersion: v1\nkind: Pod\n", "not part of our files" },
 		{ "apiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n",
 			"kubeadm config migrate --old-config" },
+		{ "apiVersion: kubeadm.k8s.io/v1\nkind: InitConfiguration\n",
+			"write it in v1beta4" },
 		{ "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n",
 			"UpgradeConfiguration" },
 		{ "- a\n", "apiVersion" }, { KUBELET "failSwapOn: no\n", "quotes" } };

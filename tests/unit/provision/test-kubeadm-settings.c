@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/yaml.h"
@@ -54,16 +55,16 @@ static const json_t *arguments(const json_t *docs, const char *component)
 	return json_object_get(json_object_get(cluster, component), "extraArgs");
 }
 
-static size_t count(const json_t *list, const char *name, const char **ret_value)
+/* Adds the values of the argument to @ret, a space between. Returns how many they are. */
+static size_t values(const json_t *list, const char *name, struct buf *ret)
 {
 	size_t n = 0, i;
 	json_t *arg;
 	json_array_foreach(list, i, arg)
 	{
-		if (strcmp(json_string_value(json_object_get(arg, "name")), name))
-			continue;
-		*ret_value = json_string_value(json_object_get(arg, "value"));
-		n++;
+		if (!strcmp(json_string_value(json_object_get(arg, "name")), name))
+			buf_printf(ret, "%s%s", n++ ? " " : "",
+				json_string_value(json_object_get(arg, "value")));
 	}
 	return n;
 }
@@ -86,11 +87,11 @@ static void check_effect(
 		check_field(s, docs, e);
 		return;
 	}
-	const char *value = NULL;
-	size_t n = count(arguments(docs, e->where), e->name, &value);
-	if (n != (e->value ? 1 : 0) || (e->value && strcmp(value, e->value)))
+	CLEANUP_BUF struct buf have = { 0 };
+	size_t n = values(arguments(docs, e->where), e->name, &have);
+	if (e->value ? strcmp(buf_str(&have), e->value) != 0 : n > 0)
 		fail_msg("%s: %s has %s %zu times, \"%s\", not \"%s\"", s->name, e->where, e->name,
-			n, value ? value : "", e->value ? e->value : "not at all");
+			n, buf_str(&have), e->value ? e->value : "not at all");
 }
 
 /* An argument stands twice only if the user said so, and the component takes it so. */
@@ -104,8 +105,9 @@ static void check_doubles(const struct setting *s, const json_t *docs)
 		json_t *arg;
 		json_array_foreach(list, i, arg)
 		{
-			const char *name = json_string_value(json_object_get(arg, "name")), *value;
-			if (count(list, name, &value) > 1 && !strstr(s->name, "two-issuers"))
+			const char *name = json_string_value(json_object_get(arg, "name"));
+			CLEANUP_BUF struct buf all = { 0 };
+			if (values(list, name, &all) > 1 && !strstr(s->name, "two-issuers"))
 				fail_msg("%s: %s has %s twice", s->name, components[c], name);
 		}
 	}
@@ -143,12 +145,12 @@ static void check_taken(const struct setting *s, const json_t *over)
 		fail_msg("%s: merged twice it is something else", s->name);
 }
 
-static void check_refused(const struct setting *s, const json_t *over)
+static void check_refused(const struct setting *s, const json_t *over, const char *version)
 {
 	const struct board *b = &boards[s->board];
 	struct err e = { 0 };
-	CLEANUP_JSON json_t *docs = board_documents(b, "v1.37.2", over, &e);
-	if (docs && board_check(b, "v1.37.2", docs, NULL, &e) == 0)
+	CLEANUP_JSON json_t *docs = board_documents(b, version, over, &e);
+	if (docs && board_check(b, version, docs, NULL, &e) == 0)
 		fail_msg("%s was not refused", s->name);
 	assert_int_equal(e.code, -EINVAL);
 	says(s, e.text);
@@ -164,11 +166,31 @@ static void test_settings(void **state)
 		if (!over)
 			fail_msg("%s: %s", s->name, e.text);
 		if (s->outcome == SETTING_REFUSED)
-			check_refused(s, over);
+			check_refused(s, over, "v1.37.2");
 		else
 			check_taken(s, over);
+		if (s->outcome == SETTING_ORDERED)
+			check_refused(s, over, "v1.34.3");
 	}
 	print_message("%zu settings\n", n_settings);
+}
+
+/* Which kubeadms sort. */
+static void test_sorts(void **state)
+{
+	static const struct {
+		const char *version;
+		bool sorts;
+	} cases[] = { { "v1.31.14", true }, { "v1.32.11", true }, { "v1.32.12", false },
+		{ "v1.33.7", true }, { "v1.33.8", false }, { "v1.34.3", true },
+		{ "v1.34.4", false }, { "v1.35.0", true }, { "v1.35.1", false },
+		{ "v1.36.0-rc.1", false }, { "v1.38.0", false } };
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct kubeadm_version v;
+		assert_int_equal(kubeadm_version_parse(cases[i].version, &v, NULL), 0);
+		if (kubeadm_version_sorts(&v) != cases[i].sorts)
+			fail_msg("%s", cases[i].version);
+	}
 }
 
 /* What a kubelet after the newest we know may learn to reserve. */
@@ -201,6 +223,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_sorts),
 		cmocka_unit_test(test_newer),
 		cmocka_unit_test(test_joining_port),
 	};
