@@ -3,6 +3,8 @@ run on a light board (test-readme has started three), or a test that runs it is 
 says it. What README says and this table does not know fails, and so does what only the table knows."""
 import os, re, subprocess, sys
 
+import readme_text
+
 SOURCE, BIN, T, N = (os.environ[k] for k in ("HEARTH_SOURCE", "B", "T", "N"))
 ADDRESS = os.environ["ADDRESS"]  # of board b
 bad = 0
@@ -66,12 +68,12 @@ shown = lambda pattern: lambda text: on("b", pattern)("ip addr show hearth0")
 
 table = {
     # Two commands
-    "sudo ./provision/quickstart": tested("tests/lab/test-two-commands", "on_first /src/provision/quickstart "),
+    "sudo ./provision/quickstart": all_of(tested("tests/lab/test-two-commands", "on_first /src/provision/quickstart "), tested("tests/lab/test-evening", '*quickstart) type_in n100')),
     "sudo ./tests/run": all_of(tested("tests/lab/test-clean-run", "in_root all /src/tests/run"), tested("tests/lab/test-two-commands", "on_first /src/tests/run")),
     "sudo ./provision/quickstart --lab": tested("tests/lab/test-quickstart", "/src/provision/quickstart --lab"),
     "sudo ./provision/quickstart --lab --kubernetes": tested("tests/lab/test-quickstart-kubernetes", "/src/provision/quickstart --lab --kubernetes"),
     # An evening with five boards
-    "sudo ./provision/quickstart --join": tested("tests/lab/test-quickstart", "/src/provision/quickstart --join"),
+    "sudo ./provision/quickstart --join": all_of(tested("tests/lab/test-quickstart", "/src/provision/quickstart --join"), tested("tests/lab/test-evening", '*"quickstart --join") join_all')),
     "sudo hearth token create --role worker --name pi3": on("a", r"^hearth1\.", pi3="pi33"),
     "--role member": tested("tests/lab/test-enroll", "token --role member"),
     "sudo hearth status": on("a", "10.77.0.1", "direct"),
@@ -80,6 +82,8 @@ table = {
     "sudo hearth kube publish": tested(KUBE, "kube_readme >"),
     "sudo kubeadm join --config /etc/hearth/kubeadm/join.yaml": tested(KUBE, "on_each kube_join"),
     "sudo hearth kube approve --wait": tested(KUBE, "kube_readme >"),
+    'mkdir -p ~/.kube && sudo install -b -m 600 -o "$USER" /etc/kubernetes/admin.conf ~/.kube/config':
+        tested("tests/lab/test-evening", 'kc() { board_exec n100 kubectl "$@"; }'),
     "sudo kubeadm upgrade apply VERSION --config /etc/hearth/kubeadm/upgrade.yaml": tested("tests/lab/test-cluster", "--config /etc/hearth/kubeadm/upgrade.yaml"),
     "sudo kubeadm upgrade node --config /etc/hearth/kubeadm/upgrade.yaml": tested("tests/lab/test-cluster", "kubeadm upgrade node --config /etc/hearth/kubeadm/upgrade.yaml"),
     "--config": tested("tests/lab/test-cluster", "kubeadm upgrade node --config"),
@@ -166,21 +170,6 @@ table = {
 # ---- what README says
 
 
-def readme(path):
-    """(line, text) of each line of code, each `span`, each "quotation" and each [link](target)."""
-    paragraph, began = "", 0
-    for number, line in enumerate(read(path).split("\n## Performance")[0].split("\n") + [""], 1):
-        code = re.match(r" {4,}(?=\S)", line) and not re.match(r" {4,}[-*] ", line)
-        if not code and line.strip() and not re.match(r"\s*(\d+\.|[-|]|#)", line):
-            paragraph, began = paragraph + " " + line.strip(), began or number
-            continue
-        for m in re.finditer(r"`([^`]+)`|\"([^\"]+)\"|\]\(([^)]+)\)", paragraph):
-            yield began, next(g for g in m.groups() if g)
-        paragraph, began = ("", 0) if code or not line.strip() else (line.strip(), number)
-        if code:
-            yield number, re.sub(r"\s+# .*", "", line).strip()
-
-
 def fail(what):
     global bad
     bad += 1
@@ -204,7 +193,7 @@ def help_of(words):
 
 def check(path):
     known = set()
-    for line, text in readme(path):
+    for line, text, _ in readme_text.lines(os.path.join(SOURCE, path)):
         known.add(text)
         if text not in table:
             fail(f"{path}:{line}: nobody has tried `{text}`: put it into the table of lib/readme.py, with its proof")
