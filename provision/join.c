@@ -298,7 +298,7 @@ static int take_news(struct book *book, const struct api_news *news, struct err 
 	json_array_foreach(news->presence, i, doc)
 	{
 		uint32_t id;
-		(void) book_add_presence(book, doc, &id, NULL);
+		(void) book_add_presence(book, doc, clock_now_us(), &id, NULL);
 	}
 	return 0;
 }

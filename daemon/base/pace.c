@@ -81,6 +81,37 @@ bool backoff_is_due(const struct backoff *backoff, uint64_t now_us)
 	return now_us >= backoff->next_us;
 }
 
+static bool is_forgotten(
+	const struct damper *damper, const struct damping *damping, uint64_t now_us)
+{
+	return now_us - damper->last_us > damping->forget_us;
+}
+
+uint64_t damper_wait_us(const struct damper *damper, const struct damping *damping, uint64_t now_us)
+{
+	uint64_t pause = damping->first_us, since = now_us - damper->last_us;
+
+	if (damper->times < damping->free || is_forgotten(damper, damping, now_us))
+		return 0;
+	for (unsigned i = damping->free; i < damper->times && pause < damping->longest_us; i++)
+		pause *= 2;
+	pause = pause < damping->longest_us ? pause : damping->longest_us;
+	return pause > since ? pause - since : 0;
+}
+
+void damper_done(struct damper *damper, const struct damping *damping, uint64_t now_us)
+{
+	if (is_forgotten(damper, damping, now_us))
+		damper->times = 0;
+	damper->times++;
+	damper->last_us = now_us;
+}
+
+bool damper_is_on(const struct damper *damper, const struct damping *damping, uint64_t now_us)
+{
+	return damper->times > damping->free && !is_forgotten(damper, damping, now_us);
+}
+
 const char *pace_span_format(uint64_t us, char ret[static PACE_SPAN_MAX])
 {
 	uint64_t s = us / USEC_PER_SEC;

@@ -6,6 +6,7 @@
  *   trouble  something that is wrong and goes on being wrong: said once, again when it is wrong for
  *            another reason, and once when it is over
  *   backoff  pauses between tries that double
+ *   damper   what is asked for again and again is done at once, then ever more slowly, then forgiven
  */
 #pragma once
 
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zero-initialise all three. */
+/* Zero-initialise all four. */
 struct pace {
 	uint64_t filled_us;
 	unsigned left, held_back;
@@ -59,6 +60,24 @@ struct backoff {
 /* One more failure: the next try is @min_us from now, after the next failure twice that ... @max_us. */
 void backoff_failed(struct backoff *backoff, uint64_t min_us, uint64_t max_us, uint64_t now_us);
 bool backoff_is_due(const struct backoff *backoff, uint64_t now_us);
+
+struct damping {
+	unsigned free;                 /* done at once */
+	uint64_t first_us, longest_us; /* pauses after these: first, twice that ... longest */
+	uint64_t forget_us; /* longer than the longest: without one for so long, it begins anew */
+};
+struct damper {
+	unsigned times;
+	uint64_t last_us;
+};
+
+/* How long to wait with the next time. */
+uint64_t damper_wait_us(
+	const struct damper *damper, const struct damping *damping, uint64_t now_us);
+/* It was done. */
+void damper_done(struct damper *damper, const struct damping *damping, uint64_t now_us);
+/* Whether it goes on and on: the next time would have to wait, or would have had to a moment ago. */
+bool damper_is_on(const struct damper *damper, const struct damping *damping, uint64_t now_us);
 
 enum { PACE_SPAN_MAX = 16 };
 /* "12 s", "3 min", "5 h", "9 days" in @ret. Returns @ret. */

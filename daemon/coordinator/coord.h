@@ -20,7 +20,7 @@
 
 enum {
 	COORD_ENROLL_BURST = 30,   /* failed enrolments of one address at once, then one each 2 s */
-	COORD_PRESENCE_BURST = 20, /* presences of one node, then one a second */
+	COORD_PRESENCE_BURST = 20, /* presences of one node, then one in half a minute */
 };
 
 struct presences;

@@ -16,7 +16,17 @@
 #include "coordinator/schema.h"
 #include "wire/presence.h"
 
-enum { WRITE_AFTER_S = 30, BATCH_MAX = 256 };
+enum { BATCH_MAX = 256 };
+#define SENT_EVERY_US  (30 * USEC_PER_SEC)
+#define WRITE_AFTER_US (30 * USEC_PER_SEC)
+
+/* What is not written is sent again; a board that changes without end must not wear out the disk. */
+static const struct damping writing = {
+	.free = 4,
+	.first_us = 60 * USEC_PER_SEC,
+	.longest_us = 1800 * USEC_PER_SEC,
+	.forget_us = 3 * 3600 * USEC_PER_SEC,
+};
 
 struct allowance {
 	uint64_t next_us; /* as the limiter's: how far ahead the node has spent */
@@ -25,6 +35,7 @@ struct allowance {
 struct presences {
 	struct coord *coord;
 	sd_event_source *on_write;
+	struct damper written;
 	uint32_t *dirty; /* node ids */
 	size_t n_dirty, cap_dirty;
 	struct allowance *allowances; /* by node id */
@@ -70,7 +81,9 @@ static void write_dirty(struct presences *p)
 
 static int on_write(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	write_dirty(userdata);
+	struct presences *p = userdata;
+	damper_done(&p->written, &writing, clock_now_us());
+	write_dirty(p);
 	return 0;
 }
 
@@ -92,7 +105,9 @@ static void mark_dirty(struct presences *p, uint32_t id)
 	(void) sd_event_source_get_enabled(p->on_write, &enabled);
 	if (enabled != SD_EVENT_OFF)
 		return;
-	(void) sd_event_source_set_time_relative(p->on_write, WRITE_AFTER_S * USEC_PER_SEC);
+	uint64_t wait = damper_wait_us(&p->written, &writing, clock_now_us());
+	(void) sd_event_source_set_time_relative(
+		p->on_write, wait > WRITE_AFTER_US ? wait : WRITE_AFTER_US);
 	(void) sd_event_source_set_enabled(p->on_write, SD_EVENT_ONESHOT);
 }
 
@@ -118,9 +133,9 @@ static bool may_send(struct presences *p, uint32_t id)
 	}
 	struct allowance *a = &p->allowances[id];
 	uint64_t start = a->next_us > now ? a->next_us : now;
-	if (start + USEC_PER_SEC > now + COORD_PRESENCE_BURST * USEC_PER_SEC)
+	if (start + SENT_EVERY_US > now + COORD_PRESENCE_BURST * SENT_EVERY_US)
 		return false;
-	a->next_us = start + USEC_PER_SEC;
+	a->next_us = start + SENT_EVERY_US;
 	return true;
 }
 

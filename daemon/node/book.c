@@ -13,17 +13,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/pace.h"
 #include "board/config.h"
 
 enum {
 	LOG_MAX = 256 * 1024 * 1024,
 	PRESENCE_MAX = 64 * 1024 * 1024,
+	HEARD_AT_ONCE = 20, /* presences of one node */
+};
+#define HEARD_EVERY_US (60 * USEC_PER_SEC)
+
+/* They are a hint for the next start, which an older one serves nearly as well. */
+static const struct damping saving = {
+	.free = 4,
+	.first_us = 60 * USEC_PER_SEC,
+	.longest_us = 1800 * USEC_PER_SEC,
+	.forget_us = 3 * 3600 * USEC_PER_SEC,
 };
 
 struct entry {
 	struct presence presence;
 	json_t *doc;
+	struct pace pace;
+	json_t *held_back; /* a newer one, NULL for none */
+	uint64_t held_back_counter;
 };
 
 struct book {
@@ -35,6 +50,7 @@ struct book {
 	uint64_t saved_seq; /* records of the file */
 	size_t saved_len;   /* its bytes */
 	bool presence_dirty;
+	struct damper saved;
 	bool read_only; /* another process writes: nothing is changed on disk */
 	struct err damage, log_unsaved, presence_unsaved;
 };
@@ -81,6 +97,7 @@ static void entry_done(struct entry *entry)
 {
 	presence_done(&entry->presence);
 	json_decref(entry->doc);
+	json_decref(entry->held_back);
 }
 
 const struct presence *book_presence(const struct book *book, uint32_t id)
@@ -111,6 +128,7 @@ static int entry_put(struct book *book, struct presence *presence, const json_t 
 		book->room = room;
 	}
 	if (found) {
+		entry.pace = book->entries[at].pace;
 		entry_done(&book->entries[at]);
 	} else {
 		memmove(book->entries + at + 1, book->entries + at,
@@ -122,11 +140,25 @@ static int entry_put(struct book *book, struct presence *presence, const json_t 
 	return 0;
 }
 
-int book_add_presence(struct book *book, const json_t *doc, uint32_t *ret_id, struct err *err)
+/* Whether the node announces itself without end. Then @doc is kept until it may be heard again. */
+static bool hold_back(struct entry *entry, const json_t *doc, uint64_t counter, uint64_t now_us)
+{
+	if (pace_may(&entry->pace, HEARD_AT_ONCE, HEARD_EVERY_US, now_us, NULL))
+		return false;
+	if (counter > entry->held_back_counter) {
+		json_decref(entry->held_back);
+		entry->held_back = json_deep_copy(doc);
+		entry->held_back_counter = counter;
+	}
+	return true;
+}
+
+int book_add_presence(
+	struct book *book, const json_t *doc, uint64_t now_us, uint32_t *ret_id, struct err *err)
 {
 	CLEANUP(presence_done) struct presence presence = { 0 };
-	const struct presence *known;
 	const struct node *node;
+	bool found;
 	uint32_t id;
 	int r;
 
@@ -134,8 +166,8 @@ int book_add_presence(struct book *book, const json_t *doc, uint32_t *ret_id, st
 	if (r < 0)
 		return r;
 	id = presence.node;
-	known = book_presence(book, id);
-	if (known && presence.counter <= known->counter)
+	size_t at = entry_find(book, id, &found);
+	if (found && presence.counter <= book->entries[at].presence.counter)
 		return 0;
 	node = netmap_by_id(book->netmap, id);
 	if (!node)
@@ -143,12 +175,29 @@ int book_add_presence(struct book *book, const json_t *doc, uint32_t *ret_id, st
 	r = presence_verify(&presence, node->identity);
 	if (r < 0)
 		return err_set(err, r, "a presence of %s that it did not sign", node->name);
+	if (found && hold_back(&book->entries[at], doc, presence.counter, now_us))
+		return 0;
 	r = entry_put(book, &presence, doc);
 	if (r < 0)
 		return err_set(err, r, "out of memory");
 	book->presence_dirty = true;
 	*ret_id = id;
 	return 1;
+}
+
+bool book_take_held_back(struct book *book, uint64_t now_us)
+{
+	bool taken = false;
+
+	for (size_t i = 0; i < book->n_entries; i++) {
+		CLEANUP_JSON json_t *doc = TAKE(book->entries[i].held_back);
+		uint32_t id;
+
+		book->entries[i].held_back_counter = 0;
+
+		taken |= doc && book_add_presence(book, doc, now_us, &id, NULL) > 0;
+	}
+	return taken;
 }
 
 /* After nodes went or got other keys. */
@@ -189,6 +238,14 @@ static void save_presences(struct book *book)
 	}
 	book->presence_unsaved = (struct err){ 0 };
 	book->presence_dirty = false;
+}
+
+static void save_presences_seldom(struct book *book, uint64_t now_us)
+{
+	if (!book->presence_dirty || damper_wait_us(&book->saved, &saving, now_us))
+		return;
+	damper_done(&book->saved, &saving, now_us);
+	save_presences(book);
 }
 
 /* --- the log --- */
@@ -258,12 +315,12 @@ bool book_lost_files(struct book *book)
 	return lost;
 }
 
-void book_save(struct book *book)
+void book_save(struct book *book, uint64_t now_us)
 {
 	if (book->read_only)
 		return;
 	save_log(book);
-	save_presences(book);
+	save_presences_seldom(book, now_us);
 }
 
 /* Also what an earlier call had no memory for. True if the netmap changed. */
@@ -375,7 +432,7 @@ static void load_presences(struct book *book)
 		uint32_t id;
 
 		/* One that does not hold is as good as none. */
-		(void) book_add_presence(book, json_array_get(list, i), &id, &why);
+		(void) book_add_presence(book, json_array_get(list, i), 0, &id, &why);
 	}
 	book->presence_dirty = false;
 }
@@ -418,8 +475,10 @@ struct book *book_close(struct book *book)
 {
 	if (!book)
 		return NULL;
-	if (book->log)
-		book_save(book);
+	if (book->log && !book->read_only) {
+		save_log(book);
+		save_presences(book);
+	}
 	for (size_t i = 0; i < book->n_entries; i++)
 		entry_done(&book->entries[i]);
 	free(book->entries);

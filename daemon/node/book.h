@@ -55,10 +55,14 @@ int book_add_records(struct book *book, const struct record *records, size_t n, 
 	struct err *err);
 
 /*
- * Takes a presence document. 1 and *ret_id if it is newer than the one known, 0 if it is not,
- * -EBADMSG (signature), -ENOENT (no such node), -EINVAL.
+ * Takes a presence document at @now_us. 1 and *ret_id if it is newer than the one known, 0 if it is not,
+ * -EBADMSG (signature), -ENOENT (no such node), -EINVAL. A node that announces itself without end is heard
+ * once a minute: what is newer waits for book_take_held_back(), and counts as 0 here.
  */
-int book_add_presence(struct book *book, const json_t *doc, uint32_t *ret_id, struct err *err);
+int book_add_presence(
+	struct book *book, const json_t *doc, uint64_t now_us, uint32_t *ret_id, struct err *err);
+/* True if one that waited is the node's presence now. */
+bool book_take_held_back(struct book *book, uint64_t now_us);
 
 /* The latest presence of node @id, or NULL. Borrowed until presences or records are added. */
 const struct presence *book_presence(const struct book *book, uint32_t id);
@@ -68,5 +72,8 @@ bool book_lost_files(struct book *book);
 
 /* True if something is known that is not on disk. */
 bool book_has_changes(const struct book *book);
-/* Tries again to write what is not on disk; presences are written only here and on closing. */
-void book_save(struct book *book);
+/*
+ * Tries again to write what is not on disk; presences are written only here and on closing, and the more seldom
+ * the longer they go on changing.
+ */
+void book_save(struct book *book, uint64_t now_us);

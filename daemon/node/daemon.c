@@ -243,6 +243,7 @@ static int read_all(struct hearthd *h, struct err *err)
 		return r;
 	if (state_load(h->state_path, &h->state, &damage) < 0)
 		hearthd_problem(h, PROBLEM_FILES, &damage);
+	h->counter = h->state.counter;
 	r = book_open(h->paths.state, h->config.root, &h->book, err);
 	if (r < 0)
 		return r;
@@ -353,8 +354,11 @@ static void hearthd_close(struct hearthd *h)
 	if (h->sync)
 		sync_stop(h->sync);
 	watch_end(h);
+	if (h->book && state_settle(&h->state, h->counter))
+		hearthd_save_state(h);
 	h->ipc = ipc_server_free(h->ipc);
 	assist_close(h);
+	h->announce_timer = sd_event_source_disable_unref(h->announce_timer);
 	mesh_close(h);
 	h->sync = sync_free(h->sync);
 	h->ping = ping_free(h->ping);

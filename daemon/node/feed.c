@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -18,7 +19,8 @@ static void take_presences(struct hearthd *h, const json_t *list, bool *ret_chan
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		struct err err = { 0 };
 		uint32_t id = 0;
-		int r = book_add_presence(h->book, json_array_get(list, i), &id, &err);
+		int r = book_add_presence(
+			h->book, json_array_get(list, i), clock_now_us(), &id, &err);
 
 		if (r < 0)
 			log_debug("%s, ignoring", err.text);
@@ -314,71 +316,99 @@ int feed_open(struct hearthd *h, struct err *err)
 
 /* --- our presence --- */
 
-static bool same_endpoints(const struct presence *presence, const struct candidates *own)
+/* Known already but for its endpoints, and not older than what we made last. */
+static bool is_current(const struct hearthd *h, const struct presence *known)
 {
-	if (presence->n_endpoints != own->n_endpoints)
-		return false;
-	for (size_t i = 0; i < own->n_endpoints; i++)
-		if (!endpoint_equal(&presence->endpoints[i], &own->endpoints[i]))
-			return false;
-	return true;
-}
-
-/* Known already, and not older than what we made last: then it is put again as it is. */
-static bool is_current(
-	const struct hearthd *h, const struct presence *known, const struct candidates *own)
-{
-	return known && known->counter >= h->state.counter && same_endpoints(known, own) &&
-	       known->no_ipv6 == h->ipv6_missing && !strcmp(known->kube, h->kube_tried) &&
+	return known && known->counter >= h->counter && known->no_ipv6 == h->ipv6_missing &&
+	       !strcmp(known->kube, h->kube_tried) &&
 	       !strcmp(known->kube_problem, h->kube_problem) &&
 	       presence_verify(known, h->identity) == 0;
 }
 
 static int make_presence(struct hearthd *h, const struct presence *known,
-	const struct candidates *own, struct presence *ret)
+	const struct endpoint *endpoints, size_t n, struct presence *ret)
 {
 	/* A board that was restored or wiped goes on above what the others have seen of it. */
-	uint64_t counter =
-		known && known->counter > h->state.counter ? known->counter : h->state.counter;
+	bool reserved = state_take_counter(&h->state, &h->counter, known ? known->counter : 0);
 
 	*ret = (struct presence){
-		.node = h->config.node, .counter = counter + 1, .no_ipv6 = h->ipv6_missing
+		.node = h->config.node, .counter = h->counter, .no_ipv6 = h->ipv6_missing
 	};
 	(void) snprintf(ret->kube, sizeof(ret->kube), "%s", h->kube_tried);
 	(void) snprintf(ret->kube_problem, sizeof(ret->kube_problem), "%s", h->kube_problem);
-	for (size_t i = 0; i < own->n_endpoints; i++)
-		if (presence_endpoint_is_valid(&own->endpoints[i]))
-			ret->endpoints[ret->n_endpoints++] = own->endpoints[i];
-	h->state.counter = ret->counter;
-	hearthd_save_state(h);
+	memcpy(ret->endpoints, endpoints, n * sizeof(*endpoints));
+	ret->n_endpoints = n;
+	if (reserved)
+		hearthd_save_state(h);
 	return presence_sign(ret, h->identity_seed);
+}
+
+static int on_announce_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	feed_announce(ctx);
+	return 0;
+}
+
+static void announce_again(struct hearthd *h, uint64_t wait_us)
+{
+	int r = 0;
+
+	if (!h->announce_timer)
+		r = sd_event_add_time(
+			h->event, &h->announce_timer, CLOCK_MONOTONIC, 0, 0, on_announce_timer, h);
+	if (r < 0)
+		return; /* then with the next change */
+	(void) sd_event_source_set_time_relative(h->announce_timer, wait_us);
+	(void) sd_event_source_set_enabled(
+		h->announce_timer, wait_us ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static void announce_new(
+	struct hearthd *h, const struct presence *known, const struct endpoint *endpoints, size_t n)
+{
+	CLEANUP(presence_done) struct presence made = { 0 };
+	CLEANUP_JSON json_t *doc = NULL;
+	struct err err = { 0 };
+	uint32_t id;
+
+	if (make_presence(h, known, endpoints, n, &made) < 0)
+		return;
+	doc = presence_to_json(&made);
+	h->announced = made.counter;
+	if (doc && book_add_presence(h->book, doc, clock_now_us(), &id, &err) < 0)
+		log_warning("our own presence: %s", err.text);
+	log_debug("announcing %zu addresses", n);
+	if (doc)
+		sync_set_presence(h->sync, doc);
 }
 
 void feed_announce(struct hearthd *h)
 {
 	const struct candidates *own = uplink_candidates(h->uplink);
 	const struct presence *known = book_presence(h->book, h->config.node);
-	CLEANUP(presence_done) struct presence made = { 0 };
-	CLEANUP_JSON json_t *doc = NULL;
-	struct err err = { 0 };
-	uint32_t id;
+	struct endpoint all[PRESENCE_ENDPOINTS_MAX], told[PRESENCE_ENDPOINTS_MAX];
+	size_t n_all = 0, n_told = 0;
+	uint64_t wait_us = 0;
 
-	if (!own->n_endpoints)
+	for (size_t i = 0; i < own->n_endpoints; i++)
+		if (presence_endpoint_is_valid(&own->endpoints[i]))
+			all[n_all++] = own->endpoints[i];
+	if (!n_all)
 		return; /* no uplink: nothing to tell, and nobody to tell it to */
-	if (is_current(h, known, own)) {
-		if (h->announced == known->counter)
-			return;
-		doc = presence_to_json(known);
+	bool moved = announce_choose(
+		&h->announcing, all, n_all, known, clock_now_us(), told, &n_told, &wait_us);
+	announce_again(h, wait_us);
+	if (moved) {
+		announce_done(&h->announcing, clock_now_us());
+		announce_new(h, known, told, n_told);
+	} else if (!is_current(h, known)) {
+		announce_new(h, known, known ? known->endpoints : told,
+			known ? known->n_endpoints : n_told);
+	} else if (h->announced != known->counter) {
+		CLEANUP_JSON json_t *doc = presence_to_json(known);
+
 		h->announced = known->counter;
-	} else {
-		if (make_presence(h, known, own, &made) < 0)
-			return;
-		doc = presence_to_json(&made);
-		h->announced = made.counter;
-		if (doc && book_add_presence(h->book, doc, &id, &err) < 0)
-			log_warning("our own presence: %s", err.text);
-		log_debug("announcing %zu addresses", made.n_endpoints);
+		if (doc)
+			sync_set_presence(h->sync, doc);
 	}
-	if (doc)
-		sync_set_presence(h->sync, doc);
 }

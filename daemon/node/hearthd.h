@@ -12,6 +12,7 @@
 
 #include "base/pace.h"
 #include "board/stops.h"
+#include "node/announce.h"
 #include "node/book.h"
 #include "board/config.h"
 #include "node/firewall.h"
@@ -113,6 +114,9 @@ struct hearthd {
 	char kube_tried[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX]; /* as others are told */
 	char *sync_sources; /* URLs and pins the client was given */
 	uint64_t announced; /* counter of the presence the client was given, 0 none */
+	uint64_t counter;   /* of the last presence made, or what was reserved before the start */
+	struct announce announcing;
+	sd_event_source *announce_timer;
 
 	/* assist.c */
 	struct hostsfile *hosts;

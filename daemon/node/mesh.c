@@ -420,12 +420,14 @@ void mesh_retry(struct hearthd *h)
 {
 	const struct settings *settings = netmap_settings(book_netmap(h->book));
 	const struct node *self = hearthd_self(h);
-	bool missing = h->ipv6_missing;
+	bool missing = h->ipv6_missing, again;
 	struct err err = { 0 };
 	unsigned changed = 0;
 
 	check_device(h);
-	if (h->mesh_state == MESH_UP && !h->tunnel && mesh_update(h, &err) < 0) {
+	again = book_take_held_back(h->book, clock_now_us()) ||
+		(h->mesh_state == MESH_UP && !h->tunnel);
+	if (again && mesh_update(h, &err) < 0) {
 		hearthd_problem(h, PROBLEM_INTERFACE, &err);
 		return;
 	}
@@ -451,7 +453,7 @@ void mesh_retry(struct hearthd *h)
 	assist_retry(h);
 	assist_look(h);
 	resolv_look(h);
-	book_save(h->book);
+	book_save(h->book, clock_now_us());
 	hearthd_save_state(h);
 }
 

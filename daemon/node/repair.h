@@ -7,10 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/pace.h"
+
 /* Zero-initialise. */
 struct repair {
-	unsigned times; /* in a row, none more than ten minutes after the one before */
-	uint64_t last_us;
+	struct damper damper;
 };
 
 /* How long to wait with the next repair: nothing for the first three, then 2 s, 4 s ... 4 min. */

@@ -10,16 +10,24 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/pace.h"
 #include "wire/presence.h"
 
 enum { FILE_MAX = 1 << 20 };
-#define SAVE_EVERY_US (60 * USEC_PER_SEC)
+
+/* Whoever relays our packets from ever new addresses makes them ever new endpoints. */
+static const struct damping saving = {
+	.free = 2,
+	.first_us = 60 * USEC_PER_SEC,
+	.longest_us = 1800 * USEC_PER_SEC,
+	.forget_us = 3 * 3600 * USEC_PER_SEC,
+};
 
 struct seen {
 	char *path;
 	json_t *by_id; /* {"6": "203.0.113.7:20188"} */
 	bool dirty;
-	uint64_t next_us; /* not written before */
+	struct damper saved;
 };
 
 static const char *key_of(uint32_t id, char ret[static 16])
@@ -90,7 +98,7 @@ void seen_save(struct seen *seen, const struct netmap *map, uint64_t now_us)
 	json_t *value;
 	void *next;
 
-	if (!seen->dirty || now_us < seen->next_us)
+	if (!seen->dirty || (now_us != UINT64_MAX && damper_wait_us(&seen->saved, &saving, now_us)))
 		return;
 	json_object_foreach_safe(seen->by_id, next, key, value)
 	{
@@ -98,5 +106,6 @@ void seen_save(struct seen *seen, const struct netmap *map, uint64_t now_us)
 			(void) json_object_del(seen->by_id, key);
 	}
 	seen->dirty = json_write_file(seen->path, seen->by_id, 0600) < 0;
-	seen->next_us = now_us == UINT64_MAX ? 0 : now_us + SAVE_EVERY_US;
+	if (now_us != UINT64_MAX)
+		damper_done(&seen->saved, &saving, now_us);
 }

@@ -27,7 +27,7 @@ bool seen_get(const struct seen *seen, uint32_t id, struct endpoint *ret);
 void seen_note(struct seen *seen, uint32_t id, const struct endpoint *endpoint);
 
 /*
- * Writes what changed, at most once a minute unless @now_us is UINT64_MAX; nodes that are not in @map
+ * Writes what changed, the more seldom the longer that goes on, at once if @now_us is UINT64_MAX; nodes that are not in @map
  * are forgotten. A file that cannot be written is tried again: nothing depends on it.
  */
 void seen_save(struct seen *seen, const struct netmap *map, uint64_t now_us);

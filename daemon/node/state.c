@@ -24,7 +24,7 @@
 #include "base/owned.h"
 #include "wire/presence.h"
 
-enum { STATE_MAX = 65536, KEY_FILE_MAX = 256 };
+enum { STATE_MAX = 65536, KEY_FILE_MAX = 256, COUNTERS_AT_ONCE = 64 };
 #define LOCK_WAIT_US (2 * USEC_PER_SEC)
 
 int state_from_json(const json_t *json, struct state *ret, struct err *err)
@@ -47,6 +47,26 @@ int state_from_json(const json_t *json, struct state *ret, struct err *err)
 	state.port_wanted = (uint16_t) wanted;
 	*ret = state;
 	return 0;
+}
+
+bool state_take_counter(struct state *state, uint64_t *last, uint64_t known)
+{
+	uint64_t next = (known > *last ? known : *last) + 1;
+
+	*last = next;
+	if (next <= state->counter)
+		return false;
+	state->counter =
+		next < PRESENCE_COUNTER_MAX - COUNTERS_AT_ONCE ? next + COUNTERS_AT_ONCE - 1 : next;
+	return true;
+}
+
+bool state_settle(struct state *state, uint64_t last)
+{
+	if (last >= state->counter)
+		return false;
+	state->counter = last;
+	return true;
 }
 
 int state_lock(const char *dir, struct err *err)

@@ -14,9 +14,17 @@
 struct state {
 	uint16_t port;                /* in use last, 0: none yet */
 	uint16_t port_wanted;         /* what the configuration said then */
-	uint64_t counter;             /* of the last presence made */
+	uint64_t counter;             /* numbers of presences up to here may have been used */
 	char kube_done[FIELD_ID_MAX]; /* the join bundle that was carried out last, "" none */
 };
+
+/*
+ * The number of the next presence: above *@last, the last one used, and above @known, the highest one that others
+ * have. Becomes *@last. True: @state must be written before it is used; so many are then reserved that this is
+ * seldom. state_settle(): none of them is used any more, for an orderly end; true if that is news.
+ */
+bool state_take_counter(struct state *state, uint64_t *last, uint64_t known);
+bool state_settle(struct state *state, uint64_t last);
 
 /* What the file says: 0, or -EINVAL with @err and nothing in @ret. */
 int state_from_json(const json_t *json, struct state *ret, struct err *err);

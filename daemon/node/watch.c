@@ -355,7 +355,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	/* Soon, because power may go; once settled seldom, because of the card. */
 	if (now >= h->save_us && book_has_changes(h->book)) {
 		h->save_us = h->settled ? now + SLOW_US : 0;
-		book_save(h->book);
+		book_save(h->book, now);
 		hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
 	}
 	if (now >= h->slow_us) {

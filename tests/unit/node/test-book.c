@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "node/book.h"
 
@@ -231,7 +232,7 @@ static void test_read_only(void **state)
 	assert_int_equal(book_read(f->dir, f->root, &book, NULL), 0);
 	assert_int_equal(mesh_log_head(book_log(book)), RECORDS - 1);
 	assert_int_equal(book_add_records(book, f->records, RECORDS, NULL, NULL), 1);
-	book_save(book);
+	book_save(book, USEC_PER_SEC);
 	book_close(book);
 	read_log(f, &after);
 	assert_int_equal(after.len, whole.len - 20);
@@ -325,7 +326,7 @@ static void test_full(void **state)
 	/* The mesh works with them all the same, and a person is told. */
 	assert_int_equal(netmap_count(book_netmap(book)), NODES);
 	assert_non_null(strstr(book_unsaved(book)->text, f->log_path));
-	book_save(book);
+	book_save(book, USEC_PER_SEC);
 	assert_int_equal(book_unsaved(book)->code, 0);
 	now.len = 0;
 	read_log(f, &now);
@@ -381,11 +382,13 @@ static json_t *presence(uint32_t node, uint32_t signer, uint64_t counter)
 	return doc;
 }
 
+static uint64_t heard_us = USEC_PER_SEC;
+
 static int announce(struct book *book, uint32_t node, uint32_t signer, uint64_t counter)
 {
 	CLEANUP_JSON json_t *doc = presence(node, signer, counter);
 	uint32_t id = 0;
-	int r = book_add_presence(book, doc, &id, NULL);
+	int r = book_add_presence(book, doc, heard_us, &id, NULL);
 
 	assert_true(r != 1 || id == node);
 	return r;
@@ -442,12 +445,51 @@ static void test_presence_file(void **state)
 		assert_int_equal(mesh_log_head(book_log(book)), RECORDS);
 		assert_null(book_presence(book, 2));
 		assert_int_equal(announce(book, 2, 2, 1), 1);
-		book_save(book);
+		book_save(book, USEC_PER_SEC);
 		book_close(book);
 		book = open_book(f);
 		assert_int_equal(book_presence(book, 2)->counter, 1);
 		book_close(book);
 	}
+}
+
+/* A board that announces itself each second for an hour is heard and written seldom, and its last word counts. */
+static void test_announced_without_end(void **state)
+{
+	struct fixture *f = *state;
+	struct book *book;
+	struct stat st;
+	char path[96];
+	unsigned heard = 0, written = 0;
+	ino_t last = 0;
+	uint64_t counter = 0;
+
+	fill(f);
+	(void) snprintf(path, sizeof(path), "%s/presence", f->dir);
+	book = open_book(f);
+	for (unsigned s = 0; s < 3600; s++) {
+		heard_us = (1000 + s) * USEC_PER_SEC;
+		heard += announce(book, 2, 2, ++counter) == 1;
+		if (s % 60 == 0)
+			heard += book_take_held_back(book, heard_us);
+		book_save(book, heard_us);
+		if (stat(path, &st) == 0 && st.st_ino != last) {
+			last = st.st_ino;
+			written++;
+		}
+	}
+	assert_in_range(heard, 60, 80);
+	assert_in_range(written, 5, 9);
+	/* Another board is heard at once meanwhile. */
+	assert_int_equal(announce(book, 3, 3, 1), 1);
+	assert_false(book_presence(book, 2)->counter == counter);
+	/* One that waited is not lost, and an older one does not take its place. */
+	assert_int_equal(announce(book, 2, 2, counter - 1), 0);
+	assert_true(book_take_held_back(book, heard_us + 60 * USEC_PER_SEC));
+	assert_int_equal(book_presence(book, 2)->counter, counter);
+	assert_false(book_take_held_back(book, heard_us + 120 * USEC_PER_SEC));
+	heard_us = USEC_PER_SEC;
+	book_close(book);
 }
 
 int main(void)
@@ -462,6 +504,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_presences, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_presence_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_announced_without_end, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
