@@ -155,7 +155,6 @@ int resolv_follow(struct enroll *e, struct err *err)
 {
 	CLEANUP_BUF struct buf now = { 0 };
 	CLEANUP_BUF struct buf text = { 0 };
-	CLEANUP_BUF struct buf before = { 0 };
 	char path[PATH_TEXT_MAX];
 	int r = file_read(own_path(e, path), RESOLV_MAX, &now);
 	if (r == -ENOENT) /* there are no files for kubeadm here */
