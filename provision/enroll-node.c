@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "base/usage.h"
 #include "provision/enroll.h"
 #include "wire/node-name.h"
@@ -410,7 +411,7 @@ static int kubeadm_files(struct enroll *e)
 	if (!r)
 		r = kubefiles_write(e, &err);
 	if (r < 0)
-		fprintf(stderr, "enroll-node: kubeadm-files: %s\n", err.text);
+		text_say(stderr, "enroll-node: kubeadm-files: %s", err.text);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -422,7 +423,7 @@ static int pods_resolv(struct enroll *e)
 	if (!r)
 		r = resolv_follow(e, &err);
 	if (r < 0)
-		fprintf(stderr, "enroll-node: pods-resolv: %s\n", err.text);
+		text_say(stderr, "enroll-node: pods-resolv: %s", err.text);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 
 static const char *const state_words[] = {
 	[TALK_DONE] = "done", [TALK_KEPT] = "ok", [TALK_WOULD] = "would", [TALK_NOTE] = "note"
@@ -21,10 +22,16 @@ void talk_done(struct talk *talk)
 	*talk = (struct talk){ 0 };
 }
 
+/* Coordinators, hearthd and kubeadm have their words in it: made fit for a terminal. */
 __attribute__((format(printf, 1, 0))) static char *format_text(const char *format, va_list ap)
 {
-	char *text = NULL;
-	return vasprintf(&text, format, ap) < 0 ? NULL : text;
+	CLEANUP(free_p) char *text = NULL;
+	int len = vasprintf(&text, format, ap);
+	char *clean = len < 0 ? NULL : malloc(TEXT_GROWTH * (size_t) len + 1);
+	if (clean)
+		(void) text_clean(
+			text, (size_t) len, TEXT_LINE, clean, TEXT_GROWTH * (size_t) len + 1);
+	return clean;
 }
 
 static bool on_terminal(void)
@@ -78,15 +85,16 @@ static void print_json(struct talk *talk, json_t *out)
 		return;
 	json_object_set(out, "steps", talk->steps ? talk->steps : json_array());
 	json_object_set(out, "next", talk->next ? talk->next : json_array());
-	CLEANUP(free_p) char *text = json_dumps(out, JSON_INDENT(2));
+	CLEANUP(free_p) char *text = json_dumps(out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	if (text)
 		puts(text);
 }
 
 void talk_failed(struct talk *talk, const char *step, const struct err *err)
 {
-	fprintf(stderr, "%senroll-node: %s: %s\n", on_terminal() ? "\r\033[K" : "", step,
-		err->text);
+	if (on_terminal())
+		fputs("\r\033[K", stderr);
+	text_say(stderr, "enroll-node: %s: %s", step, err->text);
 	fprintf(stderr,
 		"What was done stays. When that is put right, run enroll-node again: it goes "
 		"on from there.\n");
@@ -106,7 +114,7 @@ void talk_end(struct talk *talk, const char *sentence, const json_t *about)
 		print_json(talk, out);
 		return;
 	}
-	puts(sentence);
+	text_say(stdout, "%s", sentence);
 	size_t i;
 	json_t *next;
 	if (json_array_size(talk->next))

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/text.h"
 
 #define SELDOM_US (600 * USEC_PER_SEC)
 enum { LINE_MAX_LEN = 1200, SELDOM_BURST = 10 };
@@ -113,22 +114,19 @@ static bool tell_lost(void)
 __attribute__((format(printf, 2, 0))) static void put_line(
 	enum log_level level, const char *format, va_list ap, unsigned left_out)
 {
-	char line[LINE_MAX_LEN], more[64] = "";
+	char line[LINE_MAX_LEN], raw[LINE_MAX_LEN], more[64] = "";
 	int saved = errno;
-	int n = put_head(line, sizeof(line), level), m;
-	size_t len, tail;
+	size_t len = (size_t) put_head(line, sizeof(line), level), tail;
+	int n;
 
 	if (left_out)
 		(void) snprintf(more, sizeof(more), " (and %u times before, not shown)", left_out);
 	tail = strlen(more) + 1;
 	errno = saved;
-	m = vsnprintf(line + n, sizeof(line) - (size_t) n - tail, format, ap);
-	len = (size_t) n + (m < 0 ? 0 : (size_t) m);
-	if (len > sizeof(line) - tail - 1)
-		len = sizeof(line) - tail - 1;
-	for (size_t i = (size_t) n; i < len; i++)
-		if ((unsigned char) line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
+	n = vsnprintf(raw, sizeof(raw), format, ap);
+	if (n > 0) /* words of others are in it: no line of theirs, and no colours */
+		len += text_clean(raw, text_whole(raw, strlen(raw)), TEXT_LINE, line + len,
+			sizeof(line) - len - tail);
 	memcpy(line + len, more, tail - 1);
 	line[len + tail - 1] = '\n';
 	(void) pthread_mutex_lock(&lock);

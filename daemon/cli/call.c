@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "cli.h"
 #include "sys/ipc/ipc.h"
 
@@ -64,17 +65,38 @@ int cli_call(enum cli_server server, const char *call, json_t *args, json_t **re
 
 int cli_print_json(const json_t *json)
 {
-	CLEANUP(free_p) char *text = json_text(json);
+	/* As it came, and no byte of it does anything to a terminal. */
+	CLEANUP(free_p)
+	char *text = json_dumps(
+		json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 	if (!text)
 		return cli_fail(CLI_FAILED, "out of memory");
-	puts(text);
+	for (char *p = text; *p; p++) /* ASCII to Jansson, but a control character all the same */
+		if (*p == 0x7f)
+			fputs("\\u007f", stdout);
+		else
+			putchar(*p);
+	putchar('\n');
 	return CLI_DONE;
+}
+
+const char *cli_text(json_t *string, const char *fallback)
+{
+	const char *text = json_string_value(string);
+	size_t len = json_string_length(string);
+	if (!text || text_is_clean(text, len, TEXT_LINE))
+		return text ? text : fallback;
+	CLEANUP(free_p) char *clean = malloc(TEXT_GROWTH * len + 1);
+	if (!clean)
+		return fallback;
+	(void) text_clean(text, len, TEXT_LINE, clean, TEXT_GROWTH * len + 1);
+	(void) json_string_set_nocheck(string, clean);
+	return json_string_value(string);
 }
 
 const char *cli_str(const json_t *obj, const char *key)
 {
-	const char *text = json_string_value(json_object_get(obj, key));
-	return text ? text : "";
+	return cli_text(json_object_get(obj, key), "");
 }
 
 uint64_t cli_u64(const json_t *obj, const char *key)

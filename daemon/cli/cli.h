@@ -49,6 +49,12 @@ int cli_call(enum cli_server server, const char *call, json_t *args, json_t **re
 int cli_call_unless(
 	enum cli_server server, const char *call, json_t *args, const char *code, json_t **ret);
 
+/*
+ * From here on stdout and stderr are cleaned (base/text.h), whatever is printed, but for the ends of lines: what
+ * people see here comes from daemons, and they have it from boards and coordinators.
+ */
+int cli_open_output(void);
+
 /* Prints @json on one line and returns CLI_DONE. */
 int cli_print_json(const json_t *json);
 
@@ -70,7 +76,8 @@ int cli_getopt(struct cli_options *options, int argc, char **argv, const struct 
 /* Whether the operands behind the options are @min to @max: 0, or CLI_USAGE after saying what is wrong. */
 int cli_operands(const struct cli_options *options, int argc, char **argv, int min, int max);
 
-/* Strings of a reply that may be absent: never NULL. */
+/* Strings of a reply, made fit for one line; never NULL where it is absent. */
+const char *cli_text(json_t *string, const char *fallback);
 const char *cli_str(const json_t *obj, const char *key);
 uint64_t cli_u64(const json_t *obj, const char *key);
 

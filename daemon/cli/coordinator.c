@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "base/usage.h"
 #include "cli.h"
 #include "wire/node-label.h"
@@ -166,8 +167,8 @@ static const char *join(const json_t *list, struct buf *buf)
 {
 	size_t i;
 	json_t *item;
-	json_array_foreach((json_t *) list, i, item) buf_printf(
-		buf, "%s%s", i ? "," : "", json_string_value(item) ? json_string_value(item) : "?");
+	json_array_foreach((json_t *) list, i, item)
+		buf_printf(buf, "%s%s", i ? "," : "", cli_text(item, "?"));
 	return buf_str(buf);
 }
 
@@ -203,8 +204,11 @@ static const char *label_text(const json_t *labels, struct buf *buf)
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *) labels, key, value)
-		buf_printf(buf, "%s%s=%s", buf->len ? " " : "", key,
-			json_string_value(value) ? json_string_value(value) : "?");
+	{
+		char shown[512];
+		(void) text_clean(key, strlen(key), TEXT_LINE, shown, sizeof(shown));
+		buf_printf(buf, "%s%s=%s", buf->len ? " " : "", shown, cli_text(value, "?"));
+	}
 	return buf_str(buf);
 }
 

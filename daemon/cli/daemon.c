@@ -88,8 +88,8 @@ static void print_status(const json_t *status)
 		*cli_str(log, "problem") ? "; " : "", cli_str(log, "problem"));
 	size_t i;
 	json_t *problem;
-	json_array_foreach(json_object_get(status, "problems"), i, problem) printf(
-		"problem      %s\n", json_string_value(problem) ? json_string_value(problem) : "");
+	json_array_foreach(json_object_get(status, "problems"), i, problem)
+		printf("problem      %s\n", cli_text(problem, ""));
 	printf("\n");
 	if (json_array_size(peers))
 		print_peers(peers);
@@ -109,7 +109,7 @@ static void print_links(const json_t *links)
 	{
 		CLEANUP_BUF struct buf addrs = { 0 };
 		json_array_foreach(json_object_get(link, "addresses"), k, addr)
-			buf_printf(&addrs, "%s%s", k ? " " : "", json_string_value(addr));
+			buf_printf(&addrs, "%s%s", k ? " " : "", cli_text(addr, "?"));
 		cli_table_add(&t, cli_str(link, "name"));
 		cli_table_add(&t, cli_str(link, "verdict"));
 		cli_table_add(&t, json_is_true(json_object_get(link, "guarded")) ? "yes" : "no");

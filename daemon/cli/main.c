@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/usage.h"
 #include "cli.h"
 
@@ -50,12 +51,12 @@ static void print_help(FILE *out)
 
 int cli_fail(int status, const char *format, ...)
 {
+	char text[2 * ERR_TEXT_MAX];
 	va_list ap;
 	va_start(ap, format);
-	fprintf(stderr, "hearth: ");
-	vfprintf(stderr, format, ap);
-	fprintf(stderr, "\n");
+	int n = vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	text_say(stderr, "hearth: %s", n < 0 ? format : text);
 	return status;
 }
 
@@ -173,6 +174,8 @@ static int refuse_verb(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	if (cli_open_output() < 0)
+		return CLI_FAILED;
 	if (argc < 2) {
 		print_help(stderr);
 		return CLI_USAGE;

@@ -28,6 +28,7 @@
 #include "base/json.h"
 #include "base/number.h"
 #include "base/owned.h"
+#include "base/text.h"
 #include "base/usage.h"
 #include "coordinator/addrs.h"
 #include "coordinator/keys.h"
@@ -93,12 +94,13 @@ void init_usage(void)
 static int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int fail(int status, const char *format, ...)
 {
+	char text[2 * ERR_TEXT_MAX];
 	va_list args;
-	fputs("hearth-coord init: ", stderr);
 	va_start(args, format);
-	(void) vfprintf(stderr, format, args);
+	int n = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fputs(status == USAGE_STATUS ? "; see hearth-coord init --help\n" : "\n", stderr);
+	text_say(stderr, "hearth-coord init: %s%s", n < 0 ? format : text,
+		status == USAGE_STATUS ? "; see hearth-coord init --help" : "");
 	return status;
 }
 

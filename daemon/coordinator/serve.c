@@ -304,7 +304,7 @@ static void say_status(struct serve *s)
 		coord_settings(c)->mesh, nodes, nodes == 1 ? "" : "s", feed_polls(c->feed),
 		feed_polls(c->feed) == 1 ? "" : "s",
 		(unsigned long long) mesh_log_head(ledger_log(c->ledger)), c->port);
-	if (strcmp(text, s->said) != 0 && notify_send("STATUS=%s", text) >= 0)
+	if (strcmp(text, s->said) != 0 && notify_status("%s", text) >= 0)
 		(void) snprintf(s->said, sizeof(s->said), "%s", text);
 }
 
@@ -441,7 +441,8 @@ int serve_run(int argc, char **argv)
 	}
 	if (r < 0) {
 		log_error("%s", e.text);
-		(void) notify_send("STATUS=%s\nERRNO=%d", e.text, -e.code);
+		(void) notify_status("%s", e.text);
+		(void) notify_send("ERRNO=%d", -e.code);
 	}
 	serve_done(&s, event);
 	return r < 0 ? 1 : 0;

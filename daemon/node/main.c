@@ -169,7 +169,7 @@ static int run(const struct hearthd_options *options)
 			return STATUS_WRONG;
 		if (!is_patient || clock_now_us() > end || clock_now_us() - began > RAN_US)
 			return 1;
-		(void) notify_send("STATUS=cannot begin, tried again: %s", err.text);
+		(void) notify_status("cannot begin, tried again: %s", err.text);
 		if (is_told_to_end(pause_us))
 			return 0;
 		pause_us = pause_us < PAUSE_MAX_US ? 2 * pause_us : pause_us;

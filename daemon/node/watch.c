@@ -217,7 +217,7 @@ void watch_fill_report(struct hearthd *h, struct report *ret)
 /* Only what is new: each word wakes PID 1. */
 static void say_to_systemd(struct hearthd *h, const char *text)
 {
-	if (notify_send("STATUS=%s", text) < 0)
+	if (notify_status("%s", text) < 0)
 		return; /* at the next tick */
 	free(h->said);
 	h->said = strdup(text); /* without memory it is said once more */

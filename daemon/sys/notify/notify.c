@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 enum { TEXT_MAX = 1024 };
 
@@ -34,6 +35,21 @@ static int send_text(const char *path, const char *text, size_t len)
 		    (socklen_t) (offsetof(struct sockaddr_un, sun_path) + path_len)) < 0)
 		return -errno;
 	return 1;
+}
+
+int notify_status(const char *format, ...)
+{
+	char text[TEXT_MAX - sizeof("STATUS=")], clean[sizeof(text)];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (n < 0)
+		return -EINVAL;
+	(void) text_clean(text, strlen(text), TEXT_LINE, clean, sizeof(clean));
+	return notify_send("STATUS=%s", clean);
 }
 
 int notify_send(const char *format, ...)

@@ -12,3 +12,6 @@
  * 0: nobody asked ($NOTIFY_SOCKET), -EAGAIN: the queue is full, say it again later; another -errno.
  */
 int notify_send(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* "STATUS=...": one line, in which words of others may be; none of them becomes a line of ours. */
+int notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));

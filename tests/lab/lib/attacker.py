@@ -5,8 +5,15 @@ attacker.py asks SOCKET USER CALL JSON
     one call to a local socket, as a user by name or number: prints the answer
 attacker.py cry USER DIR
     says READY=1 wherever a `hearthd --background` of DIR listens for it; writes what came of it to DIR/crying
+attacker.py answers SOCKET FILE
+    a daemon that answers every call with what the file holds
+attacker.py hostile
+    of the JSON on standard input, with every text changed into one that does things to a terminal
+attacker.py shown COMMAND...
+    runs it on a terminal of its own; status 1 and its output as Python has it if a byte of that could do anything
+    but be read
 """
-import json, os, pwd, socket, struct, sys, time
+import json, os, pty, pwd, re, socket, struct, sys, time
 
 
 def become(user):
@@ -61,5 +68,59 @@ def cry(user, run):
     said.write("nobody listened\n")
 
 
+def answers(path, file):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(path)
+        s.listen(16)
+        while True:
+            c, _ = s.accept()
+            with c:
+                exactly(c, struct.unpack(">I", exactly(c, 4))[0])
+                body = open(file, "rb").read()
+                c.sendall(struct.pack(">I", len(body)) + body)
+
+
+# Clears the screen, sets the title, hides; CSI of C1; a line that looks like ours; what turns around, what is not seen.
+EVIL = "\x1b[2J\x1b]0;pwned\x07\x1b[8m\x9b31m\r\nproblem      none\b\t\u202egnp\u2066\u200b\u2028\U000e0041\x7f"
+
+
+def hostile():
+    def spoil(x):
+        if isinstance(x, str):
+            return x + EVIL
+        if isinstance(x, list):
+            return [spoil(y) for y in x]
+        if isinstance(x, dict):
+            return {k: spoil(v) for k, v in x.items()}
+        return x
+
+    json.dump(spoil(json.load(sys.stdin)), sys.stdout)
+
+
+def shown(*command):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execvp(command[0], command)
+    said = b""
+    try:
+        while True:
+            more = os.read(fd, 4096)
+            if not more:
+                break
+            said += more
+    except OSError:  # the terminal's other end is closed
+        pass
+    os.waitpid(pid, 0)
+    text = said.replace(b"\r\n", b"\n").replace(b"\r\x1b[K", b"")  # a line of enroll-node's that is written over
+    try:
+        bad = re.search("[\0-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff]", text.decode())
+    except UnicodeDecodeError as why:
+        bad = why
+    forged = re.search(b"^problem      none", text, re.M)
+    if bad or forged:
+        sys.exit("%s in %r" % (bad or forged, said))
+    print(text.decode())
+
+
 if __name__ == "__main__":
-    {"asks": asks, "cry": cry}[sys.argv[1]](*sys.argv[2:])
+    {"asks": asks, "cry": cry, "answers": answers, "hostile": hostile, "shown": shown}[sys.argv[1]](*sys.argv[2:])

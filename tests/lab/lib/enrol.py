@@ -70,7 +70,7 @@ def lie(coord_state, port, reply_file, address):
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             print(self.path, flush=True)  # before the reply, which not everybody hears to its end
             body = open(reply_file, "rb").read() if "/v1/presence" not in self.path else b'{"cursor":"0123456789abcdef-1"}'
-            self.send_response(200)
+            self.send_response(403 if body.startswith(b'{"error"') else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -88,7 +88,7 @@ static void test_log(void **state)
 	assert_string_equal(buf_str(&plain), "prog: error: a 1\n"
 					     "prog: warning: b\n"
 					     "prog: c\n"
-					     "prog: d?e?[2J\n"
+					     "prog: d\\x0ae\\x1b[2J\n"
 					     "prog: error: open: Permission denied\n");
 	hear(talk_to_journal, &journal);
 	assert_string_equal(buf_str(&journal), "<3>a\n<4>b\n<5>c\n<6>d\n<7>e\n");
