@@ -50,14 +50,13 @@ static bool has_pods(const struct firewall *f)
 }
 
 /*
- * Other people's containers on the board are left alone: a cluster in containers may use the same ranges
- * for itself. Pods' links and a container's own veths are known by their names' beginnings, so that a
- * pod that comes changes nothing here.
+ * Other people's containers on the board are let in: a cluster in containers may use the same ranges
+ * for itself, and what its bridge carries passes the guard where the bridge asks nftables. Pods' links and a
+ * container's own veths are known by their names' beginnings, so that a pod that comes changes nothing here.
  */
 static void add_inside(const struct firewall *f, struct buf *ret)
 {
-	buf_printf(ret, "\tset inside {\n\t\ttype ifname\n\t\telements = { \"lo\", \"%s\"",
-		f->interface);
+	buf_add_str(ret, "\tset inside {\n\t\ttype ifname\n\t\telements = { \"lo\"");
 	for (size_t i = 0; i < f->n_inside; i++)
 		if (name_is_plain(f->inside[i]) && strcmp(f->inside[i], "lo") != 0 &&
 			strcmp(f->inside[i], f->interface) != 0)
@@ -65,10 +64,10 @@ static void add_inside(const struct firewall *f, struct buf *ret)
 	buf_add_str(ret, " }\n\t}\n");
 }
 
-/* What comes from strangers and lies. */
-static void add_liars(const struct firewall *f, struct buf *ret)
+/* What is wrong for a stranger: only links that another program makes for its containers may do it. */
+static void add_strangers(const struct firewall *f, struct buf *ret)
 {
-	buf_add_str(ret, "\tchain liars {\n");
+	buf_add_str(ret, "\tchain strangers {\n");
 	for (size_t i = 0; i < f->n_outside; i++)
 		if (name_is_plain(f->outside[i]))
 			buf_printf(ret, "\t\tiifname \"%s\" counter drop\n", f->outside[i]);
@@ -77,48 +76,130 @@ static void add_liars(const struct firewall *f, struct buf *ret)
 	buf_add_str(ret, "\t\tcounter drop\n\t}\n");
 }
 
-/* What the rules say of one family: "ip" or "ip6". */
-static void add_pods_family(const char *ip, const struct ip_prefix *mesh,
-	const struct ip_prefix *pods, const struct ip_prefix *own_pods, struct buf *ret)
+/* A rule about pods' links, where this board runs pods. */
+static void add_if_pods(const struct firewall *f, const char *rule, struct buf *ret)
 {
-	char net[PREFIX_TEXT_MAX], all[PREFIX_TEXT_MAX], here[PREFIX_TEXT_MAX];
-
-	buf_printf(ret, "\t\t%s saddr { %s, %s } %s saddr != %s counter drop\n", ip,
-		ip_prefix_format(mesh, net), ip_prefix_format(pods, all), ip,
-		ip_prefix_format(own_pods, here));
+	if (has_pods(f))
+		buf_printf(ret, "\t\t%s\n", rule);
 }
 
-static void add_pods(const struct firewall *f, struct buf *ret)
+/* What the rules say of one family: "ip" or "ip6". */
+struct family {
+	const char *ip;
+	const struct ip_addr *own;
+	const struct ip_prefix *own_pods, *mesh, *pods, *services;
+};
+
+static void families(const struct firewall *f, struct family ret[static 2])
 {
-	buf_add_str(ret, "\tchain pods {\n");
-	add_pods_family("ip", &f->mesh4, &f->pods4, &f->own_pods4, ret);
-	add_pods_family("ip6", &f->mesh6, &f->pods6, &f->own_pods6, ret);
+	ret[0] = (struct family){ "ip", &f->own4, &f->own_pods4, &f->mesh4, &f->pods4,
+		&f->services4 };
+	ret[1] = (struct family){ "ip6", &f->own6, &f->own_pods6, &f->mesh6, &f->pods6,
+		&f->services6 };
+}
+
+/*
+ * A peer's source is checked where its packet is decrypted; here, that it is for us and not for what lies
+ * behind us. The coordinator's door on the mesh is for boards.
+ */
+static void add_tunnel(
+	const struct firewall *f, const struct family both[static 2], struct buf *ret)
+{
+	char own[IP_TEXT_MAX], pods[PREFIX_TEXT_MAX];
+
+	buf_add_str(ret, "\tchain tunnel {\n");
+	for (int i = 0; f->coordinator_port && i < 2; i++)
+		buf_printf(ret, "\t\t%s saddr %s tcp dport %u counter drop\n", both[i].ip,
+			ip_prefix_format(both[i].pods, pods), f->coordinator_port);
+	for (int i = 0; i < 2; i++) {
+		buf_printf(ret, "\t\t%s daddr { %s", both[i].ip, ip_addr_format(both[i].own, own));
+		if (has_pods(f))
+			buf_printf(ret, ", %s", ip_prefix_format(both[i].own_pods, pods));
+		buf_add_str(ret, " } accept\n");
+	}
+	buf_add_str(ret, "\t\tcounter drop\n\t}\n");
+}
+
+/*
+ * The plugin's host routes say which addresses live behind a link. A pod that has no address yet asks its link
+ * whether somebody has the one it wants. 127.0.0.1 would be the board's own where a plugin chained behind ours
+ * (portmap) has set route_localnet on the link.
+ */
+static void add_pods(const struct firewall *f, const struct family both[static 2], struct buf *ret)
+{
+	char own[IP_TEXT_MAX];
+
+	buf_add_str(ret, "\tchain pods {\n"
+			 "\t\tip6 saddr :: ip6 daddr ff02::/16 accept\n"
+			 "\t\tfib saddr . iif oif missing counter drop\n"
+			 "\t\tip daddr 127.0.0.0/8 counter drop\n");
+	for (int i = 0; f->coordinator_port && i < 2; i++)
+		buf_printf(ret, "\t\t%s daddr %s tcp dport %u counter drop\n", both[i].ip,
+			ip_addr_format(both[i].own, own), f->coordinator_port);
 	buf_add_str(ret, "\t}\n");
 }
 
-static void add_guard_family(const char *ip, const struct ip_prefix *mesh,
-	const struct ip_prefix *pods, const struct ip_addr *own, struct buf *ret)
+/* A network whose own addresses are in the services' range keeps its way to this board. */
+static void add_guard_family(const struct family *family, struct buf *ret)
 {
-	char net[PREFIX_TEXT_MAX], all[PREFIX_TEXT_MAX], self[IP_TEXT_MAX];
+	char mesh[PREFIX_TEXT_MAX], pods[PREFIX_TEXT_MAX], services[PREFIX_TEXT_MAX];
 
-	buf_printf(ret, "\t\t%s saddr { %s, %s } goto liars\n\t\t%s daddr %s goto liars\n", ip,
-		ip_prefix_format(mesh, net), ip_prefix_format(pods, all), ip,
-		ip_addr_format(own, self));
+	(void) ip_prefix_format(family->mesh, mesh);
+	(void) ip_prefix_format(family->pods, pods);
+	for (int to = 0; to < 2; to++)
+		buf_printf(ret, "\t\t%s %caddr { %s, %s } goto strangers\n", family->ip,
+			to ? 'd' : 's', mesh, pods);
+	buf_printf(ret, "\t\t%s daddr %s fib daddr . iif type != local goto strangers\n",
+		family->ip, ip_prefix_format(family->services, services));
 }
 
-static void add_guard(const struct firewall *f, struct buf *ret)
+static void add_guard(const struct firewall *f, const struct family both[static 2], struct buf *ret)
 {
-	add_inside(f, ret);
-	add_liars(f, ret);
-	if (has_pods(f))
-		add_pods(f, ret);
-	buf_add_str(ret, "\tchain guard {\n"
-			 "\t\ttype filter hook prerouting priority raw; policy accept;\n"
-			 "\t\tiifname @inside accept\n");
-	if (has_pods(f))
-		buf_add_str(ret, "\t\tiifname \"hth*\" goto pods\n");
-	add_guard_family("ip", &f->mesh4, &f->pods4, &f->own4, ret);
-	add_guard_family("ip6", &f->mesh6, &f->pods6, &f->own6, ret);
+	buf_printf(ret,
+		"\tchain guard {\n"
+		"\t\ttype filter hook prerouting priority raw; policy accept;\n"
+		"\t\tiifname \"%s\" goto tunnel\n",
+		f->interface);
+	add_if_pods(f, "iifname \"hth*\" goto pods", ret);
+	buf_add_str(ret, "\t\tiifname @inside accept\n");
+	for (int i = 0; i < 2; i++)
+		add_guard_family(&both[i], ret);
+	buf_add_str(ret, "\t}\n");
+}
+
+/*
+ * A container of others may send, but not as the mesh or a pod: what it sends to this board, to a pod or
+ * into the tunnel has a source that lives behind its link. (What a bridge carries from port to port is not
+ * looked at: it goes to none of these.)
+ */
+static void add_sources(
+	const struct firewall *f, const struct family both[static 2], struct buf *ret)
+{
+	char mesh[PREFIX_TEXT_MAX], pods[PREFIX_TEXT_MAX];
+
+	buf_add_str(ret, "\tchain sources {\n");
+	for (int i = 0; i < 2; i++)
+		buf_printf(ret,
+			"\t\t%s saddr { %s, %s } fib saddr . iif oif missing goto strangers\n",
+			both[i].ip, ip_prefix_format(both[i].mesh, mesh),
+			ip_prefix_format(both[i].pods, pods));
+	buf_printf(ret,
+		"\t}\n"
+		"\tchain to_board {\n"
+		"\t\ttype filter hook input priority raw; policy accept;\n"
+		"\t\tiifname { \"lo\", \"%s\" } accept\n",
+		f->interface);
+	add_if_pods(f, "iifname \"hth*\" accept", ret);
+	buf_printf(ret,
+		"\t\tgoto sources\n"
+		"\t}\n"
+		"\tchain to_mesh {\n"
+		"\t\ttype filter hook forward priority raw; policy accept;\n"
+		"\t\tiifname \"%s\" accept\n",
+		f->interface);
+	add_if_pods(f, "iifname \"hth*\" accept", ret);
+	buf_printf(ret, "\t\toifname \"%s\" goto sources\n", f->interface);
+	add_if_pods(f, "oifname \"hth*\" goto sources", ret);
 	buf_add_str(ret, "\t}\n");
 }
 
@@ -157,6 +238,31 @@ static void add_masquerade(const struct firewall *f, struct buf *ret)
 	buf_add_str(ret, "\t}\n");
 }
 
+/*
+ * Behind masquerade. What connection tracking makes nothing of is not masqueraded, and an address of ours that
+ * no pod has leads out by the default route. Answers go to whoever was let in.
+ */
+static void add_leave(const struct firewall *f, const struct family both[static 2], struct buf *ret)
+{
+	char pods[PREFIX_TEXT_MAX];
+
+	buf_printf(ret,
+		"\tchain leave {\n"
+		"\t\ttype filter hook postrouting priority srcnat + 1; policy accept;\n"
+		"\t\toifname \"%s\" accept\n"
+		"\t\toifname \"hth*\" accept\n"
+		"\t\tct direction reply accept\n",
+		f->interface);
+	for (int i = 0; i < 2; i++) {
+		(void) ip_prefix_format(both[i].own_pods, pods);
+		buf_printf(ret,
+			"\t\tiifname \"hth*\" %s saddr %s counter drop\n"
+			"\t\tiifname \"%s\" %s daddr %s counter drop\n",
+			both[i].ip, pods, f->interface, both[i].ip, pods);
+	}
+	buf_add_str(ret, "\t}\n");
+}
+
 /* A rule's maxseg only ever lowers the value, so both directions may be given the route's. */
 static void add_clamp(const struct firewall *f, struct buf *ret)
 {
@@ -173,13 +279,22 @@ static void add_clamp(const struct firewall *f, struct buf *ret)
 void firewall_add_text(const struct firewall *firewall, struct buf *ret)
 {
 	char table[FIREWALL_TABLE_MAX];
+	struct family both[2];
 
+	families(firewall, both);
 	firewall_add_removal(firewall->interface, ret);
 	buf_printf(ret, "table inet %s {\n", firewall_table(firewall->interface, table));
-	add_guard(firewall, ret);
+	add_inside(firewall, ret);
+	add_strangers(firewall, ret);
+	add_tunnel(firewall, both, ret);
+	if (has_pods(firewall))
+		add_pods(firewall, both, ret);
+	add_guard(firewall, both, ret);
+	add_sources(firewall, both, ret);
 	if (has_pods(firewall)) {
 		add_hairpin(firewall, ret);
 		add_masquerade(firewall, ret);
+		add_leave(firewall, both, ret);
 	}
 	add_clamp(firewall, ret);
 	buf_add_str(ret, "}\n");

@@ -174,6 +174,14 @@ static int apply_iface(
 
 /* --- the firewall --- */
 
+static uint16_t coordinator_port(const struct settings *settings, uint32_t id)
+{
+	for (size_t i = 0; i < settings->n_coordinators; i++)
+		if (settings->coordinators[i].node == id)
+			return settings->coordinators[i].port;
+	return 0;
+}
+
 static void firewall_done(void *ctx, int r, const struct err *err)
 {
 	struct hearthd *h = ctx;
@@ -258,6 +266,7 @@ static void apply_firewall(
 		.pods6 = settings->pods6,
 		.services4 = settings->services4,
 		.services6 = settings->services6,
+		.coordinator_port = coordinator_port(settings, self->id),
 		.inside = own->inside,
 		.n_inside = own->n_inside,
 		.outside = own->outside,

@@ -9,9 +9,9 @@ static const char wanted[] =
 	"table inet hearth {\n"
 	"\tset inside {\n"
 	"\t\ttype ifname\n"
-	"\t\telements = { \"lo\", \"hearth0\", \"docker0\", \"virbr0\" }\n"
+	"\t\telements = { \"lo\", \"docker0\", \"virbr0\" }\n"
 	"\t}\n"
-	"\tchain liars {\n"
+	"\tchain strangers {\n"
 	"\t\tiifname \"veth0\" counter drop\n"
 	"\t\tiifname \"veth*\" accept\n"
 	"\t\tiifname \"ve-*\" accept\n"
@@ -29,19 +29,46 @@ static const char wanted[] =
 	"\t\tiifname \"qvo*\" accept\n"
 	"\t\tcounter drop\n"
 	"\t}\n"
+	"\tchain tunnel {\n"
+	"\t\tip daddr { 10.77.0.1, 10.244.1.0/24 } accept\n"
+	"\t\tip6 daddr { fd12:3456:789a::1, fd12:3456:789a:1001::/64 } accept\n"
+	"\t\tcounter drop\n"
+	"\t}\n"
 	"\tchain pods {\n"
-	"\t\tip saddr { 10.77.0.0/16, 10.244.0.0/16 } ip saddr != 10.244.1.0/24 counter drop\n"
-	"\t\tip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } ip6 saddr != "
-	"fd12:3456:789a:1001::/64 counter drop\n"
+	"\t\tip6 saddr :: ip6 daddr ff02::/16 accept\n"
+	"\t\tfib saddr . iif oif missing counter drop\n"
+	"\t\tip daddr 127.0.0.0/8 counter drop\n"
 	"\t}\n"
 	"\tchain guard {\n"
 	"\t\ttype filter hook prerouting priority raw; policy accept;\n"
-	"\t\tiifname @inside accept\n"
+	"\t\tiifname \"hearth0\" goto tunnel\n"
 	"\t\tiifname \"hth*\" goto pods\n"
-	"\t\tip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto liars\n"
-	"\t\tip daddr 10.77.0.1 goto liars\n"
-	"\t\tip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } goto liars\n"
-	"\t\tip6 daddr fd12:3456:789a::1 goto liars\n"
+	"\t\tiifname @inside accept\n"
+	"\t\tip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto strangers\n"
+	"\t\tip daddr { 10.77.0.0/16, 10.244.0.0/16 } goto strangers\n"
+	"\t\tip daddr 10.96.0.0/16 fib daddr . iif type != local goto strangers\n"
+	"\t\tip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } goto strangers\n"
+	"\t\tip6 daddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } goto strangers\n"
+	"\t\tip6 daddr fd12:3456:789a:f000::/112 fib daddr . iif type != local goto strangers\n"
+	"\t}\n"
+	"\tchain sources {\n"
+	"\t\tip saddr { 10.77.0.0/16, 10.244.0.0/16 } fib saddr . iif oif missing goto strangers\n"
+	"\t\tip6 saddr { fd12:3456:789a::/64, fd12:3456:789a:1000::/56 } fib saddr . iif oif "
+	"missing "
+	"goto strangers\n"
+	"\t}\n"
+	"\tchain to_board {\n"
+	"\t\ttype filter hook input priority raw; policy accept;\n"
+	"\t\tiifname { \"lo\", \"hearth0\" } accept\n"
+	"\t\tiifname \"hth*\" accept\n"
+	"\t\tgoto sources\n"
+	"\t}\n"
+	"\tchain to_mesh {\n"
+	"\t\ttype filter hook forward priority raw; policy accept;\n"
+	"\t\tiifname \"hearth0\" accept\n"
+	"\t\tiifname \"hth*\" accept\n"
+	"\t\toifname \"hearth0\" goto sources\n"
+	"\t\toifname \"hth*\" goto sources\n"
 	"\t}\n"
 	"\tchain hairpin {\n"
 	"\t\ttype filter hook prerouting priority dstnat + 1; policy accept;\n"
@@ -56,6 +83,16 @@ static const char wanted[] =
 	"224.0.0.0/4, 255.255.255.255 } masquerade\n"
 	"\t\tip6 saddr fd12:3456:789a:1001::/64 ip6 daddr != { fd12:3456:789a::/64, "
 	"fd12:3456:789a:1000::/56, fd12:3456:789a:f000::/112, fe80::/10, ff00::/8 } masquerade\n"
+	"\t}\n"
+	"\tchain leave {\n"
+	"\t\ttype filter hook postrouting priority srcnat + 1; policy accept;\n"
+	"\t\toifname \"hearth0\" accept\n"
+	"\t\toifname \"hth*\" accept\n"
+	"\t\tct direction reply accept\n"
+	"\t\tiifname \"hth*\" ip saddr 10.244.1.0/24 counter drop\n"
+	"\t\tiifname \"hearth0\" ip daddr 10.244.1.0/24 counter drop\n"
+	"\t\tiifname \"hth*\" ip6 saddr fd12:3456:789a:1001::/64 counter drop\n"
+	"\t\tiifname \"hearth0\" ip6 daddr fd12:3456:789a:1001::/64 counter drop\n"
 	"\t}\n"
 	"\tchain clamp {\n"
 	"\t\ttype filter hook forward priority mangle; policy accept;\n"
@@ -109,9 +146,14 @@ static void test_member(void **state)
 	assert_null(strstr(buf_str(&text), "masquerade"));
 	assert_null(strstr(buf_str(&text), "hth"));
 	assert_null(strstr(buf_str(&text), "chain pods"));
+	assert_null(strstr(buf_str(&text), "chain leave"));
 	assert_non_null(
-		strstr(buf_str(&text), "ip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto liars"));
-	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\", \"hearth0\" }"));
+		strstr(buf_str(&text), "ip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto strangers"));
+	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\" }"));
+	assert_non_null(strstr(buf_str(&text), "\tchain tunnel {\n"
+					       "\t\tip daddr { 10.77.0.4 } accept\n"
+					       "\t\tip6 daddr { fd12:3456:789a::4 } accept\n"
+					       "\t\tcounter drop\n"));
 	assert_non_null(strstr(buf_str(&text), "chain clamp"));
 }
 
@@ -127,10 +169,32 @@ static void test_odd_names(void **state)
 	firewall.outside = names;
 	firewall.n_outside = 5;
 	firewall_add_text(&firewall, &text);
-	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\", \"hearth0\", \"docker0\" }"));
+	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\", \"docker0\" }"));
 	assert_non_null(
-		strstr(buf_str(&text), "chain liars {\n\t\tiifname \"docker0\" counter drop\n"
+		strstr(buf_str(&text), "chain strangers {\n\t\tiifname \"docker0\" counter drop\n"
 				       "\t\tiifname \"veth*\" accept"));
+}
+
+/* Where a coordinator is, its door on the mesh is closed to pods, of this board and of others. */
+static void test_coordinator(void **state)
+{
+	CLEANUP_SETTINGS struct settings settings = maker_settings();
+	CLEANUP_NODE struct node node = maker_node(1, 1, NULL);
+	struct firewall firewall = firewall_of(&settings, &node, NULL, 0);
+	CLEANUP_BUF struct buf text = { 0 };
+
+	firewall.coordinator_port = 8443;
+	firewall_add_text(&firewall, &text);
+	assert_non_null(strstr(buf_str(&text),
+		"\tchain tunnel {\n"
+		"\t\tip saddr 10.244.0.0/16 tcp dport 8443 counter drop\n"
+		"\t\tip6 saddr fd12:3456:789a:1000::/56 tcp dport 8443 counter drop\n"
+		"\t\tip daddr { 10.77.0.1, 10.244.1.0/24 } accept\n"));
+	assert_non_null(strstr(buf_str(&text),
+		"\t\tip daddr 10.77.0.1 tcp dport 8443 counter drop\n"
+		"\t\tip6 daddr fd12:3456:789a::1 tcp dport 8443 counter drop\n"
+		"\t}\n"
+		"\tchain guard {\n"));
 }
 
 /* Each mesh of a machine has its table, and hearth0's is what it always was. */
@@ -171,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_board),
 		cmocka_unit_test(test_member),
 		cmocka_unit_test(test_odd_names),
+		cmocka_unit_test(test_coordinator),
 		cmocka_unit_test(test_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
