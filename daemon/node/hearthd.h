@@ -1,6 +1,6 @@
 /*
  * hearthd: the running mesh daemon, and what its subjects share: mesh.c (tunnel, interface, peers,
- * firewall), feed.c (the coordinator, our presence, join bundles), assist.c (hearth-helper),
+ * addresses), wall.c (the firewall), feed.c (the coordinator, our presence, join bundles), assist.c (hearth-helper),
  * watch.c (who is reachable, systemd), control.c (local calls), daemon.c (its life). Theirs alone.
  */
 #pragma once
@@ -83,7 +83,6 @@ struct hearthd {
 	struct uplink *uplink;
 	struct sync *sync;
 	struct ping *ping;
-	struct nft *nft; /* NULL: this kernel or our rights do not allow it */
 	struct ipc_server *ipc;
 
 	/* mesh.c */
@@ -91,16 +90,20 @@ struct hearthd {
 	bool begun, ready; /* systemd was told */
 	struct tunnel *tunnel;
 	struct stamps *stamps; /* outlives it */
-	sd_event_source *tunnel_source, *uapi_source, *firewall_timer;
+	sd_event_source *tunnel_source, *uapi_source;
 	struct uapi_server *uapi;
 	struct peers *peers;
 	int ifindex; /* of the tunnel's device */
 	struct repair device_repairs;
 	struct seen *seen;
-	unsigned uplink_mtu;            /* the last one known */
-	uint64_t addressless_us;        /* no address to announce since then, 0: there is one */
+	unsigned uplink_mtu;     /* the last one known */
+	uint64_t addressless_us; /* no address to announce since then, 0: there is one */
+
+	/* wall.c */
+	struct nft *nft;                /* NULL: this kernel or our rights do not allow it */
 	char table[FIREWALL_TABLE_MAX]; /* of nftables */
-	char *firewall_text;            /* applied or being applied */
+	sd_event_source *firewall_timer;
+	char *firewall_text; /* applied or being applied */
 	bool firewall_failed;
 	struct repair firewall_repairs;
 
@@ -178,6 +181,16 @@ void mesh_close(struct hearthd *h);
 void mesh_retry(struct hearthd *h);
 /* Whether others could try any address of this board; a problem once it has lasted. */
 void mesh_check_addresses(struct hearthd *h);
+
+/* wall.c: the firewall's rules of the moment; @again: also if they are the ones of last time. */
+void wall_apply(
+	struct hearthd *h, const struct settings *settings, const struct node *self, bool again);
+/* Again what failed, and what somebody removed. */
+void wall_retry(struct hearthd *h, const struct settings *settings, const struct node *self);
+void wall_take_down(struct hearthd *h);
+int wall_open(struct hearthd *h, struct err *err);
+/* The rules stay. */
+void wall_close(struct hearthd *h);
 
 /* ground.c: what the machine must do for us; what is not so is a problem. */
 void ground_look(struct hearthd *h, const struct node *self);

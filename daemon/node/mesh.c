@@ -9,14 +9,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "node/firewall.h"
 #include "node/hearthd.h"
 #include "node/iface.h"
 #include "node/stamps.h"
 
 enum { PORT_TRIES = 64 };
-#define FIREWALL_DELAY_US (500 * USEC_PER_MSEC)
-#define ADDRESSLESS_US    (5 * USEC_PER_SEC)
+#define ADDRESSLESS_US (5 * USEC_PER_SEC)
 
 /* --- the tunnel --- */
 
@@ -172,121 +170,6 @@ static int apply_iface(
 	return r;
 }
 
-/* --- the firewall --- */
-
-static uint16_t coordinator_port(const struct settings *settings, uint32_t id)
-{
-	for (size_t i = 0; i < settings->n_coordinators; i++)
-		if (settings->coordinators[i].node == id)
-			return settings->coordinators[i].port;
-	return 0;
-}
-
-static void firewall_done(void *ctx, int r, const struct err *err)
-{
-	struct hearthd *h = ctx;
-	struct err why = { 0 };
-
-	h->firewall_failed = r < 0;
-	if (r < 0)
-		err_set(&why, r, "the firewall's rules are not in place: %.600s", err->text);
-	hearthd_problem(h, PROBLEM_FIREWALL, &why);
-	if (r == 0)
-		log_debug("nftables table inet %s is in place", h->table);
-	watch_notify(h); /* it may have been all that systemd's READY was waiting for */
-}
-
-static void say_firewall_repair(struct hearthd *h, uint64_t now)
-{
-	struct err err = { 0 };
-
-	if (!repair_is_fight(&h->firewall_repairs, now)) {
-		hearthd_problem(h, PROBLEM_RULES, NULL);
-		log_seldom(LOG_LEVEL_NOTICE,
-			"somebody removed rules from nftables table inet %s; putting them back",
-			h->table);
-		return;
-	}
-	err_set(&err, -EBUSY,
-		"another program keeps removing rules from nftables table inet %s; find it (`nft "
-		"monitor`), and let it keep that table",
-		h->table);
-	hearthd_problem(h, PROBLEM_RULES, &err);
-}
-
-static void wait_for_firewall(struct hearthd *h, uint64_t wait_us)
-{
-	(void) sd_event_source_set_time_relative(h->firewall_timer, wait_us);
-	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_ONESHOT);
-}
-
-/* Nothing is put back and nobody accused before the kernel was asked. */
-static int on_firewall_timer(sd_event_source *source, uint64_t usec, void *ctx)
-{
-	struct hearthd *h = ctx;
-	uint64_t now = clock_now_us(), wait_us = repair_wait_us(&h->firewall_repairs, now);
-	struct err err = { 0 };
-
-	if (h->mesh_state != MESH_UP || !h->firewall_text || nft_is_whole(h->nft))
-		return 0;
-	if (wait_us) {
-		wait_for_firewall(h, wait_us);
-		return 0;
-	}
-	repair_done(&h->firewall_repairs, now);
-	say_firewall_repair(h, now);
-	if (nft_apply(h->nft, h->firewall_text, &err) < 0)
-		firewall_done(h, err.code, &err);
-	return 0;
-}
-
-static void firewall_touched(void *ctx)
-{
-	struct hearthd *h = ctx;
-	int waits = SD_EVENT_OFF;
-
-	(void) sd_event_source_get_enabled(h->firewall_timer, &waits);
-	if (waits == SD_EVENT_OFF)
-		wait_for_firewall(h, FIREWALL_DELAY_US);
-}
-
-static void apply_firewall(
-	struct hearthd *h, const struct settings *settings, const struct node *self, bool again)
-{
-	const struct candidates *own = uplink_candidates(h->uplink);
-	struct firewall firewall = {
-		.interface = h->config.interface,
-		.own4 = self->mesh4,
-		.own6 = self->mesh6,
-		.own_pods4 = self->pods4,
-		.own_pods6 = self->pods6,
-		.mesh4 = settings->mesh4,
-		.mesh6 = settings->mesh6,
-		.pods4 = settings->pods4,
-		.pods6 = settings->pods6,
-		.services4 = settings->services4,
-		.services6 = settings->services6,
-		.coordinator_port = coordinator_port(settings, self->id),
-		.inside = own->inside,
-		.n_inside = own->n_inside,
-		.outside = own->outside,
-		.n_outside = own->n_outside,
-	};
-	CLEANUP_BUF struct buf text = { 0 };
-	struct err err = { 0 };
-
-	if (!h->nft)
-		return;
-	firewall_add_text(&firewall, &text);
-	if (buf_failed(&text) ||
-		(!again && h->firewall_text && !strcmp(buf_str(&text), h->firewall_text)))
-		return;
-	free(h->firewall_text);
-	h->firewall_text = buf_take(&text, NULL);
-	if (nft_apply(h->nft, h->firewall_text, &err) < 0)
-		firewall_done(h, err.code, &err);
-}
-
 /* --- addresses --- */
 
 /* A cable that is moved, DHCP at the start: nothing to speak of. */
@@ -330,7 +213,6 @@ static enum mesh_state find_state(const struct hearthd *h, const struct node *se
 /* The record said so: what others see of us is gone already, now our side goes. */
 static void take_down(struct hearthd *h)
 {
-	CLEANUP_BUF struct buf removal = { 0 };
 	struct err err = { 0 };
 
 	log_warning("%s; taking the interface down",
@@ -340,11 +222,7 @@ static void take_down(struct hearthd *h)
 	close_tunnel(h);
 	if (iface_clear(h->nl, h->config.interface, &err) < 0 && err.code != -ENODEV)
 		log_warning("%s, ignoring", err.text);
-	free(h->firewall_text);
-	h->firewall_text = NULL;
-	firewall_add_removal(h->config.interface, &removal);
-	if (h->nft && nft_apply(h->nft, buf_str(&removal), &err) < 0)
-		log_warning("%s, ignoring", err.text);
+	wall_take_down(h);
 	assist_write_names(h, true);
 	for (int i = PROBLEM_TUNNEL; i <= PROBLEM_FIREWALL; i++)
 		hearthd_problem(h, (enum problem) i, NULL);
@@ -406,7 +284,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	if (r == -EPERM && !h->begun)
 		return err_set(err, r, "%s; CAP_NET_ADMIN is needed", why.text);
 	hearthd_problem(h, PROBLEM_INTERFACE, r < 0 ? &why : NULL);
-	apply_firewall(h, settings, self, false);
+	wall_apply(h, settings, self, false);
 	assist_write_names(h, false);
 	assist_follow_labels(h, self);
 	boards_look(h, self);
@@ -448,12 +326,7 @@ void mesh_retry(struct hearthd *h)
 			say_changed(h, changed);
 		hearthd_problem(h, PROBLEM_INTERFACE, &err);
 		ground_look(h, self);
-		if (h->firewall_failed)
-			apply_firewall(h, settings, self, true);
-		else if (h->nft && !nft_is_whole(h->nft))
-			firewall_touched(h);
-		if (!repair_is_fight(&h->firewall_repairs, clock_now_us()))
-			hearthd_problem(h, PROBLEM_RULES, NULL);
+		wall_retry(h, settings, self);
 		if (h->ipv6_missing != missing) {
 			assist_write_names(h, false);
 			feed_announce(h);
@@ -469,24 +342,13 @@ void mesh_retry(struct hearthd *h)
 int mesh_open(struct hearthd *h, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
-	struct err why = { 0 };
-	int r;
 
 	h->peers = peers_new();
 	h->seen = seen_open(paths_join(h->paths.state, "endpoints.json", path));
 	if (!h->peers || !h->seen)
 		return err_set(err, -ENOMEM, "out of memory");
 	peers_remember(h->peers, h->seen);
-	r = sd_event_add_time(
-		h->event, &h->firewall_timer, CLOCK_MONOTONIC, 0, 0, on_firewall_timer, h);
-	if (r < 0)
-		return err_set(err, r, "cannot set up a timer: %s", strerror(-r));
-	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_OFF);
-	r = nft_new(h->event, firewall_table(h->config.interface, h->table), firewall_done,
-		firewall_touched, h, &h->nft, &why);
-	if (r < 0)
-		hearthd_problem(h, PROBLEM_FIREWALL, &why);
-	return 0;
+	return wall_open(h, err);
 }
 
 void mesh_close(struct hearthd *h)
@@ -496,8 +358,5 @@ void mesh_close(struct hearthd *h)
 	h->stamps = stamps_free(h->stamps);
 	h->peers = peers_free(h->peers);
 	h->seen = seen_free(h->seen);
-	h->nft = nft_free(h->nft);
-	h->firewall_timer = sd_event_source_disable_unref(h->firewall_timer);
-	free(h->firewall_text);
-	h->firewall_text = NULL;
+	wall_close(h);
 }
