@@ -24,13 +24,14 @@ T=$(mktemp -d /tmp/hearth-mesh.XXXXXX)	# not $HEARTH_TMP: another user must reac
 chmod 755 "$T"
 N=hm${T##*.}
 boards=(a b c)
+extra=()	# namespaces beside theirs, which go with them
 declare -A pid ip4 ip6 wan
 
 end() {
 	local p n
 	exec 2>/dev/null	# the shell's words about those it sees die
 	for p in $(cat "$T"/*.pid "$T"/*/run/*.pid 2>/dev/null); do kill -9 "$p" 2>/dev/null; done
-	for n in "${boards[@]}" sw; do ip netns del "$N$n" 2>/dev/null; done
+	for n in "${boards[@]}" "${extra[@]}" sw; do ip netns del "$N$n" 2>/dev/null; done
 	umount "$T"/*/{state,ro,hosts} 2>/dev/null
 	[ $bad -eq 0 ] || [ -z "${HEARTH_KEEP:-}" ] || { echo "kept: $T"; return; }
 	rm -rf --one-file-system "$T"
@@ -71,7 +72,8 @@ coord_start() {
 }
 coord_stop() { kill -9 "$(cat "$T/coord.pid")" && wait "$(cat "$T/coord.pid")"; rm -f "$T/a/run/coord.sock"; } 2>/dev/null
 helper_start() {
-	env_of "$1" "$B/hearth-helper" --listen "$T/$1/run/helper.sock" --user "${HELPER_USER:-root}" --hosts "$T/$1/hosts" \
+	HEARTH_ETC=$T/$1/etc HEARTH_STATE=$T/$1/state HEARTH_RUN=$T/$1/run \
+		ip netns exec "$N$1" "$B/hearth-helper" --listen "$T/$1/run/helper.sock" --user "${HELPER_USER:-root}" --hosts "$T/$1/hosts" \
 		--uapi-dir "$T/$1/wg" --idle 0 >>"$T/$1/helper.log" 2>&1 &
 	echo $! >"$T/$1.helper.pid"
 }
