@@ -343,6 +343,11 @@ int exec_spawn(sd_event *event, const struct exec_options *options, exec_done_fn
 	return 0;
 }
 
+pid_t exec_pid(const struct exec *exec)
+{
+	return exec->pid;
+}
+
 struct exec *exec_cancel(struct exec *exec)
 {
 	if (!exec)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "base/buf.h"
@@ -60,6 +61,9 @@ typedef void (*exec_done_fn)(void *ctx, struct exec_result *result);
  */
 int exec_spawn(sd_event *event, const struct exec_options *options, exec_done_fn done, void *ctx,
 	struct exec **ret, struct err *err);
+
+/* Its process id, which is nobody else's before @done is called. */
+pid_t exec_pid(const struct exec *exec);
 
 /* Kills the program, waits for its end (immediate), frees @exec. @done is not called. NULL is fine. */
 struct exec *exec_cancel(struct exec *exec);

@@ -31,27 +31,15 @@ int nft_monitor_open(void)
 	return take_fd(&fd);
 }
 
-static bool message_is_removal(const struct nlmsghdr *message, const char *table)
+/* Whether it is about table @table. The table's name is attribute 1 of tables, chains and rules alike. */
+static bool is_about(const struct nlmsghdr *message, const char *table)
 {
-	/* The table's name is attribute 1 of tables, chains and rules alike. */
 	const struct nlattr *attrs[NFTA_TABLE_NAME + 1] = { 0 };
 	const struct nfgenmsg *family = mnl_nlmsg_get_payload(message);
 	const struct nlattr *name;
 
-	if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES)
-		return false;
-	switch (NFNL_MSG_TYPE(message->nlmsg_type)) {
-	case NFT_MSG_DELTABLE:
-	case NFT_MSG_DELCHAIN:
-	case NFT_MSG_DELRULE:
-	case NFT_MSG_DELSET:
-	case NFT_MSG_DELSETELEM:
-	case NFT_MSG_NEWTABLE: /* it may have been put to sleep */
-		break;
-	default:
-		return false;
-	}
-	if (nl_attrs(message, sizeof(*family), attrs, NFTA_TABLE_NAME) < 0 ||
+	if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||
+		nl_attrs(message, sizeof(*family), attrs, NFTA_TABLE_NAME) < 0 ||
 		family->nfgen_family != NFPROTO_INET)
 		return false;
 	name = attrs[NFTA_TABLE_NAME];
@@ -59,29 +47,49 @@ static bool message_is_removal(const struct nlmsghdr *message, const char *table
 	       !strcmp(mnl_attr_get_str(name), table);
 }
 
-bool nft_monitor_is_removal(const void *data, size_t len, const char *table)
+static bool is_removal(const struct nlmsghdr *message)
 {
-	for (const struct nlmsghdr *message; (message = nl_next(&data, &len));)
-		if (message_is_removal(message, table))
-			return true;
-	return false;
+	switch (NFNL_MSG_TYPE(message->nlmsg_type)) {
+	case NFT_MSG_DELTABLE:
+	case NFT_MSG_DELCHAIN:
+	case NFT_MSG_DELRULE:
+	case NFT_MSG_DELSET:
+	case NFT_MSG_DELSETELEM:
+	case NFT_MSG_NEWTABLE: /* it may have been put to sleep */
+		return true;
+	default:
+		return false;
+	}
 }
 
-bool nft_monitor_drain(int fd, const char *table)
+/* A netlink socket is called by its process's number; where that was taken, our own doing is looked at once more. */
+void nft_monitor_read(
+	const void *data, size_t len, const char *table, pid_t own, enum nft_news *news)
+{
+	for (const struct nlmsghdr *message; (message = nl_next(&data, &len));) {
+		if (!is_about(message, table))
+			continue;
+		if (own > 0 && message->nlmsg_pid == (uint32_t) own)
+			*news = NFT_NEWS_NONE;
+		else if (is_removal(message))
+			*news = NFT_NEWS_REMOVED;
+	}
+}
+
+void nft_monitor_drain(int fd, const char *table, pid_t own, enum nft_news *news)
 {
 	_Alignas(struct nlmsghdr) char data[32768];
-	bool removed = false;
 
 	for (;;) {
 		ssize_t n = recv(fd, data, sizeof(data), 0);
 
 		if (n < 0 && errno == ENOBUFS)
-			removed = true;
+			*news = NFT_NEWS_LOST;
 		else if (n < 0 && errno != EINTR)
-			return removed;
+			return;
 		else if (n > 0)
-			removed = nft_monitor_is_removal(data, (size_t) n, table) || removed;
+			nft_monitor_read(data, (size_t) n, table, own, news);
 		else if (n == 0)
-			return removed;
+			return;
 	}
 }

@@ -6,15 +6,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* A non-blocking socket that the caller owns, or -errno. */
 int nft_monitor_open(void);
 
-/*
- * Reads all that waits. True if the table @table (family inet) was removed or put to sleep, or something
- * in it removed, or if news were lost (somebody's large change), so that it cannot be known: look.
- */
-bool nft_monitor_drain(int fd, const char *table);
+enum nft_news {
+	NFT_NEWS_NONE,
+	NFT_NEWS_REMOVED, /* the table was removed or put to sleep, or something in it removed */
+	NFT_NEWS_LOST,    /* somebody's large change; so it cannot be known: look */
+};
 
-/* The same question for one datagram of the kernel. For tests. */
-bool nft_monitor_is_removal(const void *data, size_t len, const char *table);
+/*
+ * Reads all that waits about table @table (family inet), and carries on with what was known before (*@news). What
+ * process @own (0: none) did there is no news, and what others removed before that does not matter any more.
+ */
+void nft_monitor_drain(int fd, const char *table, pid_t own, enum nft_news *news);
+
+/* The same for one datagram of the kernel. For tests. */
+void nft_monitor_read(
+	const void *data, size_t len, const char *table, pid_t own, enum nft_news *news);

@@ -1,6 +1,7 @@
 /*
- * What our own transaction removes (each begins by emptying the table) is told from what others
- * remove by time: the kernel queues its news before nft ends, so what is read then was ours.
+ * What our own transaction removes (each begins by emptying the table) is told from what others remove by the
+ * process that did it: somebody may take rules out of the table between our transaction and the look at what it
+ * holds then, which would be taken for whole ever after.
  */
 #include "sys/nft/nft.h"
 
@@ -23,22 +24,34 @@ struct nft {
 	sd_event *event;
 	sd_event_source *source;
 	struct exec *running;
+	pid_t pid;         /* of what runs or has just ended, 0: none */
 	char *text, *next; /* running and waiting */
 	char *table;
 	struct nl *nl;
 	struct nft_table placed; /* by the last transaction; empty: not known */
+	enum nft_news news;
+	bool broken; /* somebody removed something before it was known what there was */
 	int fd;
 	nft_done_fn done;
 	nft_touched_fn touched;
 	void *ctx;
 };
 
+static void tell_touched(struct nft *nft)
+{
+	if (nft->news == NFT_NEWS_NONE)
+		return;
+	nft->news = NFT_NEWS_NONE;
+	nft->touched(nft->ctx);
+}
+
 static int on_news(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
 	struct nft *nft = ctx;
 
-	if (nft_monitor_drain(nft->fd, nft->table) && !nft->running)
-		nft->touched(nft->ctx);
+	nft_monitor_drain(nft->fd, nft->table, nft->pid, &nft->news);
+	if (!nft->running)
+		tell_touched(nft);
 	return 0;
 }
 
@@ -79,9 +92,19 @@ bool nft_is_whole(struct nft *nft)
 {
 	struct nft_table now = { 0 };
 
+	if (!nft->running && nft->broken)
+		return false;
 	if (nft->running || !nft->placed.n || nft_table_read(nft->nl, nft->table, &now) < 0)
 		return true;
 	return nft_table_holds(&now, &nft->placed);
+}
+
+int nft_is_there(struct nft *nft)
+{
+	struct nft_table now = { 0 };
+	int r = nft_table_read(nft->nl, nft->table, &now);
+
+	return r < 0 ? r : now.n > 0;
 }
 
 static int start(struct nft *nft, struct err *err);
@@ -93,9 +116,11 @@ static void on_done(void *ctx, struct exec_result *result)
 	int r = exec_check(result, "nft -f -", &err);
 
 	nft->running = NULL;
-	(void) nft_monitor_drain(nft->fd, nft->table); /* our own doing */
 	if (r < 0 || nft_table_read(nft->nl, nft->table, &nft->placed) < 0)
 		nft->placed.n = 0;
+	nft_monitor_drain(nft->fd, nft->table, nft->pid, &nft->news);
+	nft->pid = 0;
+	nft->broken = r == 0 && nft->news == NFT_NEWS_REMOVED;
 	free(nft->text);
 	nft->text = NULL;
 	nft->done(nft->ctx, r, r < 0 ? &err : NULL);
@@ -105,6 +130,8 @@ static void on_done(void *ctx, struct exec_result *result)
 		if (r < 0)
 			nft->done(nft->ctx, r, &err);
 	}
+	if (!nft->running)
+		tell_touched(nft);
 }
 
 static int start(struct nft *nft, struct err *err)
@@ -117,7 +144,10 @@ static int start(struct nft *nft, struct err *err)
 		.timeout_us = NFT_TIMEOUT_US,
 	};
 
-	return exec_spawn(nft->event, &options, on_done, nft, &nft->running, err);
+	int r = exec_spawn(nft->event, &options, on_done, nft, &nft->running, err);
+
+	nft->pid = r < 0 ? 0 : exec_pid(nft->running);
+	return r;
 }
 
 int nft_apply(struct nft *nft, const char *text, struct err *err)

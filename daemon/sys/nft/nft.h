@@ -42,6 +42,9 @@ bool nft_is_busy(const struct nft *nft);
  */
 bool nft_is_whole(struct nft *nft);
 
+/* Whether there is such a table, whoever made it: 1, 0, or -errno where the kernel does not tell. */
+int nft_is_there(struct nft *nft);
+
 /* A transaction under way is ended. NULL is fine. Returns NULL. */
 struct nft *nft_free(struct nft *nft);
 

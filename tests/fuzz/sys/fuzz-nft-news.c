@@ -38,12 +38,12 @@ static void read_table(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	bool removed;
+	enum nft_news news = NFT_NEWS_NONE;
 
 	fake_kernel_begin(data, size);
-	removed = nft_monitor_drain(-1, "hearth");
+	nft_monitor_drain(-1, "hearth", 0, &news);
 	fake_kernel_end();
-	if (removed && !holds(data, size, "hearth"))
+	if (news == NFT_NEWS_REMOVED && !holds(data, size, "hearth"))
 		abort();
 	read_table(data, size);
 	return 0;

@@ -26,6 +26,15 @@ static size_t make(void *data, uint16_t type, uint8_t family, const char *table)
 	return message->nlmsg_len;
 }
 
+/* What a datagram says, of process @own and others. */
+static enum nft_news news_of(const void *data, size_t len, pid_t own)
+{
+	enum nft_news news = NFT_NEWS_NONE;
+
+	nft_monitor_read(data, len, "hearth", own, &news);
+	return news;
+}
+
 static void test_news(void **state)
 {
 	static const struct {
@@ -51,9 +60,10 @@ static void test_news(void **state)
 
 		memset(data, 0, sizeof(data));
 		len = make(data, cases[i].type, cases[i].family, cases[i].table);
-		assert_int_equal(nft_monitor_is_removal(data, len, "hearth"), cases[i].removal);
+		assert_int_equal(
+			news_of(data, len, 0), cases[i].removal ? NFT_NEWS_REMOVED : NFT_NEWS_NONE);
 		for (size_t cut = 0; cut < len; cut++) /* no reading beyond what is there */
-			assert_false(nft_monitor_is_removal(data, cut, "hearth"));
+			assert_int_equal(news_of(data, cut, 0), NFT_NEWS_NONE);
 	}
 }
 
@@ -64,7 +74,36 @@ static void test_several(void **state)
 
 	len += make(data + len, NFT_MSG_DELRULE, NFPROTO_INET, "other");
 	len += make(data + len, NFT_MSG_DELRULE, NFPROTO_INET, "hearth");
-	assert_true(nft_monitor_is_removal(data, len, "hearth"));
+	assert_int_equal(news_of(data, len, 0), NFT_NEWS_REMOVED);
+}
+
+static size_t make_of(void *data, uint16_t type, const char *table, uint32_t pid)
+{
+	size_t len = make(data, type, NFPROTO_INET, table);
+
+	((struct nlmsghdr *) data)->nlmsg_pid = pid;
+	return len;
+}
+
+/* Our own transaction empties the table first. What others removed before it is there again, after it not. */
+static void test_own(void **state)
+{
+	_Alignas(8) char data[4096] = { 0 };
+	enum nft_news news = NFT_NEWS_LOST;
+	size_t len;
+
+	len = make_of(data, NFT_MSG_DELRULE, "hearth", 99);
+	len += make_of(data + len, NFT_MSG_DELTABLE, "hearth", 77);
+	len += make_of(data + len, NFT_MSG_NEWTABLE, "hearth", 77);
+	len += make_of(data + len, NFT_MSG_DELRULE, "other", 99);
+	assert_int_equal(news_of(data, len, 77), NFT_NEWS_NONE);
+	assert_int_equal(news_of(data, len, 0), NFT_NEWS_REMOVED);
+	nft_monitor_read(data, 0, "hearth", 77, &news);
+	assert_int_equal(news, NFT_NEWS_LOST);
+	nft_monitor_read(data, len, "hearth", 77, &news);
+	assert_int_equal(news, NFT_NEWS_NONE);
+	len += make_of(data + len, NFT_MSG_DELRULE, "hearth", 99);
+	assert_int_equal(news_of(data, len, 77), NFT_NEWS_REMOVED);
 }
 
 /* libmnl takes such a length for a negative one and walks gigabytes away. */
@@ -77,7 +116,7 @@ static void test_lengths(void **state)
 
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		first->nlmsg_len = lengths[i];
-		assert_false(nft_monitor_is_removal(data, len, "hearth"));
+		assert_int_equal(news_of(data, len, 0), NFT_NEWS_NONE);
 	}
 }
 
@@ -237,7 +276,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_news), cmocka_unit_test(test_several),
-		cmocka_unit_test(test_lengths), cmocka_unit_test(test_table) };
+		cmocka_unit_test(test_own), cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_table) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
