@@ -23,6 +23,7 @@
 #include "node/iface.h"
 #include "node/names.h"
 #include "node/stamps.h"
+#include "sys/net/rule.h"
 #include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
 #include "wire/record.h"
@@ -430,6 +431,9 @@ static int take_all_down(
 		result = 0;
 	firewall_add_removal(config->interface, &removal);
 	r = nft_run(buf_str(&removal), &why);
+	if (r < 0 && result == 0)
+		result = err_set(err, r, "%s", why.text);
+	r = rule_permit(nl, config->interface, &why);
 	if (r < 0 && result == 0)
 		result = err_set(err, r, "%s", why.text);
 	r = remove_names(paths, config->interface, &why);

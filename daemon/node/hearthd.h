@@ -105,6 +105,11 @@ struct hearthd {
 	sd_event_source *firewall_timer;
 	char *firewall_text; /* applied or being applied */
 	bool firewall_failed;
+	enum {
+		GATE_UNKNOWN,
+		GATE_OPEN,
+		GATE_SHUT
+	} gate; /* for what comes by the tunnel for others than us */
 	struct repair firewall_repairs;
 
 	/* ipv6.c */
@@ -182,7 +187,9 @@ void mesh_retry(struct hearthd *h);
 /* Whether others could try any address of this board; a problem once it has lasted. */
 void mesh_check_addresses(struct hearthd *h);
 
-/* wall.c: the firewall's rules of the moment; @again: also if they are the ones of last time. */
+/* wall.c: before anything can come by the tunnel: nothing is passed on unless the rules are there. */
+void wall_begin(struct hearthd *h);
+/* The firewall's rules of the moment; @again: also if they are the ones of last time. */
 void wall_apply(
 	struct hearthd *h, const struct settings *settings, const struct node *self, bool again);
 /* Again what failed, and what somebody removed. */

@@ -268,6 +268,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	if (uplink_candidates(h->uplink)->mtu)
 		h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
 	check_device(h);
+	wall_begin(h);
 	if (!h->tunnel) {
 		r = begin_tunnel(h, settings, err);
 		if (r < 0)

@@ -1,6 +1,7 @@
 /*
  * The table of nftables is put in place whole, and again when somebody takes something out of it; more and more
- * slowly if that goes on.
+ * slowly if that goes on. Until it is there, and while it cannot be, nothing that comes by the tunnel is
+ * passed on: the gate is shut.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "node/firewall.h"
 #include "node/hearthd.h"
+#include "sys/net/rule.h"
 
 #define DELAY_US (500 * USEC_PER_MSEC)
 
@@ -21,36 +23,97 @@ static uint16_t coordinator_port(const struct settings *settings, uint32_t id)
 	return 0;
 }
 
+/*
+ * While the rules are missing, what comes by the tunnel reaches this board alone: a routing rule sees to that,
+ * which needs nothing of nftables.
+ */
+static void shut(struct hearthd *h, bool missing, struct err *ret)
+{
+	if (missing) {
+		h->gate = rule_prohibit(h->nl, h->config.interface, ret) < 0 ? GATE_UNKNOWN
+									     : GATE_SHUT;
+	} else if (h->gate != GATE_OPEN) {
+		(void) rule_permit(h->nl, h->config.interface, ret);
+		h->gate = ret->code ? GATE_UNKNOWN : GATE_OPEN;
+	}
+}
+
+static bool is_missing(struct hearthd *h)
+{
+	int r = h->nft ? nft_is_there(h->nft) : 0;
+
+	return r < 0 ? h->gate != GATE_OPEN : r == 0;
+}
+
+/* What is wrong, and what that means for others' packets. */
+static void say_failed(struct hearthd *h, const struct err *err)
+{
+	bool missing = is_missing(h);
+	struct err why = { 0 }, gate = { 0 };
+
+	shut(h, missing, &gate);
+	if (!missing)
+		err_set(&why, err->code,
+			"the firewall's rules are older ones, new ones cannot be put in place: "
+			"%.600s",
+			err->text);
+	else if (gate.code)
+		err_set(&why, err->code,
+			"the firewall's rules are not in place: %.300s; members of the mesh can "
+			"send "
+			"through this board to whatever it reaches, because this failed as well: "
+			"%.200s",
+			err->text, gate.text);
+	else
+		err_set(&why, err->code,
+			"the firewall's rules are not in place: %.400s; until they are, nothing "
+			"from "
+			"the mesh is passed on, and pods of this board are cut off from those of "
+			"others",
+			err->text);
+	hearthd_problem(h, PROBLEM_FIREWALL, &why);
+}
+
 static void done(void *ctx, int r, const struct err *err)
 {
 	struct hearthd *h = ctx;
-	struct err why = { 0 };
+	struct err gate = { 0 };
 
 	h->firewall_failed = r < 0;
-	if (r < 0)
-		err_set(&why, r, "the firewall's rules are not in place: %.600s", err->text);
-	hearthd_problem(h, PROBLEM_FIREWALL, &why);
-	if (r == 0)
+	if (r < 0) {
+		say_failed(h, err);
+	} else {
+		shut(h, false, &gate);
+		hearthd_problem(h, PROBLEM_FIREWALL, &gate);
 		log_debug("nftables table inet %s is in place", h->table);
+	}
 	watch_notify(h); /* it may have been all that systemd's READY was waiting for */
+}
+
+static void say_fight(struct hearthd *h, const struct err *gate)
+{
+	struct err err = { 0 };
+
+	err_set(&err, -EBUSY,
+		"another program keeps removing rules from nftables table inet %s; find it (`nft "
+		"monitor`), and let it keep that table; while rules are missing, nothing from the "
+		"mesh "
+		"is passed on to pods of this board%s%.200s",
+		h->table, gate->code ? "; it should not be, but " : "", gate->text);
+	hearthd_problem(h, PROBLEM_RULES, &err);
 }
 
 static void say_repair(struct hearthd *h, uint64_t now)
 {
-	struct err err = { 0 };
+	static const struct err none;
 
-	if (!repair_is_fight(&h->firewall_repairs, now)) {
-		hearthd_problem(h, PROBLEM_RULES, NULL);
-		log_seldom(LOG_LEVEL_NOTICE,
-			"somebody removed rules from nftables table inet %s; putting them back",
-			h->table);
+	if (repair_is_fight(&h->firewall_repairs, now)) {
+		say_fight(h, &none);
 		return;
 	}
-	err_set(&err, -EBUSY,
-		"another program keeps removing rules from nftables table inet %s; find it (`nft "
-		"monitor`), and let it keep that table",
-		h->table);
-	hearthd_problem(h, PROBLEM_RULES, &err);
+	hearthd_problem(h, PROBLEM_RULES, NULL);
+	log_seldom(LOG_LEVEL_NOTICE,
+		"somebody removed rules from nftables table inet %s; putting them back", h->table);
 }
 
 static void look_later(struct hearthd *h, uint64_t wait_us)
@@ -66,9 +129,16 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	uint64_t now = clock_now_us(), wait_us = repair_wait_us(&h->firewall_repairs, now);
 	struct err err = { 0 };
 
-	if (h->mesh_state != MESH_UP || !h->firewall_text || nft_is_whole(h->nft))
+	if (h->mesh_state != MESH_UP || !h->firewall_text)
 		return 0;
+	if (nft_is_whole(h->nft)) {
+		if (!h->firewall_failed && !nft_is_busy(h->nft))
+			shut(h, false, &err);
+		return 0;
+	}
 	if (wait_us) {
+		shut(h, true, &err);
+		say_fight(h, &err);
 		look_later(h, wait_us);
 		return 0;
 	}
@@ -126,13 +196,34 @@ void wall_apply(
 		done(h, err.code, &err);
 }
 
+static int watch(struct hearthd *h, struct err *err)
+{
+	return h->nft ? 0 : nft_new(h->event, h->table, done, touched, h, &h->nft, err);
+}
+
+void wall_begin(struct hearthd *h)
+{
+	struct err err = { 0 };
+
+	if (watch(h, &err) < 0) {
+		say_failed(h, &err);
+	} else if (h->gate == GATE_UNKNOWN) {
+		shut(h, is_missing(h), &err);
+		if (err.code)
+			hearthd_problem(h, PROBLEM_FIREWALL, &err);
+	}
+}
+
 void wall_retry(struct hearthd *h, const struct settings *settings, const struct node *self)
 {
-	if (h->firewall_failed)
+	bool missed = !h->nft;
+
+	wall_begin(h);
+	if (h->firewall_failed || (missed && h->nft))
 		wall_apply(h, settings, self, true);
 	else if (h->nft && !nft_is_whole(h->nft))
 		touched(h);
-	if (!repair_is_fight(&h->firewall_repairs, clock_now_us()))
+	if (!repair_is_fight(&h->firewall_repairs, clock_now_us()) && h->gate != GATE_SHUT)
 		hearthd_problem(h, PROBLEM_RULES, NULL);
 }
 
@@ -146,20 +237,19 @@ void wall_take_down(struct hearthd *h)
 	firewall_add_removal(h->config.interface, &removal);
 	if (h->nft && nft_apply(h->nft, buf_str(&removal), &err) < 0)
 		log_warning("%s, ignoring", err.text);
+	(void) rule_permit(h->nl, h->config.interface, NULL); /* of an interface that is down */
+	h->gate = GATE_UNKNOWN;
 }
 
 int wall_open(struct hearthd *h, struct err *err)
 {
-	struct err why = { 0 };
 	int r = sd_event_add_time(h->event, &h->firewall_timer, CLOCK_MONOTONIC, 0, 0, on_timer, h);
 
 	if (r < 0)
 		return err_set(err, r, "cannot set up a timer: %s", strerror(-r));
 	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_OFF);
-	r = nft_new(h->event, firewall_table(h->config.interface, h->table), done, touched, h,
-		&h->nft, &why);
-	if (r < 0)
-		hearthd_problem(h, PROBLEM_FIREWALL, &why);
+	(void) firewall_table(h->config.interface, h->table);
+	(void) watch(h, NULL); /* wall_begin() says so if it fails */
 	return 0;
 }
 

@@ -100,7 +100,7 @@ for line in sys.stdin:
     s.send(bytes.fromhex(mac.replace(":", "")) + b"\x02\0\0\0\0\x09" + kind + head + udp)' "$2" "$3"
 }
 mac_of() { ip -n "$N$1" -j link show "$2" | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["address"])'; }
-dropped() { in_ns b nft list chain inet hearth liars | awk '/^\t\tcounter/ { print $3 }'; }
+dropped() { in_ns b nft list chain inet hearth strangers | awk '/^\t\tcounter/ { print $3 }'; }
 dropped_are() { [ "$(dropped)" -eq "$1" ]; }
 listen() { # on port 9999 of b
 	: >"$T/heard"

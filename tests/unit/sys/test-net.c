@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fib_rules.h>
 #include <linux/neighbour.h>
 #include <net/if_arp.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 #include "sys/net/netconf.h"
 #include "sys/net/netns.h"
 #include "sys/net/route.h"
+#include "sys/net/rule.h"
 #include "sys/tun/rtnl.h"
 #include "sys/tun/tun.h"
 
@@ -467,6 +469,50 @@ static void many_addresses_are_dumped_whole(void **state)
 	free(list);
 }
 
+static int count_prohibited(void *ctx, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *a[FRA_PROTOCOL + 1] = { 0 };
+	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(nlh);
+	char iif[IF_NAMESIZE];
+
+	if (nlh->nlmsg_type != RTM_NEWRULE || nl_attrs(nlh, sizeof(*rule), a, FRA_PROTOCOL) < 0)
+		return 0;
+	nl_get_str(a[FRA_IIFNAME], iif, sizeof(iif));
+	if (rule->action == FR_ACT_PROHIBIT && !strcmp(iif, "left") &&
+		nl_get_u32(a[FRA_PRIORITY], 0) == RULE_PRIORITY &&
+		nl_get_u8(a[FRA_PROTOCOL], 0) == RULE_PROTOCOL)
+		++*(int *) ctx;
+	return 0;
+}
+
+static int prohibited(struct nl *nl)
+{
+	void *header;
+	int n = 0;
+	struct nlmsghdr *nlh =
+		nl_start(nl, RTM_GETRULE, NLM_F_DUMP, sizeof(struct fib_rule_hdr), &header);
+
+	assert_int_equal(nl_ask(nl, nlh, count_prohibited, &n, NULL), 0);
+	return n;
+}
+
+/* Once for each family however often it is asked for, also about a link that is not there; and gone whole. */
+static void nothing_is_passed_on(void **state)
+{
+	struct err err = { 0 };
+
+	assert_int_equal(rule_permit(*state, "left", &err), 0);
+	assert_int_equal(prohibited(*state), 0);
+	assert_int_equal(rule_prohibit(*state, "left", &err), 0);
+	assert_int_equal(rule_prohibit(*state, "left", &err), 0);
+	assert_int_equal(rule_prohibit(*state, "nowhere", &err), 0);
+	assert_int_equal(prohibited(*state), 2);
+	assert_int_equal(rule_permit(*state, "nowhere", &err), 0);
+	assert_int_equal(prohibited(*state), 2);
+	assert_int_equal(rule_permit(*state, "left", &err), 0);
+	assert_int_equal(prohibited(*state), 0);
+}
+
 /* Routes, links here and there, and the name of the other namespace, as a tunnel asks for them. */
 static void a_tunnel_asks(void **state)
 {
@@ -549,6 +595,7 @@ int main(void)
 		TEST(settings_are_seen),
 		TEST(links_are_renamed),
 		TEST(many_addresses_are_dumped_whole),
+		TEST(nothing_is_passed_on),
 		TEST(a_tunnel_asks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
