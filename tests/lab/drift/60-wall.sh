@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # The firewall's rules: where they cannot be put in place, nothing that comes by the tunnel is passed on.
 
 behind_up() { # b has a pod, and a and c the way to it; its pod answers
