@@ -155,7 +155,7 @@ int leave_files(struct enroll *e, struct err *err)
 		"kubeadm/patches/kube-controller-manager+strategic.yaml",
 		"kubeadm/patches/kube-scheduler+strategic.yaml",
 		"kubeadm/patches/corednsdeployment+strategic.yaml", "kubeadm/patches", "kubeadm",
-		".enroll-node.lock", NULL };
+		"trust.json", ".enroll-node.lock", NULL };
 	static const char *const last[] = { "before.json", NULL };
 	char config[PATH_TEXT_MAX];
 	bool enrolled = access(paths_join(e->paths.etc, "hearthd.yaml", config), F_OK) == 0;

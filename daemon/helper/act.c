@@ -1,6 +1,6 @@
 /*
- * Paths come from our command line, never from a request; of a request only the checked interface
- * name becomes part of one.
+ * Paths come from our command line and root's configuration, never from a request; of a request only the checked
+ * interface name becomes part of one.
  */
 #include "helper/act.h"
 
@@ -20,6 +20,66 @@
 #include "base/file.h"
 #include "sys/net/link.h"
 #include "sys/tun/tun.h"
+
+int act_check_interface(
+	const struct paths *paths, const char *ifname, struct config *ret, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	int r = config_read(paths_join(paths->etc, "hearthd.yaml", path), ret, err);
+
+	if (r == 0 && strcmp(ifname, ret->interface) != 0)
+		r = err_set(err, -EPERM, "the interface of this board's mesh is %s by %s, not %s",
+			ret->interface, path, ifname);
+	return r;
+}
+
+static bool is_own(const struct node *node, const struct ip_addr *addr)
+{
+	return node && (ip_addr_equal(&node->mesh4, addr) || ip_addr_equal(&node->mesh6, addr));
+}
+
+/* `api` is a control plane, or the address that they share. */
+static bool is_api(
+	const struct netmap *netmap, const struct settings *settings, const struct ip_addr *addr)
+{
+	const struct node *node = netmap_by_addr(netmap, addr);
+
+	return ip_addr_equal(&settings->api4, addr) || ip_addr_equal(&settings->api6, addr) ||
+	       (is_own(node, addr) && node->role == NODE_ROLE_CONTROL_PLANE);
+}
+
+static int check_name(
+	const struct netmap *netmap, const char *name, const struct ip_addr *addr, struct err *err)
+{
+	const struct settings *settings = netmap_settings(netmap);
+	char domain[FIELD_NAME_MAX + 16], label[NODE_NAME_MAX], text[IP_TEXT_MAX];
+	const char *dot = strchr(name, '.');
+
+	(void) snprintf(domain, sizeof(domain), ".%s.internal", settings->mesh);
+	if (!dot || strcmp(dot, domain) != 0 || (size_t) (dot - name) >= sizeof(label))
+		return err_set(err, -EPERM, "%.100s is no name of mesh %s", name, settings->mesh);
+	(void) snprintf(label, sizeof(label), "%.*s", (int) (dot - name), name);
+	if (!strcmp(label, "api") ? is_api(netmap, settings, addr)
+				  : is_own(netmap_by_name(netmap, label), addr))
+		return 0;
+	return err_set(err, -EPERM,
+		"the mesh's log, as far as it is proved on this board's disk, does not give %s to "
+		"%.100s",
+		ip_addr_format(addr, text), name);
+}
+
+int act_check_names(
+	const struct netmap *netmap, const struct hosts_entry *entries, size_t n, struct err *err)
+{
+	int r = 0;
+
+	if (n && !netmap_settings(netmap))
+		return err_set(err, -EPERM, "no log of the mesh is on this board's disk yet");
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < entries[i].n_names && r == 0; k++)
+			r = check_name(netmap, entries[i].names[k], &entries[i].addr, err);
+	return r;
+}
 
 static int write_in_place(const char *path, const struct buf *text)
 {

@@ -4,7 +4,22 @@
 #pragma once
 
 #include "base/err.h"
+#include "board/trust.h"
 #include "wire/hosts.h"
+
+/*
+ * Root's own configuration, and that @ifname is the interface in it: hearthd's user gets nothing for another one. 0,
+ * -ENOENT (this board is in no mesh), -EPERM, ...
+ */
+int act_check_interface(
+	const struct paths *paths, const char *ifname, struct config *ret, struct err *err);
+
+/*
+ * That each name is, in the log as root believes it (@netmap), the one of the board that has that address: so neither
+ * another domain's name nor another board's address gets into the hosts file. 0, -EPERM.
+ */
+int act_check_names(
+	const struct netmap *netmap, const struct hosts_entry *entries, size_t n, struct err *err);
 
 /*
  * Puts the block of @ifname into the hosts file @path (a symbolic link is followed, mode and owner stay). The file

@@ -1,7 +1,7 @@
 /*
  * hearth-helper: the root process behind hearthd. It does a fixed list of things (request.h) for root
- * and for hearthd's user, and nothing else; it reads no network and no file that others may write
- * but the hosts file. Started by its socket, it ends when it has had nothing to do for a while.
+ * and for hearthd's user, and nothing else; it reads no network, and no file that others may write but the hosts
+ * file and the mesh's log, of which it believes what is signed (board/trust.h). Started by its socket, it ends when it has had nothing to do for a while.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -9,6 +9,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
+#include <sodium.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -36,6 +37,7 @@ struct helper {
 	bool has_uid;
 	uint64_t idle_us;        /* 0: stay */
 	bool joining, following; /* enroll-node is at work; it waits for itself */
+	struct paths paths;
 	const char *hosts, *uapi_dir, *user, *listen;
 	char enroll_node[PATH_MAX];
 };
@@ -74,15 +76,35 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *ctx)
 static void fail(struct ipc_request *request, int r, const struct err *err)
 {
 	const char *code = r == -ENOSYS                      ? "not_found"
+			   : r == -EPERM                     ? "forbidden"
 			   : r == -EINVAL || r == -E2BIG     ? "bad_request"
 			   : r == -ENOSPC || r == -EDQUOT    ? "storage"
 			   : r == -EADDRINUSE || r == -EBUSY ? "busy"
 							     : "internal";
 
 	/* Who asked hears why and says so; here it is told what nobody of ours would ask. */
-	if (r == -ENOSYS || r == -EINVAL || r == -E2BIG)
+	if (r == -ENOSYS || r == -EINVAL || r == -E2BIG || r == -EPERM)
 		log_seldom(LOG_LEVEL_WARNING, "%s: %s", ipc_request_call(request), err->text);
 	ipc_request_fail(request, code, "%s", err->text);
+}
+
+/* Nothing is written on the word of who asks: which mesh this is, and who is in it, root knows itself. */
+static int write_hosts(
+	struct helper *h, const struct request *request, const char **ret_taken, struct err *err)
+{
+	CLEANUP_TRUST struct trust *trust = NULL;
+	struct config config;
+	int r = act_check_interface(&h->paths, request->ifname, &config, err);
+
+	if (r == 0 && request->n_entries) {
+		r = trust_open(&h->paths, config.root, true, &trust, err);
+		if (r == 0)
+			r = act_check_names(
+				trust_netmap(trust), request->entries, request->n_entries, err);
+	}
+	return r < 0 ? r
+		     : act_write_hosts(h->hosts, request->ifname, request->entries,
+			       request->n_entries, ret_taken, err);
 }
 
 /* enroll-node, at work for a request. */
@@ -177,24 +199,28 @@ static int start_run(
 static void carry_out(struct helper *h, const struct request *request, struct ipc_request *ipc)
 {
 	const char *taken = NULL;
+	struct config config;
 	struct err err = { 0 };
 	int r = 0;
 
 	switch (request->kind) {
 	case REQUEST_HOSTS_WRITE:
-		r = act_write_hosts(h->hosts, request->ifname, request->entries, request->n_entries,
-			&taken, &err);
+		r = write_hosts(h, request, &taken, &err);
 		if (r >= 0)
 			ipc_request_reply(ipc, json_pack("{s:b,s:s,s:s?}", "changed", r, "path",
 						       h->hosts, "taken", taken));
 		break;
 	case REQUEST_UAPI_OPEN:
-		r = act_open_uapi(h->uapi_dir, request->ifname, &err);
+		r = act_check_interface(&h->paths, request->ifname, &config, &err);
+		if (r == 0)
+			r = act_open_uapi(h->uapi_dir, request->ifname, &err);
 		if (r >= 0)
 			ipc_request_reply_fd(ipc, NULL, r);
 		break;
 	case REQUEST_IPV6_ENABLE:
-		r = act_enable_ipv6(request->ifname, &err);
+		r = act_check_interface(&h->paths, request->ifname, &config, &err);
+		if (r == 0)
+			r = act_enable_ipv6(request->ifname, &err);
 		if (r >= 0)
 			ipc_request_reply(ipc, json_pack("{s:b}", "changed", r));
 		break;
@@ -366,12 +392,14 @@ int main(int argc, char **argv)
 	int r;
 
 	log_open("hearth-helper");
+	paths_init(&h.paths);
 	(void) signal(SIGPIPE, SIG_IGN);
 	if (parse_options(&h, argc, argv, wrong) < 0) {
 		fprintf(stderr, "hearth-helper: %s; see hearth-helper --help\n", wrong);
 		return USAGE_STATUS;
 	}
-	r = run(&h, &err);
+	r = sodium_init() < 0 ? err_set(&err, -EIO, "the random generator is not ready")
+			      : run(&h, &err);
 	if (r < 0)
 		log_error("%s", err.text);
 	h.server = ipc_server_free(h.server);

@@ -128,6 +128,7 @@ void assist_write_names(struct hearthd *h, bool again)
 		return;
 	free(h->names_text);
 	h->names_text = TAKE(text);
+	h->names_unsaved = book_unsaved(h->book)->code != 0;
 	if (ipc_call_async(h->event, h->helper_path, "hosts.write", args, NAMES_US, names_written,
 		    h, &h->hosts_call, &err) < 0) {
 		names_failed(h, &err);
@@ -383,6 +384,14 @@ static void no_pauses(struct hearthd *h)
 {
 	h->names_backoff.next_us = h->uapi_backoff.next_us = 0;
 	h->kube_backoff.next_us = h->resolv_backoff.next_us = 0;
+}
+
+void assist_log_saved(struct hearthd *h)
+{
+	if (!h->names_unsaved)
+		return;
+	h->names_unsaved = false;
+	assist_write_names(h, true);
 }
 
 void assist_retry(struct hearthd *h)

@@ -48,6 +48,13 @@ void hearthd_problem(struct hearthd *h, enum problem which, const struct err *er
 	text[0] = 0;
 }
 
+void hearthd_tell_disk(struct hearthd *h)
+{
+	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
+	if (!book_unsaved(h->book)->code)
+		assist_log_saved(h);
+}
+
 void hearthd_save_state(struct hearthd *h)
 {
 	struct err err = { 0 };
@@ -57,7 +64,7 @@ void hearthd_save_state(struct hearthd *h)
 		h->saved = h->state;
 		hearthd_problem(h, PROBLEM_STATE, &err);
 	}
-	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
+	hearthd_tell_disk(h);
 }
 
 const struct node *hearthd_self(const struct hearthd *h)

@@ -79,7 +79,7 @@ static int on_news(void *ctx, const struct api_news *news)
 		log_info("%d new record%s, the log is at %llu", added, added > 1 ? "s" : "",
 			(unsigned long long) mesh_log_head(book_log(h->book)));
 	take_presences(h, news->presence, &changed);
-	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
+	hearthd_tell_disk(h);
 	r = judge(h, news, added, &refused);
 	if (news->has_kube)
 		take_kube(h, &news->kube);

@@ -135,6 +135,7 @@ struct hearthd {
 	struct ipc_async *hosts_call, *uapi_call, *kube_call;
 	char *names_text; /* in the hosts file, or on its way */
 	struct backoff names_backoff, uapi_backoff, kube_backoff; /* of what failed */
+	bool names_unsaved; /* they were asked for while the log was not on disk */
 	struct trouble uapi_trouble;
 	char *kube_labels; /* of our own record, as they were when the files were made */
 	bool kube_again;   /* they, or the bundle, changed while files were being made */
@@ -168,6 +169,8 @@ struct hearthd {
  */
 void hearthd_problem(struct hearthd *h, enum problem which, const struct err *err);
 
+/* After the book was saved, or could not be. */
+void hearthd_tell_disk(struct hearthd *h);
 /* Writes state.json; a failure is a problem, not an end. */
 void hearthd_save_state(struct hearthd *h);
 
@@ -241,6 +244,8 @@ void assist_look(struct hearthd *h);
 void assist_retry(struct hearthd *h);
 /* Without the pauses: somebody has mended something. */
 void assist_retry_now(struct hearthd *h);
+/* The helper writes what it finds proved in our log: what was not on disk yet, it refused. */
+void assist_log_saved(struct hearthd *h);
 void assist_close(struct hearthd *h);
 
 /* resolv.c: do pods ask the name servers of now? Has the helper look where something changed. */

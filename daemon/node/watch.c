@@ -356,7 +356,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	if (now >= h->save_us && book_has_changes(h->book)) {
 		h->save_us = h->settled ? now + SLOW_US : 0;
 		book_save(h->book, now);
-		hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
+		hearthd_tell_disk(h);
 	}
 	if (now >= h->slow_us) {
 		h->slow_us = now + SLOW_US;

@@ -77,6 +77,7 @@ helper_start() {
 		--uapi-dir "$T/$1/wg" --idle 0 >>"$T/$1/helper.log" 2>&1 &
 	echo $! >"$T/$1.helper.pid"
 }
+helper_stop() { kill "$(cat "$T/$1.helper.pid")"; rm -f "$T/$1/run/helper.sock"; } # BOARD
 start() { # BOARD [VARIABLE=VALUE...]
 	local b=$1
 	shift

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "helper/act.h"
 #include "helper/request.h"
+#include "mesh-maker.h"
 
 static char dir[] = "/tmp/hearth-helper.XXXXXX";
 
@@ -141,6 +142,74 @@ static void test_too_many(void **state)
 		(void) json_array_append_new(list, json_pack("{s:s,s:[s]}", "address", "10.77.0.1",
 							   "names", "a.home.internal"));
 	assert_int_equal(request_from_json("hosts.write", args, &request, &err), -E2BIG);
+}
+
+/* By the log, whoever asks. */
+static void test_names(void **state)
+{
+	static const struct {
+		const char *address, *name;
+		bool fine;
+	} cases[] = {
+		{ "10.77.0.1", "n100.home.internal", true },
+		{ "fd12:3456:789a::1", "n100.home.internal", true },
+		{ "10.77.0.1", "api.home.internal", true },
+		{ "10.77.255.1", "api.home.internal", true },
+		{ "fd12:3456:789a::ffff:1", "api.home.internal", true },
+		{ "10.77.0.2", "pi3.home.internal", true },
+		{ "10.77.0.2", "api.home.internal", false },
+		{ "10.77.0.2", "n100.home.internal", false },
+		{ "10.77.0.9", "n100.home.internal", false },
+		{ "10.244.1.7", "n100.home.internal", false },
+		{ "10.244.1.7", "api.home.internal", false },
+		{ "10.77.255.53", "api.home.internal", false },
+		{ "203.0.113.1", "n100.home.internal", false },
+		{ "10.77.0.1", "n100.work.internal", false },
+		{ "10.77.0.1", "metadata.google.internal", false },
+		{ "10.77.0.1", "n100.sub.home.internal", false },
+		{ "10.77.0.1", "home.internal", false },
+		{ "10.77.0.3", "pi4.home.internal", false },
+	};
+	CLEANUP_SETTINGS struct settings settings = maker_settings();
+	CLEANUP_NETMAP struct netmap *map = maker_netmap(&settings), *empty = netmap_new();
+	CLEANUP_NODE struct node plane = maker_node(1, 1, "n100"), worker = maker_node(2, 2, "pi3");
+	struct err err = { 0 };
+
+	plane.role = NODE_ROLE_CONTROL_PLANE;
+	assert_int_equal(maker_apply(map, "node", node_to_json(&plane), NULL, &err), 1);
+	assert_int_equal(maker_apply(map, "node", node_to_json(&worker), NULL, &err), 1);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct hosts_entry e = { .n_names = 2 };
+
+		assert_int_equal(ip_addr_parse(cases[i].address, &e.addr), 0);
+		(void) snprintf(e.names[0], sizeof(e.names[0]), "%s", cases[i].name);
+		(void) snprintf(e.names[1], sizeof(e.names[1]), "%s", cases[i].name);
+		int r = act_check_names(map, &e, 1, &err);
+		if (r != (cases[i].fine ? 0 : -EPERM))
+			fail_msg("%s %s: %s", cases[i].address, cases[i].name, err.text);
+		assert_int_equal(act_check_names(empty, &e, 1, &err), -EPERM);
+	}
+	assert_int_equal(act_check_names(empty, NULL, 0, &err), 0);
+}
+
+static void test_interface(void **state)
+{
+	struct paths paths = { 0 };
+	struct config config;
+	struct err err = { 0 };
+	static const char text[] = "mesh: home\nnode: 1\nurls: [\"https://x:1\"]\n"
+				   "root: AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n"
+				   "pins: [AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=]\n"
+				   "interface: mesh7\n";
+
+	(void) snprintf(paths.etc, sizeof(paths.etc), "%s", dir);
+	assert_int_equal(act_check_interface(&paths, "hearth0", &config, &err), -ENOENT);
+	assert_int_equal(
+		file_write_atomic(in_dir("hearthd.yaml"), text, sizeof(text) - 1, 0644), 0);
+	assert_int_equal(act_check_interface(&paths, "hearth0", &config, &err), -EPERM);
+	assert_int_equal(act_check_interface(&paths, "mesh7", &config, &err), 0);
+	assert_string_equal(config.mesh, "home");
+	(void) unlink(in_dir("hearthd.yaml"));
 }
 
 static void test_bundle(void **state)
@@ -397,6 +466,8 @@ int main(void)
 		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_hosts_entries),
 		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_interface),
 		cmocka_unit_test(test_bundle),
 		cmocka_unit_test(test_edit),
 		cmocka_unit_test(test_edit_damaged),
