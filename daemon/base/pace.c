@@ -35,6 +35,14 @@ bool pace_may(struct pace *pace, unsigned burst, uint64_t every_us, uint64_t now
 	return true;
 }
 
+unsigned pace_left(const struct pace *pace, unsigned burst, uint64_t every_us, uint64_t now_us)
+{
+	uint64_t refill = now_us > pace->filled_us ? (now_us - pace->filled_us) / every_us : 0;
+
+	return !pace->begun || pace->left + refill >= burst ? burst
+							    : pace->left + (unsigned) refill;
+}
+
 bool trouble_is(struct trouble *trouble, int code, uint64_t now_us)
 {
 	if (!trouble->on) {

@@ -27,6 +27,8 @@ struct pace {
  */
 bool pace_may(struct pace *pace, unsigned burst, uint64_t every_us, uint64_t now_us,
 	unsigned *ret_held_back);
+/* How many may be taken at once. */
+unsigned pace_left(const struct pace *pace, unsigned burst, uint64_t every_us, uint64_t now_us);
 
 enum { TROUBLE_CODES_MAX = 8 };
 

@@ -3,7 +3,8 @@
  * --url. rtnetlink tells of changes; they are looked at once they have settled. Addresses are only
  * added, newest first, so that nothing is lost while an uplink is down; an address that comes and goes,
  * or two that alternate, write one record each. The oldest make room, but none that this machine has.
- * Whatever happens, a few records an hour are the most: the log is for ever.
+ * Whatever happens, a few records an hour are the most: the log is for ever. Once there was more than one, an
+ * address counts only when it has been there for a minute: a LAN host can give us a new one each second.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ enum { RECORDS_AT_ONCE = 4 };
 #define QUIET_US        USEC_PER_SEC
 #define LATEST_US       (5 * USEC_PER_SEC)
 #define AGAIN_US        (60 * USEC_PER_SEC)
+#define LIVES_US        (60 * USEC_PER_SEC)
 
 struct urls {
 	struct coord *coord;
@@ -30,7 +32,18 @@ struct urls {
 	uint64_t first_us; /* of the changes that have not been looked at, 0: none */
 	struct pace pace;
 	bool held_back; /* and said so */
+	struct life {
+		char url[FIELD_URL_MAX];
+		uint64_t since_us;
+	} lives[FIELD_URLS_MAX]; /* of those found last */
+	size_t n_lives;
 };
+
+static void arm(struct urls *urls, uint64_t wait_us)
+{
+	(void) sd_event_source_set_time_relative(urls->timer, wait_us);
+	(void) sd_event_source_set_enabled(urls->timer, SD_EVENT_ONESHOT);
+}
 
 /* --- which --- */
 
@@ -73,6 +86,31 @@ size_t urls_add(struct settings *s, const char (*found)[FIELD_URL_MAX], size_t n
 	return added;
 }
 
+/* Remembers since when each is there, and keeps those of @found that are to be told. Returns how many. */
+static size_t keep_settled(
+	struct urls *urls, char (*found)[FIELD_URL_MAX], size_t n, uint64_t now_us)
+{
+	bool restless = pace_left(&urls->pace, RECORDS_AT_ONCE, RECORD_EVERY_US, now_us) + 1 <
+			RECORDS_AT_ONCE;
+	struct life lives[FIELD_URLS_MAX];
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		memcpy(lives[i].url, found[i], FIELD_URL_MAX);
+		lives[i].since_us = now_us;
+		for (size_t k = 0; k < urls->n_lives; k++)
+			if (!strcmp(urls->lives[k].url, found[i]))
+				lives[i].since_us = urls->lives[k].since_us;
+		if (!restless || now_us - lives[i].since_us >= LIVES_US)
+			memmove(found[kept++], lives[i].url, FIELD_URL_MAX);
+	}
+	memcpy(urls->lives, lives, n * sizeof(lives[0]));
+	urls->n_lives = n;
+	if (kept < n)
+		arm(urls, LIVES_US);
+	return kept;
+}
+
 size_t urls_merge(const struct coord *c, struct settings *settings)
 {
 	char found[FIELD_URLS_MAX][FIELD_URL_MAX];
@@ -83,6 +121,8 @@ size_t urls_merge(const struct coord *c, struct settings *settings)
 		log_seldom(LOG_LEVEL_WARNING,
 			"this machine's addresses are not known, those of before stay: %s",
 			err.text);
+	if (n > 0 && c->urls)
+		n = (int) keep_settled(c->urls, found, (size_t) n, clock_now_us());
 	return n > 0 ? urls_add(settings, (const char(*)[FIELD_URL_MAX]) found, (size_t) n) : 0;
 }
 
@@ -129,12 +169,6 @@ static void done(struct change *change, int r)
 }
 
 /* --- when --- */
-
-static void arm(struct urls *urls, uint64_t wait_us)
-{
-	(void) sd_event_source_set_time_relative(urls->timer, wait_us);
-	(void) sd_event_source_set_enabled(urls->timer, SD_EVENT_ONESHOT);
-}
 
 /* False: enough for now; it is looked at again later. */
 static bool may_write(struct urls *urls)
