@@ -12,6 +12,9 @@
 
   probe.py odd MINE TO OTHER sends from MINE what connection tracking makes nothing of: TCP with flags that do not belong
                              together or a wrong checksum, an ICMP error about a packet to OTHER that nobody sent
+  probe.py hop TTL ADDRESS PORT     a datagram that may go so far; prints who says that it went no further, and why
+  probe.py hear LINK                prints what is heard there of DHCP and mDNS, and from whom. Says "ready"
+  probe.py cast LINK                asks for an address by DHCP, and all by mDNS, both families
 
 PROTOCOL: tcp, udp, icmp; conn: TCP, where the other end is not `serve` ("connected"); frag: a datagram in several fragments; ext: behind an IPv6 destination options header.
 SOURCE: an address that need not be ours (IP_TRANSPARENT).
@@ -107,7 +110,8 @@ def ip_packet(mine, to, proto, body):
     pack = [socket.inet_pton(family(to), a) for a in (mine, to)]
     if family(to) == socket.AF_INET6:
         return struct.pack("!IHBB", 6 << 28, len(body), proto, 64) + b"".join(pack) + body
-    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 7, 0, 64, proto, 0) + b"".join(pack) + body
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 7, 0, 64, proto, 0) + b"".join(pack)
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
 
 
 def odd(mine, to, other):
@@ -225,9 +229,74 @@ def ask(path):
             print(p.number, p.answer)
 
 
+def hop(ttl, addr, port):
+    six = family(addr) == socket.AF_INET6
+    s = socket.socket(family(addr), socket.SOCK_DGRAM)
+    s.setsockopt(*((41, socket.IPV6_UNICAST_HOPS, ttl) if six else (0, socket.IP_TTL, ttl)))
+    s.setsockopt(*((41, 25, 1) if six else (0, 11, 1)))  # RECVERR
+    for _ in range(10):
+        try:
+            s.sendto(b"hop", (addr, port))
+        except OSError:
+            pass  # the last one's error
+        poll = select.poll()
+        poll.register(s, 0)  # errors alone
+        if not poll.poll(300):
+            continue
+        _, anc, _, _ = s.recvmsg(100, 500, socket.MSG_ERRQUEUE)
+        kind = anc[0][2][5]
+        end = anc[0][2][16:]  # behind sock_extended_err: who
+        print(socket.inet_ntop(family(addr), end[8:24] if six else end[4:8]),
+              {3: "exceeded" if six else "unreachable", 11: "exceeded", 1: "unreachable"}[kind])
+        return
+    print("nobody")
+
+
+def multicast(link, f):
+    s = socket.socket(f, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    i = socket.if_nametoindex(link)
+    if f == socket.AF_INET:
+        s.setsockopt(0, socket.IP_MULTICAST_IF, struct.pack("4s4si", bytes(4), bytes(4), i))
+    else:
+        s.setsockopt(41, socket.IPV6_MULTICAST_IF, i)
+    return s, i
+
+
+def hear(link):
+    four, i = multicast(link, socket.AF_INET)
+    four.bind(("", 5353))
+    four.setsockopt(0, socket.IP_ADD_MEMBERSHIP, struct.pack("4s4si", socket.inet_aton("224.0.0.251"), bytes(4), i))
+    six, i = multicast(link, socket.AF_INET6)
+    six.setsockopt(41, socket.IPV6_V6ONLY, 1)
+    six.bind(("::", 5353))
+    six.setsockopt(41, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, "ff02::fb") + struct.pack("I", i))
+    dhcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    dhcp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, link.encode())
+    dhcp.bind(("", 67))
+    print("ready", flush=True)
+    while True:
+        for s in select.select([four, six, dhcp], [], [])[0]:
+            _, addr = s.recvfrom(1000)
+            print({four: "mdns4", six: "mdns6", dhcp: "dhcp"}[s], addr[0].split("%")[0], flush=True)
+
+
+def cast(link):
+    multicast(link, socket.AF_INET)[0].sendto(b"who", ("224.0.0.251", 5353))
+    multicast(link, socket.AF_INET6)[0].sendto(b"who", ("ff02::fb", 5353))
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    s.bind((link, 0))
+    s.send(b"\xff" * 6 + s.getsockname()[4] + b"\x08\x00" + ip_packet(
+        "0.0.0.0", "255.255.255.255", 17, struct.pack("!HHHH", 68, 67, 8 + 240, 0) + bytes(240)))
+
+
 if sys.argv[1] == "serve":
     serve(int(sys.argv[2]), sys.argv[3])
 elif sys.argv[1] == "odd":
     odd(*sys.argv[2:])
+elif sys.argv[1] == "hop":
+    hop(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+elif sys.argv[1] in ("hear", "cast"):
+    {"hear": hear, "cast": cast}[sys.argv[1]](sys.argv[2])
 else:
     ask(sys.argv[2])
