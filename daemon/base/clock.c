@@ -7,13 +7,18 @@
 static uint64_t read_us(clockid_t id)
 {
 	struct timespec ts;
-	(void) clock_gettime(id, &ts); /* cannot fail for the two clocks below */
+	(void) clock_gettime(id, &ts); /* cannot fail for the clocks below */
 	return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
 uint64_t clock_now_us(void)
 {
 	return read_us(CLOCK_BOOTTIME);
+}
+
+uint64_t clock_cpu_us(void)
+{
+	return read_us(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t clock_wall_us(void)

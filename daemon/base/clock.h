@@ -14,5 +14,8 @@
 /* Microseconds since boot. Never goes back. */
 uint64_t clock_now_us(void);
 
+/* Microseconds of processor time that this thread has had. */
+uint64_t clock_cpu_us(void);
+
 /* Microseconds since 1970, as the machine believes. May jump. */
 uint64_t clock_wall_us(void);

@@ -157,6 +157,10 @@ struct hearthd {
 	bool watchdog;
 	char *said; /* to systemd, last */
 
+	/* control.c: the report that users other than root were given last */
+	json_t *status;
+	uint64_t status_us;
+
 	struct {
 		struct trouble trouble;
 		char text[ERR_TEXT_MAX];

@@ -283,9 +283,12 @@ static int on_waiters(sd_event_source *source, uint64_t usec, void *ctx)
 {
 	struct hearthd *h = ctx;
 	struct waiter **p = &h->waiters;
-	uint64_t now = clock_now_us();
+	uint64_t now = clock_now_us(), began = clock_cpu_us();
 
 	watch_refresh(h);
+	for (const struct waiter *w = h->waiters; w; w = w->next)
+		if (!w->gone)
+			ipc_request_charge(w->request, clock_cpu_us() - began);
 	while (*p) {
 		struct waiter *w = *p;
 		bool done = is_done(h, w);
@@ -410,6 +413,8 @@ void watch_end(struct hearthd *h)
 	h->moved_timer = sd_event_source_disable_unref(h->moved_timer);
 	free(h->said);
 	h->said = NULL;
+	json_decref(h->status);
+	h->status = NULL;
 	free(h->peer_list);
 	h->peer_list = NULL;
 	h->n_peers = 0;

@@ -6,7 +6,8 @@
  * Bounds: IPC_CLIENTS_MAX connections (a quarter of the descriptors that the process may have, if that
  * is less), half of them for one user other than root, the last few for root alone (when full, an idle
  * one is closed, else the new one refused with code `busy`); requests of IPC_REQUEST_MAX bytes,
- * replies of IPC_MESSAGE_MAX; 30 s for a message once it has begun.
+ * replies of IPC_MESSAGE_MAX; 30 s for a message once it has begun. Time of ours: budget.h; who has had his share
+ * is not refused, but waits.
  */
 #pragma once
 
@@ -71,6 +72,9 @@ struct ipc_server *ipc_server_free(struct ipc_server *server);
 const char *ipc_request_call(const struct ipc_request *request);
 const json_t *ipc_request_args(const struct ipc_request *request);
 const struct ipc_creds *ipc_request_creds(const struct ipc_request *request);
+
+/* The user who asked had so much more of our time (clock_cpu_us()) than the handler's, as when it is answered later. */
+void ipc_request_charge(const struct ipc_request *request, uint64_t work_us);
 
 /* @gone is called when the peer hangs up before the reply (which must still be made). */
 void ipc_request_on_gone(struct ipc_request *request, void (*gone)(void *ctx), void *ctx);

@@ -1,6 +1,6 @@
 /*
- * ipc server: see ipc.h. A connection is in one of three phases: reading a request, waiting for its
- * reply (nothing is read meanwhile), writing the reply. Objects are freed from the loop only, never
+ * ipc server: see ipc.h. A connection is in one of four phases: reading a request, waiting for its
+ * reply (nothing is read meanwhile), writing the reply, and resting, when its user has had his share of our time. Objects are freed from the loop only, never
  * under a handler's feet: a request outlives its connection and is freed by its reply.
  */
 #include <errno.h>
@@ -13,11 +13,14 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/json.h"
+#include "base/log.h"
+#include "sys/ipc/budget.h"
 #include "sys/ipc/frame.h"
 #include "sys/ipc/ipc.h"
 #include "sys/ipc/listen.h"
 
 #define MESSAGE_TIMEOUT_US (30 * USEC_PER_SEC)
+#define ACCEPT_PAUSE_US    (10 * USEC_PER_MSEC)
 enum {
 	FOR_ROOT = 8, /* places that only root gets */
 	DESCRIPTORS_SHARE =
@@ -25,7 +28,7 @@ enum {
 	ACCEPTS_PER_WAKEUP = 16,
 };
 
-enum phase { PHASE_READING, PHASE_WAITING, PHASE_WRITING };
+enum phase { PHASE_READING, PHASE_WAITING, PHASE_WRITING, PHASE_RESTING };
 
 struct client {
 	struct client *next, **pprev; /* newest first */
@@ -34,6 +37,7 @@ struct client {
 	struct ipc_creds creds;
 	enum phase phase;
 	sd_event_source *on_io, *on_timeout;
+	uint64_t deadline_us; /* of the message that has begun */
 	struct ipc_reader reader;
 	uint8_t *out;
 	size_t out_len, out_pos;
@@ -44,6 +48,8 @@ struct client {
 struct ipc_request {
 	struct client *client; /* NULL once the peer is gone */
 	struct ipc_creds creds;
+	struct ipc_server *server; /* NULL once it is gone */
+	struct ipc_request *next, **pprev;
 	json_t *doc;
 	json_t *no_args;
 	const char *call;
@@ -62,7 +68,29 @@ struct ipc_server {
 	void *ctx;
 	struct client *clients;
 	size_t n_clients, clients_max;
+	struct ipc_request *requests;
+	struct budget budget;
+	sd_event_source *accept_again; /* a user who has had his share connects again and again */
+	uint64_t metered_us; /* processor time when the work under way began, 0: none is */
 };
+
+/* --- whose time it is. Work within work (a reply within its request) is part of that. --- */
+
+static bool meter_begin(struct ipc_server *s)
+{
+	if (s->metered_us)
+		return false;
+	s->metered_us = clock_cpu_us() + 1;
+	return true;
+}
+
+static void meter_end(struct ipc_server *s, bool began, uid_t uid)
+{
+	if (!began)
+		return;
+	budget_charge(&s->budget, uid, clock_cpu_us() + 1 - s->metered_us, clock_now_us());
+	s->metered_us = 0;
+}
 
 static struct client *client_free(struct client *c)
 {
@@ -98,25 +126,66 @@ static void client_gone(struct client *c)
 
 static void set_phase(struct client *c, enum phase phase, bool message_begun)
 {
-	static const uint32_t events[] = {
-		[PHASE_READING] = EPOLLIN, [PHASE_WAITING] = 0, [PHASE_WRITING] = EPOLLOUT
-	};
+	static const uint32_t events[] = { [PHASE_READING] = EPOLLIN,
+		[PHASE_WAITING] = 0,
+		[PHASE_WRITING] = EPOLLOUT,
+		[PHASE_RESTING] = 0 };
 	c->phase = phase;
 	(void) sd_event_source_set_io_events(c->on_io, events[phase]);
+	c->deadline_us = message_begun ? clock_now_us() + MESSAGE_TIMEOUT_US : 0;
 	if (message_begun)
-		(void) sd_event_source_set_time_relative(c->on_timeout, MESSAGE_TIMEOUT_US);
+		(void) sd_event_source_set_time(c->on_timeout, c->deadline_us);
 	(void) sd_event_source_set_enabled(
 		c->on_timeout, message_begun ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+/* Whoever has had his share is not read from until it is his turn again. */
+static void rest_if_due(struct client *c)
+{
+	uint64_t now = clock_now_us(), wait;
+	if (c->phase != PHASE_READING)
+		return;
+	wait = budget_wait(&c->server->budget, c->creds.uid, now);
+	if (!wait)
+		return;
+	log_seldom(LOG_LEVEL_NOTICE,
+		"user %u has asked for more than its share of this daemon's time, and waits",
+		(unsigned) c->creds.uid);
+	c->phase = PHASE_RESTING;
+	(void) sd_event_source_set_io_events(c->on_io, 0);
+	(void) sd_event_source_set_time_accuracy(c->on_timeout, USEC_PER_MSEC);
+	(void) sd_event_source_set_time(c->on_timeout, now + wait);
+	(void) sd_event_source_set_enabled(c->on_timeout, SD_EVENT_ONESHOT);
+}
+
+static void read_on(struct client *c)
+{
+	c->phase = PHASE_READING;
+	(void) sd_event_source_set_io_events(c->on_io, EPOLLIN);
+	(void) sd_event_source_set_time_accuracy(c->on_timeout, USEC_PER_SEC);
+	if (c->deadline_us)
+		(void) sd_event_source_set_time(c->on_timeout, c->deadline_us);
+	(void) sd_event_source_set_enabled(
+		c->on_timeout, c->deadline_us ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	rest_if_due(c);
+}
+
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	client_gone(userdata);
+	struct client *c = userdata;
+	if (c->phase == PHASE_RESTING)
+		read_on(c);
+	else
+		client_gone(c);
 	return 0;
 }
 
 static void request_free(struct ipc_request *request)
 {
+	if (request->pprev)
+		*request->pprev = request->next;
+	if (request->next)
+		request->next->pprev = request->pprev;
 	json_decref(request->doc);
 	json_decref(request->no_args);
 	free(request);
@@ -192,6 +261,9 @@ static void client_send(struct client *c, json_t *message, int fd)
 static void request_end(struct ipc_request *request, json_t *message, int fd)
 {
 	struct client *c = request->client;
+	struct ipc_server *s = request->server;
+	uid_t uid = request->creds.uid;
+	bool began = s && meter_begin(s);
 	if (c) {
 		c->request = NULL;
 		client_send(c, message, fd);
@@ -200,6 +272,11 @@ static void request_end(struct ipc_request *request, json_t *message, int fd)
 		close_p(&fd);
 	}
 	request_free(request);
+	if (began) {
+		meter_end(s, began, uid);
+		if (c)
+			rest_if_due(c);
+	}
 }
 
 static json_t *refusal(const char *code, const char *message)
@@ -229,6 +306,12 @@ static void client_request(struct client *c)
 	if (!request->args)
 		request->args = request->no_args;
 	request->client = c;
+	request->server = c->server;
+	request->next = c->server->requests;
+	request->pprev = &c->server->requests;
+	if (request->next)
+		request->next->pprev = &request->next;
+	c->server->requests = request;
 	c->request = request;
 	set_phase(c, PHASE_WAITING, false);
 	c->server->handler(c->server->ctx, request);
@@ -268,12 +351,16 @@ static int client_read(struct client *c)
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct client *c = userdata;
+	struct ipc_server *s = c->server;
+	uid_t uid = c->creds.uid;
+	bool began = meter_begin(s);
 	int r = 0;
 	switch (c->phase) {
 	case PHASE_READING:
 		r = client_read(c);
 		break;
 	case PHASE_WAITING:
+	case PHASE_RESTING:
 		r = revents & (EPOLLHUP | EPOLLERR) ? -ECONNRESET : 0;
 		break;
 	case PHASE_WRITING:
@@ -282,6 +369,9 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 	}
 	if (r < 0)
 		client_gone(c);
+	meter_end(s, began, uid);
+	if (r >= 0)
+		rest_if_due(c);
 	return 0;
 }
 
@@ -290,8 +380,8 @@ static struct client *idle_client(struct ipc_server *s, uid_t uid, bool same_use
 {
 	struct client *found = NULL;
 	for (struct client *c = s->clients; c; c = c->next)
-		if (c->phase == PHASE_READING && !c->reader.head_len &&
-			(!same_user || c->creds.uid == uid))
+		if ((c->phase == PHASE_READING || c->phase == PHASE_RESTING) &&
+			!c->reader.head_len && (!same_user || c->creds.uid == uid))
 			found = c;
 	return found;
 }
@@ -331,13 +421,14 @@ static void refuse(int fd)
 	json_decref(message);
 }
 
-static int client_new(struct ipc_server *s, int fd)
+static int client_new(struct ipc_server *s, int fd, uid_t *ret_uid)
 {
 	CLEANUP(close_p) int owned = fd;
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return -errno;
+	*ret_uid = cred.uid;
 	if (!make_room(s, cred.uid)) {
 		refuse(fd);
 		return -EBUSY;
@@ -366,12 +457,30 @@ static int client_new(struct ipc_server *s, int fd)
 		c->next->pprev = &c->next;
 	s->clients = c;
 	s->n_clients++;
+	rest_if_due(c);
 	return 0;
+}
+
+static int on_accept_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct ipc_server *s = userdata;
+	(void) sd_event_source_set_enabled(s->on_accept, SD_EVENT_ON);
+	return 0;
+}
+
+/* Who connects and hangs up again and again cannot be made to wait, so all that connect do, a moment. */
+static void pause_accepts(struct ipc_server *s)
+{
+	if (sd_event_source_set_time_relative(s->accept_again, ACCEPT_PAUSE_US) < 0 ||
+		sd_event_source_set_enabled(s->accept_again, SD_EVENT_ONESHOT) < 0)
+		return;
+	(void) sd_event_source_set_enabled(s->on_accept, SD_EVENT_OFF);
 }
 
 static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, void *userdata)
 {
 	struct ipc_server *s = userdata;
+	bool is_over = false;
 	for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) {
@@ -383,8 +492,14 @@ static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, v
 				(void) client_free(idle);
 			return 0;
 		}
-		(void) client_new(s, fd); /* a refused peer sees its connection closed */
+		uid_t uid = 0;
+		bool began = meter_begin(s);
+		(void) client_new(s, fd, &uid); /* a refused peer sees its connection closed */
+		meter_end(s, began, uid);
+		is_over |= budget_wait(&s->budget, uid, clock_now_us()) > 0;
 	}
+	if (is_over)
+		pause_accepts(s);
 	return 0;
 }
 
@@ -404,6 +519,11 @@ int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, vo
 	int r = flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 	if (r == 0)
 		r = sd_event_add_io(event, &s->on_accept, listen_fd, EPOLLIN, on_accept, s);
+	if (r >= 0)
+		r = sd_event_add_time_relative(event, &s->accept_again, CLOCK_BOOTTIME,
+			ACCEPT_PAUSE_US, USEC_PER_MSEC, on_accept_again, s);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(s->accept_again, SD_EVENT_OFF);
 	if (r < 0) {
 		(void) ipc_server_free(s);
 		return err_set(err, r, "local socket: event loop: %s", strerror(-r));
@@ -447,7 +567,14 @@ struct ipc_server *ipc_server_free(struct ipc_server *s)
 		return NULL;
 	while (s->clients)
 		(void) client_free(s->clients);
+	for (struct ipc_request *r = s->requests, *next; r; r = next) {
+		next = r->next;
+		r->server = NULL;
+		r->next = NULL;
+		r->pprev = NULL;
+	}
 	sd_event_source_disable_unref(s->on_accept);
+	sd_event_source_disable_unref(s->accept_again);
 	if (s->path && ipc_server_has_path(s)) /* else it is another's */
 		(void) unlink(s->path);
 	close_p(&s->fd);
@@ -470,6 +597,13 @@ const json_t *ipc_request_args(const struct ipc_request *request)
 const struct ipc_creds *ipc_request_creds(const struct ipc_request *request)
 {
 	return &request->creds;
+}
+
+void ipc_request_charge(const struct ipc_request *request, uint64_t work_us)
+{
+	if (request->server)
+		budget_charge(
+			&request->server->budget, request->creds.uid, work_us, clock_now_us());
 }
 
 void ipc_request_on_gone(struct ipc_request *request, void (*gone)(void *ctx), void *ctx)

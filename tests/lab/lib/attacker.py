@@ -3,6 +3,8 @@
 
 attacker.py asks SOCKET USER CALL JSON
     one call to a local socket, as a user by name or number: prints the answer
+attacker.py hogs SOCKET USER SECONDS KIND
+    asks hearthd as fast as it can, in one of several ways: prints how often
 attacker.py cry USER DIR
     says READY=1 wherever a `hearthd --background` of DIR listens for it; writes what came of it to DIR/crying
 attacker.py answers SOCKET FILE
@@ -68,6 +70,63 @@ def cry(user, run):
     said.write("nobody listened\n")
 
 
+def hogs(path, user, seconds, kind):
+    def connect():
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(path)
+        s.settimeout(60)
+        return s
+
+    def answer(s):
+        return exactly(s, struct.unpack(">I", exactly(s, 4))[0])
+
+    def calls(name, args, n):
+        crowd = [connect() for _ in range(n)]
+        while True:
+            for s in crowd:
+                s.sendall(message(name, args))
+            for s in crowd:
+                answer(s)
+                yield
+
+    def connects():
+        while True:
+            connect().close()
+            yield
+
+    def asks_and_leaves():
+        while True:
+            with connect() as s:
+                s.sendall(message("status", {}))
+            yield
+
+    def trickles():
+        s = connect()
+        while True:
+            for byte in struct.pack(">I", 20000) + b" " * 20000:
+                s.sendall(bytes([byte]))
+                yield
+            answer(s)
+
+    def large():
+        s, body = connect(), b" " * (1 << 20)
+        while True:
+            s.sendall(struct.pack(">I", len(body)) + body)
+            answer(s)
+            yield
+
+    become(user)
+    ways = {"one": calls("status", {}, 1), "crowd": calls("status", {}, 24), "unknown": calls("x", {}, 8),
+            "waits": calls("wait", {"peers": 9, "timeout_ms": 0}, 8), "pings": calls("ping", {"peer": "a", "timeout_ms": 1000}, 8),
+            "logs": calls("log", {}, 8), "connects": connects(), "asks": asks_and_leaves(), "trickles": trickles(), "large": large()}
+    end, n = time.time() + float(seconds), 0
+    for _ in ways[kind]:
+        n += 1
+        if time.time() > end:
+            break
+    print(n)
+
+
 def answers(path, file):
     with socket.socket(socket.AF_UNIX) as s:
         s.bind(path)
@@ -123,4 +182,4 @@ def shown(*command):
 
 
 if __name__ == "__main__":
-    {"asks": asks, "cry": cry, "answers": answers, "hostile": hostile, "shown": shown}[sys.argv[1]](*sys.argv[2:])
+    {"asks": asks, "cry": cry, "hogs": hogs, "answers": answers, "hostile": hostile, "shown": shown}[sys.argv[1]](*sys.argv[2:])
