@@ -1,6 +1,7 @@
 /*
- * Pure. Every value in the text is an address we formatted or an interface name that the kernel or
- * our configuration's check accepted; names are quoted and those with odd characters left out.
+ * Pure. Every value in the text is an address we formatted or an interface name that the kernel or our
+ * configuration's check accepted; names are quoted and those with odd characters left out. No chain is called by
+ * a word of nft's: `tunnel` is one in some versions.
  */
 #include "node/firewall.h"
 
@@ -102,12 +103,12 @@ static void families(const struct firewall *f, struct family ret[static 2])
  * A peer's source is checked where its packet is decrypted; here, that it is for us and not for what lies
  * behind us. The coordinator's door on the mesh is for boards.
  */
-static void add_tunnel(
+static void add_from_mesh(
 	const struct firewall *f, const struct family both[static 2], struct buf *ret)
 {
 	char own[IP_TEXT_MAX], pods[PREFIX_TEXT_MAX];
 
-	buf_add_str(ret, "\tchain tunnel {\n");
+	buf_add_str(ret, "\tchain from_mesh {\n");
 	for (int i = 0; f->coordinator_port && i < 2; i++)
 		buf_printf(ret, "\t\t%s saddr %s tcp dport %u counter drop\n", both[i].ip,
 			ip_prefix_format(both[i].pods, pods), f->coordinator_port);
@@ -158,7 +159,7 @@ static void add_guard(const struct firewall *f, const struct family both[static 
 	buf_printf(ret,
 		"\tchain guard {\n"
 		"\t\ttype filter hook prerouting priority raw; policy accept;\n"
-		"\t\tiifname \"%s\" goto tunnel\n",
+		"\t\tiifname \"%s\" goto from_mesh\n",
 		f->interface);
 	add_if_pods(f, "iifname \"hth*\" goto pods", ret);
 	buf_add_str(ret, "\t\tiifname @inside accept\n");
@@ -286,7 +287,7 @@ void firewall_add_text(const struct firewall *firewall, struct buf *ret)
 	buf_printf(ret, "table inet %s {\n", firewall_table(firewall->interface, table));
 	add_inside(firewall, ret);
 	add_strangers(firewall, ret);
-	add_tunnel(firewall, both, ret);
+	add_from_mesh(firewall, both, ret);
 	if (has_pods(firewall))
 		add_pods(firewall, both, ret);
 	add_guard(firewall, both, ret);

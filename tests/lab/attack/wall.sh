@@ -63,7 +63,7 @@ wall_tunnel() {
 	in_ns c sh -c "for p in 198.51.100.0/24 10.96.0.0/16 203.0.113.0/24; do ip route add \$p dev hearth0; done
 		for p in 2001:db8:8::/64 $(ula):f000::/112; do ip -6 route add \$p dev hearth0; done
 		ip rule add from ${ip4[c]} to ${wan[b]} lookup 99; ip route add ${wan[b]} dev hearth0 table 99"
-	n=$(drops b tunnel)
+	n=$(drops b from_mesh)
 	attacks c <<-X
 		TCP to a host of the house behind b|tcp 198.51.100.50 $SERVE
 		TCP, IPv6|tcp 2001:db8:8::50 $SERVE
@@ -80,7 +80,7 @@ wall_tunnel() {
 		the internet, with b as its way out|udp 203.0.113.7 $SERVE
 		a pod of b, as a member may|tcp ${pod4[near]} $SERVE
 	X
-	counted_in b tunnel "$n" 12
+	counted_in b from_mesh "$n" 12
 	in_ns c sh -c "for p in 198.51.100.0/24 10.96.0.0/16 203.0.113.0/24; do ip route del \$p dev hearth0; done
 		for p in 2001:db8:8::/64 $(ula):f000::/112; do ip -6 route del \$p dev hearth0; done; ip rule del from ${ip4[c]} to ${wan[b]} lookup 99"
 }

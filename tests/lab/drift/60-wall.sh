@@ -98,7 +98,7 @@ rules_fight() {
 	wait "$(cat "$T/fight.pid")" 2>/dev/null
 	rm -f "$T/fight.pid"
 	did "b: it ends"
-	right 20 "the rules are there" sh -c "ip netns exec ${N}b nft list chain inet hearth guard | grep -q tunnel"
+	right 20 "the rules are there" sh -c "ip netns exec ${N}b nft list chain inet hearth guard | grep -q from_mesh"
 	right 5 "the pod is reached" behind_answers
 	check "no rule is left" is_open
 	stop b	# which forgets the fight

@@ -29,7 +29,7 @@ static const char wanted[] =
 	"\t\tiifname \"qvo*\" accept\n"
 	"\t\tcounter drop\n"
 	"\t}\n"
-	"\tchain tunnel {\n"
+	"\tchain from_mesh {\n"
 	"\t\tip daddr { 10.77.0.1, 10.244.1.0/24 } accept\n"
 	"\t\tip6 daddr { fd12:3456:789a::1, fd12:3456:789a:1001::/64 } accept\n"
 	"\t\tcounter drop\n"
@@ -41,7 +41,7 @@ static const char wanted[] =
 	"\t}\n"
 	"\tchain guard {\n"
 	"\t\ttype filter hook prerouting priority raw; policy accept;\n"
-	"\t\tiifname \"hearth0\" goto tunnel\n"
+	"\t\tiifname \"hearth0\" goto from_mesh\n"
 	"\t\tiifname \"hth*\" goto pods\n"
 	"\t\tiifname @inside accept\n"
 	"\t\tip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto strangers\n"
@@ -150,7 +150,7 @@ static void test_member(void **state)
 	assert_non_null(
 		strstr(buf_str(&text), "ip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto strangers"));
 	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\" }"));
-	assert_non_null(strstr(buf_str(&text), "\tchain tunnel {\n"
+	assert_non_null(strstr(buf_str(&text), "\tchain from_mesh {\n"
 					       "\t\tip daddr { 10.77.0.4 } accept\n"
 					       "\t\tip6 daddr { fd12:3456:789a::4 } accept\n"
 					       "\t\tcounter drop\n"));
@@ -186,7 +186,7 @@ static void test_coordinator(void **state)
 	firewall.coordinator_port = 8443;
 	firewall_add_text(&firewall, &text);
 	assert_non_null(strstr(buf_str(&text),
-		"\tchain tunnel {\n"
+		"\tchain from_mesh {\n"
 		"\t\tip saddr 10.244.0.0/16 tcp dport 8443 counter drop\n"
 		"\t\tip6 saddr fd12:3456:789a:1000::/56 tcp dport 8443 counter drop\n"
 		"\t\tip daddr { 10.77.0.1, 10.244.1.0/24 } accept\n"));
