@@ -17,6 +17,7 @@
 
 #include <sys/types.h>
 
+#include "board/trust.h"
 #include "kubeadm/kubeadm.h"
 #include "mesh/netmap.h"
 #include "board/config.h"
@@ -56,9 +57,11 @@ struct enroll {
 	struct node node;
 	struct settings settings;
 	bool first_control_plane; /* the one that runs kubeadm init */
+	struct trust *trust;      /* owned: the mesh as root believes it; NULL until then */
 	bool has_bundle;
 	struct kube_bundle bundle;
-	json_t *before; /* owned; before.c */
+	struct kube_cluster cluster; /* what the bundle says of it, once it is believed */
+	json_t *before;              /* owned; before.c */
 };
 
 void enroll_done(struct enroll *enroll);
@@ -75,8 +78,7 @@ int look_ranges(struct enroll *enroll, struct err *err);
 /* The user that hearthd runs as; made if there is none. */
 int local_find_user(struct enroll *enroll, struct err *err);
 /*
- * Reads what is there from an earlier run: keys, configuration, log. Sets enrolled; or removed, if the
- * log or hearthd says so.
+ * Reads what is there from an earlier run: keys, configuration, log. Sets enrolled; or removed, if the log proves it.
  */
 int local_load(struct enroll *enroll, struct err *err);
 /* Makes the keys that are missing, as files of hearthd's user. */
@@ -185,6 +187,12 @@ json_t *pods_conflist(const struct node *node, const char *device);
 
 /* ---- kubefiles.c ---- */
 
+/*
+ * Sets cluster to what the bundle names, if root believes it (mesh/cluster.h): signed by a control plane of the mesh as
+ * root knows it, never older than one that root followed. @root: hash of the mesh's root key.
+ */
+int kubefiles_believe(
+	struct enroll *enroll, const uint8_t root[static FIELD_KEY_LEN], struct err *err);
 /* Everything below ETC/kubeadm. A bundle is kept there, for runs to come. */
 int kubefiles_write(struct enroll *enroll, struct err *err);
 

@@ -344,12 +344,26 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 			reply.node.id);
 	if (book_unsaved(book)->code)
 		return err_set(err, book_unsaved(book)->code, "%s", book_unsaved(book)->text);
-	r = local_follow(e, book_netmap(book), reply.node.id, err);
-	if (!r && reply.news.has_kube) {
-		e->has_bundle = true;
-		e->bundle = reply.news.kube;
-	}
-	return r;
+	e->config.node = reply.node.id;
+	e->has_bundle = reply.news.has_kube;
+	e->bundle = reply.news.kube;
+	return 0;
+}
+
+/* What was written as hearthd's user, as root sees it: whole, and no less than root has believed of this mesh. */
+static int follow(struct enroll *e, struct err *err)
+{
+	struct err why = { 0 };
+	int r = trust_open(&e->paths, e->token.root, true, &e->trust, err);
+	if (!r)
+		r = local_follow(e, trust_netmap(e->trust), e->config.node, err);
+	if (r || !e->has_bundle || kubefiles_believe(e, e->token.root, &why) == 0)
+		return r;
+	kube_bundle_done(&e->bundle);
+	e->has_bundle = false;
+	talk_step(&e->talk, TALK_NOTE, "enroll",
+		"the join bundle of the coordinator is not used: %s", why.text);
+	return 0;
 }
 
 static void book_close_p(struct book **book)
@@ -382,6 +396,8 @@ int join_mesh(struct enroll *e, struct err *err)
 	if (!r)
 		r = join_as_user(e, &caller, json, err);
 	int back = local_as_user(e, false, err);
+	if (!r && !back)
+		r = follow(e, err);
 	if (r || back)
 		return r ? r : back;
 	talk_step(&e->talk, TALK_DONE, "enroll", "%s of mesh %s, named %s",

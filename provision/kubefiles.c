@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "mesh/cluster.h"
 #include "provision/enroll.h"
 #include "provision/judge.h"
 
@@ -109,9 +110,9 @@ static json_t *sample_docs(struct files *files)
 static json_t *join_docs(struct enroll *e, struct files *files)
 {
 	files->ca = json_array();
-	for (size_t i = 0; i < e->bundle.n_ca; i++)
-		json_array_append_new(files->ca, json_string(e->bundle.ca[i]));
-	struct kubeadm_bundle bundle = { .endpoint = e->bundle.endpoint,
+	for (size_t i = 0; i < e->cluster.n_ca; i++)
+		json_array_append_new(files->ca, json_string(e->cluster.ca[i]));
+	struct kubeadm_bundle bundle = { .endpoint = e->cluster.endpoint,
 		.token = e->bundle.token,
 		.ca = files->ca,
 		.certificate_key =
@@ -351,6 +352,12 @@ static int write_all(struct enroll *e, struct files *files, struct err *err)
 
 /* ---- the bundle ---- */
 
+int kubefiles_believe(struct enroll *e, const uint8_t root[static FIELD_KEY_LEN], struct err *err)
+{
+	return cluster_judge(trust_netmap(e->trust), root, &e->bundle.cluster,
+		trust_cluster(e->trust), &e->cluster, err);
+}
+
 static void load_bundle(struct enroll *e, const char *dir)
 {
 	char path[PATH_TEXT_MAX];
@@ -362,22 +369,29 @@ static void load_bundle(struct enroll *e, const char *dir)
 		e->has_bundle = true;
 }
 
-/* With a token that is over, kubeadm join would try for ten minutes. One that just came is not looked at. */
-static void drop_expired(struct enroll *e, const char *dir)
+/*
+ * With a token that is over, kubeadm join would try for ten minutes; and who signed may be no control plane any more.
+ * One that just came is looked at by whoever it came to.
+ */
+static void drop_old(struct enroll *e, const char *dir)
 {
 	static const char *const names[] = { "join.yaml", "bundle.json" };
-	char path[PATH_TEXT_MAX], then[WHEN_TEXT_MAX];
-	if (!e->has_bundle || e->bundle.expires > clock_wall_us() / USEC_PER_SEC)
+	char path[PATH_TEXT_MAX], then[WHEN_TEXT_MAX], why[ERR_TEXT_MAX];
+	struct err refused = { 0 };
+	if (!e->has_bundle || (kubefiles_believe(e, e->config.root, &refused) == 0 &&
+				      e->bundle.expires > clock_wall_us() / USEC_PER_SEC))
 		return;
-	(void) when(e->bundle.expires, then);
+	(void) snprintf(
+		why, sizeof(why), "its token was good until %s", when(e->bundle.expires, then));
+	if (refused.code)
+		(void) snprintf(why, sizeof(why), "%s", refused.text);
 	kube_bundle_done(&e->bundle);
 	e->has_bundle = false;
 	for (size_t i = 0; i < ARRAY_LEN(names) && !e->dry_run; i++)
 		(void) unlink(paths_join(dir, names[i], path));
 	if (!is_in_cluster(e))
 		talk_step(&e->talk, e->dry_run ? TALK_WOULD : TALK_DONE, "bundle",
-			"%s the join bundle: its token was good until %s",
-			e->dry_run ? "remove" : "removed", then);
+			"%s the join bundle: %s", e->dry_run ? "remove" : "removed", why);
 }
 
 /* kubeadm joins clusters of its own minor version and of the one before. */
@@ -386,7 +400,7 @@ static void compare_versions(struct enroll *e, const struct files *files)
 	struct kubeadm_version cluster;
 	const struct kubeadm_version *own = &files->judge.version;
 	if (!files->judge.found || !e->has_bundle || e->first_control_plane ||
-		kubeadm_version_parse(e->bundle.version, &cluster, NULL) < 0)
+		kubeadm_version_parse(e->cluster.version, &cluster, NULL) < 0)
 		return;
 	if (cluster.major == own->major &&
 		(cluster.minor == own->minor || cluster.minor + 1 == own->minor))
@@ -460,9 +474,11 @@ int kubefiles_write(struct enroll *e, struct err *err)
 	paths_join(e->paths.etc, "kubeadm", files.dir);
 	if (!e->has_bundle) {
 		load_bundle(e, files.dir);
-		drop_expired(e, files.dir);
+		drop_old(e, files.dir);
 	}
-	int r = judge_find(e, &files.judge, err);
+	int r = e->has_bundle ? kubefiles_believe(e, e->config.root, err) : 0;
+	if (!r)
+		r = judge_find(e, &files.judge, err);
 	if (!r)
 		r = kubeadm_version_check(&files.judge.version, err);
 	if (r)
@@ -476,6 +492,8 @@ int kubefiles_write(struct enroll *e, struct err *err)
 	r = make_documents(e, &files, err);
 	if (!r)
 		r = write_all(e, &files, err);
+	if (!r && e->has_bundle && !e->dry_run)
+		r = trust_keep_cluster(e->trust, e->cluster.seq, err);
 	if (r)
 		return r;
 	compare_versions(e, &files);

@@ -17,7 +17,6 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/owned.h"
-#include "node/book.h"
 #include "node/state.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
@@ -29,6 +28,7 @@ void enroll_done(struct enroll *e)
 	node_done(&e->node);
 	settings_done(&e->settings);
 	kube_bundle_done(&e->bundle);
+	trust_free(e->trust);
 	json_decref(e->before);
 	sodium_memzero(e->identity_seed, sizeof(e->identity_seed));
 	sodium_memzero(e->wg_private, sizeof(e->wg_private));
@@ -124,11 +124,6 @@ int local_follow(struct enroll *e, const struct netmap *netmap, uint32_t id, str
 	return 0;
 }
 
-static void book_close_p(struct book **book)
-{
-	book_close(*book);
-}
-
 /* Whether the keys here are still those of the node; a removed or replaced board must enrol anew. */
 static int check_membership(struct enroll *e, const struct netmap *netmap, struct err *err)
 {
@@ -154,14 +149,10 @@ static int check_membership(struct enroll *e, const struct netmap *netmap, struc
 
 static int load_enrolled(struct enroll *e, struct err *err)
 {
-	CLEANUP(book_close_p) struct book *book = NULL;
-	int r = local_as_user(e, !e->dry_run, err);
-	if (!r)
-		r = book_read(e->paths.state, e->config.root, &book, err);
-	if (!r)
-		r = check_membership(e, book_netmap(book), err);
-	int back = local_as_user(e, false, err);
-	return r ? r : back;
+	int r = trust_open(&e->paths, e->config.root, !e->dry_run, &e->trust, err);
+	if (r == -ESTALE)
+		return err->code = -EUCLEAN; /* not what check_membership() means by it */
+	return r ? r : check_membership(e, trust_netmap(e->trust), err);
 }
 
 int local_load(struct enroll *e, struct err *err)
@@ -194,8 +185,8 @@ int local_load(struct enroll *e, struct err *err)
 			"--replace`",
 			path, e->config.mesh, e->paths.state, path);
 	r = load_enrolled(e, err);
-	e->removed = r == -ESTALE || (r == 0 && service_says_removed(e));
-	e->enrolled = r == 0 && !e->removed;
+	e->removed = r == -ESTALE;
+	e->enrolled = r == 0;
 	return e->removed ? 0 : r;
 }
 

@@ -1,7 +1,7 @@
 /*
- * hearth kube publish: on a control plane, reads the cluster's CA, has kubeadm make a short-lived
- * token, and hands the bundle to every board through hearthd and the coordinator. The token is
- * never on a command line.
+ * hearth kube publish: on a control plane, reads the cluster's CA, signs what names the cluster with this board's
+ * identity key, has kubeadm make a short-lived token, and hands both to every board through hearthd and the
+ * coordinator. The token is never on a command line.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -14,17 +14,27 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/owned.h"
+#include "board/trust.h"
 #include "cli.h"
+#include "mesh/cluster.h"
 #include "sys/exec/exec.h"
 #include "wire/kube.h"
 
 #define CA_PATH    "/etc/kubernetes/pki/ca.crt"
 #define ADMIN_CONF "/etc/kubernetes/admin.conf"
 
-enum { TTL_MINUTES = 15, TTL_MINUTES_MAX = 24 * 60, CA_FILE_MAX = 1 << 20, OUTPUT_MAX = 64 << 10 };
+enum {
+	KEY_FILE_MAX = 256,
+	TTL_MINUTES = 15,
+	TTL_MINUTES_MAX = 24 * 60,
+	CA_FILE_MAX = 1 << 20,
+	OUTPUT_MAX = 64 << 10
+};
 
 static void x509_free_p(X509 **cert)
 {
@@ -37,7 +47,7 @@ static void bio_free_p(BIO **bio)
 }
 
 /* kubeadm's pin: SHA-256 of the certificate's SubjectPublicKeyInfo in DER. One for each in the file. */
-static int read_pins(struct kube_bundle *bundle, struct err *err)
+static int read_pins(struct kube_cluster *cluster, struct err *err)
 {
 	CLEANUP_BUF struct buf pem = { 0 };
 	int r = file_read(CA_PATH, CA_FILE_MAX, &pem);
@@ -47,7 +57,7 @@ static int read_pins(struct kube_bundle *bundle, struct err *err)
 			": %s. Run this on a control plane, as root, after kubeadm init",
 			strerror(-r));
 	CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem.data, (int) pem.len);
-	while (bio && bundle->n_ca < KUBE_CA_MAX) {
+	while (bio && cluster->n_ca < KUBE_CA_MAX) {
 		CLEANUP(x509_free_p) X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 		unsigned char *der = NULL, hash[32];
 		if (!cert)
@@ -59,11 +69,11 @@ static int read_pins(struct kube_bundle *bundle, struct err *err)
 		if (!hashed)
 			return err_set(
 				err, -EINVAL, CA_PATH ": a certificate whose key cannot be read");
-		char *text = bundle->ca[bundle->n_ca++];
+		char *text = cluster->ca[cluster->n_ca++];
 		memcpy(text, "sha256:", 7);
 		(void) sodium_bin2hex(text + 7, KUBE_CA_TEXT_MAX - 7, hash, sizeof(hash));
 	}
-	return bundle->n_ca ? 0 : err_set(err, -EINVAL, CA_PATH " holds no certificate");
+	return cluster->n_ca ? 0 : err_set(err, -EINVAL, CA_PATH " holds no certificate");
 }
 
 /* Runs kubeadm; the last line of its output into @ret. */
@@ -101,14 +111,9 @@ static int make_token(struct kube_bundle *bundle, int minutes, struct err *err)
 	(void) snprintf(ttl, sizeof(ttl), "%dm", minutes);
 	const char *const create[] = { "kubeadm", "token", "create", "--kubeconfig", ADMIN_CONF,
 		"--ttl", ttl, "--description", "hearth kube publish", NULL };
-	const char *const version[] = { "kubeadm", "version", "-o", "short", NULL };
 	bundle->expires = clock_wall_us() / USEC_PER_SEC + (uint64_t) minutes * 60;
-	int r = kubeadm_line(
-		version, "kubeadm version", bundle->version, sizeof(bundle->version), err);
-	if (!r)
-		r = kubeadm_line(
-			create, "kubeadm token create", bundle->token, sizeof(bundle->token), err);
-	return r;
+	return kubeadm_line(
+		create, "kubeadm token create", bundle->token, sizeof(bundle->token), err);
 }
 
 /* A key under which kubeadm keeps the control plane's certificates for two hours in the cluster. */
@@ -147,7 +152,7 @@ static int find_server(const char *text, char *ret, size_t ret_size)
 }
 
 /* Where the cluster is, in its own words: a user's bindPort or endpoint went into this file. */
-static int endpoint(struct kube_bundle *bundle, struct err *err)
+static int endpoint(struct kube_cluster *cluster, struct err *err)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	int r = file_read(ADMIN_CONF, CA_FILE_MAX, &text);
@@ -156,9 +161,106 @@ static int endpoint(struct kube_bundle *bundle, struct err *err)
 			"read " ADMIN_CONF
 			": %s. Run this on a control plane, as root, after kubeadm init",
 			strerror(-r));
-	r = find_server(buf_str(&text), bundle->endpoint, sizeof(bundle->endpoint));
+	r = find_server(buf_str(&text), cluster->endpoint, sizeof(cluster->endpoint));
 	sodium_memzero(text.data, text.cap); /* its key */
-	return r < 0 ? err_set(err, r, ADMIN_CONF " names no server that begins with https://") : 0;
+	if (r < 0)
+		return err_set(err, r, ADMIN_CONF " names no server that begins with https://");
+	if (!cluster_endpoint_is_own(cluster->endpoint, cluster->mesh))
+		return err_set(err, -EPERM,
+			ADMIN_CONF " says that the cluster is at %s. Boards join one at "
+				   "api.%s.internal only, which is the mesh's own name for it: "
+				   "make it with the init.yaml of enroll-node",
+			cluster->endpoint, cluster->mesh);
+	return 0;
+}
+
+/* ---- who signs ---- */
+
+struct signer {
+	struct paths paths;
+	struct config config;
+	struct trust *trust; /* owned */
+	uint8_t seed[FIELD_KEY_LEN];
+};
+
+static void signer_done(struct signer *signer)
+{
+	trust_free(signer->trust);
+	sodium_memzero(signer, sizeof(*signer));
+}
+
+/* This board's own key, which lies in hearthd's directory. */
+static int read_identity(struct signer *signer, const struct node *self, struct err *err)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	char path[PATH_TEXT_MAX];
+	uint8_t key[FIELD_KEY_LEN], secret[crypto_sign_SECRETKEYBYTES];
+	struct stat st;
+	int r = owned_read(
+		paths_join(signer->paths.state, "identity.key", path), KEY_FILE_MAX, &text, &st);
+	if (!r) {
+		text.data[strcspn(buf_str(&text), "\r\n")] = 0;
+		r = key_from_base64(buf_str(&text), signer->seed);
+	}
+	if (text.data)
+		sodium_memzero(text.data, text.cap);
+	if (r < 0)
+		return err_set(err, r, "read this board's identity key %s: %s", path, strerror(-r));
+	(void) crypto_sign_seed_keypair(key, secret, signer->seed);
+	sodium_memzero(secret, sizeof(secret));
+	return memcmp(key, self->identity, sizeof(key))
+		       ? err_set(err, -EKEYREVOKED,
+				 "%s holds another key than the mesh's log says of %s: this board "
+				 "was replaced",
+				 path, self->name)
+		       : 0;
+}
+
+static int find_signer(struct signer *signer, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	paths_init(&signer->paths);
+	int r = config_read(
+		paths_join(signer->paths.etc, "hearthd.yaml", path), &signer->config, err);
+	if (!r)
+		r = trust_open(&signer->paths, signer->config.root, true, &signer->trust, err);
+	if (r < 0)
+		return r;
+	const struct node *self = netmap_by_id(trust_netmap(signer->trust), signer->config.node);
+	if (!self || self->role != NODE_ROLE_CONTROL_PLANE)
+		return err_set(err, -EPERM,
+			"only a control plane publishes how to join the cluster; this board is "
+			"none");
+	return read_identity(signer, self, err);
+}
+
+/* The cluster document, as every board will look at it. */
+static int sign(struct signer *signer, struct kube_cluster *cluster, struct kube_signed *ret,
+	struct err *err)
+{
+	uint64_t seen = trust_cluster(signer->trust), now_s = clock_wall_us() / USEC_PER_SEC;
+	struct kube_cluster again;
+	cluster->node = signer->config.node;
+	memcpy(cluster->root, signer->config.root, sizeof(cluster->root));
+	/* A control plane that was set up anew goes on above what it published before. */
+	cluster->seq = now_s > seen ? now_s : seen + 1;
+	int r = kube_cluster_sign(cluster, signer->seed, ret, err);
+	if (!r)
+		r = cluster_judge(
+			trust_netmap(signer->trust), signer->config.root, ret, seen, &again, err);
+	return r ? r : trust_keep_cluster(signer->trust, cluster->seq, err);
+}
+
+static int name_cluster(struct signer *signer, struct kube_cluster *cluster, struct err *err)
+{
+	static const char *const version[] = { "kubeadm", "version", "-o", "short", NULL };
+	memcpy(cluster->mesh, signer->config.mesh, sizeof(cluster->mesh));
+	int r = read_pins(cluster, err);
+	if (!r)
+		r = endpoint(cluster, err);
+	return r ? r
+		 : kubeadm_line(version, "kubeadm version", cluster->version,
+			   sizeof(cluster->version), err);
 }
 
 static const struct option options_known[] = {
@@ -169,6 +271,8 @@ static const struct option options_known[] = {
 
 static int publish(struct kube_bundle *bundle, int minutes, bool control_plane)
 {
+	CLEANUP(signer_done) struct signer signer = { .trust = NULL };
+	struct kube_cluster cluster = { .node = 0 };
 	struct err err = { 0 };
 	uint8_t id[8];
 	CLEANUP_JSON json_t *status = NULL;
@@ -176,9 +280,10 @@ static int publish(struct kube_bundle *bundle, int minutes, bool control_plane)
 	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
 	if (r)
 		return r;
-	if (read_pins(bundle, &err) < 0 || endpoint(bundle, &err) < 0 ||
+	if (find_signer(&signer, &err) < 0 || name_cluster(&signer, &cluster, &err) < 0 ||
 		make_token(bundle, minutes, &err) < 0 ||
-		(control_plane && upload_certs(bundle, &err) < 0))
+		(control_plane && upload_certs(bundle, &err) < 0) ||
+		sign(&signer, &cluster, &bundle->cluster, &err) < 0)
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	randombytes_buf(id, sizeof(id));
 	(void) sodium_bin2hex(bundle->id, sizeof(bundle->id), id, sizeof(id));

@@ -147,6 +147,8 @@ static void run_ended(void *ctx, struct exec_result *result)
 	int r = exec_check(result, "enroll-node", &err);
 
 	if (r < 0)
+		log_seldom(LOG_LEVEL_WARNING, "%s: %s", ipc_request_call(run->request), err.text);
+	if (r < 0)
 		fail(run->request, r, &err);
 	else if (run->kind == REQUEST_RESOLV_FOLLOW)
 		ipc_request_reply(run->request, servers_reply(&result->out));

@@ -32,8 +32,13 @@ static void take_presences(struct hearthd *h, const json_t *list, bool *ret_chan
 static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 {
 	CLEANUP_JSON json_t *json = kube_bundle_to_json(bundle);
-	int r = json ? json_write_file(h->kube_path, json, 0600) : -ENOMEM;
+	const struct node *self = hearthd_self(h);
 	struct err err = { 0 };
+	int r;
+
+	if (!self || !node_has_pods(self))
+		return; /* no coordinator that is one sends it to such a board */
+	r = json ? json_write_file(h->kube_path, json, 0600) : -ENOMEM;
 
 	if (r < 0)
 		err_set(&err, r, "write %s: %s", h->kube_path, strerror(-r));

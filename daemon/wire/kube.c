@@ -6,7 +6,15 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/encode.h"
+#include "wire/node.h"
+
+/* Before the payload in what is signed. */
+static const char context[] = "hearth-cluster-1";
+enum { CONTEXT_LEN = sizeof(context) - 1 };
 
 #define ALNUM "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -51,7 +59,9 @@ static bool version_is_valid(const char *version)
 	       strspn(p + 1, ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-+") == strlen(p + 1);
 }
 
-static int read_ca(const json_t *json, struct kube_bundle *bundle, struct err *err)
+/* ---- the cluster document ---- */
+
+static int read_ca(const json_t *json, struct kube_cluster *cluster, struct err *err)
 {
 	json_t *list;
 	int r = json_get_array(json, "ca", KUBE_CA_MAX, &list, err);
@@ -63,12 +73,12 @@ static int read_ca(const json_t *json, struct kube_bundle *bundle, struct err *e
 		if (!text || strncmp(text, "sha256:", 7) || !field_hex_is_valid(text + 7, 64))
 			n = 0;
 		else
-			memcpy(bundle->ca[i], text, strlen(text) + 1);
+			memcpy(cluster->ca[i], text, strlen(text) + 1);
 	}
 	if (!n)
 		return err_set(err, -EINVAL,
 			"field \"ca\" must be a list of \"sha256:\" and 64 lower-case hex digits");
-	bundle->n_ca = n;
+	cluster->n_ca = n;
 	return 0;
 }
 
@@ -81,30 +91,156 @@ static int get_checked(const json_t *json, const char *key, size_t size,
 	return r;
 }
 
-static int read_fields(const json_t *json, struct kube_bundle *bundle, struct err *err)
+static int cluster_from_json(const json_t *json, struct kube_cluster *cluster, struct err *err)
 {
+	uint64_t node = 0;
 	int r;
-	if ((r = field_get_hex(json, "id", KUBE_ID_MAX - 1, bundle->id, err)) ||
+	if ((r = field_get_nonzero_key(json, "root", cluster->root, err)) ||
+		(r = field_get_name(json, "mesh", cluster->mesh, err)) ||
+		(r = json_get_u64(json, "node", NODE_ID_MAX, &node, err)) ||
+		(r = json_get_u64(json, "seq", KUBE_SEQ_MAX, &cluster->seq, err)) ||
 		(r = get_checked(json, "endpoint", KUBE_ENDPOINT_MAX, endpoint_is_valid,
-			 bundle->endpoint, err)) ||
-		(r = get_checked(
-			 json, "token", KUBE_TOKEN_MAX, token_is_valid, bundle->token, err)) ||
-		(r = json_get_u64(json, "expires", INT64_MAX, &bundle->expires, err)) ||
-		(r = read_ca(json, bundle, err)) ||
+			 cluster->endpoint, err)) ||
+		(r = read_ca(json, cluster, err)) ||
 		(r = get_checked(json, "version", KUBE_VERSION_MAX, version_is_valid,
-			 bundle->version, err)))
+			 cluster->version, err)))
 		return r;
-	bundle->has_certificate_key = json_has(json, "certificate_key");
-	if (bundle->has_certificate_key)
-		return field_get_hex(json, "certificate_key", KUBE_CERTIFICATE_KEY_MAX - 1,
-			bundle->certificate_key, err);
+	if (!node || !cluster->seq)
+		return err_set(err, -EINVAL, "\"node\" and \"seq\" count from 1");
+	cluster->node = (uint32_t) node;
 	return 0;
+}
+
+static json_t *cluster_to_json(const struct kube_cluster *cluster)
+{
+	CLEANUP_JSON json_t *ca = json_array();
+	int bad = 0;
+	for (size_t i = 0; i < cluster->n_ca; i++)
+		bad |= json_array_append_new(ca, json_string(cluster->ca[i]));
+	return bad ? NULL
+		   : json_pack("{s:o, s:s, s:I, s:I, s:s, s:O, s:s}", "root",
+			     field_key(cluster->root), "mesh", cluster->mesh, "node",
+			     (json_int_t) cluster->node, "seq", (json_int_t) cluster->seq,
+			     "endpoint", cluster->endpoint, "ca", ca, "version", cluster->version);
+}
+
+int kube_cluster_read(const struct kube_signed *document, struct kube_cluster *ret, struct err *err)
+{
+	struct kube_cluster cluster = { 0 };
+	CLEANUP_JSON json_t *json =
+		json_parse((const char *) document->payload, document->len, err);
+	int r = json ? field_refuse_missing(cluster_from_json(json, &cluster, err), err) : -EINVAL;
+	if (r) {
+		err_prefix(err, "cluster document");
+		return r;
+	}
+	*ret = cluster;
+	return 0;
+}
+
+static size_t signed_bytes(
+	const struct kube_signed *document, uint8_t ret[static CONTEXT_LEN + KUBE_CLUSTER_MAX])
+{
+	memcpy(ret, context, CONTEXT_LEN);
+	memcpy(ret + CONTEXT_LEN, document->payload, document->len);
+	return CONTEXT_LEN + document->len;
+}
+
+int kube_cluster_sign(const struct kube_cluster *cluster, const uint8_t seed[static FIELD_KEY_LEN],
+	struct kube_signed *ret, struct err *err)
+{
+	uint8_t public[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
+	uint8_t bytes[CONTEXT_LEN + KUBE_CLUSTER_MAX];
+	struct kube_signed document = { 0 };
+	struct kube_cluster again;
+	CLEANUP_JSON json_t *json = cluster_to_json(cluster);
+	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
+	if (!text)
+		return err_set(err, -ENOMEM, "out of memory");
+	document.len = strlen(text);
+	if (document.len > sizeof(document.payload))
+		return err_set(
+			err, -EINVAL, "cluster document: longer than %d bytes", KUBE_CLUSTER_MAX);
+	memcpy(document.payload, text, document.len);
+	int r = kube_cluster_read(&document, &again, err);
+	if (r)
+		return r;
+	size_t len = signed_bytes(&document, bytes);
+	(void) crypto_sign_seed_keypair(public, secret, seed);
+	(void) crypto_sign_detached(document.sig, NULL, bytes, len, secret);
+	sodium_memzero(secret, sizeof(secret));
+	*ret = document;
+	return 0;
+}
+
+int kube_cluster_verify(
+	const struct kube_signed *document, const uint8_t identity[static FIELD_KEY_LEN])
+{
+	uint8_t bytes[CONTEXT_LEN + KUBE_CLUSTER_MAX];
+	size_t len = signed_bytes(document, bytes);
+	return crypto_sign_verify_detached(document->sig, bytes, len, identity) ? -EBADMSG : 0;
+}
+
+/* ---- the bundle ---- */
+
+static int get_bytes(const json_t *json, const char *key, size_t max, uint8_t *ret, size_t *ret_len,
+	struct err *err)
+{
+	CLEANUP(free_p) uint8_t *data = NULL;
+	const char *text;
+	int r = json_get_str(json, key, &text, err);
+	if (r)
+		return r;
+	r = base64_decode(text, strlen(text), max, &data, ret_len);
+	if (r < 0)
+		return r == -ENOMEM ? err_set(err, r, "out of memory")
+				    : err_set(err, -EINVAL,
+					      "field \"%s\" must be at most %zu bytes in base64",
+					      key, max);
+	memcpy(ret, data, *ret_len);
+	return 0;
+}
+
+static int read_signed(const json_t *json, struct kube_signed *document, struct err *err)
+{
+	json_t *object;
+	size_t sig_len = 0;
+	int r;
+	if ((r = json_get_object(json, "cluster", &object, err)) ||
+		(r = get_bytes(object, "payload", KUBE_CLUSTER_MAX, document->payload,
+			 &document->len, err)) ||
+		(r = get_bytes(object, "sig", KUBE_SIG_LEN, document->sig, &sig_len, err)))
+		return r;
+	return sig_len == KUBE_SIG_LEN
+		       ? 0
+		       : err_set(err, -EINVAL, "field \"sig\" must be 64 bytes in base64");
+}
+
+static int read_secret(const json_t *json, struct kube_bundle *bundle, struct err *err)
+{
+	json_t *secret;
+	int r;
+	if ((r = json_get_object(json, "secret", &secret, err)) ||
+		(r = get_checked(
+			 secret, "token", KUBE_TOKEN_MAX, token_is_valid, bundle->token, err)) ||
+		(r = json_get_u64(secret, "expires", INT64_MAX, &bundle->expires, err)))
+		return r;
+	bundle->has_certificate_key = json_has(secret, "certificate_key");
+	return bundle->has_certificate_key
+		       ? field_get_hex(secret, "certificate_key", KUBE_CERTIFICATE_KEY_MAX - 1,
+				 bundle->certificate_key, err)
+		       : 0;
 }
 
 int kube_bundle_from_json(const json_t *json, struct kube_bundle *ret, struct err *err)
 {
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
-	int r = field_refuse_missing(read_fields(json, &bundle, err), err);
+	int r = field_get_hex(json, "id", KUBE_ID_MAX - 1, bundle.id, err);
+	if (!r)
+		r = read_signed(json, &bundle.cluster, err);
+	if (!r)
+		r = read_secret(json, &bundle, err);
+	r = field_refuse_missing(r, err);
 	if (r) {
 		err_prefix(err, "join bundle");
 		return r;
@@ -115,17 +251,13 @@ int kube_bundle_from_json(const json_t *json, struct kube_bundle *ret, struct er
 
 json_t *kube_bundle_to_json(const struct kube_bundle *bundle)
 {
-	CLEANUP_JSON json_t *json = json_object(), *ca = json_array();
-	int bad = 0;
-	for (size_t i = 0; i < bundle->n_ca; i++)
-		bad |= json_array_append_new(ca, json_string(bundle->ca[i]));
-	bad |= json_object_set_new(json, "id", json_string(bundle->id));
-	bad |= json_object_set_new(json, "endpoint", json_string(bundle->endpoint));
-	bad |= json_object_set_new(json, "token", json_string(bundle->token));
-	bad |= json_object_set_new(json, "expires", json_integer((json_int_t) bundle->expires));
-	bad |= json_object_set(json, "ca", ca);
-	bad |= json_object_set_new(json, "version", json_string(bundle->version));
-	bad |= json_object_set_new(json, "certificate_key",
-		bundle->has_certificate_key ? json_string(bundle->certificate_key) : json_null());
-	return bad ? NULL : TAKE(json);
+	CLEANUP(free_p)
+	char *payload = base64_encode(bundle->cluster.payload, bundle->cluster.len);
+	CLEANUP(free_p) char *sig = base64_encode(bundle->cluster.sig, KUBE_SIG_LEN);
+	if (!payload || !sig)
+		return NULL;
+	return json_pack("{s:s, s:{s:s, s:s}, s:{s:s, s:I, s:s?}}", "id", bundle->id, "cluster",
+		"payload", payload, "sig", sig, "secret", "token", bundle->token, "expires",
+		(json_int_t) bundle->expires, "certificate_key",
+		bundle->has_certificate_key ? bundle->certificate_key : NULL);
 }

@@ -1,4 +1,4 @@
-/* A join bundle that is accepted makes a join.yaml that passes every check. */
+/* A join bundle whose two documents can be read makes a join.yaml that passes every check. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = { 0 };
 	CLEANUP_KUBE_BUNDLE struct kube_bundle b = { 0 };
 	CLEANUP_JSON json_t *json = json_parse((const char *) data, size, &err);
-	if (!json || kube_bundle_from_json(json, &b, &err) < 0)
+	struct kube_cluster c;
+	if (!json || kube_bundle_from_json(json, &b, &err) < 0 ||
+		kube_cluster_read(&b.cluster, &c, &err) < 0)
 		return 0;
 	struct kubeadm_cluster cluster = { .mesh = "home" };
 	struct kubeadm_node node = { .name = "pi3", .board = "pi3", .control_plane = true };
@@ -28,9 +30,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.version = &version,
 		.dir = "/etc/hearth/kubeadm" };
 	CLEANUP_JSON json_t *ca = json_array();
-	for (size_t i = 0; i < b.n_ca; i++)
-		json_array_append_new(ca, json_string(b.ca[i]));
-	struct kubeadm_bundle bundle = { .endpoint = b.endpoint,
+	for (size_t i = 0; i < c.n_ca; i++)
+		json_array_append_new(ca, json_string(c.ca[i]));
+	struct kubeadm_bundle bundle = { .endpoint = c.endpoint,
 		.token = b.token,
 		.ca = ca,
 		.certificate_key = b.has_certificate_key ? b.certificate_key : NULL };

@@ -1,3 +1,3 @@
-foreach(doc api node presence record settings token)
+foreach(doc api kube-cluster node presence record settings token)
 	hearth_fuzz(${doc} SOURCES fuzz-${doc}.c LINK hearth_wire)
 endforeach()

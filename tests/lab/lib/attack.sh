@@ -50,6 +50,11 @@ not_told() { # BOARD PATTERN: any more
 asks() { # BOARD USER helper|hearthd|coord CALL JSON: one call to a local socket, as a user (a name or a number)
 	in_ns "$1" python3 -ISE "$ATTACKER" asks "$T/$1/run/$3.sock" "$2" "$4" "$5"
 }
+bundle() { # BOARD FILE [FIELD=VALUE...]: a join bundle with that board's signature (lib/bundle.py)
+	local b=$1 file=$2
+	shift 2
+	python3 "$HEARTH_SOURCE/tests/lab/lib/bundle.py" "$T/$b/etc" "$T/$b/state" "$@" >"$file"
+}
 lies_start() { # REPLY-FILE: a coordinator in place of the real one, with its TLS key, answers every call with the file
 	coord_stop
 	ip netns exec "${N}a" python3 "$TOOL" lie "$T/coord" 8443 "$1" 192.0.2.11 >>"$T/lies.log" 2>&1 &

@@ -272,21 +272,21 @@ def test_feed():
     check("a foreign cursor means from the beginning", len(poll(pi3, head, "0123456789abcdef-1").json["presence"]) == 3)
 
     print("== the join bundle")
-    bundle = {"id": "00112233aabbccdd", "endpoint": "api.testmesh.internal:6443", "token": "abcdef.0123456789abcdef",
-              "expires": int(time.time()) + 900, "ca": ["sha256:" + "ab" * 32], "version": "v1.37.2", "certificate_key": "cd" * 32}
+    cluster, secret = {"payload": b64(b"{}"), "sig": b64(bytes(64))}, {"token": "abcdef.0123456789abcdef", "expires": int(time.time()) + 900, "certificate_key": "cd" * 32}
+    bundle = {"id": "00112233aabbccdd", "cluster": cluster, "secret": secret}  # the former is the boards' to judge
     check("a worker may not publish: forbidden", ask("PUT", "/v1/kube", pi3, bundle).code == "forbidden")
     check("a member may not: forbidden", ask("PUT", "/v1/kube", laptop, bundle).code == "forbidden")
-    for change in ({"expires": int(time.time()) - 5}, {"expires": int(time.time()) + 10 ** 8}, {"token": "x"}, {"ca": []}, {"id": "x"}):
+    for change in ({"secret": {**secret, "expires": int(time.time()) - 5}}, {"secret": {**secret, "expires": int(time.time()) + 10 ** 8}}, {"secret": {**secret, "token": "x"}}, {"secret": None}, {"cluster": {**cluster, "sig": ""}}, {"cluster": {}}, {"id": "x"}):
         check(f"{change}: bad_request", ask("PUT", "/v1/kube", n100, {**bundle, **change}).code == "bad_request")
-    put, a = wakes("a bundle wakes a worker", pi3, lambda: ask("PUT", "/v1/kube", n100, bundle), lambda a: a.json["kube"] and a.json["kube"]["token"] == bundle["token"],
+    put, a = wakes("a bundle wakes a worker", pi3, lambda: ask("PUT", "/v1/kube", n100, bundle), lambda a: a.json["kube"] and a.json["kube"]["secret"]["token"] == secret["token"],
                    seq=head, cursor=poll(pi3, head).json["cursor"], wait=30, kube="")
     described("PUT", "/v1/kube", put)
     described("GET", "/v1/poll", a)
-    check("without the certificate key", a.json["kube"]["certificate_key"] is None)
+    check("without the certificate key", a.json["kube"]["secret"]["certificate_key"] is None and a.json["kube"]["cluster"] == cluster)
     check("a control plane gets it whole", poll(n100, kube="").json["kube"] == bundle)
     check("who has it does not get it again", poll(pi3, kube=bundle["id"]).json["kube"] is None)
     check("a member never", poll(laptop, kube="").json["kube"] is None)
-    brief = {**bundle, "id": "0011223344556677", "expires": int(time.time()) + 2}
+    brief = {**bundle, "id": "0011223344556677", "secret": {**secret, "expires": int(time.time()) + 2}}
     ask("PUT", "/v1/kube", n100, brief)
     check("it is gone when it expires", until(8, lambda: poll(pi3, kube="").json["kube"] is None and admin("status")["kube"] is None))
     ask("PUT", "/v1/kube", n100, bundle)

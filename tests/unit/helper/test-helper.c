@@ -215,26 +215,22 @@ static void test_interface(void **state)
 static void test_bundle(void **state)
 {
 	static const char good[] =
-		"{\"bundle\":{\"id\":\"00112233aabbccdd\",\"endpoint\":\"api.home.internal:6443\","
-		"\"token\":\"abcdef.0123456789abcdef\",\"expires\":1795000000,\"ca\":[\"sha256:"
-		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"],"
-		"\"version\":\"v1.37.2\",\"certificate_key\":null}}";
+		"{\"bundle\":{\"id\":\"00112233aabbccdd\",\"cluster\":{\"payload\":\"e30=\","
+		"\"sig\":"
+		"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+		"AAA"
+		"AAA==\"},\"secret\":{\"token\":\"abcdef.0123456789abcdef\",\"expires\":1795000000,"
+		"\"certificate_key\":null}}}";
 	char text[sizeof(good)];
 
 	assert_int_equal(ask("kube.join", good), 0);
 	assert_true(ask("kube.join", "{}") < 0);
 	assert_true(ask("kube.join", "{\"bundle\":[]}") < 0);
 	assert_true(ask("kube.join", "{\"bundle\":{}}") < 0);
-	for (size_t i = 12; i < sizeof(good) - 2; i++) { /* a newline anywhere inside is no value */
-		CLEANUP_JSON json_t *json = NULL;
-		CLEANUP_REQUEST struct request request = { 0 };
+	for (size_t i = 0; i < 23; i++) { /* nothing else in the token, which kubeadm's file gets */
 		memcpy(text, good, sizeof(good));
-		if (text[i] == '"' || text[i] == '\\')
-			continue;
-		text[i] = '/';
-		json = json_loads(text, 0, NULL);
-		if (json && !strstr(text, "null"))
-			assert_true(request_from_json("kube.join", json, &request, NULL) < 0);
+		strstr(text, "abcdef.")[i] = '/';
+		assert_true(ask("kube.join", text) < 0);
 	}
 }
 

@@ -147,6 +147,46 @@ static void test_join(void **state)
 	assert_false(damaged->has_bundle);
 }
 
+/* What names the cluster is what a control plane signed, whoever brings it. */
+static void test_believed(void **state)
+{
+	static const uint8_t other[32] = { 12 };
+	struct err err = { 0 };
+	char path[PATH_TEXT_MAX];
+	struct kube_cluster cluster = the_cluster();
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_WORKER, false);
+	give_bundle_of(e, &cluster, other);
+	assert_int_equal(kubefiles_write(e, &err), -EBADMSG);
+	strcpy(cluster.endpoint, "evil.example.net:6443");
+	give_bundle_of(e, &cluster, plane_seed);
+	assert_int_equal(kubefiles_write(e, &err), -EPERM);
+	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), -1);
+	assert_int_equal(access(below("etc/kubeadm/bundle.json", path), F_OK), -1);
+	give_bundle(e);
+	assert_int_equal(kubefiles_write(e, &err), 0);
+	/* That one was followed: none before it any more. */
+	cluster = the_cluster();
+	cluster.seq--;
+	CLEANUP_ENROLL struct enroll *later = new_enroll();
+	become(later, NODE_ROLE_WORKER, false);
+	give_bundle_of(later, &cluster, plane_seed);
+	assert_int_equal(kubefiles_write(later, &err), -ESTALE);
+	CLEANUP(free_p) char *join = get_text("etc/kubeadm/join.yaml");
+	assert_non_null(strstr(join, "api.home.internal:6443"));
+	/* Nor does one stay whose signature does not hold. */
+	CLEANUP(free_p) char *bundle = get_text("etc/kubeadm/bundle.json");
+	char *payload = strstr(bundle, "\"payload\":\"");
+	payload[12] = payload[12] == 'e' ? 'f' : 'e';
+	put_text("etc/kubeadm/bundle.json", bundle, 0600);
+	CLEANUP_ENROLL struct enroll *forged = new_enroll();
+	become(forged, NODE_ROLE_WORKER, false);
+	assert_int_equal(kubefiles_write(forged, &err), 0);
+	assert_false(forged->has_bundle);
+	assert_true(told(forged, "what names the cluster is not believed"));
+	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), -1);
+}
+
 /* A further control plane advertises itself, and needs more than workers do. */
 static void test_join_plane(void **state)
 {
@@ -347,6 +387,7 @@ int main(void)
 		TREE_TEST(test_init),
 		TREE_TEST(test_kubeadm_comes_later),
 		TREE_TEST(test_join),
+		TREE_TEST(test_believed),
 		TREE_TEST(test_join_plane),
 		TREE_TEST(test_kubeadm_refused),
 		TREE_TEST(test_judged),

@@ -15,9 +15,10 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "mesh/ranges.h"
+#include "mesh-maker.h"
 
 static char top[64];
+const uint8_t plane_seed[32] = { 11 };
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -84,6 +85,28 @@ void free_enroll_p(struct enroll **e)
 	free(*e);
 }
 
+/* The log of a mesh whose control plane is node 1, in the place where hearthd keeps it. */
+static void put_log(struct enroll *e)
+{
+	CLEANUP_MESH_LOG struct mesh_log *log = maker_log();
+	CLEANUP_SETTINGS struct settings settings = maker_settings();
+	CLEANUP_NODE struct node plane = maker_node(1, 1, "n100");
+	CLEANUP_BUF struct buf text = { 0 };
+	struct err err = { 0 };
+	char path[PATH_TEXT_MAX];
+	plane.role = NODE_ROLE_CONTROL_PLANE;
+	record_public_key(plane_seed, plane.identity);
+	maker_append(log, "settings", settings_to_json(&settings));
+	maker_append(log, "node", node_to_json(&plane));
+	assert_int_equal(mesh_log_save(log, 1, &text), 0);
+	put_text("state/log", buf_str(&text), 0600);
+	assert_int_equal(file_mkdirs(below("etc", path), 0755), 0);
+	maker_root_hash(e->config.root);
+	e->trust = trust_free(e->trust);
+	if (trust_open(&e->paths, e->config.root, true, &e->trust, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
 /* A board of the mesh as if it had enrolled. */
 void become(struct enroll *e, enum node_role role, bool first)
 {
@@ -103,19 +126,39 @@ void become(struct enroll *e, enum node_role role, bool first)
 	(void) snprintf(e->facts.board, sizeof(e->facts.board), "pi3");
 	(void) snprintf(e->facts.storage, sizeof(e->facts.storage), "sd");
 	e->facts.memory_bytes = 929224 * 1024;
+	if (!e->dry_run) /* which finds nothing there */
+		put_log(e);
+}
+
+void give_bundle_of(struct enroll *e, const struct kube_cluster *cluster, const uint8_t *seed)
+{
+	struct err err = { 0 };
+	e->bundle = (struct kube_bundle){
+		.id = "0011223344556677", .token = "abcdef.0123456789abcdef", .expires = 4102444800
+	};
+	if (kube_cluster_sign(cluster, seed, &e->bundle.cluster, &err) < 0)
+		fail_msg("%s", err.text);
+	e->has_bundle = true;
+}
+
+struct kube_cluster the_cluster(void)
+{
+	struct kube_cluster cluster = { .mesh = "home",
+		.node = 1,
+		.seq = 100,
+		.endpoint = "api.home.internal:6443",
+		.ca = { "sha256:"
+			"aabbccddeeff00112233445566778899aabbccddeeff00112233445566778899" },
+		.n_ca = 1,
+		.version = "v1.37.2" };
+	maker_root_hash(cluster.root);
+	return cluster;
 }
 
 void give_bundle(struct enroll *e)
 {
-	CLEANUP_JSON json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:[s],s:s,s:n}", "id",
-		"0011223344556677", "endpoint", "api.home.internal:6443", "token",
-		"abcdef.0123456789abcdef", "expires", (json_int_t) 4102444800, "ca",
-		"sha256:aabbccddeeff00112233445566778899aabbccddeeff00112233445566778899",
-		"version", "v1.37.2", "certificate_key");
-	struct err err = { 0 };
-	if (kube_bundle_from_json(json, &e->bundle, &err) < 0)
-		fail_msg("%s", err.text);
-	e->has_bundle = true;
+	struct kube_cluster cluster = the_cluster();
+	give_bundle_of(e, &cluster, plane_seed);
 }
 
 int tree_setup(void **state)

@@ -20,7 +20,11 @@ void free_enroll_p(struct enroll **e);
 #define CLEANUP_ENROLL CLEANUP(free_enroll_p)
 /* As if enrolled. @first: it runs kubeadm init. */
 void become(struct enroll *e, enum node_role role, bool first);
+/* Its control plane, node 1, has this key; the cluster that it names; a bundle that it signed, or another. */
+extern const uint8_t plane_seed[32];
+struct kube_cluster the_cluster(void);
 void give_bundle(struct enroll *e);
+void give_bundle_of(struct enroll *e, const struct kube_cluster *cluster, const uint8_t *seed);
 /* A kubeadm in PATH that says this version, and ends so when it is to validate. */
 void put_kubeadm(const char *version, int validate_status);
 /* Whether a step or a note says @text. */

@@ -18,10 +18,10 @@
 	"\"records\":[" RECORD "],\"presence\":[{\"payload\":\"e30=\",\"sig\":\"\"}]," \
 	"\"cursor\":\"0123456789abcdef-42\",\"head\":{\"seq\":9,\"hash\":\"" KEY_C "\"}"
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define KUBE                                                                                   \
-	"{\"id\":\"0123456789abcdef\",\"endpoint\":\"api.home.internal:6443\","                \
-	"\"token\":\"abcdef.0123456789abcdef\",\"expires\":1795000000,\"ca\":[\"sha256:" HEX64 \
-	"\"],\"version\":\"v1.37.2\",\"certificate_key\":null}"
+#define KUBE                                                                            \
+	"{\"id\":\"0123456789abcdef\",\"cluster\":{\"payload\":\"e30=\",\"sig\":\"" SIG \
+	"\"},\"secret\":{\"token\":\"abcdef.0123456789abcdef\",\"expires\":1795000000," \
+	"\"certificate_key\":null}}"
 
 static const char request[] =
 	"{\"token\":{\"id\":\"0123456789abcdef\",\"secret\":\"" KEY_A "\"},\"wg\":\"" KEY_B

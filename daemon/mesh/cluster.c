@@ -1,0 +1,68 @@
+/* cluster: see cluster.h. */
+#include "mesh/cluster.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+bool cluster_endpoint_is_own(const char *endpoint, const char *mesh)
+{
+	char host[FIELD_NAME_MAX + 32];
+	int n = snprintf(host, sizeof(host), "api.%s.internal:", mesh);
+	return !strncmp(endpoint, host, (size_t) n);
+}
+
+static int check_signer(const struct netmap *netmap, const struct kube_signed *document,
+	const struct kube_cluster *cluster, struct err *err)
+{
+	const struct node *node = netmap_by_id(netmap, cluster->node);
+	if (!node)
+		return err_set(err, -EACCES, "node %u, which it says signed it, is not in the mesh",
+			cluster->node);
+	if (node->role != NODE_ROLE_CONTROL_PLANE)
+		return err_set(err, -EACCES,
+			"%s, which it says signed it, is a %s, not a control plane", node->name,
+			node_role_name(node->role));
+	if (kube_cluster_verify(document, node->identity) < 0)
+		return err_set(
+			err, -EBADMSG, "it is not signed by the key that %s has", node->name);
+	return 0;
+}
+
+static int judge(const struct netmap *netmap, const uint8_t *root,
+	const struct kube_signed *document, uint64_t seen, struct kube_cluster *cluster,
+	struct err *err)
+{
+	const struct settings *settings = netmap_settings(netmap);
+	int r = kube_cluster_read(document, cluster, err);
+	if (r)
+		return r;
+	if (!settings || memcmp(cluster->root, root, sizeof(cluster->root)) != 0 ||
+		strcmp(cluster->mesh, settings->mesh) != 0)
+		return err_set(err, -EXDEV, "it is of another mesh");
+	r = check_signer(netmap, document, cluster, err);
+	if (r)
+		return r;
+	if (!cluster_endpoint_is_own(cluster->endpoint, settings->mesh))
+		return err_set(err, -EPERM, "its API is %s, and that of mesh %s is api.%s.internal",
+			cluster->endpoint, settings->mesh, settings->mesh);
+	if (cluster->seq < seen)
+		return err_set(err, -ESTALE,
+			"it is number %" PRIu64 ", and this board has followed number %" PRIu64
+			": somebody put an old one back",
+			cluster->seq, seen);
+	return 0;
+}
+
+int cluster_judge(const struct netmap *netmap, const uint8_t root[static FIELD_KEY_LEN],
+	const struct kube_signed *document, uint64_t seen, struct kube_cluster *ret,
+	struct err *err)
+{
+	struct kube_cluster cluster;
+	int r = judge(netmap, root, document, seen, &cluster, err);
+	if (r)
+		return err_prefix(err, "what names the cluster is not believed");
+	*ret = cluster;
+	return 0;
+}
