@@ -105,8 +105,6 @@ int join_write_config(struct enroll *enroll, struct err *err);
 
 /* ---- service.c ---- */
 
-/* Whether hearthd runs and says that this board was removed or replaced. */
-bool service_says_removed(struct enroll *enroll);
 int service_start(struct enroll *enroll, struct err *err);
 /* Stops hearthd if it runs. */
 int service_stop(struct enroll *enroll, struct err *err);

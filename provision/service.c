@@ -142,7 +142,7 @@ static int wait_for_answer(struct enroll *e, struct err *err)
 	return 0;
 }
 
-bool service_says_removed(struct enroll *e)
+static bool says_removed(struct enroll *e)
 {
 	CLEANUP_JSON json_t *status = NULL;
 	struct err ignored = { 0 };
@@ -337,11 +337,11 @@ int service_wait(struct enroll *e, struct err *err)
 		said = true;
 		pause_ms(POLL_MS);
 	}
-	if (service_says_removed(e))
+	if (says_removed(e))
 		return err_set(err, -ESTALE,
-			"the coordinator says that this board was removed from mesh %s. To enrol "
-			"it "
-			"anew, run enroll-node again with a new token",
+			"the coordinator says that this board was removed from mesh %s. If that is "
+			"so, its log proves it to this board in a moment: run enroll-node again, "
+			"with a new token to enrol it anew",
 			e->settings.mesh);
 	if (!seen.all)
 		talk_step(&e->talk, TALK_KEPT, "peers", "this is the first board of the mesh");
