@@ -32,6 +32,11 @@ struct trust {
 	struct netmap *netmap;
 };
 
+const struct mesh_log *trust_log(const struct trust *trust)
+{
+	return trust->log;
+}
+
 const struct netmap *trust_netmap(const struct trust *trust)
 {
 	return trust->netmap;

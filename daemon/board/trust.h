@@ -34,7 +34,8 @@ static inline void trust_free_p(struct trust **trust)
 }
 #define CLEANUP_TRUST CLEANUP(trust_free_p)
 
-/* Borrowed. What the mesh is by that log; without settings while it is empty. */
+/* Borrowed. That log, and what the mesh is by it: without settings while it is empty. */
+const struct mesh_log *trust_log(const struct trust *trust);
 const struct netmap *trust_netmap(const struct trust *trust);
 
 uint64_t trust_cluster(const struct trust *trust);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "board/trust.h"
 #include "cli.h"
 #include "kube/serving.h"
 #include "sys/exec/exec.h"
@@ -28,7 +29,7 @@ enum {
 };
 
 struct approve {
-	json_t *status; /* hearthd's, which owns the boards' names */
+	struct trust *trust; /* owned; the boards' names are in it */
 	struct serving_mesh mesh;
 	struct serving_board boards[BOARDS_MAX];
 	bool serves[BOARDS_MAX];
@@ -37,7 +38,7 @@ struct approve {
 
 static void approve_done(struct approve *a)
 {
-	json_decref(a->status);
+	trust_free(a->trust);
 	json_decref(a->approved);
 	json_decref(a->refused);
 }
@@ -168,33 +169,41 @@ static int look(struct approve *a, struct err *err)
 
 /* --- boards --- */
 
-static int add_board(struct approve *a, const json_t *node)
+static int add_board(struct approve *a, const struct node *node)
 {
-	struct serving_board *board = &a->boards[a->mesh.n_boards];
-	if (!strcmp(cli_str(node, "role"), "member"))
+	const struct node *once;
+	if (!node_has_pods(node))
 		return 0;
 	if (a->mesh.n_boards == BOARDS_MAX)
 		return cli_fail(CLI_FAILED, "kube approve: more than %d boards", BOARDS_MAX);
-	board->name = cli_str(node, "name");
-	if (ip_addr_parse(cli_str(node, "mesh4"), &board->mesh4) < 0 ||
-		ip_addr_parse(cli_str(node, "mesh6"), &board->mesh6) < 0)
-		return cli_fail(CLI_FAILED, "hearthd says no address of %s", board->name);
-	a->mesh.n_boards++;
+	once = netmap_once_named(trust_netmap(a->trust), trust_log(a->trust), node->name);
+	a->boards[a->mesh.n_boards++] = (struct serving_board){ .name = node->name,
+		.once = once ? once->name : NULL,
+		.mesh4 = node->mesh4,
+		.mesh6 = node->mesh6 };
 	return 0;
 }
 
+/* By the log, as root believes it: hearthd says nothing here. */
 static int read_boards(struct approve *a)
 {
-	int r = cli_call(CLI_HEARTHD, "status", NULL, &a->status);
-	size_t i;
-	json_t *peer;
+	char path[PATH_TEXT_MAX];
+	struct paths paths;
+	struct config config;
+	struct err err = { 0 };
+	int r;
+	paths_init(&paths);
+	r = config_read(paths_join(paths.etc, "hearthd.yaml", path), &config, &err);
+	if (!r)
+		r = trust_open(&paths, config.root, true, &a->trust, &err);
+	if (!r && !netmap_settings(trust_netmap(a->trust)))
+		r = err_set(&err, -ENOENT, "there is no log of the mesh in %s", paths.state);
 	if (r)
-		return r;
-	a->mesh.name = cli_str(a->status, "mesh");
+		return cli_fail(CLI_FAILED, "kube approve: %s", err.text);
+	a->mesh.name = netmap_settings(trust_netmap(a->trust))->mesh;
 	a->mesh.boards = a->boards;
-	r = add_board(a, json_object_get(a->status, "node"));
-	json_array_foreach(json_object_get(a->status, "peers"), i, peer) if (!r) r =
-		add_board(a, peer);
+	for (const struct node *n = NULL; !r && (n = netmap_next(trust_netmap(a->trust), n));)
+		r = add_board(a, n);
 	return r;
 }
 

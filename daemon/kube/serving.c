@@ -137,6 +137,15 @@ enum serving_verdict serving_judge(const json_t *csr, const struct serving_mesh 
 		err_set(why, -EACCES, "a node asks whose name no board of mesh %s has", mesh->name);
 		return SERVING_BAD;
 	}
+	/* Kubernetes knows a node by the name that it joined with, and that stays with the board when the mesh renames it. */
+	if (board->once) {
+		err_set(why, -EACCES,
+			"%s was the name of %s before, so that this may be either of them asking. "
+			"If "
+			"you know that it is the right one: kubectl certificate approve",
+			board->name, board->once);
+		return SERVING_BAD;
+	}
 	if (!usages_fit(json_object_get(spec, "usages"))) {
 		err_set(why, -EACCES, "its usages are not those of a server's certificate");
 		return SERVING_BAD;

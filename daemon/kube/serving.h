@@ -14,6 +14,8 @@
 
 struct serving_board {
 	const char *name;
+	const char *
+		once; /* another board that was called so before, by the name it has now; or NULL */
 	struct ip_addr mesh4, mesh6;
 };
 

@@ -1,4 +1,4 @@
-/* netmap_find(): see netmap.h. */
+/* netmap_find(), netmap_once_named(): see netmap.h. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -40,4 +40,22 @@ const struct node *netmap_find(const struct netmap *netmap, const char *text)
 	if (!node && number_parse(name, 1, NODE_ID_MAX, &id) == 0)
 		node = netmap_by_id(netmap, (uint32_t) id);
 	return node;
+}
+
+const struct node *netmap_once_named(
+	const struct netmap *netmap, const struct mesh_log *log, const char *name)
+{
+	for (uint64_t seq = 1; seq <= mesh_log_head(log); seq++) {
+		const struct record *record = mesh_log_get(log, seq);
+		CLEANUP_NODE struct node then = { 0 };
+		CLEANUP_JSON json_t *json = strcmp(record->type, RECORD_TYPE_NODE)
+						    ? NULL
+						    : record_payload_json(record, NULL);
+		if (!json || node_from_json(json, &then, NULL) < 0 || strcmp(then.name, name) != 0)
+			continue;
+		const struct node *now = netmap_by_id(netmap, then.id);
+		if (now && strcmp(now->name, name) != 0)
+			return now;
+	}
+	return NULL;
 }

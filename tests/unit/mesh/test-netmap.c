@@ -493,11 +493,47 @@ static void test_follow(void **state)
 	assert_int_equal(netmap_seq(whole), 22);
 }
 
+static void test_once_named(void **state)
+{
+	CLEANUP_MESH_LOG struct mesh_log *log = maker_log();
+	CLEANUP_NETMAP struct netmap *map = netmap_new();
+	CLEANUP_SETTINGS struct settings settings = maker_settings();
+	CLEANUP_NODE struct node one = maker_node(1, 1, "pi3"), two = maker_node(2, 2, "n100");
+	CLEANUP_NODE struct node three = maker_node(3, 3, "gone");
+
+	maker_append(log, "settings", settings_to_json(&settings));
+	maker_append(log, "node", node_to_json(&one));
+	maker_append(log, "node", node_to_json(&two));
+	maker_append(log, "node", node_to_json(&three));
+	assert_int_equal(netmap_follow(map, log, NULL, NULL), 0);
+	assert_null(netmap_once_named(map, log, "pi3"));
+	strcpy(one.name, "pi3-old");
+	maker_append(log, "node", node_to_json(&one));
+	strcpy(two.name, "pi3");
+	maker_append(log, "node", node_to_json(&two));
+	assert_int_equal(netmap_follow(map, log, NULL, NULL), 0);
+	assert_int_equal(netmap_once_named(map, log, "pi3")->id, 1);
+	assert_int_equal(netmap_once_named(map, log, "n100")->id, 2);
+	assert_null(netmap_once_named(map, log, "pi3-old"));
+	/* One that is gone asks for nothing; one that came back to its name is itself. */
+	maker_append(log, "tombstone", json_pack("{s:i,s:s}", "id", 3, "reason", "x"));
+	strcpy(two.name, "n100");
+	maker_append(log, "node", node_to_json(&two));
+	strcpy(one.name, "pi3");
+	maker_append(log, "node", node_to_json(&one));
+	assert_int_equal(netmap_follow(map, log, NULL, NULL), 0);
+	assert_null(netmap_once_named(map, log, "gone"));
+	assert_null(netmap_once_named(map, log, "n100"));
+	assert_int_equal(netmap_once_named(map, log, "pi3")->id, 2);
+	assert_null(netmap_once_named(map, log, "never"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lookups),
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_once_named),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_replace),
 		cmocka_unit_test(test_tombstone),
