@@ -84,27 +84,46 @@ static const char *owner_name(enum nft_forward_owner owner)
 	return owner == NFT_FORWARD_UFW ? "ufw" : "docker";
 }
 
-int firewall_fix(struct enroll *e, struct err *err)
+static int fix_one(struct enroll *e, enum nft_forward_owner owner, struct err *err)
 {
-	struct stops stops = { .pods4 = e->settings.pods4, .pods6 = e->settings.pods6 };
-	struct nft_forward found;
-	if (!stops_look_at_firewall(&stops, &found) || found.owner == NFT_FORWARD_OTHER || !e->fix)
-		return 0; /* what is not mended is told with the rest */
-	const char *name = owner_name(found.owner);
-	if (e->dry_run) {
-		talk_step(&e->talk, TALK_WOULD, "firewall", "let pods through that of %s", name);
-		return 0;
-	}
+	const char *name = owner_name(owner);
 	int r = before_load(e, err);
 	if (!r) {
 		before_note_firewall(e, name);
 		r = before_save(e, err);
 	}
 	if (!r)
-		r = found.owner == NFT_FORWARD_UFW ? fix_ufw(err) : fix_docker(e, err);
+		r = owner == NFT_FORWARD_UFW ? fix_ufw(err) : fix_docker(e, err);
 	if (!r)
 		talk_step(&e->talk, TALK_DONE, "firewall",
 			"pods are let through that of %s, now and at every boot", name);
+	return r;
+}
+
+/* Both may be there, one for each family. What is not mended is told with the rest. */
+int firewall_fix(struct enroll *e, struct err *err)
+{
+	struct stops stops = { .pods4 = e->settings.pods4, .pods6 = e->settings.pods6 };
+	struct nft_forward found;
+	unsigned fixed = 0;
+	int r = 0;
+	while (!r && e->fix && stops_look_at_firewall(&stops, &found) &&
+		found.owner != NFT_FORWARD_OTHER) {
+		if (e->dry_run) {
+			talk_step(&e->talk, TALK_WOULD, "firewall", "let pods through that of %s",
+				owner_name(found.owner));
+			return 0;
+		}
+		if (fixed & 1U << found.owner)
+			return err_set(err, -EBUSY,
+				"the firewall of %s drops what pods send and get, and still does "
+				"with the rules that were to let them through: is the program that "
+				"keeps it installed (%s)? `sudo nft list ruleset` shows its chains",
+				owner_name(found.owner),
+				found.owner == NFT_FORWARD_UFW ? "ufw" : "iptables, ip6tables");
+		fixed |= 1U << found.owner;
+		r = fix_one(e, found.owner, err);
+	}
 	return r;
 }
 
