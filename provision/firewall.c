@@ -51,12 +51,26 @@ static int shell(const char *script, const char *what, struct err *err)
 	return run(argv, what, err);
 }
 
-static int ufw_route(bool allow, const char *direction, struct err *err)
+/* What is passed on to and from pods, and what other boards and pods send to this one. */
+static int ufw(const struct enroll *e, bool allow, struct err *err)
 {
-	const char *const add[] = { "ufw", "route", "allow", direction, "on", "hth+", NULL };
-	const char *const remove[] = { "ufw", "route", "delete", "allow", direction, "on", "hth+",
-		NULL };
-	return run(allow ? add : remove, allow ? "ufw route allow" : "ufw route delete", err);
+	const char *const rules[][4] = { { "route", "in", "hth+" }, { "route", "out", "hth+" },
+		{ "in", e->config.interface }, { "in", "hth+" } };
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_LEN(rules) && !r; i++) {
+		const char *argv[9] = { "ufw" };
+		size_t n = 1, word = 0;
+		if (!strcmp(rules[i][0], "route"))
+			argv[n++] = rules[i][word++];
+		if (!allow)
+			argv[n++] = "delete";
+		argv[n++] = "allow";
+		argv[n++] = rules[i][word++];
+		argv[n++] = "on";
+		argv[n++] = rules[i][word];
+		r = run(argv, allow ? "ufw allow" : "ufw delete allow", err);
+	}
+	return r;
 }
 
 static int fix_docker(struct enroll *e, struct err *err)
@@ -73,12 +87,6 @@ static int fix_docker(struct enroll *e, struct err *err)
 	return r ? r : shell(ADD("$"), "iptables", err);
 }
 
-static int fix_ufw(struct err *err)
-{
-	int r = ufw_route(true, "in", err);
-	return r ? r : ufw_route(true, "out", err);
-}
-
 static const char *owner_name(enum nft_forward_owner owner)
 {
 	return owner == NFT_FORWARD_UFW ? "ufw" : "docker";
@@ -93,7 +101,7 @@ static int fix_one(struct enroll *e, enum nft_forward_owner owner, struct err *e
 		r = before_save(e, err);
 	}
 	if (!r)
-		r = owner == NFT_FORWARD_UFW ? fix_ufw(err) : fix_docker(e, err);
+		r = owner == NFT_FORWARD_UFW ? ufw(e, true, err) : fix_docker(e, err);
 	if (!r)
 		talk_step(&e->talk, TALK_DONE, "firewall",
 			"pods are let through that of %s, now and at every boot", name);
@@ -103,7 +111,11 @@ static int fix_one(struct enroll *e, enum nft_forward_owner owner, struct err *e
 /* Both may be there, one for each family. What is not mended is told with the rest. */
 int firewall_fix(struct enroll *e, struct err *err)
 {
-	struct stops stops = { .pods4 = e->settings.pods4, .pods6 = e->settings.pods6 };
+	struct stops stops = { .pods4 = e->settings.pods4,
+		.pods6 = e->settings.pods6,
+		.ifname = e->config.interface,
+		.range4 = e->settings.mesh4,
+		.range6 = e->settings.mesh6 };
 	struct nft_forward found;
 	unsigned fixed = 0;
 	int r = 0;
@@ -154,9 +166,7 @@ int firewall_back(struct enroll *e, struct err *err)
 		tell(e, "docker", r, &why);
 	}
 	if (before_has_firewall(e, "ufw")) {
-		r = e->dry_run ? 0 : ufw_route(false, "in", &why);
-		if (!r && !e->dry_run)
-			r = ufw_route(false, "out", &why);
+		r = e->dry_run ? 0 : ufw(e, false, &why);
 		tell(e, "ufw", r, &why);
 	}
 	return 0;

@@ -222,6 +222,9 @@ int look_pods(struct enroll *e, struct err *err)
 		.mesh4 = e->node.mesh4,
 		.pods4 = e->settings.pods4,
 		.pods6 = e->settings.pods6,
+		.ifname = e->config.interface,
+		.range4 = e->settings.mesh4,
+		.range6 = e->settings.mesh6,
 		.ahead = true };
 	int r = nl_open(&nl, err);
 	if (r)

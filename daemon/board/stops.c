@@ -96,11 +96,17 @@ int stops_look_at_boot(const char *etc, struct err *ret)
 int stops_look_at_firewall(const struct stops *s, struct nft_forward *ret)
 {
 	CLEANUP_NL struct nl *nl = NULL;
-	struct nft_forward_pods pods = { .links = "hth", .pods4 = s->pods4, .pods6 = s->pods6 };
+	struct nft_forward_pods pods = { .links = "hth",
+		.pods4 = s->pods4,
+		.pods6 = s->pods6,
+		.mesh = s->ifname,
+		.mesh4 = s->range4,
+		.mesh6 = s->range6 };
 	struct nft_forward found = { 0 };
 
 	if (nl_open_protocol(NETLINK_NETFILTER, &nl, NULL) < 0 ||
-		nft_forward_look(nl, &pods, &found) < 0 || (!found.drops4 && !found.drops6))
+		nft_forward_look(nl, &pods, &found) < 0 ||
+		!(found.drops4 || found.drops6 || found.input4 || found.input6))
 		return 0;
 	*ret = found;
 	return 1;
@@ -115,22 +121,43 @@ static bool has_kubernetes(const struct stops *s)
 	return access(path, F_OK) == 0;
 }
 
+static const char *families(bool four, bool six)
+{
+	return !six ? "IPv4" : !four ? "IPv6" : "IPv4 and IPv6";
+}
+
+static void tell_input(const struct stops *s, const struct nft_forward *found, struct err *ret)
+{
+	if (found->input4 || found->input6)
+		err_set(ret, -EPERM,
+			"kubectl logs and exec, and whatever else other boards and their pods ask "
+			"of "
+			"this one, get no answer: ufw drops what comes in (%s, policy of INPUT); "
+			"`sudo enroll-node --fix` lets the mesh in, or by hand: `sudo ufw allow in "
+			"on %s` and `sudo ufw allow in on hth+`",
+			families(found->input4, found->input6), s->ifname);
+}
+
 /* A board that runs Docker and no pods is not ill: enroll-node says what is to come, once. */
-static void look_at_firewall(const struct stops *s, struct nl *nl, struct err *ret)
+static void look_at_firewall(
+	const struct stops *s, struct nl *nl, struct err *ret, struct err *ret_input)
 {
 	struct nft_forward found;
-	const char *families;
+	const char *dropped;
 
 	if (!(s->ahead || has_kubernetes(s) || has_pods(nl)) || !stops_look_at_firewall(s, &found))
 		return;
-	families = !found.drops6 ? "IPv4" : !found.drops4 ? "IPv6" : "IPv4 and IPv6";
+	tell_input(s, &found, ret_input);
+	if (!found.drops4 && !found.drops6)
+		return;
+	dropped = families(found.drops4, found.drops6);
 	switch (found.owner) {
 	case NFT_FORWARD_DOCKER:
 		err_set(ret, -EACCES,
 			"pods of this board are cut off: Docker's firewall drops what is passed on "
 			"(%s, policy of FORWARD); `sudo enroll-node --fix` lets pods through, by "
 			"rules in DOCKER-USER",
-			families);
+			dropped);
 		break;
 	case NFT_FORWARD_UFW:
 		err_set(ret, -EPERM,
@@ -139,14 +166,14 @@ static void look_at_firewall(const struct stops *s, struct nl *nl, struct err *r
 			"FORWARD); `sudo enroll-node --fix` lets pods through, or by hand: `sudo "
 			"ufw "
 			"route allow in on hth+` and `sudo ufw route allow out on hth+`",
-			families);
+			dropped);
 		break;
 	case NFT_FORWARD_OTHER:
 		err_set(ret, -ECONNREFUSED,
 			"pods of this board are cut off: a firewall drops what is passed on (%s, "
 			"policy of chain FORWARD in table filter: `sudo nft list ruleset`); let in "
 			"it pass what comes from and goes to interfaces hth+",
-			families);
+			dropped);
 		break;
 	}
 }
@@ -222,7 +249,7 @@ void stops_look(struct stops *s, struct nl *nl, struct err ret[static STOPS])
 	memset(ret, 0, STOPS * sizeof(ret[0]));
 	look_at_forwarding(s, nl, &ret[STOP_FORWARDING]);
 	(void) stops_look_at_boot(s->etc, &ret[STOP_BOOT]);
-	look_at_firewall(s, nl, &ret[STOP_DROPPED]);
+	look_at_firewall(s, nl, &ret[STOP_DROPPED], &ret[STOP_INPUT]);
 	look_at_ipv6(s, nl, &ret[STOP_IPV6]);
 	(void) cnilist_look(&s->cni, &ret[STOP_CNI]);
 	look_at_dns(s, &ret[STOP_DNS]);

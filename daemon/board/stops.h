@@ -14,6 +14,7 @@ enum stop {
 	STOP_FORWARDING, /* off, although it was on or pods are there */
 	STOP_BOOT,       /* off at the next boot, by a file */
 	STOP_DROPPED,    /* the firewall of another tool drops what is passed on */
+	STOP_INPUT,      /* or what comes in by the mesh */
 	STOP_IPV6,       /* the kernel has none, and kubelet is told of one */
 	STOP_CNI,        /* pods get their network from others, or from nobody */
 	STOP_DNS,        /* no name server for them */
@@ -29,14 +30,16 @@ struct stops {
 	struct cnilist cni;
 	struct ip_addr mesh4;          /* the board's own */
 	struct ip_prefix pods4, pods6; /* of the mesh */
-	bool forwarded4, forwarded6;   /* seen to be on */
+	const char *ifname;            /* borrowed: its interface */
+	struct ip_prefix range4, range6;
+	bool forwarded4, forwarded6; /* seen to be on */
 	bool ahead; /* tell what stops pods before the board is anywhere near having some */
 };
 
 /* Each finding with its remedy, one sentence, in its place; code 0: nothing found there. */
 void stops_look(struct stops *stops, struct nl *nl, struct err ret[static STOPS]);
 
-/* Whose firewall drops what pods send and get: 0 nobody's (or nothing is known), 1 and *ret. */
+/* Whose firewall drops what pods send and get, or what comes in by the mesh: 0 nobody's (or nothing is known), 1 and *ret. */
 int stops_look_at_firewall(const struct stops *stops, struct nft_forward *ret);
 
 /* The part of it that enrolment itself waits for: whether a file turns forwarding off at the next boot. */

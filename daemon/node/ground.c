@@ -18,9 +18,12 @@ static void look_at_stops(struct hearthd *h, const struct node *self)
 	struct err found[STOPS] = { 0 };
 
 	h->stops.mesh4 = self->mesh4;
+	h->stops.ifname = h->config.interface;
 	if (settings) {
 		h->stops.pods4 = settings->pods4;
 		h->stops.pods6 = settings->pods6;
+		h->stops.range4 = settings->mesh4;
+		h->stops.range6 = settings->mesh6;
 	}
 	if (node_has_pods(self))
 		stops_look(&h->stops, h->nl, found);

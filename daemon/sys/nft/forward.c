@@ -197,12 +197,37 @@ static int look_at_hook(
 	return 0;
 }
 
+/* Of others nothing is said: who writes such rules by hand may have let in by port what he wants. */
+static int look_at_input(struct nl *nl, uint8_t family, const char *name,
+	const struct nft_forward_pods *pods, bool *ret_drops)
+{
+	struct chain chain = { 0 };
+	struct nft_forward_pods mesh = {
+		.links = pods->mesh, .pods4 = pods->mesh4, .pods6 = pods->mesh6
+	};
+	struct rules rules = { .pods = &mesh };
+	bool ufw = false;
+	int r = ask(nl, NFT_MSG_GETCHAIN, 0, family, "INPUT", take_chain, &chain);
+	if (r < 0 || !chain.drops)
+		return r;
+	r = ask(nl, NFT_MSG_GETRULE, NLM_F_DUMP, family, "INPUT", take_rule, &rules);
+	if (!r)
+		r = add_tool(nl, family, name, &ufw, &rules);
+	if (!r)
+		*ret_drops = ufw && !rules.accepts.from;
+	return r;
+}
+
 int nft_forward_look(struct nl *nl, const struct nft_forward_pods *pods, struct nft_forward *ret)
 {
 	struct nft_forward found = { 0 };
 	int r = 0;
 	for (size_t i = 0; i < ARRAY_LEN(hooks) && !r; i++)
 		r = look_at_hook(nl, i, pods, &found);
+	if (!r && pods->mesh)
+		r = look_at_input(nl, NFPROTO_IPV4, "ufw-user-input", pods, &found.input4);
+	if (!r && pods->mesh)
+		r = look_at_input(nl, NFPROTO_IPV6, "ufw6-user-input", pods, &found.input6);
 	if (!r)
 		*ret = found;
 	return r;

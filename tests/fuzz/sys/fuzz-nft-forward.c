@@ -10,14 +10,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct nl *nl;
-	struct nft_forward_pods pods = { .links = "hth" };
+	struct nft_forward_pods pods = { .links = "hth", .mesh = "hearth0" };
 	struct nft_forward found = { .owner = NFT_FORWARD_UFW + 1 };
 	int r;
 
 	if (!nl && nl_open_protocol(NETLINK_NETFILTER, &nl, NULL) < 0)
 		abort();
 	if (ip_prefix_parse("10.244.0.0/16", &pods.pods4) < 0 ||
-		ip_prefix_parse("fd12:3456:789a:1000::/56", &pods.pods6) < 0)
+		ip_prefix_parse("fd12:3456:789a:1000::/56", &pods.pods6) < 0 ||
+		ip_prefix_parse("10.77.0.0/16", &pods.mesh4) < 0 ||
+		ip_prefix_parse("fd12:3456:789a::/64", &pods.mesh6) < 0)
 		abort();
 	fake_kernel_begin(data, size);
 	r = nft_forward_look(nl, &pods, &found);

@@ -74,6 +74,17 @@ forward_drops() {
 	did "b: a rule of both directions by address, and one without a condition" in_ns b sh -c 'nft add rule ip filter ufw-user-forward ip saddr 10.244.0.0/16 accept; nft add rule ip6 filter FORWARD counter accept'
 	kill -HUP "${pid[b]}"
 	right 5 "the problem is gone" says b "s['problems']==[]"
+	did "b: ufw's, for what comes in" in_ns b nft -f - <<-X
+		add chain ip filter ufw-user-input
+		add chain ip filter INPUT { type filter hook input priority filter; policy drop; }
+		add rule ip filter INPUT iifname { "eth0", "lo" } accept
+		add rule ip filter INPUT jump ufw-user-input
+	X
+	kill -HUP "${pid[b]}"
+	right 5 "a problem says what does not work" says b "any('kubectl logs' in p and '(IPv4, policy of INPUT)' in p and 'ufw allow in on hearth0' in p for p in s['problems'])"
+	did "b: which by link or by range lets in the mesh" in_ns b nft add rule ip filter ufw-user-input ip saddr 10.77.0.0/16 accept
+	kill -HUP "${pid[b]}"
+	right 5 "the problem is gone" says b "s['problems']==[]"
 	did "b: somebody's own" in_ns b nft -f - <<-X
 		delete table ip filter
 		delete table ip6 filter
@@ -84,7 +95,7 @@ forward_drops() {
 	kill -HUP "${pid[b]}"
 	right 5 "a problem says where" says b "any('chain FORWARD in table filter' in p for p in s['problems'])"
 	did "b: no pod any more, but kubelet and kubeadm are installed" sh -c "mkdir $T/b/kubernetes; ip -n ${N}b link del hth0000000001; kill -HUP ${pid[b]}"
-	right 10 "it is seen" said_enough b 8 "configuration read again"
+	right 10 "it is seen" said_enough b 10 "configuration read again"
 	check "a problem still" says b "any('chain FORWARD in table filter' in p for p in s['problems'])"
 	rmdir "$T/b/kubernetes"
 	in_ns b nft delete table inet filter
