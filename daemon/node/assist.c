@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -324,6 +325,7 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 	}
 	h->kube_backoff = (struct backoff){ 0 };
 	hearthd_problem(h, PROBLEM_KUBE, NULL);
+	assist_look_at_token(h);
 	log_seldom(LOG_LEVEL_INFO, "join bundle %s: kubeadm files written", h->kube_id);
 	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
 	hearthd_save_state(h);
@@ -349,6 +351,26 @@ void assist_join_kube(struct hearthd *h)
 	if (ipc_call_async(h->event, h->helper_path, "kube.join", args, KUBE_US, kube_joined, h,
 		    &h->kube_call, &err) < 0)
 		kube_joined(h, err.code, NULL, &err);
+}
+
+/* With a token that is over kubeadm join tries for ten minutes, and does not say why. */
+void assist_look_at_token(struct hearthd *h)
+{
+	char join[PATH_TEXT_MAX], kubernetes[PATH_TEXT_MAX], kubelet[PATH_TEXT_MAX];
+	struct err err = { 0 };
+
+	paths_join(h->paths.etc, "kubeadm/join.yaml", join);
+	paths_join(h->host_path, "kubernetes", kubernetes);
+	paths_join(h->host_path, "kubernetes/kubelet.conf", kubelet);
+	if (h->kube_id[0] && h->kube_expires <= clock_wall_us() / USEC_PER_SEC &&
+		access(join, F_OK) == 0 && access(kubernetes, F_OK) == 0 &&
+		access(kubelet, F_OK) < 0 && errno == ENOENT)
+		err_set(&err, -ETIMEDOUT,
+			"this board is not in the cluster, and the token in %s is over (kubeadm "
+			"join would try for minutes); `sudo hearth kube publish` on the control "
+			"plane brings another",
+			join);
+	hearthd_problem(h, PROBLEM_TOKEN, &err);
 }
 
 void assist_follow_labels(struct hearthd *h, const struct node *self)

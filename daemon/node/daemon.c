@@ -141,6 +141,8 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 		assist_write_names(h, true);
 		mesh_retry(h);
 		assist_retry_now(h);
+		h->pods_us = 0;
+		pods_look(h, clock_now_us());
 		sync_link_changed(h->sync);
 		log_info("configuration read again");
 	}

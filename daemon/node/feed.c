@@ -47,6 +47,7 @@ static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 		return;
 	log_seldom(LOG_LEVEL_INFO, "the cluster's join bundle %s came", bundle->id);
 	(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle->id);
+	h->kube_expires = bundle->expires;
 	h->kube_again = h->kube_call != NULL;
 	assist_join_kube(h);
 }
@@ -294,8 +295,10 @@ static void load_kube(struct hearthd *h)
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 	const struct presence *own = book_presence(h->book, h->config.node);
 
-	if (json && kube_bundle_from_json(json, &bundle, NULL) == 0)
+	if (json && kube_bundle_from_json(json, &bundle, NULL) == 0) {
 		(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle.id);
+		h->kube_expires = bundle.expires;
+	}
 	(void) snprintf(h->kube_tried, sizeof(h->kube_tried), "%s", h->state.kube_done);
 	/* What failed will be tried again; until then it is as the others were told. */
 	if (own && h->kube_id[0] && !strcmp(own->kube, h->kube_id)) {

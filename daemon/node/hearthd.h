@@ -57,6 +57,7 @@ enum problem {
 	PROBLEM_NAMES, /* one of ours is somebody else's in the hosts file */
 	PROBLEM_KUBE,
 	PROBLEM_BUNDLE, /* a join bundle cannot be written */
+	PROBLEM_TOKEN,  /* that of join.yaml is over, and the board is not in the cluster */
 	PROBLEM_RESOLV, /* pods' name servers are not followed */
 	PROBLEM_BOARDS, /* on a control plane: others could not make their join files */
 	PROBLEMS
@@ -119,6 +120,7 @@ struct hearthd {
 
 	/* feed.c */
 	char kube_id[FIELD_ID_MAX]; /* of the bundle in kube_path */
+	uint64_t kube_expires;      /* likewise */
 	char kube_tried[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX]; /* as others are told */
 	char *sync_sources; /* URLs and pins the client was given */
 	uint64_t announced; /* counter of the presence the client was given, 0 none */
@@ -238,6 +240,8 @@ void assist_open_uapi(struct hearthd *h);
 /* Another one, if somebody removed its socket. */
 void assist_keep_uapi(struct hearthd *h);
 void assist_join_kube(struct hearthd *h);
+/* Whether kubeadm join would find the token over. */
+void assist_look_at_token(struct hearthd *h);
 /* Labels of our own record are in the cluster's files: those are made again if they changed. */
 void assist_follow_labels(struct hearthd *h, const struct node *self);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */

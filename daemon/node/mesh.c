@@ -336,6 +336,7 @@ void mesh_retry(struct hearthd *h)
 	assist_retry(h);
 	assist_look(h);
 	resolv_look(h);
+	assist_look_at_token(h);
 	book_save(h->book, clock_now_us());
 	hearthd_save_state(h);
 }
