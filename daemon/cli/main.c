@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/guard.h"
 #include "base/text.h"
 #include "base/usage.h"
 #include "cli.h"
@@ -174,6 +175,7 @@ static int refuse_verb(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	(void) guard_memory(false); /* tokens and certificate keys pass through it */
 	if (cli_open_output() < 0)
 		return CLI_FAILED;
 	if (argc < 2) {

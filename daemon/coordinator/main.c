@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/usage.h"
 #include "coordinator/init.h"
@@ -42,6 +43,7 @@ static void refuse_verb(const char *verb)
 int main(int argc, char **argv)
 {
 	log_open("hearth-coord");
+	(void) guard_memory(false); /* serve says so if it is not */
 	if (sodium_init() < 0) {
 		fputs("hearth-coord: libsodium cannot be used\n", stderr);
 		return 1;

@@ -25,6 +25,7 @@
 #include "base/descriptors.h"
 #include "base/env.h"
 #include "base/file.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/pace.h"
@@ -424,6 +425,9 @@ int serve_run(int argc, char **argv)
 		return bad_use("--listen: %s", e.text);
 	if (!r)
 		r = drop_root(&s, &e);
+	if (!r && !guard_memory(true))
+		log_info("may not lock all its memory (RLIMIT_MEMLOCK): some of it may be swapped "
+			 "to disk");
 	if (!r)
 		r = read_tls(&s, &e);
 	if (!r)

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/descriptors.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/usage.h"
@@ -394,6 +395,7 @@ int main(int argc, char **argv)
 	int r;
 
 	log_open("hearth-helper");
+	(void) guard_memory(true); /* join bundles pass through it */
 	paths_init(&h.paths);
 	(void) signal(SIGPIPE, SIG_IGN);
 	if (parse_options(&h, argc, argv, wrong) < 0) {

@@ -23,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/guard.h"
 #include "base/owned.h"
 #include "sys/ipc/ipc.h"
 #include "sys/priv/priv.h"
@@ -164,6 +165,7 @@ static pid_t start_daemon(const struct launch *l, struct err *err)
 	(void) snprintf(program, sizeof(program), "%s/hearthd", l->here);
 	if (detach(l) == 0 && setenv("NOTIFY_SOCKET", l->notify_path, 1) == 0 &&
 		unsetenv("WATCHDOG_USEC") == 0) {
+		guard_let_lock();
 		if (priv_become(l->options->user, caps, &why) == 0)
 			(void) execl(program, "hearthd",
 				l->options->config_path ? "--config" : NULL,

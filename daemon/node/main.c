@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/usage.h"
 #include "node/hearthd.h"
@@ -189,6 +190,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "hearthd: %s; see hearthd --help\n", wrong);
 		return USAGE_STATUS;
 	}
+	if (!guard_memory(a.action == ACTION_RUN) && a.action == ACTION_RUN)
+		log_info("may not lock all its memory (RLIMIT_MEMLOCK): some of it may be swapped "
+			 "to disk");
 	switch (a.action) {
 	case ACTION_RUN:
 		return run(&a.run);

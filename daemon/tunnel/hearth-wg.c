@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,6 +23,7 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/usage.h"
@@ -305,6 +305,7 @@ static int run_program(const char *ifname, int report, bool logging)
 	struct program p = { .signal_fd = -1, .inotify_fd = -1 };
 	struct err err = { 0 };
 
+	(void) guard_memory(true); /* without the right to lock it does as it can */
 	if (start(&p, ifname, &err) < 0) {
 		if (report < 0)
 			log_error("%s", err.text);
@@ -379,7 +380,6 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "foreground", no_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'v' }, { 0 } };
-	const struct rlimit no_core = { 0 };
 	bool logging = open_log();
 	bool foreground = env_number("WG_PROCESS_FOREGROUND", 0, 1, 0) == 1;
 	char wrong[USAGE_TEXT_MAX];
@@ -407,7 +407,6 @@ int main(int argc, char **argv)
 			wrong, sizeof(wrong), "\"%.40s\" is one word too many", argv[optind + 1]);
 		return misuse(wrong);
 	}
-	(void) setrlimit(RLIMIT_CORE, &no_core); /* memory holds keys */
 	if (!logging && !freopen("/dev/null", "w", stderr))
 		return EXIT_FAILURE;
 	return foreground ? run_program(argv[optind], -1, logging)

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/guard.h"
 
 int priv_find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, struct err *err)
 {
@@ -128,6 +129,7 @@ __attribute__((noreturn)) static void be_child(
 	struct verdict verdict = { 0 };
 
 	verdict.r = priv_become(user, 0, &verdict.err);
+	(void) guard_memory(false);
 	if (verdict.r == 0)
 		verdict.r = fn(ctx, &verdict.err);
 	if (file_write_all(fd, &verdict, sizeof(verdict)) < 0 || file_write_all(fd, share, len) < 0)

@@ -3,6 +3,9 @@
 
 attacker.py asks SOCKET USER CALL JSON
     one call to a local socket, as a user by name or number: prints the answer
+attacker.py dumps DIR READY COMMAND...
+    starts it with no limit on core files, in DIR, waits until the shell command READY succeeds, has it end by SIGSEGV;
+    status 1 if the kernel wrote a core file (or gave it to a program), and its size
 attacker.py hogs SOCKET USER SECONDS KIND
     asks hearthd as fast as it can, in one of several ways: prints how often
 attacker.py cry USER DIR
@@ -15,7 +18,7 @@ attacker.py shown COMMAND...
     runs it on a terminal of its own; status 1 and its output as Python has it if a byte of that could do anything
     but be read
 """
-import json, os, pty, pwd, re, socket, struct, sys, time
+import json, os, pty, pwd, re, resource, signal, socket, struct, subprocess, sys, time
 
 
 def become(user):
@@ -127,6 +130,26 @@ def hogs(path, user, seconds, kind):
     print(n)
 
 
+def dumps(where, ready, *command):
+    pid = os.fork()
+    if pid == 0:
+        os.chdir(where)
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+        os.execvp(command[0], command)
+    end = time.time() + 20
+    while subprocess.run(["sh", "-c", ready], stdout=-3, stderr=-3, env=dict(os.environ, PID=str(pid))).returncode:
+        if time.time() > end:
+            sys.exit("it was never ready")
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGSEGV)
+    status = os.waitpid(pid, 0)[1]
+    if not os.WIFSIGNALED(status):
+        sys.exit("it did not end by the signal: %x" % status)
+    if os.WCOREDUMP(status):
+        sys.exit("dumped: %s" % [(f.name, f.stat().st_size) for f in os.scandir(where) if "core" in f.name])
+    print("no core file")
+
+
 def answers(path, file):
     with socket.socket(socket.AF_UNIX) as s:
         s.bind(path)
@@ -182,4 +205,4 @@ def shown(*command):
 
 
 if __name__ == "__main__":
-    {"asks": asks, "cry": cry, "hogs": hogs, "answers": answers, "hostile": hostile, "shown": shown}[sys.argv[1]](*sys.argv[2:])
+    {"asks": asks, "cry": cry, "dumps": dumps, "hogs": hogs, "answers": answers, "hostile": hostile, "shown": shown}[sys.argv[1]](*sys.argv[2:])
