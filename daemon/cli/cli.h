@@ -27,6 +27,7 @@ extern const struct cli_verb cli_verbs[];
 int cli_status(int argc, char **argv);
 int cli_ping(int argc, char **argv);
 int cli_ip(int argc, char **argv);
+int cli_log(int argc, char **argv);
 int cli_reload(int argc, char **argv);
 int cli_kube_publish(int argc, char **argv);
 int cli_kube_approve(int argc, char **argv);

@@ -18,6 +18,8 @@ const struct cli_verb cli_verbs[] = {
 		cli_ping },
 	{ "ip", "[-4|-6] [--json] [PEER]", "mesh addresses of this board or of a peer", cli_ip },
 	{ "reload", "", "let hearthd read its configuration again", cli_reload },
+	{ "log", "[--json] [PEER]",
+		"every change of the mesh: who was let in, who was given other keys", cli_log },
 	{ "kube publish", "[--ttl MINUTES] [--control-plane]",
 		"on a control plane: give every board what it needs for kubeadm join",
 		cli_kube_publish },

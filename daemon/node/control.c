@@ -11,7 +11,7 @@
 #include "node/hearthd.h"
 
 #define STATUS_AGE_US USEC_PER_SEC
-enum { WAIT_MAX_MS = 600000, PING_TIMEOUT_MAX_MS = 60000 };
+enum { LOG_PAGE = 256, WAIT_MAX_MS = 600000, PING_TIMEOUT_MAX_MS = 60000 };
 
 /* Root's is of this moment; others share one that is a second old at most, for its price grows with the mesh. */
 static void call_status(struct hearthd *h, struct ipc_request *request)
@@ -205,6 +205,30 @@ static void call_reload(struct hearthd *h, struct ipc_request *request)
 		ipc_request_reply(request, NULL);
 }
 
+/* The records from @from on as they came, a page of them. Whoever asks proves them himself. */
+static void call_log(struct hearthd *h, struct ipc_request *request)
+{
+	const json_t *args = ipc_request_args(request);
+	const struct mesh_log *log = book_log(h->book);
+	uint64_t from = 1, head = mesh_log_head(log);
+	json_t *records = json_array();
+	struct err err = { 0 };
+	int r = records ? 0 : err_set(&err, -ENOMEM, "out of memory");
+
+	if (r == 0 && json_has(args, "from"))
+		r = json_get_u64(args, "from", INT64_MAX, &from, &err);
+	for (uint64_t seq = from ? from : 1; r == 0 && seq <= head && seq - from < LOG_PAGE; seq++)
+		if (json_array_append_new(records, record_to_json(mesh_log_get(log, seq))) < 0)
+			r = err_set(&err, -ENOMEM, "out of memory");
+	if (r == 0) {
+		ipc_request_reply(request,
+			json_pack("{s:I,s:o}", "seq", (json_int_t) head, "records", records));
+		return;
+	}
+	json_decref(records);
+	ipc_request_fail(request, r == -ENOMEM ? "internal" : "bad_request", "%s", err.text);
+}
+
 static const struct {
 	const char *call;
 	bool only_root;
@@ -213,6 +237,7 @@ static const struct {
 	{ "status", false, call_status },
 	{ "ping", false, call_ping },
 	{ "wait", false, call_wait },
+	{ "log", false, call_log },
 	{ "kube.publish", true, call_kube_publish },
 	{ "reload", true, call_reload },
 };

@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "mesh/story.h"
 #include "node/hearthd.h"
 #include "sys/http/http.h"
 
@@ -73,6 +74,27 @@ static int judge(
 	return 0;
 }
 
+/*
+ * A board that got other keys is another machine, which whoever holds the coordinator's signing key can make of any.
+ * So each board's own log of events says so, before anything is done with it. `hearth log` has them all.
+ */
+static void tell_rekeys(const struct hearthd *h, const struct api_news *news)
+{
+	const struct netmap *map = book_netmap(h->book);
+	struct story story;
+
+	for (size_t i = 0; i < news->n_records; i++) {
+		if (news->records[i].seq <= netmap_seq(map))
+			continue;
+		story_tell(map, &news->records[i], &story);
+		if (story.rekeys)
+			log_warning(
+				"record %llu: %s; if nobody of you did that (hearth token create "
+				"--replace), the coordinator was taken over",
+				(unsigned long long) news->records[i].seq, story.text);
+	}
+}
+
 static int on_news(void *ctx, const struct api_news *news)
 {
 	struct hearthd *h = ctx;
@@ -80,6 +102,7 @@ static int on_news(void *ctx, const struct api_news *news)
 	bool changed = false;
 	int added, r;
 
+	tell_rekeys(h, news);
 	added = book_add_records(h->book, news->records, news->n_records, &changed, &refused);
 	if (added > 0)
 		log_info("%d new record%s, the log is at %llu", added, added > 1 ? "s" : "",

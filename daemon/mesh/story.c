@@ -1,0 +1,188 @@
+/* story: see story.h. */
+#include "mesh/story.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/json.h"
+
+/* What of a node's record other readers act upon, each told if it changed. */
+struct teller {
+	struct story *story;
+	size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct teller *t, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(t->story->text + t->len, sizeof(t->story->text) - t->len, format, ap);
+	va_end(ap);
+	if (n > 0)
+		t->len += (size_t) n;
+	if (t->len >= sizeof(t->story->text))
+		t->len = sizeof(t->story->text) - 1;
+}
+
+const char *story_key(const uint8_t key[static NODE_KEY_LEN], char ret[static STORY_KEY_LEN])
+{
+	char text[KEY_BASE64_LEN];
+
+	key_to_base64(key, text);
+	(void) snprintf(ret, STORY_KEY_LEN, "%.*s", STORY_KEY_LEN - 1, text);
+	return ret;
+}
+
+static void tell_key(struct teller *t, const char *what, const uint8_t *was, const uint8_t *is)
+{
+	char a[STORY_KEY_LEN], b[STORY_KEY_LEN];
+
+	if (memcmp(was, is, NODE_KEY_LEN) != 0)
+		say(t, "%s %s instead of %s", what, story_key(is, a), story_key(was, b));
+}
+
+static void tell_new_node(struct teller *t, const struct node *node)
+{
+	char addr[IP_TEXT_MAX], key[STORY_KEY_LEN];
+
+	say(t, "%s joins as node %u, %s, %s; identity %s", node->name, (unsigned) node->id,
+		node_role_name(node->role), ip_addr_format(&node->mesh4, addr),
+		story_key(node->identity, key));
+}
+
+static bool same_json(const json_t *a, const json_t *b)
+{
+	return a == b || json_equal(a, b) ||
+	       (json_is_null(a) && !json_object_size(b) && !json_array_size(b));
+}
+
+static void tell_changes(struct teller *t, const struct node *was, const struct node *is)
+{
+	size_t begun;
+
+	say(t, "%s (node %u)", was->name, (unsigned) is->id);
+	begun = t->len;
+	if (t->story->rekeys) {
+		say(t, " is given OTHER KEYS: ");
+		tell_key(t, "identity", was->identity, is->identity);
+		if (memcmp(was->identity, is->identity, NODE_KEY_LEN) != 0 &&
+			memcmp(was->wg, is->wg, NODE_KEY_LEN) != 0)
+			say(t, ", ");
+		tell_key(t, "WireGuard", was->wg, is->wg);
+	}
+	if (strcmp(was->name, is->name) != 0)
+		say(t, "%s is called %s", t->len > begun ? ", and" : "", is->name);
+	if (was->role != is->role)
+		say(t, "%s is a %s", t->len > begun ? ", and" : "", node_role_name(is->role));
+	if (!same_json(was->labels, is->labels))
+		say(t, "%s has other labels", t->len > begun ? ", and" : "");
+	if (!same_json(was->tags, is->tags))
+		say(t, "%s has other tags", t->len > begun ? ", and" : "");
+	if (t->len == begun)
+		say(t, " is written once more");
+}
+
+static void tell_node(struct teller *t, const struct netmap *before, const json_t *json)
+{
+	CLEANUP_NODE struct node node = { 0 };
+	struct err err = { 0 };
+	const struct node *was;
+
+	if (node_from_json(json, &node, &err) < 0) {
+		say(t, "a node that cannot be understood: %s", err.text);
+		return;
+	}
+	was = netmap_by_id(before, node.id);
+	t->story->id = node.id;
+	memcpy(t->story->name, node.name, sizeof(node.name));
+	t->story->rekeys = was && (memcmp(was->identity, node.identity, NODE_KEY_LEN) != 0 ||
+					  memcmp(was->wg, node.wg, NODE_KEY_LEN) != 0);
+	if (was)
+		tell_changes(t, was, &node);
+	else
+		tell_new_node(t, &node);
+}
+
+static void tell_settings(struct teller *t, const struct netmap *before, const json_t *json)
+{
+	CLEANUP_SETTINGS struct settings is = { 0 };
+	const struct settings *was = netmap_settings(before);
+	char range[PREFIX_TEXT_MAX], key[STORY_KEY_LEN];
+	struct err err = { 0 };
+
+	if (settings_from_json(json, &is, &err) < 0) {
+		say(t, "settings that cannot be understood: %s", err.text);
+		return;
+	}
+	if (!was) {
+		say(t, "mesh %s, %s", is.mesh, ip_prefix_format(&is.mesh4, range));
+		return;
+	}
+	say(t, "settings");
+	if (was->n_pins != is.n_pins || memcmp(was->pins, is.pins, sizeof(is.pins[0]) * is.n_pins))
+		for (size_t i = 0; i < is.n_pins; i++)
+			say(t, "%s %s", i ? "," : ": the coordinator's TLS key is",
+				story_key(is.pins[i], key));
+	if (was->n_urls != is.n_urls || memcmp(was->urls, is.urls, sizeof(is.urls[0]) * is.n_urls))
+		for (size_t i = 0; i < is.n_urls; i++)
+			say(t, "%s %s", i ? "," : "; the coordinator is found at", is.urls[i]);
+	if (is.n_coordinators && (was->n_coordinators != is.n_coordinators ||
+					 was->coordinators[0].node != is.coordinators[0].node))
+		say(t, "; it runs on node %u", (unsigned) is.coordinators[0].node);
+}
+
+static void tell_signing_key(struct teller *t, const struct netmap *before, const json_t *json)
+{
+	struct record_key key;
+	char text[STORY_KEY_LEN];
+
+	if (record_key_from_json(json, &key, NULL) < 0)
+		say(t, "a key that cannot be understood");
+	else
+		say(t, "the root key certifies %s signing key %s",
+			netmap_seq(before) ? "another" : "the", story_key(key.key, text));
+}
+
+static void tell_tombstone(struct teller *t, const struct netmap *before, const json_t *json)
+{
+	struct tombstone tombstone;
+	const struct node *was;
+
+	if (tombstone_from_json(json, &tombstone, NULL) < 0) {
+		say(t, "a tombstone that cannot be understood");
+		return;
+	}
+	was = netmap_by_id(before, tombstone.id);
+	t->story->id = tombstone.id;
+	if (was)
+		memcpy(t->story->name, was->name, sizeof(was->name));
+	say(t, "%s%snode %u is removed: %s", was ? was->name : "", was ? ", " : "",
+		(unsigned) tombstone.id, tombstone.reason);
+}
+
+void story_tell(const struct netmap *before, const struct record *record, struct story *ret)
+{
+	static const struct {
+		const char *type;
+		void (*tell)(struct teller *t, const struct netmap *before, const json_t *json);
+	} types[] = {
+		{ RECORD_TYPE_NODE, tell_node },
+		{ RECORD_TYPE_SETTINGS, tell_settings },
+		{ RECORD_TYPE_KEY, tell_signing_key },
+		{ RECORD_TYPE_TOMBSTONE, tell_tombstone },
+	};
+	CLEANUP_JSON json_t *json = record_payload_json(record, NULL);
+	struct teller t = { .story = ret };
+
+	*ret = (struct story){ 0 };
+	for (size_t i = 0; json && i < sizeof(types) / sizeof(types[0]); i++)
+		if (!strcmp(record->type, types[i].type)) {
+			types[i].tell(&t, before, json);
+			return;
+		}
+	say(&t, "%s", json ? "not read by this version" : "its payload cannot be understood");
+}

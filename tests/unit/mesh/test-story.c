@@ -1,0 +1,112 @@
+/* story: a log in words; above all, that no record gives a board other keys without a word. */
+#include "mesh-maker.h"
+
+#include <stdio.h>
+
+#include "mesh/story.h"
+
+static struct story tell(const struct netmap *netmap, const char *type, json_t *payload)
+{
+	CLEANUP_RECORD struct record record =
+		maker_record(netmap_seq(netmap) + 1, NULL, type, payload, maker_sign_seed);
+	struct story story;
+	story_tell(netmap, &record, &story);
+	return story;
+}
+
+static struct story tell_node(const struct netmap *netmap, const struct node *node)
+{
+	return tell(netmap, RECORD_TYPE_NODE, node_to_json(node));
+}
+
+static void apply(struct netmap *netmap, const struct node *node)
+{
+	assert_int_equal(maker_apply(netmap, RECORD_TYPE_NODE, node_to_json(node), NULL, NULL), 1);
+}
+
+static void test_rekeys(void **state)
+{
+	struct settings settings = maker_settings();
+	CLEANUP_NETMAP struct netmap *netmap = maker_netmap(&settings);
+	CLEANUP_NODE struct node node = maker_node(3, 3, "pi3");
+	struct story s = tell_node(netmap, &node);
+	assert_false(s.rekeys); /* it was not there */
+	assert_int_equal(s.id, 3);
+	assert_string_equal(s.name, "pi3");
+	assert_non_null(strstr(s.text, "pi3 joins as node 3, worker, 10.77.0.3; identity "));
+	apply(netmap, &node);
+
+	s = tell_node(netmap, &node);
+	assert_false(s.rekeys);
+	assert_string_equal(s.text, "pi3 (node 3) is written once more");
+
+	uint8_t identity[NODE_KEY_LEN], wg[NODE_KEY_LEN];
+	memcpy(identity, node.identity, sizeof(identity));
+	memcpy(wg, node.wg, sizeof(wg));
+	node.identity[31] ^= 1; /* one bit, and nothing in `revoked` */
+	s = tell_node(netmap, &node);
+	assert_true(s.rekeys);
+	assert_non_null(strstr(s.text, "pi3 (node 3) is given OTHER KEYS: identity "));
+	assert_null(strstr(s.text, "WireGuard"));
+	memcpy(node.identity, identity, sizeof(identity));
+	node.wg[0] ^= 0x80;
+	s = tell_node(netmap, &node);
+	assert_true(s.rekeys);
+	assert_non_null(strstr(s.text, "OTHER KEYS: WireGuard "));
+	assert_non_null(strstr(s.text, " instead of "));
+
+	/* however much else the record changes */
+	memcpy(node.identity, wg, sizeof(identity));
+	(void) snprintf(node.name, sizeof(node.name), "other");
+	node.role = NODE_ROLE_CONTROL_PLANE;
+	s = tell_node(netmap, &node);
+	assert_true(s.rekeys);
+	assert_non_null(strstr(s.text, "pi3 (node 3) is given OTHER KEYS: identity "));
+	assert_non_null(strstr(s.text, ", and is called other"));
+	assert_non_null(strstr(s.text, ", and is a control-plane"));
+	settings_done(&settings);
+}
+
+static void test_others(void **state)
+{
+	struct settings settings = maker_settings();
+	CLEANUP_NETMAP struct netmap *empty = netmap_new(), *netmap = maker_netmap(&settings);
+	CLEANUP_NODE struct node node = maker_node(2, 0, "pi4");
+	struct tombstone tombstone = { .id = 2, .reason = "removed" };
+	struct record_key key = { .key = { 7 }, .root = { 8 } };
+
+	assert_non_null(strstr(tell(empty, RECORD_TYPE_SETTINGS, settings_to_json(&settings)).text,
+		"mesh home, 10.77.0.0/16"));
+	assert_non_null(strstr(tell(empty, RECORD_TYPE_KEY, record_key_to_json(&key)).text,
+		"the root key certifies the signing key BwAA"));
+	assert_non_null(strstr(tell(netmap, RECORD_TYPE_KEY, record_key_to_json(&key)).text,
+		"another signing key"));
+	apply(netmap, &node);
+	assert_string_equal(tell(netmap, RECORD_TYPE_TOMBSTONE, tombstone_to_json(&tombstone)).text,
+		"pi4, node 2 is removed: removed");
+	(void) snprintf(node.name, sizeof(node.name), "pi5");
+	assert_string_equal(tell_node(netmap, &node).text, "pi4 (node 2) is called pi5");
+
+	settings.pins[0][0] ^= 1;
+	settings.n_pins = 1;
+	assert_non_null(strstr(tell(netmap, RECORD_TYPE_SETTINGS, settings_to_json(&settings)).text,
+		"the coordinator's TLS key is "));
+	assert_string_equal(tell(netmap, "policy", json_object()).text, "not read by this version");
+	assert_non_null(strstr(tell(netmap, RECORD_TYPE_NODE, json_object()).text,
+		"a node that cannot be understood"));
+	assert_non_null(
+		strstr(tell(netmap, RECORD_TYPE_TOMBSTONE, json_object()).text, "cannot be"));
+	assert_non_null(
+		strstr(tell(netmap, RECORD_TYPE_SETTINGS, json_object()).text, "cannot be"));
+	assert_non_null(strstr(tell(netmap, RECORD_TYPE_KEY, json_object()).text, "cannot be"));
+	settings_done(&settings);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rekeys),
+		cmocka_unit_test(test_others),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
