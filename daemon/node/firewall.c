@@ -241,13 +241,19 @@ static void add_masquerade(const struct firewall *f, struct buf *ret)
 
 /*
  * Behind masquerade. What connection tracking makes nothing of is not masqueraded, and an address of ours that
- * no pod has leads out by the default route. Answers go to whoever was let in.
+ * no pod has leads out by the default route. Answers go to whoever was let in; and pods of another CNI plugin may have
+ * addresses of ours behind links of their own.
  */
 static void add_leave(const struct firewall *f, const struct family both[static 2], struct buf *ret)
 {
 	char pods[PREFIX_TEXT_MAX];
 
+	buf_add_str(ret, "\tchain astray {\n\t\toifname @inside accept\n");
+	for (const char *const *p = links_inside_patterns; *p; p++)
+		buf_printf(ret, "\t\toifname \"%s\" accept\n", *p);
 	buf_printf(ret,
+		"\t\tcounter drop\n"
+		"\t}\n"
 		"\tchain leave {\n"
 		"\t\ttype filter hook postrouting priority srcnat + 1; policy accept;\n"
 		"\t\toifname \"%s\" accept\n"
@@ -257,8 +263,8 @@ static void add_leave(const struct firewall *f, const struct family both[static 
 	for (int i = 0; i < 2; i++) {
 		(void) ip_prefix_format(both[i].own_pods, pods);
 		buf_printf(ret,
-			"\t\tiifname \"hth*\" %s saddr %s counter drop\n"
-			"\t\tiifname \"%s\" %s daddr %s counter drop\n",
+			"\t\tiifname \"hth*\" %s saddr %s goto astray\n"
+			"\t\tiifname \"%s\" %s daddr %s goto astray\n",
 			both[i].ip, pods, f->interface, both[i].ip, pods);
 	}
 	buf_add_str(ret, "\t}\n");

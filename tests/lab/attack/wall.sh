@@ -183,7 +183,7 @@ wall_past_masquerade() {
 				ip6 daddr $(ula)::/48 counter; }
 		}
 	X
-	n=$(drops b leave)
+	n=$(drops b astray)
 	in_ns near python3 "$PROBE" odd "${pod4[near]}" 192.0.2.1 192.0.2.99
 	in_ns near python3 "$PROBE" odd "${pod6[near]}" 2001:db8:7::1 2001:db8:7::99
 	in_ns near python3 -c '
@@ -198,13 +198,13 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("10.244.2.202", 7
 		and one of its own|udp 192.0.2.1 $SERVE
 	X
 	tried=$((tried + 1))
-	if soon 5 dropped_some b leave "$n" 14 && [ "$(counters sw seen c)" -eq 0 ]; then
+	if soon 5 dropped_some b astray "$n" 14 && [ "$(counters sw seen c)" -eq 0 ]; then
 		held=$((held + 1))
 		passed "refused: fourteen packets that connection tracking makes nothing of, or for pods that are not there: none was seen in the LAN"
 	else
 		failed "packets left with addresses of pods"
 		in_ns sw nft list chain inet seen c
-		in_ns b nft list chain inet hearth leave
+		in_ns b nft list chain inet hearth astray
 	fi
 	in_ns sw nft delete table inet seen
 }
