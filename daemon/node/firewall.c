@@ -10,6 +10,9 @@
 
 #include "board/links.h"
 #include "board/config.h"
+#include "wire/node.h"
+
+enum { MEMORY_SIZE = 1024 };
 
 /* nft takes letters, digits and few other signs: the rest is written as _HEX, so is '_'. */
 const char *firewall_table(const char *ifname, char ret[static FIREWALL_TABLE_MAX])
@@ -87,16 +90,32 @@ static void add_if_pods(const struct firewall *f, const char *rule, struct buf *
 /* What the rules say of one family: "ip" or "ip6". */
 struct family {
 	const char *ip;
+	int number;
+	const char *pods_mask; /* of one board's */
 	const struct ip_addr *own;
 	const struct ip_prefix *own_pods, *mesh, *pods, *services;
 };
 
 static void families(const struct firewall *f, struct family ret[static 2])
 {
-	ret[0] = (struct family){ "ip", &f->own4, &f->own_pods4, &f->mesh4, &f->pods4,
-		&f->services4 };
-	ret[1] = (struct family){ "ip6", &f->own6, &f->own_pods6, &f->mesh6, &f->pods6,
-		&f->services6 };
+	ret[0] = (struct family){ "ip", 4, "255.255.255.0", &f->own4, &f->own_pods4, &f->mesh4,
+		&f->pods4, &f->services4 };
+	ret[1] = (struct family){ "ip6", 6, "ffff:ffff:ffff:ffff::", &f->own6, &f->own_pods6,
+		&f->mesh6, &f->pods6, &f->services6 };
+}
+
+_Static_assert(NODE_PODS4_LEN == 24 && NODE_PODS6_LEN == 64, "as pods_mask has it");
+
+/*
+ * Who did wrong within the hour, for hearthd to tell (no more of them than there are boards, or pods here). A full
+ * set ends a rule, so what it stands in decides nothing.
+ */
+static void add_memory(const char *name, const char *type, struct buf *ret)
+{
+	buf_printf(ret,
+		"\tset %s {\n\t\ttype %s\n\t\tsize %d\n\t\tflags dynamic,timeout\n\t\ttimeout "
+		"1h\n\t}\n",
+		name, type, MEMORY_SIZE);
 }
 
 /*
@@ -106,8 +125,10 @@ static void families(const struct firewall *f, struct family ret[static 2])
 static void add_from_mesh(
 	const struct firewall *f, const struct family both[static 2], struct buf *ret)
 {
-	char own[IP_TEXT_MAX], pods[PREFIX_TEXT_MAX];
+	char own[IP_TEXT_MAX], mesh[PREFIX_TEXT_MAX], pods[PREFIX_TEXT_MAX];
 
+	add_memory(FIREWALL_SENDERS4, "ipv4_addr", ret);
+	add_memory(FIREWALL_SENDERS6, "ipv6_addr", ret);
 	buf_add_str(ret, "\tchain from_mesh {\n");
 	for (int i = 0; f->coordinator_port && i < 2; i++)
 		buf_printf(ret, "\t\t%s saddr %s tcp dport %u counter drop\n", both[i].ip,
@@ -118,6 +139,13 @@ static void add_from_mesh(
 			buf_printf(ret, ", %s", ip_prefix_format(both[i].own_pods, pods));
 		buf_add_str(ret, " } accept\n");
 	}
+	for (int i = 0; i < 2; i++)
+		buf_printf(ret,
+			"\t\t%s saddr %s update @senders%d { %s saddr }\n"
+			"\t\t%s saddr %s update @senders%d { %s saddr & %s }\n",
+			both[i].ip, ip_prefix_format(both[i].mesh, mesh), both[i].number,
+			both[i].ip, both[i].ip, ip_prefix_format(both[i].pods, pods),
+			both[i].number, both[i].ip, both[i].pods_mask);
 	buf_add_str(ret, "\t\tcounter drop\n\t}\n");
 }
 
@@ -130,9 +158,15 @@ static void add_pods(const struct firewall *f, const struct family both[static 2
 {
 	char own[IP_TEXT_MAX];
 
-	buf_add_str(ret, "\tchain pods {\n"
+	add_memory(FIREWALL_LIARS, "ifname", ret);
+	buf_add_str(ret, "\tchain lies {\n"
+			 "\t\tip6 saddr fe80::/10 counter drop\n"
+			 "\t\tupdate @liars { iifname }\n"
+			 "\t\tcounter drop\n"
+			 "\t}\n"
+			 "\tchain pods {\n"
 			 "\t\tip6 saddr :: ip6 daddr ff02::/16 accept\n"
-			 "\t\tfib saddr . iif oif missing counter drop\n"
+			 "\t\tfib saddr . iif oif missing goto lies\n"
 			 "\t\tip daddr 127.0.0.0/8 counter drop\n");
 	for (int i = 0; f->coordinator_port && i < 2; i++)
 		buf_printf(ret, "\t\t%s daddr %s tcp dport %u counter drop\n", both[i].ip,

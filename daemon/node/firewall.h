@@ -45,6 +45,11 @@ struct firewall {
 	size_t n_outside;
 };
 
+/* Sets that packets fill: addresses of boards whose packets strayed, links of pods that lied. */
+#define FIREWALL_SENDERS4 "senders4"
+#define FIREWALL_SENDERS6 "senders6"
+#define FIREWALL_LIARS    "liars"
+
 /* Appends the transaction that puts the table in place of any older one. */
 void firewall_add_text(const struct firewall *firewall, struct buf *ret);
 

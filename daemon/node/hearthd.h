@@ -51,7 +51,9 @@ enum problem {
 	PROBLEM_STOPS,     /* and those behind it: what would stop pods, board/stops.h */
 	PROBLEM_STOPS_END = PROBLEM_STOPS + STOPS - 1,
 	PROBLEM_FIREWALL,
-	PROBLEM_RULES, /* somebody keeps removing them */
+	PROBLEM_RULES,  /* somebody keeps removing them */
+	PROBLEM_ASTRAY, /* a member sends through this board to elsewhere */
+	PROBLEM_LIARS,  /* a pod here sends in the name of others */
 	PROBLEM_HELPER,
 	PROBLEM_HOSTS,
 	PROBLEM_NAMES, /* one of ours is somebody else's in the hosts file */

@@ -224,7 +224,7 @@ static void take_down(struct hearthd *h)
 		log_warning("%s, ignoring", err.text);
 	wall_take_down(h);
 	assist_write_names(h, true);
-	for (int i = PROBLEM_TUNNEL; i <= PROBLEM_FIREWALL; i++)
+	for (int i = PROBLEM_TUNNEL; i <= PROBLEM_LIARS; i++)
 		hearthd_problem(h, (enum problem) i, NULL);
 }
 

@@ -196,6 +196,93 @@ void wall_apply(
 		done(h, err.code, &err);
 }
 
+/* --- who did wrong within the hour, as the rules remember it --- */
+
+enum { NAMED_MAX = 3, MEMBERS_MAX = 64 };
+
+struct wrongdoers {
+	struct hearthd *h;
+	struct buf names;
+	size_t n;
+	uint32_t ids[MEMBERS_MAX]; /* of those that are counted */
+};
+
+static void add_name(struct wrongdoers *w, const char *name)
+{
+	if (w->n++ < NAMED_MAX)
+		buf_printf(&w->names, "%s%s", w->n > 1 ? ", " : "", name);
+}
+
+static void on_sender(void *ctx, const void *key, size_t len)
+{
+	struct wrongdoers *w = ctx;
+	struct ip_addr addr = { .family = len == 4 ? AF_INET : AF_INET6 };
+	const struct node *node;
+
+	if (len != ip_bytes(addr.family))
+		return;
+	memcpy(addr.bytes, key, len);
+	node = netmap_by_addr(book_netmap(w->h->book), &addr);
+	for (size_t i = 0; node && i < w->n; i++)
+		if (w->ids[i] == node->id)
+			node = NULL;
+	if (!node || w->n == MEMBERS_MAX)
+		return;
+	w->ids[w->n] = node->id;
+	add_name(w, node->name);
+}
+
+/* By the container's id, which `crictl pods` and `podman ps` show. */
+static void on_liar(void *ctx, const void *key, size_t len)
+{
+	struct wrongdoers *w = ctx;
+	char name[IF_NAMESIZE] = "", text[IF_NAMESIZE + LINK_ALIAS_MAX + 32];
+	struct link link;
+
+	memcpy(name, key, len < sizeof(name) - 1 ? len : sizeof(name) - 1);
+	if (link_find(w->h->nl, name, &link, NULL) < 0)
+		return; /* it is gone */
+	(void) snprintf(text, sizeof(text), "%s (%s)", link.name, link.alias);
+	add_name(w, text);
+}
+
+static void tell(struct wrongdoers *w, enum problem which, const char *before, const char *after)
+{
+	struct err err = { 0 };
+
+	if (w->n > NAMED_MAX)
+		buf_printf(&w->names, " and %zu more", w->n - NAMED_MAX);
+	if (w->n && !buf_failed(&w->names))
+		err_set(&err, -EPERM, "within the last hour %s%s%s", before, buf_str(&w->names),
+			after);
+	hearthd_problem(w->h, which, &err);
+	buf_done(&w->names);
+}
+
+static void look_for_wrongdoers(struct hearthd *h)
+{
+	struct wrongdoers senders = { .h = h }, liars = { .h = h };
+
+	if (!h->nft || nft_is_busy(h->nft) ||
+		nft_keys(h->nft, FIREWALL_SENDERS4, on_sender, &senders) < 0 ||
+		nft_keys(h->nft, FIREWALL_SENDERS6, on_sender, &senders) < 0 ||
+		nft_keys(h->nft, FIREWALL_LIARS, on_liar, &liars) < 0) {
+		buf_done(&senders.names);
+		buf_done(&liars.names);
+		return;
+	}
+	tell(&senders, PROBLEM_ASTRAY, "",
+		" sent through the mesh to this board what is for none of its addresses; it was "
+		"dropped. "
+		"Routes were changed there by hand, or somebody else rules that board: look at it, "
+		"and if "
+		"in doubt `hearth node remove` it");
+	tell(&liars, PROBLEM_LIARS, "a pod of this board sent as somebody else, by ",
+		"; that was dropped. Look what runs in it; one with several networks may answer by "
+		"the "
+		"wrong one");
+}
+
 static int watch(struct hearthd *h, struct err *err)
 {
 	return h->nft ? 0 : nft_new(h->event, h->table, done, touched, h, &h->nft, err);
@@ -225,6 +312,7 @@ void wall_retry(struct hearthd *h, const struct settings *settings, const struct
 		touched(h);
 	if (!repair_is_fight(&h->firewall_repairs, clock_now_us()) && h->gate != GATE_SHUT)
 		hearthd_problem(h, PROBLEM_RULES, NULL);
+	look_for_wrongdoers(h);
 }
 
 void wall_take_down(struct hearthd *h)

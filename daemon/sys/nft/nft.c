@@ -107,6 +107,11 @@ int nft_is_there(struct nft *nft)
 	return r < 0 ? r : now.n > 0;
 }
 
+int nft_keys(struct nft *nft, const char *set, nft_key_fn each, void *ctx)
+{
+	return nft_table_keys(nft->nl, nft->table, set, each, ctx);
+}
+
 static int start(struct nft *nft, struct err *err);
 
 static void on_done(void *ctx, struct exec_result *result)

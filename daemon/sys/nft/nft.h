@@ -45,6 +45,13 @@ bool nft_is_whole(struct nft *nft);
 /* Whether there is such a table, whoever made it: 1, 0, or -errno where the kernel does not tell. */
 int nft_is_there(struct nft *nft);
 
+/*
+ * Calls @each for the elements of a set that packets fill, each of @len bytes as the kernel has them (an address,
+ * a link's name). 0 (also if there is no such set) or -errno; by then some may have been told.
+ */
+typedef void (*nft_key_fn)(void *ctx, const void *key, size_t len);
+int nft_keys(struct nft *nft, const char *set, nft_key_fn each, void *ctx);
+
 /* A transaction under way is ended. NULL is fine. Returns NULL. */
 struct nft *nft_free(struct nft *nft);
 

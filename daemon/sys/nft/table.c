@@ -55,8 +55,8 @@ static void add_elements(struct nft_table *table, const struct nlattr *const *a)
 static void note_set(struct nft_table *table, const struct nlattr *const *a)
 {
 	if (!a[NFTA_SET_NAME] || table->n_sets == NFT_TABLE_SETS_MAX ||
-		ntohl(nl_get_u32(a[NFTA_SET_FLAGS], 0)) & NFT_SET_ANONYMOUS)
-		return; /* an anonymous one lives and dies with its rule */
+		ntohl(nl_get_u32(a[NFTA_SET_FLAGS], 0)) & (NFT_SET_ANONYMOUS | NFT_SET_EVAL))
+		return; /* an anonymous one lives and dies with its rule; what packets add comes and goes */
 	nl_get_str(a[NFTA_SET_NAME], table->sets[table->n_sets++], NFT_TABLE_NAME_MAX);
 }
 
@@ -100,9 +100,42 @@ void nft_table_add(struct nft_table *table, const char *name, const struct nlmsg
 }
 
 struct reading {
-	struct nft_table *table;
+	struct nft_table *table; /* NULL: keys are read */
 	const char *name;
+	nft_table_key *each;
+	void *ctx;
 };
+
+static void tell_keys(const struct reading *reading, const struct nlattr *list)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, list)
+	{
+		const struct nlattr *e[NFTA_SET_ELEM_MAX + 1] = { 0 };
+		const struct nlattr *d[NFTA_DATA_MAX + 1] = { 0 };
+
+		if (nl_attrs_nested(attr, e, NFTA_SET_ELEM_MAX) < 0 || !e[NFTA_SET_ELEM_KEY] ||
+			nl_attrs_nested(e[NFTA_SET_ELEM_KEY], d, NFTA_DATA_MAX) < 0 ||
+			!d[NFTA_DATA_VALUE])
+			continue;
+		reading->each(reading->ctx, mnl_attr_get_payload(d[NFTA_DATA_VALUE]),
+			mnl_attr_get_payload_len(d[NFTA_DATA_VALUE]));
+	}
+}
+
+static int on_keys(void *ctx, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *a[NFTA_SET_ELEM_LIST_MAX + 1] = { 0 };
+	const struct reading *reading = ctx;
+
+	if (nlh->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM) &&
+		nl_attrs(nlh, sizeof(struct nfgenmsg), a, NFTA_SET_ELEM_LIST_MAX) == 0 &&
+		is_of(nlh, a[NFTA_SET_ELEM_LIST_TABLE], reading->name) &&
+		a[NFTA_SET_ELEM_LIST_ELEMENTS])
+		tell_keys(reading, a[NFTA_SET_ELEM_LIST_ELEMENTS]);
+	return 0;
+}
 
 static int on_message(void *ctx, const struct nlmsghdr *nlh)
 {
@@ -123,7 +156,16 @@ static int dump(struct nl *nl, uint16_t type, const char *set, struct reading *r
 	nl_put_str(nl, q, NFTA_RULE_TABLE, reading->name);
 	if (set)
 		nl_put_str(nl, q, NFTA_SET_ELEM_LIST_SET, set);
-	return nl_ask(nl, q, on_message, reading, NULL);
+	return nl_ask(nl, q, reading->table ? on_message : on_keys, reading, NULL);
+}
+
+int nft_table_keys(
+	struct nl *nl, const char *table, const char *set, nft_table_key *each, void *ctx)
+{
+	struct reading reading = { .name = table, .each = each, .ctx = ctx };
+	int r = dump(nl, NFT_MSG_GETSETELEM, set, &reading);
+
+	return r == -ENOENT ? 0 : r;
 }
 
 static int read_once(struct nl *nl, const char *name, struct nft_table *ret)

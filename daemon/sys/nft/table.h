@@ -16,7 +16,8 @@ enum { NFT_TABLE_ITEMS_MAX = 1024, NFT_TABLE_SETS_MAX = 8, NFT_TABLE_NAME_MAX = 
 struct nft_table {
 	uint64_t items[NFT_TABLE_ITEMS_MAX]; /* what comes after so many is not looked at */
 	size_t n;
-	char sets[NFT_TABLE_SETS_MAX][NFT_TABLE_NAME_MAX]; /* those with a name */
+	char sets[NFT_TABLE_SETS_MAX]
+		 [NFT_TABLE_NAME_MAX]; /* those with a name that packets do not fill */
 	size_t n_sets;
 };
 
@@ -25,6 +26,13 @@ struct nft_table {
  * table) or -errno: then nothing is known.
  */
 int nft_table_read(struct nl *nl, const char *name, struct nft_table *ret);
+
+/* One key of a set, as the kernel has it. */
+typedef void nft_table_key(void *ctx, const void *key, size_t len);
+
+/* Calls @each for all elements of the set. 0 (for none, if there is no such set) or -errno. */
+int nft_table_keys(
+	struct nl *nl, const char *table, const char *set, nft_table_key *each, void *ctx);
 
 /* Whether all that was in @before is in @now: nothing was removed or replaced. */
 bool nft_table_holds(const struct nft_table *now, const struct nft_table *before);

@@ -81,6 +81,8 @@ wall_tunnel() {
 		a pod of b, as a member may|tcp ${pod4[near]} $SERVE
 	X
 	counted_in b from_mesh "$n" 12
+	kill -HUP "${pid[b]}"	# or within a minute
+	told b "within the last hour c sent through the mesh to this board"
 	in_ns c sh -c "for p in 198.51.100.0/24 10.96.0.0/16 203.0.113.0/24; do ip route del \$p dev hearth0; done
 		for p in 2001:db8:8::/64 $(ula):f000::/112; do ip -6 route del \$p dev hearth0; done; ip rule del from ${ip4[c]} to ${wan[b]} lookup 99"
 }
@@ -142,7 +144,7 @@ scene wall_pod "a pod speaks for others: its neighbour, another board, the LAN's
 wall_pod() {
 	local n
 	wall_ready || { failed "pods"; return; }
-	n=$(drops b pods)
+	n=$(drops b lies)
 	# what portmap does to the link of a pod with a host port
 	in_ns b sh -c "echo 1 >/proc/sys/net/ipv4/conf/$(link_of b near)/route_localnet"
 	in_ns near ip route add 127.0.0.9 via 169.254.1.1
@@ -166,7 +168,9 @@ wall_pod() {
 		the board's 127.0.0.9|udp 127.0.0.9 $SERVE ${pod4[near]}
 		as itself|tcp 192.0.2.1 $SERVE
 	X
-	counted_in b pods "$n" 17
+	counted_in b lies "$n" 16
+	kill -HUP "${pid[b]}"	# or within a minute
+	told b "sent as somebody else, by hth[0-9a-f]* \(hearth/hearth/near/eth0\)"
 	wall_past_masquerade
 }
 

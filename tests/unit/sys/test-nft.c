@@ -162,6 +162,32 @@ static void fill(struct nft_table *table, uint64_t rule, const char *key)
 		nft_table_add(table, "hearth", make_element(data, "hearth", key));
 }
 
+/* What packets add to a set comes and goes: such a set is not looked at. */
+static void test_sets(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t flags;
+		bool noted;
+	} cases[] = {
+		{ "inside", 0, true },
+		{ "__set0", NFT_SET_ANONYMOUS, false },
+		{ "liars", NFT_SET_EVAL | NFT_SET_TIMEOUT, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		_Alignas(8) char data[4096] = { 0 };
+		struct nft_table table = { 0 };
+		struct nlmsghdr *message = (struct nlmsghdr *) data;
+
+		(void) make(data, NFT_MSG_NEWSET, NFPROTO_INET, "hearth");
+		mnl_attr_put_strz(message, NFTA_SET_NAME, cases[i].name);
+		mnl_attr_put_u32(message, NFTA_SET_FLAGS, htonl(cases[i].flags));
+		nft_table_add(&table, "hearth", message);
+		assert_int_equal(table.n_sets, cases[i].noted);
+	}
+}
+
 /* What was removed or replaced is missing; what was added, and what is others', changes nothing. */
 static void test_table(void **state)
 {
@@ -276,8 +302,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_news), cmocka_unit_test(test_several),
-		cmocka_unit_test(test_own), cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_table) };
+		cmocka_unit_test(test_own), cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_lengths), cmocka_unit_test(test_table) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
