@@ -14,7 +14,7 @@ behind_up() { # b has a pod, and a and c the way to it; its pod answers
 	in_ns behind sh -c "ip link set lo up; ip link set eth0 up; ip addr add $behind4/32 dev eth0; ip addr add $behind6/128 dev eth0 nodad
 		ip route add 169.254.1.1 dev eth0; ip route add default via 169.254.1.1; ip -6 route add default via fe80::1 dev eth0"
 }
-behind_down() { ip netns del "${N}behind"; ip -n "${N}b" link del hth0000000009 2>/dev/null; forwarding 0; }
+behind_down() { ip netns del "${N}behind"; ip -n "${N}b" link del hth0000000009 2>/dev/null; }
 behind_answers() { ping_to a $behind4 && ping_to a "$behind6"; }
 is_shut() { [ "$(in_ns b ip rule | grep -c 'from all iif hearth0 prohibit')" = 1 ] && [ "$(in_ns b ip -6 rule | grep -c 'from all iif hearth0 prohibit')" = 1 ]; }
 is_open() { ! in_ns b sh -c 'ip rule; ip -6 rule' | holds prohibit; }
