@@ -29,7 +29,7 @@
 #include "provision/enroll.h"
 #include "wire/node-name.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_NO_TOKEN = 3 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_NO_TOKEN = 3, EXIT_DISBELIEVED = 4 };
 enum { BUNDLE_INPUT_MAX = 65536, WAIT_DEFAULT_S = 15, LOCK_WAIT_S = 60, WAIT_MAX_S = 3600 };
 
 static const char usage[] =
@@ -401,6 +401,7 @@ static int kubeadm_files(struct enroll *e)
 {
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 	CLEANUP(close_p) int lock_fd = -1;
+	bool believed = true;
 	struct err err = { 0 };
 	int r = read_bundle(&bundle, &err);
 	if (!r)
@@ -408,12 +409,14 @@ static int kubeadm_files(struct enroll *e)
 	if (!r) {
 		e->bundle = bundle;
 		e->has_bundle = true;
+		r = kubefiles_believe(e, e->config.root, &err);
+		believed = r == 0;
 	}
 	if (!r)
 		r = kubefiles_write(e, &err);
 	if (r < 0)
 		text_say(stderr, "enroll-node: kubeadm-files: %s", err.text);
-	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+	return !believed ? EXIT_DISBELIEVED : r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int pods_resolv(struct enroll *e)

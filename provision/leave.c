@@ -135,6 +135,7 @@ static int remove_host_files(struct enroll *e, struct err *err)
 /* Leases of pods; and what a hearthd without systemd leaves, where tmpfiles.d has no say. */
 static int remove_run(struct enroll *e, struct err *err)
 {
+	static const char *const always[] = { "refused.json", NULL };
 	static const char *const background[] = { "hearthd.pid", "hearth-helper.pid", "hearthd.log",
 		"hearthd.sock", "hearthd", NULL };
 	char leases[PATH_TEXT_MAX];
@@ -142,7 +143,8 @@ static int remove_run(struct enroll *e, struct err *err)
 	if (a >= 0 && !e->dry_run)
 		(void) rmdir(leases);
 	int b = a < 0 || e->systemd ? 0 : remove_list(e, e->paths.run, background, err);
-	return a < 0 ? a : b < 0 ? b : a + b;
+	int c = a < 0 || b < 0 ? 0 : remove_list(e, e->paths.run, always, err);
+	return a < 0 ? a : b < 0 ? b : c < 0 ? c : a + b + c;
 }
 
 int leave_files(struct enroll *e, struct err *err)

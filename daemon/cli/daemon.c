@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "board/config.h"
+#include "board/refused.h"
 #include "cli.h"
 
 enum { PINGS_MAX = 100000 };
@@ -62,7 +64,22 @@ static void explain_silence(const json_t *peers)
 		       "it has a firewall.\n");
 }
 
-static void print_status(const json_t *status)
+/* Told past hearthd, which may be the one who asked. */
+static void print_refused(const struct refused *refused, FILE *to)
+{
+	char ago[32];
+	if (refused->count)
+		fprintf(to,
+			"refused      root refused %llu request%s since this board booted that "
+			"nothing of Hearth's makes, the last %s ago by user %u: %s: %s. Somebody "
+			"may "
+			"have taken over the programs of that user: journalctl -u hearth-helper\n",
+			(unsigned long long) refused->count, refused->count == 1 ? "" : "s",
+			cli_ago(refused->at, wall_s(), ago), (unsigned) refused->uid, refused->call,
+			refused->why);
+}
+
+static void print_status(const json_t *status, const struct refused *refused)
 {
 	const json_t *node = json_object_get(status, "node"),
 		     *coord = json_object_get(status, "coordinator"),
@@ -90,6 +107,7 @@ static void print_status(const json_t *status)
 	json_t *problem;
 	json_array_foreach(json_object_get(status, "problems"), i, problem)
 		printf("problem      %s\n", cli_text(problem, ""));
+	print_refused(refused, stdout);
 	printf("\n");
 	if (json_array_size(peers))
 		print_peers(peers);
@@ -120,6 +138,15 @@ static void print_links(const json_t *links)
 	cli_table_print(&t);
 }
 
+static json_t *refused_json(const struct refused *refused)
+{
+	if (!refused->count)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:s, s:s}", "count", (json_int_t) refused->count, "at",
+		(json_int_t) refused->at, "uid", (json_int_t) refused->uid, "call", refused->call,
+		"why", refused->why);
+}
+
 int cli_status(int argc, char **argv)
 {
 	static const struct option options[] = { { "verbose", no_argument, NULL, 'v' }, { 0 } };
@@ -134,12 +161,20 @@ int cli_status(int argc, char **argv)
 	if (r)
 		return r;
 	CLEANUP_JSON json_t *status = NULL;
+	struct refused refused = { 0 };
+	struct paths paths;
+	paths_init(&paths);
+	(void) refused_read(paths.run, &refused, NULL); /* none: nothing was */
 	r = cli_call(CLI_HEARTHD, "status", NULL, &status);
-	if (r)
+	if (r) {
+		print_refused(&refused, stderr);
 		return r;
-	if (o.json)
+	}
+	if (o.json) {
+		(void) json_object_set_new(status, "refused", refused_json(&refused));
 		return cli_print_json(status);
-	print_status(status);
+	}
+	print_status(status, &refused);
 	if (verbose)
 		print_links(json_object_get(status, "links"));
 	return CLI_DONE;

@@ -62,7 +62,7 @@ static int check_name(
 	if (!strcmp(label, "api") ? is_api(netmap, settings, addr)
 				  : is_own(netmap_by_name(netmap, label), addr))
 		return 0;
-	return err_set(err, -EPERM,
+	return err_set(err, -EACCES,
 		"the mesh's log, as far as it is proved on this board's disk, does not give %s to "
 		"%.100s",
 		ip_addr_format(addr, text), name);
@@ -74,7 +74,7 @@ int act_check_names(
 	int r = 0;
 
 	if (n && !netmap_settings(netmap))
-		return err_set(err, -EPERM, "no log of the mesh is on this board's disk yet");
+		return err_set(err, -EACCES, "no log of the mesh is on this board's disk yet");
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < entries[i].n_names && r == 0; k++)
 			r = check_name(netmap, entries[i].names[k], &entries[i].addr, err);

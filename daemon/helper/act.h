@@ -16,7 +16,7 @@ int act_check_interface(
 
 /*
  * That each name is, in the log as root believes it (@netmap), the one of the board that has that address: so neither
- * another domain's name nor another board's address gets into the hosts file. 0, -EPERM.
+ * another domain's name nor another board's address gets into the hosts file. 0, -EPERM (another domain), -EACCES (not in the log).
  */
 int act_check_names(
 	const struct netmap *netmap, const struct hosts_entry *entries, size_t n, struct err *err);

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "base/usage.h"
+#include "board/refused.h"
 #include "helper/act.h"
 #include "helper/request.h"
 #include "sys/exec/exec.h"
@@ -74,18 +75,35 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *ctx)
 	return sd_event_exit(h->event, 0);
 }
 
-static void fail(struct ipc_request *request, int r, const struct err *err)
+/* Nobody of ours asks for that, nor has a log go back: a person is told, whoever it was. */
+static bool is_strange(int r)
+{
+	return r == -ENOSYS || r == -EINVAL || r == -E2BIG || r == -EPERM || r == -ESTALE ||
+	       r == -ENOTUNIQ || r == -ELOOP || r == -EMLINK || r == -EMEDIUMTYPE;
+}
+
+static void tell_strange(struct helper *h, struct ipc_request *request, const struct err *err)
+{
+	const struct ipc_creds *creds = ipc_request_creds(request);
+
+	log_seldom(LOG_LEVEL_WARNING, "%s: %s", ipc_request_call(request), err->text);
+	if (creds->uid != 0) /* root looks whether anybody answers, and may try things */
+		refused_note(h->paths.run, clock_wall_us() / USEC_PER_SEC, creds->uid,
+			ipc_request_call(request), err->text);
+}
+
+/* Who asked hears why and says so. */
+static void fail(struct helper *h, struct ipc_request *request, int r, const struct err *err)
 {
 	const char *code = r == -ENOSYS                      ? "not_found"
-			   : r == -EPERM                     ? "forbidden"
+			   : r == -EPERM || r == -EACCES     ? "forbidden"
 			   : r == -EINVAL || r == -E2BIG     ? "bad_request"
 			   : r == -ENOSPC || r == -EDQUOT    ? "storage"
 			   : r == -EADDRINUSE || r == -EBUSY ? "busy"
 							     : "internal";
 
-	/* Who asked hears why and says so; here it is told what nobody of ours would ask. */
-	if (r == -ENOSYS || r == -EINVAL || r == -E2BIG || r == -EPERM)
-		log_seldom(LOG_LEVEL_WARNING, "%s: %s", ipc_request_call(request), err->text);
+	if (is_strange(r))
+		tell_strange(h, request, err);
 	ipc_request_fail(request, code, "%s", err->text);
 }
 
@@ -147,10 +165,10 @@ static void run_ended(void *ctx, struct exec_result *result)
 	struct err err = { 0 };
 	int r = exec_check(result, "enroll-node", &err);
 
+	if (result->status == REQUEST_DISBELIEVED)
+		r = err.code = -EPERM;
 	if (r < 0)
-		log_seldom(LOG_LEVEL_WARNING, "%s: %s", ipc_request_call(run->request), err.text);
-	if (r < 0)
-		fail(run->request, r, &err);
+		fail(h, run->request, r, &err);
 	else if (run->kind == REQUEST_RESOLV_FOLLOW)
 		ipc_request_reply(run->request, servers_reply(&result->out));
 	else
@@ -238,7 +256,7 @@ static void carry_out(struct helper *h, const struct request *request, struct ip
 		break;
 	}
 	if (r < 0)
-		fail(ipc, r, &err);
+		fail(h, ipc, r, &err);
 }
 
 static void on_request(void *ctx, struct ipc_request *ipc)
@@ -252,13 +270,15 @@ static void on_request(void *ctx, struct ipc_request *ipc)
 	if (creds->uid != 0 && !(h->has_uid && creds->uid == h->uid)) {
 		log_seldom(LOG_LEVEL_WARNING, "user %u asked for %s: refused",
 			(unsigned) creds->uid, ipc_request_call(ipc));
+		refused_note(h->paths.run, clock_wall_us() / USEC_PER_SEC, creds->uid,
+			ipc_request_call(ipc), "no business of that user's");
 		ipc_request_fail(
 			ipc, "forbidden", "only root and user %s may ask hearth-helper", h->user);
 		return;
 	}
 	r = request_from_json(ipc_request_call(ipc), ipc_request_args(ipc), &request, &err);
 	if (r < 0)
-		fail(ipc, r, &err);
+		fail(h, ipc, r, &err);
 	else
 		carry_out(h, &request, ipc);
 	rest(h);

@@ -9,6 +9,9 @@
 #include "wire/hosts.h"
 #include "wire/kube.h"
 
+/* enroll-node's exit status for a cluster document that it does not believe. */
+enum { REQUEST_DISBELIEVED = 4 };
+
 enum request_kind {
 	/* {"entries":[...],"ifname":"hearth0"}: a mesh's block in the hosts file; none: it is removed */
 	REQUEST_HOSTS_WRITE,

@@ -6,6 +6,8 @@ write() { # BOARD ADDRESS NAME [INTERFACE]
 }
 scene names_of_others "hearthd has root write names that are not the mesh's, or addresses that are not theirs"
 names_of_others() {
+	local before
+	before=$(times_refused b)
 	until_ok 10 grep -q "b.home.internal" "$T/b/hosts"
 	cp "$T/b/hosts" "$T/before"
 	refused "metadata.google.internal at its own address" "not one that a board of a mesh can have" write b 169.254.169.254 metadata.google.internal
@@ -20,6 +22,9 @@ names_of_others() {
 	refused "the block of another interface" "the interface of this board's mesh is hearth0" write b "${ip4[a]}" a.home.internal hearth7
 	refused "that that block goes" "the interface of this board's mesh is hearth0" asks b nobody helper hosts.write '{"entries":[],"ifname":"eth0"}'
 	unharmed "the hosts file is as it was" cmp "$T/before" "$T/b/hosts"
+	root_shows b "by user 65534: hosts.write: the interface of this board's mesh is hearth0"
+	# Not counted is what hearthd may ask before its log is on disk: a name that the log does not give.
+	check "and counts them" [ "$(times_refused b)" -eq $((before + 7)) ]
 	check "the helper's log says what was asked" until_ok 5 grep -q "hosts.write: metadata.google.internal is no name of mesh home" "$T/b/helper.log"
 }
 
@@ -32,6 +37,7 @@ other_interfaces() {
 		refused "ipv6.enable of $i" "the interface of this board's mesh is hearth0" asks b nobody helper ipv6.enable '{"ifname":"'$i'"}'
 	done
 	in_ns b ip link del tun9
+	root_shows b "by user 65534: ipv6.enable: the interface of this board's mesh is hearth0"
 	unharmed "no socket but hearth0's" [ "$(ls "$T/b/wg")" = hearth0.sock ]
 }
 
@@ -59,9 +65,11 @@ older_log() {
 	rm "$T/b/state/log" && ln -s "$T/log.whole" "$T/b/state/log"
 	refused "a link" "read .*state/log: Too many levels of symbolic links" asks b nobody helper hosts.write "$names"
 	rm "$T/b/state/log"
+	asks b nobody helper hosts.write "$names" 2>/dev/null
 	unharmed "the hosts file is as it was" cmp "$T/before" "$T/b/hosts"
 	did "b: it has the log again" start b
 	right 15 "the mesh is whole" whole
+	root_shows b "hosts.write: .* is proved up to record 0, and root of this board has believed"
 	right 10 "its names are written" asks b nobody helper hosts.write "$names"
 	env_of b "$B/hearth" reload
 	right 10 "and all of them" grep -q "c.home.internal" "$T/b/hosts"

@@ -14,6 +14,7 @@ strangers() {
 	done
 	refused "the coordinator: node.remove" "Permission denied" asks a 54321 coord node.remove '{"node":"b"}'
 	sum_of_b >"$T/after" 2>/dev/null
+	root_shows b "by user 54321: shell.run: no business of that user's"
 	unharmed "no file of b changed" cmp "$T/before" "$T/after"
 	check "the helper's log names who asked" until_ok 5 grep -q "user 54321 asked for hosts.write: refused" "$T/b/helper.log"
 }

@@ -36,6 +36,7 @@ forged() {
 	refused "of another mesh" "it is of another mesh" joins b "$T/evil"
 	sed 's/"sig": "[^"]*"/"sig": "'"$(head -c 64 /dev/zero | base64 -w0)"'"/' "$T/good" >"$T/evil"
 	refused "unsigned" "not signed by the key that a has" joins b "$T/evil"
+	root_shows b "by user 65534: kube.join: .*not signed by the key that a has"
 	echo '{"id":"00112233aabbccdd","endpoint":"evil.example.net:6443","token":"abcdef.0123456789abcdef","expires":4102444800,"ca":["sha256:'"$(printf '66%.0s' {1..32})"'"],"version":"v1.37.2","certificate_key":null}' >"$T/evil"
 	refused "as it was before, one document" "join bundle: .*\"cluster\"" joins b "$T/evil"
 	unharmed "its files are as they were" cmp "$T/before" <(sum_of b)
@@ -43,7 +44,6 @@ forged() {
 	sed -e 's/"secret": {/"secret": {"endpoint": "evil.example.net:6443", "ca": ["sha256:6666"], /' -e 's/^{/{"endpoint": "evil.example.net:6443", /' "$T/good" >"$T/more"
 	check "a secret that speaks of the cluster, too, is heard" joins b "$T/more"
 	unharmed "but not what it says of it" sh -c "grep -q 'apiServerEndpoint: api.home.internal:6443' $(file_of b) && ! grep -rqE 'evil|6666' $T/b/etc/kubeadm"
-	check "root's log names what was refused" until_ok 5 grep -q "kube.join: .*its API is evil.example.net" "$T/b/helper.log"
 }
 
 scene removed_signer "a control plane that was removed still signs"

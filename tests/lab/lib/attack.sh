@@ -42,6 +42,11 @@ print(found)
 sys.exit(not any(re.search(sys.argv[1], p) for p in found))' "$2"
 }
 told() { right "${3:-10}" "hearth status on $1 says so" problem_of "$1" "$2"; } # BOARD PATTERN [SECONDS]
+# What root refused, past hearthd: counted since the board booted, with the last one's words.
+root_shows() { # BOARD PATTERN
+	check "hearth status on $1 says that root refused it" sh -c 'printf "%s\n" "$1" | grep -E "^refused .*$2"' sh "$(env_of "$1" "$B/hearth" status)" "$2"
+}
+times_refused() { field "$1" "(s['refused'] or {'count': 0})['count']"; } # BOARD
 not_told() { # BOARD PATTERN: any more
 	says "$1" "not any(__import__('re').search(r'''$2''', p) for p in s['problems'])"
 }
