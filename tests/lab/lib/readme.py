@@ -160,7 +160,7 @@ table = {
     # How it is built
     "daemon/": there("daemon"), "provision/": there("provision"), "cni/": there("cni"), "manifests/": there("manifests/connectivity"),
     "ansible/": there("ansible/site.yml"), "tests/": there("tests"),
-    "daemon/PROTOCOL.md": there("daemon/PROTOCOL.md"), "daemon/home.svg": there("daemon/home.svg"),
+    "daemon/PROTOCOL.md": there("daemon/PROTOCOL.md"), "daemon/SECURITY.md": there("daemon/SECURITY.md"), "daemon/home.svg": there("daemon/home.svg"),
     "cmake -S . -B build -G Ninja && ninja -C build": tested("tests/run", "cmake -S . -B \"$dir\" -G Ninja"),
     "sudo tests/lab/home up": tested("tests/lab/lib/test.sh", "home up"),
     "sudo tests/lab/home exec pi3 hearth status": all_of(tested("tests/lab/home", "exec) need_board"), tested("tests/lab/test-home", "hearth status")),
