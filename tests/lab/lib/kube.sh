@@ -67,14 +67,19 @@ kube_images_make() {
 	mv "$t" "$KUBE_STORE"
 }
 
+kube_store_fill() { # BOARD: what containerd there has of images, and nothing else
+	local to=$S/boards/$1/containerd
+	cp -al "$KUBE_STORE/store/." "$to/" 2>/dev/null || cp -a "$KUBE_STORE/store/." "$to/"
+	(cd "$KUBE_STORE/store" && find . -name '*.db' -exec cp --remove-destination {} "$to/{}" \;)
+}
+
 # What a board must have before it boots so that kubeadm just works on it. Idempotent.
 kube_board_files() { # BOARD
 	local d=$S/boards/$1 r=$S/boards/$1/root p u
 	[ -e "$d/kube" ] && return 0
 	mkdir -p "$d/containerd" "$d/etcd"
 	chmod 700 "$d/etcd"
-	cp -al "$KUBE_STORE/store/." "$d/containerd/" 2>/dev/null || cp -a "$KUBE_STORE/store/." "$d/containerd/"
-	(cd "$KUBE_STORE/store" && find . -name '*.db' -exec cp --remove-destination {} "$d/containerd/{}" \;)
+	kube_store_fill "$1"
 	for p in containerd containerd-shim-runc-v2 ctr runc kubeadm kubelet kubectl; do
 		ln -sf "/opt/kube/$p" "$r/usr/bin/$p"
 	done
