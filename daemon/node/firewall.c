@@ -174,8 +174,11 @@ static void add_pods(const struct firewall *f, const struct family both[static 2
 	buf_add_str(ret, "\t}\n");
 }
 
-/* A network whose own addresses are in the services' range keeps its way to this board. */
-static void add_guard_family(const struct family *family, struct buf *ret)
+/*
+ * A network whose own addresses are in the services' range keeps its way to this board. Services are translated where
+ * pods run; elsewhere there is nothing to guard, and no need of a kernel that has fib.
+ */
+static void add_guard_family(const struct firewall *f, const struct family *family, struct buf *ret)
 {
 	char mesh[PREFIX_TEXT_MAX], pods[PREFIX_TEXT_MAX], services[PREFIX_TEXT_MAX];
 
@@ -184,8 +187,9 @@ static void add_guard_family(const struct family *family, struct buf *ret)
 	for (int to = 0; to < 2; to++)
 		buf_printf(ret, "\t\t%s %caddr { %s, %s } goto strangers\n", family->ip,
 			to ? 'd' : 's', mesh, pods);
-	buf_printf(ret, "\t\t%s daddr %s fib daddr . iif type != local goto strangers\n",
-		family->ip, ip_prefix_format(family->services, services));
+	if (has_pods(f))
+		buf_printf(ret, "\t\t%s daddr %s fib daddr . iif type != local goto strangers\n",
+			family->ip, ip_prefix_format(family->services, services));
 }
 
 static void add_guard(const struct firewall *f, const struct family both[static 2], struct buf *ret)
@@ -198,14 +202,14 @@ static void add_guard(const struct firewall *f, const struct family both[static 
 	add_if_pods(f, "iifname \"hth*\" goto pods", ret);
 	buf_add_str(ret, "\t\tiifname @inside accept\n");
 	for (int i = 0; i < 2; i++)
-		add_guard_family(&both[i], ret);
+		add_guard_family(f, &both[i], ret);
 	buf_add_str(ret, "\t}\n");
 }
 
 /*
- * A container of others may send, but not as the mesh or a pod: what it sends to this board, to a pod or
- * into the tunnel has a source that lives behind its link. (What a bridge carries from port to port is not
- * looked at: it goes to none of these.)
+ * A container of others may send, but not as the mesh or a pod: what it sends to this board, to a pod or into
+ * the tunnel has a source that lives behind its link; where no pods run, none does. (What a bridge carries from port
+ * to port is not looked at: it goes to none of these.)
  */
 static void add_sources(
 	const struct firewall *f, const struct family both[static 2], struct buf *ret)
@@ -214,10 +218,9 @@ static void add_sources(
 
 	buf_add_str(ret, "\tchain sources {\n");
 	for (int i = 0; i < 2; i++)
-		buf_printf(ret,
-			"\t\t%s saddr { %s, %s } fib saddr . iif oif missing goto strangers\n",
-			both[i].ip, ip_prefix_format(both[i].mesh, mesh),
-			ip_prefix_format(both[i].pods, pods));
+		buf_printf(ret, "\t\t%s saddr { %s, %s } %sgoto strangers\n", both[i].ip,
+			ip_prefix_format(both[i].mesh, mesh), ip_prefix_format(both[i].pods, pods),
+			has_pods(f) ? "fib saddr . iif oif missing " : "");
 	buf_printf(ret,
 		"\t}\n"
 		"\tchain to_board {\n"
