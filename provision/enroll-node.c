@@ -284,8 +284,14 @@ static const struct step pod_steps[] = { { "forwarding", forwarding_on }, { "cni
 	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write },
 	{ "firewall", firewall_fix }, { "pods", look_pods } };
 
+/* Of a configuration that is damaged nothing is wanted but the interface's usual name. */
 static int step_booted(struct enroll *e, struct err *err)
 {
+	char path[PATH_TEXT_MAX];
+	struct err why = { 0 };
+	if (config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &e->config, &why) < 0)
+		(void) snprintf(e->config.interface, sizeof(e->config.interface), "%s",
+			CONFIG_INTERFACE_DEFAULT);
 	e->systemd = sd_booted() > 0;
 	return local_find_user(e, err);
 }

@@ -51,26 +51,31 @@ static int shell(const char *script, const char *what, struct err *err)
 	return run(argv, what, err);
 }
 
+static int ufw_rule(
+	bool allow, bool route, const char *direction, const char *ifname, struct err *err)
+{
+	const char *argv[8] = { "ufw" };
+	size_t n = 1;
+	if (route)
+		argv[n++] = "route";
+	if (!allow)
+		argv[n++] = "delete";
+	argv[n++] = "allow";
+	argv[n++] = direction;
+	argv[n++] = "on";
+	argv[n] = ifname;
+	return run(argv, allow ? "ufw allow" : "ufw delete allow", err);
+}
+
 /* What is passed on to and from pods, and what other boards and pods send to this one. */
 static int ufw(const struct enroll *e, bool allow, struct err *err)
 {
-	const char *const rules[][4] = { { "route", "in", "hth+" }, { "route", "out", "hth+" },
-		{ "in", e->config.interface }, { "in", "hth+" } };
-	int r = 0;
-	for (size_t i = 0; i < ARRAY_LEN(rules) && !r; i++) {
-		const char *argv[9] = { "ufw" };
-		size_t n = 1, word = 0;
-		if (!strcmp(rules[i][0], "route"))
-			argv[n++] = rules[i][word++];
-		if (!allow)
-			argv[n++] = "delete";
-		argv[n++] = "allow";
-		argv[n++] = rules[i][word++];
-		argv[n++] = "on";
-		argv[n++] = rules[i][word];
-		r = run(argv, allow ? "ufw allow" : "ufw delete allow", err);
-	}
-	return r;
+	int r = ufw_rule(allow, true, "in", "hth+", err);
+	if (!r)
+		r = ufw_rule(allow, true, "out", "hth+", err);
+	if (!r)
+		r = ufw_rule(allow, false, "in", e->config.interface, err);
+	return r ? r : ufw_rule(allow, false, "in", "hth+", err);
 }
 
 static int fix_docker(struct enroll *e, struct err *err)

@@ -228,14 +228,8 @@ int service_start(struct enroll *e, struct err *err)
 static void remove_wg_socket(struct enroll *e)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	char path[PATH_TEXT_MAX];
-	struct config config;
-	struct err why = { 0 };
-	if (config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &config, &why) < 0)
-		(void) snprintf(
-			config.interface, sizeof(config.interface), "%s", CONFIG_INTERFACE_DEFAULT);
 	(void) snprintf(name.sun_path, sizeof(name.sun_path), "/var/run/wireguard/%s.sock",
-		config.interface);
+		e->config.interface);
 	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (struct sockaddr *) &name, sizeof(name)) < 0 &&
 		errno == ECONNREFUSED)

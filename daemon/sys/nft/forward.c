@@ -228,6 +228,8 @@ int nft_forward_look(struct nl *nl, const struct nft_forward_pods *pods, struct 
 		r = look_at_input(nl, NFPROTO_IPV4, "ufw-user-input", pods, &found.input4);
 	if (!r && pods->mesh)
 		r = look_at_input(nl, NFPROTO_IPV6, "ufw6-user-input", pods, &found.input6);
+	if ((found.input4 || found.input6) && !found.drops4 && !found.drops6)
+		found.owner = NFT_FORWARD_UFW;
 	if (!r)
 		*ret = found;
 	return r;

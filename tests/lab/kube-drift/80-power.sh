@@ -2,9 +2,9 @@
 
 scene no_plane "the control plane's board is away" long
 no_plane() {
-	kube_dns_from() { # BOARD: asked by the board's own pod, without the API server
-		local pod
-		pod=$(on "$1" sh -c 'ip netns list | awk "/^cni-/ { print \$1; exit }"')
+	local pod
+	pod=$(on pi4-4g-a sh -c 'for n in $(ip netns list | sed -n "s/^\(cni-[^ ]*\).*/\1/p"); do ip -n $n -4 addr | grep -F "inet $0/" >/dev/null && echo $n; done; true' "$(pod_of pi4-4g-a)")
+	kube_dns_from() { # BOARD: asked by its pod of the check, without the API server
 		on "$1" ip netns exec "$pod" python3 -c '
 import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(2)
