@@ -292,11 +292,11 @@ int assist_open_tun(struct hearthd *h, struct err *err)
 /* --- joining the cluster --- */
 
 /* For the presence, and so for other boards' terminals: one line of ASCII. */
-static void tell_others(struct hearthd *h, const char *problem)
+static void tell_others(struct hearthd *h, const char *id, const char *problem)
 {
 	size_t i;
 
-	(void) snprintf(h->kube_tried, sizeof(h->kube_tried), "%s", h->kube_id);
+	(void) snprintf(h->kube_tried, sizeof(h->kube_tried), "%s", id);
 	for (i = 0; problem[i] && i < sizeof(h->kube_problem) - 1; i++)
 		h->kube_problem[i] =
 			(char) (problem[i] >= ' ' && problem[i] <= '~' ? problem[i] : '?');
@@ -317,7 +317,7 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 	}
 	if (r < 0) {
 		will_retry(&h->kube_backoff);
-		tell_others(h, err->text);
+		tell_others(h, h->kube_id, err->text);
 		err_set(&why, r, "the cluster's join files are not written: hearth-helper: %.600s",
 			err->text);
 		hearthd_problem(h, PROBLEM_KUBE, &why);
@@ -329,7 +329,28 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 	log_seldom(LOG_LEVEL_INFO, "join bundle %s: kubeadm files written", h->kube_id);
 	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
 	hearthd_save_state(h);
-	tell_others(h, "");
+	tell_others(h, h->kube_id, "");
+}
+
+void assist_refuse_kube(struct hearthd *h, const char *id, const struct err *why)
+{
+	struct err err = { 0 };
+
+	err_set(&err, why->code,
+		"the cluster's join files are not written: the bundle that came is not a control "
+		"plane's: %.500s; whoever runs the coordinator made it up, or changed it. `hearth "
+		"kube publish` makes a true one",
+		why->text);
+	hearthd_problem(h, PROBLEM_KUBE, &err);
+	tell_others(h, id, why->text);
+}
+
+void assist_accept_kube(struct hearthd *h)
+{
+	if (!h->kube_id[0] || strcmp(h->kube_id, h->state.kube_done) != 0)
+		return; /* it will be told when root has looked */
+	hearthd_problem(h, PROBLEM_KUBE, NULL);
+	tell_others(h, h->kube_id, "");
 }
 
 void assist_join_kube(struct hearthd *h)

@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "mesh/cluster.h"
 #include "mesh/story.h"
 #include "node/hearthd.h"
 #include "sys/http/http.h"
@@ -30,16 +31,27 @@ static void take_presences(struct hearthd *h, const json_t *list, bool *ret_chan
 	}
 }
 
-static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
+/* Each is written to the card, and root looks at it: no coordinator may make them come without end. */
+enum { KUBE_BURST = 12 };
+#define KUBE_EVERY_US (300 * USEC_PER_SEC)
+
+/*
+ * Root decides (enroll-node), and by what it has seen itself. But what no control plane signed is not worth its time, nor
+ * a write: a coordinator that has no signing key can send one with every answer.
+ */
+static bool is_signed(struct hearthd *h, const struct kube_bundle *bundle, struct err *err)
+{
+	struct kube_cluster cluster;
+
+	return cluster_judge(book_netmap(h->book), h->config.root, &bundle->cluster, 0, &cluster,
+		       err) == 0;
+}
+
+static void keep_kube(struct hearthd *h, const struct kube_bundle *bundle)
 {
 	CLEANUP_JSON json_t *json = kube_bundle_to_json(bundle);
-	const struct node *self = hearthd_self(h);
+	int r = json ? json_write_file(h->kube_path, json, 0600) : -ENOMEM;
 	struct err err = { 0 };
-	int r;
-
-	if (!self || !node_has_pods(self))
-		return; /* no coordinator that is one sends it to such a board */
-	r = json ? json_write_file(h->kube_path, json, 0600) : -ENOMEM;
 
 	if (r < 0)
 		err_set(&err, r, "write %s: %s", h->kube_path, strerror(-r));
@@ -51,6 +63,30 @@ static void take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 	h->kube_expires = bundle->expires;
 	h->kube_again = h->kube_call != NULL;
 	assist_join_kube(h);
+}
+
+/* 0, or -EAGAIN: the coordinator is asked again after a pause. */
+static int take_kube(struct hearthd *h, const struct kube_bundle *bundle)
+{
+	const struct node *self = hearthd_self(h);
+	bool was_refused = h->kube_refused[0];
+	struct err err = { 0 };
+
+	if (!self || !node_has_pods(self))
+		return -EAGAIN; /* no coordinator that is one sends it to such a board */
+	if (!is_signed(h, bundle, &err)) {
+		if (pace_may(&h->refused_pace, KUBE_BURST, KUBE_EVERY_US, clock_now_us(), NULL))
+			assist_refuse_kube(h, bundle->id, &err);
+		(void) snprintf(h->kube_refused, sizeof(h->kube_refused), "%s", bundle->id);
+		return -EAGAIN;
+	}
+	if (!pace_may(&h->kube_pace, KUBE_BURST, KUBE_EVERY_US, clock_now_us(), NULL))
+		return -EAGAIN;
+	h->kube_refused[0] = 0;
+	keep_kube(h, bundle);
+	if (was_refused)
+		assist_accept_kube(h);
+	return 0;
 }
 
 /* Whether the coordinator's log is ours, longer, or something to tell a person about. */
@@ -110,8 +146,8 @@ static int on_news(void *ctx, const struct api_news *news)
 	take_presences(h, news->presence, &changed);
 	hearthd_tell_disk(h);
 	r = judge(h, news, added, &refused);
-	if (news->has_kube)
-		take_kube(h, &news->kube);
+	if (news->has_kube && take_kube(h, &news->kube) < 0 && r >= 0)
+		r = -EAGAIN;
 	/* `changed` does not tell of a refused batch whose first records were taken. */
 	if ((changed || added < 0) && mesh_update(h, &err) < 0) {
 		log_error("%s", err.text);
@@ -125,7 +161,7 @@ static void on_position(void *ctx, uint64_t *ret_seq, const char **ret_kube)
 	struct hearthd *h = ctx;
 
 	*ret_seq = mesh_log_head(book_log(h->book));
-	*ret_kube = h->kube_id;
+	*ret_kube = h->kube_refused[0] ? h->kube_refused : h->kube_id;
 }
 
 static void on_changed(void *ctx, bool say, const struct trouble_end *away)

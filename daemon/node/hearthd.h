@@ -121,8 +121,11 @@ struct hearthd {
 	bool ipv6_missing;
 
 	/* feed.c */
-	char kube_id[FIELD_ID_MAX]; /* of the bundle in kube_path */
-	uint64_t kube_expires;      /* likewise */
+	char kube_id[FIELD_ID_MAX];      /* of the bundle in kube_path */
+	uint64_t kube_expires;           /* likewise */
+	struct pace kube_pace;           /* of those that come */
+	struct pace refused_pace;        /* of telling of those that no control plane signed */
+	char kube_refused[FIELD_ID_MAX]; /* the last one, "" none since a true one */
 	char kube_tried[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX]; /* as others are told */
 	char *sync_sources; /* URLs and pins the client was given */
 	uint64_t announced; /* counter of the presence the client was given, 0 none */
@@ -242,6 +245,10 @@ void assist_open_uapi(struct hearthd *h);
 /* Another one, if somebody removed its socket. */
 void assist_keep_uapi(struct hearthd *h);
 void assist_join_kube(struct hearthd *h);
+/* The bundle @id was not taken: a problem here, and for the others to know. */
+void assist_refuse_kube(struct hearthd *h, const char *id, const struct err *why);
+/* The one that came after it is a true one, and known perhaps. */
+void assist_accept_kube(struct hearthd *h);
 /* Whether kubeadm join would find the token over. */
 void assist_look_at_token(struct hearthd *h);
 /* Labels of our own record are in the cluster's files: those are made again if they changed. */

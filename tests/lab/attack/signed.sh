@@ -61,16 +61,24 @@ removed_signer() {
 	refused "the one of before" "is not in the mesh" joins b "$T/theirs"
 }
 
+asked_without_end() { [ "$1" -gt 60 ] || { echo "it was enough"; return 1; }; }
+
 # All boards poll whoever has the coordinator's TLS key, and its address.
 scene lying_coordinator "a coordinator with its TLS key, but no signing key, names another cluster"
 lying_coordinator() {
+	local asked
+	: >"$T/lies.log"
 	bundle b "$T/evil" node=1 endpoint=evil.example.net:6443 "seq=$(($(date +%s) + 1000))"
 	echo '{"records":[],"presence":[],"cursor":"0123456789abcdef-1","kube":'"$(cat "$T/evil")"'}' >"$T/reply"
 	did "a: it takes the coordinator's place" lies_start "$T/reply"
-	told b "join files are not written: .*not signed by the key that a has" 30
+	told b "bundle that came is not a control plane.s: .*not signed by the key that a has" 30
 	tried=$((tried + 1)) held=$((held + 1))
 	unharmed "b's files do not name it" no_evil b
-	did "a: the coordinator is back" lies_stop
+	# It sends the bundle again and again, whatever the boards say they have.
+	asked=$(grep -c /v1/poll "$T/lies.log")
+	refused "to be asked without end: $asked times by three boards" "it was enough" asked_without_end "$asked"
+	did "a: the coordinator is back, and the boards ask it without waiting longer" lies_stop
+	kill -HUP "${pid[a]}" "${pid[b]}"
 	told a "b could not write what it needs to join" 30
 	right 30 "it is heard again" says b "s['coordinator']['connected']"
 	bundle a "$T/good" "seq=$(($(date +%s) + 2000))"
@@ -92,7 +100,7 @@ stolen_database() {
 	P
 	coord_start
 	tried=$((tried + 1)) held=$((held + 1))
-	told b "join files are not written: .*not signed by the key that a has" 30
+	told b "bundle that came is not a control plane.s: .*not signed by the key that a has" 30
 	unharmed "b's files do not name it" no_evil b
 	bundle a "$T/good" "seq=$(($(date +%s) + 4000))"
 	check "a true bundle is published" until_ok 20 asks a root hearthd kube.publish '{"bundle":'"$(cat "$T/good")"'}'
