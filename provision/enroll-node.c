@@ -275,13 +275,24 @@ static bool unknown_yet(struct enroll *e)
 	return e->dry_run && !e->enrolled;
 }
 
+/* What is left is for somebody at the first control plane to do. */
+static int step_kubeadm(struct enroll *e, struct err *err)
+{
+	int r = kubefiles_write(e, err);
+	if (r != -ENOKEY)
+		return r;
+	talk_step(&e->talk, TALK_NOTE, "kubeadm", "%s", err->text);
+	*err = (struct err){ 0 };
+	return 0;
+}
+
 static const struct step mesh_steps[] = { { "board", look_board }, { "state", local_load },
 	{ "token", step_token }, { "removed", step_removed }, { "keys", local_keys },
 	{ "enroll", step_enroll }, { "config", step_config }, { "network", leftalone_write },
 	{ "service", service_start }, { "peers", service_wait } };
 
 static const struct step pod_steps[] = { { "forwarding", forwarding_on }, { "cni", pods_cni },
-	{ "kubelet", pods_kubelet_order }, { "kubeadm", kubefiles_write },
+	{ "kubelet", pods_kubelet_order }, { "kubeadm", step_kubeadm },
 	{ "firewall", firewall_fix }, { "pods", look_pods } };
 
 /* Of a configuration that is damaged nothing is wanted but the interface's usual name. */

@@ -191,7 +191,10 @@ json_t *pods_conflist(const struct node *node, const char *device);
  */
 int kubefiles_believe(
 	struct enroll *enroll, const uint8_t root[static FIELD_KEY_LEN], struct err *err);
-/* Everything below ETC/kubeadm. A bundle is kept there, for runs to come. */
+/*
+ * Everything below ETC/kubeadm. A bundle is kept there, for runs to come. -ENOKEY when all is written but
+ * join.yaml, for which the bundle has not all that a control plane needs.
+ */
 int kubefiles_write(struct enroll *enroll, struct err *err);
 
 /* ---- resolv.c ---- */

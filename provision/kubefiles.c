@@ -74,6 +74,7 @@ struct files {
 	json_t *notes;
 	json_t *ca;
 	bool is_sample; /* docs: there is no bundle to make them of */
+	bool lacks_key; /* the bundle had none, and this board needs one */
 	unsigned written;
 	char names[512]; /* of the files that were written */
 };
@@ -155,18 +156,13 @@ static bool is_in_cluster(const struct enroll *e)
  * A further control plane fetches the first one's certificates, by a key that only `publish --control-plane`
  * makes; without it kubeadm join fails after it has begun. Who has brought the CA there by hand needs none.
  */
-static int check_certificate_key(struct enroll *e, const struct files *files, struct err *err)
+static bool lacks_certificate_key(const struct enroll *e, const struct files *files)
 {
 	char path[PATH_TEXT_MAX];
 	const json_t *plane = json_object_get(json_array_get(files->docs, 0), "controlPlane");
 	const char *key = json_string_value(json_object_get(plane, "certificateKey"));
-	if (!plane || files->is_sample || (key && *key) || is_in_cluster(e) ||
-		access(paths_join(e->host, "kubernetes/pki/ca.key", path), F_OK) == 0)
-		return 0;
-	return err_set(err, -ENOKEY,
-		"this board is to be a control plane, and the bundle has no key to the "
-		"certificates "
-		"of one: `hearth kube publish --control-plane` brings it");
+	return plane && !files->is_sample && !(key && *key) && !is_in_cluster(e) &&
+	       access(paths_join(e->host, "kubernetes/pki/ca.key", path), F_OK) < 0;
 }
 
 static int check_all(struct files *files, struct err *err)
@@ -212,14 +208,17 @@ static int make_documents(struct enroll *e, struct files *files, struct err *err
 		r = check_all(files, err);
 	if (!r)
 		r = judge_all(e, files, err);
-	if (r && json_array_size(files->overrides))
-		return err_prefix(err, "with what %s adds", path);
-	r = r ? r : check_certificate_key(e, files, err);
-	if (!r && files->is_sample) {
+	files->lacks_key = !r && lacks_certificate_key(e, files);
+	if (files->lacks_key) {
+		kube_bundle_done(&e->bundle);
+		e->has_bundle = false;
+	}
+	if (!r && (files->is_sample || files->lacks_key)) {
 		json_decref(files->docs);
 		files->docs = NULL; /* nothing of it is written */
 	}
-	return r;
+	return r && json_array_size(files->overrides) ? err_prefix(err, "with what %s adds", path)
+						      : r;
 }
 
 /* What was noticed, and who looked. */
@@ -282,10 +281,10 @@ static int put_docs(struct enroll *e, struct files *files, const char *name, con
 	buf_add_str(&head, HEAD);
 	if (!strcmp(name, "join.yaml"))
 		buf_printf(&head,
-			"# Its token is good until %s; then `hearth kube publish` on the control "
-			"plane\n"
-			"# makes another.\n",
-			when(e->bundle.expires, until));
+			"# Its token is good until %s; then `hearth kube publish%s`\n"
+			"# on the control plane makes another.\n",
+			when(e->bundle.expires, until),
+			files->node.control_plane ? " --control-plane" : "");
 	int r = kubeadm_text(&text, buf_str(&head), docs);
 	if (r)
 		return err_set(err, r, "write %s: %s", name, strerror(-r));
@@ -507,5 +506,10 @@ int kubefiles_write(struct enroll *e, struct err *err)
 		talk_step(&e->talk, TALK_KEPT, "kubeadm", "the files in %s are up to date%s",
 			files.dir, judged);
 	say_next(e, &files);
-	return 0;
+	return files.lacks_key
+		       ? err_set(err, -ENOKEY,
+				 "no join.yaml: this board is to be a control plane, and the "
+				 "bundle has no key to the certificates of one, which `hearth kube "
+				 "publish --control-plane` brings")
+		       : 0;
 }

@@ -200,11 +200,15 @@ static void test_join_plane(void **state)
 
 	/* kubeadm join would begin, and fail for want of certificates. */
 	give_bundle(e);
+	e->talk.done = 0;
 	assert_int_equal(kubefiles_write(e, &err), -ENOKEY);
+	assert_int_equal(e->talk.done, 0);
+	assert_false(e->has_bundle);
 	assert_non_null(strstr(err.text, "hearth kube publish --control-plane"));
 	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), -1);
 	assert_int_equal(access(below("etc/kubeadm/bundle.json", path), F_OK), -1);
 
+	give_bundle(e);
 	e->bundle.has_certificate_key = true;
 	memset(e->bundle.certificate_key, 'a', sizeof(e->bundle.certificate_key) - 1);
 	assert_int_equal(kubefiles_write(e, &err), 0);
