@@ -15,6 +15,7 @@ pod_up() { # BOARD POD
 	netns_add "$N$2"
 	ip -n "$N$2" link set lo up
 	said=$(cni ADD "$1" "$2") || { echo "pod $2: $said"; return 1; }
+	printf '%s\n' "$said" >"$T/$2.cni"
 	read -r "pod4[$2]" "pod6[$2]" < <(python3 -c 'import json,sys; print(*[i["address"].split("/")[0] for i in json.load(sys.stdin)["ips"]])' <<<"$said")
 }
 link_of() { ip -n "$N$1" -o link show | sed -n "s|^[0-9]*: \(hth[0-9a-f]*\)@.*alias hearth/hearth/$2/.*|\1|p"; } # BOARD POD
@@ -36,7 +37,18 @@ ula() { field a "':'.join(s['node']['mesh6'].split(':')[:3])"; }
 proxy_up() { # BOARD [ADDRESS...]: at its mesh addresses and these
 	python3 "$HEARTH_SOURCE/tests/lab/lib/kubeproxy.py" "${ip4[$1]}" "${ip6[$1]}" "${@:2}" <"$T/services" | in_ns "$1" nft -f -
 }
-host_port() { # BOARD POD: as portmap does it, at every address of the board
+host_port() { # BOARD POD: at every address of the board; by the reference plugin behind ours, where it is at hand
+	local portmap
+	for portmap in "${HEARTH_CACHE:-$HOME/.cache/hearth}"/kube/*/cni/portmap; do [ ! -x "$portmap" ] || break; done
+	[ -x "$portmap" ] || { step "host ports by rules like portmap's"; host_port_alike "$@"; return; }
+	step "host ports by portmap behind the plugin"
+	python3 -c 'import json, sys
+print(json.dumps({"cniVersion": "1.0.0", "name": "hearth", "type": "portmap", "backend": "nftables", "prevResult": json.load(sys.stdin),
+    "runtimeConfig": {"portMappings": [{"hostPort": int(sys.argv[1]), "containerPort": int(sys.argv[2]), "protocol": p} for p in ("tcp", "udp")]}}))' \
+		$HOST_PORT $SERVE <"$T/$2.cni" | env_of "$1" env CNI_COMMAND=ADD CNI_CONTAINERID="$2" CNI_NETNS="/run/netns/$N$2" CNI_IFNAME=eth0 \
+		CNI_PATH=/opt/cni/bin "$portmap" >"$T/$2.portmap" || cat "$T/$2.portmap"
+}
+host_port_alike() {
 	in_ns "$1" nft -f - <<-N
 		table inet cni_hostport {
 			chain hostports {
