@@ -116,17 +116,6 @@ bool text_is_clean(const char *in, size_t len, enum text_form form)
 	return true;
 }
 
-void text_clean_string(char *text, size_t size)
-{
-	char out[SAY_MAX];
-	size_t len = strnlen(text, size);
-
-	if (text_is_clean(text, len, TEXT_LINE))
-		return;
-	len = text_clean(text, len, TEXT_LINE, out, size < sizeof(out) ? size : sizeof(out));
-	memcpy(text, out, len + 1);
-}
-
 size_t text_whole(const char *in, size_t len)
 {
 	const uint8_t *p = (const uint8_t *) in;

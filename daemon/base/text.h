@@ -27,9 +27,6 @@ size_t text_clean(const char *in, size_t len, enum text_form form, char *out, si
 /* Whether it would come out as it is. */
 bool text_is_clean(const char *in, size_t len, enum text_form form);
 
-/* In place: what grows beyond @size is cut. */
-void text_clean_string(char *text, size_t size);
-
 /* How much of @len bytes are whole characters, if more is to come: at most 3 less. */
 size_t text_whole(const char *in, size_t len);
 

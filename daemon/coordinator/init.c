@@ -330,12 +330,9 @@ static int take_over(const struct init *i, const char *name, const char *to, str
 	struct stat st;
 	paths_join(i->state_dir, name, from);
 	int r = owned_read(from, KEYS_FILE_MAX, &text, &st);
-	if (r == 0 && (st.st_uid != geteuid() || st.st_mode & 077))
-		r = -ENOENT;
-	if (r == 0)
-		r = make_root_dir(i, err);
-	else
+	if (r < 0 || st.st_uid != geteuid() || st.st_mode & 077)
 		return 0;
+	r = make_root_dir(i, err);
 	if (r == 0) {
 		r = file_write_atomic(to, buf_str(&text), text.len, 0600);
 		if (r < 0)
@@ -345,13 +342,11 @@ static int take_over(const struct init *i, const char *name, const char *to, str
 		sodium_memzero(text.data, text.cap);
 	if (r < 0)
 		return r;
-	(void) unlink(
-		from); /* whatever the name is by now, it is in a directory of hearth-coord's */
+	/* Whatever the name is by now, it is one in a directory of hearth-coord's. */
+	(void) unlink(from);
 	fprintf(stderr,
-		"hearth-coord init: the root key was moved from %s to %s: it is nobody's business "
-		"but "
-		"root's\n",
-		from, to);
+		"hearth-coord init: the root key was moved from %s to %s, which is root's\n", from,
+		to);
 	return 1;
 }
 
