@@ -397,6 +397,8 @@ static int run(struct helper *h, struct err *err)
 	r = open_server(h, err);
 	if (r < 0)
 		return r;
+	if (h->has_uid)
+		ipc_server_serve(h->server, h->uid);
 	(void) notify_send("READY=1");
 	r = sd_event_loop(h->event);
 	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;

@@ -59,6 +59,9 @@ int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, void *ctx,
 	struct ipc_server **ret, struct err *err);
 
+/* User @uid has all the time that it wants, as root has: whom the server is there for. */
+void ipc_server_serve(struct ipc_server *server, uid_t uid);
+
 /* False if somebody removed or replaced the path it made: nobody finds it any more. */
 bool ipc_server_has_path(const struct ipc_server *server);
 

@@ -70,6 +70,7 @@ struct ipc_server {
 	size_t n_clients, clients_max;
 	struct ipc_request *requests;
 	struct budget budget;
+	uid_t master;                  /* who is not counted; root never is */
 	sd_event_source *accept_again; /* a user who has had his share connects again and again */
 	uint64_t metered_us; /* processor time when the work under way began, 0: none is */
 };
@@ -88,7 +89,8 @@ static void meter_end(struct ipc_server *s, bool began, uid_t uid)
 {
 	if (!began)
 		return;
-	budget_charge(&s->budget, uid, clock_cpu_us() + 1 - s->metered_us, clock_now_us());
+	if (uid != s->master)
+		budget_charge(&s->budget, uid, clock_cpu_us() + 1 - s->metered_us, clock_now_us());
 	s->metered_us = 0;
 }
 
@@ -146,7 +148,7 @@ static void rest_if_due(struct client *c)
 	if (c->phase != PHASE_READING)
 		return;
 	wait = budget_wait(&c->server->budget, c->creds.uid, now);
-	if (!wait)
+	if (!wait || c->creds.uid == c->server->master)
 		return;
 	log_seldom(LOG_LEVEL_NOTICE,
 		"user %u has asked for more than its share of this daemon's time, and waits",
@@ -496,7 +498,7 @@ static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, v
 		bool began = meter_begin(s);
 		(void) client_new(s, fd, &uid); /* a refused peer sees its connection closed */
 		meter_end(s, began, uid);
-		is_over |= budget_wait(&s->budget, uid, clock_now_us()) > 0;
+		is_over |= uid != s->master && budget_wait(&s->budget, uid, clock_now_us()) > 0;
 	}
 	if (is_over)
 		pause_accepts(s);
@@ -554,6 +556,11 @@ int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 	return 0;
 }
 
+void ipc_server_serve(struct ipc_server *s, uid_t uid)
+{
+	s->master = uid;
+}
+
 bool ipc_server_has_path(const struct ipc_server *s)
 {
 	struct stat now;
@@ -601,7 +608,7 @@ const struct ipc_creds *ipc_request_creds(const struct ipc_request *request)
 
 void ipc_request_charge(const struct ipc_request *request, uint64_t work_us)
 {
-	if (request->server)
+	if (request->server && request->creds.uid != request->server->master)
 		budget_charge(
 			&request->server->budget, request->creds.uid, work_us, clock_now_us());
 }

@@ -41,7 +41,7 @@ hogs() {
 	local kind
 	# what everybody may have at once, before it counts
 	in_ns b python3 -ISE "$ATTACKER" hogs "$T/b/run/hearthd.sock" 54321 1 crowd >/dev/null
-	for kind in one crowd unknown waits pings connects asks trickles large; do costs $kind; done
+	for kind in one crowd unknown waits logs pings connects asks trickles large; do costs $kind; done
 	check "the log says who" until_ok 1 grep -q "user 54321 has asked for more than its share of this daemon's time, and waits" "$T/b/hearthd.log"
 	right 30 "the mesh is whole" whole
 }
