@@ -29,7 +29,24 @@ own_nft() { # SCRIPT: what nft is for the next hearthd of b
 	printf '#!/bin/sh\n%s\n' "$1" >"$T/b/bin/nft"
 	chmod 755 "$T/b/bin/nft"
 }
-again() { stop b; in_ns b nft delete table inet hearth; start b "PATH=$T/b/bin:$PATH"; } # with no rules from before
+again() { # as after a boot: neither rules nor interface are from before
+	stop b
+	in_ns b sh -c 'nft delete table inet hearth; ip link del hearth0'
+	start b "PATH=$T/b/bin:$PATH"
+}
+seen_by() { # TYPE...: what the kernel says of these in b is in $T/rules, from now on
+	ip -n "${N}b" -o monitor "$@" >"$T/rules" 2>&1 &
+	echo $! >"$T/monitor.pid"
+	check "somebody watches $*" until_ok 10 rule_seen
+}
+seen_end() {
+	kill "$(cat "$T/monitor.pid")"
+	wait "$(cat "$T/monitor.pid")" 2>/dev/null
+	rm "$T/monitor.pid"
+}
+shut_first() { # of the new interface's news, behind those of the old one
+	awk '/^Deleted .*hearth0/ { gone = 1 } /prohibit/ { shut++ } gone && /^[0-9]+: hearth0:/ { new = 1; exit } END { exit !new || shut < 2 }' "$T/rules" || { cat "$T/rules"; return 1; }
+}
 
 scene rules_late "hearthd starts on a board without rules, and nft takes its time"
 rules_late() {
@@ -37,9 +54,12 @@ rules_late() {
 	right 5 "its pod is reached" behind_answers
 	mkfifo "$T/b/go"
 	own_nft "read -r _ <$T/b/go; exec $(command -v nft) \"\$@\""
+	seen_by link rule
 	did "b: a new start" again
 	right 10 "nothing is passed on" is_shut
 	right 10 "the board itself is reached" ping_to a "${ip4[b]}"
+	check "both families' rules were there before the interface" shut_first
+	seen_end
 	right 5 "its pod is not, and the other end is told" prohibited
 	check "there are no rules yet, and it is not ready" sh -c "! ip netns exec ${N}b nft list table inet hearth && ! tail -n 3 $T/b/hearthd.log | grep ready"
 	did "b: nft goes on" sh -c "echo go >$T/b/go"
@@ -48,9 +68,7 @@ rules_late() {
 	check "no rule is left" is_open
 	check "and no problem" says b "s['problems']==[]"
 	rm "$T/b/go"
-	ip -n "${N}b" -o monitor rule >"$T/rules" 2>&1 &
-	echo $! >"$T/monitor.pid"
-	check "somebody watches routing rules" until_ok 10 rule_seen
+	seen_by rule
 	did "b: a start with the rules of before"
 	stop b
 	own_nft "exec $(command -v nft) \"\$@\""
@@ -58,9 +76,7 @@ rules_late() {
 	right 10 "the mesh is whole" whole
 	right 5 "ready" says b "s['problems']==[]"
 	check "it was never shut" sh -c "! grep prohibit $T/rules"
-	kill "$(cat "$T/monitor.pid")"
-	wait "$(cat "$T/monitor.pid")" 2>/dev/null
-	rm "$T/monitor.pid"
+	seen_end
 	behind_down
 }
 

@@ -73,8 +73,9 @@ coord_start() {
 coord_stop() { kill -9 "$(cat "$T/coord.pid")" && wait "$(cat "$T/coord.pid")"; rm -f "$T/a/run/coord.sock"; } 2>/dev/null
 helper_start() { # BOARD; the rest of /etc that its enroll-node sees is in $T/BOARD/host
 	mkdir -p "$T/$1/host"
-	env_of "$1" env HEARTH_USER=root HEARTH_HOST_ETC="$T/$1/host" HEARTH_FACTS="$HEARTH_SOURCE/tests/lab/facts/pi3.json" \
-		"$B/hearth-helper" --listen "$T/$1/run/helper.sock" --user "${HELPER_USER:-root}" --hosts "$T/$1/hosts" \
+	# no function in between: $! is to be the helper itself
+	HEARTH_ETC=$T/$1/etc HEARTH_STATE=$T/$1/state HEARTH_RUN=$T/$1/run HEARTH_USER=root HEARTH_HOST_ETC=$T/$1/host \
+		HEARTH_FACTS=$HEARTH_SOURCE/tests/lab/facts/pi3.json ip netns exec "$N$1" "$B/hearth-helper" --listen "$T/$1/run/helper.sock" --user "${HELPER_USER:-root}" --hosts "$T/$1/hosts" \
 		--uapi-dir "$T/$1/wg" --idle 0 >>"$T/$1/helper.log" 2>&1 &
 	echo $! >"$T/$1.helper.pid"
 }
