@@ -58,6 +58,9 @@ static void test_said(void **state)
 		hears(fd, "READY=1");
 		assert_int_equal(notify_send("STATUS=%d of %s\nREADY=1", 3, "peers"), 1);
 		hears(fd, "STATUS=3 of peers\nREADY=1");
+		/* A coordinator's reason ends no line of ours, and begins none. */
+		assert_int_equal(notify_status("said: %s", "no\nMAINPID=1\nREADY=1\x1b[2J"), 1);
+		hears(fd, "STATUS=said: no\\x0aMAINPID=1\\x0aREADY=1\\x1b[2J");
 		(void) unlink(path);
 	}
 }
