@@ -27,7 +27,9 @@ second_mesh() {
 		read -r "ip4[$b]" "ip6[$b]" _ < <(in_ns "${b%2}" python3 "$TOOL" enrol "$T/token2" "$T/$b/state" "$T/$b/etc" "${b%2}")
 		[ -n "${ip4[$b]:-}" ] || return 1
 		sed -i 's/hearth0/hearth1/' "$T/$b/etc/hearthd.yaml"
-		run2 "$b" "$B/hearth-helper" --listen "$T/$b/run/helper.sock" --user root --hosts "$T/${b%2}/hosts" \
+		# no function in between: $! is to be the helper itself
+		HEARTH_ETC=$T/$b/etc HEARTH_STATE=$T/$b/state HEARTH_RUN=$T/$b/run \
+			ip netns exec "$N${b%2}" "$B/hearth-helper" --listen "$T/$b/run/helper.sock" --user root --hosts "$T/${b%2}/hosts" \
 			--uapi-dir "$T/${b%2}/wg" --idle 0 >>"$T/$b/helper.log" 2>&1 &
 		echo $! >"$T/$b.helper.pid"
 		start2 "$b"
