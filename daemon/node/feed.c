@@ -135,7 +135,7 @@ static int on_news(void *ctx, const struct api_news *news)
 {
 	struct hearthd *h = ctx;
 	struct err refused = { 0 }, err = { 0 };
-	bool changed = false;
+	bool changed = false, waits = false;
 	int added, r;
 
 	tell_rekeys(h, news);
@@ -146,7 +146,12 @@ static int on_news(void *ctx, const struct api_news *news)
 	take_presences(h, news->presence, &changed);
 	hearthd_tell_disk(h);
 	r = judge(h, news, added, &refused);
-	if (news->has_kube && take_kube(h, &news->kube) < 0 && r >= 0)
+	/* A long log comes in parts: who signed may be in one to come, and the bundle comes with that one again. */
+	if (news->has_kube && news->head_seq > mesh_log_head(book_log(h->book)))
+		waits = added <= 0;
+	else if (news->has_kube)
+		waits = take_kube(h, &news->kube) < 0;
+	if (waits && r >= 0)
 		r = -EAGAIN;
 	/* `changed` does not tell of a refused batch whose first records were taken. */
 	if ((changed || added < 0) && mesh_update(h, &err) < 0) {

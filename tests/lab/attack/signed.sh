@@ -106,3 +106,32 @@ stolen_database() {
 	check "a true bundle is published" until_ok 20 asks a root hearthd kube.publish '{"bundle":'"$(cat "$T/good")"'}'
 	right 20 "and mends it" not_told b "join files are not written"
 }
+
+# Not an attack, but what looks like one to a board that has only the first part of the log.
+scene late_signer "a true bundle is signed by a board whose record comes in the second part of a long log" long
+late_signer() {
+	in_ns a python3 -ISE - "$T/a/run/coord.sock" <<-'P' || failed "520 records"
+		import json, socket, struct, sys
+		for i in range(520):
+		    with socket.socket(socket.AF_UNIX) as s:
+		        s.connect(sys.argv[1])
+		        m = json.dumps({"call": "node.rename", "args": {"node": 3, "name": "c%d" % i}}).encode()
+		        s.sendall(struct.pack(">I", len(m)) + m)
+		        s.recv(4096)
+	P
+	env_of a "$B/hearth" node rename 3 c >/dev/null
+	token --role control-plane && mkdir -p "$T/late"
+	in_ns c python3 "$TOOL" enrol "$T/token" "$T/late/state" "$T/late/etc" late >/dev/null || failed "another control plane"
+	stop b
+	rm -f "$T"/b/state/kube.json "$T"/b/etc/kubeadm/* 2>/dev/null
+	head -n 3 "$T/b/state/log" >"$T/log.short" && cat "$T/log.short" >"$T/b/state/log"
+	rm -f "$T/b/etc/trust.json"
+	bundle late "$T/good" "seq=$(($(date +%s) + 9000))"
+	# hearthd hands it on whoever signed; the coordinator looks at who brings it
+	check "the bundle is with the coordinator" asks a root hearthd kube.publish '{"bundle":'"$(cat "$T/good")"'}'
+	did "b: it starts with three records" start b
+	right 20 "its files are written" names_cluster b
+	check "and nothing was said against the bundle" [ "$(count_said b "bundle that came is not")" -eq 0 ]
+	env_of a "$B/hearth" node remove late >/dev/null
+	right 10 "the mesh is whole" whole
+}
