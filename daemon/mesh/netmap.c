@@ -289,6 +289,14 @@ static int check_pods(const struct netmap *netmap, const struct node *node, stru
 	return 0;
 }
 
+static bool revokes(const struct node *node, const uint8_t key[static NODE_KEY_LEN])
+{
+	for (size_t i = 0; i < node->n_revoked; i++)
+		if (!memcmp(node->revoked[i], key, NODE_KEY_LEN))
+			return true;
+	return false;
+}
+
 static int check_keys(const struct netmap *netmap, const struct node *node, struct err *err)
 {
 	const struct entry *old = entry_of(netmap, node->id);
@@ -303,6 +311,11 @@ static int check_keys(const struct netmap *netmap, const struct node *node, stru
 	if (owner && (!old || memcmp(old->node.identity, node->identity, NODE_KEY_LEN)))
 		return err_set(
 			err, -EKEYREVOKED, "node %u: its identity key was revoked", node->id);
+	if (old && memcmp(old->node.identity, node->identity, NODE_KEY_LEN) != 0 &&
+		!revokes(node, old->node.identity))
+		return err_set(err, -EINVAL,
+			"node %u: it gets another identity key, and the one it had is not revoked",
+			node->id);
 	for (size_t i = 0; i < node->n_revoked; i++) {
 		owner = table_get(&netmap->identity, node->revoked[i]);
 		if (owner && owner != node->id)

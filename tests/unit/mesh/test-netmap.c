@@ -184,6 +184,11 @@ static void test_replace(void **state)
 	assert_int_equal(node_copy(netmap_by_id(netmap, 2), &node), 0);
 	memcpy(old_identity, node.identity, 32);
 	memcpy(old_wg, node.wg, 32);
+	/* Not without revoking the one it had, which would hide that it had one. */
+	memset(node.identity, 0x77, 32);
+	assert_int_equal(apply_node(netmap, &node, NULL), -EINVAL);
+	assert_int_equal(netmap_identity(netmap, old_identity, &id), NETMAP_IDENTITY_CURRENT);
+	memcpy(node.identity, old_identity, 32);
 	assert_int_equal(node_revoke_identity(&node), 0);
 	memset(node.identity, 0x77, 32);
 	memset(node.wg, 0x78, 32);
