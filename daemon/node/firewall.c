@@ -120,7 +120,8 @@ static void add_memory(const char *name, const char *type, struct buf *ret)
 
 /*
  * A peer's source is checked where its packet is decrypted; here, that it is for us and not for what lies
- * behind us. The coordinator's door on the mesh is for boards.
+ * behind us. The coordinator's door on the mesh is for boards. Nobody is remembered for an error: the tunnel's own
+ * word that a peer is out of reach comes from that peer's address, to whatever address a program here sent from.
  */
 static void add_from_mesh(
 	const struct firewall *f, const struct family both[static 2], struct buf *ret)
@@ -139,6 +140,11 @@ static void add_from_mesh(
 			buf_printf(ret, ", %s", ip_prefix_format(both[i].own_pods, pods));
 		buf_add_str(ret, " } accept\n");
 	}
+	buf_add_str(ret,
+		"\t\ticmp type { destination-unreachable, time-exceeded, parameter-problem } "
+		"counter drop\n"
+		"\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, "
+		"parameter-problem } counter drop\n");
 	for (int i = 0; i < 2; i++)
 		buf_printf(ret,
 			"\t\t%s saddr %s update @senders%d { %s saddr }\n"
