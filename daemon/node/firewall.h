@@ -36,8 +36,7 @@ struct firewall {
 	struct ip_addr own4, own6;             /* our mesh addresses */
 	struct ip_prefix own_pods4, own_pods6; /* family 0: this board runs no pods */
 	struct ip_prefix mesh4, mesh6, pods4, pods6, services4, services6;
-	uint16_t
-		coordinator_port; /* of the one on this board: none of pods' at our address; 0: none */
+	uint16_t coordinator_port; /* of the one on this board, closed to pods; 0: none */
 	/* Links of containers, beside links_inside_patterns; and exceptions of those. */
 	const char (*inside)[IFNAMSIZ];
 	size_t n_inside;
