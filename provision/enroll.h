@@ -78,7 +78,8 @@ int look_ranges(struct enroll *enroll, struct err *err);
 /* The user that hearthd runs as; made if there is none. */
 int local_find_user(struct enroll *enroll, struct err *err);
 /*
- * Reads what is there from an earlier run: keys, configuration, log. Sets enrolled; or removed, if the log proves it.
+ * Reads what is there from an earlier run: keys, configuration, log. Sets enrolled; or removed, if
+ * the log proves it.
  */
 int local_load(struct enroll *enroll, struct err *err);
 /* Makes the keys that are missing, as files of hearthd's user. */
@@ -186,8 +187,9 @@ json_t *pods_conflist(const struct node *node, const char *device);
 /* ---- kubefiles.c ---- */
 
 /*
- * Sets cluster to what the bundle names, if root believes it (mesh/cluster.h): signed by a control plane of the mesh as
- * root knows it, never older than one that root followed. @root: hash of the mesh's root key.
+ * Sets cluster to what the bundle names, if root believes it (mesh/cluster.h): signed by a control
+ * plane of the mesh as root knows it, never older than one that root followed. @root: hash of the
+ * mesh's root key.
  */
 int kubefiles_believe(
 	struct enroll *enroll, const uint8_t root[static FIELD_KEY_LEN], struct err *err);
@@ -215,7 +217,7 @@ void resolv_tell(struct enroll *enroll, enum resolv_from from);
 int resolv_follow(struct enroll *enroll, struct err *err);
 
 /*
- * The name servers of a resolv.conf, a line each: without loopback and link-local addresses, addresses of the mesh,
- * doubles, and beyond the third. Pure. Returns how many.
+ * The name servers of a resolv.conf, a line each: without loopback and link-local addresses,
+ * addresses of the mesh, doubles, and beyond the third. Pure. Returns how many.
  */
 unsigned resolv_servers(const char *text, const struct settings *settings, struct buf *ret);

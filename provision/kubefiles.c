@@ -369,8 +369,8 @@ static void load_bundle(struct enroll *e, const char *dir)
 }
 
 /*
- * With a token that is over, kubeadm join would try for ten minutes; and who signed may be no control plane any more.
- * One that just came is looked at by whoever it came to.
+ * With a token that is over, kubeadm join would try for ten minutes; and who signed may be no
+ * control plane any more. One that just came is looked at by whoever it came to.
  */
 static void drop_old(struct enroll *e, const char *dir)
 {

@@ -1,6 +1,7 @@
 /*
- * refused: what root refused on this board and nobody of ours would ask, since it booted. Written by root's helper, shown by
- * `hearth status` to anybody, past a hearthd that may be the one who asked:
+ * refused: what root refused on this board and nobody of ours would ask, since it booted. Written
+ * by root's helper, shown by `hearth status` to anybody, past a hearthd that may be the one who
+ * asked:
  *
  *	RUN/refused.json	{"count":3, "at":1795000000, "uid":998, "call":"hosts.write", "why":"..."}
  *

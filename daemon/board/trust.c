@@ -1,6 +1,6 @@
 /*
- * trust: see trust.h. The file is only ever raised, with its directory locked: hearth-helper and enroll-node may write
- * at once.
+ * trust: see trust.h. The file is only ever raised, with its directory locked: hearth-helper and
+ * enroll-node may write at once.
  */
 #include "board/trust.h"
 

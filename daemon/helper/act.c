@@ -1,6 +1,6 @@
 /*
- * Paths come from our command line and root's configuration, never from a request; of a request only the checked
- * interface name becomes part of one.
+ * Paths come from our command line and root's configuration, never from a request; of a request
+ * only the checked interface name becomes part of one.
  */
 #include "helper/act.h"
 

@@ -1,7 +1,8 @@
 /*
- * hearth-helper: the root process behind hearthd. It does a fixed list of things (request.h) for root
- * and for hearthd's user, and nothing else; it reads no network, and no file that others may write but the hosts
- * file and the mesh's log, of which it believes what is signed (board/trust.h). Started by its socket, it ends when it has had nothing to do for a while.
+ * hearth-helper: the root process behind hearthd. It does a fixed list of things (request.h) for
+ * root and for hearthd's user, and nothing else; it reads no network, and no file that others may
+ * write but the hosts file and the mesh's log, of which it believes what is signed (board/trust.h).
+ * Started by its socket, it ends when it has had nothing to do for a while.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -1,6 +1,6 @@
 /*
- * cluster: whether the document that names the cluster (PROTOCOL.md section 8) is believed. Root acts on it: what it
- * names becomes root on the board. Pure.
+ * cluster: whether the document that names the cluster (PROTOCOL.md section 8) is believed. Root
+ * acts on it: what it names becomes root on the board. Pure.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 bool cluster_endpoint_is_own(const char *endpoint, const char *mesh);
 
 /*
- * @netmap: the mesh as the log says now, proved from the root key of hash @root. @seen: the highest sequence that was
- * ever acted upon. 0 and *@ret, or @err says why not:
+ * @netmap: the mesh as the log says now, proved from the root key of hash @root. @seen: the highest
+ * sequence that was ever acted upon. 0 and *@ret, or @err says why not:
  *	-EINVAL		not well formed
  *	-EXDEV		of another mesh
  *	-EACCES		the node it says signed it is no control plane (any more)

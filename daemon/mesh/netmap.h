@@ -88,8 +88,9 @@ const struct node *netmap_by_name(const struct netmap *netmap, const char *name)
  */
 const struct node *netmap_find(const struct netmap *netmap, const char *text);
 /*
- * A node that is there, is called otherwise now, and was called @name by a record of @log; NULL if none was. What others
- * know by its name (Kubernetes) may still mean that one. Costs a look at every record.
+ * A node that is there, is called otherwise now, and was called @name by a record of @log; NULL if
+ * none was. What others know by its name (Kubernetes) may still mean that one. Costs a look at
+ * every record.
  */
 const struct node *netmap_once_named(
 	const struct netmap *netmap, const struct mesh_log *log, const char *name);

@@ -20,9 +20,10 @@ struct ranges_local {
 enum ranges_flags {
 	RANGES_TAILSCALE = 1 << 0, /* its interface or its firewall rules are on this machine */
 	/*
-	 * The machine's owner did not say otherwise: IPv4 ranges must be private (RFC 1918, 100.64.0.0/10), IPv6 ranges
-	 * in the ULA. A mesh is made of others' numbers: with 8.8.8.0/24 among them whoever runs the
-	 * coordinator would get what this machine sends there.
+	 * The machine's owner did not say otherwise: IPv4 ranges must be private (RFC 1918,
+	 * 100.64.0.0/10), IPv6 ranges in the ULA. A mesh is made of others' numbers: with
+	 * 8.8.8.0/24 among them whoever runs the coordinator would get what this machine sends
+	 * there.
 	 */
 	RANGES_ONLY_PRIVATE = 1 << 1,
 };
@@ -39,9 +40,9 @@ void ranges_set_defaults(struct settings *settings, const uint8_t random[static 
 int ranges_set_ula(struct settings *settings, const struct ip_prefix *ula);
 
 /*
- * 0, -EINVAL for a range of an unfit length or place, -EPERM for one that is not private, -EADDRINUSE for an overlap among the ranges,
- * with a local prefix, or with what an installed Tailscale drops. @err names both ranges and the
- * flag of `hearth-coord init` that helps.
+ * 0, -EINVAL for a range of an unfit length or place, -EPERM for one that is not private,
+ * -EADDRINUSE for an overlap among the ranges, with a local prefix, or with what an installed
+ * Tailscale drops. @err names both ranges and the flag of `hearth-coord init` that helps.
  */
 int ranges_check(const struct settings *settings, const struct ranges_local *locals,
 	size_t n_locals, unsigned flags, struct err *err);

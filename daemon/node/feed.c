@@ -36,8 +36,9 @@ enum { KUBE_BURST = 12 };
 #define KUBE_EVERY_US (300 * USEC_PER_SEC)
 
 /*
- * Root decides (enroll-node), and by what it has seen itself. But what no control plane signed is not worth its time, nor
- * a write: a coordinator that has no signing key can send one with every answer.
+ * Root decides (enroll-node), and by what it has seen itself. But what no control plane signed is
+ * not worth its time, nor a write: a coordinator that has no signing key can send one with every
+ * answer.
  */
 static bool is_signed(struct hearthd *h, const struct kube_bundle *bundle, struct err *err)
 {
@@ -111,8 +112,9 @@ static int judge(
 }
 
 /*
- * A board that got other keys is another machine, which whoever holds the coordinator's signing key can make of any.
- * So each board's own log of events says so, before anything is done with it. `hearth log` has them all.
+ * A board that got other keys is another machine, which whoever holds the coordinator's signing key
+ * can make of any. So each board's own log of events says so, before anything is done with it.
+ * `hearth log` has them all.
  */
 static void tell_rekeys(const struct hearthd *h, const struct api_news *news)
 {

@@ -1,7 +1,8 @@
 /*
- * kube: what a board needs to join the cluster with kubeadm (PROTOCOL.md section 8), in two documents. The cluster
- * document names the cluster and is signed by a control plane; the secret lets a board in and cannot change the former.
- * A bundle carries both, the cluster document unread: whether it is believed is mesh/cluster's.
+ * kube: what a board needs to join the cluster with kubeadm (PROTOCOL.md section 8), in two
+ * documents. The cluster document names the cluster and is signed by a control plane; the secret
+ * lets a board in and cannot change the former. A bundle carries both, the cluster document unread:
+ * whether it is believed is mesh/cluster's.
  */
 #pragma once
 
