@@ -44,7 +44,6 @@ scene swapped "keys are swapped to a disk"
 swapped() {
 	local helper unit
 	helper=$(cat "$T/b.helper.pid")
-	[ "$(cat "/proc/$helper/comm")" = hearth-helper ] || helper=$(pgrep -P "$helper") # the shell's that started it
 	tried=$((tried + 3))
 	is_locked "${pid[b]}" >/dev/null && is_locked "$(cat "$T/coord.pid")" >/dev/null && is_locked "$helper" >/dev/null && held=$((held + 3))
 	check "hearthd's memory is locked" is_locked "${pid[b]}"
