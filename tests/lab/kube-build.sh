@@ -99,11 +99,18 @@ debs() {
 	rm -rf "$a"
 }
 
-# containerd 2 (Kubernetes 1.36 and newer talk to nothing older) and the reference CNI plugins
+# containerd 2 (Kubernetes 1.36 and newer talk to nothing older) and the reference CNI plugins; what another
+# release of Kubernetes has here is as good
 runtime() {
 	local o=$1 t=$WORK/sid p
 	[ ! -x "$o/containerd" ] || [ ! -x "$o/cni/ptp" ] || return 0
 	mkdir -p "$o/cni"
+	for p in "$OUT"/v*/containerd; do
+		[ -x "$p" ] && [ -x "${p%/*}/cni/ptp" ] || continue
+		cp -l "${p%/*}"/cni/* "$o/cni/"
+		cp -lf "${p%/*}"/{ctr,containerd-shim-runc-v2,containerd} "$o/"
+		return
+	done
 	if debs "$t" sid containerd containernetworking-plugins && "$t/usr/bin/containerd" --version; then
 		for p in "$t"/usr/lib/cni/*; do put "$p" "$o/cni/${p##*/}"; done
 		for p in ctr containerd-shim-runc-v2 containerd; do put "$t/usr/bin/$p" "$o/$p"; done
@@ -126,12 +133,14 @@ stable_runc() {	# the stable one: sid's needs a newer C library
 	rm -rf "$t"
 }
 
-# the process that holds a pod's namespaces
+# the process that holds a pod's namespaces; `kubeadm upgrade` first runs a job that only asks for its version
 pause() {
-	printf '%s\n' '#include <signal.h>' '#include <sys/wait.h>' '#include <unistd.h>' \
+	printf '%s\n' '#include <signal.h>' '#include <stdio.h>' '#include <string.h>' '#include <sys/wait.h>' '#include <unistd.h>' \
 		'static void bye(int s) { _exit(0); }' \
 		'static void reap(int s) { while (waitpid(-1, 0, WNOHANG) > 0); }' \
-		'int main(void) { signal(SIGTERM, bye); signal(SIGINT, bye); signal(SIGCHLD, reap); for (;;) pause(); }' |
+		'int main(int argc, char **argv) {' \
+		'if (argc > 1 && !strcmp(argv[1], "-v")) { puts("pause"); return 0; }' \
+		'signal(SIGTERM, bye); signal(SIGINT, bye); signal(SIGCHLD, reap); for (;;) pause(); }' |
 		cc -xc -O2 -static -o "$1/.pause" -
 	mv "$1/.pause" "$1/pause"
 }

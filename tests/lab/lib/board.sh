@@ -74,6 +74,7 @@ board_supervise() { # BOARD: with --keep-unit nspawn ends with 133 when the boar
 		# containerd's overlays cannot lie on the board's own overlay
 		binds=(--bind=/dev/kmsg "--bind=$d/containerd:/var/lib/containerd" "--bind=$d/etcd:/var/lib/etcd"
 			"--bind-ro=$KUBEBIN:/opt/kube")
+		[ -z "$KUBE_NEXT" ] || binds+=("--bind-ro=$CACHE/kube/$KUBE_NEXT:/opt/kube-next")
 	fi
 	g=$(cgroup "$b")
 	[ -d /sys/fs/cgroup/unified ] || groups=.

@@ -15,8 +15,12 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 SOURCE=$(readlink -f "$here/../../..")
 CACHE=${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}
 BUILD=${HEARTH_BUILD:-$SOURCE/build}
-KUBE_VERSION=${HEARTH_KUBE_VERSION:-v1.37.2}
-KUBEBIN=$CACHE/kube/$KUBE_VERSION
+# The boards' release of Kubernetes and, if they are to be upgraded, the one after it, in $CACHE/kube.
+kube_use() { # VERSION [NEXT]
+	KUBE_VERSION=$1 KUBE_NEXT=${2:-}
+	KUBEBIN=$CACHE/kube/$1 KUBE_STORE=$CACHE/kube/images-$1${2:+-to-$2}
+}
+kube_use "${HEARTH_KUBE_VERSION:-v1.37.2}" "${HEARTH_KUBE_NEXT:-}"
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 . "$here/../../lib/go.sh"
 . "$here/checks.sh"

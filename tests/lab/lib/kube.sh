@@ -4,7 +4,6 @@
 # What only this lab needs is kept apart from what Hearth writes: kubelet's own drop-in directory,
 # one document in /etc/hearth/kubeadm.d, and units that let cgroups be written inside a board.
 
-KUBE_STORE=$CACHE/kube/images-$KUBE_VERSION
 KUBE_LIST="kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy
 	etcd etcdctl coredns containerd containerd-shim-runc-v2 ctr runc pause"
 
@@ -22,16 +21,25 @@ kube_make() {
 	[ -z "$(kube_missing)" ] && [ -e "$KUBE_STORE/done" ] && return 0
 	need_prepared kube
 	note "building Kubernetes $KUBE_VERSION and its images (once; about 12 minutes on two cores)"
-	"$SOURCE/tests/prepare" kube >&2
+	HEARTH_KUBE_VERSION=${KUBE_NEXT:-$KUBE_VERSION} "$SOURCE/tests/prepare" "kube${KUBE_NEXT:+-$KUBE_VERSION}" >&2
 }
 
 # The store of a private containerd is filled once; every board gets it as hard links, so five
-# boards cost no more disk and page cache than one. Called by tests/prepare, which holds a lock.
+# boards cost no more disk and page cache than one. What an upgrade will pull is in it from the start: it
+# stands for the registry. Called by tests/prepare, which holds a lock.
 kube_images_make() {
-	local t=$KUBE_STORE.new pid i p images args box
+	local t=$KUBE_STORE.new pid v i p args box from
+	local -A source=() # image: where its programs are
+	local images=()
 	rm -rf "$t" "$KUBE_STORE"
 	mkdir -p "$t/store"
-	images=$("$KUBEBIN/kubeadm" config images list --kubernetes-version "$KUBE_VERSION") || die "kubeadm names no images"
+	for v in "$KUBE_VERSION" $KUBE_NEXT; do
+		for i in $("$CACHE/kube/$v/kubeadm" config images list --kubernetes-version "$v") localhost/hearth-box:1; do
+			[ -n "${source[$i]:-}" ] || images+=("$i")
+			source[$i]=${source[$i]:-$CACHE/kube/$v}
+		done
+	done
+	[ ${#images[@]} -gt 1 ] || die "kubeadm names no images"
 	cat >"$t/config.toml" <<-T
 		version = 3
 		root = "$t/store"
@@ -45,24 +53,25 @@ kube_images_make() {
 	ctr() { "$KUBEBIN/ctr" -a "$t/sock" -n k8s.io images "$@"; }
 	until_ok 20 ctr ls || die "containerd did not start, see $t/containerd.log"
 	box=$(command -v busybox)
-	for i in $images localhost/hearth-box:1; do
+	for i in "${images[@]}"; do
+		from=${source[$i]}
 		p=${i##*/} p=${p%%:*}
 		args=("$t/i.tar" "$i")
 		case $p in
-		coredns) args=(-c /coredns "${args[@]}" "$KUBEBIN/coredns=/coredns") ;;
-		pause) args=(-c /pause "${args[@]}" "$KUBEBIN/pause=/pause") ;;
-		etcd) args+=("$KUBEBIN/etcd=/usr/local/bin/etcd" "$KUBEBIN/etcdctl=/usr/local/bin/etcdctl") ;;
-		kube-proxy) args=(-l "${args[@]}" "$KUBEBIN/$p=/usr/local/bin/$p" "$(command -v nft)=/usr/sbin/nft") ;;
+		coredns) args=(-c /coredns "${args[@]}" "$from/coredns=/coredns") ;;
+		pause) args=(-c /pause "${args[@]}" "$from/pause=/pause") ;;
+		etcd) args+=("$from/etcd=/usr/local/bin/etcd" "$from/etcdctl=/usr/local/bin/etcdctl") ;;
+		kube-proxy) args=(-l "${args[@]}" "$from/$p=/usr/local/bin/$p" "$(command -v nft)=/usr/sbin/nft") ;;
 		# a shell, httpd, nslookup, and curl (wget of the static busybox needs files it has not got)
 		hearth-box) args=(-l "${args[@]}" "$box=/bin/busybox" @busybox=/bin/sh @busybox=/bin/httpd "$(command -v curl)=/bin/curl") ;;
-		*) args+=("$KUBEBIN/$p=/usr/local/bin/$p") ;;
+		*) args+=("$from/$p=/usr/local/bin/$p") ;;
 		esac
 		"$SOURCE/tests/lab/mkimage.py" "${args[@]}" && ctr import "$t/i.tar" >/dev/null || die "no image $i"
 	done
 	kill $pid
 	wait $pid || :
 	rm -rf "$t/i.tar" "$t/state" "$t/sock"*
-	echo "$images" >"$t/names"
+	printf '%s\n' "${images[@]}" >"$t/names"
 	touch "$t/done"
 	mv "$t" "$KUBE_STORE"
 }
@@ -93,7 +102,7 @@ kube_board_files() { # BOARD
 	cat >"$r/etc/containerd/config.toml" <<-T
 		version = 3
 		[plugins.'io.containerd.cri.v1.images'.pinned_images]
-		sandbox = "$(grep /pause: "$KUBE_STORE/names")"
+		sandbox = "$(grep -m 1 /pause: "$KUBE_STORE/names")"
 		[plugins.'io.containerd.cri.v1.runtime']
 		restrict_oom_score_adj = true
 		disable_apparmor = true
