@@ -73,8 +73,9 @@ struct files {
 	json_t *overrides, *patch, *upgrade, *docs; /* owned; docs NULL: not yet */
 	json_t *notes;
 	json_t *ca;
-	bool is_sample; /* docs: there is no bundle to make them of */
-	bool lacks_key; /* the bundle had none, and this board needs one */
+	bool is_sample;    /* docs: there is no bundle to make them of */
+	bool lacks_key;    /* the bundle had none, and this board needs one */
+	bool made_of_else; /* init.yaml has other settings than it had */
 	unsigned written;
 	char names[512]; /* of the files that were written */
 };
@@ -239,6 +240,25 @@ static void tell_notes(struct enroll *e, const struct files *files)
 
 /* ---- writing ---- */
 
+/* Of two texts of init.yaml. A cluster that is there gets its version from `kubeadm upgrade`. */
+static bool differ_in_version_only(const char *a, const char *b)
+{
+	static const char version[] = "kubernetesVersion:";
+	for (;; a++, b++) {
+		if (!strncmp(a, version, sizeof(version) - 1))
+			a += strcspn(a, "\n");
+		if (!strncmp(b, version, sizeof(version) - 1))
+			b += strcspn(b, "\n");
+		size_t n = strcspn(a, "\n");
+		if (strncmp(a, b, n) != 0 || a[n] != b[n])
+			return false;
+		a += n;
+		b += n;
+		if (!*a)
+			return true;
+	}
+}
+
 static int put_file(struct enroll *e, struct files *files, const char *name, const struct buf *text,
 	mode_t mode, struct err *err)
 {
@@ -249,6 +269,8 @@ static int put_file(struct enroll *e, struct files *files, const char *name, con
 	bool same = file_read(path, 1 << 20, &now) == 0 && now.len == text->len &&
 		    !memcmp(now.data, text->data, text->len) && stat(path, &st) == 0 &&
 		    (st.st_mode & 07777) == mode;
+	if (!strcmp(name, "init.yaml"))
+		files->made_of_else = !differ_in_version_only(buf_str(&now), buf_str(text));
 	if (now.data)
 		explicit_bzero(now.data, now.len);
 	if (same)
@@ -419,7 +441,7 @@ static void say_too_late(struct enroll *e, const struct files *files)
 			"patch "
 			"at the next `kubeadm upgrade` with --config %s/upgrade.yaml",
 			files->dir);
-	if (strstr(files->names, "init.yaml"))
+	if (files->made_of_else)
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
 			"the cluster was made already and does not read init.yaml again: change it "
 			"where it keeps this (ConfigMaps kubeadm-config, kubelet-config and "

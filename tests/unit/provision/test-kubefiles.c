@@ -333,6 +333,13 @@ static void test_too_late(void **state)
 	become(same, NODE_ROLE_CONTROL_PLANE, true);
 	assert_int_equal(kubefiles_write(same, &err), 0);
 	assert_false(told(same, "already"));
+
+	/* The kubeadm of an upgrade: the version in init.yaml is not one that the cluster would have to be told. */
+	put_kubeadm("v1.38.0", 0);
+	assert_int_equal(kubefiles_write(same, &err), 0);
+	CLEANUP(free_p) char *init = get_text("etc/kubeadm/init.yaml");
+	assert_non_null(strstr(init, "kubernetesVersion: v1.38.0"));
+	assert_false(told(same, "already"));
 	put_text("etc/kubeadm.d/50-own.yaml",
 		"apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: "
 		"9\n",
