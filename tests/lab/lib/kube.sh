@@ -18,7 +18,7 @@ kube_have() { local p; for p; do [ -x "$KUBEBIN/$p" ] || return 1; done; } # PRO
 
 # The programs, and the container images made of them; else says why they cannot be had.
 kube_make() {
-	[ -z "$(kube_missing)" ] && [ -e "$KUBE_STORE/done" ] && return 0
+	[ -z "$(kube_missing)" ] && kube_images_have && return 0
 	need_prepared kube
 	note "building Kubernetes $KUBE_VERSION and its images (once; about 12 minutes on two cores)"
 	HEARTH_KUBE_VERSION=${KUBE_NEXT:-$KUBE_VERSION} "$SOURCE/tests/prepare" "kube${KUBE_NEXT:+-$KUBE_VERSION}" >&2
@@ -27,11 +27,13 @@ kube_make() {
 # The store of a private containerd is filled once; every board gets it as hard links, so five
 # boards cost no more disk and page cache than one. What an upgrade will pull is in it from the start: it
 # stands for the registry. Called by tests/prepare, which holds a lock.
+kube_images_recipe() { { declare -f kube_images_make && cat "$SOURCE/tests/lab/mkimage.py"; } | sha256sum | cut -c1-12; }
+kube_images_have() { [ "$(cat "$KUBE_STORE/done" 2>/dev/null)" = "$(kube_images_recipe)" ]; } # made as they are made today
 kube_images_make() {
 	local t=$KUBE_STORE.new pid v i p args box from
 	local -A source=() # image: where its programs are
 	local images=()
-	rm -rf "$t" "$KUBE_STORE"
+	rm -rf "$t"
 	mkdir -p "$t/store"
 	for v in "$KUBE_VERSION" $KUBE_NEXT; do
 		for i in $("$CACHE/kube/$v/kubeadm" config images list --kubernetes-version "$v") localhost/hearth-box:1; do
@@ -61,7 +63,11 @@ kube_images_make() {
 		coredns) args=(-c /coredns "${args[@]}" "$from/coredns=/coredns") ;;
 		pause) args=(-c /pause "${args[@]}" "$from/pause=/pause") ;;
 		etcd) args+=("$from/etcd=/usr/local/bin/etcd" "$from/etcdctl=/usr/local/bin/etcdctl") ;;
-		kube-proxy) args=(-l "${args[@]}" "$from/$p=/usr/local/bin/$p" "$(command -v nft)=/usr/sbin/nft") ;;
+		# With no names of protocols nft lists numbers; kube-proxy, started anew, then takes its own elements for another's
+		# and deletes them.
+		kube-proxy)
+			printf '%s\n' 'tcp 6 TCP' 'udp 17 UDP' 'sctp 132 SCTP' >"$t/protocols"
+			args=(-l "${args[@]}" "$from/$p=/usr/local/bin/$p" "$(command -v nft)=/usr/sbin/nft" "$t/protocols=/etc/protocols") ;;
 		# a shell, httpd, nslookup, and curl (wget of the static busybox needs files it has not got)
 		hearth-box) args=(-l "${args[@]}" "$box=/bin/busybox" @busybox=/bin/sh @busybox=/bin/httpd "$(command -v curl)=/bin/curl") ;;
 		*) args+=("$from/$p=/usr/local/bin/$p") ;;
@@ -70,9 +76,10 @@ kube_images_make() {
 	done
 	kill $pid
 	wait $pid || :
-	rm -rf "$t/i.tar" "$t/state" "$t/sock"*
+	rm -rf "$t/i.tar" "$t/state" "$t/sock"* "$t/protocols"
 	printf '%s\n' "${images[@]}" >"$t/names"
-	touch "$t/done"
+	kube_images_recipe >"$t/done"
+	rm -rf "$KUBE_STORE"
 	mv "$t" "$KUBE_STORE"
 }
 
