@@ -60,6 +60,7 @@ def all_of(*proofs):
 
 
 KUBE = "tests/lab/lib/kube.sh"
+UPGRADE = "tests/lab/test-kube-upgrade"
 hearthd_unit = there("daemon/node/hearthd.service")
 coord_unit = there("daemon/coordinator/hearth-coord.service")
 device = on("b", "<POINTOPOINT,MULTICAST,NOARP,UP,LOWER_UP> mtu 1420 ", " state (UNKNOWN|UP) ", "link/none", r"inet 10\.77\.0\.2/32 scope global hearth0",
@@ -84,8 +85,10 @@ table = {
     "sudo hearth kube approve --wait": tested(KUBE, "kube_readme >"),
     'mkdir -p ~/.kube && sudo install -b -m 600 -o "$USER" /etc/kubernetes/admin.conf ~/.kube/config':
         tested("tests/lab/test-evening", 'kc() { board_exec n100 kubectl "$@"; }'),
-    "sudo kubeadm upgrade apply VERSION --config /etc/hearth/kubeadm/upgrade.yaml": tested("tests/lab/test-cluster", "--config /etc/hearth/kubeadm/upgrade.yaml"),
-    "sudo kubeadm upgrade node --config /etc/hearth/kubeadm/upgrade.yaml": tested("tests/lab/test-cluster", "kubeadm upgrade node --config /etc/hearth/kubeadm/upgrade.yaml"),
+    "sudo kubeadm upgrade apply VERSION --config /etc/hearth/kubeadm/upgrade.yaml": tested(UPGRADE, "readme >"),
+    "sudo kubeadm upgrade node --config /etc/hearth/kubeadm/upgrade.yaml": tested(UPGRADE, "readme >"),
+    "sudo systemctl restart kubelet": tested(UPGRADE, "readme >"),
+    "kubectl uncordon pi3": tested(UPGRADE, "readme >"),
     "--config": tested("tests/lab/test-cluster", "kubeadm upgrade node --config"),
     "kubectl logs": tested("tests/lab/kube-drift/10-hands.sh", "kubectl logs: tls: internal error"),
     "exec": tested("tests/lab/kube-drift/10-hands.sh", "kubectl logs and exec work"),
