@@ -120,7 +120,8 @@ static void add_memory(const char *name, const char *type, struct buf *ret)
 
 /*
  * A peer's source is checked where its packet is decrypted; here, that it is for us and not for what lies
- * behind us. The coordinator's door on the mesh is for boards. Nobody is remembered for an error: the tunnel's own
+ * behind us. What this board itself multicasts comes back to it this way. The coordinator's door on the mesh is for
+ * boards. Nobody is remembered for an error: the tunnel's own
  * word that a peer is out of reach comes from that peer's address, to whatever address a program here sent from.
  */
 static void add_from_mesh(
@@ -135,7 +136,9 @@ static void add_from_mesh(
 		buf_printf(ret, "\t\t%s saddr %s tcp dport %u counter drop\n", both[i].ip,
 			ip_prefix_format(both[i].pods, pods), f->coordinator_port);
 	for (int i = 0; i < 2; i++) {
-		buf_printf(ret, "\t\t%s daddr { %s", both[i].ip, ip_addr_format(both[i].own, own));
+		(void) ip_addr_format(both[i].own, own);
+		buf_printf(ret, "\t\t%s saddr %s accept\n", both[i].ip, own);
+		buf_printf(ret, "\t\t%s daddr { %s", both[i].ip, own);
 		if (has_pods(f))
 			buf_printf(ret, ", %s", ip_prefix_format(both[i].own_pods, pods));
 		buf_add_str(ret, " } accept\n");

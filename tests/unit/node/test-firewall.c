@@ -42,7 +42,9 @@ static const char wanted[] =
 	"\t\ttimeout 1h\n"
 	"\t}\n"
 	"\tchain from_mesh {\n"
+	"\t\tip saddr 10.77.0.1 accept\n"
 	"\t\tip daddr { 10.77.0.1, 10.244.1.0/24 } accept\n"
+	"\t\tip6 saddr fd12:3456:789a::1 accept\n"
 	"\t\tip6 daddr { fd12:3456:789a::1, fd12:3456:789a:1001::/64 } accept\n"
 	"\t\ticmp type { destination-unreachable, time-exceeded, parameter-problem } counter drop\n"
 	"\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, "
@@ -204,7 +206,9 @@ static void test_member(void **state)
 		strstr(buf_str(&text), "ip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto strangers"));
 	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\" }"));
 	assert_non_null(strstr(buf_str(&text), "\tchain from_mesh {\n"
+					       "\t\tip saddr 10.77.0.4 accept\n"
 					       "\t\tip daddr { 10.77.0.4 } accept\n"
+					       "\t\tip6 saddr fd12:3456:789a::4 accept\n"
 					       "\t\tip6 daddr { fd12:3456:789a::4 } accept\n"));
 	assert_non_null(strstr(buf_str(&text), "chain clamp"));
 }
@@ -241,6 +245,7 @@ static void test_coordinator(void **state)
 		"\tchain from_mesh {\n"
 		"\t\tip saddr 10.244.0.0/16 tcp dport 8443 counter drop\n"
 		"\t\tip6 saddr fd12:3456:789a:1000::/56 tcp dport 8443 counter drop\n"
+		"\t\tip saddr 10.77.0.1 accept\n"
 		"\t\tip daddr { 10.77.0.1, 10.244.1.0/24 } accept\n"));
 	assert_non_null(strstr(buf_str(&text),
 		"\t\tip daddr 10.77.0.1 tcp dport 8443 counter drop\n"
