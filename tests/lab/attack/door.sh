@@ -45,6 +45,7 @@ crowd() {
 	tried=$((tried + 1))
 	[ "$turned" -gt 200 ] && held=$((held + 1))
 	check "the coordinator counts whom it refuses ($turned)" [ "$turned" -gt 200 ]
+	right 60 "and says so" said_enough coord 1 "more connections come than are let in"
 	logged coord 1 "more connections come than are let in"
 	pkill -TERM -P $six; pkill -TERM -P $four; kill $six $four 2>/dev/null; wait $six $four 2>/dev/null
 	in_ns sw ip addr del 2001:db8:7:66::1/64 dev br0
