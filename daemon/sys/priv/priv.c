@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/guard.h"
 
@@ -103,15 +106,37 @@ int priv_become(const char *name, uint64_t caps, struct err *err)
 	return 0;
 }
 
+enum { LOOK_EVERY_MS = 100 };
+#define PATIENCE_US (60 * USEC_PER_SEC)
+
 /* What comes back before the shared bytes. */
 struct verdict {
 	int r;
 	struct err err;
 };
 
-static int read_whole(int fd, void *ret, size_t len)
+/* The user may stop what is his: root does not wait for that, nor for ever. */
+static int wait_for_word(int fd, pid_t pid, uint64_t end_us)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	siginfo_t info = { 0 };
+
+	while (poll(&p, 1, LOOK_EVERY_MS) <= 0) {
+		if (waitid(P_PID, (id_t) pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+			info.si_pid == pid)
+			return -EPERM;
+		if (clock_now_us() >= end_us)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+static int read_whole(int fd, pid_t pid, uint64_t end_us, void *ret, size_t len)
 {
 	for (size_t at = 0; at < len;) {
+		int r = wait_for_word(fd, pid, end_us);
+		if (r < 0)
+			return r;
 		ssize_t n = read(fd, (char *) ret + at, len - at);
 
 		if (n < 0 && errno == EINTR)
@@ -140,14 +165,20 @@ __attribute__((noreturn)) static void be_child(
 static int hear_child(int fd, pid_t pid, const char *user, void *share, size_t len, struct err *err)
 {
 	struct verdict verdict = { 0 };
-	int r = read_whole(fd, &verdict, sizeof(verdict));
+	uint64_t end_us = clock_now_us() + PATIENCE_US;
+	int r = read_whole(fd, pid, end_us, &verdict, sizeof(verdict));
 
 	if (r == 0)
-		r = read_whole(fd, share, len);
+		r = read_whole(fd, pid, end_us, share, len);
+	if (r < 0)
+		(void) kill(pid, SIGKILL); /* it has not been waited for: the number is its own */
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (r < 0)
-		return err_set(err, r, "the process of user %s ended early", user);
+		return err_set(err, r, "the process of user %s %s", user,
+			r == -EPERM       ? "was stopped by somebody"
+			: r == -ETIMEDOUT ? "did not end in a minute"
+					  : "ended early");
 	if (verdict.r < 0)
 		return err_set(err, verdict.r, "%.*s", (int) sizeof(verdict.err.text) - 1,
 			verdict.err.text);

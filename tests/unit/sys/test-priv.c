@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,11 @@ static int die(void *ctx, struct err *err)
 	_exit(0);
 }
 
+static int stop(void *ctx, struct err *err)
+{
+	return kill(getpid(), SIGSTOP);
+}
+
 static void test_as_another(void **state)
 {
 	struct job job = { .not_shared = 0 };
@@ -63,6 +69,8 @@ static void test_as_another(void **state)
 	assert_string_equal(err.text, "it is so");
 	assert_int_equal(priv_run_as("nobody", die, NULL, &job, sizeof(job), &err), -EPIPE);
 	assert_non_null(strstr(err.text, "nobody"));
+	assert_int_equal(priv_run_as("nobody", stop, NULL, NULL, 0, &err), -EPERM);
+	assert_non_null(strstr(err.text, "stopped"));
 	assert_int_equal(priv_run_as("no-such-user", look, &job, NULL, 0, &err), -ENOENT);
 	assert_int_equal(geteuid(), 0);
 	(void) unlink(secret);
