@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -377,13 +378,21 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 	return 0;
 }
 
+/* A request that came, perhaps, but was not read yet: many connect at once. */
+static bool has_sent(const struct client *c)
+{
+	int n = 0;
+
+	return ioctl(c->fd, FIONREAD, &n) == 0 && n > 0;
+}
+
 /* The connection that has been idle longest, of user @uid if @same_user. */
 static struct client *idle_client(struct ipc_server *s, uid_t uid, bool same_user)
 {
 	struct client *found = NULL;
 	for (struct client *c = s->clients; c; c = c->next)
 		if ((c->phase == PHASE_READING || c->phase == PHASE_RESTING) &&
-			!c->reader.head_len && (!same_user || c->creds.uid == uid))
+			!c->reader.head_len && (!same_user || c->creds.uid == uid) && !has_sent(c))
 			found = c;
 	return found;
 }

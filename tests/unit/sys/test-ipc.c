@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -360,6 +361,40 @@ static void test_crowd(void **state)
 	run(&s, crowd);
 }
 
+/*
+ * A request that waits in the backlog before a crowd that says nothing: whoever is closed to make room for the crowd, it
+ * is not the one who has asked.
+ */
+static void test_asked_before_crowd(void **state)
+{
+	static const char who[] = "\0\0\0\x0e{\"call\":\"who\"}";
+	struct server s = { 0 };
+	struct rlimit limit, small;
+	int asks, fds[40];
+	char byte;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	small = limit;
+	small.rlim_cur = 32; /* eight connections */
+	assert_true(sd_event_new(&s.event) >= 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+	assert_int_equal(
+		ipc_server_new(s.event, path, 0640, (gid_t) -1, handle, &s, &s.ipc, &err), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	asks = raw();
+	assert_int_equal(send(asks, who, sizeof(who) - 1, MSG_NOSIGNAL), sizeof(who) - 1);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = raw();
+	while (sd_event_run(s.event, 100000) > 0)
+		;
+	assert_int_equal(recv(asks, &byte, 1, MSG_DONTWAIT), 1);
+	close(asks);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	s.ipc = ipc_server_free(s.ipc);
+	sd_event_unref(s.event);
+}
+
 struct async {
 	struct server s;
 	int n, results[8];
@@ -423,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_async),
 		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_asked_before_crowd),
 	};
 	if (!mkdtemp(dir))
 		return 77;
