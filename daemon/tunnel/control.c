@@ -9,7 +9,7 @@
 
 #include "base/cleanup.h"
 #include "internal.h"
-#include "mesh/wg-noise.h"
+#include "wg/noise.h"
 
 static struct endpoint none;
 

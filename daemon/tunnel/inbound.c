@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "internal.h"
-#include "wire/ipkt.h"
+#include "packet/ipkt.h"
 
 enum {
 	HANDSHAKES_BUSY = BATCH / 2, /* in one batch: ask the engine for cookies */

@@ -23,13 +23,13 @@
 
 #include "aead.h"
 #include "base/pace.h"
-#include "mesh/wg.h"
+#include "wg/wg.h"
 #include "shed.h"
 #include "sys/sock/sock.h"
 #include "sys/tun/place.h"
 #include "sys/tun/tun.h"
 #include "tunnel.h"
-#include "wire/coalesce.h"
+#include "packet/coalesce.h"
 
 enum {
 	BATCH = SOCK_BATCH_MAX, /* datagrams received at once; small packets sealed at once */

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "internal.h"
-#include "wire/icmp.h"
-#include "wire/segment.h"
+#include "packet/icmp.h"
+#include "packet/segment.h"
 
 enum {
 	FRONT_UNIT = 64, /* of aead_packet.front */

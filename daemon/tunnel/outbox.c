@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "internal.h"
-#include "wire/ipkt.h"
+#include "packet/ipkt.h"
 
 enum { WIRE_EXTRA = WG_DATA_HEAD_LEN + AEAD_PAD_MAX + AEAD_TAG_LEN };
 

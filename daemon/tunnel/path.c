@@ -14,7 +14,7 @@
 
 #include "internal.h"
 #include "sys/tun/rtnl.h"
-#include "wire/ipkt.h"
+#include "wire/wg.h"
 
 enum { HOPS_PER_TUNNEL = 8 };
 
@@ -73,7 +73,7 @@ int path_nested_hops(const uint8_t *packet, size_t len)
 {
 	uint8_t hops;
 
-	if (!ipkt_seems_sealed(packet, len, &hops))
+	if (!wg_seems_sealed(packet, len, &hops))
 		return 0;
 	return hops > HOPS_PER_TUNNEL ? hops - HOPS_PER_TUNNEL : -1;
 }

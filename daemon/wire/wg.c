@@ -2,7 +2,12 @@
 #include "wire/wg.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+
+#include "packet/bytes.h"
+#include "packet/inet.h"
+#include "packet/ipkt.h"
 
 int wg_message_type(const uint8_t *data, size_t len)
 {
@@ -100,4 +105,28 @@ void wg_cookie_reply_format(
 	wg_le32_write(ret_data + 4, m->receiver);
 	put(&p, m->nonce, sizeof(m->nonce));
 	put(&p, m->sealed_cookie, sizeof(m->sealed_cookie));
+}
+
+static bool is_data(const uint8_t *udp, size_t len)
+{
+	static const uint8_t type[4] = { WG_TYPE_DATA };
+
+	return len >= INET_UDP_HEAD + WG_DATA_MIN_LEN &&
+	       memcmp(udp + INET_UDP_HEAD, type, sizeof(type)) == 0;
+}
+
+bool wg_seems_sealed(const uint8_t *packet, size_t len, uint8_t *ret_hops)
+{
+	bool v4 = packet[0] >> 4 == 4;
+	size_t head = v4 ? (size_t) (packet[0] & 0x0f) * 4 : IPKT_V6_HEAD_LEN;
+	uint8_t protocol = packet[v4 ? INET_V4_PROTOCOL : INET_V6_NEXT];
+
+	*ret_hops = packet[v4 ? INET_V4_TTL : INET_V6_HOPS];
+	if (!v4 && protocol == IPPROTO_FRAGMENT)
+		return len > head && packet[head] == IPPROTO_UDP;
+	if (protocol != IPPROTO_UDP || head > len)
+		return false;
+	if (v4 && (be16_read(packet + INET_V4_FRAGMENT) & INET_V4_FRAGMENTED))
+		return true;
+	return is_data(packet + head, len - head);
 }

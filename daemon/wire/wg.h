@@ -88,6 +88,12 @@ static inline unsigned wg_super_segments(unsigned mtu)
 	return n < 1 ? 1 : n > 48 ? 48 : n;
 }
 
+/*
+ * Might @packet (that ipkt_parse() or segment_plan() has taken) hold a datagram of WireGuard, or a part
+ * of one? Data messages and fragments of anything in UDP do. @ret_hops: its TTL or hop limit.
+ */
+bool wg_seems_sealed(const uint8_t *packet, size_t len, uint8_t *ret_hops);
+
 /* Where mac1 and mac2 lie in an initiation or response of @len bytes: mac1 covers all before it. */
 static inline size_t wg_mac1_offset(size_t len)
 {

@@ -31,7 +31,7 @@
 #include <sodium.h>
 
 #include "key-file.h"
-#include "mesh/wg-crypto.h"
+#include "wg/crypto.h"
 
 enum { POOL = 2048, MESSAGE_MAX = 1500, FRAME_HEAD = 42, BATCH = 64 };
 

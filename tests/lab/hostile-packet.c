@@ -9,7 +9,7 @@
 
 #include <sodium.h>
 
-#include "wire/inet.h"
+#include "packet/inet.h"
 
 uint64_t hostile_dice_state = 1;
 static uint64_t unique; /* so that no two packets are the same */

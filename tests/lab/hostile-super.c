@@ -38,8 +38,8 @@
 #include "base/ip.h"
 #include "hostile-packet.h"
 #include "key-file.h"
-#include "mesh/wg-crypto.h"
-#include "mesh/wg.h"
+#include "wg/crypto.h"
+#include "wg/wg.h"
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23

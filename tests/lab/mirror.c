@@ -1,5 +1,5 @@
 /*
- * wire/segment.h and wire/coalesce.h against the kernel itself. A TUN device is a mirror: what the kernel
+ * packet/segment.h and packet/coalesce.h against the kernel itself. A TUN device is a mirror: what the kernel
  * sends into it is split, source and destination change places (which no checksum notices), and it is
  * joined and written back. A UDP socket receives its own datagrams, and a TCP socket is connected to
  * itself by a simultaneous open (RFC 9293 section 3.5): every byte crosses both modules twice over.
@@ -26,8 +26,8 @@
 
 #include "base/cleanup.h"
 #include "sys/tun/tun.h"
-#include "wire/coalesce.h"
-#include "wire/segment.h"
+#include "packet/coalesce.h"
+#include "packet/segment.h"
 
 enum {
 	ROOM = 2 * 65536 + 128 * 256, /* the packets that one super-packet of 64 KB becomes */

@@ -1,6 +1,6 @@
 /*
  * tun: TUN devices: inner IP packets, one per read() and write(). With offloads each has a virtio-net
- * header before it (wire/vnet.h) and may be a super-packet: many TCP segments or UDP datagrams in one.
+ * header before it (packet/vnet.h) and may be a super-packet: many TCP segments or UDP datagrams in one.
  */
 #pragma once
 

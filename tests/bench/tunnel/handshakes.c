@@ -23,10 +23,10 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
-#include "mesh/wg-cookie.h"
-#include "mesh/wg-crypto.h"
-#include "mesh/wg-noise.h"
-#include "mesh/wg-stamp.h"
+#include "wg/cookie.h"
+#include "wg/crypto.h"
+#include "wg/noise.h"
+#include "wg/stamp.h"
 #include "wire/wg.h"
 
 enum { COUNT_MAX = 60000, OUTSTANDING_MAX = 48, VERIFY_EVERY = 16, BUFFER = 4 << 20 };

@@ -16,10 +16,10 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "mesh/wg.h"
+#include "wg/wg.h"
 #include "tunnel/internal.h"
-#include "wire/checksum.h"
-#include "wire/segment.h"
+#include "packet/checksum.h"
+#include "packet/segment.h"
 
 enum { A, B, ENDS, STEPS_MAX = 24, WIRE_MAX = 512, FRAMES_MAX = 4, MTU = 1280 };
 

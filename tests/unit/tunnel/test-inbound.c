@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../wire/packets.h"
+#include "../packet/packets.h"
 #include "base/log.h"
 #include "tunnel/internal.h"
 

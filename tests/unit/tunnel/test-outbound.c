@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "mesh/wg.h"
+#include "wg/wg.h"
 #include "tunnel/internal.h"
 
 enum { PACKETS_MAX = 256, UDP_LEN = 28 };

@@ -123,6 +123,35 @@ static void test_data(void **state)
 	assert_false(wg_data_head_parse(data, sizeof(data), &m));
 }
 
+static void test_seems_sealed(void **state)
+{
+	uint8_t p[80] = { 0x45, 0, 0, 60, [8] = 64, 17, [28] = 4 };
+	uint8_t hops = 0;
+
+	assert_true(wg_seems_sealed(p, 60, &hops)); /* a data message of 32 bytes */
+	assert_int_equal(hops, 64);
+	assert_false(wg_seems_sealed(p, 59, &hops)); /* too short for one */
+	p[29] = 1;
+	assert_false(wg_seems_sealed(p, 60, &hops));
+	p[7] = 8; /* not the first fragment: who knows */
+	assert_true(wg_seems_sealed(p, 60, &hops));
+	p[7] = 0;
+	p[6] = 0x20; /* more fragments */
+	assert_true(wg_seems_sealed(p, 60, &hops));
+	p[9] = 6;
+	assert_false(wg_seems_sealed(p, 60, &hops));
+	memcpy(p, (uint8_t[80]){ 0x60, 0, 0, 0, 0, 40, 17, 9, [48] = 4 }, 80);
+	assert_true(wg_seems_sealed(p, 80, &hops));
+	assert_int_equal(hops, 9);
+	p[6] = 58;
+	assert_false(wg_seems_sealed(p, 80, &hops));
+	p[6] = 44;
+	assert_false(wg_seems_sealed(p, 80, &hops)); /* a fragment of something else */
+	p[40] = 17;
+	assert_true(wg_seems_sealed(p, 80, &hops));
+	assert_false(wg_seems_sealed(p, 40, &hops));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_response),
 		cmocka_unit_test(test_cookie_reply),
 		cmocka_unit_test(test_data),
+		cmocka_unit_test(test_seems_sealed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,1 +1,0 @@
-hearth_fuzz(log SOURCES fuzz-log.c LINK hearth_mesh)

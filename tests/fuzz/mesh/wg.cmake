@@ -1,1 +1,0 @@
-hearth_fuzz(wg-receive SOURCES fuzz-wg-receive.c LINK hearth_mesh_wg)

@@ -1,8 +1,0 @@
-hearth_test(test-wg-crypto SOURCES test-wg-crypto.c LINK hearth_mesh_wg)
-hearth_test(test-wg-tables SOURCES test-wg-tables.c LINK hearth_mesh_wg)
-hearth_test(test-wg-device SOURCES test-wg-device.c wg-net.c LINK hearth_mesh_wg)
-hearth_test(test-wg-hostile SOURCES test-wg-hostile.c wg-net.c LINK hearth_mesh_wg)
-hearth_test(test-wg-time SOURCES test-wg-time.c wg-net.c LINK hearth_mesh_wg)
-hearth_test(test-wg-lossy SOURCES test-wg-lossy.c wg-net.c LINK hearth_mesh_wg)
-hearth_test(test-wg-many SOURCES test-wg-many.c LINK hearth_mesh_wg)
-hearth_test(test-wg-restarts SOURCES test-wg-restarts.c wg-net.c LINK hearth_mesh_wg)

@@ -1,1 +1,0 @@
-hearth_test(test-priv SOURCES test-priv.c LINK hearth_sys_priv)

@@ -1,7 +1,0 @@
-hearth_test(test-ipkt SOURCES test-ipkt.c LINK hearth_wire_ipkt)
-hearth_test(test-icmp SOURCES test-icmp.c LINK hearth_wire_offload hearth_wire_ipkt)
-hearth_test(test-uapi SOURCES test-uapi.c LINK hearth_wire_uapi)
-hearth_test(test-checksum SOURCES test-checksum.c LINK hearth_wire_offload)
-hearth_test(test-vnet SOURCES test-vnet.c LINK hearth_wire_offload)
-hearth_test(test-segment SOURCES test-segment.c LINK hearth_wire_offload)
-hearth_test(test-coalesce SOURCES test-coalesce.c LINK hearth_wire_offload)
