@@ -35,10 +35,11 @@ static void look_at_stops(struct hearthd *h, const struct node *self)
 static bool is_stolen(
 	struct hearthd *h, const struct ip_addr *addr, char ret_by[static IF_NAMESIZE])
 {
+	struct route_query query = { .dst = *addr };
 	struct route route;
 
 	(void) strcpy(ret_by, "none");
-	if (route_lookup(h->nl, addr, 0, &route, NULL) < 0)
+	if (route_lookup(h->nl, &query, &route, NULL) < 0)
 		return true;
 	if (route.oif == h->ifindex)
 		return false;

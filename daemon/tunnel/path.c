@@ -13,7 +13,8 @@
 #include <net/if_arp.h>
 
 #include "internal.h"
-#include "sys/tun/rtnl.h"
+#include "sys/net/link.h"
+#include "sys/net/route.h"
 #include "wire/wg.h"
 
 enum { HOPS_PER_TUNNEL = 8 };
@@ -21,22 +22,28 @@ enum { HOPS_PER_TUNNEL = 8 };
 static int ask_route(
 	struct tunnel *t, const struct wg_endpoint *e, bool from_local, uint32_t *ret_oif)
 {
-	struct rtnl_route_query query = {
+	struct route_query query = {
 		.dst = e->remote.addr, .mark = t->fwmark, .sport = t->port, .dport = e->remote.port
 	};
+	struct route route;
+	int r;
 
 	if (from_local)
 		query.src = e->local;
 	if (ip_addr_is_link_local(&e->remote.addr))
-		query.oif = e->remote.scope;
-	return rtnl_route(t->place.rtnl, &query, ret_oif);
+		query.oif = (int) e->remote.scope;
+	r = route_lookup(t->place.nl, &query, &route, NULL);
+	if (r < 0)
+		return r;
+	*ret_oif = (uint32_t) route.oif;
+	return 0;
 }
 
 static bool is_tunnel(const struct tunnel *t, uint32_t oif)
 {
-	struct rtnl_link link;
+	struct link link;
 
-	return oif && rtnl_link(t->place.rtnl, oif, &link) == 0 && link.type == ARPHRD_NONE;
+	return oif && link_get(t->place.nl, (int) oif, &link, NULL) == 0 && link.type == ARPHRD_NONE;
 }
 
 void path_look(struct tunnel *t, struct wg_peer *peer)
@@ -47,7 +54,7 @@ void path_look(struct tunnel *t, struct wg_peer *peer)
 	uint32_t oif = 0;
 
 	path.seen = t->routes;
-	if (!t->place.rtnl) {
+	if (!t->place.nl) {
 		wg_peer_set_path(peer, &path);
 		return;
 	}

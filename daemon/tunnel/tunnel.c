@@ -16,9 +16,8 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "internal.h"
+#include "sys/net/monitor.h"
 #include "sys/tun/tun.h"
-#include "sys/tun/rtnl.h"
-#include "sys/tun/watch.h"
 
 struct tunnel *tunnel_free_bare(struct tunnel *t)
 {
@@ -29,7 +28,7 @@ struct tunnel *tunnel_free_bare(struct tunnel *t)
 		t->lanes[i] = lane_free(t->lanes[i]);
 	close_p(&t->watch_fd);
 	close_p(&t->place.watch_fd);
-	t->place.rtnl = nl_close(t->place.rtnl);
+	t->place.nl = nl_close(t->place.nl);
 	close_p(&t->timer_fd);
 	close_p(&t->closed_fd);
 	(void) pthread_mutex_destroy(&t->caller);
@@ -189,7 +188,7 @@ static int open_device(
 		if (r < 0)
 			return err_set(err, r, "interface %s: set MTU %u: %m", t->ifname, mtu);
 	}
-	r = nl_open(&t->place.rtnl, err);
+	r = nl_open(&t->place.nl, err);
 	if (r < 0) {
 		(void) err_prefix(err, "ask for routes");
 		return r;
@@ -217,10 +216,10 @@ static int open_parts(struct tunnel *t, struct err *err)
 {
 	bool ok;
 
-	t->watch_fd = watch_open();
+	t->watch_fd = monitor_open(MONITOR_LINKS | MONITOR_WAYS, err);
 	if (t->watch_fd < 0) {
-		errno = -t->watch_fd;
-		return err_set(err, t->watch_fd, "listen to link changes: %m");
+		(void) err_prefix(err, "listen to link changes");
+		return t->watch_fd;
 	}
 	t->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	t->closed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -25,8 +25,8 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "internal.h"
+#include "sys/net/monitor.h"
 #include "sys/tun/tun.h"
-#include "sys/tun/watch.h"
 
 enum {
 	WAIT_WAKE,
@@ -220,23 +220,23 @@ void worker_note_mtu(struct tunnel *t)
 
 static void run_watch(struct tunnel *t)
 {
-	int mask = watch_read(t->watch_fd);
+	int kinds = monitor_drain(t->watch_fd);
 	uint64_t now_us = clock_now_us();
 
 	if (!pace_may(&t->watch_pace, WATCH_BURST, WATCH_REST_US, now_us, NULL))
 		t->watch_rest_us = now_us + WATCH_REST_US;
-	if (mask < 0)
+	if (kinds < 0)
 		return;
-	if (mask & WATCH_LINK)
+	if (kinds & MONITOR_LINKS)
 		worker_note_mtu(t);
-	if (mask & WATCH_ROUTES)
+	if (kinds & MONITOR_WAYS)
 		path_note_change(t);
 }
 
 /* The same for a device in another namespace. */
 static void run_away(struct tunnel *t)
 {
-	if (watch_read(t->place.watch_fd) >= 0)
+	if (monitor_drain(t->place.watch_fd) >= 0)
 		worker_note_mtu(t);
 }
 

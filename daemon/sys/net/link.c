@@ -87,39 +87,50 @@ static void skip_statistics(struct nl *nl, struct nlmsghdr *nlh)
 	nl_put_u32(nl, nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
 
-int link_find(struct nl *nl, const char *name, struct link *ret, struct err *err)
+/* 0 and the link, or -errno and a sentence that does not name it yet. */
+static int ask(struct nl *nl, struct nlmsghdr *nlh, struct link *ret, struct err *err)
 {
 	struct link link = { 0 };
-	if (!*name || strlen(name) >= IFNAMSIZ)
-		return err_set(err, -ENODEV, "link %.32s: no interface can have this name", name);
-	struct nlmsghdr *nlh = start(nl, RTM_GETLINK, 0, 0);
-	nl_put_str(nl, nlh, IFLA_IFNAME, name);
+	int r;
+
 	skip_statistics(nl, nlh);
-	int r = nl_ask(nl, nlh, take_link, &link, err);
+	r = nl_ask(nl, nlh, take_link, &link, err);
 	if (r == 0 && link.index == 0)
 		r = err_set(err, -ENODEV, "%s", strerror(ENODEV));
-	if (r < 0) {
+	if (r == 0)
+		*ret = link;
+	return r;
+}
+
+int link_find_in(struct nl *nl, const char *name, int nsid, struct link *ret, struct err *err)
+{
+	struct nlmsghdr *nlh;
+	int r;
+
+	if (!*name || strlen(name) >= IFNAMSIZ)
+		return err_set(err, -ENODEV, "link %.32s: no interface can have this name", name);
+	nlh = start(nl, RTM_GETLINK, 0, 0);
+	nl_put_str(nl, nlh, IFLA_IFNAME, name);
+	if (nsid >= 0)
+		nl_put_u32(nl, nlh, IFLA_TARGET_NETNSID, (uint32_t) nsid);
+	r = ask(nl, nlh, ret, err);
+	if (r < 0)
 		(void) err_prefix(err, "link %s", name);
-		return r;
-	}
-	*ret = link;
-	return 0;
+	return r;
+}
+
+int link_find(struct nl *nl, const char *name, struct link *ret, struct err *err)
+{
+	return link_find_in(nl, name, -1, ret, err);
 }
 
 int link_get(struct nl *nl, int index, struct link *ret, struct err *err)
 {
-	struct link link = { 0 };
-	struct nlmsghdr *nlh = start(nl, RTM_GETLINK, 0, index);
-	skip_statistics(nl, nlh);
-	int r = nl_ask(nl, nlh, take_link, &link, err);
-	if (r == 0 && link.index == 0)
-		r = err_set(err, -ENODEV, "%s", strerror(ENODEV));
-	if (r < 0) {
+	int r = ask(nl, start(nl, RTM_GETLINK, 0, index), ret, err);
+
+	if (r < 0)
 		(void) err_prefix(err, "link number %d", index);
-		return r;
-	}
-	*ret = link;
-	return 0;
+	return r;
 }
 
 int link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err)

@@ -33,6 +33,8 @@ struct link {
 /* 0, or -ENODEV (and others) with a sentence that names the link. */
 int link_find(struct nl *nl, const char *name, struct link *ret, struct err *err);
 int link_get(struct nl *nl, int index, struct link *ret, struct err *err);
+/* In the namespace with the id @nsid (netns.h; Linux 4.20, CAP_NET_ADMIN); -1: ours. */
+int link_find_in(struct nl *nl, const char *name, int nsid, struct link *ret, struct err *err);
 /* All of them, heap, the caller frees. */
 int link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err);
 

@@ -11,7 +11,7 @@
 
 #include "sys/net/netconf.h"
 
-enum { MONITOR_BUFFER = 32768, MONITOR_QUEUE = 1 << 20 };
+enum { MONITOR_BUFFER = 32768, MONITOR_QUEUE = 1 << 20, DRAIN_MAX = 1024 };
 
 static int join(int fd, int group)
 {
@@ -53,27 +53,31 @@ static int keep_routes_back(int fd)
 int monitor_open(unsigned what, struct err *err)
 {
 	static const struct {
-		enum monitor_what what;
+		unsigned what;
 		int group;
 	} groups[] = {
 		{ MONITOR_LINKS, RTNLGRP_LINK },
 		{ MONITOR_ADDRS, RTNLGRP_IPV4_IFADDR },
 		{ MONITOR_ADDRS, RTNLGRP_IPV6_IFADDR },
-		{ MONITOR_ROUTES, RTNLGRP_IPV4_ROUTE },
-		{ MONITOR_ROUTES, RTNLGRP_IPV6_ROUTE },
+		{ MONITOR_ROUTES | MONITOR_WAYS, RTNLGRP_IPV4_ROUTE },
+		{ MONITOR_ROUTES | MONITOR_WAYS, RTNLGRP_IPV6_ROUTE },
 		{ MONITOR_SETTINGS, RTNLGRP_IPV4_NETCONF },
 		{ MONITOR_SETTINGS, RTNLGRP_IPV6_NETCONF },
-		{ MONITOR_SETTINGS, RTNLGRP_IPV4_RULE },
-		{ MONITOR_SETTINGS, RTNLGRP_IPV6_RULE },
+		{ MONITOR_SETTINGS | MONITOR_WAYS, RTNLGRP_IPV4_RULE },
+		{ MONITOR_SETTINGS | MONITOR_WAYS, RTNLGRP_IPV6_RULE },
 	};
 	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
-	int queue = MONITOR_QUEUE;
+	int on = 1, queue = MONITOR_QUEUE;
 	CLEANUP(close_p)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	if (fd < 0 || bind(fd, (struct sockaddr *) &any, sizeof(any)) < 0)
 		return err_set(err, -errno, "netlink socket: %m");
+	if (what & MONITOR_EVERYWHERE &&
+		setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) < 0)
+		return err_set(err, -errno, "listen to other namespaces: %m");
 	/* Without the filter there is only more to read. */
-	(void) keep_routes_back(fd);
+	if (!(what & MONITOR_WAYS))
+		(void) keep_routes_back(fd);
 	/* A larger queue loses less; without CAP_NET_ADMIN the default has to do. */
 	(void) setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue));
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
@@ -122,27 +126,35 @@ static int parse(const struct nlmsghdr *nlh, struct monitor_event *event)
 	}
 }
 
+/* The next datagram: its length, 0 if it says nothing, or -errno: -EAGAIN there is none. */
+static ssize_t receive(int fd, void *data, size_t size)
+{
+	struct sockaddr_nl from = { 0 };
+	socklen_t from_len = sizeof(from);
+	ssize_t n = recvfrom(fd, data, size, MSG_TRUNC, (struct sockaddr *) &from, &from_len);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	if ((size_t) n > size)
+		return -ENOBUFS; /* cut off: as good as lost */
+	return from.nl_pid == 0 ? n : 0; /* not the kernel */
+}
+
 int monitor_read(int fd, monitor_changed *changed, void *ctx)
 {
 	_Alignas(struct nlmsghdr) char data[MONITOR_BUFFER];
 	int events = 0;
+
 	for (int i = 0; i < MONITOR_READ_MAX; i++) {
-		struct sockaddr_nl from = { 0 };
-		socklen_t from_len = sizeof(from);
-		ssize_t n = recvfrom(
-			fd, data, sizeof(data), MSG_TRUNC, (struct sockaddr *) &from, &from_len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? events : -errno;
-		if (from.nl_pid != 0)
-			continue;
-		if ((size_t) n > sizeof(data))
-			return -ENOBUFS; /* cut off: as good as lost */
+		ssize_t n = receive(fd, data, sizeof(data));
 		const void *at = data;
-		size_t left = (size_t) n;
+		size_t left = n < 0 ? 0 : (size_t) n;
+
+		if (n < 0)
+			return n == -EAGAIN ? events : (int) n;
 		for (const struct nlmsghdr *nlh; (nlh = nl_next(&at, &left));) {
 			struct monitor_event event;
+
 			if (parse(nlh, &event) <= 0)
 				continue;
 			events++;
@@ -151,4 +163,51 @@ int monitor_read(int fd, monitor_changed *changed, void *ctx)
 		}
 	}
 	return events;
+}
+
+/* A link that goes down takes routes away without a word of it. */
+static int kind(const struct nlmsghdr *nlh)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
+	switch (nlh->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		return MONITOR_LINKS | MONITOR_WAYS;
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		return MONITOR_ADDRS;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*rtm) ||
+			(rtm->rtm_flags & RTM_F_CLONED))
+			return 0;
+		return MONITOR_WAYS;
+	case RTM_NEWRULE:
+	case RTM_DELRULE:
+		return MONITOR_WAYS;
+	default:
+		return 0;
+	}
+}
+
+int monitor_drain(int fd)
+{
+	_Alignas(struct nlmsghdr) char data[MONITOR_BUFFER];
+	int kinds = 0;
+
+	/* Whoever loads a whole table writes as fast as we read: what is left says nothing new. */
+	for (int i = 0; i < DRAIN_MAX; i++) {
+		ssize_t n = receive(fd, data, sizeof(data));
+		const void *at = data;
+		size_t left = n < 0 ? 0 : (size_t) n;
+
+		if (n == -ENOBUFS)
+			kinds = MONITOR_LINKS | MONITOR_ADDRS | MONITOR_WAYS;
+		else if (n < 0)
+			return n == -EAGAIN ? kinds : (int) n;
+		for (const struct nlmsghdr *nlh; (nlh = nl_next(&at, &left));)
+			kinds |= kind(nlh);
+	}
+	return kinds;
 }

@@ -1,7 +1,8 @@
 /*
  * monitor: a non-blocking descriptor that becomes readable when links, addresses, routes or settings of the
  * namespace change. Of routes only default ones, Hearth's own and those that replaced one: the kernel keeps
- * all others back, for a router's table comes in 200,000 pieces.
+ * all others back, for a router's table comes in 200,000 pieces. What exactly changed is told one by one
+ * (monitor_read()), or only of which kind it was (monitor_drain()).
  */
 #pragma once
 
@@ -15,6 +16,11 @@ enum monitor_what {
 	MONITOR_ROUTES = 1 << 2,
 	MONITOR_SETTINGS = 1 << 3, /* forwarding of "all", routing rules; nothing beside */
 };
+/* For monitor_open() and monitor_drain() only. */
+enum {
+	MONITOR_WAYS = 1 << 4,       /* every route, and rules */
+	MONITOR_EVERYWHERE = 1 << 5, /* also of namespaces with an id in ours (CAP_NET_ADMIN) */
+};
 
 struct monitor_event {
 	enum monitor_what what;
@@ -26,7 +32,7 @@ struct monitor_event {
 	};
 };
 
-/* @what: a set of MONITOR_*. Returns a descriptor the caller owns, or -errno. */
+/* @what: a set of the above. Returns a descriptor the caller owns, or -errno. */
 int monitor_open(unsigned what, struct err *err);
 
 /*
@@ -37,3 +43,10 @@ int monitor_open(unsigned what, struct err *err);
 enum { MONITOR_READ_MAX = 64 };
 typedef void monitor_changed(void *ctx, const struct monitor_event *event);
 int monitor_read(int fd, monitor_changed *event, void *ctx);
+
+/*
+ * Reads what is there (of a very long queue a part, it stays readable). Returns which kinds changed, of
+ * MONITOR_LINKS, MONITOR_ADDRS, MONITOR_WAYS (any route or rule); all of them if the kernel dropped some; or
+ * -errno.
+ */
+int monitor_drain(int fd);

@@ -63,6 +63,20 @@ int netns_id(struct nl *nl, int fd)
 	return r < 0 ? r : id < 0 ? -ENOENT : id;
 }
 
+int netns_id_make(struct nl *nl, int fd)
+{
+	void *unused;
+	struct nlmsghdr *nlh =
+		nl_start(nl, RTM_NEWNSID, 0, NLMSG_ALIGN(sizeof(struct rtgenmsg)), &unused);
+	int r;
+
+	/* NETNSA_FD is of this process: the kernel looks it up while it reads the question. */
+	nl_put_u32(nl, nlh, NETNSA_FD, (uint32_t) fd);
+	nl_put_u32(nl, nlh, NETNSA_NSID, (uint32_t) NETNSA_NSID_NOT_ASSIGNED); /* any */
+	r = nl_ask(nl, nlh, NULL, NULL, NULL);
+	return r < 0 && r != -EEXIST ? r : netns_id(nl, fd);
+}
+
 static bool is_number(const char *name)
 {
 	return *name >= '0' && *name <= '9';

@@ -19,6 +19,8 @@ int netns_open(const char *path, uint64_t ino);
 
 /* As in struct link's peer_netnsid. -ENOENT: nothing in the namespace of @nl has its other end there. */
 int netns_id(struct nl *nl, int fd);
+/* The same, but gives it an id if it has none. */
+int netns_id_make(struct nl *nl, int fd);
 
 struct netns_use {
 	uint64_t ino;

@@ -1,6 +1,7 @@
 /* route: see route.h. */
 #include "sys/net/route.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <string.h>
@@ -285,24 +286,44 @@ int route_default_of(struct nl *nl, int family, int oif, struct route *ret, stru
 	return 1;
 }
 
-int route_lookup(struct nl *nl, const struct ip_addr *dst, uint32_t fwmark, struct route *ret,
-	struct err *err)
+static void put_query(struct nl *nl, struct nlmsghdr *nlh, const struct route_query *query)
 {
-	void *header;
+	const uint16_t sport = htons(query->sport), dport = htons(query->dport);
+	struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
+	rtm->rtm_family = query->dst.family;
+	rtm->rtm_dst_len = (uint8_t) ip_bits(query->dst.family);
+	nl_put_addr(nl, nlh, RTA_DST, &query->dst);
+	if (query->src.family) {
+		rtm->rtm_src_len = rtm->rtm_dst_len;
+		nl_put_addr(nl, nlh, RTA_SRC, &query->src);
+	}
+	if (query->oif)
+		nl_put_u32(nl, nlh, RTA_OIF, (uint32_t) query->oif);
+	if (query->mark)
+		nl_put_u32(nl, nlh, RTA_MARK, query->mark);
+	if (sport || dport) {
+		nl_put_u8(nl, nlh, RTA_IP_PROTO, IPPROTO_UDP);
+		nl_put(nl, nlh, RTA_SPORT, &sport, sizeof(sport));
+		nl_put(nl, nlh, RTA_DPORT, &dport, sizeof(dport));
+	}
+}
+
+int route_lookup(
+	struct nl *nl, const struct route_query *query, struct route *ret, struct err *err)
+{
+	void *unused;
 	struct route route = { 0 };
 	char text[IP_TEXT_MAX];
-	struct nlmsghdr *nlh = nl_start(nl, RTM_GETROUTE, 0, sizeof(struct rtmsg), &header);
-	struct rtmsg *rtm = header;
-	rtm->rtm_family = dst->family;
-	rtm->rtm_dst_len = (uint8_t) ip_bits(dst->family);
-	nl_put_addr(nl, nlh, RTA_DST, dst);
-	if (fwmark)
-		nl_put_u32(nl, nlh, RTA_MARK, fwmark);
-	int r = nl_ask(nl, nlh, take_route, &route, err);
-	if (r == 0 && !route.dst.addr.family)
+	struct nlmsghdr *nlh = nl_start(nl, RTM_GETROUTE, 0, sizeof(struct rtmsg), &unused);
+	int r;
+
+	put_query(nl, nlh, query);
+	r = nl_ask(nl, nlh, take_route, &route, err);
+	if (r == 0 && (!route.dst.addr.family || !route.oif))
 		r = err_set(err, -ENETUNREACH, "%s", strerror(ENETUNREACH));
 	if (r < 0) {
-		(void) err_prefix(err, "route to %s", ip_addr_format(dst, text));
+		(void) err_prefix(err, "route to %s", ip_addr_format(&query->dst, text));
 		return r;
 	}
 	*ret = route;

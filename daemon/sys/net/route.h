@@ -53,9 +53,19 @@ struct route_filter {
 int route_list(struct nl *nl, const struct route_filter *filter, struct route **ret, size_t *ret_n,
 	struct err *err);
 
-/* Which way a packet to @dst (with mark @fwmark) would go now: oif, gateway, src, mtu. */
-int route_lookup(struct nl *nl, const struct ip_addr *dst, uint32_t fwmark, struct route *ret,
-	struct err *err);
+/* A packet whose way is asked for. Fields that are zero: not known, any. */
+struct route_query {
+	struct ip_addr dst, src;
+	int oif;               /* only by this link */
+	uint32_t mark;         /* as of the packets */
+	uint16_t sport, dport; /* of UDP, for rules that look at them */
+};
+/*
+ * Which way such a packet would go now: oif, gateway, src, mtu. Else -ENETUNREACH and the like, also
+ * where src is not ours.
+ */
+int route_lookup(
+	struct nl *nl, const struct route_query *query, struct route *ret, struct err *err);
 
 /* Whether a rule of @family sends packets to the routing table @table. */
 int route_has_rule_to(struct nl *nl, uint8_t family, uint32_t table, bool *ret, struct err *err);

@@ -3,7 +3,7 @@
  * device. So it is asked and watched through its id (nsid) in ours. That takes Linux 4.20 and
  * CAP_NET_ADMIN; without them a device away from home keeps the MTU it had.
  */
-#include "place.h"
+#include "sys/tun/place.h"
 
 #include <errno.h>
 #include <linux/if_tun.h>
@@ -11,9 +11,10 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "rtnl.h"
-#include "tun.h"
-#include "watch.h"
+#include "sys/net/link.h"
+#include "sys/net/monitor.h"
+#include "sys/net/netns.h"
+#include "sys/tun/tun.h"
 
 /* Its id in our namespace, -1: it is at home (or nobody can tell). */
 static int find(const struct place *place, int tun_fd)
@@ -26,17 +27,17 @@ static int find(const struct place *place, int tun_fd)
 		return -1;
 	if (there.st_ino == here.st_ino && there.st_dev == here.st_dev)
 		return -1;
-	id = rtnl_namespace_id(place->rtnl, ns);
+	id = netns_id_make(place->nl, ns);
 	return id < 0 ? -1 : id;
 }
 
 uint32_t place_mtu(struct place *place, int tun_fd)
 {
-	struct rtnl_link link = { 0 };
+	struct link link;
 	char name[IF_NAMESIZE];
 	int id;
 
-	if (!place->rtnl)
+	if (!place->nl)
 		return tun_mtu(tun_fd);
 	id = find(place, tun_fd);
 	if (id < 0)
@@ -44,8 +45,8 @@ uint32_t place_mtu(struct place *place, int tun_fd)
 	if (id < 0)
 		place->watch_fd = -1;
 	else if (place->watch_fd < 0)
-		place->watch_fd = watch_open_everywhere();
-	if (tun_name(tun_fd, name) < 0 || rtnl_link_of(place->rtnl, name, id, &link) < 0)
+		place->watch_fd = monitor_open(MONITOR_LINKS | MONITOR_EVERYWHERE, NULL);
+	if (tun_name(tun_fd, name) < 0 || link_find_in(place->nl, name, id, &link, NULL) < 0)
 		return 0;
 	return link.mtu;
 }

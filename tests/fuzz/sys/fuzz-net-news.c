@@ -4,7 +4,6 @@
 
 #include "fake-kernel.h"
 #include "sys/net/monitor.h"
-#include "sys/tun/watch.h"
 
 static void check(void *ctx, const struct monitor_event *event)
 {
@@ -42,9 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r >= 0 && r != told)
 		abort();
 	fake_kernel_begin(data, size);
-	r = watch_read(-1);
+	r = monitor_drain(-1);
 	fake_kernel_end();
-	if (r < 0 || r & ~(WATCH_LINK | WATCH_ROUTES))
+	if (r < 0 || r & ~(MONITOR_LINKS | MONITOR_ADDRS | MONITOR_WAYS))
 		abort();
 	return 0;
 }

@@ -11,8 +11,8 @@
 #include "sys/net/addr.h"
 #include "sys/net/link.h"
 #include "sys/net/neigh.h"
+#include "sys/net/netns.h"
 #include "sys/net/route.h"
-#include "sys/tun/rtnl.h"
 
 static void ask_lists(struct nl *nl, unsigned question, struct err *err)
 {
@@ -44,33 +44,33 @@ static void ask_lists(struct nl *nl, unsigned question, struct err *err)
 
 static void ask_one(struct nl *nl, unsigned question, struct err *err)
 {
-	struct rtnl_route_query query = { .dst = { .family = AF_INET, .bytes = { 192, 0, 2, 1 } } };
-	struct rtnl_link about = { 0 };
+	static const struct route_query query = {
+		.dst = { .family = AF_INET, .bytes = { 192, 0, 2, 1 } }, .sport = 1, .dport = 2
+	};
 	struct link link = { 0 };
 	struct route route = { 0 };
-	uint32_t oif = 0;
 	bool found = false;
 
 	switch (question) {
 	case 4:
-		if (rtnl_route(nl, &query, &oif) == 0 && !oif)
+		if (route_lookup(nl, &query, &route, NULL) == 0 && !route.oif)
 			abort();
 		break;
 	case 5:
-		(void) rtnl_link(nl, 1, &about);
+		(void) link_get(nl, 1, &link, err);
 		break;
 	case 6:
-		(void) rtnl_link_of(nl, "lo", 0, &about);
+		(void) link_find_in(nl, "lo", 0, &link, err);
 		break;
 	case 7:
-		(void) rtnl_namespace_id(nl, 0);
+		(void) netns_id_make(nl, 0);
 		break;
 	case 8:
 		if (link_find(nl, "lo", &link, err) == 0 && strlen(link.name) >= IFNAMSIZ)
 			abort();
 		break;
 	case 9:
-		if (route_lookup(nl, &query.dst, 0, &route, err) == 0 && !route.dst.addr.family)
+		if (route_lookup(nl, &query, &route, err) == 0 && !route.dst.addr.family)
 			abort();
 		break;
 	case 10:

@@ -26,7 +26,6 @@
 #include "sys/net/netns.h"
 #include "sys/net/route.h"
 #include "sys/net/rule.h"
-#include "sys/tun/rtnl.h"
 #include "sys/tun/tun.h"
 
 static int here = -1, there = -1; /* namespaces: ours, and the one pods would have */
@@ -298,8 +297,8 @@ static void routes_are_ours_alone(void **state)
 	free(list);
 
 	struct route way;
-	struct ip_addr to = ip("10.244.2.9");
-	assert_int_equal(route_lookup(*state, &to, 0, &way, &err), 0);
+	struct route_query to = { .dst = ip("10.244.2.9") };
+	assert_int_equal(route_lookup(*state, &to, &way, &err), 0);
 	assert_int_equal(way.oif, link.index);
 	assert_true(ip_addr_equal(&way.src, &four.addr));
 
@@ -402,6 +401,38 @@ static void monitor_sees_changes_and_loss(void **state)
 	assert_int_equal(link_delete(*state, link.index, &err), 0);
 	assert_true(monitor_read(fd, see, &seen) > 0);
 	assert_true(seen.gone);
+}
+
+/* What a tunnel listens to: every route and rule, of which it wants to know only that there was one. */
+static void monitor_drains(void **state)
+{
+	const int all = MONITOR_LINKS | MONITOR_ADDRS | MONITOR_WAYS;
+	CLEANUP(close_p) int fd = monitor_open(MONITOR_LINKS | MONITOR_WAYS, NULL);
+	struct route route = { .dst = prefix("198.51.100.0/24"), .protocol = 99 };
+	int small = 4096;
+	struct link left;
+
+	assert_true(fd >= 0);
+	assert_int_equal(monitor_drain(fd), 0);
+	assert_int_equal(link_find(*state, "left", &left, NULL), 0);
+	assert_int_equal(link_set_mtu(*state, left.index, 1379, NULL), 0);
+	assert_int_equal(monitor_drain(fd), MONITOR_LINKS | MONITOR_WAYS);
+	assert_int_equal(link_set_mtu(*state, left.index, 1380, NULL), 0);
+	assert_int_equal(link_set_up(*state, left.index, true, NULL), 0);
+	(void) monitor_drain(fd);
+	route.oif = left.index;
+	assert_int_equal(route_add(*state, &route, NULL), 0); /* of nobody hearthd knows */
+	assert_int_equal(monitor_drain(fd), MONITOR_WAYS);
+	assert_int_equal(rule_prohibit(*state, "left", NULL), 0);
+	assert_int_equal(monitor_drain(fd), MONITOR_WAYS);
+	assert_int_equal(rule_permit(*state, "left", NULL), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	for (uint32_t i = 0; i < 200; i++) {
+		route.mtu = 1280 + i;
+		assert_int_equal(route_replace(*state, &route, NULL), 0);
+	}
+	assert_int_equal(monitor_drain(fd), all);
+	assert_int_equal(monitor_drain(fd), 0);
 }
 
 static void set_forwarding(const char *text)
@@ -516,37 +547,36 @@ static void nothing_is_passed_on(void **state)
 /* Routes, links here and there, and the name of the other namespace, as a tunnel asks for them. */
 static void a_tunnel_asks(void **state)
 {
-	struct rtnl_route_query query = { .dst = ip("192.0.2.77"), .sport = 1, .dport = 2 };
+	struct route_query query = { .dst = ip("192.0.2.77"), .sport = 1, .dport = 2 };
 	struct link_addr four = { .addr = ip("192.0.2.1"), .prefix_len = 24 };
-	struct rtnl_link asked = { 0 };
-	struct link left = { 0 };
-	uint32_t oif = 0;
+	struct link left = { 0 }, asked = { 0 };
+	struct route way = { 0 };
 	int id;
 
 	assert_int_equal(link_find(*state, "left", &left, NULL), 0);
-	assert_int_equal(rtnl_route(*state, &query, &oif), -ENETUNREACH);
+	assert_int_equal(route_lookup(*state, &query, &way, NULL), -ENETUNREACH);
 	four.ifindex = left.index;
 	assert_int_equal(addr_add(*state, &four, NULL), 0);
 	assert_int_equal(link_set_up(*state, left.index, true, NULL), 0);
-	assert_int_equal(rtnl_route(*state, &query, &oif), 0);
-	assert_int_equal(oif, left.index);
+	assert_int_equal(route_lookup(*state, &query, &way, NULL), 0);
+	assert_int_equal(way.oif, left.index);
 	query.src = ip("192.0.2.1");
-	assert_int_equal(rtnl_route(*state, &query, &oif), 0);
+	assert_int_equal(route_lookup(*state, &query, &way, NULL), 0);
 	query.src = ip("192.0.2.2"); /* not ours */
-	assert_true(rtnl_route(*state, &query, &oif) < 0);
+	assert_true(route_lookup(*state, &query, &way, NULL) < 0);
 
-	assert_int_equal(rtnl_link(*state, left.index, &asked), 0);
+	assert_int_equal(link_get(*state, left.index, &asked, NULL), 0);
 	assert_int_equal(asked.mtu, 1380);
 	assert_int_equal(asked.type, ARPHRD_ETHER);
-	assert_int_equal(rtnl_link(*state, 12345, &asked), -ENODEV);
-	assert_int_equal(rtnl_link_of(*state, "left", -1, &asked), 0);
-	assert_int_equal(rtnl_link_of(*state, "right", -1, &asked), -ENODEV);
-	id = rtnl_namespace_id(*state, there);
+	assert_int_equal(link_get(*state, 12345, &asked, NULL), -ENODEV);
+	assert_int_equal(link_find_in(*state, "left", -1, &asked, NULL), 0);
+	assert_int_equal(link_find_in(*state, "right", -1, &asked, NULL), -ENODEV);
+	id = netns_id_make(*state, there);
 	assert_true(id >= 0);
-	assert_int_equal(rtnl_namespace_id(*state, there), id);
-	assert_int_equal(rtnl_link_of(*state, "right", id, &asked), 0);
+	assert_int_equal(netns_id_make(*state, there), id);
+	assert_int_equal(link_find_in(*state, "right", id, &asked, NULL), 0);
 	assert_int_equal(asked.mtu, 1380);
-	assert_true(rtnl_namespace_id(*state, -1) < 0);
+	assert_true(netns_id_make(*state, -1) < 0);
 }
 
 /* Each reason with its own cure: rights are not blamed for what a container forbids. */
@@ -592,6 +622,7 @@ int main(void)
 		TEST(routes_are_ours_alone),
 		TEST(neighbours_are_permanent_or_asked_for),
 		TEST(monitor_sees_changes_and_loss),
+		TEST(monitor_drains),
 		TEST(settings_are_seen),
 		TEST(links_are_renamed),
 		TEST(many_addresses_are_dumped_whole),
