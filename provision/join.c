@@ -17,7 +17,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/yaml.h"
-#include "node/book.h"
+#include "board/book.h"
 #include "provision/enroll.h"
 #include "sys/http/http.h"
 #include "sys/x509/x509.h"

@@ -17,7 +17,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/owned.h"
-#include "node/state.h"
+#include "board/state.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
 

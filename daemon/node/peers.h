@@ -3,8 +3,8 @@
  */
 #pragma once
 
-#include "node/book.h"
-#include "node/seen.h"
+#include "board/book.h"
+#include "board/seen.h"
 #include "tunnel/tunnel.h"
 
 struct peers;

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pace.h"
-#include "node/state.h"
+#include "board/state.h"
 
 struct stamps {
 	char *path;

@@ -13,8 +13,8 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "node/launch.h"
-#include "node/seen.h"
-#include "node/state.h"
+#include "board/seen.h"
+#include "board/state.h"
 
 static char dir[] = "/tmp/hearth-files.XXXXXX";
 

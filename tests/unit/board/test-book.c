@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "node/book.h"
+#include "board/book.h"
 
 enum { NODES = 3, RECORDS = 2 + NODES };
 

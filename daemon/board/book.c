@@ -4,7 +4,7 @@
  * that cannot be read (a worn card) is not taken for an empty one: the board would forget how far it
  * was and believe an older log.
  */
-#include "node/book.h"
+#include "board/book.h"
 
 #include <errno.h>
 #include <fcntl.h>

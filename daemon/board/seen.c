@@ -2,7 +2,7 @@
  * The file is read as a hint only: the tunnel tries the address beside all others, and who answers
  * there is decided by keys.
  */
-#include "node/seen.h"
+#include "board/seen.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

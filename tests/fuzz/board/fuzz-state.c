@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "node/state.h"
+#include "board/state.h"
 
 static void read_timestamp(const char *data, size_t size)
 {

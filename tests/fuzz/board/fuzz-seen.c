@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "node/seen.h"
+#include "board/seen.h"
 #include "wire/presence.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,7 +1,7 @@
 /*
  * Every file is replaced atomically; reading never fails for a damaged one.
  */
-#include "node/state.h"
+#include "board/state.h"
 
 #include <errno.h>
 #include <fcntl.h>
