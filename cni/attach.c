@@ -16,6 +16,7 @@
 
 #include "base/fnv.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "sys/net/addr.h"
 #include "sys/net/neigh.h"
 #include "sys/net/route.h"
@@ -45,7 +46,8 @@ int attach_name(struct attachment *ret, const char *network, const char *contain
 			LEASES_CONTAINER_MAX);
 	uint64_t hash = fnv64(FNV64_START, container, strlen(container));
 	hash = fnv64(hash, ifname, strlen(ifname));
-	(void) snprintf(at.link, sizeof(at.link), "hth%010llx", (unsigned long long) (hash >> 24));
+	(void) snprintf(at.link, sizeof(at.link), NAMES_POD_LINK "%010llx",
+		(unsigned long long) (hash >> 24));
 	make_mac(hash, 0, at.host_mac);
 	make_mac(hash, 1, at.pod_mac);
 	*ret = at;

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "cni/attach.h"
 #include "cni/plugin.h"
 #include "sys/lease/leases.h"
@@ -102,7 +103,7 @@ static int collect_links(struct gc *gc, struct err *err)
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct attachment at;
 		struct lease lease;
-		if (strncmp(links[i].name, "hth", 3) ||
+		if (!names_is_pod_link(links[i].name) ||
 			!attach_parse_alias(links[i].alias, gc->conf->name, container, ifname) ||
 			attach_name(&at, gc->conf->name, container, ifname, NULL) < 0)
 			continue;

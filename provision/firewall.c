@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/names.h"
 #include "board/stops.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
@@ -70,12 +71,12 @@ static int ufw_rule(
 /* What is passed on to and from pods, and what other boards and pods send to this one. */
 static int ufw(const struct enroll *e, bool allow, struct err *err)
 {
-	int r = ufw_rule(allow, true, "in", "hth+", err);
+	int r = ufw_rule(allow, true, "in", NAMES_POD_LINK "+", err);
 	if (!r)
-		r = ufw_rule(allow, true, "out", "hth+", err);
+		r = ufw_rule(allow, true, "out", NAMES_POD_LINK "+", err);
 	if (!r)
 		r = ufw_rule(allow, false, "in", e->config.interface, err);
-	return r ? r : ufw_rule(allow, false, "in", "hth+", err);
+	return r ? r : ufw_rule(allow, false, "in", NAMES_POD_LINK "+", err);
 }
 
 static int fix_docker(struct enroll *e, struct err *err)

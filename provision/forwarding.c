@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/names.h"
 #include "board/stops.h"
 #include "board/sysctls.h"
 #include "provision/enroll.h"
@@ -159,7 +160,7 @@ static bool may_need_forwarding(const struct link *link)
 {
 	static const char *const kinds[] = { "bridge", "veth", "wireguard", "tun", "vxlan",
 		"ipvlan", "macvlan" };
-	if (!strncmp(link->name, "hth", 3) || !strcmp(link->name, CONFIG_INTERFACE_DEFAULT))
+	if (names_is_pod_link(link->name) || !strcmp(link->name, CONFIG_INTERFACE_DEFAULT))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (!strcmp(link->kind, kinds[i]))

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/names.h"
 #include "kubeadm/kubeadm.h"
 #include "provision/enroll.h"
 
@@ -106,7 +107,7 @@ static int remove_list(struct enroll *e, const char *dir, const char *const list
 static void note_coordinator(struct enroll *e)
 {
 	char path[PATH_TEXT_MAX];
-	if (access(paths_join(e->paths.run, "coord.sock", path), F_OK) == 0)
+	if (access(paths_join(e->paths.run, NAMES_COORD_SOCK, path), F_OK) == 0)
 		talk_step(&e->talk, TALK_NOTE, "files",
 			"the coordinator on this board stays and goes on; to end it: systemctl "
 			"disable --now hearth-coord");

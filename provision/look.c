@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "board/stops.h"
 #include "mesh/ranges.h"
 #include "provision/enroll.h"
@@ -111,7 +112,7 @@ static bool has_tailscale_rule(struct nl *nl, uint8_t family)
 
 static bool is_own(const struct config *config, const char *ifname)
 {
-	return !strcmp(ifname, config->interface) || !strncmp(ifname, "hth", 3);
+	return !strcmp(ifname, config->interface) || names_is_pod_link(ifname);
 }
 
 struct locals {
@@ -218,7 +219,7 @@ int look_pods(struct enroll *e, struct err *err)
 	struct stops stops = { .etc = e->host,
 		.own = e->paths.etc,
 		.cni = { .dir = paths_join(e->host, "cni/net.d", lists),
-			.plugin = "/opt/cni/bin/hearth" },
+			.plugin = NAMES_CNI_PLUGIN },
 		.mesh4 = e->node.mesh4,
 		.pods4 = e->settings.pods4,
 		.pods6 = e->settings.pods6,

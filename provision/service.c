@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
 #include "sys/ipc/ipc.h"
@@ -42,7 +43,7 @@ static int ask_status(struct enroll *e, json_t **ret, struct err *err)
 {
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
 	char path[PATH_TEXT_MAX];
-	int r = ipc_call(paths_join(e->paths.run, "hearthd.sock", path), "status", NULL,
+	int r = ipc_call(paths_join(e->paths.run, NAMES_HEARTHD_SOCK, path), "status", NULL,
 		2 * USEC_PER_SEC, &reply, err);
 	if (!r)
 		*ret = TAKE(reply.ok);

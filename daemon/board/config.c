@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/env.h"
+#include "base/names.h"
 #include "base/yaml.h"
 
 static const char *const known[] = { "mesh", "node", "root", "urls", "pins", "interface", "port",
@@ -25,7 +26,7 @@ static int check_interface(const char *name, struct err *err)
 		return err_set(err, -EINVAL,
 			"interface: 1 to %d letters, digits, '-', '_' and '.' are needed",
 			IFNAMSIZ - 1);
-	if (!strncmp(name, "hth", 3))
+	if (names_is_pod_link(name))
 		return err_set(err, -EINVAL, "interface: names that begin with hth belong to pods");
 	return 0;
 }
@@ -106,9 +107,9 @@ static void set_path(const char *variable, const char *fallback, char *ret, size
 
 void paths_init(struct paths *ret)
 {
-	set_path("HEARTH_ETC", "/etc/hearth", ret->etc, sizeof(ret->etc));
-	set_path("HEARTH_STATE", "/var/lib/hearth", ret->state, sizeof(ret->state));
-	set_path("HEARTH_RUN", "/run/hearth", ret->run, sizeof(ret->run));
+	set_path("HEARTH_ETC", NAMES_ETC, ret->etc, sizeof(ret->etc));
+	set_path("HEARTH_STATE", NAMES_STATE, ret->state, sizeof(ret->state));
+	set_path("HEARTH_RUN", NAMES_RUN, ret->run, sizeof(ret->run));
 }
 
 const char *paths_join(const char *dir, const char *name, char ret[static PATH_TEXT_MAX])

@@ -3,6 +3,7 @@
  * a bridge) asks for that one's nature first, at most NESTED_MAX deep.
  */
 #include "board/links.h"
+#include "base/names.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -281,7 +282,7 @@ static void classify(struct judge *j, const struct link *link, struct link_verdi
 	else if (!fnmatch("hearth*", link->name, 0) &&
 		 (!strcmp(link->kind, "tun") || !strcmp(link->kind, "wireguard")))
 		decide(v, LINK_CLASS_MESH, "a mesh's interface, by name", NULL);
-	else if (!fnmatch("hth*", link->name, 0) && !strcmp(link->kind, "veth"))
+	else if (names_is_pod_link(link->name) && !strcmp(link->kind, "veth"))
 		decide(v, LINK_CLASS_POD, "a pod of this board", NULL);
 	else if (master)
 		decide(v, LINK_CLASS_PORT, "a port of", master->name);

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/names.h"
 #include "board/runtime.h"
 #include "board/sysctls.h"
 #include "sys/net/link.h"
@@ -27,7 +28,7 @@ static bool has_pods(struct nl *nl)
 	if (link_list(nl, &links, &n, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!strncmp(links[i].name, "hth", 3))
+		if (names_is_pod_link(links[i].name))
 			return true;
 	return false;
 }
@@ -96,7 +97,7 @@ int stops_look_at_boot(const char *etc, struct err *ret)
 int stops_look_at_firewall(const struct stops *s, struct nft_forward *ret)
 {
 	CLEANUP_NL struct nl *nl = NULL;
-	struct nft_forward_pods pods = { .links = "hth",
+	struct nft_forward_pods pods = { .links = NAMES_POD_LINK,
 		.pods4 = s->pods4,
 		.pods6 = s->pods6,
 		.mesh = s->ifname,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "base/text.h"
 #include "cli.h"
 #include "sys/ipc/ipc.h"
@@ -17,7 +18,7 @@ static const char *const programs[] = {
 	[CLI_HEARTHD] = "hearthd", [CLI_COORDINATOR] = "hearth-coord"
 };
 static const char *const sockets[] = {
-	[CLI_HEARTHD] = "hearthd.sock", [CLI_COORDINATOR] = "coord.sock"
+	[CLI_HEARTHD] = NAMES_HEARTHD_SOCK, [CLI_COORDINATOR] = NAMES_COORD_SOCK
 };
 
 static void explain(enum cli_server server, int r, const char *path, const struct err *err)
@@ -43,7 +44,7 @@ int cli_call_unless(
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
 	struct err err = { 0 };
 	(void) snprintf(
-		path, sizeof(path), "%s/%s", env_dir("HEARTH_RUN", "/run/hearth"), sockets[server]);
+		path, sizeof(path), "%s/%s", env_dir("HEARTH_RUN", NAMES_RUN), sockets[server]);
 	int r = ipc_call(path, call, owned, CALL_TIMEOUT_S * USEC_PER_SEC, &reply, &err);
 	if (r == -EREMOTEIO && code && !strcmp(reply.code, code))
 		return CLI_USAGE + 1;

@@ -5,10 +5,12 @@
 
 #include <stdio.h>
 
+#include "base/names.h"
+
 enum { PATHS_MAX = 512 };
 
-#define PATHS_STATE_DIR "/var/lib/hearth-coord" /* --state, $HEARTH_COORD_STATE */
-#define PATHS_RUN_DIR   "/run/hearth"           /* --run, $HEARTH_RUN */
+#define PATHS_STATE_DIR NAMES_COORD_STATE /* --state, $HEARTH_COORD_STATE */
+#define PATHS_RUN_DIR   NAMES_RUN         /* --run, $HEARTH_RUN */
 #define PATHS_ROOT_SUFFIX \
 	"-root" /* behind the state directory's name: root's own, where root.key is */
 #define PATHS_USER        "hearth-coord"

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/pace.h"
 #include "coordinator/addrs.h"
 #include "coordinator/coord.h"
@@ -233,7 +234,7 @@ static void on_change(void *ctx, const struct monitor_event *event)
 {
 	if (event->gone)
 		return; /* nothing is taken away */
-	if (event->what == MONITOR_LINKS ? strncmp(event->link.name, "hth", 3) != 0
+	if (event->what == MONITOR_LINKS ? !names_is_pod_link(event->link.name)
 					 : !ip_addr_is_link_local(&event->addr.addr))
 		note(ctx);
 }

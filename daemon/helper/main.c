@@ -19,6 +19,7 @@
 #include "base/descriptors.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/number.h"
 #include "base/usage.h"
 #include "board/refused.h"
@@ -408,7 +409,7 @@ static int run(struct helper *h, struct err *err)
 int main(int argc, char **argv)
 {
 	struct helper h = {
-		.hosts = "/etc/hosts",
+		.hosts = NAMES_HOSTS,
 		.uapi_dir = "/var/run/wireguard",
 		.user = "hearth",
 		.idle_us = IDLE_S * USEC_PER_SEC,

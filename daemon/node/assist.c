@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "node/hearthd.h"
 #include "node/names.h"
 #include "wire/kube.h"
@@ -43,7 +44,7 @@ static void names_failed(struct hearthd *h, const struct err *why)
 	will_retry(&h->names_backoff);
 	if (h->hosts) {
 		if (!hostsfile_path(h->hosts)[0]) /* a failure does not say which */
-			hostsfile_watch(h->hosts, "/etc/hosts");
+			hostsfile_watch(h->hosts, NAMES_HOSTS);
 		hostsfile_failed(h->hosts);
 	}
 	err_set(&err, why->code,
@@ -75,7 +76,7 @@ static void names_are_in_place(struct hearthd *h, const json_t *reply)
 
 	if (!h->hosts)
 		return;
-	hostsfile_watch(h->hosts, path ? path : "/etc/hosts");
+	hostsfile_watch(h->hosts, path ? path : NAMES_HOSTS);
 	if (h->names_repair && changed)
 		log_notice("%s was changed by another program; Hearth's names are back in it",
 			hostsfile_path(h->hosts));

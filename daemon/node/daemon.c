@@ -18,6 +18,7 @@
 #include "base/descriptors.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "node/firewall.h"
 #include "node/hearthd.h"
 #include "node/iface.h"
@@ -193,14 +194,14 @@ static void set_paths(struct hearthd *h, const struct hearthd_options *options)
 	paths_join(h->paths.state, "state.json", h->state_path);
 	paths_join(h->paths.state, "timestamp", h->timestamp_path);
 	paths_join(h->paths.state, "kube.json", h->kube_path);
-	paths_join(h->paths.run, "helper.sock", h->helper_path);
+	paths_join(h->paths.run, NAMES_HELPER_SOCK, h->helper_path);
 	(void) snprintf(up, sizeof(up), "%.*s", (int) (strrchr(h->paths.etc, '/') - h->paths.etc),
 		h->paths.etc);
 	(void) snprintf(h->host_path, sizeof(h->host_path), "%s", env_dir("HEARTH_HOST_ETC", up));
 	paths_join(h->host_path, "cni/net.d", h->cni_path);
 	h->stops = (struct stops){ .etc = h->host_path,
 		.own = h->paths.etc,
-		.cni = { .dir = h->cni_path, .plugin = "/opt/cni/bin/hearth" } };
+		.cni = { .dir = h->cni_path, .plugin = NAMES_CNI_PLUGIN } };
 }
 
 static int open_event(struct hearthd *h, struct err *err)
@@ -265,7 +266,7 @@ static int open_control(struct hearthd *h, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
 
-	return ipc_server_new(h->event, paths_join(h->paths.run, "hearthd.sock", path), 0666,
+	return ipc_server_new(h->event, paths_join(h->paths.run, NAMES_HEARTHD_SOCK, path), 0666,
 		(gid_t) -1, control_handle, h, &h->ipc, err);
 }
 
@@ -419,7 +420,7 @@ static int remove_names(const struct paths *paths, const char *ifname, struct er
 	CLEANUP_JSON json_t *args = names_request(json_array(), ifname);
 	char path[PATH_TEXT_MAX];
 
-	return ipc_call(paths_join(paths->run, "helper.sock", path), "hosts.write", args,
+	return ipc_call(paths_join(paths->run, NAMES_HELPER_SOCK, path), "hosts.write", args,
 		5 * USEC_PER_SEC, &reply, err);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/names.h"
 #include "board/links.h"
 #include "board/config.h"
 #include "wire/node.h"
@@ -208,7 +209,7 @@ static void add_guard(const struct firewall *f, const struct family both[static 
 		"\t\ttype filter hook prerouting priority raw; policy accept;\n"
 		"\t\tiifname \"%s\" goto from_mesh\n",
 		f->interface);
-	add_if_pods(f, "iifname \"hth*\" goto pods", ret);
+	add_if_pods(f, "iifname \"" NAMES_POD_LINK "*\" goto pods", ret);
 	buf_add_str(ret, "\t\tiifname @inside accept\n");
 	for (int i = 0; i < 2; i++)
 		add_guard_family(f, &both[i], ret);
@@ -236,7 +237,7 @@ static void add_sources(
 		"\t\ttype filter hook input priority raw; policy accept;\n"
 		"\t\tiifname { \"lo\", \"%s\" } accept\n",
 		f->interface);
-	add_if_pods(f, "iifname \"hth*\" accept", ret);
+	add_if_pods(f, "iifname \"" NAMES_POD_LINK "*\" accept", ret);
 	buf_printf(ret,
 		"\t\tgoto sources\n"
 		"\t}\n"
@@ -244,9 +245,9 @@ static void add_sources(
 		"\t\ttype filter hook forward priority raw; policy accept;\n"
 		"\t\tiifname \"%s\" accept\n",
 		f->interface);
-	add_if_pods(f, "iifname \"hth*\" accept", ret);
+	add_if_pods(f, "iifname \"" NAMES_POD_LINK "*\" accept", ret);
 	buf_printf(ret, "\t\toifname \"%s\" goto sources\n", f->interface);
-	add_if_pods(f, "oifname \"hth*\" goto sources", ret);
+	add_if_pods(f, "oifname \"" NAMES_POD_LINK "*\" goto sources", ret);
 	buf_add_str(ret, "\t}\n");
 }
 
@@ -256,7 +257,8 @@ static void add_hairpin(const struct firewall *f, struct buf *ret)
 	buf_printf(ret,
 		"\tchain hairpin {\n"
 		"\t\ttype filter hook prerouting priority dstnat + 1; policy accept;\n"
-		"\t\tiifname \"hth*\" ct status dnat ct direction original fib daddr . iif oif "
+		"\t\tiifname \"" NAMES_POD_LINK
+		"*\" ct status dnat ct direction original fib daddr . iif oif "
 		"exists "
 		"meta mark set meta mark | 0x%x\n"
 		"\t}\n",
@@ -303,13 +305,13 @@ static void add_leave(const struct firewall *f, const struct family both[static 
 		"\tchain leave {\n"
 		"\t\ttype filter hook postrouting priority srcnat + 1; policy accept;\n"
 		"\t\toifname \"%s\" accept\n"
-		"\t\toifname \"hth*\" accept\n"
+		"\t\toifname \"" NAMES_POD_LINK "*\" accept\n"
 		"\t\tct direction reply accept\n",
 		f->interface);
 	for (int i = 0; i < 2; i++) {
 		(void) ip_prefix_format(both[i].own_pods, pods);
 		buf_printf(ret,
-			"\t\tiifname \"hth*\" %s saddr %s goto astray\n"
+			"\t\tiifname \"" NAMES_POD_LINK "*\" %s saddr %s goto astray\n"
 			"\t\tiifname \"%s\" %s daddr %s goto astray\n",
 			both[i].ip, pods, f->interface, both[i].ip, pods);
 	}

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/guard.h"
+#include "base/names.h"
 #include "base/owned.h"
 #include "sys/ipc/ipc.h"
 #include "sys/priv/priv.h"
@@ -269,8 +270,8 @@ static int prepare(struct launch *l, struct err *err)
 	(void) dirname(l->here); /* cuts in place: the path is absolute and names a file */
 	paths_init(&l->paths);
 	paths_join(l->paths.run, "hearthd.log", l->log);
-	paths_join(l->paths.run, "helper.sock", l->helper_sock);
-	paths_join(l->paths.run, "hearthd.sock", l->hearthd_sock);
+	paths_join(l->paths.run, NAMES_HELPER_SOCK, l->helper_sock);
+	paths_join(l->paths.run, NAMES_HEARTHD_SOCK, l->hearthd_sock);
 	r = priv_find_user(l->options->user, &l->uid, &l->gid, err);
 	if (r == 0)
 		r = ipc_make_place(l->paths.run, "hearthd", l->uid, l->gid, err);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fnv.h"
+#include "base/names.h"
 #include "sys/net/monitor.h"
 
 #define QUIET_US  (200 * USEC_PER_MSEC)
@@ -144,7 +145,7 @@ static void on_change(void *ctx, const struct monitor_event *event)
 		/* It may come back at another switch, with the same address. */
 		if (!(event->link.flags & IFF_RUNNING) && is_announced(uplink, event->link.index))
 			uplink->lost = true;
-		if (own || strncmp(event->link.name, "hth", 3) != 0)
+		if (own || !names_is_pod_link(event->link.name))
 			note(uplink, !own, own);
 		break;
 	case MONITOR_ADDRS:

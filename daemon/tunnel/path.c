@@ -43,7 +43,8 @@ static bool is_tunnel(const struct tunnel *t, uint32_t oif)
 {
 	struct link link;
 
-	return oif && link_get(t->place.nl, (int) oif, &link, NULL) == 0 && link.type == ARPHRD_NONE;
+	return oif && link_get(t->place.nl, (int) oif, &link, NULL) == 0 &&
+	       link.type == ARPHRD_NONE;
 }
 
 void path_look(struct tunnel *t, struct wg_peer *peer)

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "kubeadm/kubeadm.h"
 
 #define API_VERSION "kubeadm.k8s.io/v1beta4"
@@ -230,7 +231,7 @@ static json_t *proxy_configuration(const struct kubeadm_cluster *cluster)
 	return json_pack("{s:s, s:s, s:s, s:s, s:{s:s}, s:o, s:{s:i, s:i}}", "apiVersion",
 		"kubeproxy.config.k8s.io/v1alpha1", "kind", "KubeProxyConfiguration", "mode",
 		"nftables", "detectLocalMode", "InterfaceNamePrefix", "detectLocal",
-		"interfaceNamePrefix", KUBEADM_POD_LINK, "nodePortAddresses",
+		"interfaceNamePrefix", NAMES_POD_LINK, "nodePortAddresses",
 		node_port_addresses(cluster), "conntrack", "maxPerCore", 16384, "min", 32768);
 }
 

@@ -83,9 +83,6 @@ struct kubeadm_home {
 
 enum { KUBEADM_API_PORT = 6443 };
 
-/* What the host's end of a pod's link begins with, and so what kube-proxy takes for a pod. */
-#define KUBEADM_POD_LINK "hth"
-
 /* ---- sizes ---- */
 
 /* "tiny" (under 1.5 GiB), "small" (under 6), "medium" (under 12), "large". Unknown memory: "small". */

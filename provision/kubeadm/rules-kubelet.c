@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/names.h"
 #include "kubeadm/rules.h"
 
 /* ---- sizes ---- */
@@ -263,10 +264,10 @@ static int check_local(const json_t *doc, struct err *err)
 			"KubeProxyConfiguration.detectLocalMode must stay InterfaceNamePrefix, or "
 			"be "
 			"ClusterCIDR or NodeCIDR; pods have no bridge here");
-	if (!strcmp(mode, "InterfaceNamePrefix") && strcmp(prefix, KUBEADM_POD_LINK))
+	if (!strcmp(mode, "InterfaceNamePrefix") && strcmp(prefix, NAMES_POD_LINK))
 		return err_set(err, -EINVAL,
 			"KubeProxyConfiguration.detectLocal.interfaceNamePrefix must "
-			"stay " KUBEADM_POD_LINK ", with which the names of pods' links begin");
+			"stay " NAMES_POD_LINK ", with which the names of pods' links begin");
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/file.h"
+#include "base/names.h"
 #include "sys/lease/leases-internal.h"
 
 enum { LOCK_TRIES = 20000, LOCK_PAUSE_US = 500 };
@@ -217,7 +218,7 @@ static int open_store(const char *network, int lock_flags, struct leases **ret, 
 		return err_set(err, -ENOMEM, "out of memory");
 	store->dir = store->lock = store->held = -1;
 	int n = snprintf(store->path, sizeof(store->path), "%s/cni/%s",
-		env_dir("HEARTH_RUN", "/run/hearth"), network);
+		env_dir("HEARTH_RUN", NAMES_RUN), network);
 	if (n < 0 || (size_t) n >= sizeof(store->path))
 		return err_set(err, -ENAMETOOLONG, "$HEARTH_RUN is too long");
 	store->netns = read_netns();

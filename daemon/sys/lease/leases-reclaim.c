@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/names.h"
 #include "sys/lease/leases-internal.h"
 #include "sys/net/link.h"
 #include "sys/net/netns.h"
@@ -47,7 +48,7 @@ static int add_idle(struct reclaim *reclaim, const struct lease *lease)
 
 static bool is_key(const char *name)
 {
-	return !strncmp(name, "hth", 3);
+	return names_is_pod_link(name);
 }
 
 /* An address is another name of a key's file. Not read: hearthd looks at all of them twice a minute. */

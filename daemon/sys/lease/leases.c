@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/names.h"
 #include "base/number.h"
 #include "sys/lease/leases-internal.h"
 
@@ -104,7 +105,7 @@ static bool owns(const struct lease_owner *owner, const struct lease *lease)
 bool leases_is_lease_name(const char *name)
 {
 	struct ip_addr addr;
-	return !strncmp(name, "hth", 3) || ip_addr_parse(name, &addr) == 0;
+	return names_is_pod_link(name) || ip_addr_parse(name, &addr) == 0;
 }
 
 /* -- taking and giving back ------------------------------------------------------------------- */

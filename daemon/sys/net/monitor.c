@@ -136,7 +136,7 @@ static ssize_t receive(int fd, void *data, size_t size)
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	if ((size_t) n > size)
-		return -ENOBUFS; /* cut off: as good as lost */
+		return -ENOBUFS;         /* cut off: as good as lost */
 	return from.nl_pid == 0 ? n : 0; /* not the kernel */
 }
 

@@ -309,8 +309,7 @@ static void put_query(struct nl *nl, struct nlmsghdr *nlh, const struct route_qu
 	}
 }
 
-int route_lookup(
-	struct nl *nl, const struct route_query *query, struct route *ret, struct err *err)
+int route_lookup(struct nl *nl, const struct route_query *query, struct route *ret, struct err *err)
 {
 	void *unused;
 	struct route route = { 0 };
