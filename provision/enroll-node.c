@@ -231,10 +231,8 @@ static int step_token(struct enroll *e, struct err *err)
 	if (memcmp(e->token.root, e->config.root, sizeof(e->token.root)))
 		return err_set(err, -EEXIST,
 			"this board is in mesh %s, and the token is for another mesh (%s). To move "
-			"it, "
-			"remove the board there (`hearth node remove %s`), stop hearthd, put "
-			"%s/hearthd.yaml "
-			"and %s away, and run this again",
+			"it, remove the board there (`hearth node remove %s`), stop hearthd, put "
+			"%s/hearthd.yaml and %s away, and run this again",
 			e->config.mesh, e->token.mesh, e->node.name, e->paths.etc, e->paths.state);
 	talk_step(&e->talk, TALK_NOTE, "token", "not used: this board is in mesh %s already",
 		e->config.mesh);
@@ -249,8 +247,7 @@ static int step_enroll(struct enroll *e, struct err *err)
 		return e->name[0] && strcmp(e->name, e->node.name)
 			       ? err_set(err, -EEXIST,
 					 "this board is named %s; `hearth node rename %s %s` on "
-					 "the coordinator "
-					 "changes that",
+					 "the coordinator changes that",
 					 e->node.name, e->node.name, e->name)
 			       : 0;
 	}
@@ -346,8 +343,8 @@ static int leave(struct enroll *e)
 		return status;
 	if (!e->dry_run)
 		talk_next(&e->talk, "on the coordinator's board: hearth node remove NAME (or, to "
-				    "enrol this board "
-				    "again in its place: hearth token create --replace NAME)");
+				    "enrol this board again in its place: hearth token create "
+				    "--replace NAME)");
 	talk_end(&e->talk,
 		e->dry_run     ? "Nothing was changed (--dry-run)."
 		: e->talk.done ? "Done: this board is in no mesh any more."

@@ -118,8 +118,7 @@ int join_read_token(struct enroll *e, struct err *err)
 	if (!strlen(buf_str(&text)) || strspn(buf_str(&text), " \t\r\n") == strlen(buf_str(&text)))
 		return err_set(err, -ENODATA,
 			"no token came from %s. Make one on the coordinator's board with `hearth "
-			"token "
-			"create`, and give it with --token-file FILE or on standard input",
+			"token create`, and give it with --token-file FILE or on standard input",
 			from);
 	return token_parse(buf_str(&text), &e->token, err);
 }
@@ -168,16 +167,13 @@ static int explain(int r, struct err *err)
 	const char *next;
 	if (r == -EKEYREJECTED)
 		next = "Whoever answers there is not the coordinator that made the token: either "
-		       "the "
-		       "address belongs to another machine now, or the coordinator was set up "
-		       "anew. "
-		       "Make another token with `hearth token create`";
+		       "the address belongs to another machine now, or the coordinator was set up "
+		       "anew. Make another token with `hearth token create`";
 	else if (r == -ECONNREFUSED)
 		next = "Is hearth-coord running there? `systemctl status hearth-coord`";
 	else if (r == -ETIMEDOUT || r == -EHOSTUNREACH || r == -ENETUNREACH)
 		next = "Is this board on the same network as the coordinator, and TCP 8443 let "
-		       "through "
-		       "there?";
+		       "through there?";
 	else
 		return r;
 	(void) snprintf(text, sizeof(text), "%s", err->text);

@@ -438,8 +438,7 @@ static void say_too_late(struct enroll *e, const struct files *files)
 	if (strstr(files->names, "patches/"))
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
 			"this board is part of a cluster already: its kubelet follows the new "
-			"patch "
-			"at the next `kubeadm upgrade` with --config %s/upgrade.yaml",
+			"patch at the next `kubeadm upgrade` with --config %s/upgrade.yaml",
 			files->dir);
 	if (files->made_of_else)
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
@@ -482,8 +481,7 @@ static void say_next(struct enroll *e, const struct files *files)
 	} else {
 		talk_next(&e->talk,
 			"%s/join.yaml comes by itself once `hearth kube publish%s` is said on the "
-			"%scontrol "
-			"plane; then kubeadm join --config %s/join.yaml",
+			"%scontrol plane; then kubeadm join --config %s/join.yaml",
 			files->dir, files->node.control_plane ? " --control-plane" : "",
 			files->node.control_plane ? "first " : "", files->dir);
 	}

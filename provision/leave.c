@@ -28,10 +28,8 @@ int leave_check(struct enroll *e, struct err *err)
 	if (access(paths_join(e->host, "kubernetes/kubelet.conf", path), F_OK) == 0)
 		return err_set(err, -EBUSY,
 			"this board is part of a Kubernetes cluster (%s). On the control plane: "
-			"kubectl "
-			"drain it with --ignore-daemonsets, and kubectl delete node; here: kubeadm "
-			"reset. "
-			"Then leave",
+			"kubectl drain it with --ignore-daemonsets, and kubectl delete node; here: "
+			"kubeadm reset. Then leave",
 			path);
 	return 0;
 }

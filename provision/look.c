@@ -90,8 +90,7 @@ int look_board(struct enroll *e, struct err *err)
 	if (geteuid() != 0)
 		return err_set(err, -EPERM,
 			"enroll-node must be root: it writes below /etc and starts a service. Run "
-			"it "
-			"with sudo");
+			"it with sudo");
 	r = check_tun(err);
 	if (!r)
 		r = check_nft(err);

@@ -345,8 +345,7 @@ int service_wait(struct enroll *e, struct err *err)
 	else
 		talk_step(&e->talk, TALK_NOTE, "peers",
 			"%zu of %zu have answered; the others are off or cannot be reached "
-			"(`hearth "
-			"status`)",
+			"(`hearth status`)",
 			seen.answered, seen.all);
 	return 0;
 }

@@ -167,8 +167,7 @@ static int check_bin(struct containerd *c, const char *value)
 	return err_set(c->err, -ENOEXEC,
 		"pods of this board cannot start: by %s containerd looks for network plugins in "
 		"%.90s, and %s is not there; set bin_dir (bin_dirs) to \"%.*s\", then `sudo "
-		"systemctl "
-		"restart containerd`, or `sudo ln -s %s %.90s/`",
+		"systemctl restart containerd`, or `sudo ln -s %s %.90s/`",
 		c->path, first, plugin, (int) (name - 1 - plugin), plugin, plugin, first);
 }
 
@@ -224,11 +223,9 @@ static int check_cgroups(const struct containerd *c)
 		return 0;
 	return err_set(c->err, -EBADE,
 		"pods of this board will be killed now and then: kubelet leaves cgroups to "
-		"systemd, and "
-		"containerd does not; set SystemdCgroup = true in %s, under "
+		"systemd, and containerd does not; set SystemdCgroup = true in %s, under "
 		"[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options], then "
-		"`sudo "
-		"systemctl restart containerd`",
+		"`sudo systemctl restart containerd`",
 		c->path);
 }
 
@@ -343,16 +340,15 @@ static int look_at_units(const char *etc, struct err *err)
 		return err_set(err, -ENOEXEC,
 			"kubelet does not read what kubeadm writes for it: none of its unit's "
 			"drop-ins (kubelet.service.d/10-kubeadm.conf, of the package kubeadm) "
-			"names "
-			"kubeadm-flags.env; install kubeadm again");
+			"names kubeadm-flags.env; install kubeadm again");
 	(void) snprintf(
 		path, sizeof(path), "%s/systemd/system/kubelet.service.d/10-hearth.conf", etc);
 	return access(path, F_OK) == 0 || errno != ENOENT
 		       ? 0
 		       : err_set(err, -ENOLINK,
 				 "kubelet may start before the mesh has its addresses, and "
-				 "register "
-				 "without one: %s is not there; `sudo enroll-node` writes it",
+				 "register without one: %s is not there; `sudo enroll-node` writes "
+				 "it",
 				 path);
 }
 

@@ -135,8 +135,7 @@ int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], stru
 	if (r == -ELOOP || r == -EMLINK || r == -EMEDIUMTYPE || r == -EISDIR)
 		return err_set(err, r,
 			"%s is no file of its own (a link, a pipe, a directory): nobody of "
-			"Hearth's made it. "
-			"Move it away",
+			"Hearth's made it. Move it away",
 			path);
 	if (r < 0)
 		return err_set(err, r, "read %s: %s", path, strerror(-r));

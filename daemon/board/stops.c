@@ -85,9 +85,8 @@ int stops_look_at_boot(const char *etc, struct err *ret)
 		if (sysctls_at_boot(etc, switches[i], value, path) && !strcmp(value, "0"))
 			return err_set(ret, i ? -ENETUNREACH : -ENETDOWN,
 				"pods of this board will be cut off at the next boot: %s sets %s "
-				"to "
-				"0, and is read after Hearth's 60-hearth.conf; take that line out, "
-				"or set it to 1 there",
+				"to 0, and is read after Hearth's 60-hearth.conf; take that line "
+				"out, or set it to 1 there",
 				path, dotted(switches[i], name));
 	return 0;
 }
@@ -132,10 +131,9 @@ static void tell_input(const struct stops *s, const struct nft_forward *found, s
 	if (found->input4 || found->input6)
 		err_set(ret, -EPERM,
 			"kubectl logs and exec, and whatever else other boards and their pods ask "
-			"of "
-			"this one, get no answer: ufw drops what comes in (%s, policy of INPUT); "
-			"`sudo enroll-node --fix` lets the mesh in, or by hand: `sudo ufw allow in "
-			"on %s` and `sudo ufw allow in on hth+`",
+			"of this one, get no answer: ufw drops what comes in (%s, policy of "
+			"INPUT); `sudo enroll-node --fix` lets the mesh in, or by hand: `sudo ufw "
+			"allow in on %s` and `sudo ufw allow in on hth+`",
 			families(found->input4, found->input6), s->ifname);
 }
 
@@ -163,10 +161,8 @@ static void look_at_firewall(
 	case NFT_FORWARD_UFW:
 		err_set(ret, -EPERM,
 			"pods of this board are cut off: ufw drops what is passed on (%s, policy "
-			"of "
-			"FORWARD); `sudo enroll-node --fix` lets pods through, or by hand: `sudo "
-			"ufw "
-			"route allow in on hth+` and `sudo ufw route allow out on hth+`",
+			"of FORWARD); `sudo enroll-node --fix` lets pods through, or by hand: "
+			"`sudo ufw route allow in on hth+` and `sudo ufw route allow out on hth+`",
 			dropped);
 		break;
 	case NFT_FORWARD_OTHER:
@@ -226,9 +222,8 @@ static void look_at_dns(const struct stops *s, struct err *ret)
 		return;
 	err_set(ret, -ENOENT,
 		"pods of this board find no names outside the cluster: the board has no name "
-		"server "
-		"that they could ask; give it one (its router's DHCP, or /etc/resolv.conf), which "
-		"then comes into %s",
+		"server that they could ask; give it one (its router's DHCP, or /etc/resolv.conf), "
+		"which then comes into %s",
 		path);
 }
 

@@ -79,8 +79,7 @@ static int check_tag(const char *text)
 	return field_name_is_valid(text) ? 0
 					 : cli_fail(CLI_USAGE,
 						   "token create: --tag takes 1 to 63 of a-z, 0-9 "
-						   "and hyphens inside, "
-						   "not \"%.80s\"",
+						   "and hyphens inside, not \"%.80s\"",
 						   text);
 }
 
@@ -338,8 +337,7 @@ static void say_labelled(const json_t *reply, char **changes, int n)
 	} else {
 		fprintf(stderr,
 			"%s: labels changed, and on their way into its kubeadm files. Is it part "
-			"of "
-			"the cluster already? Then also: kubectl label --overwrite node %s",
+			"of the cluster already? Then also: kubectl label --overwrite node %s",
 			name, name);
 		for (int i = 0; i < n; i++)
 			fprintf(stderr, " %s", changes[i]);

@@ -72,8 +72,8 @@ static void print_refused(const struct refused *refused, FILE *to)
 		fprintf(to,
 			"refused      root refused %llu request%s since this board booted that "
 			"nothing of Hearth's makes, the last %s ago by user %u: %s: %s. Somebody "
-			"may "
-			"have taken over the programs of that user: journalctl -u hearth-helper\n",
+			"may have taken over the programs of that user: journalctl -u "
+			"hearth-helper\n",
 			(unsigned long long) refused->count, refused->count == 1 ? "" : "s",
 			cli_ago(refused->at, wall_s(), ago), (unsigned) refused->uid, refused->call,
 			refused->why);

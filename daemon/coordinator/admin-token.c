@@ -194,8 +194,7 @@ static int take_from_replaced(struct token_change *t)
 	if (node_labels_check(g->labels, &why) < 0)
 		return change_refuse(&t->admin.change, API_BAD_REQUEST,
 			"%s has a label that no board can have: %s. Take it away first: `hearth "
-			"node "
-			"label %s LABEL-`.",
+			"node label %s LABEL-`.",
 			node->name, why.text, node->name);
 	return 0;
 }
@@ -232,8 +231,7 @@ static int decide_create(struct change *change, struct store_batch *batch)
 	if (g->name[0] && !g->replace && netmap_by_name(coord_netmap(c), g->name))
 		return change_refuse(change, API_NAME_TAKEN,
 			"The name %s is taken. Choose another; or, if this is that board set up "
-			"anew, use "
-			"`hearth token create --replace %s`.",
+			"anew, use `hearth token create --replace %s`.",
 			g->name, g->name);
 	if (tokens_count(c->tokens) >= TOKENS_MAX)
 		return change_refuse(change, API_TOO_MANY,

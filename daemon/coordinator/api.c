@@ -89,8 +89,7 @@ static const struct node *find_node(
 	case NETMAP_IDENTITY_REMOVED:
 		refuse_removed(c, request, id,
 			"This board was removed from the mesh. To bring it back: `hearth token "
-			"create`, "
-			"then `enroll-node --leave` and `enroll-node` on the board.");
+			"create`, then `enroll-node --leave` and `enroll-node` on the board.");
 		return NULL;
 	case NETMAP_IDENTITY_UNKNOWN:
 		break;

@@ -52,13 +52,11 @@ static int decide_again(struct enrolment *e, const struct grant_use *use)
 	if (!node || memcmp(node->identity, e->identity, NODE_KEY_LEN) != 0)
 		return change_refuse(&e->change, API_REMOVED,
 			"This board was enrolled with this token and removed since. Run "
-			"`enroll-node "
-			"--leave` on it and enrol it with a new token.");
+			"`enroll-node --leave` on it and enrol it with a new token.");
 	if (memcmp(node->wg, e->asked.wg, NODE_KEY_LEN) != 0)
 		return change_refuse(&e->change, API_KEY_TAKEN,
 			"This board is enrolled as %s with another WireGuard key. Put that key "
-			"back, or "
-			"create a token with `hearth token create --replace %s`.",
+			"back, or create a token with `hearth token create --replace %s`.",
 			node->name, node->name);
 	e->node = node->id;
 	return 0;
@@ -76,8 +74,7 @@ static int check_confirmation(struct enrolment *e, const struct grant *g)
 	if (a->replace[0] && (!old || strcmp(a->replace, old->name) != 0))
 		return change_refuse(&e->change, API_REPLACE_MISMATCH,
 			"The token does not allow to replace %s. Create one with `hearth token "
-			"create "
-			"--replace %s`.",
+			"create --replace %s`.",
 			a->replace, a->replace);
 	if (g->name[0] && a->name[0] && strcmp(a->name, g->name) != 0)
 		return change_refuse(&e->change, API_NAME_MISMATCH,
@@ -112,24 +109,20 @@ static int check_keys(struct enrolment *e, const struct node *replaced)
 		other = netmap_by_id(netmap, id);
 		return change_refuse(&e->change, API_KEY_TAKEN,
 			"This board is enrolled already, as %s. There is nothing to do; to start "
-			"over "
-			"use a token made with `hearth token create --replace %s`.",
+			"over use a token made with `hearth token create --replace %s`.",
 			other->name, other->name);
 	case NETMAP_IDENTITY_REVOKED:
 	case NETMAP_IDENTITY_REMOVED:
 		return change_refuse(&e->change, API_KEY_TAKEN,
 			"This board's identity key belonged to a node that was removed or replaced "
-			"and "
-			"is never accepted again. Run `enroll-node --leave`, then enrol: that "
-			"makes new "
-			"keys.");
+			"and is never accepted again. Run `enroll-node --leave`, then enrol: that "
+			"makes new keys.");
 	}
 	if (netmap_wg_was_used(netmap, e->asked.wg, &id) &&
 		!(replaced && !memcmp(replaced->wg, e->asked.wg, NODE_KEY_LEN)))
 		return change_refuse(&e->change, API_KEY_TAKEN,
 			"This WireGuard key belongs, or belonged, to another node of the mesh. "
-			"Make a new "
-			"one: `enroll-node --leave`, then enrol.");
+			"Make a new one: `enroll-node --leave`, then enrol.");
 	return 0;
 }
 
@@ -150,8 +143,7 @@ static int choose_name(struct enrolment *e, const struct grant *g, struct node *
 	if (other)
 		return change_refuse(&e->change, API_NAME_TAKEN,
 			"The name %s is taken, by node %u. Choose another with --name; or, if this "
-			"is "
-			"that board set up anew, create a token with `hearth token create "
+			"is that board set up anew, create a token with `hearth token create "
 			"--replace %s`.",
 			node->name, (unsigned) other->id, node->name);
 	return 0;
@@ -199,8 +191,7 @@ static int make_replacement(struct enrolment *e, const struct node *old, struct 
 		if (r == -E2BIG)
 			return change_refuse(&e->change, API_REPLACE_MISMATCH,
 				"%s was replaced %d times, the most that is possible. Remove it "
-				"with "
-				"`hearth node remove %s` and enrol the board as a new one.",
+				"with `hearth node remove %s` and enrol the board as a new one.",
 				old->name, NODE_REVOKED_MAX, old->name);
 		if (r < 0)
 			return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
@@ -244,8 +235,7 @@ static int plan(struct enrolment *e, const struct grant **ret_grant, struct node
 	if (!g)
 		return change_refuse(change, API_TOKEN_UNKNOWN,
 			"The coordinator does not know this token. Was it copied whole, and made "
-			"on this "
-			"coordinator? Create another with `hearth token create`.");
+			"on this coordinator? Create another with `hearth token create`.");
 	const struct grant_use *use = grant_use_by(g, e->identity);
 	if (use)
 		return decide_again(e, use);

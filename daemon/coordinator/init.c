@@ -379,8 +379,7 @@ static int make_dirs(const struct init *i, const struct passwd *user, struct err
 	if (r == -EPERM)
 		return err_set(err, r,
 			"%s is there and does not belong to user %s. If it is empty, remove it; if "
-			"its "
-			"files are the coordinator's: `chown -R %s: %s`",
+			"its files are the coordinator's: `chown -R %s: %s`",
 			i->state_dir, user ? user->pw_name : "root", user ? user->pw_name : "root",
 			i->state_dir);
 	if (r < 0)
@@ -389,9 +388,8 @@ static int make_dirs(const struct init *i, const struct passwd *user, struct err
 	if (access(path, F_OK) == 0)
 		return err_set(err, -EEXIST,
 			"%s is the root key of a mesh whose coordinator is not in %s any more; "
-			"nothing "
-			"was changed. Bring that directory back, or, to begin a new mesh, move %s "
-			"away",
+			"nothing was changed. Bring that directory back, or, to begin a new mesh, "
+			"move %s away",
 			path, i->state_dir, i->root_dir);
 	return make_root_dir(i, err);
 }
@@ -556,8 +554,7 @@ static int existing(struct init *i)
 	}
 	return -fail(1,
 		"there is a coordinator in %s already%s%s; nothing was changed. A mesh is made "
-		"once; "
-		"to begin a new one move that directory and %s away.",
+		"once; to begin a new one move that directory and %s away.",
 		i->state_dir, what, mesh, i->root_dir);
 }
 

@@ -21,8 +21,7 @@ int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct e
 	if (r == -ELOOP || r == -EMLINK || r == -EMEDIUMTYPE || r == -EISDIR)
 		return err_set(err, r,
 			"%s is no file of its own (a link, a pipe, a directory): no key is read "
-			"from "
-			"it",
+			"from it",
 			path);
 	if (r < 0)
 		return err_set(err, r, "read the key %s: %s", path, strerror(-r));
@@ -40,8 +39,7 @@ int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct e
 	if (st.st_mode & 077)
 		return err_set(err, -EPERM,
 			"%s may be read by others than its owner: chmod 600 it (and ask yourself "
-			"who "
-			"has read it)",
+			"who has read it)",
 			path);
 	return 0;
 }

@@ -83,8 +83,8 @@ static int load(struct ledger *l, struct err *err)
 	if (r == -EBADMSG && !err->code) /* else the file itself is, and @err says so */
 		return err_set(err, r,
 			"the coordinator's log is damaged at record %zu: it is not signed by this "
-			"mesh's "
-			"keys or does not follow the one before. Restore the database from a copy.",
+			"mesh's keys or does not follow the one before. Restore the database from "
+			"a copy.",
 			l->n_texts + 1);
 	if (!r)
 		r = netmap_follow(l->netmap, l->log, &refused, err);

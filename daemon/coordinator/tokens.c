@@ -171,8 +171,7 @@ int grant_check(const struct grant *g, uint64_t now, enum api_code *ret_code, st
 		*ret_code = API_TOKEN_USED;
 		return err_set(err, -EACCES,
 			"The token was used %s, by another board. Create another with `hearth "
-			"token "
-			"create`.",
+			"token create`.",
 			time_ago(now > g->uses[0].at ? now - g->uses[0].at : 0, ago));
 	}
 	if (now >= g->expires) {

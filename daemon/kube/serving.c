@@ -141,8 +141,7 @@ enum serving_verdict serving_judge(const json_t *csr, const struct serving_mesh 
 	if (board->once) {
 		err_set(why, -EACCES,
 			"%s was the name of %s before, so that this may be either of them asking. "
-			"If "
-			"you know that it is the right one: kubectl certificate approve",
+			"If you know that it is the right one: kubectl certificate approve",
 			board->name, board->once);
 		return SERVING_BAD;
 	}

@@ -62,8 +62,7 @@ static void tell_taken(struct hearthd *h, const char *name)
 	if (name)
 		err_set(&err, -EEXIST,
 			"%s has another address further up in the hosts file, which counts: "
-			"another "
-			"mesh of the same name on this machine, or somebody's own line",
+			"another mesh of the same name on this machine, or somebody's own line",
 			name);
 	hearthd_problem(h, PROBLEM_NAMES, &err);
 }

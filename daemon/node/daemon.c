@@ -450,8 +450,8 @@ static int take_all_down(
 	if (r < 0 && result == 0)
 		result = err_set(err, r,
 			"the names stay in the hosts file: hearth-helper: %.500s; start it and do "
-			"this "
-			"again, or delete the lines from \"# BEGIN hearth\" to \"# END hearth\"",
+			"this again, or delete the lines from \"# BEGIN hearth\" to \"# END "
+			"hearth\"",
 			why.text);
 	return result;
 }

@@ -32,8 +32,7 @@ static void say(struct hearthd *h, int code, const char *was, const char *why)
 
 	err_set(&err, code,
 		"no packets of the mesh pass: its interface %s was renamed to %s by another "
-		"program, "
-		"and does not get its name back: %.500s",
+		"program, and does not get its name back: %.500s",
 		h->config.interface, was, why);
 	hearthd_problem(h, PROBLEM_DEVICE, &err);
 }

@@ -56,8 +56,7 @@ static bool tell_stolen(
 		return false;
 	err_set(err, -EXDEV,
 		"packets for %s leave by interface %s, not by %s: a routing rule or a route of "
-		"another "
-		"program takes them (`ip rule`, `ip route get %s`)",
+		"another program takes them (`ip rule`, `ip route get %s`)",
 		node->name, by, h->config.interface, ip_addr_format(addr, text));
 	return true;
 }

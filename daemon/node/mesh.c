@@ -189,8 +189,7 @@ void mesh_check_addresses(struct hearthd *h)
 		return;
 	err_set(&err, -EADDRNOTAVAIL,
 		"no link of this board has an address that others could try; connect it, or see "
-		"with "
-		"`hearth status --verbose` what its links are taken for");
+		"with `hearth status --verbose` what its links are taken for");
 	hearthd_problem(h, PROBLEM_ADDRESSES, &err);
 }
 

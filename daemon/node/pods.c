@@ -32,8 +32,7 @@ static void tell_full(const struct hearthd *h, const struct leases_census *censu
 	if (self && self->pods4.len && used >= leases_capacity(&self->pods4))
 		err_set(ret, -ENOSPC,
 			"new pods of this board get no address: all of %s are in use; let fewer "
-			"pods run "
-			"here (maxPods of kubelet)",
+			"pods run here (maxPods of kubelet)",
 			ip_prefix_format(&self->pods4, text));
 }
 

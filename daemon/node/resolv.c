@@ -38,8 +38,7 @@ static void followed(void *ctx, int r, struct ipc_reply *reply, const struct err
 		h->resolv_seen = 0;
 		err_set(&why, r,
 			"pods may ask name servers of before: hearth-helper: %.500s; tried again "
-			"by "
-			"itself",
+			"by itself",
 			err->text);
 		hearthd_problem(h, PROBLEM_RESOLV, &why);
 		return;
@@ -50,8 +49,7 @@ static void followed(void *ctx, int r, struct ipc_reply *reply, const struct err
 	if (servers && *servers)
 		log_seldom(LOG_LEVEL_NOTICE,
 			"new pods ask the name server%s %s now; those that run, CoreDNS among "
-			"them, "
-			"keep what they had until they are restarted (kubectl -n kube-system "
+			"them, keep what they had until they are restarted (kubectl -n kube-system "
 			"rollout restart deployment coredns)",
 			strchr(servers, ',') ? "s" : "", servers);
 }

@@ -60,16 +60,14 @@ static void say_failed(struct hearthd *h, const struct err *err)
 	else if (gate.code)
 		err_set(&why, err->code,
 			"the firewall's rules are not in place: %.300s; members of the mesh can "
-			"send "
-			"through this board to whatever it reaches, because this failed as well: "
-			"%.200s",
+			"send through this board to whatever it reaches, because this failed as "
+			"well: %.200s",
 			err->text, gate.text);
 	else
 		err_set(&why, err->code,
 			"the firewall's rules are not in place: %.400s; until they are, nothing "
-			"from "
-			"the mesh is passed on, and pods of this board are cut off from those of "
-			"others",
+			"from the mesh is passed on, and pods of this board are cut off from those "
+			"of others",
 			err->text);
 	hearthd_problem(h, PROBLEM_FIREWALL, &why);
 }
@@ -97,8 +95,7 @@ static void say_fight(struct hearthd *h, const struct err *gate)
 	err_set(&err, -EBUSY,
 		"another program keeps removing rules from nftables table inet %s; find it (`nft "
 		"monitor`), and let it keep that table; while rules are missing, nothing from the "
-		"mesh "
-		"is passed on to pods of this board%s%.200s",
+		"mesh is passed on to pods of this board%s%.200s",
 		h->table, gate->code ? "; it should not be, but " : "", gate->text);
 	hearthd_problem(h, PROBLEM_RULES, &err);
 }
@@ -273,14 +270,11 @@ static void look_for_wrongdoers(struct hearthd *h)
 	}
 	tell(&senders, PROBLEM_ASTRAY, "",
 		" sent through the mesh to this board what is for none of its addresses; it was "
-		"dropped. "
-		"Routes were changed there by hand, or somebody else rules that board: look at it, "
-		"and if "
-		"in doubt `hearth node remove` it");
+		"dropped. Routes were changed there by hand, or somebody else rules that board: "
+		"look at it, and if in doubt `hearth node remove` it");
 	tell(&liars, PROBLEM_LIARS, "a pod of this board sent as somebody else, by ",
 		"; that was dropped. Look what runs in it; one with several networks may answer by "
-		"the "
-		"wrong one");
+		"the wrong one");
 }
 
 static int watch(struct hearthd *h, struct err *err)

@@ -114,8 +114,7 @@ int node_label_check(const char *key, const char *value, struct err *err)
 		"a kubelet may not give itself the label %.90s: of kubernetes.io and k8s.io it may "
 		"only set names of node.kubernetes.io and kubelet.kubernetes.io, and "
 		"topology.kubernetes.io/zone and region. Take node.kubernetes.io%s or a name of "
-		"your "
-		"own (%s); or, once the board is part of the cluster: kubectl label node NAME "
+		"your own (%s); or, once the board is part of the cluster: kubectl label node NAME "
 		"%.90s=%s",
 		key, slash, slash + 1, key, value);
 }

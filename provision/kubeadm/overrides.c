@@ -58,9 +58,8 @@ static int check_kind(const json_t *doc, const char *path, size_t number, struct
 	if (!strncmp(version, "kubeadm.k8s.io/", 15) && strcmp(version, known[0].api_version))
 		return err_set(err, -EINVAL,
 			"%s: document %zu is written in kubeadm's configuration API %.40s, and "
-			"these "
-			"files are written in v1beta4: `kubeadm config migrate --old-config %s "
-			"--new-config NEW` rewrites it (v1beta3: a kubeadm from v1.31 to v1.36)",
+			"these files are written in v1beta4: `kubeadm config migrate --old-config "
+			"%s --new-config NEW` rewrites it (v1beta3: a kubeadm from v1.31 to v1.36)",
 			path, number, version + strlen("kubeadm.k8s.io/"), path);
 	return err_set(err, -EINVAL,
 		"%s: document %zu is a %.60s of %.60s, which is not part of our files; use "

@@ -57,8 +57,7 @@ static int check_order(
 		return err_set(err, -EINVAL,
 			"%s: kubeadm %s sorts the values of %s, and %.60s would come before %.60s: "
 			"say them in that order, or take a kubeadm that leaves them alone "
-			"(v1.32.12, "
-			"v1.33.8, v1.34.4, v1.35.1 and newer)",
+			"(v1.32.12, v1.33.8, v1.34.4, v1.35.1 and newer)",
 			where, version->text, name, value, rule_text(before, "value"));
 	}
 	return 0;

@@ -22,8 +22,7 @@ static int check_range(const json_t *net, const char *field, const struct ip_pre
 	return err_set(err, -EINVAL,
 		"ClusterConfiguration.networking.%s \"%.90s\" must stay %s,%s: the ranges are the "
 		"mesh's, which routes them, and cannot be changed for the cluster alone. Others "
-		"are "
-		"given to `hearth-coord init` with %s, before boards are enrolled",
+		"are given to `hearth-coord init` with %s, before boards are enrolled",
 		field, text, ip_prefix_format(v4, a), ip_prefix_format(v6, b), flags);
 }
 
@@ -43,8 +42,8 @@ static int check_domain(const struct rules *rules, const json_t *net, struct err
 		return 0;
 	return err_set(err, -EINVAL,
 		"ClusterConfiguration.networking.dnsDomain \"%.90s\" overlaps the mesh's own %s, "
-		"in "
-		"which the boards have their names: leave it out (cluster.local) or take another",
+		"in which the boards have their names: leave it out (cluster.local) or take "
+		"another",
 		domain, mesh);
 }
 
@@ -72,8 +71,7 @@ static int check_endpoint(const struct rules *rules, const json_t *doc, struct e
 	return err_set(err, -EINVAL,
 		"ClusterConfiguration.controlPlaneEndpoint says port %u and "
 		"InitConfiguration.localAPIEndpoint.bindPort %u, and nothing stands between the "
-		"two: "
-		"leave controlPlaneEndpoint out, and its port follows bindPort",
+		"two: leave controlPlaneEndpoint out, and its port follows bindPort",
 		port, rule_bind_port(init));
 }
 
@@ -96,8 +94,7 @@ static int check_version(const json_t *doc, const struct kubeadm_version *versio
 	if (newer || want.major < version->major || want.minor + 1 < version->minor)
 		return err_set(err, -EINVAL,
 			"ClusterConfiguration.kubernetesVersion %s does not go with kubeadm %s, "
-			"which "
-			"makes clusters of its own minor version and the one before",
+			"which makes clusters of its own minor version and the one before",
 			want.text, version->text);
 	return 0;
 }
@@ -132,8 +129,7 @@ static int check_allocator(const json_t *doc, struct err *err)
 		return 0;
 	return err_set(err, -EINVAL,
 		"ClusterConfiguration.controllerManager.extraArgs must say allocate-node-cidrs "
-		"false: "
-		"the mesh has given each board its pod ranges, and Kubernetes would give it "
+		"false: the mesh has given each board its pod ranges, and Kubernetes would give it "
 		"others");
 }
 
@@ -156,7 +152,6 @@ int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err)
 	const char *modes = component_argument(doc, "apiServer", "authorization-mode");
 	if (!r && modes && strstr(modes, "AlwaysAllow"))
 		rules_note(rules, "with authorization-mode AlwaysAllow everybody who reaches the "
-				  "API server may do "
-				  "everything");
+				  "API server may do everything");
 	return r;
 }

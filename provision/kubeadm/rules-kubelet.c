@@ -43,14 +43,13 @@ static int check_reserved(
 		if (!may_reserve(rules, key))
 			return err_set(err, -EINVAL,
 				"KubeletConfiguration.%s: kubelet does not start when told to "
-				"reserve "
-				"\"%.60s\"; it reserves cpu, memory, ephemeral-storage and pid",
+				"reserve \"%.60s\"; it reserves cpu, memory, ephemeral-storage and "
+				"pid",
 				field, key);
 		if (rule_quantity(json_is_string(value) ? json_string_value(value) : "") < 0)
 			return err_set(err, -EINVAL,
 				"KubeletConfiguration.%s[%.60s] must be a quantity such as 200Mi "
-				"or "
-				"250m",
+				"or 250m",
 				field, key);
 	}
 	return 0;
@@ -73,8 +72,7 @@ static int check_evictions(const json_t *doc, const char *field, struct err *err
 		if (!json_is_null(value) && rule_quantity(s) < 0 && !is_percent(s))
 			return err_set(err, -EINVAL,
 				"KubeletConfiguration.%s[%.60s] must be a quantity such as 200Mi "
-				"or "
-				"10%%",
+				"or 10%%",
 				field, key);
 	}
 	return 0;
@@ -104,8 +102,8 @@ static int check_sizes(const struct rules *rules, const json_t *doc, struct err 
 	if (memory && kept >= (double) memory)
 		return err_set(err, -EINVAL,
 			"KubeletConfiguration keeps %.0f MiB back (systemReserved, kubeReserved "
-			"and "
-			"evictionHard), but the board has %.0f MiB: nothing would be left for pods",
+			"and evictionHard), but the board has %.0f MiB: nothing would be left for "
+			"pods",
 			kept / 0x1p20, (double) memory / 0x1p20);
 	return 0;
 }
@@ -161,8 +159,7 @@ static int check_limits(const json_t *doc, struct err *err)
 		(json_integer_value(pods) < 1 || json_integer_value(pods) > 250))
 		return err_set(err, -EINVAL,
 			"KubeletConfiguration.maxPods must be between 1 and 250: a board has a /24 "
-			"of "
-			"pod addresses");
+			"of pod addresses");
 	if (json_is_integer(high) && json_is_integer(low) &&
 		json_integer_value(low) >= json_integer_value(high))
 		return err_set(err, -EINVAL,
@@ -206,8 +203,7 @@ static int check_domain(const struct rules *rules, const json_t *doc, struct err
 		return 0;
 	return err_set(err, -EINVAL,
 		"KubeletConfiguration.clusterDomain \"%.90s\" is not the cluster's %.90s: say it "
-		"as "
-		"ClusterConfiguration.networking.dnsDomain, which kubelet follows",
+		"as ClusterConfiguration.networking.dnsDomain, which kubelet follows",
 		own, *served ? served : "cluster.local");
 }
 
@@ -245,8 +241,7 @@ static int check_node_ports(const struct rules *rules, const json_t *doc, struct
 		if (p.addr.family && !p.len)
 			rules_note(rules,
 				"nodePortAddresses %s opens every NodePort on every address, "
-				"public "
-				"IPv6 ones included",
+				"public IPv6 ones included",
 				s);
 	}
 	return 0;
@@ -262,8 +257,7 @@ static int check_local(const json_t *doc, struct err *err)
 	if (!rule_one_of(mode, locals))
 		return err_set(err, -EINVAL,
 			"KubeProxyConfiguration.detectLocalMode must stay InterfaceNamePrefix, or "
-			"be "
-			"ClusterCIDR or NodeCIDR; pods have no bridge here");
+			"be ClusterCIDR or NodeCIDR; pods have no bridge here");
 	if (!strcmp(mode, "InterfaceNamePrefix") && strcmp(prefix, NAMES_POD_LINK))
 		return err_set(err, -EINVAL,
 			"KubeProxyConfiguration.detectLocal.interfaceNamePrefix must "
@@ -282,8 +276,7 @@ int rules_proxy(const struct rules *rules, const json_t *doc, struct err *err)
 	if (*range && !rule_is_pair(range, &c->pods4, &c->pods6))
 		return err_set(err, -EINVAL,
 			"KubeProxyConfiguration.clusterCIDR \"%.90s\" is not the mesh's range for "
-			"pods: "
-			"leave it out, kubeadm fills it in",
+			"pods: leave it out, kubeadm fills it in",
 			range);
 	int r = check_local(doc, err);
 	return r ? r : check_node_ports(rules, doc, err);

@@ -123,8 +123,7 @@ static int check_patches(
 		return 0;
 	return err_set(err, -EINVAL,
 		"%s.patches.directory must stay %s, where this board's sizes are: put patches of "
-		"your "
-		"own beside them, their names as kubeadm wants them",
+		"your own beside them, their names as kubeadm wants them",
 		where, ours);
 }
 
@@ -136,10 +135,8 @@ static int check_registration(
 	if (strcmp(rule_text(reg, "name"), ours))
 		return err_set(err, -EINVAL,
 			"%s.nodeRegistration.name must stay %s, the board's name in the mesh, by "
-			"which "
-			"Hearth finds the Node: `sudo hearth node rename` on the coordinator "
-			"changes "
-			"both, before the board joins",
+			"which Hearth finds the Node: `sudo hearth node rename` on the coordinator "
+			"changes both, before the board joins",
 			kind, ours);
 	int r = check_patches(rules, doc, kind, err);
 	if (!r)
@@ -162,10 +159,8 @@ static int check_advertised(
 		return 0;
 	return err_set(err, -EINVAL,
 		"%s.localAPIEndpoint.advertiseAddress must stay %s, this board's IPv4 address in "
-		"the "
-		"mesh: pods on every board reach the API server by it. Names and addresses by "
-		"which "
-		"others reach it go into ClusterConfiguration.apiServer.certSANs",
+		"the mesh: pods on every board reach the API server by it. Names and addresses by "
+		"which others reach it go into ClusterConfiguration.apiServer.certSANs",
 		where, ip_addr_format(&rules->home->node->mesh4, ours));
 }
 
@@ -187,14 +182,12 @@ static int check_hashes(const struct rules *rules, const json_t *boot, struct er
 		if (!s || strncmp(s, "sha256:", 7) || !rule_hex(s + 7, 64))
 			return err_set(err, -EINVAL,
 				"JoinConfiguration.discovery.bootstrapToken.caCertHashes[%zu] must "
-				"be "
-				"sha256: and 64 lower-case hex digits",
+				"be sha256: and 64 lower-case hex digits",
 				i);
 	}
 	if (json_is_true(json_object_get(boot, "unsafeSkipCAVerification")))
 		rules_note(rules, "with unsafeSkipCAVerification this board could not tell the "
-				  "cluster from an "
-				  "impostor");
+				  "cluster from an impostor");
 	return 0;
 }
 
@@ -211,8 +204,7 @@ static int check_joining_plane(const struct rules *rules, const json_t *doc, str
 		return r;
 	return err_set(err, -EINVAL,
 		"JoinConfiguration.controlPlane.localAPIEndpoint.bindPort must be %u: %s:%u stands "
-		"for "
-		"every control plane of this cluster",
+		"for every control plane of this cluster",
 		port, host, port);
 }
 

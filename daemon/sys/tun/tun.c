@@ -46,9 +46,8 @@ int tun_explain(int code, struct err *err)
 			clone_device);
 	case -EPERM: /* rights would be EACCES */
 		return err_set(err, code,
-			"open %s: %s: not a matter of rights, the device is forbidden here "
-			"for everybody. In a container, have the host allow it (c 10:200 rwm); in "
-			"a "
+			"open %s: %s: not a matter of rights, the device is forbidden here for "
+			"everybody. In a container, have the host allow it (c 10:200 rwm); in a "
 			"systemd unit, DeviceAllow=/dev/net/tun rw",
 			clone_device, strerror(-code));
 	case -EACCES:
