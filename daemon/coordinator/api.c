@@ -4,12 +4,12 @@
  * PROTOCOL.md section 7 and a sentence for the person who reads the board's log.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "coordinator/coord.h"
+#include "coordinator/reply.h"
 
 enum caller { CALLER_ANYBODY, CALLER_BOARD, CALLER_NODE, CALLER_CONTROL_PLANE };
 
@@ -37,16 +37,6 @@ const char *api_route(size_t index, const char **ret_method)
 	return routes[index].path;
 }
 
-void api_refuse(struct httpd_request *request, enum api_code code, const char *format, ...)
-{
-	char text[ERR_TEXT_MAX];
-	va_list args;
-	va_start(args, format);
-	(void) vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	httpd_reply_error(request, api_code_status(code), api_code_name(code), "%s", text);
-}
-
 static const struct route *find_route(struct httpd_request *request)
 {
 	const char *path = httpd_request_path(request), *method = httpd_request_method(request);
@@ -59,9 +49,9 @@ static const struct route *find_route(struct httpd_request *request)
 		allowed = routes[i].method;
 	}
 	if (allowed)
-		api_refuse(request, API_BAD_METHOD, "This path takes %s only.", allowed);
+		reply_refuse(request, API_BAD_METHOD, "This path takes %s only.", allowed);
 	else
-		api_refuse(request, API_NOT_FOUND, "There is no such path.");
+		reply_refuse(request, API_NOT_FOUND, "There is no such path.");
 	return NULL;
 }
 
@@ -71,7 +61,7 @@ static void refuse_removed(
 	if (!strcmp(httpd_request_path(request), "/v1/poll"))
 		poll_refuse_removed(c, request, id, message);
 	else
-		api_refuse(request, API_REMOVED, "%s", message);
+		reply_refuse(request, API_REMOVED, "%s", message);
 }
 
 /* The caller's node, or NULL and the request has been refused. */
@@ -94,7 +84,7 @@ static const struct node *find_node(
 	case NETMAP_IDENTITY_UNKNOWN:
 		break;
 	}
-	api_refuse(request, API_UNKNOWN_NODE, "No node of this mesh has this key. Enrol first.");
+	reply_refuse(request, API_UNKNOWN_NODE, "No node of this mesh has this key. Enrol first.");
 	return NULL;
 }
 
@@ -110,7 +100,7 @@ static json_t *read_body(struct httpd_request *request)
 		(void) err_set(&e, -EINVAL, "the body is not a JSON object");
 	}
 	if (!body)
-		api_refuse(request, API_BAD_REQUEST, "The body cannot be read: %s.", e.text);
+		reply_refuse(request, API_BAD_REQUEST, "The body cannot be read: %s.", e.text);
 	return body;
 }
 
@@ -132,7 +122,7 @@ static const struct route *admit(
 	if (!route)
 		return NULL;
 	if (route->caller != CALLER_ANYBODY && !key) {
-		api_refuse(request, API_UNAUTHORIZED,
+		reply_refuse(request, API_UNAUTHORIZED,
 			"This call needs a client certificate over an Ed25519 key.");
 		return NULL;
 	}
@@ -142,7 +132,7 @@ static const struct route *admit(
 	if (!node)
 		return NULL;
 	if (route->caller == CALLER_CONTROL_PLANE && node->role != NODE_ROLE_CONTROL_PLANE) {
-		api_refuse(request, API_FORBIDDEN,
+		reply_refuse(request, API_FORBIDDEN,
 			"Only a control-plane node may do this; %s is a %s.", node->name,
 			node_role_name(node->role));
 		return NULL;

@@ -60,9 +60,6 @@ struct coord *coord_close(struct coord *coord);
 /* api.c: the whole of PROTOCOL.md section 7; an httpd_head_fn and an httpd_handler_fn. */
 size_t api_head(void *ctx, struct httpd_request *request);
 void api_handle(void *ctx, struct httpd_request *request);
-/* Ends @request with an error of section 7. */
-void api_refuse(struct httpd_request *request, enum api_code code, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
 /* The routes, for the test that compares them with openapi.yaml: NULL at the end. */
 const char *api_route(size_t index, const char **ret_method);
 

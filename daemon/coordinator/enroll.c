@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "coordinator/coord.h"
+#include "coordinator/reply.h"
 #include "coordinator/schema.h"
 #include "mesh/alloc.h"
 #include "wire/node-label.h"
@@ -276,7 +277,7 @@ static void reply_enrolled(struct enrolment *e)
 	CLEANUP_JSON json_t *json = node ? node_to_json(node) : NULL;
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
 	if (!text) { /* removed between the commit and now, or no memory */
-		api_refuse(e->request, node ? API_INTERNAL : API_REMOVED,
+		reply_refuse(e->request, node ? API_INTERNAL : API_REMOVED,
 			"The enrolment cannot be answered. Try again.");
 		return;
 	}
@@ -298,7 +299,7 @@ static void done(struct change *change, int r)
 	if (r < 0) {
 		log_seldom(LOG_LEVEL_NOTICE, "enrolment from %s refused (%s): %s", from,
 			api_code_name(change->code), change->err.text);
-		api_refuse(e->request, change->code, "%s", change->err.text);
+		reply_refuse(e->request, change->code, "%s", change->err.text);
 	} else {
 		const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
 		log_seldom(LOG_LEVEL_NOTICE, "enrolment from %s: %s is node %u%s", from,
@@ -324,7 +325,7 @@ static struct enrolment *begin(struct coord *c, struct httpd_request *request, c
 	uint64_t wait_us = 0;
 	struct enrolment *e = calloc(1, sizeof(*e));
 	if (!e) {
-		api_refuse(request, API_INTERNAL, "Out of memory.");
+		reply_refuse(request, API_INTERNAL, "Out of memory.");
 		return NULL;
 	}
 	e->coord = c;
@@ -333,13 +334,14 @@ static struct enrolment *begin(struct coord *c, struct httpd_request *request, c
 	e->source = limiter_source(&e->address);
 	memcpy(e->identity, httpd_request_key(request), NODE_KEY_LEN);
 	if (!limiter_take(c->enroll_limiter, &e->source, clock_now_us(), &wait_us))
-		api_refuse(request, API_TOO_MANY,
+		reply_refuse(request, API_TOO_MANY,
 			"Too many failed enrolments from this address. Try again in %llu s.",
 			(unsigned long long) wait_us / USEC_PER_SEC + 1);
 	else if (api_enroll_request_from_json(body, &e->asked, &why) < 0)
-		api_refuse(request, API_BAD_REQUEST, "The request is not accepted: %s.", why.text);
+		reply_refuse(
+			request, API_BAD_REQUEST, "The request is not accepted: %s.", why.text);
 	else if (is_low_order(e->asked.wg))
-		api_refuse(request, API_BAD_REQUEST,
+		reply_refuse(request, API_BAD_REQUEST,
 			"The request is not accepted: field \"wg\" is no usable key.");
 	else
 		return e;
@@ -356,7 +358,7 @@ void enroll_handle(
 	e->change = (struct change){ .decide = decide, .done = done };
 	if (ledger_submit(c->ledger, &e->change) == 0)
 		return;
-	api_refuse(request, API_TOO_MANY, "Too many boards enrol at once. Try again.");
+	reply_refuse(request, API_TOO_MANY, "Too many boards enrol at once. Try again.");
 	enrolment_free(e);
 }
 
@@ -372,7 +374,7 @@ void enroll_check_handle(
 	int r = plan(e, &g, &made);
 	const struct node *becomes = r > 0 ? &made : netmap_by_id(coord_netmap(c), e->node);
 	if (r < 0) {
-		api_refuse(request, e->change.code, "%s", e->change.err.text);
+		reply_refuse(request, e->change.code, "%s", e->change.err.text);
 	} else {
 		limiter_return(c->enroll_limiter, &e->source);
 		memcpy(check.mesh, coord_settings(c)->mesh, sizeof(check.mesh));

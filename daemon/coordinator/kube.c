@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "coordinator/coord.h"
+#include "coordinator/reply.h"
 #include "coordinator/schema.h"
 
 enum { LIFE_MAX_S = 7 * 24 * 3600 };
@@ -67,7 +68,7 @@ static void on_stored(void *ctx, int r, const struct err *err)
 {
 	struct put *put = ctx;
 	if (r < 0) {
-		api_refuse(put->request, API_STORAGE, "%s", err->text);
+		reply_refuse(put->request, API_STORAGE, "%s", err->text);
 	} else {
 		take(put->coord, &put->bundle);
 		log_seldom(LOG_LEVEL_NOTICE, "join bundle %s from %s, valid for %lld s",
@@ -87,7 +88,7 @@ void kube_handle(
 	CLEANUP(free_p) char *text = json_text(body);
 	if (!put || !text) {
 		free(put);
-		api_refuse(request, API_INTERNAL, "Out of memory.");
+		reply_refuse(request, API_INTERNAL, "Out of memory.");
 		return;
 	}
 	int r = kube_bundle_from_json(body, &put->bundle, &e);
@@ -97,7 +98,7 @@ void kube_handle(
 	if (!r && put->bundle.expires > now + LIFE_MAX_S)
 		r = err_set(&e, -EINVAL, "it is valid for more than a week");
 	if (r < 0) {
-		api_refuse(request, API_BAD_REQUEST, "The bundle is not accepted: %s.", e.text);
+		reply_refuse(request, API_BAD_REQUEST, "The bundle is not accepted: %s.", e.text);
 		kube_bundle_done(&put->bundle);
 		free(put);
 		return;
@@ -110,7 +111,7 @@ void kube_handle(
 	sodium_memzero(text, strlen(text));
 	r = store_commit(c->store, batch, on_stored, put);
 	if (r < 0) {
-		api_refuse(request, r == -EBUSY ? API_TOO_MANY : API_INTERNAL,
+		reply_refuse(request, r == -EBUSY ? API_TOO_MANY : API_INTERNAL,
 			"The coordinator is too busy. Try again.");
 		kube_bundle_done(&put->bundle);
 		free(put);

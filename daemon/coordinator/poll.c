@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "coordinator/coord.h"
 #include "coordinator/poll.h"
+#include "coordinator/reply.h"
 
 /* Decimal digits only. An absent argument leaves *@ret alone. */
 static bool read_number(
@@ -48,7 +49,7 @@ void poll_refuse_removed(
 {
 	uint64_t seq = 0;
 	if (!read_number(argument, request, "seq", RECORD_SEQ_MAX, &seq))
-		api_refuse(request, API_REMOVED, "%s", message);
+		reply_refuse(request, API_REMOVED, "%s", message);
 	else
 		feed_reply_removed(c->feed, request, id, seq, message);
 }
@@ -59,7 +60,7 @@ void poll_handle(
 	struct poll_query query = { 0 };
 	struct err why = { 0 };
 	if (poll_query_read(argument, request, &query, &why) < 0) {
-		api_refuse(request, API_BAD_REQUEST, "%s", why.text);
+		reply_refuse(request, API_BAD_REQUEST, "%s", why.text);
 		return;
 	}
 	struct feed_position position = { .seq = query.seq, .wants_kube = query.wants_kube };

@@ -13,6 +13,7 @@
 #include "base/fnv.h"
 #include "base/json.h"
 #include "coordinator/coord.h"
+#include "coordinator/reply.h"
 #include "coordinator/schema.h"
 #include "wire/presence.h"
 
@@ -148,19 +149,19 @@ void presence_handle(
 	char text[API_CURSOR_MAX];
 	bool moved = false;
 	if (!may_send(c->presences, node->id)) {
-		api_refuse(request, API_TOO_MANY,
+		reply_refuse(request, API_TOO_MANY,
 			"%s announces itself too often: at most once a second.", node->name);
 		return;
 	}
 	int r = presence_open(body, node->id, node->identity, &p, &e);
 	if (r < 0) {
-		api_refuse(request, API_BAD_REQUEST, "The presence is not accepted: %s.", e.text);
+		reply_refuse(request, API_BAD_REQUEST, "The presence is not accepted: %s.", e.text);
 		return;
 	}
 	if (p.counter > feed_presence_counter(c->feed, node->id)) {
 		r = accept_presence(c, node, &p, &moved);
 		if (r < 0) {
-			api_refuse(request, API_INTERNAL, "Out of memory.");
+			reply_refuse(request, API_INTERNAL, "Out of memory.");
 			return;
 		}
 		if (moved)
