@@ -15,7 +15,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "coordinator/keys.h"
-#include "coordinator/paths.h"
+#include "coordinator/names.h"
 #include "coordinator/schema.h"
 
 uint64_t coord_now_s(void)
@@ -66,7 +66,7 @@ static void on_applied(void *ctx, const struct record *record, const struct netm
 static int open_ledger(struct coord *c, const char *state_dir, struct err *err)
 {
 	uint8_t seed[KEYS_SEED_LEN];
-	char path[PATHS_MAX];
+	char path[COORD_PATH_MAX];
 	struct meta meta = { 0 };
 	int r = store_each(c->store, TABLE_META, read_meta, &meta, err);
 	if (r < 0)
@@ -76,7 +76,7 @@ static int open_ledger(struct coord *c, const char *state_dir, struct err *err)
 			"the coordinator in %s was not set up to its end: run `hearth-coord init`",
 			state_dir);
 	c->urls_found = meta.urls_found;
-	paths_join(state_dir, PATHS_SIGNING_KEY, path);
+	coord_path(state_dir, COORD_SIGNING_KEY, path);
 	r = keys_read(path, seed, err);
 	if (!r)
 		r = ledger_open(c->store, c->root_hash, seed, &c->ledger, err);
@@ -95,14 +95,14 @@ static int open_ledger(struct coord *c, const char *state_dir, struct err *err)
 
 int coord_open(sd_event *event, const char *state_dir, struct coord **ret, struct err *err)
 {
-	char path[PATHS_MAX];
+	char path[COORD_PATH_MAX];
 	struct coord *c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_set(err, -ENOMEM, "out of memory");
 	c->event = sd_event_ref(event);
 	c->started_s = coord_now_s();
 	c->port = API_PORT;
-	paths_join(state_dir, PATHS_DATABASE, path);
+	coord_path(state_dir, COORD_DATABASE, path);
 	int r = store_open(path, &schema_coordinator, false, &c->store, err);
 	if (r == -ENOENT)
 		r = err_set(err, r, "there is no coordinator in %s: run `hearth-coord init` first",

@@ -33,7 +33,7 @@
 #include "coordinator/addrs.h"
 #include "coordinator/keys.h"
 #include "coordinator/ledger.h"
-#include "coordinator/paths.h"
+#include "coordinator/names.h"
 #include "coordinator/schema.h"
 #include "mesh/ranges.h"
 #include "sys/priv/priv.h"
@@ -45,7 +45,7 @@
 
 struct init {
 	const char *state_dir, *user;
-	char root_dir[PATHS_MAX - 32]; /* a file's name fits behind it */
+	char root_dir[COORD_PATH_MAX - 32]; /* a file's name fits behind it */
 	char existing
 		[FIELD_NAME_MAX]; /* the mesh that is set up here, "" none, "?" it is being served */
 	struct store_batch *batch; /* the first records, until they are written */
@@ -85,8 +85,8 @@ void init_usage(void)
 	      "  --allow-public-ranges  take ranges that are not private: those of the owner\n"
 	      "  --if-needed          succeed if there is a coordinator already\n"
 	      "  --dry-run            check and show, write nothing\n"
-	      "  --state DIR          where it is kept (" PATHS_STATE_DIR ")\n"
-	      "  --user USER          who will own it, if run as root (" PATHS_USER ")\n"
+	      "  --state DIR          where it is kept (" COORD_STATE_DIR ")\n"
+	      "  --user USER          who will own it, if run as root (" COORD_USER ")\n"
 	      "  --help, --version\n",
 		stdout);
 }
@@ -267,9 +267,9 @@ static int read_mesh(void *ctx, const char *key, const void *value, size_t len)
 static int read_existing(void *ctx, struct err *err)
 {
 	struct init *i = ctx;
-	char path[PATHS_MAX];
+	char path[COORD_PATH_MAX];
 	struct store *store = NULL;
-	paths_join(i->state_dir, PATHS_DATABASE, path);
+	coord_path(i->state_dir, COORD_DATABASE, path);
 	if (access(path, F_OK) < 0)
 		return errno == ENOENT ? 0 : err_set(err, -errno, "look for %s: %m", path);
 	int r = store_open(path, &schema_coordinator, false, &store, err);
@@ -326,9 +326,9 @@ static int make_root_dir(const struct init *i, struct err *err)
 static int take_over(const struct init *i, const char *name, const char *to, struct err *err)
 {
 	CLEANUP_BUF struct buf text = { 0 };
-	char from[PATHS_MAX];
+	char from[COORD_PATH_MAX];
 	struct stat st;
-	paths_join(i->state_dir, name, from);
+	coord_path(i->state_dir, name, from);
 	int r = owned_read(from, KEYS_FILE_MAX, &text, &st);
 	if (r < 0 || st.st_uid != geteuid() || st.st_mode & 077)
 		return 0;
@@ -353,9 +353,9 @@ static int take_over(const struct init *i, const char *name, const char *to, str
 /* What an init that was cut off, or one of an older version, may have left undone. */
 static int finish(const struct init *i, struct err *err)
 {
-	char path[PATHS_MAX], spare[PATHS_MAX];
-	paths_join(i->root_dir, PATHS_ROOT_KEY, path);
-	paths_join(i->root_dir, PATHS_ROOT_KEY ".new", spare);
+	char path[COORD_PATH_MAX], spare[COORD_PATH_MAX];
+	coord_path(i->root_dir, COORD_ROOT_KEY, path);
+	coord_path(i->root_dir, COORD_ROOT_KEY ".new", spare);
 	if (access(path, F_OK) == 0)
 		return 0;
 	if (rename(spare, path) == 0) {
@@ -364,16 +364,16 @@ static int finish(const struct init *i, struct err *err)
 	}
 	if (errno != ENOENT)
 		return err_set(err, -errno, "name %s: %m", path);
-	int r = take_over(i, PATHS_ROOT_KEY, path, err);
+	int r = take_over(i, COORD_ROOT_KEY, path, err);
 	if (r == 0)
-		r = take_over(i, PATHS_ROOT_KEY ".new", path, err);
+		r = take_over(i, COORD_ROOT_KEY ".new", path, err);
 	return r < 0 ? r : 0;
 }
 
 /* Both directories; and no root key is written over: it may be all that is left of a mesh. */
 static int make_dirs(const struct init *i, const struct passwd *user, struct err *err)
 {
-	char path[PATHS_MAX];
+	char path[COORD_PATH_MAX];
 	int r = owned_make_dir(i->state_dir, 0700, user ? user->pw_uid : geteuid(),
 		user ? user->pw_gid : getegid());
 	if (r == -EPERM)
@@ -384,7 +384,7 @@ static int make_dirs(const struct init *i, const struct passwd *user, struct err
 			i->state_dir);
 	if (r < 0)
 		return err_set(err, r, "make %s: %s", i->state_dir, strerror(-r));
-	paths_join(i->root_dir, PATHS_ROOT_KEY, path);
+	coord_path(i->root_dir, COORD_ROOT_KEY, path);
 	if (access(path, F_OK) == 0)
 		return err_set(err, -EEXIST,
 			"%s is the root key of a mesh whose coordinator is not in %s any more; "
@@ -398,8 +398,8 @@ static int make_dirs(const struct init *i, const struct passwd *user, struct err
 static int make_keys(struct init *i, struct err *err)
 {
 	uint8_t tls_key[X509_KEY_LEN];
-	char path[PATHS_MAX];
-	paths_join(i->root_dir, PATHS_ROOT_KEY ".new", path);
+	char path[COORD_PATH_MAX];
+	coord_path(i->root_dir, COORD_ROOT_KEY ".new", path);
 	int r = keys_make(path, i->root_seed, err);
 	if (r < 0)
 		return r;
@@ -464,22 +464,22 @@ static int first_records(struct init *i, struct err *err)
 static int write_state(void *ctx, struct err *err)
 {
 	struct init *i = ctx;
-	char path[PATHS_MAX];
+	char path[COORD_PATH_MAX];
 	struct store *store = NULL;
 	sodium_memzero(
 		i->root_seed, sizeof(i->root_seed)); /* the user's process has no use for it */
-	paths_join(i->state_dir, PATHS_SIGNING_KEY, path);
+	coord_path(i->state_dir, COORD_SIGNING_KEY, path);
 	int r = keys_write(path, i->signing_seed, err);
-	paths_join(i->state_dir, PATHS_TLS_KEY, path);
+	coord_path(i->state_dir, COORD_TLS_KEY, path);
 	if (!r)
 		r = keys_write(path, i->tls_seed, err);
 	if (r < 0)
 		return r;
-	paths_join(i->state_dir, PATHS_TLS_CERT, path);
+	coord_path(i->state_dir, COORD_TLS_CERT, path);
 	r = file_write_atomic(path, i->certificate, strlen(i->certificate), 0644);
 	if (r < 0)
 		return err_set(err, r, "write %s: %s", path, strerror(-r));
-	paths_join(i->state_dir, PATHS_DATABASE, path);
+	coord_path(i->state_dir, COORD_DATABASE, path);
 	r = store_open(path, &schema_coordinator, true, &store, err);
 	if (r < 0)
 		return r;
@@ -570,7 +570,7 @@ static int make(struct init *i)
 	show(i);
 	printf("\nKeep a copy of %s/%s somewhere safe and offline: whoever has it is the mesh.\n"
 	       "Next: systemctl enable --now hearth-coord, then `hearth token create`.\n",
-		i->root_dir, PATHS_ROOT_KEY);
+		i->root_dir, COORD_ROOT_KEY);
 	if (geteuid() == 0 && !user)
 		fprintf(stderr,
 			"hearth-coord init: there is no user %s here; the files belong to root\n",
@@ -584,18 +584,18 @@ static int name_root_dir(struct init *i)
 	size_t len = strlen(i->state_dir);
 	while (len > 1 && i->state_dir[len - 1] == '/')
 		len--;
-	if (len + sizeof(PATHS_ROOT_SUFFIX "/" PATHS_ROOT_KEY ".new") > sizeof(i->root_dir))
+	if (len + sizeof(COORD_ROOT_SUFFIX "/" COORD_ROOT_KEY ".new") > sizeof(i->root_dir))
 		return fail(USAGE_STATUS, "--state %.40s...: that is too long", i->state_dir);
-	(void) snprintf(i->root_dir, sizeof(i->root_dir), "%.*s" PATHS_ROOT_SUFFIX, (int) len,
+	(void) snprintf(i->root_dir, sizeof(i->root_dir), "%.*s" COORD_ROOT_SUFFIX, (int) len,
 		i->state_dir);
 	return 0;
 }
 
 int init_run(int argc, char **argv)
 {
-	CLEANUP(init_done) struct init i = { .user = PATHS_USER, .port = API_PORT };
+	CLEANUP(init_done) struct init i = { .user = COORD_USER, .port = API_PORT };
 	uint8_t random[RANGES_RANDOM_LEN];
-	i.state_dir = env_dir("HEARTH_COORD_STATE", PATHS_STATE_DIR);
+	i.state_dir = env_dir("HEARTH_COORD_STATE", COORD_STATE_DIR);
 	randombytes_buf(random, sizeof(random));
 	ranges_set_defaults(&i.settings, random);
 	(void) snprintf(i.settings.mesh, sizeof(i.settings.mesh), "%s", "home");

@@ -32,7 +32,7 @@
 #include "base/usage.h"
 #include "coordinator/coord.h"
 #include "coordinator/keys.h"
-#include "coordinator/paths.h"
+#include "coordinator/names.h"
 #include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
 
@@ -67,10 +67,10 @@ void serve_usage(void)
 	      "Runs the coordinator in the foreground until SIGTERM.\n\n"
 	      "  --listen [ADDR:]PORT   HTTPS for boards (8443 on all addresses; or a socket from "
 	      "systemd)\n"
-	      "  --state DIR            what `init` made (" PATHS_STATE_DIR ")\n"
-	      "  --run DIR              where " PATHS_SOCKET
-	      " is made, for `hearth` (" PATHS_RUN_DIR ")\n"
-	      "  --user USER            whom to become if run as root (" PATHS_USER ")\n"
+	      "  --state DIR            what `init` made (" COORD_STATE_DIR ")\n"
+	      "  --run DIR              where " COORD_SOCKET
+	      " is made, for `hearth` (" COORD_RUN_DIR ")\n"
+	      "  --user USER            whom to become if run as root (" COORD_USER ")\n"
 	      "  --group GROUP          who beside root may administer (the user's own group)\n"
 	      "  --connections N        connections in all (8192)\n"
 	      "  --per-address N        and from one address, or one /64 of IPv6 (512)\n"
@@ -196,9 +196,9 @@ static uint16_t port_of(int fd)
 
 static int read_tls(struct serve *s, struct err *err)
 {
-	char path[PATHS_MAX];
+	char path[COORD_PATH_MAX];
 	uint8_t seed[KEYS_SEED_LEN];
-	paths_join(s->state_dir, PATHS_TLS_KEY, path);
+	coord_path(s->state_dir, COORD_TLS_KEY, path);
 	int r = keys_read(path, seed, err);
 	if (r == -ENOENT)
 		return err_set(err, r,
@@ -221,13 +221,13 @@ static gid_t admin_group(const struct serve *s)
 
 static int open_admin(struct serve *s, struct err *err)
 {
-	char path[PATHS_MAX];
+	char path[COORD_PATH_MAX];
 	int r = file_mkdirs(s->run_dir, 0755);
 	if (r < 0)
 		return err_set(err, r, "make %s: %s", s->run_dir, strerror(-r));
 	if (s->group && admin_group(s) == (gid_t) -1)
 		return err_set(err, -ENOENT, "there is no group %s", s->group);
-	paths_join(s->run_dir, PATHS_SOCKET, path);
+	coord_path(s->run_dir, COORD_SOCKET, path);
 	return ipc_server_new(s->coord->event, path, 0660, admin_group(s), admin_handle, s->coord,
 		&s->coord->ipc, err);
 }
@@ -249,7 +249,7 @@ static int drop_root(const struct serve *s, struct err *err)
 	/* Without systemd there is nobody else to do it. */
 	struct stat st;
 	if (stat(s->run_dir, &st) < 0 || st.st_uid == 0) {
-		int r = ipc_make_place(s->run_dir, PATHS_NAME, user->pw_uid, user->pw_gid, err);
+		int r = ipc_make_place(s->run_dir, COORD_PLACE, user->pw_uid, user->pw_gid, err);
 		if (r < 0)
 			return r;
 	}
@@ -406,10 +406,10 @@ static void serve_done(struct serve *s, sd_event *event)
 int serve_run(int argc, char **argv)
 {
 	struct serve s = {
-		.state_dir = env_dir("HEARTH_COORD_STATE", PATHS_STATE_DIR),
-		.run_dir = env_dir("HEARTH_RUN", PATHS_RUN_DIR),
+		.state_dir = env_dir("HEARTH_COORD_STATE", COORD_STATE_DIR),
+		.run_dir = env_dir("HEARTH_RUN", COORD_RUN_DIR),
 		.listen = "8443",
-		.user = PATHS_USER,
+		.user = COORD_USER,
 		.connections_max = CONNECTIONS_DEFAULT,
 		.per_address_max = PER_ADDRESS_DEFAULT,
 		.listen_fd = -1,
