@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "coordinator/admin.h"
 #include "coordinator/schema.h"
+#include "coordinator/urls.h"
 #include "mesh/alloc.h"
 #include "wire/node-label.h"
 #include "wire/node-name.h"

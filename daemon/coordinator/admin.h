@@ -28,6 +28,9 @@
 
 #include "coordinator/coord.h"
 
+/* The calls of the local socket: an ipc_handler_fn; @ctx is the coordinator. */
+void admin_handle(void *ctx, struct ipc_request *request);
+
 /* A change that an administrator asked for. Embedded first; the call's file completes it. */
 struct admin_change {
 	struct change change;

@@ -3,12 +3,18 @@
  * head has come, so that nobody else's body is kept, and when all has. Each refusal has a code of
  * PROTOCOL.md section 7 and a sentence for the person who reads the board's log.
  */
+#include "coordinator/api.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "coordinator/coord.h"
+#include "coordinator/enroll.h"
+#include "coordinator/kube.h"
+#include "coordinator/poll.h"
+#include "coordinator/presence.h"
 #include "coordinator/reply.h"
 
 enum caller { CALLER_ANYBODY, CALLER_BOARD, CALLER_NODE, CALLER_CONTROL_PLANE };
@@ -17,8 +23,16 @@ struct route {
 	const char *method, *path;
 	enum caller caller;
 	size_t body_max; /* 0: it has none */
-	api_handler_fn handle;
+	coord_handler_fn handle;
 };
+
+static void health_handle(
+	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
+{
+	struct api_health health = { .version = HEARTH_VERSION };
+	snprintf(health.mesh, sizeof(health.mesh), "%s", coord_settings(c)->mesh);
+	httpd_reply(request, 200, api_health_to_json(&health));
+}
 
 static const struct route routes[] = {
 	{ "GET", "/v1/health", CALLER_ANYBODY, 0, health_handle },
@@ -102,14 +116,6 @@ static json_t *read_body(struct httpd_request *request)
 	if (!body)
 		reply_refuse(request, API_BAD_REQUEST, "The body cannot be read: %s.", e.text);
 	return body;
-}
-
-void health_handle(
-	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
-{
-	struct api_health health = { .version = HEARTH_VERSION };
-	snprintf(health.mesh, sizeof(health.mesh), "%s", coord_settings(c)->mesh);
-	httpd_reply(request, 200, api_health_to_json(&health));
 }
 
 /* The route of a caller who may take it, and the node that it is, if the route wants one. NULL: refused. */

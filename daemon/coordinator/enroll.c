@@ -1,9 +1,6 @@
-/*
- * enroll: POST /v1/enroll: a board redeems a token (design.md section 5). The token says what the
- * board becomes; the board only confirms it. Redeeming again with the same identity key gives the same
- * node, so a lost reply costs nothing; any other key is refused. The decision is made when it
- * is this enrolment's turn in the ledger, so of two boards exactly one wins.
- */
+/* enroll: see enroll.h. */
+#include "coordinator/enroll.h"
+
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -14,7 +11,6 @@
 #include "base/encode.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "coordinator/coord.h"
 #include "coordinator/reply.h"
 #include "coordinator/schema.h"
 #include "mesh/alloc.h"

@@ -1,7 +1,6 @@
-/*
- * kube: PUT /v1/kube: the kubeadm join bundle. One at a time, in memory and store until it expires;
- * the feed hands it to workers and control planes.
- */
+/* kube: see kube.h. */
+#include "coordinator/kube.h"
+
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -11,7 +10,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "coordinator/coord.h"
 #include "coordinator/reply.h"
 #include "coordinator/schema.h"
 

@@ -1,7 +1,6 @@
-/*
- * place: on which node of its own mesh this coordinator runs. Looked at, never configured: the node
- * whose mesh address is an address of this machine. Boards then ask it through the tunnel, too.
- */
+/* place: see place.h. */
+#include "coordinator/place.h"
+
 #include <errno.h>
 #include <ifaddrs.h>
 #include <stdlib.h>
@@ -10,7 +9,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "coordinator/coord.h"
 
 static void freeifaddrs_p(struct ifaddrs **list)
 {

@@ -1,13 +1,11 @@
-/*
- * poll: GET /v1/poll. Reads the arguments strictly; waiting and answering is the feed's.
- */
+/* poll: see poll.h. Waiting and answering is the feed's. */
+#include "coordinator/poll.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/number.h"
-#include "coordinator/coord.h"
-#include "coordinator/poll.h"
 #include "coordinator/reply.h"
 
 /* Decimal digits only. An absent argument leaves *@ret alone. */

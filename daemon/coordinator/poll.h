@@ -1,5 +1,5 @@
 /*
- * poll: the arguments of GET /v1/poll, read strictly: a board that asks wrongly is told, not guessed at.
+ * poll: GET /v1/poll. Its arguments are read strictly: a board that asks wrongly is told, not guessed at.
  */
 #pragma once
 
@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "coordinator/coord.h"
 #include "wire/api.h"
 #include "wire/kube.h"
 
@@ -23,3 +24,9 @@ typedef const char *poll_argument_fn(void *ctx, const char *name);
 
 /* 0, or -EINVAL and in @err a sentence for the board. */
 int poll_query_read(poll_argument_fn *get, void *ctx, struct poll_query *ret, struct err *err);
+
+void poll_handle(struct coord *coord, struct httpd_request *request, const struct node *node,
+	const json_t *body);
+/* For a caller that was node @id: the refusal tells it by which record it was removed. */
+void poll_refuse_removed(
+	struct coord *coord, struct httpd_request *request, uint32_t id, const char *message);

@@ -1,8 +1,6 @@
-/*
- * presence: PUT /v1/presence, and its place in the store. A presence is served from memory and written
- * lazily: only when endpoints changed, some time later, all together; a few writes a day at home.
- * What was not written is simply sent again by its node, whose polls see a new instance.
- */
+/* presence: see presence.h. */
+#include "coordinator/presence.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +10,7 @@
 #include "base/clock.h"
 #include "base/fnv.h"
 #include "base/json.h"
-#include "coordinator/coord.h"
+#include "coordinator/place.h"
 #include "coordinator/reply.h"
 #include "coordinator/schema.h"
 #include "wire/presence.h"
@@ -134,7 +132,7 @@ static bool may_send(struct presences *p, uint32_t id)
 	}
 	struct allowance *a = &p->allowances[id];
 	uint64_t start = a->next_us > now ? a->next_us : now;
-	if (start + SENT_EVERY_US > now + COORD_PRESENCE_BURST * SENT_EVERY_US)
+	if (start + SENT_EVERY_US > now + PRESENCES_BURST * SENT_EVERY_US)
 		return false;
 	a->next_us = start + SENT_EVERY_US;
 	return true;

@@ -16,7 +16,8 @@
 #include "base/names.h"
 #include "base/pace.h"
 #include "coordinator/addrs.h"
-#include "coordinator/coord.h"
+#include "coordinator/place.h"
+#include "coordinator/urls.h"
 #include "sys/net/monitor.h"
 
 enum { RECORDS_AT_ONCE = 4 };

@@ -11,7 +11,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
-#include "coordinator/coord.h"
+#include "coordinator/api.h"
+#include "wire/api.h"
 
 static json_t *read_yaml(void)
 {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "coordinator/coord.h"
+#include "coordinator/urls.h"
 
 /* One look: @now are the machine's addresses, "a b c". Returns how many were added. */
 static size_t look(struct settings *settings, const char *now)

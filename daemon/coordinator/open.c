@@ -1,0 +1,145 @@
+/*
+ * open: see open.h. Nothing is served before all of it was read and proved.
+ */
+#include "coordinator/open.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "coordinator/enroll.h"
+#include "coordinator/keys.h"
+#include "coordinator/kube.h"
+#include "coordinator/names.h"
+#include "coordinator/presence.h"
+#include "coordinator/schema.h"
+#include "coordinator/urls.h"
+
+struct meta {
+	bool has_root;
+	char root[KEY_BASE64_LEN];
+	bool urls_found;
+};
+
+static int read_meta(void *ctx, const char *key, const void *value, size_t len)
+{
+	struct meta *meta = ctx;
+	if (!strcmp(key, "root") && len == KEY_BASE64_LEN - 1) {
+		memcpy(meta->root, value, len);
+		meta->has_root = true;
+	} else if (!strcmp(key, "urls")) {
+		meta->urls_found = len == 5 && !memcmp(value, "found", 5);
+	}
+	return 0;
+}
+
+/* A removed or renewed node is told so; everybody else hears of the record. */
+static void on_applied(void *ctx, const struct record *record, const struct netmap_change *what)
+{
+	struct coord *c = ctx;
+	(void) record;
+	if (what->kind == NETMAP_CHANGE_REMOVED)
+		presences_node_removed(c->presences, what->id);
+	else if (what->kind == NETMAP_CHANGE_NODE)
+		presences_node_changed(c->presences, netmap_by_id(coord_netmap(c), what->id));
+	feed_wake(c->feed);
+}
+
+static int open_ledger(struct coord *c, const char *state_dir, struct err *err)
+{
+	uint8_t seed[KEYS_SEED_LEN];
+	char path[COORD_PATH_MAX];
+	struct meta meta = { 0 };
+	int r = store_each(c->store, TABLE_META, read_meta, &meta, err);
+	if (r < 0)
+		return r;
+	if (!meta.has_root || key_from_base64(meta.root, c->root_hash) < 0)
+		return err_set(err, -ENOENT,
+			"the coordinator in %s was not set up to its end: run `hearth-coord init`",
+			state_dir);
+	c->urls_found = meta.urls_found;
+	coord_path(state_dir, COORD_SIGNING_KEY, path);
+	r = keys_read(path, seed, err);
+	if (!r)
+		r = ledger_open(c->store, c->root_hash, seed, &c->ledger, err);
+	if (!r) {
+		uint8_t public_key[RECORD_KEY_LEN];
+		record_public_key(seed, public_key);
+		if (!mesh_log_certifies(ledger_log(c->ledger), public_key))
+			r = err_set(err, -EKEYREJECTED,
+				"%s is not certified by this mesh's root key: restore the key that "
+				"belongs to the database",
+				path);
+	}
+	sodium_memzero(seed, sizeof(seed));
+	return r;
+}
+
+int coord_open(sd_event *event, const char *state_dir, struct coord **ret, struct err *err)
+{
+	char path[COORD_PATH_MAX];
+	struct coord *c = calloc(1, sizeof(*c));
+	if (!c)
+		return err_set(err, -ENOMEM, "out of memory");
+	c->event = sd_event_ref(event);
+	c->started_s = coord_now_s();
+	c->port = API_PORT;
+	coord_path(state_dir, COORD_DATABASE, path);
+	int r = store_open(path, &schema_coordinator, false, &c->store, err);
+	if (r == -ENOENT)
+		r = err_set(err, r, "there is no coordinator in %s: run `hearth-coord init` first",
+			state_dir);
+	if (!r)
+		r = open_ledger(c, state_dir, err);
+	if (!r)
+		r = feed_new(event, c->ledger, &c->feed, err);
+	if (!r) {
+		c->tokens = tokens_new();
+		c->enroll_limiter = limiter_new(ENROLL_BURST, 2 * USEC_PER_SEC, 8192);
+		r = c->tokens && c->enroll_limiter ? 0 : err_set(err, -ENOMEM, "out of memory");
+	}
+	if (!r)
+		r = enroll_load_tokens(c, err);
+	if (!r)
+		r = presences_open(c, &c->presences, err);
+	if (!r)
+		r = kube_load(c, err);
+	if (!r)
+		r = store_start(c->store, event, err);
+	if (r < 0) {
+		(void) coord_close(c);
+		return r;
+	}
+	ledger_on_applied(c->ledger, on_applied, c);
+	*ret = c;
+	return 0;
+}
+
+struct coord *coord_close(struct coord *c)
+{
+	if (!c)
+		return NULL;
+	c->ipc = ipc_server_free(c->ipc);
+	c->urls = urls_close(c->urls);
+	if (c->feed)
+		feed_end_polls(c->feed);
+	c->presences = presences_close(c->presences);
+	c->store = store_close(c->store); /* the last changes are answered here */
+	if (c->httpd)
+		httpd_flush(c->httpd, USEC_PER_SEC);
+	c->httpd = httpd_free(c->httpd);
+	sd_event_source_disable_unref(c->on_kube_expiry);
+	c->feed = feed_free(c->feed);
+	c->ledger = ledger_free(c->ledger);
+	c->tokens = tokens_free(c->tokens);
+	c->enroll_limiter = limiter_free(c->enroll_limiter);
+	sd_event_unref(c->event);
+	free(c);
+	return NULL;
+}

@@ -1,0 +1,18 @@
+/*
+ * urls: keeps the settings' URLs in step with this machine's addresses, unless they were given with --url.
+ */
+#pragma once
+
+#include "coordinator/coord.h"
+
+struct urls;
+
+/* Watches this machine's addresses from now on (when coord->port is known). */
+int urls_open(struct coord *coord, struct urls **ret, struct err *err);
+struct urls *urls_close(struct urls *urls);
+/* Announces those that the settings do not know yet, if they are to be found. */
+void urls_refresh(struct coord *coord);
+/* Adds them to a copy of the settings. Returns how many: they are its first. */
+size_t urls_merge(const struct coord *coord, struct settings *settings);
+/* The decision: @found are this machine's, the best first. */
+size_t urls_add(struct settings *settings, const char (*found)[FIELD_URL_MAX], size_t n);
