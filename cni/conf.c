@@ -21,7 +21,7 @@ void conf_done(struct conf *conf)
 	conf->json = NULL;
 }
 
-json_t *conf_get_nocase(const json_t *obj, const char *key)
+static json_t *conf_get_nocase(const json_t *obj, const char *key)
 {
 	const char *k;
 	json_t *v;

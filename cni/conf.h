@@ -44,6 +44,3 @@ enum cni_code conf_parse(
 void conf_peek_version(const char *text, size_t len, enum conf_version *version);
 
 const char *conf_version_name(enum conf_version version);
-
-/* Member of @obj whose name is @key in any case, or NULL. */
-json_t *conf_get_nocase(const json_t *obj, const char *key);

@@ -51,7 +51,6 @@ struct book {
 	size_t saved_len;   /* its bytes */
 	bool presence_dirty;
 	struct damper saved;
-	bool read_only; /* another process writes: nothing is changed on disk */
 	struct err damage, log_unsaved, presence_unsaved;
 };
 
@@ -290,8 +289,7 @@ static void save_log(struct book *book)
 
 bool book_has_changes(const struct book *book)
 {
-	return !book->read_only &&
-	       (book->presence_dirty || book->saved_seq != mesh_log_head(book->log));
+	return book->presence_dirty || book->saved_seq != mesh_log_head(book->log);
 }
 
 bool book_lost_files(struct book *book)
@@ -300,8 +298,6 @@ bool book_lost_files(struct book *book)
 	struct stat st = { 0 };
 	bool lost = false;
 
-	if (book->read_only)
-		return false;
 	if (book->saved_len && (stat(paths_join(book->dir, "log", path), &st) < 0 ||
 				       (size_t) st.st_size < book->saved_len)) {
 		book->saved_seq = book->saved_len = 0;
@@ -317,8 +313,6 @@ bool book_lost_files(struct book *book)
 
 void book_save(struct book *book, uint64_t now_us)
 {
-	if (book->read_only)
-		return;
 	save_log(book);
 	save_presences_seldom(book, now_us);
 }
@@ -360,7 +354,7 @@ int book_add_records(struct book *book, const struct record *records, size_t n, 
 	changed = follow_log(book);
 	if (changed)
 		drop_stale_presences(book);
-	if (added && !book->read_only)
+	if (added)
 		save_log(book);
 	if (ret_changed)
 		*ret_changed = changed;
@@ -375,9 +369,7 @@ static void keep_damaged(
 	char path[PATH_TEXT_MAX], file[64];
 
 	(void) snprintf(file, sizeof(file), "%s.damaged", name);
-	if (!book->read_only)
-		(void) file_write_atomic(
-			paths_join(book->dir, file, path), buf_str(text), text->len, 0600);
+	(void) file_write_atomic(paths_join(book->dir, file, path), buf_str(text), text->len, 0600);
 	if (book->damage.code)
 		err_prefix(&book->damage, "%s: %s; and", name, why);
 	else
@@ -404,7 +396,7 @@ static int load_log(struct book *book, const uint8_t *root_hash, struct err *err
 	book->saved_len = good;
 	if (bad) {
 		keep_damaged(book, "log", &text, why.text);
-		if (!book->read_only && truncate(path, (off_t) good) < 0)
+		if (truncate(path, (off_t) good) < 0)
 			book->saved_len = book->saved_seq = 0; /* written as a whole next time */
 	}
 	r = netmap_follow(book->netmap, book->log, NULL, &why);
@@ -436,7 +428,7 @@ static void load_presences(struct book *book)
 	book->presence_dirty = false;
 }
 
-static int open_book(const char *dir, const uint8_t *root_hash, bool read_only, struct book **ret,
+int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
 	struct err *err)
 {
 	struct book *book = calloc(1, sizeof(*book));
@@ -445,11 +437,9 @@ static int open_book(const char *dir, const uint8_t *root_hash, bool read_only, 
 	if (!book)
 		return err_set(err, -ENOMEM, "out of memory");
 	(void) snprintf(book->dir, sizeof(book->dir), "%s", dir);
-	book->read_only = read_only;
 	book->netmap = netmap_new();
 	r = book->netmap ? load_log(book, root_hash, err) : err_set(err, -ENOMEM, "out of memory");
 	if (r < 0) {
-		book->read_only = true;
 		book_close(book);
 		return r;
 	}
@@ -458,23 +448,11 @@ static int open_book(const char *dir, const uint8_t *root_hash, bool read_only, 
 	return 0;
 }
 
-int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
-	struct err *err)
-{
-	return open_book(dir, root_hash, false, ret, err);
-}
-
-int book_read(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
-	struct err *err)
-{
-	return open_book(dir, root_hash, true, ret, err);
-}
-
 struct book *book_close(struct book *book)
 {
 	if (!book)
 		return NULL;
-	if (book->log && !book->read_only) {
+	if (book->log) {
 		save_log(book);
 		save_presences(book);
 	}

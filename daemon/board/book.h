@@ -26,12 +26,6 @@ struct book;
  */
 int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
 	struct err *err);
-/*
- * The same to look at only, also while hearthd has it open and may be writing a line: nothing on disk is
- * changed, then or later.
- */
-int book_read(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
-	struct err *err);
 /* Writes what is not written yet. NULL is fine. Returns NULL. */
 struct book *book_close(struct book *book);
 

@@ -97,13 +97,6 @@ static int give_pods(const struct netmap *netmap, uint32_t id, struct node *node
 	return 0;
 }
 
-int alloc_pods(const struct netmap *netmap, struct node *node, struct err *err)
-{
-	if (!netmap_settings(netmap))
-		return err_set(err, -ENOENT, "The mesh has no settings yet.");
-	return give_pods(netmap, node->id, node, err);
-}
-
 int alloc_node(const struct netmap *netmap, enum node_role role, struct node *node, struct err *err)
 {
 	const struct settings *settings = netmap_settings(netmap);

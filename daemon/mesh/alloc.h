@@ -17,12 +17,6 @@
 int alloc_node(
 	const struct netmap *netmap, enum node_role role, struct node *node, struct err *err);
 
-/*
- * Gives pods to a node that has none, as when a member becomes a worker: those that node->id had
- * before if it had any. Otherwise as above.
- */
-int alloc_pods(const struct netmap *netmap, struct node *node, struct err *err);
-
 /* How many nodes, and nodes with pods, the ranges hold. */
 uint32_t alloc_nodes_max(const struct settings *settings);
 uint32_t alloc_pods_max(const struct settings *settings);

@@ -68,11 +68,6 @@ const uint8_t *mesh_log_head_hash(const struct mesh_log *log)
 	return log->n ? log->items[log->n - 1].hash : zero_hash;
 }
 
-const uint8_t *mesh_log_root(const struct mesh_log *log)
-{
-	return log->n ? log->root : NULL;
-}
-
 bool mesh_log_certifies(const struct mesh_log *log, const uint8_t key[static RECORD_KEY_LEN])
 {
 	for (size_t i = 0; i < log->n_certified; i++)

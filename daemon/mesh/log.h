@@ -63,8 +63,6 @@ const uint8_t *mesh_log_head_hash(const struct mesh_log *log);
 const struct record *mesh_log_get(const struct mesh_log *log, uint64_t seq);
 /* The hash of record @seq, else NULL. Borrowed until the next append. */
 const uint8_t *mesh_log_hash(const struct mesh_log *log, uint64_t seq);
-/* The root public key, NULL while empty. */
-const uint8_t *mesh_log_root(const struct mesh_log *log);
 /* True if an accepted `key` record certifies @key. */
 bool mesh_log_certifies(const struct mesh_log *log, const uint8_t key[static RECORD_KEY_LEN]);
 

@@ -179,15 +179,6 @@ enum netmap_identity netmap_identity(
 	return NETMAP_IDENTITY_CURRENT;
 }
 
-const struct node *netmap_by_identity(
-	const struct netmap *netmap, const uint8_t key[static NODE_KEY_LEN])
-{
-	uint32_t id = 0;
-	if (netmap_identity(netmap, key, &id) != NETMAP_IDENTITY_CURRENT)
-		return NULL;
-	return netmap_by_id(netmap, id);
-}
-
 bool netmap_was_removed(const struct netmap *netmap, uint32_t id, const struct node **ret)
 {
 	const struct entry *entry = entry_of(netmap, id);

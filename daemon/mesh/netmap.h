@@ -96,8 +96,6 @@ const struct node *netmap_once_named(
 	const struct netmap *netmap, const struct mesh_log *log, const char *name);
 const struct node *netmap_by_wg(
 	const struct netmap *netmap, const uint8_t key[static NODE_KEY_LEN]);
-const struct node *netmap_by_identity(
-	const struct netmap *netmap, const uint8_t key[static NODE_KEY_LEN]);
 /* The node that has @addr as its own or in its pods. */
 const struct node *netmap_by_addr(const struct netmap *netmap, const struct ip_addr *addr);
 

@@ -223,8 +223,6 @@ int device_hold(struct hearthd *h);
 
 /* ipv6.c: what the interface was found to have; asks hearth-helper for what is switched off. */
 void ipv6_found(struct hearthd *h, enum iface_ipv6 found);
-/* Whether node @id has it as far as it says. */
-bool ipv6_peer_has(const struct hearthd *h, uint32_t id);
 /* Whether it leads to node @id, ourselves included: nowhere where we have none. */
 bool ipv6_leads_to(const struct hearthd *h, uint32_t id);
 void ipv6_close(struct hearthd *h);

@@ -81,7 +81,7 @@ void ipv6_found(struct hearthd *h, enum iface_ipv6 found)
 	}
 }
 
-bool ipv6_peer_has(const struct hearthd *h, uint32_t id)
+static bool peer_has(const struct hearthd *h, uint32_t id)
 {
 	const struct presence *presence = book_presence(h->book, id);
 
@@ -90,7 +90,7 @@ bool ipv6_peer_has(const struct hearthd *h, uint32_t id)
 
 bool ipv6_leads_to(const struct hearthd *h, uint32_t id)
 {
-	return !h->ipv6_missing && (id == h->config.node || ipv6_peer_has(h, id));
+	return !h->ipv6_missing && (id == h->config.node || peer_has(h, id));
 }
 
 void ipv6_close(struct hearthd *h)

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 
-const char *report_state_name(enum mesh_state state)
+static const char *report_state_name(enum mesh_state state)
 {
 	switch (state) {
 	case MESH_WAITING:

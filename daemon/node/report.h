@@ -62,7 +62,6 @@ struct report {
 /* A peer that said something in that time is reachable: two keepalives and a half. */
 #define REPORT_REACHABLE_US (UINT64_C(60) * 1000000)
 
-const char *report_state_name(enum mesh_state state);
 /* "direct", "unreachable" (it answered before), "connecting". */
 const char *report_peer_state(const struct report_peer *peer);
 

@@ -4,7 +4,7 @@
  * That is three operations per vector. AVX2 is used where the processor has it; wider vectors gain
  * nothing, since the loads already take as long. Memory safe for every length and alignment.
  */
-#include "checksum.h"
+#include "packet/checksum.h"
 
 /* Adds @pairs of vectors of @lanes 64-bit words; @attribute: the processor it is compiled for. */
 #define DEFINE_SUM_PAIRS(name, lanes, attribute)                                      \

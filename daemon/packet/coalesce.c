@@ -6,14 +6,14 @@
  *
  * Reads and writes nothing outside the packets it was given, whatever they contain.
  */
-#include "coalesce.h"
+#include "packet/coalesce.h"
 
 #include <netinet/in.h>
 #include <string.h>
 
-#include "bytes.h"
-#include "checksum.h"
-#include "inet.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+#include "packet/inet.h"
 
 /* A packet as far as it is understood. */
 struct packet {

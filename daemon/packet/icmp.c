@@ -1,15 +1,15 @@
 /*
  * RFC 792, RFC 4443 section 3.1. Reads nothing behind @len, and follows extension headers only so far.
  */
-#include "icmp.h"
+#include "packet/icmp.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include "bytes.h"
-#include "checksum.h"
-#include "inet.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+#include "packet/inet.h"
 
 enum {
 	ICMP_HEAD = 8,

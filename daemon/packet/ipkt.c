@@ -2,13 +2,13 @@
  * RFC 791 section 3.1, RFC 8200 section 3. Reads nothing behind @len, whatever the header claims. A
  * jumbogram (payload length 0 and a hop-by-hop option) counts as its bare header.
  */
-#include "ipkt.h"
+#include "packet/ipkt.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
-#include "inet.h"
+#include "packet/inet.h"
 
 static size_t be16(const uint8_t *p)
 {

@@ -6,7 +6,7 @@
  *
  * Per segment only what differs is added to sums made once: the rest of the headers costs nothing.
  */
-#include "segment.h"
+#include "packet/segment.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "bytes.h"
-#include "checksum.h"
-#include "inet.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+#include "packet/inet.h"
 
 /* What the IP headers say. */
 struct ip {

@@ -1,5 +1,5 @@
 /* virtio 1.2 section 5.1.6, struct virtio_net_hdr up to csum_offset. Unknown flags are ignored. */
-#include "vnet.h"
+#include "packet/vnet.h"
 
 #include <errno.h>
 

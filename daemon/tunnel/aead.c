@@ -3,14 +3,14 @@
  * libcrypto on a few packets of every shape, else libcrypto. One that disagrees is never used, and the
  * log says so.
  */
-#include "aead.h"
+#include "tunnel/aead.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "aead-code.h"
-#include "aead-libcrypto.h"
+#include "tunnel/aead-code.h"
+#include "tunnel/aead-libcrypto.h"
 #include "base/log.h"
 
 struct aead {

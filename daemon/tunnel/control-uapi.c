@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "internal.h"
+#include "tunnel/internal.h"
 #include "wire/uapi.h"
 
 enum {

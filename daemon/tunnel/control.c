@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "internal.h"
+#include "tunnel/internal.h"
 #include "wg/noise.h"
 
 static struct endpoint none;
@@ -83,17 +83,7 @@ int control_set_fwmark(struct tunnel *t, uint32_t fwmark)
 	return 0;
 }
 
-static int set_fwmark(struct tunnel *t, void *arg)
-{
-	return control_set_fwmark(t, *(const uint32_t *) arg);
-}
-
-int tunnel_set_fwmark(struct tunnel *t, uint32_t fwmark)
-{
-	return tunnel_call(t, set_fwmark, &fwmark);
-}
-
-bool control_prefix_is_valid(const struct ip_prefix *prefix)
+static bool prefix_is_valid(const struct ip_prefix *prefix)
 {
 	return ip_bits(prefix->addr.family) != 0 && prefix->len <= ip_bits(prefix->addr.family);
 }
@@ -162,7 +152,7 @@ static bool peer_is_valid(const struct tunnel_peer *p)
 	if (p->n_candidates > TUNNEL_CANDIDATES_MAX)
 		return false;
 	for (size_t i = 0; i < p->n_allowed; i++)
-		if (!control_prefix_is_valid(&p->allowed[i]))
+		if (!prefix_is_valid(&p->allowed[i]))
 			return false;
 	for (size_t i = 0; i < p->n_candidates; i++)
 		if (!ip_bits(p->candidates[i].addr.family) || p->candidates[i].port == 0)

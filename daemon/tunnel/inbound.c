@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "internal.h"
+#include "tunnel/internal.h"
 #include "packet/ipkt.h"
 
 enum {

@@ -21,14 +21,14 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "aead.h"
+#include "tunnel/aead.h"
 #include "base/pace.h"
 #include "wg/wg.h"
-#include "shed.h"
+#include "tunnel/shed.h"
 #include "sys/sock/sock.h"
 #include "sys/tun/place.h"
 #include "sys/tun/tun.h"
-#include "tunnel.h"
+#include "tunnel/tunnel.h"
 #include "packet/coalesce.h"
 
 enum {
@@ -381,7 +381,6 @@ int control_set_fwmark(struct tunnel *t, uint32_t fwmark);
 void control_set_endpoint(struct tunnel *t, struct wg_peer *peer, const struct endpoint *endpoint);
 int control_add_peer(
 	struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN], struct wg_peer **ret);
-bool control_prefix_is_valid(const struct ip_prefix *prefix);
 
 /* tunnel.c: runs @fn in lane 0 with the lock and waits. -ENODEV after the thread has ended. */
 int tunnel_call(struct tunnel *t, int (*fn)(struct tunnel *t, void *arg), void *arg);

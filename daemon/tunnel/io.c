@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "tunnel/internal.h"
 
 static ssize_t tun_read(struct lane *l, void *ret_data, size_t len)
 {

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
-#include "internal.h"
+#include "tunnel/internal.h"
 
 struct lane *lane_new(struct tunnel *t, unsigned number)
 {

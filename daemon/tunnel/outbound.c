@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "internal.h"
+#include "tunnel/internal.h"
 #include "packet/icmp.h"
 #include "packet/segment.h"
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "base/log.h"
-#include "internal.h"
+#include "tunnel/internal.h"
 #include "packet/ipkt.h"
 
 enum { WIRE_EXTRA = WG_DATA_HEAD_LEN + AEAD_PAD_MAX + AEAD_TAG_LEN };

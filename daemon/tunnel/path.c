@@ -12,7 +12,7 @@
  */
 #include <net/if_arp.h>
 
-#include "internal.h"
+#include "tunnel/internal.h"
 #include "sys/net/link.h"
 #include "sys/net/route.h"
 #include "wire/wg.h"

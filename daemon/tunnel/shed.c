@@ -2,7 +2,7 @@
  * shed: see shed.h. The share kept follows the rate: at once down when a window is full, and at most
  * twice as much in the next window when it was not, so that a flood that pauses is not let in whole.
  */
-#include "shed.h"
+#include "tunnel/shed.h"
 
 #include "wire/wg.h"
 

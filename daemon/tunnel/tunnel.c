@@ -2,7 +2,7 @@
  * Opening and closing a tunnel, and the way of a call into its first thread and back. A call holds a lock of its own only until the thread has taken it and
  * again for the answer; the packet path never takes one unless a call is waiting.
  */
-#include "tunnel.h"
+#include "tunnel/tunnel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/log.h"
-#include "internal.h"
+#include "tunnel/internal.h"
 #include "sys/net/monitor.h"
 #include "sys/tun/tun.h"
 

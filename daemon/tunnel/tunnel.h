@@ -95,8 +95,6 @@ uint16_t tunnel_port(struct tunnel *tunnel);
  */
 int tunnel_set_port(struct tunnel *tunnel, uint16_t port);
 
-int tunnel_set_fwmark(struct tunnel *tunnel, uint32_t fwmark);
-
 struct tunnel_peer {
 	uint8_t key[TUNNEL_KEY_LEN];
 	uint8_t psk[TUNNEL_KEY_LEN];

@@ -4,7 +4,7 @@
  * one that has been silent longest) and their patience by a timer. Garbage is answered with an error
  * and the connection closed. Buffers that held keys are wiped.
  */
-#include "uapi-server.h"
+#include "tunnel/uapi-server.h"
 
 #include <errno.h>
 #include <fcntl.h>

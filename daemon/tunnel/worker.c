@@ -24,7 +24,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/log.h"
-#include "internal.h"
+#include "tunnel/internal.h"
 #include "sys/net/monitor.h"
 #include "sys/tun/tun.h"
 

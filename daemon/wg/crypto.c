@@ -110,7 +110,7 @@ static void hmac2(struct wg_crypto *crypto, uint8_t ret[static WG_HASH_LEN],
 		note_failure(crypto, ret, WG_HASH_LEN);
 }
 
-void wg_hmac(struct wg_crypto *crypto, uint8_t ret[static WG_HASH_LEN],
+static void wg_hmac(struct wg_crypto *crypto, uint8_t ret[static WG_HASH_LEN],
 	const uint8_t key[static WG_HASH_LEN], const void *data, size_t len)
 {
 	hmac2(crypto, ret, key, data, len, 0);

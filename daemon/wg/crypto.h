@@ -38,9 +38,6 @@ void wg_hash(struct wg_crypto *crypto, uint8_t ret[static WG_HASH_LEN], const vo
 /* Keyed BLAKE2s with 16 bytes of output. */
 void wg_mac(struct wg_crypto *crypto, uint8_t ret[static WG_MAC_LEN], const uint8_t *key,
 	size_t key_len, const void *data, size_t len);
-/* HMAC-BLAKE2s. */
-void wg_hmac(struct wg_crypto *crypto, uint8_t ret[static WG_HASH_LEN],
-	const uint8_t key[static WG_HASH_LEN], const void *data, size_t len);
 /* HKDF with the chaining key @key: one to three outputs, those not wanted NULL from the end. */
 void wg_kdf(struct wg_crypto *crypto, uint8_t *ret1, uint8_t *ret2, uint8_t *ret3,
 	const uint8_t key[static WG_HASH_LEN], const void *input, size_t len);

@@ -179,12 +179,6 @@ size_t wg_peer_n_allowed(const struct wg_peer *peer)
 	return peer->allowed.n;
 }
 
-void wg_peer_each_allowed(const struct wg_peer *peer,
-	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx)
-{
-	wg_trie_each(&peer->allowed, fn, ctx);
-}
-
 void wg_peer_some_allowed(const struct wg_peer *peer, const void **at, size_t n,
 	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx)
 {

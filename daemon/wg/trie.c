@@ -264,10 +264,3 @@ void wg_trie_some(const struct wg_trie_list *list, const struct wg_trie_node **a
 	}
 	*at = node;
 }
-
-void wg_trie_each(const struct wg_trie_list *list,
-	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx)
-{
-	const struct wg_trie_node *at = NULL;
-	wg_trie_some(list, &at, SIZE_MAX, fn, ctx);
-}

@@ -42,10 +42,8 @@ void wg_trie_remove_oldest(struct wg_trie *trie, struct wg_trie_list *list, size
 /* The owner of the longest prefix around the 4 or 16 bytes at @addr, or NULL. */
 void *wg_trie_lookup(const struct wg_trie *trie, int family, const uint8_t *addr);
 
-void wg_trie_each(const struct wg_trie_list *list,
-	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx);
 /*
- * The same in steps: at most @n from *@at on (NULL: from the first), which is then the next one, or NULL
+ * Calls @fn for the prefixes of a list, in steps: for at most @n from *@at on (NULL: from the first), which is then the next one, or NULL
  * after the last. The list must not change between two steps.
  */
 void wg_trie_some(const struct wg_trie_list *list, const struct wg_trie_node **at, size_t n,

@@ -272,11 +272,8 @@ void wg_peer_clear_allowed(struct wg_peer *peer);
 /* The same in steps, where there may be very many: at most @n. Returns how many are left. */
 size_t wg_peer_clear_some_allowed(struct wg_peer *peer, size_t n);
 size_t wg_peer_n_allowed(const struct wg_peer *peer);
-/* Calls @fn for each prefix, in the order they were added. @fn must not change them. */
-void wg_peer_each_allowed(const struct wg_peer *peer,
-	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx);
 /*
- * The same in steps: at most @n from *@at on (NULL: from the first), which is then the next one, or NULL
+ * Calls @fn for each prefix, in the order they were added, in steps: for at most @n from *@at on (NULL: from the first), which is then the next one, or NULL
  * after the last. They must not change between two steps.
  */
 void wg_peer_some_allowed(const struct wg_peer *peer, const void **at, size_t n,

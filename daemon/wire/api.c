@@ -48,61 +48,6 @@ unsigned api_code_status(enum api_code code)
 	return codes[code].status;
 }
 
-int api_code_parse(const char *name, enum api_code *ret)
-{
-	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
-		if (!strcmp(name, codes[i].name)) {
-			*ret = (enum api_code) i;
-			return 0;
-		}
-	return -ENOENT;
-}
-
-int api_error_from_json(const json_t *json, struct api_error *ret, struct err *err)
-{
-	struct api_error error = { 0 };
-	json_t *body;
-	int r;
-	if ((r = json_get_object(json, "error", &body, err)) ||
-		(r = field_get_text(body, "code", sizeof(error.code), error.code, err)) ||
-		(r = field_get_text(body, "message", sizeof(error.message), error.message, err)))
-		return field_refuse_missing(r, err);
-	if (strspn(error.code, "abcdefghijklmnopqrstuvwxyz_0123456789") != strlen(error.code))
-		return err_set(err, -EINVAL, "field \"code\" is not well formed");
-	*ret = error;
-	return 0;
-}
-
-/* @message cut to what a reader accepts, not within a character, without control characters. */
-static void copy_message(const char *message, char ret[static API_MESSAGE_MAX])
-{
-	size_t len = strlen(message);
-	if (len >= API_MESSAGE_MAX) {
-		len = API_MESSAGE_MAX - 1;
-		while (len && ((unsigned char) message[len] & 0xc0) == 0x80)
-			len--;
-	}
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char) message[i];
-		ret[i] = c < 0x20 || c == 0x7f ? ' ' : (char) c;
-	}
-	ret[len] = '\0';
-}
-
-json_t *api_error_to_json(enum api_code code, const char *message)
-{
-	CLEANUP_JSON json_t *json = json_object(), *body = json_object();
-	char text[API_MESSAGE_MAX];
-	copy_message(*message ? message : api_code_name(code), text);
-	json_t *string = json_string(text);
-	if (!string) /* a file name in it that is no UTF-8 */
-		string = json_string(api_code_name(code));
-	int bad = json_object_set_new(body, "code", json_string(api_code_name(code)));
-	bad |= json_object_set_new(body, "message", string);
-	bad |= json_object_set(json, "error", body);
-	return bad ? NULL : TAKE(json);
-}
-
 int api_health_from_json(const json_t *json, struct api_health *ret, struct err *err)
 {
 	struct api_health health;

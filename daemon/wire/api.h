@@ -23,7 +23,6 @@ enum {
 	API_PRESENCES_MAX = 1024,         /* presences in one reply */
 	API_WAIT_MAX_S = 55,
 	API_CURSOR_MAX = 40,
-	API_MESSAGE_MAX = 768,
 	API_VERSION_MAX = 32,
 };
 
@@ -54,16 +53,6 @@ enum api_code {
 };
 const char *api_code_name(enum api_code code);
 unsigned api_code_status(enum api_code code);
-/* 0, or -ENOENT for a code this program does not know. */
-int api_code_parse(const char *name, enum api_code *ret);
-
-/* {"error":{"code","message"}}. A reader takes any code that looks like one. */
-struct api_error {
-	char code[33];
-	char message[API_MESSAGE_MAX];
-};
-int api_error_from_json(const json_t *json, struct api_error *ret, struct err *err);
-json_t *api_error_to_json(enum api_code code, const char *message);
 
 struct api_health {
 	char mesh[FIELD_NAME_MAX];

@@ -3,7 +3,7 @@
  * of its kind or a peer's key before "public_key=" refuses the whole request. One table of keys drives
  * the reading. Lines are bounded, lists grow by doubling; the size of a request bounds them.
  */
-#include "uapi.h"
+#include "wire/uapi.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -54,7 +54,7 @@ bool rule_hex(const char *text, size_t len)
 	return strlen(text) == len && strspn(text, "0123456789abcdef") == len;
 }
 
-bool rule_dns_name(const char *text)
+static bool rule_dns_name(const char *text)
 {
 	size_t all = strlen(text);
 	if (!all || all > 253)

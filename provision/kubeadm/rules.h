@@ -39,8 +39,6 @@ const char *rule_text(const json_t *obj, const char *key);
 const char *rule_argument(const json_t *list, const char *name);
 bool rule_one_of(const char *text, const char *const list[]);
 bool rule_hex(const char *text, size_t len);
-/* "a.b-c": lower-case labels with dots between. */
-bool rule_dns_name(const char *text);
 /* A Go duration in microseconds, -1 if it is none. */
 int64_t rule_duration(const char *text);
 /* A Kubernetes quantity ("200Mi", "250m", "512e6"), -1 if it is none or negative. */

@@ -65,11 +65,6 @@ int neigh_set_learning(struct nl *nl, int ifindex, const struct ip_addr *addr, s
 	return finish(nl, nlh, ifindex, addr, err);
 }
 
-int neigh_del(struct nl *nl, int ifindex, const struct ip_addr *addr, struct err *err)
-{
-	return finish(nl, start(nl, RTM_DELNEIGH, 0, ifindex, addr), ifindex, addr, err);
-}
-
 static int parse_of_link(void *ctx, const struct nlmsghdr *nlh, void *item)
 {
 	const int *ifindex = ctx;

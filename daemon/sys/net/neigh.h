@@ -21,7 +21,6 @@ int neigh_set_permanent(struct nl *nl, int ifindex, const struct ip_addr *addr,
  * new one later. Unlike those it makes by itself it is not counted when its table is full, nor dropped.
  */
 int neigh_set_learning(struct nl *nl, int ifindex, const struct ip_addr *addr, struct err *err);
-int neigh_del(struct nl *nl, int ifindex, const struct ip_addr *addr, struct err *err);
 int neigh_list(struct nl *nl, int ifindex, struct neigh **ret, size_t *ret_n, struct err *err);
 
 /* nl_parse; 0 for entries without a six-byte link address. */

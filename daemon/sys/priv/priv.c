@@ -39,20 +39,6 @@ int priv_find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, struct err 
 	return 0;
 }
 
-static int get_caps(struct __user_cap_data_struct data[static 2])
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-
-	return syscall(SYS_capget, &header, data) < 0 ? -errno : 0;
-}
-
-bool priv_has(int cap)
-{
-	struct __user_cap_data_struct data[2] = { 0 };
-
-	return get_caps(data) == 0 && data[cap / 32].effective & UINT32_C(1) << cap % 32;
-}
-
 static int set_caps(uint64_t caps)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

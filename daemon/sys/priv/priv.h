@@ -27,6 +27,3 @@ int priv_become(const char *name, uint64_t caps, struct err *err);
  */
 typedef int (*priv_fn)(void *ctx, struct err *err);
 int priv_run_as(const char *user, priv_fn fn, void *ctx, void *share, size_t len, struct err *err);
-
-/* Whether the effective set has capability @cap (CAP_NET_ADMIN, ...). */
-bool priv_has(int cap);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "sock.h"
+#include "sys/sock/sock.h"
 
 /* One address of ours, one size, one hop limit. */
 union control {

@@ -2,7 +2,7 @@
  * Opens TUN devices with IFF_NO_PI. Every failure names the device and what a person can do. Offloads
  * are asked for from the best set to the worst; a kernel that lacks one is no failure.
  */
-#include "tun.h"
+#include "sys/tun/tun.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -143,16 +143,6 @@ int x509_pin_of_key(const uint8_t key[static X509_KEY_LEN], char ret_pin[static 
 	return public_key ? pin_of(public_key, ret_pin) : failed(-EIO);
 }
 
-int x509_pin_of_pem(const char *pem, size_t pem_len, char ret_pin[static X509_PIN_TEXT_LEN])
-{
-	if (pem_len > INT32_MAX)
-		return -EINVAL;
-	CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem, (int) pem_len);
-	CLEANUP(cert_free_p) X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-	EVP_PKEY *key = cert ? X509_get0_pubkey(cert) : NULL;
-	return key ? pin_of(key, ret_pin) : failed(-EINVAL);
-}
-
 int x509_key_of_der(const void *der, size_t der_len, uint8_t ret_key[static X509_KEY_LEN])
 {
 	const unsigned char *p = der;

@@ -32,9 +32,6 @@ void x509_wipe_p(char **text);
 /* The pin, base64(SHA-256(DER SubjectPublicKeyInfo)), of a raw Ed25519 key. 0 or -EIO. */
 int x509_pin_of_key(const uint8_t key[static X509_KEY_LEN], char ret_pin[static X509_PIN_TEXT_LEN]);
 
-/* The pin of the first certificate in @pem, of any key type. -EINVAL if there is none. */
-int x509_pin_of_pem(const char *pem, size_t pem_len, char ret_pin[static X509_PIN_TEXT_LEN]);
-
 /*
  * The raw public key of one DER certificate, as a TLS peer sent it. -EINVAL if it is not exactly one
  * certificate, -EPROTONOSUPPORT if its key is not Ed25519. Proves nothing by itself: TLS proved that

@@ -219,27 +219,6 @@ static void test_torn(void **state)
 	}
 }
 
-/* hearthd writes a line while enroll-node reads: whoever only looks must cut nothing off. */
-static void test_read_only(void **state)
-{
-	struct fixture *f = *state;
-	CLEANUP_BUF struct buf whole = { 0 }, after = { 0 };
-	struct book *book = NULL;
-
-	fill(f);
-	read_log(f, &whole);
-	put_log(f, whole.data, whole.len - 20);
-	assert_int_equal(book_read(f->dir, f->root, &book, NULL), 0);
-	assert_int_equal(mesh_log_head(book_log(book)), RECORDS - 1);
-	assert_int_equal(book_add_records(book, f->records, RECORDS, NULL, NULL), 1);
-	book_save(book, USEC_PER_SEC);
-	book_close(book);
-	read_log(f, &after);
-	assert_int_equal(after.len, whole.len - 20);
-	assert_false(exists(f, "log.damaged"));
-	assert_false(exists(f, "presence"));
-}
-
 /* An empty log instead would let somebody hand the board an older one. */
 static void test_unreadable(void **state)
 {
@@ -497,7 +476,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_torn, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_read_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unreadable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),

@@ -70,7 +70,6 @@ static void test_no_settings(void **state)
 	struct node node = { 0 };
 	struct err err = { 0 };
 	assert_int_equal(alloc_node(netmap, NODE_ROLE_WORKER, &node, &err), -ENOENT);
-	assert_int_equal(alloc_pods(netmap, &node, &err), -ENOENT);
 	assert_int_equal(node.id, 0);
 }
 

@@ -85,20 +85,14 @@ static void test_pin(void **state)
 {
 	static const uint8_t prefix[] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70,
 		0x03, 0x21, 0x00 }; /* RFC 8410 */
-	uint8_t seed[32], spki[sizeof(prefix) + 32], hash[32];
-	char pin[X509_PIN_TEXT_LEN], pin2[X509_PIN_TEXT_LEN], expected[KEY_BASE64_LEN];
-	CLEANUP(free_p) char *pem = NULL;
-	seed_of(seed_hex, seed);
+	uint8_t spki[sizeof(prefix) + 32], hash[32];
+	char pin[X509_PIN_TEXT_LEN], expected[KEY_BASE64_LEN];
 	memcpy(spki, prefix, sizeof(prefix));
 	seed_of(key_hex, spki + sizeof(prefix));
 	crypto_hash_sha256(hash, spki, sizeof(spki));
 	key_to_base64(hash, expected);
 	assert_int_equal(x509_pin_of_key(spki + sizeof(prefix), pin), 0);
 	assert_string_equal(pin, expected);
-	assert_int_equal(x509_certificate_pem(seed, "x", &pem), 0);
-	assert_int_equal(x509_pin_of_pem(pem, strlen(pem), pin2), 0);
-	assert_string_equal(pin2, expected);
-	assert_int_equal(x509_pin_of_pem("nonsense", 8, pin2), -EINVAL);
 }
 
 static void test_other_kinds(void **state)
