@@ -376,8 +376,7 @@ int http_client_configure(
 		return err_set(err, r, "cannot set up the HTTPS client");
 	for (struct transfer *t = client->transfers; t; t = t->next)
 		if (!t->ended) {
-			t->attempt.first = client->config.preferred;
-			t->attempt.tried = 0;
+			http_attempt_restart(&t->attempt, &client->config);
 			transfer_go_on(client, t);
 		}
 	return 0;
@@ -442,8 +441,7 @@ void http_client_reset(struct http_client *client)
 		return; /* each request below then ends with an error */
 	for (struct transfer *t = client->transfers; t; t = t->next)
 		if (!t->ended) {
-			t->attempt.tried = 0;
-			t->attempt.first = client->config.preferred;
+			http_attempt_restart(&t->attempt, &client->config);
 			transfer_go_on(client, t);
 		}
 }

@@ -126,8 +126,8 @@ int http_attempt_init(struct http_attempt *attempt, const struct http_config *co
 	*attempt = (struct http_attempt){
 		.reply_max = request->reply_max ? request->reply_max : HTTP_REPLY_MAX,
 		.deadline_us = clock_now_us() + timeout,
-		.first = config->preferred < config->n_urls ? config->preferred : 0,
 	};
+	http_attempt_restart(attempt, config);
 	if (copy_text(request->method, &attempt->method) ||
 		copy_text(request->path, &attempt->path))
 		return err_set(err, -ENOMEM, "out of memory");
@@ -162,13 +162,20 @@ void http_attempt_done(struct http_attempt *attempt)
 	*attempt = (struct http_attempt){ 0 };
 }
 
+void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config)
+{
+	attempt->first = config->preferred < config->n_urls ? config->preferred : 0;
+	attempt->tried = 0;
+	attempt->err = (struct err){ 0 };
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
 	struct http_attempt *attempt = ctx;
 	size_t len = size * n;
 
 	if (len > attempt->reply_max - attempt->reply.body.len) {
-		attempt->too_big = true;
+		attempt->now.too_big = true;
 		return 0;
 	}
 	buf_add(&attempt->reply.body, data, len);
@@ -180,8 +187,8 @@ static int on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 	struct http_attempt *attempt = ctx;
 	int retries = SYN_RETRIES;
 
-	attempt->fd = fd;
-	if (!attempt->is_alone)
+	attempt->now.fd = fd;
+	if (!attempt->now.is_alone)
 		(void) setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &retries, sizeof(retries));
 	return CURL_SOCKOPT_OK;
 }
@@ -194,10 +201,10 @@ static int on_connected(void *ctx, char *to, char *from, int to_port, int from_p
 
 	/* Best effort: without it a dead link is noticed by the request's own timeout. One that was kept
 	 * from an earlier request has it already. */
-	if (attempt->fd >= 0)
-		(void) setsockopt(attempt->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+	if (attempt->now.fd >= 0)
+		(void) setsockopt(attempt->now.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
 			sizeof(timeout_ms));
-	attempt->fd = -1;
+	attempt->now.fd = -1;
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -295,22 +302,22 @@ int http_attempt_prepare(struct http_attempt *attempt, const struct http_config 
 		return -ETIMEDOUT;
 	}
 	drop_handle(attempt);
+	http_reply_done(&attempt->reply);
+	memset(&attempt->now, 0, sizeof(attempt->now));
+	attempt->now.fd = -1;
+	attempt->now.is_alone = config->n_urls == 1;
 	base = config->urls[(attempt->first + attempt->tried) % config->n_urls];
 	buf_printf(&url, "%s%s", base, attempt->path);
 	attempt->easy = curl_easy_init();
 	if (!attempt->easy || buf_failed(&url) || set_headers(attempt))
 		return err_set(&attempt->err, -ENOMEM, "out of memory");
 	(void) snprintf(attempt->reply.url, sizeof(attempt->reply.url), "%s", base);
-	attempt->reply.body.len = 0;
-	attempt->is_alone = config->n_urls == 1;
-	attempt->fd = -1;
-	attempt->curl_text[0] = 0;
 	r |= set_transport(attempt->easy, config, attempt->deadline_us - now);
 	r |= set_tls(attempt->easy, config);
 	r |= set_body(attempt);
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_URL, buf_str(&url));
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_HTTPHEADER, attempt->headers);
-	r |= curl_easy_setopt(attempt->easy, CURLOPT_ERRORBUFFER, attempt->curl_text);
+	r |= curl_easy_setopt(attempt->easy, CURLOPT_ERRORBUFFER, attempt->now.curl_text);
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_WRITEFUNCTION, on_body);
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_WRITEDATA, attempt);
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_SOCKOPTDATA, attempt);
@@ -351,7 +358,8 @@ static int code_to_errno(CURLcode code)
 
 int http_attempt_ended(struct http_attempt *attempt, struct http_config *config, CURLcode code)
 {
-	const char *text = attempt->curl_text[0] ? attempt->curl_text : curl_easy_strerror(code);
+	const char *said = attempt->now.curl_text;
+	const char *text = said[0] ? said : curl_easy_strerror(code);
 	struct err now = { 0 };
 	long status = 0;
 
@@ -362,7 +370,7 @@ int http_attempt_ended(struct http_attempt *attempt, struct http_config *config,
 		return 0;
 	}
 	config->preferred = (attempt->first + attempt->tried) % config->n_urls;
-	if (attempt->too_big)
+	if (attempt->now.too_big)
 		err_set(&now, -EFBIG, "%s: the reply is larger than %zu bytes", attempt->reply.url,
 			attempt->reply_max);
 	else if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)

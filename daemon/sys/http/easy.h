@@ -28,17 +28,22 @@ struct http_attempt {
 	uint64_t deadline_us;
 	size_t first, tried; /* index of the first URL, URLs tried so far */
 	CURL *easy;
-	int fd; /* made last, until it is connected; -1 none. libcurl's */
 	struct curl_slist *headers;
-	char curl_text[CURL_ERROR_SIZE];
-	bool too_big, is_alone; /* no other URL waits for its turn */
+	struct {
+		int fd; /* made last, until it is connected; -1 none. libcurl's */
+		char curl_text[CURL_ERROR_SIZE];
+		bool too_big, is_alone; /* no other URL waits for its turn */
+	} now; /* of the URL whose turn it is: nothing of it is left for the next */
 	struct http_reply reply;
-	struct err err; /* of the attempts so far */
+	struct err err; /* of the URLs so far */
 };
 
 int http_attempt_init(struct http_attempt *attempt, const struct http_config *config,
 	const struct http_request *request, struct err *err);
 void http_attempt_done(struct http_attempt *attempt);
+
+/* All URLs get their turn again, as if none had had it; of the time there is as much as is left. */
+void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config);
 
 /* Makes attempt->easy ready for the next URL. -ETIMEDOUT if no time or URL is left (attempt->err says why). */
 int http_attempt_prepare(struct http_attempt *attempt, const struct http_config *config);

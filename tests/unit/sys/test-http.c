@@ -287,6 +287,19 @@ static void test_bounds(void **state)
 	assert_true(clock_now_us() - begun < 30 * USEC_PER_SEC);
 }
 
+/* What was wrong at one URL is not said of the next. */
+static void test_too_big_then_dead(void **state)
+{
+	const char *const urls[] = { w.url, w.dead_url };
+
+	open_client(urls, 2, w.pin);
+	ask("GET", "/big", NULL, 1000, 0);
+	run(1);
+	assert_int_equal(w.err.code, -ECONNREFUSED);
+	assert_non_null(strstr(w.err.text, w.dead_url));
+	assert_null(strstr(w.err.text, "larger"));
+}
+
 static void test_cancel_and_reset(void **state)
 {
 	const char *const urls[] = { w.url };
@@ -318,6 +331,30 @@ static void test_configure(void **state)
 	run(1);
 	assert_int_equal(w.status, 200);
 	assert_non_null(strstr(w.body, "\"key\":-1")); /* without a certificate now */
+}
+
+/* Nor is what was wrong with pins that are no longer asked for. */
+static void test_configure_forgets(void **state)
+{
+	char silent_url[64];
+	CLEANUP(close_p) int silent = bound_fd(silent_url, 8);
+	const char *const urls[] = { w.url, silent_url }, *const dead[] = { w.dead_url };
+	const char *const pins[] = { w.pin };
+	struct http_options options = { .urls = dead, .n_urls = 1, .pins = pins, .n_pins = 1 };
+	uint64_t end = clock_now_us() + 60 * USEC_PER_SEC;
+	CLEANUP(close_p) int second = -1;
+
+	open_client(urls, 2, w.other_pin);
+	ask("GET", "/x", NULL, 0, 0);
+	while (second < 0 && clock_now_us() < end) { /* the first had another key */
+		assert_true(sd_event_run(w.event, 10000) >= 0);
+		second = accept(silent, NULL, NULL);
+	}
+	assert_true(second >= 0);
+	assert_int_equal(w.done, 0);
+	assert_int_equal(http_client_configure(w.client, &options, NULL), 0);
+	run(1);
+	assert_int_equal(w.err.code, -ECONNREFUSED);
 }
 
 static void test_options(void **state)
@@ -416,8 +453,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_all_get_their_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_head, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_too_big_then_dead, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cancel_and_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_configure_forgets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
 		cmocka_unit_test(test_reply_json),
 		cmocka_unit_test_setup_teardown(test_blocking, set_up, tear_down),
