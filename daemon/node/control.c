@@ -66,6 +66,8 @@ static void ping_ended(void *ctx, int64_t result)
 	if (result == -ETIMEDOUT)
 		ipc_request_fail(call->request, "timeout", "%s (%s) did not answer in time",
 			call->name, text);
+	else if (result == -ECANCELED)
+		ipc_request_fail(call->request, "internal", "hearthd is ending");
 	else if (result < 0)
 		ipc_request_fail(call->request, "internal", "%s", strerror((int) -result));
 	if (result < 0)

@@ -367,12 +367,12 @@ static void hearthd_close(struct hearthd *h)
 	watch_end(h);
 	if (h->book && state_settle(&h->state, h->counter))
 		hearthd_save_state(h);
-	h->ipc = ipc_server_free(h->ipc);
 	assist_close(h);
 	h->announce_timer = sd_event_source_disable_unref(h->announce_timer);
 	mesh_close(h);
-	h->sync = sync_free(h->sync);
+	h->sync = sync_free(h->sync); /* who waits for it, or for an echo, hears that it ends */
 	h->ping = ping_free(h->ping);
+	h->ipc = ipc_server_free(h->ipc);
 	h->uplink = uplink_free(h->uplink);
 	h->nl = nl_close(h->nl);
 	h->book = book_close(h->book);

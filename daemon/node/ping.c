@@ -37,6 +37,7 @@ struct ping {
 	uint16_t id, seq;
 	struct echo *waiting;
 	size_t n_waiting;
+	bool closing;
 };
 
 static void arm(struct ping *ping)
@@ -205,12 +206,10 @@ struct ping *ping_free(struct ping *ping)
 {
 	if (!ping)
 		return NULL;
+	ping->closing = true;
 	close_sockets(ping);
-	while (ping->waiting) {
-		struct echo *next = ping->waiting->next;
-		free(ping->waiting);
-		ping->waiting = next;
-	}
+	while (ping->waiting)
+		finish(ping, ping->waiting, -ECANCELED);
 	sd_event_source_disable_unref(ping->timer);
 	sd_event_unref(ping->event);
 	free(ping);
@@ -270,6 +269,8 @@ int ping_send(struct ping *ping, const struct ip_addr *to, size_t size, uint64_t
 	CLEANUP(free_p) struct echo *echo = NULL;
 	int r;
 
+	if (ping->closing)
+		return err_set(err, -ECANCELED, "no more are sent");
 	if (size < PING_SIZE_MIN || size > PING_SIZE_MAX)
 		return err_set(
 			err, -EINVAL, "%d to %d bytes can be sent", PING_SIZE_MIN, PING_SIZE_MAX);

@@ -395,11 +395,21 @@ int sync_new(sd_event *event, const struct sync_options *options, const struct s
 	return 0;
 }
 
+static void cancel_own(struct sync *sync)
+{
+	if (sync->poll_id)
+		http_client_cancel(sync->client, sync->poll_id);
+	if (sync->put_id)
+		http_client_cancel(sync->client, sync->put_id);
+	sync->poll_id = sync->put_id = 0;
+}
+
 struct sync *sync_free(struct sync *sync)
 {
 	if (!sync)
 		return NULL;
-	http_client_free(sync->client);
+	cancel_own(sync);
+	http_client_free(sync->client); /* whoever put a bundle hears of it */
 	sd_event_source_disable_unref(sync->poll_timer);
 	sd_event_source_disable_unref(sync->put_timer);
 	json_decref(sync->presence);
@@ -426,11 +436,7 @@ void sync_stop(struct sync *sync)
 	sync->started = false;
 	disarm(sync->poll_timer);
 	disarm(sync->put_timer);
-	if (sync->poll_id)
-		http_client_cancel(sync->client, sync->poll_id);
-	if (sync->put_id)
-		http_client_cancel(sync->client, sync->put_id);
-	sync->poll_id = sync->put_id = 0;
+	cancel_own(sync);
 }
 
 void sync_link_changed(struct sync *sync)

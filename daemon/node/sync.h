@@ -46,6 +46,7 @@ struct sync_state {
 
 int sync_new(sd_event *event, const struct sync_options *options, const struct sync_hooks *hooks,
 	void *ctx, struct sync **ret, struct err *err);
+/* Bundles that are being put end with -ECANCELED, told from within. */
 struct sync *sync_free(struct sync *sync);
 int sync_configure(struct sync *sync, const struct sync_options *options, struct err *err);
 
@@ -60,7 +61,7 @@ void sync_set_presence(struct sync *sync, json_t *doc);
 /* Connections over the old link are given up, and what waits is tried at once. */
 void sync_link_changed(struct sync *sync);
 
-/* PUT /v1/kube once. @done: 0, or a negative errno and a sentence. */
+/* PUT /v1/kube once. @done is called once: 0, or a negative errno and a sentence. */
 typedef void (*sync_done_fn)(void *ctx, int r, const struct err *err);
 int sync_put_kube(
 	struct sync *sync, const json_t *bundle, sync_done_fn done, void *ctx, struct err *err);

@@ -27,6 +27,7 @@ struct http_client {
 	sd_event *event;
 	sd_event_source *timer, *later;
 	CURLM *multi;
+	bool closing;
 	struct http_config config;
 	struct transfer *transfers;
 	struct watch *watches;
@@ -357,6 +358,19 @@ static void keep_preferred(const struct http_config *old, struct http_config *co
 			config->preferred = i;
 }
 
+/* On new connections. Without memory for them what is under way ends with an error. */
+static int restart(struct http_client *client)
+{
+	int r = multi_open(client);
+
+	for (struct transfer *t = client->transfers; t; t = t->next)
+		if (!t->ended) {
+			http_attempt_restart(&t->attempt, &client->config);
+			transfer_go_on(client, t);
+		}
+	return r;
+}
+
 int http_client_configure(
 	struct http_client *client, const struct http_options *options, struct err *err)
 {
@@ -371,25 +385,25 @@ int http_client_configure(
 	keep_preferred(&client->config, &config);
 	http_config_done(&client->config);
 	client->config = config;
-	r = multi_open(client);
-	if (r < 0)
-		return err_set(err, r, "cannot set up the HTTPS client");
-	for (struct transfer *t = client->transfers; t; t = t->next)
-		if (!t->ended) {
-			http_attempt_restart(&t->attempt, &client->config);
-			transfer_go_on(client, t);
-		}
-	return 0;
+	r = restart(client);
+	return r < 0 ? err_set(err, r, "cannot set up the HTTPS client") : 0;
 }
 
 struct http_client *http_client_free(struct http_client *client)
 {
+	struct err ended = { 0 };
+
 	if (!client)
 		return NULL;
+	client->closing = true;
 	multi_close(client);
+	report_ended(client);
+	err_set(&ended, -ECANCELED, "the connection is being closed");
 	while (client->transfers) {
 		struct transfer *t = client->transfers;
+
 		client->transfers = t->next;
+		t->done(t->ctx, NULL, &ended);
 		transfer_free(t);
 	}
 	sd_event_source_disable_unref(client->timer);
@@ -403,9 +417,12 @@ struct http_client *http_client_free(struct http_client *client)
 int http_client_send(struct http_client *client, const struct http_request *request,
 	http_done_fn done, void *ctx, uint64_t *ret_id, struct err *err)
 {
-	struct transfer *t = calloc(1, sizeof(*t));
+	struct transfer *t;
 	int r;
 
+	if (client->closing)
+		return err_set(err, -ECANCELED, "the connection is being closed");
+	t = calloc(1, sizeof(*t));
 	if (!t)
 		return err_set(err, -ENOMEM, "out of memory");
 	r = http_attempt_init(&t->attempt, &client->config, request, err);
@@ -437,11 +454,5 @@ void http_client_cancel(struct http_client *client, uint64_t id)
 void http_client_reset(struct http_client *client)
 {
 	multi_close(client);
-	if (multi_open(client) < 0)
-		return; /* each request below then ends with an error */
-	for (struct transfer *t = client->transfers; t; t = t->next)
-		if (!t->ended) {
-			http_attempt_restart(&t->attempt, &client->config);
-			transfer_go_on(client, t);
-		}
+	(void) restart(client); /* else each request ends with an error */
 }

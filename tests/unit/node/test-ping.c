@@ -1,11 +1,15 @@
-/* ping: what counts as a reply at a raw ICMP socket. */
+/* ping: what counts as a reply at a raw ICMP socket; each echo that was sent has one end. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "node/ping.h"
 
 static const uint8_t nonce[PING_NONCE] = { 1, 2, 3, 4, 5, 6, 7, 8 };
@@ -51,10 +55,94 @@ static void test_ipv6(void **state)
 	assert_false(ping_parse_reply(AF_INET6, data, sizeof(data), &reply));
 }
 
+/* --- a socket that takes everything and answers nothing --- */
+
+static int far_end = -1;
+
+int __wrap_socket(int family, int type, int protocol);
+int __wrap_socket(int family, int type, int protocol)
+{
+	int fds[2];
+
+	assert_int_equal(type & SOCK_RAW, SOCK_RAW);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	if (far_end >= 0)
+		(void) close(far_end);
+	far_end = fds[1];
+	return fds[0];
+}
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	return 0;
+}
+
+ssize_t __wrap_sendto(
+	int fd, const void *data, size_t len, int flags, const struct sockaddr *to, socklen_t to_len);
+ssize_t __wrap_sendto(
+	int fd, const void *data, size_t len, int flags, const struct sockaddr *to, socklen_t to_len)
+{
+	return send(fd, data, len, flags);
+}
+
+struct end {
+	struct ping *ping;
+	struct ip_addr to;
+	int64_t result;
+	int times, refused;
+};
+
+/* What waits is released by whoever hears of its end; and it may want to try again. */
+static void ended(void *ctx, int64_t result)
+{
+	struct end *end = ctx;
+
+	end->result = result;
+	end->times++;
+	end->refused += ping_send(end->ping, &end->to, PING_SIZE_DEFAULT, USEC_PER_SEC, ended, end,
+				NULL) == -ECANCELED;
+}
+
+static void test_each_has_one_end(void **state)
+{
+	struct end late = { 0 }, waits[3] = { 0 };
+	sd_event *event = NULL;
+	struct ping *ping = NULL;
+	struct ip_addr to;
+
+	assert_true(sd_event_new(&event) >= 0);
+	assert_int_equal(ping_new(event, "lo", &ping, NULL), 0);
+	assert_int_equal(ip_addr_parse("10.77.0.2", &to), 0);
+	late.ping = ping;
+	late.to = to;
+	assert_int_equal(ping_send(ping, &to, PING_SIZE_DEFAULT, 1000, ended, &late, NULL), 0);
+	while (!late.times)
+		assert_true(sd_event_run(event, 100000) >= 0);
+	assert_int_equal(late.result, -ETIMEDOUT);
+	assert_int_equal(late.refused, 0); /* and so waits once more */
+	for (size_t i = 0; i < 3; i++) {
+		waits[i].ping = ping;
+		waits[i].to = to;
+		assert_int_equal(ping_send(ping, &to, PING_SIZE_DEFAULT, USEC_PER_SEC, ended,
+					 &waits[i], NULL),
+			0);
+	}
+	ping = ping_free(ping);
+	assert_int_equal(late.times, 2);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(waits[i].times, 1);
+		assert_int_equal(waits[i].refused, 1);
+		assert_true(waits[i].result == -ECANCELED);
+	}
+	sd_event_unref(event);
+	(void) close(far_end);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ipv4),
-		cmocka_unit_test(test_ipv6) };
+		cmocka_unit_test(test_ipv6), cmocka_unit_test(test_each_has_one_end) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -294,6 +294,33 @@ static void test_away(void **state)
 	assert_true(w->away.times >= 1 && w->away.lasted_us > 0);
 }
 
+static void on_put(void *ctx, int r, const struct err *err)
+{
+	assert_int_equal(r, -ECANCELED);
+	assert_true(err->text[0]);
+	++*(int *) ctx;
+}
+
+/* Who waits for the end of a put holds a call open until then; a poll's end is nobody's news any more. */
+static void test_all_end(void **state)
+{
+	struct world *w = *state;
+	CLEANUP_JSON json_t *bundle = json_object();
+	int told = 0;
+
+	w->reply = NOTHING;
+	w->reply_len = strlen(NOTHING);
+	begin(w, w->pin);
+	run_until_news(w, 1);
+	w->changes = 0;
+	assert_int_equal(sync_put_kube(w->sync, bundle, on_put, &told, NULL), 0);
+	assert_int_equal(sync_put_kube(w->sync, bundle, on_put, &told, NULL), 0);
+	assert_int_equal(told, 0);
+	w->sync = sync_free(w->sync);
+	assert_int_equal(told, 2);
+	assert_int_equal(w->changes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_loop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_believed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_away, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_all_end, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

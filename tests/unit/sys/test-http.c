@@ -319,6 +319,42 @@ static void test_cancel_and_reset(void **state)
 	assert_int_equal(w.status, 200);
 }
 
+static int told, refused;
+
+/* What it was asked with is released here: it must hear of the end, too. */
+static void ended_by_free(void *ctx, const struct http_reply *reply, const struct err *err)
+{
+	struct http_request another = { .method = "GET", .path = "/x" };
+
+	assert_null(reply);
+	assert_int_equal(err->code, -ECANCELED);
+	refused += http_client_send(w.client, &another, ended, NULL, NULL, NULL) == -ECANCELED;
+	told++;
+	free(ctx);
+}
+
+static void test_all_end(void **state)
+{
+	const char *const urls[] = { w.url };
+	struct http_request request = { .method = "GET", .path = "/never" };
+	uint64_t id = 0;
+
+	open_client(urls, 1, w.pin);
+	told = refused = 0;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(http_client_send(w.client, &request, ended_by_free, malloc(16),
+					 NULL, NULL),
+			0);
+	assert_int_equal(http_client_send(w.client, &request, ended, NULL, &id, NULL), 0);
+	while (!w.kept)
+		assert_true(sd_event_run(w.event, 100000) >= 0);
+	http_client_cancel(w.client, id);
+	w.client = http_client_free(w.client);
+	assert_int_equal(told, 3);
+	assert_int_equal(refused, 3);
+	assert_int_equal(w.done, 0); /* the one that was cancelled */
+}
+
 static void test_configure(void **state)
 {
 	const char *const dead[] = { w.dead_url }, *const live[] = { w.url };
@@ -455,6 +491,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_big_then_dead, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cancel_and_reset, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_all_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure_forgets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
