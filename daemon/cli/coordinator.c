@@ -269,9 +269,12 @@ int cli_node_list(int argc, char **argv)
 	return list("node list", "node.list", "nodes", print_nodes, argc, argv);
 }
 
-/* A verb whose operands are the fields @first and @second (may be NULL) of the call. */
+/*
+ * A verb whose operands are the fields @first and @second (may be NULL) of the call. @say tells what was done, of
+ * the reply; the operand @text may be anything that means the same.
+ */
 static int act(const char *name, const char *call, const char *first, const char *second,
-	const char *done, int argc, char **argv)
+	void (*say)(const json_t *reply, const char *text), int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb(name) };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
@@ -293,26 +296,40 @@ static int act(const char *name, const char *call, const char *first, const char
 		return r;
 	if (o.json)
 		return cli_print_json(reply);
-	fprintf(stderr, "%s %s\n", argv[optind], done);
+	say(reply, argv[optind]);
 	return CLI_DONE;
+}
+
+static void say_revoked(const json_t *reply, const char *text)
+{
+	fprintf(stderr, "%s is revoked: it lets nobody in any more\n", text);
 }
 
 int cli_token_revoke(int argc, char **argv)
 {
-	return act("token revoke", "token.revoke", "id", NULL,
-		"is revoked: it lets nobody in any more", argc, argv);
+	return act("token revoke", "token.revoke", "id", NULL, say_revoked, argc, argv);
+}
+
+static void say_removed(const json_t *reply, const char *text)
+{
+	fprintf(stderr,
+		"%s (node %llu) is removed: its keys and addresses are never accepted again\n",
+		cli_str(reply, "name"), (unsigned long long) cli_u64(reply, "id"));
 }
 
 int cli_node_remove(int argc, char **argv)
 {
-	return act("node remove", "node.remove", "node", NULL,
-		"is removed: its keys and addresses are never accepted again", argc, argv);
+	return act("node remove", "node.remove", "node", NULL, say_removed, argc, argv);
+}
+
+static void say_renamed(const json_t *reply, const char *text)
+{
+	fprintf(stderr, "%s is called %s now; addresses stay\n", text, cli_str(reply, "name"));
 }
 
 int cli_node_rename(int argc, char **argv)
 {
-	return act("node rename", "node.rename", "node", "name", "is renamed; addresses stay", argc,
-		argv);
+	return act("node rename", "node.rename", "node", "name", say_renamed, argc, argv);
 }
 
 /* KEY=VALUE sets one, KEY- takes one away, as kubectl has it. */

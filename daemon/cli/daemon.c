@@ -2,7 +2,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -11,6 +10,7 @@
 #include "board/config.h"
 #include "board/refused.h"
 #include "cli.h"
+#include "wire/node-name.h"
 
 enum { PINGS_MAX = 100000 };
 
@@ -253,32 +253,47 @@ int cli_ping(int argc, char **argv)
 	return answered ? CLI_DONE : CLI_FAILED;
 }
 
-/* A board's name in any case, alone or with .MESH.internal behind it. */
-static bool is_called(const json_t *node, const char *mesh, const char *text)
+/* As much of a board as tells whether it is meant. */
+static void read_node(const json_t *json, struct node *ret)
 {
-	const char *name = cli_str(node, "name");
-	size_t len = strlen(name), rest;
-	char domain[80];
-	if (!len || strncasecmp(text, name, len) != 0)
-		return false;
-	rest = strlen(text + len);
-	if (rest && text[len + rest - 1] == '.')
-		rest--;
-	(void) snprintf(domain, sizeof(domain), ".%s.internal", mesh);
-	return !rest || (rest == strlen(domain) && !strncasecmp(text + len, domain, rest));
+	*ret = (struct node){ .id = (uint32_t) cli_u64(json, "id") };
+	(void) snprintf(ret->name, sizeof(ret->name), "%s", cli_str(json, "name"));
+	(void) ip_addr_parse(cli_str(json, "mesh4"), &ret->mesh4);
+	(void) ip_addr_parse(cli_str(json, "mesh6"), &ret->mesh6);
+	(void) ip_prefix_parse(cli_str(json, "pods4"), &ret->pods4);
+	(void) ip_prefix_parse(cli_str(json, "pods6"), &ret->pods6);
 }
 
-static const json_t *find_node(const json_t *status, const char *name)
+static void look_at(const json_t *json, const struct node_meant *meant, int *fits, const json_t **ret)
 {
-	const json_t *self = json_object_get(status, "node");
-	const char *mesh = cli_str(status, "mesh");
+	struct node node;
+	int n;
+
+	read_node(json, &node);
+	n = node_meant_fits(meant, &node);
+	if (n > *fits) {
+		*fits = n;
+		*ret = json;
+	}
+}
+
+static const json_t *find_node(const json_t *status, const char *text)
+{
+	const json_t *self = json_object_get(status, "node"), *found = NULL;
+	struct node_meant meant;
+	int fits = 0;
 	size_t i;
 	json_t *p;
-	if (!name || is_called(self, mesh, name))
+
+	if (!text)
 		return self;
-	json_array_foreach(
-		json_object_get(status, "peers"), i, p) if (is_called(p, mesh, name)) return p;
-	return NULL;
+	node_meant_parse(text, cli_str(status, "mesh"), &meant);
+	look_at(self, &meant, &fits, &found);
+	json_array_foreach(json_object_get(status, "peers"), i, p)
+	{
+		look_at(p, &meant, &fits, &found);
+	}
+	return found;
 }
 
 int cli_ip(int argc, char **argv)
@@ -301,7 +316,7 @@ int cli_ip(int argc, char **argv)
 	const json_t *node = find_node(status, name);
 	if (!node)
 		return cli_fail(
-			CLI_FAILED, "no board is called \"%s\"; `hearth status` lists them", name);
+			CLI_FAILED, "no board is \"%s\"; `hearth status` lists them", name);
 	if (o.json) {
 		CLEANUP_JSON json_t *out =
 			json_pack("{s:s, s:s, s:s}", "name", cli_str(node, "name"), "mesh4",

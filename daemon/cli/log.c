@@ -6,7 +6,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/json.h"
 #include "board/config.h"
@@ -14,14 +13,14 @@
 #include "mesh/log.h"
 #include "mesh/netmap.h"
 #include "mesh/story.h"
+#include "wire/node-name.h"
 
 enum { PAGE_MAX = 1024 };
 
 struct view {
 	struct mesh_log *log;
 	struct netmap *netmap;
-	const char *only; /* a board's name or number; NULL: all */
-	json_t *records;  /* what is shown */
+	json_t *records; /* of all boards, until one is chosen */
 	unsigned rekeys;
 	struct buf rekeyed; /* "7, 12" */
 };
@@ -32,14 +31,6 @@ static void view_done(struct view *v)
 	netmap_free(v->netmap);
 	json_decref(v->records);
 	buf_done(&v->rekeyed);
-}
-
-static bool is_about(const struct view *v, const struct story *story)
-{
-	char id[16];
-	(void) snprintf(id, sizeof(id), "%u", (unsigned) story->id);
-	return !v->only ||
-	       (story->id && (!strcmp(v->only, id) || !strcasecmp(v->only, story->name)));
 }
 
 static int add(struct view *v, const struct record *record)
@@ -58,8 +49,6 @@ static int add(struct view *v, const struct record *record)
 	if (story.rekeys && r >= 0)
 		buf_printf(&v->rekeyed, "%s%llu", v->rekeys++ ? ", " : "",
 			(unsigned long long) record->seq);
-	if (!is_about(v, &story))
-		return 0;
 	json_t *shown = json_pack("{s:I, s:s, s:s, s:I, s:s, s:b, s:s, s:s}", "seq",
 		(json_int_t) record->seq, "type", record->type, "by", story_key(record->by, by),
 		"node", (json_int_t) story.id, "name", story.name, "rekeys", story.rekeys && r >= 0,
@@ -86,6 +75,55 @@ static int read_page(struct view *v, bool *ret_more)
 	records = record_list_free(records, n);
 	*ret_more = n > 0 && mesh_log_head(v->log) < cli_u64(reply, "seq");
 	return r;
+}
+
+static const char *id_text(const json_t *record, char ret[static 24])
+{
+	(void) snprintf(ret, 24, "%llu", (unsigned long long) cli_u64(record, "node"));
+	return ret;
+}
+
+/* Whether @record is about the board that is @meant: once called so, or no longer there and so or at that address. */
+static bool was(const struct view *v, const json_t *record, const struct node_meant *meant)
+{
+	uint32_t id = (uint32_t) cli_u64(record, "node");
+	const struct node *gone = NULL;
+
+	if (meant->name[0] && !strcmp(cli_str(record, "name"), meant->name))
+		return true;
+	return netmap_was_removed(v->netmap, id, &gone) && gone && node_meant_fits(meant, gone);
+}
+
+/* Keeps the records of one board, whatever it was called then. One that is there comes before those that were. */
+static int choose(struct view *v, const char *text)
+{
+	const struct settings *settings = netmap_settings(v->netmap);
+	const struct node *node = netmap_find(v->netmap, text);
+	CLEANUP_JSON json_t *ids = json_object(), *kept = json_array();
+	struct node_meant meant;
+	size_t i;
+	json_t *record;
+	char id[24];
+
+	if (!ids || !kept)
+		return cli_fail(CLI_FAILED, "out of memory");
+	node_meant_parse(text, settings ? settings->mesh : NULL, &meant);
+	json_array_foreach(v->records, i, record)
+	{
+		if (node ? node->id == cli_u64(record, "node") : was(v, record, &meant))
+			(void) json_object_set_new(ids, id_text(record, id), json_true());
+	}
+	json_array_foreach(v->records, i, record)
+	{
+		if (json_object_get(ids, id_text(record, id)))
+			(void) json_array_append(kept, record);
+	}
+	if (!json_array_size(kept))
+		return cli_fail(CLI_FAILED,
+			"no board is or was \"%s\"; `hearth log` alone shows all", text);
+	json_decref(v->records);
+	v->records = TAKE(kept);
+	return 0;
 }
 
 static void print(struct view *v)
@@ -141,10 +179,11 @@ int cli_log(int argc, char **argv)
 	int r = cli_operands(&o, argc, argv, 0, 1);
 	if (r)
 		return r;
-	v.only = optind < argc ? argv[optind] : NULL;
 	r = open_view(&v);
 	while (!r && more)
 		r = read_page(&v, &more);
+	if (!r && optind < argc)
+		r = choose(&v, argv[optind]);
 	if (r)
 		return r;
 	if (!o.json) {

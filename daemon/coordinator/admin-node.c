@@ -38,12 +38,16 @@ const struct node *admin_node(struct coord *c, struct ipc_request *request)
 	else if (json_is_integer(which) && json_integer_value(which) > 0 &&
 		 json_integer_value(which) <= NODE_ID_MAX)
 		node = netmap_by_id(coord_netmap(c), (uint32_t) json_integer_value(which));
-	if (!node && !which)
-		ipc_request_fail(request, "bad_request", "field \"node\" is missing");
+	if (!node && !name && !json_is_integer(which))
+		ipc_request_fail(request, "bad_request",
+			"field \"node\" must be a name, a number or an address");
+	else if (!node && name)
+		ipc_request_fail(request, "unknown_node",
+			"There is no node \"%.80s\" in the mesh. See `hearth node list`.", name);
 	else if (!node)
 		ipc_request_fail(request, "unknown_node",
-			"There is no node \"%.80s\" in the mesh. See `hearth node list`.",
-			name ? name : "");
+			"There is no node %lld in the mesh. See `hearth node list`.",
+			(long long) json_integer_value(which));
 	return node;
 }
 

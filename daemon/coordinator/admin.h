@@ -17,11 +17,13 @@
  *	token.revoke {"id":ID or its first digits}     {"id", "state"}
  *	node.list {}
  *	    {"nodes":[{the node, section 5, and "connected":bool, "last_seen":T or 0, "endpoints":[]}]}
- *	node.remove {"node":NAME or id, "reason":"..."|absent}     {"id", "name"}
- *	node.rename {"node":NAME or id, "name":NEW}                {"id", "name"}
- *	node.label {"node":NAME or id, "set":{LABEL:VALUE}, "remove":[LABEL]}
+ *	node.remove {"node":NODE, "reason":"..."|absent}           {"id", "name"}
+ *	node.rename {"node":NODE, "name":NEW}                      {"id", "name"}
+ *	node.label {"node":NODE, "set":{LABEL:VALUE}, "remove":[LABEL]}
  *	    {"id", "name", "changed":bool, "labels":{all it has now}}
  *
+ * NODE, there and as "replace", is what netmap_find() takes (a name, a full name, a number, an address); there also
+ * the number itself.
  * Codes beside those of section 7: `unknown_call`, `unknown_token`, `unknown_node`, `ambiguous`.
  */
 #pragma once

@@ -82,10 +82,7 @@ const struct node *netmap_next(const struct netmap *netmap, const struct node *a
 
 const struct node *netmap_by_id(const struct netmap *netmap, uint32_t id);
 const struct node *netmap_by_name(const struct netmap *netmap, const char *name);
-/*
- * The node that a person means: by its name in any case, its full name (pi3.home.internal, with or without
- * a dot at its end), its number, or an address that is its own or in its pods.
- */
+/* The node that a person means (wire/node-name.h): by its name, full name, number or an address of it. */
 const struct node *netmap_find(const struct netmap *netmap, const char *text);
 /*
  * A node that is there, is called otherwise now, and was called @name by a record of @log; NULL if

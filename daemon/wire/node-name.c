@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+#include "base/number.h"
 
 /* As much of a wrong name as a person needs to see it again. */
 enum { SHOWN_MAX = 80 };
@@ -236,4 +239,50 @@ int node_name_choose(const char *text, char ret[static NODE_NAME_MAX], struct er
 		return err_set(err, -EINVAL, "\"%s\" cannot be a board's name: %s; \"%s\" would do",
 			shown(text, seen), why, near);
 	return err_set(err, -EINVAL, "\"%s\" cannot be a board's name: %s", shown(text, seen), why);
+}
+
+/* --- meaning --- */
+
+/* How much of @text is left without the mesh's domain and a dot at the end. */
+static size_t without_domain(const char *text, const char *mesh)
+{
+	char domain[FIELD_NAME_MAX + 16];
+	size_t len = strlen(text), n;
+
+	if (len > 1 && text[len - 1] == '.')
+		len--;
+	if (!mesh)
+		return len;
+	n = (size_t) snprintf(domain, sizeof(domain), ".%s.internal", mesh);
+	return len > n && !strncasecmp(text + len - n, domain, n) ? len - n : len;
+}
+
+void node_meant_parse(const char *text, const char *mesh, struct node_meant *ret)
+{
+	struct node_meant meant = { 0 };
+	size_t len = without_domain(text, mesh);
+	uint64_t id;
+
+	*ret = meant;
+	if (ip_addr_parse(text, &ret->addr) == 0 || len >= sizeof(meant.name))
+		return;
+	for (size_t i = 0; i < len; i++)
+		meant.name[i] = lower(text[i]);
+	if (number_parse(meant.name, 1, NODE_ID_MAX, &id) == 0)
+		meant.id = (uint32_t) id;
+	*ret = meant;
+}
+
+int node_meant_fits(const struct node_meant *meant, const struct node *node)
+{
+	const struct ip_addr *addr = &meant->addr;
+
+	if (addr->family &&
+		(ip_addr_equal(addr, &node->mesh4) || ip_addr_equal(addr, &node->mesh6) ||
+			(node_has_pods(node) && (ip_prefix_contains(&node->pods4, addr) ||
+							ip_prefix_contains(&node->pods6, addr)))))
+		return 2;
+	if (meant->name[0] && !strcmp(meant->name, node->name))
+		return 2;
+	return meant->id && meant->id == node->id;
 }

@@ -25,9 +25,16 @@ rekeyed() {
 		logged "$b" 1 "warning: record [0-9]+: victim \(node [0-9]+\) is given OTHER KEYS: identity .*the coordinator was taken over"
 	done
 	check "hearth log victim is its story" [ "$(env_of a "$B/hearth" log victim | grep -c victim)" -eq 2 ]
+	env_of a "$B/hearth" node rename victim.home.internal victim2 >/dev/null
+	story() { # WHO: how many records tell it
+		env_of a "$B/hearth" log "$1" | grep -c victim
+	}
+	check "hearth log victim2.home.internal has what it did under its old name" [ "$(story victim2.home.internal)" -eq 3 ]
 	check "everybody on a board may look" env_of b setpriv --reuid 54322 --clear-groups "$B/hearth" log
-	env_of a "$B/hearth" node remove victim >/dev/null
+	env_of a "$B/hearth" node remove VICTIM2 >/dev/null
 	right 10 "and after it was removed it still shows it" record_rekey b
+	check "all of it, by its last name and by the one before" [ "$(story victim2)" -eq 4 -a "$(story victim)" -eq 4 ]
+	check "hearth log of nobody says so" holds 'no board is or was "nobody"' < <(env_of a "$B/hearth" log nobody 2>&1)
 }
 
 scene forged_log "hearthd that was taken over, or somebody with its files, shows another log"

@@ -316,8 +316,12 @@ def test_feed():
     check("labels of nobody", refused("node.label", node="nobody", set={}).startswith("unknown_node"))
     victim = Board("victim")
     check("another board", enroll(victim, token(role="member")).status == 200)
+    meant = ("VICTIM", "victim.testmesh.internal", "Victim.Testmesh.Internal.", str(victim.node["id"]), victim.node["mesh4"], victim.node["mesh6"])
+    check("whatever it is called by, it is found", all(admin("node.label", node=text, set={})["id"] == victim.node["id"] and admin("node.rename", node=text, name="victim")["id"] == victim.node["id"]
+                                                      and admin("token.create", replace=text)["replace"] == "victim" for text in meant))
+    check("and only it", all(refused("node.remove", node=text).startswith("unknown_node") for text in ("victim.other.internal", "victi", "10.77.200.200", "99999")))
     a = poll(victim)
-    _, a = wakes("a removed node is told", victim, lambda: admin("node.remove", node="victim"), lambda a: a.code == "removed",
+    _, a = wakes("a removed node is told", victim, lambda: admin("node.remove", node=victim.node["mesh6"]), lambda a: a.code == "removed",
                  seq=a.json["head"]["seq"], cursor=a.json["cursor"], wait=30)
     last = records_of(n100)[-1]
     check("by a tombstone", last["type"] == "tombstone" and payload(last) == {"id": victim.node["id"], "reason": "removed"}, last)

@@ -187,11 +187,67 @@ static void test_text(void **state)
 	assert_true(err.text[strlen(err.text) - 1] != '.');
 }
 
+/* Which board is meant: what `hearth ping`, `hearth node remove` and all others take. */
+static void test_meant(void **state)
+{
+	static const struct {
+		const char *text;
+		int fits;
+	} cases[] = {
+		{ "pi3", 2 },
+		{ "PI3", 2 },
+		{ "pi3.", 2 },
+		{ "pi3.home.internal", 2 },
+		{ "Pi3.Home.Internal.", 2 },
+		{ "10.77.0.7", 2 },
+		{ "fd12::7", 2 },
+		{ "FD12:0::7", 2 },
+		{ "10.244.7.9", 2 },
+		{ "fd12:0:0:1007::9", 2 },
+		{ "7", 1 },
+		{ "7.home.internal", 1 },
+		{ "10.77.0.8", 0 },
+		{ "10.244.8.9", 0 },
+		{ "8", 0 },
+		{ "07", 0 },
+		{ "-7", 0 },
+		{ "pi3.other.internal", 0 },
+		{ "pi3.internal", 0 },
+		{ "pi3..home.internal", 0 },
+		{ ".home.internal", 0 },
+		{ " pi3", 0 },
+		{ "pi3 ", 0 },
+		{ "", 0 },
+		{ ".", 0 },
+		{ "a-name-that-is-far-longer-than-any-name-of-a-node-could-ever-be-anywhere", 0 },
+	};
+	struct node node = { .id = 7, .name = "pi3" }, seven = { .id = 3, .name = "7" };
+	struct node_meant meant;
+
+	assert_int_equal(ip_addr_parse("10.77.0.7", &node.mesh4), 0);
+	assert_int_equal(ip_addr_parse("fd12::7", &node.mesh6), 0);
+	assert_int_equal(ip_prefix_parse("10.244.7.0/24", &node.pods4), 0);
+	assert_int_equal(ip_prefix_parse("fd12:0:0:1007::/64", &node.pods6), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		node_meant_parse(cases[i].text, "home", &meant);
+		if (node_meant_fits(&meant, &node) != cases[i].fits)
+			fail_msg("\"%s\" fits pi3: %d", cases[i].text,
+				node_meant_fits(&meant, &node));
+	}
+	node_meant_parse("7", "home", &meant); /* a board of an older mesh may be called so */
+	assert_int_equal(node_meant_fits(&meant, &seven), 2);
+	node_meant_parse("pi3.home.internal", NULL, &meant); /* no settings yet */
+	assert_int_equal(node_meant_fits(&meant, &node), 0);
+	node_meant_parse("", "home", &meant); /* nothing is not everything that has none */
+	assert_int_equal(node_meant_fits(&meant, &(struct node){ 0 }), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_meant),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
