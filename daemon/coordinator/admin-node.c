@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "coordinator/admin.h"
+#include "coordinator/presence.h"
 #include "wire/node-label.h"
 #include "wire/node-name.h"
 #include "wire/presence.h"
@@ -55,7 +56,7 @@ const struct node *admin_node(struct coord *c, struct ipc_request *request)
 static json_t *endpoints_of(struct coord *c, uint32_t id)
 {
 	CLEANUP_PRESENCE struct presence p = { 0 };
-	const char *text = feed_presence_text(c->feed, id);
+	const char *text = presences_text(c->presences, id);
 	json_t *list = json_array();
 	CLEANUP_JSON json_t *doc = text ? json_parse(text, strlen(text), NULL) : NULL;
 	if (!doc || presence_from_json(doc, &p, NULL) < 0)

@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "coordinator/kube.h"
 
 void admin_audit(const struct ipc_request *request, const char *format, ...)
 {
@@ -43,9 +44,9 @@ static void status(struct coord *c, struct ipc_request *request)
 	const struct settings *s = coord_settings(c);
 	const struct mesh_log *log = ledger_log(c->ledger);
 	size_t connected = 0;
-	json_t *kube = c->kube_id[0] ? json_pack("{s:s, s:I}", "id", c->kube_id, "expires",
-					       (json_int_t) c->kube_expires)
-				     : json_null();
+	json_t *kube = *kube_id(c->kube) ? json_pack("{s:s, s:I}", "id", kube_id(c->kube),
+						   "expires", (json_int_t) kube_expires(c->kube))
+					 : json_null();
 	CLEANUP_JSON json_t *settings = settings_to_json(s);
 	for (const struct node *n = NULL; (n = netmap_next(coord_netmap(c), n));)
 		connected += feed_is_polling(c->feed, n->id);

@@ -39,7 +39,7 @@ static const struct route routes[] = {
 	{ "POST", "/v1/enroll", CALLER_BOARD, API_ENROLL_MAX, enroll_handle },
 	{ "POST", "/v1/enroll/check", CALLER_BOARD, API_ENROLL_MAX, enroll_check_handle },
 	{ "GET", "/v1/poll", CALLER_NODE, 0, poll_handle },
-	{ "PUT", "/v1/presence", CALLER_NODE, API_REQUEST_MAX, presence_handle },
+	{ "PUT", "/v1/presence", CALLER_NODE, API_REQUEST_MAX, presences_handle },
 	{ "PUT", "/v1/kube", CALLER_CONTROL_PLANE, API_REQUEST_MAX, kube_handle },
 };
 

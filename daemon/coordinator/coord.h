@@ -9,8 +9,6 @@
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
-#include "base/limiter.h"
-#include "base/pace.h"
 #include "coordinator/feed.h"
 #include "coordinator/ledger.h"
 #include "coordinator/tokens.h"
@@ -18,6 +16,9 @@
 #include "sys/ipc/ipc.h"
 #include "sys/store/store.h"
 
+struct enroll;
+struct kube;
+struct place;
 struct presences;
 struct urls;
 
@@ -27,19 +28,18 @@ struct coord {
 	struct ledger *ledger;
 	struct tokens *tokens;
 	struct feed *feed;
-	struct presences *presences;
-	struct limiter *enroll_limiter;
 	struct httpd *httpd;
 	struct ipc_server *ipc;
+	/* Subjects: each knows what its own is. */
+	struct enroll *enroll;
+	struct presences *presences;
+	struct kube *kube;
+	struct place *place;
 	struct urls *urls;
-	struct trouble place_trouble;
 	uint8_t root_hash[RECORD_HASH_LEN];
 	bool urls_found; /* addresses for boards are found, not given with --url */
 	uint16_t port;
 	uint64_t started_s;
-	uint64_t kube_expires;
-	char kube_id[KUBE_ID_MAX];
-	sd_event_source *on_kube_expiry;
 };
 
 /* Wall clock in seconds. */

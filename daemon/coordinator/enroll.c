@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/json.h"
+#include "base/limiter.h"
 #include "base/log.h"
 #include "coordinator/reply.h"
 #include "coordinator/schema.h"
@@ -17,7 +18,14 @@
 #include "wire/node-label.h"
 #include "wire/node-name.h"
 
-#define BOARD_LABEL "hearth.internal/board"
+#define BOARD_LABEL     "hearth.internal/board"
+#define ENROLL_EVERY_US (2 * USEC_PER_SEC)
+
+enum { SOURCES_MAX = 8192 };
+
+struct enroll {
+	struct limiter *limiter; /* of failed ones */
+};
 
 struct enrolment {
 	struct change change; /* first: the ledger hands it back */
@@ -300,7 +308,7 @@ static void done(struct change *change, int r)
 		const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
 		log_seldom(LOG_LEVEL_NOTICE, "enrolment from %s: %s is node %u%s", from,
 			node ? node->name : "?", (unsigned) e->node, r > 0 ? "" : " (asked again)");
-		limiter_return(e->coord->enroll_limiter, &e->source);
+		limiter_return(e->coord->enroll->limiter, &e->source);
 		feed_seen(e->coord->feed, e->node, coord_now_s());
 		reply_enrolled(e);
 	}
@@ -329,7 +337,7 @@ static struct enrolment *begin(struct coord *c, struct httpd_request *request, c
 	e->address = *httpd_request_address(request);
 	e->source = limiter_source(&e->address);
 	memcpy(e->identity, httpd_request_key(request), NODE_KEY_LEN);
-	if (!limiter_take(c->enroll_limiter, &e->source, clock_now_us(), &wait_us))
+	if (!limiter_take(c->enroll->limiter, &e->source, clock_now_us(), &wait_us))
 		reply_refuse(request, API_TOO_MANY,
 			"Too many failed enrolments from this address. Try again in %llu s.",
 			(unsigned long long) wait_us / USEC_PER_SEC + 1);
@@ -372,7 +380,7 @@ void enroll_check_handle(
 	if (r < 0) {
 		reply_refuse(request, e->change.code, "%s", e->change.err.text);
 	} else {
-		limiter_return(c->enroll_limiter, &e->source);
+		limiter_return(c->enroll->limiter, &e->source);
 		memcpy(check.mesh, coord_settings(c)->mesh, sizeof(check.mesh));
 		memcpy(check.name, becomes->name, sizeof(check.name));
 		check.role = becomes->role;
@@ -403,14 +411,40 @@ static int load_use(void *ctx, const char *key, const void *value, size_t len)
 	return r == -ENOENT ? 0 : r; /* its token was forgotten meanwhile */
 }
 
-int enroll_load_tokens(struct coord *c, struct err *err)
+static int load(struct coord *c, struct err *err)
 {
 	int r = store_each(c->store, TABLE_TOKENS, load_token, c, err);
-	if (!r)
+
+	if (r == 0)
 		r = store_each(c->store, TABLE_USES, load_use, c, err);
 	if (r == -EBADMSG && !err->code)
 		return err_set(err, r,
 			"the coordinator's list of tokens is damaged. Restore the database from a "
 			"copy.");
 	return r;
+}
+
+int enroll_open(struct coord *coord, struct enroll **ret, struct err *err)
+{
+	struct enroll *enroll = calloc(1, sizeof(*enroll));
+	int r;
+
+	if (enroll)
+		enroll->limiter = limiter_new(ENROLL_BURST, ENROLL_EVERY_US, SOURCES_MAX);
+	r = enroll && enroll->limiter ? load(coord, err) : err_set(err, -ENOMEM, "out of memory");
+	if (r < 0) {
+		(void) enroll_close(enroll);
+		return r;
+	}
+	*ret = enroll;
+	return 0;
+}
+
+struct enroll *enroll_close(struct enroll *enroll)
+{
+	if (!enroll)
+		return NULL;
+	limiter_free(enroll->limiter);
+	free(enroll);
+	return NULL;
 }

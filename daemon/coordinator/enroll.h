@@ -10,8 +10,11 @@
 
 enum { ENROLL_BURST = 30 }; /* failed enrolments of one address at once, then one each 2 s */
 
-/* Reads the tokens of the store. */
-int enroll_load_tokens(struct coord *coord, struct err *err);
+struct enroll;
+
+/* Reads the tokens of the store into coord->tokens. */
+int enroll_open(struct coord *coord, struct enroll **ret, struct err *err);
+struct enroll *enroll_close(struct enroll *enroll);
 
 void enroll_handle(struct coord *coord, struct httpd_request *request, const struct node *node,
 	const json_t *body);

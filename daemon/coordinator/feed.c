@@ -1,12 +1,9 @@
-/*
- * feed: see feed.h. Presences form a list in the order in which they changed, so that what is newer
- * than a cursor is its tail. Open polls hang in one bucket per second of their deadline.
- */
+/* feed: see feed.h. Open polls hang in one bucket per second of their deadline. */
 #include "coordinator/feed.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,35 +31,25 @@ struct poll {
 
 /* What is known of one node. */
 struct seat {
-	uint32_t id;
 	struct poll *polls;
 	unsigned n_polls;
 	uint64_t paid_us; /* its polls are within what it may ask up to here */
 	uint64_t seen_s;
-
-	char *text; /* presence, NULL for none */
-	uint64_t counter, endpoints_hash;
-	uint64_t number; /* of the change */
-	struct seat *newer, *older;
 };
 
 struct feed {
 	sd_event *event;
 	struct ledger *ledger;
-	char instance[FIELD_ID_MAX];
+	struct feed_source sources[FEED_SOURCES_MAX];
+	size_t n_sources;
 	struct seat **seats; /* by node id */
 	size_t n_seats;
-	struct seat *newest, *oldest; /* of those with a presence */
-	uint64_t number;              /* of the last change */
 	struct poll *buckets[BUCKETS];
 	unsigned n_polls;
 	uint64_t tick; /* the second up to which buckets have been emptied */
 	sd_event_source *on_tick, *on_wake;
 	bool waking;
 	uint64_t woken_us;
-	bool has_kube;
-	struct kube_bundle kube;
-	char *kube_text, *kube_worker_text; /* as JSON; workers get no certificate key */
 };
 
 static struct seat *seat_find(const struct feed *f, uint32_t id)
@@ -83,66 +70,23 @@ static struct seat *seat_make(struct feed *f, uint32_t id)
 		f->seats = seats;
 		f->n_seats = n;
 	}
-	if (!f->seats[id]) {
+	if (!f->seats[id])
 		f->seats[id] = calloc(1, sizeof(struct seat));
-		if (f->seats[id])
-			f->seats[id]->id = id;
-	}
 	return f->seats[id];
 }
 
-static void unlink_presence(struct feed *f, struct seat *s)
+void feed_add_source(struct feed *f, const struct feed_source *source)
 {
-	if (!s->text)
-		return;
-	*(s->newer ? &s->newer->older : &f->newest) = s->older;
-	*(s->older ? &s->older->newer : &f->oldest) = s->newer;
-	s->newer = s->older = NULL;
-	free(s->text);
-	s->text = NULL;
-}
-
-static void link_newest(struct feed *f, struct seat *s)
-{
-	s->newer = NULL;
-	s->older = f->newest;
-	*(f->newest ? &f->newest->newer : &f->oldest) = s;
-	f->newest = s;
-}
-
-static const char *kube_text_for(const struct feed *f, const struct node *node)
-{
-	uint64_t now = clock_wall_us() / USEC_PER_SEC;
-	if (!f->has_kube || now >= f->kube.expires || node->role == NODE_ROLE_MEMBER)
-		return NULL;
-	return node->role == NODE_ROLE_CONTROL_PLANE ? f->kube_text : f->kube_worker_text;
-}
-
-/* The oldest presence that is newer than @cursor, NULL if there is none. */
-static const struct seat *presence_after(const struct feed *f, uint64_t cursor)
-{
-	const struct seat *found = NULL;
-	if (cursor == 0)
-		return f->oldest;
-	for (const struct seat *s = f->newest; s && s->number > cursor; s = s->older)
-		found = s;
-	return found;
-}
-
-/* Its own presence is news to a node only when it starts from the beginning. */
-static bool is_news(const struct seat *s, const struct node *node, uint64_t cursor)
-{
-	return s->id != node->id || cursor == 0;
+	assert(f->n_sources < FEED_SOURCES_MAX);
+	f->sources[f->n_sources++] = *source;
 }
 
 static bool has_news(const struct feed *f, const struct node *node, const struct feed_position *p)
 {
 	if (mesh_log_head(ledger_log(f->ledger)) > p->seq)
 		return true;
-	if (p->wants_kube && kube_text_for(f, node) && strcmp(p->kube, f->kube.id) != 0)
-		return true;
-	for (const struct seat *s = presence_after(f, p->cursor); s; s = s->newer)
-		if (is_news(s, node, p->cursor))
+	for (size_t i = 0; i < f->n_sources; i++)
+		if (f->sources[i].has_news(f->sources[i].ctx, node, p))
 			return true;
 	return false;
 }
@@ -160,44 +104,18 @@ static void write_records(struct feed *f, uint64_t seq, struct buf *out)
 	buf_add_str(out, "]");
 }
 
-/* Returns the cursor that the reply stands for. */
-static uint64_t write_presences(
-	struct feed *f, const struct node *node, uint64_t cursor, struct buf *out)
-{
-	unsigned n = 0;
-	uint64_t reached = f->number;
-	buf_add_str(out, ",\"presence\":[");
-	for (const struct seat *s = presence_after(f, cursor); s; s = s->newer) {
-		if (!is_news(s, node, cursor))
-			continue;
-		if (n >= API_PRESENCES_MAX || out->len >= 2 * FEED_REPLY_SOFT_MAX)
-			break;
-		if (n++)
-			buf_add_str(out, ",");
-		buf_add_str(out, s->text);
-		reached = s->number;
-		if (!s->newer)
-			reached = f->number;
-	}
-	buf_add_str(out, "]");
-	return reached;
-}
-
 int feed_write_news(struct feed *f, const struct node *node, const struct feed_position *position,
 	struct buf *out)
 {
-	char hash[KEY_BASE64_LEN];
 	const struct mesh_log *log = ledger_log(f->ledger);
-	const char *kube = kube_text_for(f, node);
-	if (kube && position->kube[0] && !strcmp(position->kube, f->kube.id))
-		kube = NULL;
+	char hash[KEY_BASE64_LEN];
+
 	write_records(f, position->seq, out);
-	uint64_t cursor = write_presences(f, node, position->cursor, out);
 	key_to_base64(mesh_log_head_hash(log), hash);
-	buf_printf(out,
-		",\"cursor\":\"%s-%" PRIu64 "\",\"head\":{\"seq\":%" PRIu64
-		",\"hash\":\"%s\"},\"kube\":%s",
-		f->instance, cursor, mesh_log_head(log), hash, kube ? kube : "null");
+	buf_printf(
+		out, ",\"head\":{\"seq\":%" PRIu64 ",\"hash\":\"%s\"}", mesh_log_head(log), hash);
+	for (size_t i = 0; i < f->n_sources; i++)
+		f->sources[i].write(f->sources[i].ctx, node, position, out);
 	return buf_failed(out) ? -ENOMEM : 0;
 }
 
@@ -411,93 +329,18 @@ void feed_poll(struct feed *f, struct httpd_request *request, const struct node 
 void feed_node_removed(struct feed *f, uint32_t id)
 {
 	struct seat *s = seat_find(f, id);
-	if (!s)
-		return;
-	unlink_presence(f, s);
-	s->counter = s->endpoints_hash = 0;
-	while (s->polls)
+
+	while (s && s->polls)
 		poll_end(f, s->polls);
-}
-
-uint64_t feed_presence_counter(const struct feed *f, uint32_t id)
-{
-	const struct seat *s = seat_find(f, id);
-	return s ? s->counter : 0;
-}
-
-const char *feed_presence_text(const struct feed *f, uint32_t id)
-{
-	const struct seat *s = seat_find(f, id);
-	return s ? s->text : NULL;
-}
-
-int feed_set_presence(struct feed *f, uint32_t id, uint64_t counter, uint64_t endpoints_hash,
-	char *text, bool *ret_moved)
-{
-	struct seat *s = text ? seat_make(f, id) : NULL;
-	if (!s) {
-		free(text);
-		return -ENOMEM;
-	}
-	*ret_moved = !s->text || s->endpoints_hash != endpoints_hash;
-	unlink_presence(f, s);
-	s->text = text;
-	s->counter = counter;
-	s->endpoints_hash = endpoints_hash;
-	s->number = ++f->number;
-	link_newest(f, s);
-	feed_wake(f);
-	return 0;
-}
-
-static void wipe_text(char **text)
-{
-	if (*text)
-		sodium_memzero(*text, strlen(*text));
-	free(*text);
-	*text = NULL;
-}
-
-static void drop_kube(struct feed *f)
-{
-	wipe_text(&f->kube_text);
-	wipe_text(&f->kube_worker_text);
-	kube_bundle_done(&f->kube);
-	f->has_kube = false;
-}
-
-static char *bundle_text(const struct kube_bundle *bundle)
-{
-	CLEANUP_JSON json_t *json = kube_bundle_to_json(bundle);
-	return json ? json_text(json) : NULL;
-}
-
-void feed_set_kube(struct feed *f, const struct kube_bundle *bundle)
-{
-	drop_kube(f);
-	if (!bundle)
-		return;
-	struct kube_bundle worker = *bundle;
-	worker.has_certificate_key = false;
-	sodium_memzero(worker.certificate_key, sizeof(worker.certificate_key));
-	f->kube = *bundle;
-	f->kube_text = bundle_text(bundle);
-	f->kube_worker_text = bundle_text(&worker);
-	kube_bundle_done(&worker);
-	f->has_kube = f->kube_text && f->kube_worker_text;
-	feed_wake(f);
 }
 
 int feed_new(sd_event *event, struct ledger *ledger, struct feed **ret, struct err *err)
 {
 	struct feed *f = calloc(1, sizeof(*f));
-	uint64_t number;
 	if (!f)
 		return err_set(err, -ENOMEM, "out of memory");
 	f->event = sd_event_ref(event);
 	f->ledger = ledger;
-	randombytes_buf(&number, sizeof(number));
-	snprintf(f->instance, sizeof(f->instance), "%016" PRIx64, number);
 	int r = sd_event_add_time(
 		event, &f->on_tick, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 4, on_tick, f);
 	if (r >= 0)
@@ -526,36 +369,13 @@ struct feed *feed_free(struct feed *f)
 		return NULL;
 	answer_all(f, false);
 	for (size_t i = 0; i < f->n_seats; i++)
-		if (f->seats[i]) {
-			free(f->seats[i]->text);
-			free(f->seats[i]);
-		}
+		free(f->seats[i]);
 	free(f->seats);
-	drop_kube(f);
 	sd_event_source_disable_unref(f->on_tick);
 	sd_event_source_disable_unref(f->on_wake);
 	sd_event_unref(f->event);
 	free(f);
 	return NULL;
-}
-
-const char *feed_instance(const struct feed *f)
-{
-	return f->instance;
-}
-
-const char *feed_cursor(const struct feed *f, char ret_text[static API_CURSOR_MAX])
-{
-	snprintf(ret_text, API_CURSOR_MAX, "%s-%" PRIu64, f->instance, f->number);
-	return ret_text;
-}
-
-uint64_t feed_cursor_number(const struct feed *f, const char *text)
-{
-	struct api_cursor cursor = { 0 };
-	if (api_cursor_parse(text, &cursor) < 0 || strcmp(cursor.instance, f->instance) != 0)
-		return 0;
-	return cursor.number <= f->number ? cursor.number : 0;
 }
 
 unsigned feed_polls(const struct feed *f)

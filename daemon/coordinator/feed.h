@@ -1,8 +1,7 @@
 /*
- * feed: what nodes wait for. Holds the latest presence of every node and the long polls, and answers
- * those when there is news: records, presences or a join bundle. Costs nothing while nothing changes.
- * Many changes together wake the polls once: at once if it was quiet, else after a pause that
- * grows with their number.
+ * feed: long polls. Holds those that are open, and answers each when there is news for its node: records, or what
+ * another source has to tell. Costs nothing while nothing changes. Many changes together wake the polls once: at once
+ * if it was quiet, else after a pause that grows with their number.
  */
 #pragma once
 
@@ -14,32 +13,40 @@
 #include "base/err.h"
 #include "coordinator/ledger.h"
 #include "sys/httpd/httpd.h"
+#include "wire/api.h"
 #include "wire/kube.h"
 
-enum { FEED_POLLS_PER_NODE = 4, FEED_REPLY_SOFT_MAX = 6 << 20 };
+enum { FEED_POLLS_PER_NODE = 4, FEED_REPLY_SOFT_MAX = 6 << 20, FEED_SOURCES_MAX = 4 };
 
 struct feed;
 
 /* What a node has already. */
 struct feed_position {
-	uint64_t seq;    /* its last record */
-	uint64_t cursor; /* presences up to this number; 0: none */
-	bool wants_kube; /* it named a bundle, or none with "kube=" */
+	uint64_t seq;             /* its last record */
+	struct api_cursor cursor; /* of its last presence; all zero: none */
+	bool wants_kube;          /* it named a bundle, or none with "kube=" */
 	char kube[KUBE_ID_MAX];
 };
 
-/* Draws a new instance. */
+/* Something beside the records that polls tell of. */
+struct feed_source {
+	/* Whether there is more for @node than it has at @position. Asked for each open poll at each wake. */
+	bool (*has_news)(
+		const void *ctx, const struct node *node, const struct feed_position *position);
+	/* Adds that, or that there is none, to @out: members of a JSON object, each with a comma before it. */
+	void (*write)(const void *ctx, const struct node *node,
+		const struct feed_position *position, struct buf *out);
+	const void *ctx; /* borrowed; lives as long as the feed */
+};
+
 int feed_new(sd_event *event, struct ledger *ledger, struct feed **ret, struct err *err);
 /* Ends open polls with what there is. */
 struct feed *feed_free(struct feed *feed);
 /* Answers all open polls now. */
 void feed_end_polls(struct feed *feed);
 
-const char *feed_instance(const struct feed *feed);
-/* "<instance>-<number>" of the newest presence. */
-const char *feed_cursor(const struct feed *feed, char ret_text[static API_CURSOR_MAX]);
-/* The number in @text if it is of this instance, else 0. */
-uint64_t feed_cursor_number(const struct feed *feed, const char *text);
+/* In the order in which replies have them. Call feed_wake() when there is something new. */
+void feed_add_source(struct feed *feed, const struct feed_source *source);
 
 /*
  * Answers @request with news for @node after @position as soon as there are some, after @wait_s
@@ -61,22 +68,8 @@ int feed_write_news(struct feed *feed, const struct node *node,
 
 /* Something changed that polls wait for. */
 void feed_wake(struct feed *feed);
-/* The records say that node @id is gone, or has other keys: its presence and its polls end. */
+/* The records say that node @id is gone, or has other keys: its polls end. */
 void feed_node_removed(struct feed *feed, uint32_t id);
-
-/* What presence was last given for @id, 0 if none. */
-uint64_t feed_presence_counter(const struct feed *feed, uint32_t id);
-/* JSON text, borrowed, NULL if none. */
-const char *feed_presence_text(const struct feed *feed, uint32_t id);
-/*
- * A newer presence document of @id as JSON text (heap, taken). *ret_moved: its endpoints differ from
- * the last ones, so that it is worth keeping. 0 or -ENOMEM.
- */
-int feed_set_presence(struct feed *feed, uint32_t id, uint64_t counter, uint64_t endpoints_hash,
-	char *text, bool *ret_moved);
-
-/* The bundle for workers and control planes; NULL takes it away. Copied. */
-void feed_set_kube(struct feed *feed, const struct kube_bundle *bundle);
 
 /* For people: open polls, and when (wall clock, s) @id was last heard; 0: not since we started. */
 unsigned feed_polls(const struct feed *feed);

@@ -17,6 +17,7 @@
 #include "coordinator/keys.h"
 #include "coordinator/kube.h"
 #include "coordinator/names.h"
+#include "coordinator/place.h"
 #include "coordinator/presence.h"
 #include "coordinator/schema.h"
 #include "coordinator/urls.h"
@@ -49,6 +50,11 @@ static void on_applied(void *ctx, const struct record *record, const struct netm
 	else if (what->kind == NETMAP_CHANGE_NODE)
 		presences_node_changed(c->presences, netmap_by_id(coord_netmap(c), what->id));
 	feed_wake(c->feed);
+}
+
+static void on_came(void *ctx)
+{
+	place_board_came(ctx);
 }
 
 static int open_ledger(struct coord *c, const char *state_dir, struct err *err)
@@ -99,23 +105,23 @@ int coord_open(sd_event *event, const char *state_dir, struct coord **ret, struc
 		r = open_ledger(c, state_dir, err);
 	if (!r)
 		r = feed_new(event, c->ledger, &c->feed, err);
-	if (!r) {
-		c->tokens = tokens_new();
-		c->enroll_limiter = limiter_new(ENROLL_BURST, 2 * USEC_PER_SEC, 8192);
-		r = c->tokens && c->enroll_limiter ? 0 : err_set(err, -ENOMEM, "out of memory");
-	}
 	if (!r)
-		r = enroll_load_tokens(c, err);
+		r = (c->tokens = tokens_new()) ? 0 : err_set(err, -ENOMEM, "out of memory");
+	if (!r)
+		r = enroll_open(c, &c->enroll, err);
 	if (!r)
 		r = presences_open(c, &c->presences, err);
 	if (!r)
-		r = kube_load(c, err);
+		r = kube_open(c, &c->kube, err);
+	if (!r)
+		r = place_open(c, &c->place, err);
 	if (!r)
 		r = store_start(c->store, event, err);
 	if (r < 0) {
 		(void) coord_close(c);
 		return r;
 	}
+	presences_on_came(c->presences, on_came, c);
 	ledger_on_applied(c->ledger, on_applied, c);
 	*ret = c;
 	return 0;
@@ -126,19 +132,22 @@ struct coord *coord_close(struct coord *c)
 	if (!c)
 		return NULL;
 	c->ipc = ipc_server_free(c->ipc);
-	c->urls = urls_close(c->urls);
 	if (c->feed)
 		feed_end_polls(c->feed);
-	c->presences = presences_close(c->presences);
+	if (c->presences)
+		presences_flush(c->presences);
 	c->store = store_close(c->store); /* the last changes are answered here */
 	if (c->httpd)
 		httpd_flush(c->httpd, USEC_PER_SEC);
 	c->httpd = httpd_free(c->httpd);
-	sd_event_source_disable_unref(c->on_kube_expiry);
 	c->feed = feed_free(c->feed);
+	c->urls = urls_close(c->urls);
+	c->place = place_close(c->place);
+	c->kube = kube_close(c->kube);
+	c->presences = presences_close(c->presences);
+	c->enroll = enroll_close(c->enroll);
 	c->ledger = ledger_free(c->ledger);
 	c->tokens = tokens_free(c->tokens);
-	c->enroll_limiter = limiter_free(c->enroll_limiter);
 	sd_event_unref(c->event);
 	free(c);
 	return NULL;

@@ -9,6 +9,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pace.h"
+
+struct place {
+	struct trouble trouble; /* that it is not announced */
+};
 
 static void freeifaddrs_p(struct ifaddrs **list)
 {
@@ -81,8 +86,8 @@ static void done(struct change *change, int r)
 	const struct node *node = netmap_by_id(coord_netmap(c), refresh->node);
 	struct trouble_end end;
 	if (r >= 0)
-		(void) trouble_over(&c->place_trouble, clock_now_us(), &end);
-	else if (trouble_is(&c->place_trouble, r, clock_now_us()))
+		(void) trouble_over(&c->place->trouble, clock_now_us(), &end);
+	else if (trouble_is(&c->place->trouble, r, clock_now_us()))
 		log_warning("that this machine's mesh addresses lead to the coordinator cannot be "
 			    "announced, trying again: %s",
 			change->err.text);
@@ -110,4 +115,16 @@ void place_board_came(struct coord *c)
 {
 	if (!coord_settings(c)->n_coordinators)
 		place_refresh(c);
+}
+
+int place_open(struct coord *coord, struct place **ret, struct err *err)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+struct place *place_close(struct place *place)
+{
+	free(place);
+	return NULL;
 }

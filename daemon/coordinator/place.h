@@ -6,6 +6,11 @@
 
 #include "coordinator/coord.h"
 
+struct place;
+
+int place_open(struct coord *coord, struct place **ret, struct err *err);
+struct place *place_close(struct place *place);
+
 /* Puts the node on whose machine it runs into the settings, if it is another one than they say. */
 void place_refresh(struct coord *coord);
 /* A board is up: this machine's own, perhaps, whose mesh address was not there before. */

@@ -62,7 +62,7 @@ void poll_handle(
 		return;
 	}
 	struct feed_position position = { .seq = query.seq, .wants_kube = query.wants_kube };
-	position.cursor = *query.cursor ? feed_cursor_number(c->feed, query.cursor) : 0;
+	(void) api_cursor_parse(query.cursor, &position.cursor); /* of another kind: none */
 	memcpy(position.kube, query.kube, sizeof(position.kube));
 	feed_poll(c->feed, request, node, &position, query.wait_s);
 }

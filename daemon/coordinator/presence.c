@@ -1,8 +1,12 @@
-/* presence: see presence.h. */
+/*
+ * presence: see presence.h. Those of all nodes form a list in the order in which they changed, so that what is newer
+ * than a cursor is its tail.
+ */
 #include "coordinator/presence.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +14,7 @@
 #include "base/clock.h"
 #include "base/fnv.h"
 #include "base/json.h"
-#include "coordinator/place.h"
+#include "base/pace.h"
 #include "coordinator/reply.h"
 #include "coordinator/schema.h"
 #include "wire/presence.h"
@@ -27,44 +31,179 @@ static const struct damping writing = {
 	.forget_us = 3 * 3600 * USEC_PER_SEC,
 };
 
-struct allowance {
-	uint64_t next_us; /* as the limiter's: how far ahead the node has spent */
+/* What one node said last. */
+struct entry {
+	uint32_t id;
+	char *text; /* as JSON, NULL for nothing */
+	uint64_t counter, endpoints_hash;
+	uint64_t number; /* of the change */
+	struct entry *newer, *older;
+	uint64_t paid_us; /* how far ahead it has used up what it may say, as in base/limiter */
 };
 
 struct presences {
 	struct coord *coord;
+	char instance[FIELD_ID_MAX];
+	struct entry **entries; /* by node id */
+	size_t n_entries;
+	struct entry *newest, *oldest; /* of those with a text */
+	uint64_t number;               /* of the last change */
+	void (*came)(void *ctx);
+	void *came_ctx;
+
 	sd_event_source *on_write;
 	struct damper written;
 	uint32_t *dirty; /* node ids */
 	size_t n_dirty, cap_dirty;
-	struct allowance *allowances; /* by node id */
-	size_t n_allowances;
 };
 
-static uint64_t hash_endpoints(const struct presence *p)
+/* --- what they said --- */
+
+static struct entry *find(const struct presences *p, uint32_t id)
 {
-	uint64_t hash = FNV64_START;
-	for (size_t i = 0; i < p->n_endpoints; i++) {
-		hash = fnv64(hash, &p->endpoints[i].addr, sizeof(p->endpoints[i].addr));
-		hash = fnv64(hash, &p->endpoints[i].port, sizeof(p->endpoints[i].port));
-	}
-	return hash;
+	return id < p->n_entries ? p->entries[id] : NULL;
 }
+
+static struct entry *make(struct presences *p, uint32_t id)
+{
+	if (id >= p->n_entries) {
+		size_t n = p->n_entries ? p->n_entries : 64;
+		struct entry **entries;
+
+		while (n <= id)
+			n *= 2;
+		entries = reallocarray(p->entries, n, sizeof(struct entry *));
+		if (!entries)
+			return NULL;
+		memset(entries + p->n_entries, 0, (n - p->n_entries) * sizeof(struct entry *));
+		p->entries = entries;
+		p->n_entries = n;
+	}
+	if (!p->entries[id]) {
+		p->entries[id] = calloc(1, sizeof(struct entry));
+		if (p->entries[id])
+			p->entries[id]->id = id;
+	}
+	return p->entries[id];
+}
+
+static void forget(struct presences *p, struct entry *e)
+{
+	if (!e->text)
+		return;
+	*(e->newer ? &e->newer->older : &p->newest) = e->older;
+	*(e->older ? &e->older->newer : &p->oldest) = e->newer;
+	e->newer = e->older = NULL;
+	free(e->text);
+	e->text = NULL;
+}
+
+static void link_newest(struct presences *p, struct entry *e)
+{
+	e->newer = NULL;
+	e->older = p->newest;
+	*(p->newest ? &p->newest->newer : &p->oldest) = e;
+	p->newest = e;
+}
+
+const char *presences_text(const struct presences *p, uint32_t id)
+{
+	const struct entry *e = find(p, id);
+
+	return e ? e->text : NULL;
+}
+
+void presences_on_came(struct presences *p, void (*came)(void *ctx), void *ctx)
+{
+	p->came = came;
+	p->came_ctx = ctx;
+}
+
+const char *presences_instance(const struct presences *p)
+{
+	return p->instance;
+}
+
+/* --- who hears of it --- */
+
+/* The number that a node has reached: 0 with another instance's cursor, or with one that was never given. */
+static uint64_t reached(const struct presences *p, const struct api_cursor *cursor)
+{
+	if (cursor->number > p->number || strcmp(cursor->instance, p->instance) != 0)
+		return 0;
+	return cursor->number;
+}
+
+/* The oldest that is newer than @number, NULL if there is none. */
+static const struct entry *first_after(const struct presences *p, uint64_t number)
+{
+	const struct entry *found = NULL;
+
+	if (number == 0)
+		return p->oldest;
+	for (const struct entry *e = p->newest; e && e->number > number; e = e->older)
+		found = e;
+	return found;
+}
+
+/* Its own is news to a node only when it starts from the beginning. */
+static bool is_news(const struct entry *e, const struct node *node, uint64_t number)
+{
+	return e->id != node->id || number == 0;
+}
+
+static bool has_news(const void *ctx, const struct node *node, const struct feed_position *position)
+{
+	const struct presences *p = ctx;
+	uint64_t number = reached(p, &position->cursor);
+
+	for (const struct entry *e = first_after(p, number); e; e = e->newer)
+		if (is_news(e, node, number))
+			return true;
+	return false;
+}
+
+/* Those that one reply has room for, and the cursor that it stands for. */
+static void write_news(const void *ctx, const struct node *node,
+	const struct feed_position *position, struct buf *out)
+{
+	const struct presences *p = ctx;
+	uint64_t number = reached(p, &position->cursor), told = p->number;
+	unsigned n = 0;
+
+	buf_add_str(out, ",\"presence\":[");
+	for (const struct entry *e = first_after(p, number); e; e = e->newer) {
+		if (!is_news(e, node, number))
+			continue;
+		if (n >= API_PRESENCES_MAX || out->len >= 2 * FEED_REPLY_SOFT_MAX)
+			break;
+		if (n++)
+			buf_add_str(out, ",");
+		buf_add_str(out, e->text);
+		told = e->newer ? e->number : p->number;
+	}
+	buf_printf(out, "],\"cursor\":\"%s-%" PRIu64 "\"", p->instance, told);
+}
+
+/* --- what is written of it --- */
 
 static void key_of(uint32_t id, char ret_key[static 16])
 {
-	snprintf(ret_key, 16, "%" PRIu32, id);
+	(void) snprintf(ret_key, 16, "%" PRIu32, id);
 }
 
-static void write_dirty(struct presences *p)
+void presences_flush(struct presences *p)
 {
 	size_t done = 0;
+
 	while (done < p->n_dirty) {
 		struct store_batch *batch = store_batch_new();
 		size_t end = done + BATCH_MAX < p->n_dirty ? done + BATCH_MAX : p->n_dirty;
+
 		for (size_t i = done; i < end; i++) {
 			char key[16];
-			const char *text = feed_presence_text(p->coord->feed, p->dirty[i]);
+			const char *text = presences_text(p, p->dirty[i]);
+
 			key_of(p->dirty[i], key);
 			if (text)
 				store_batch_put(batch, TABLE_PRESENCE, key, text, strlen(text));
@@ -78,149 +217,135 @@ static void write_dirty(struct presences *p)
 	p->n_dirty = 0;
 }
 
-static int on_write(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_write(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct presences *p = userdata;
+	struct presences *p = ctx;
+
 	damper_done(&p->written, &writing, clock_now_us());
-	write_dirty(p);
+	presences_flush(p);
 	return 0;
 }
 
 static void mark_dirty(struct presences *p, uint32_t id)
 {
+	uint64_t wait = damper_wait_us(&p->written, &writing, clock_now_us());
+	int enabled = SD_EVENT_OFF;
+
 	for (size_t i = 0; i < p->n_dirty; i++)
 		if (p->dirty[i] == id)
 			return;
 	if (p->n_dirty == p->cap_dirty) {
 		size_t cap = p->cap_dirty ? p->cap_dirty * 2 : 64;
-		uint32_t *dirty = realloc(p->dirty, cap * sizeof(*dirty));
+		uint32_t *dirty = reallocarray(p->dirty, cap, sizeof(*dirty));
+
 		if (!dirty)
 			return; /* not stored this time */
 		p->dirty = dirty;
 		p->cap_dirty = cap;
 	}
 	p->dirty[p->n_dirty++] = id;
-	int enabled = SD_EVENT_OFF;
 	(void) sd_event_source_get_enabled(p->on_write, &enabled);
 	if (enabled != SD_EVENT_OFF)
 		return;
-	uint64_t wait = damper_wait_us(&p->written, &writing, clock_now_us());
 	(void) sd_event_source_set_time_relative(
 		p->on_write, wait > WRITE_AFTER_US ? wait : WRITE_AFTER_US);
 	(void) sd_event_source_set_enabled(p->on_write, SD_EVENT_ONESHOT);
 }
 
-static int accept_presence(
-	struct coord *c, const struct node *node, const struct presence *p, bool *ret_moved)
+/* --- what comes --- */
+
+static uint64_t hash_endpoints(const struct presence *p)
 {
-	CLEANUP_JSON json_t *json = presence_to_json(p);
-	char *text = json ? json_text(json) : NULL;
-	return feed_set_presence(c->feed, node->id, p->counter, hash_endpoints(p), text, ret_moved);
+	uint64_t hash = FNV64_START;
+
+	for (size_t i = 0; i < p->n_endpoints; i++) {
+		hash = fnv64(hash, &p->endpoints[i].addr, sizeof(p->endpoints[i].addr));
+		hash = fnv64(hash, &p->endpoints[i].port, sizeof(p->endpoints[i].port));
+	}
+	return hash;
 }
 
-static bool may_send(struct presences *p, uint32_t id)
+/* A newer document of @id. *ret_moved: its endpoints differ from the last ones, so that it is worth keeping. */
+static int keep(struct presences *p, uint32_t id, const struct presence *presence, bool *ret_moved)
 {
-	uint64_t now = clock_now_us();
-	if (id >= p->n_allowances) {
-		size_t n = id + 64;
-		struct allowance *list = realloc(p->allowances, n * sizeof(*list));
-		if (!list)
-			return false;
-		memset(list + p->n_allowances, 0, (n - p->n_allowances) * sizeof(*list));
-		p->allowances = list;
-		p->n_allowances = n;
+	CLEANUP_JSON json_t *json = presence_to_json(presence);
+	char *text = json ? json_text(json) : NULL;
+	struct entry *e = text ? make(p, id) : NULL;
+	uint64_t hash = hash_endpoints(presence);
+
+	if (!e) {
+		free(text);
+		return -ENOMEM;
 	}
-	struct allowance *a = &p->allowances[id];
-	uint64_t start = a->next_us > now ? a->next_us : now;
-	if (start + SENT_EVERY_US > now + PRESENCES_BURST * SENT_EVERY_US)
+	*ret_moved = !e->text || e->endpoints_hash != hash;
+	forget(p, e);
+	e->text = text;
+	e->counter = presence->counter;
+	e->endpoints_hash = hash;
+	e->number = ++p->number;
+	link_newest(p, e);
+	feed_wake(p->coord->feed);
+	return 0;
+}
+
+static bool may_say(struct presences *p, uint32_t id, uint64_t now_us)
+{
+	struct entry *e = make(p, id);
+	uint64_t start = e && e->paid_us > now_us ? e->paid_us : now_us;
+
+	if (!e || start + SENT_EVERY_US > now_us + PRESENCES_BURST * SENT_EVERY_US)
 		return false;
-	a->next_us = start + SENT_EVERY_US;
+	e->paid_us = start + SENT_EVERY_US;
 	return true;
 }
 
-void presence_handle(
+static json_t *cursor_json(const struct presences *p)
+{
+	struct api_cursor cursor = { .number = p->number };
+
+	memcpy(cursor.instance, p->instance, sizeof(cursor.instance));
+	return api_cursor_to_json(&cursor);
+}
+
+void presences_handle(
 	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
 {
-	CLEANUP_PRESENCE struct presence p = { 0 };
-	struct err e = { 0 };
-	struct api_cursor cursor = { 0 };
-	char text[API_CURSOR_MAX];
+	CLEANUP_PRESENCE struct presence presence = { 0 };
+	struct presences *p = c->presences;
+	struct err err = { 0 };
 	bool moved = false;
-	if (!may_send(c->presences, node->id)) {
+
+	if (!may_say(p, node->id, clock_now_us())) {
 		reply_refuse(request, API_TOO_MANY,
 			"%s announces itself too often: at most once a second.", node->name);
 		return;
 	}
-	int r = presence_open(body, node->id, node->identity, &p, &e);
-	if (r < 0) {
-		reply_refuse(request, API_BAD_REQUEST, "The presence is not accepted: %s.", e.text);
+	if (presence_open(body, node->id, node->identity, &presence, &err) < 0) {
+		reply_refuse(
+			request, API_BAD_REQUEST, "The presence is not accepted: %s.", err.text);
 		return;
 	}
-	if (p.counter > feed_presence_counter(c->feed, node->id)) {
-		r = accept_presence(c, node, &p, &moved);
-		if (r < 0) {
+	if (presence.counter > find(p, node->id)->counter) {
+		if (keep(p, node->id, &presence, &moved) < 0) {
 			reply_refuse(request, API_INTERNAL, "Out of memory.");
 			return;
 		}
 		if (moved)
-			mark_dirty(c->presences, node->id);
-		place_board_came(c);
+			mark_dirty(p, node->id);
+		if (p->came)
+			p->came(p->came_ctx);
 	}
-	(void) api_cursor_parse(feed_cursor(c->feed, text), &cursor);
-	httpd_reply(request, 200, api_cursor_to_json(&cursor));
-}
-
-/* What does not fit the log any more (a node removed just before a crash) is dropped. */
-static int load_presence(void *ctx, const char *key, const void *value, size_t len)
-{
-	struct presences *p = ctx;
-	CLEANUP_PRESENCE struct presence presence = { 0 };
-	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
-	const struct node *node =
-		netmap_by_id(coord_netmap(p->coord), (uint32_t) strtoul(key, NULL, 10));
-	bool moved;
-	if (!json || !node || presence_open(json, node->id, node->identity, &presence, NULL) < 0)
-		return 0;
-	return accept_presence(p->coord, node, &presence, &moved);
-}
-
-int presences_open(struct coord *coord, struct presences **ret, struct err *err)
-{
-	struct presences *p = calloc(1, sizeof(*p));
-	if (!p)
-		return err_set(err, -ENOMEM, "out of memory");
-	p->coord = coord;
-	int r = sd_event_add_time_relative(
-		coord->event, &p->on_write, CLOCK_BOOTTIME, 0, 5 * USEC_PER_SEC, on_write, p);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(p->on_write, SD_EVENT_OFF);
-	if (r < 0)
-		(void) err_set(err, r, "event loop: %s", strerror(-r));
-	else
-		r = store_each(coord->store, TABLE_PRESENCE, load_presence, p, err);
-	if (r < 0) {
-		p->n_dirty = 0;
-		(void) presences_close(p);
-		return r;
-	}
-	*ret = p;
-	return 0;
-}
-
-struct presences *presences_close(struct presences *p)
-{
-	if (!p)
-		return NULL;
-	write_dirty(p);
-	sd_event_source_disable_unref(p->on_write);
-	free(p->dirty);
-	free(p->allowances);
-	free(p);
-	return NULL;
+	httpd_reply(request, 200, cursor_json(p));
 }
 
 void presences_node_removed(struct presences *p, uint32_t id)
 {
+	struct entry *e = find(p, id);
+
+	if (e) {
+		forget(p, e);
+		e->counter = e->endpoints_hash = 0;
+	}
 	feed_node_removed(p->coord->feed, id);
 	mark_dirty(p, id);
 }
@@ -229,8 +354,75 @@ void presences_node_removed(struct presences *p, uint32_t id)
 void presences_node_changed(struct presences *p, const struct node *node)
 {
 	CLEANUP_PRESENCE struct presence presence = { 0 };
-	const char *text = node ? feed_presence_text(p->coord->feed, node->id) : NULL;
+	const char *text = node ? presences_text(p, node->id) : NULL;
 	CLEANUP_JSON json_t *json = text ? json_parse(text, strlen(text), NULL) : NULL;
+
 	if (json && presence_open(json, node->id, node->identity, &presence, NULL) < 0)
 		presences_node_removed(p, node->id);
+}
+
+/* What does not fit the log any more (a node removed just before a crash) is dropped. */
+static int load(void *ctx, const char *key, const void *value, size_t len)
+{
+	struct presences *p = ctx;
+	CLEANUP_PRESENCE struct presence presence = { 0 };
+	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+	const struct node *node =
+		netmap_by_id(coord_netmap(p->coord), (uint32_t) strtoul(key, NULL, 10));
+	bool moved;
+
+	if (!json || !node || presence_open(json, node->id, node->identity, &presence, NULL) < 0)
+		return 0;
+	return keep(p, node->id, &presence, &moved);
+}
+
+static void draw_instance(struct presences *p)
+{
+	uint64_t number;
+
+	randombytes_buf(&number, sizeof(number));
+	(void) snprintf(p->instance, sizeof(p->instance), "%016" PRIx64, number);
+}
+
+int presences_open(struct coord *coord, struct presences **ret, struct err *err)
+{
+	struct presences *p = calloc(1, sizeof(*p));
+	struct feed_source source = { .has_news = has_news, .write = write_news, .ctx = p };
+	int r;
+
+	if (!p)
+		return err_set(err, -ENOMEM, "out of memory");
+	p->coord = coord;
+	draw_instance(p);
+	r = sd_event_add_time_relative(
+		coord->event, &p->on_write, CLOCK_BOOTTIME, 0, 5 * USEC_PER_SEC, on_write, p);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(p->on_write, SD_EVENT_OFF);
+	if (r < 0)
+		(void) err_set(err, r, "event loop: %s", strerror(-r));
+	else
+		r = store_each(coord->store, TABLE_PRESENCE, load, p, err);
+	if (r < 0) {
+		(void) presences_close(p);
+		return r;
+	}
+	feed_add_source(coord->feed, &source);
+	*ret = p;
+	return 0;
+}
+
+struct presences *presences_close(struct presences *p)
+{
+	if (!p)
+		return NULL;
+	sd_event_source_disable_unref(p->on_write);
+	for (size_t i = 0; i < p->n_entries; i++)
+		if (p->entries[i])
+			free(p->entries[i]->text);
+	for (size_t i = 0; i < p->n_entries; i++)
+		free(p->entries[i]);
+	free(p->entries);
+	free(p->dirty);
+	free(p);
+	return NULL;
 }

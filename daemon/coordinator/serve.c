@@ -36,6 +36,7 @@
 #include "coordinator/names.h"
 #include "coordinator/open.h"
 #include "coordinator/place.h"
+#include "coordinator/presence.h"
 #include "coordinator/urls.h"
 #include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
@@ -441,7 +442,8 @@ int serve_run(int argc, char **argv)
 	if (!r) {
 		(void) notify_send("READY=1");
 		log_notice("serving the mesh %s on port %u, instance %s",
-			coord_settings(s.coord)->mesh, s.coord->port, feed_instance(s.coord->feed));
+			coord_settings(s.coord)->mesh, s.coord->port,
+			presences_instance(s.coord->presences));
 		say_status(&s);
 		r = sd_event_loop(event);
 		if (r < 0)
