@@ -1,0 +1,36 @@
+/*
+ * fake-httpd: requests that a test makes up, instead of sys/httpd. Each must be answered once.
+ */
+#pragma once
+
+#include "sys/httpd/httpd.h"
+
+enum { FAKE_QUERY_MAX = 4 };
+
+struct httpd_request {
+	const char *method, *path; /* borrowed, as all texts here */
+	const char *query[FAKE_QUERY_MAX][2];
+	const char *body;
+	struct ip_addr address;
+	bool has_key;
+	uint8_t key[HTTPD_KEY_LEN];
+
+	/* What became of it. */
+	bool known;
+	unsigned status; /* 0: not answered yet */
+	json_t *reply;
+	char *text; /* as it was sent */
+};
+
+/* GET @path from 192.0.2.1. */
+struct httpd_request *fake_request(const char *path);
+void fake_request_query(struct httpd_request *request, const char *name, const char *value);
+/* Its key is @key from now on, NULL for none. */
+void fake_request_set_key(struct httpd_request *request, const uint8_t *key);
+void fake_request_free(struct httpd_request *request);
+
+/* The code of the error that it was answered with, "" if it was none. */
+const char *fake_request_code(const struct httpd_request *request);
+const char *fake_request_message(const struct httpd_request *request);
+/* It was refused so, and is released. */
+void fake_request_refused(struct httpd_request *request, const char *code, const char *message);

@@ -1,0 +1,25 @@
+/*
+ * fake-ipc: local calls that a test makes up, instead of sys/ipc. Each must be answered once.
+ */
+#pragma once
+
+#include "sys/ipc/ipc.h"
+
+struct ipc_request {
+	const char *call;
+	json_t *args;
+	struct ipc_creds creds;
+
+	/* What became of it. */
+	bool answered;
+	json_t *ok; /* or NULL, and why: */
+	char code[IPC_CODE_MAX], message[1024];
+};
+
+/* By root. Takes @args, NULL for none. */
+struct ipc_request *fake_call(const char *call, json_t *args);
+void fake_call_free(struct ipc_request *request);
+/* It was refused so, and is released. */
+void fake_call_refused(struct ipc_request *request, const char *code, const char *message);
+/* It was not; what was answered is the caller's, and it is released. */
+json_t *fake_call_taken(struct ipc_request *request);
