@@ -30,6 +30,7 @@ struct coord {
 	struct feed *feed;
 	struct httpd *httpd;
 	struct ipc_server *ipc;
+	char *certificate, *key; /* httpd's, PEM */
 	/* Subjects: each knows what its own is. */
 	struct enroll *enroll;
 	struct presences *presences;

@@ -11,8 +11,9 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
-#include "base/json.h"
-#include "base/log.h"
+#include "base/file.h"
+#include "coordinator/admin.h"
+#include "coordinator/api.h"
 #include "coordinator/enroll.h"
 #include "coordinator/keys.h"
 #include "coordinator/kube.h"
@@ -21,30 +22,13 @@
 #include "coordinator/presence.h"
 #include "coordinator/schema.h"
 #include "coordinator/urls.h"
-
-struct meta {
-	bool has_root;
-	char root[KEY_BASE64_LEN];
-	bool urls_found;
-};
-
-static int read_meta(void *ctx, const char *key, const void *value, size_t len)
-{
-	struct meta *meta = ctx;
-	if (!strcmp(key, "root") && len == KEY_BASE64_LEN - 1) {
-		memcpy(meta->root, value, len);
-		meta->has_root = true;
-	} else if (!strcmp(key, "urls")) {
-		meta->urls_found = len == 5 && !memcmp(value, "found", 5);
-	}
-	return 0;
-}
+#include "sys/x509/x509.h"
 
 /* A removed or renewed node is told so; everybody else hears of the record. */
 static void on_applied(void *ctx, const struct record *record, const struct netmap_change *what)
 {
 	struct coord *c = ctx;
-	(void) record;
+
 	if (what->kind == NETMAP_CHANGE_REMOVED)
 		presences_node_removed(c->presences, what->id);
 	else if (what->kind == NETMAP_CHANGE_NODE)
@@ -57,12 +41,67 @@ static void on_came(void *ctx)
 	place_board_came(ctx);
 }
 
+/* --- what is on the disk --- */
+
+static int read_tls(struct coord *c, const char *state_dir, struct err *err)
+{
+	char path[COORD_PATH_MAX];
+	uint8_t seed[KEYS_SEED_LEN];
+	int r;
+
+	coord_path(state_dir, COORD_TLS_KEY, path);
+	r = keys_read(path, seed, err);
+	if (r == -ENOENT)
+		return err_set(err, r,
+			"there is no coordinator in %s: run `hearth-coord init` first", state_dir);
+	if (r < 0)
+		return r;
+	r = x509_key_pem(seed, &c->key);
+	if (r == 0)
+		r = x509_certificate_pem(seed, "hearth-coord", &c->certificate);
+	sodium_memzero(seed, sizeof(seed));
+	return r < 0 ? err_set(err, r, "make the TLS certificate: %s", strerror(-r)) : 0;
+}
+
+struct meta {
+	bool has_root;
+	char root[KEY_BASE64_LEN];
+	bool urls_found;
+};
+
+static int read_meta(void *ctx, const char *key, const void *value, size_t len)
+{
+	struct meta *meta = ctx;
+
+	if (strcmp(key, "root") == 0 && len == KEY_BASE64_LEN - 1) {
+		memcpy(meta->root, value, len);
+		meta->has_root = true;
+	} else if (strcmp(key, "urls") == 0) {
+		meta->urls_found = len == 5 && memcmp(value, "found", 5) == 0;
+	}
+	return 0;
+}
+
+static int certify(const struct coord *c, const uint8_t *seed, const char *path, struct err *err)
+{
+	uint8_t public_key[RECORD_KEY_LEN];
+
+	record_public_key(seed, public_key);
+	if (mesh_log_certifies(ledger_log(c->ledger), public_key))
+		return 0;
+	return err_set(err, -EKEYREJECTED,
+		"%s is not certified by this mesh's root key: restore the key that belongs to the "
+		"database",
+		path);
+}
+
 static int open_ledger(struct coord *c, const char *state_dir, struct err *err)
 {
 	uint8_t seed[KEYS_SEED_LEN];
 	char path[COORD_PATH_MAX];
 	struct meta meta = { 0 };
 	int r = store_each(c->store, TABLE_META, read_meta, &meta, err);
+
 	if (r < 0)
 		return r;
 	if (!meta.has_root || key_from_base64(meta.root, c->root_hash) < 0)
@@ -72,57 +111,119 @@ static int open_ledger(struct coord *c, const char *state_dir, struct err *err)
 	c->urls_found = meta.urls_found;
 	coord_path(state_dir, COORD_SIGNING_KEY, path);
 	r = keys_read(path, seed, err);
-	if (!r)
+	if (r == 0)
 		r = ledger_open(c->store, c->root_hash, seed, &c->ledger, err);
-	if (!r) {
-		uint8_t public_key[RECORD_KEY_LEN];
-		record_public_key(seed, public_key);
-		if (!mesh_log_certifies(ledger_log(c->ledger), public_key))
-			r = err_set(err, -EKEYREJECTED,
-				"%s is not certified by this mesh's root key: restore the key that "
-				"belongs to the database",
-				path);
-	}
+	if (r == 0)
+		r = certify(c, seed, path, err);
 	sodium_memzero(seed, sizeof(seed));
 	return r;
 }
 
-int coord_open(sd_event *event, const char *state_dir, struct coord **ret, struct err *err)
+static int open_store(struct coord *c, const char *state_dir, struct err *err)
 {
 	char path[COORD_PATH_MAX];
+	int r;
+
+	coord_path(state_dir, COORD_DATABASE, path);
+	r = store_open(path, &schema_coordinator, false, &c->store, err);
+	if (r == -ENOENT)
+		return err_set(err, r,
+			"there is no coordinator in %s: run `hearth-coord init` first", state_dir);
+	return r == 0 ? open_ledger(c, state_dir, err) : r;
+}
+
+/* --- what stands on it --- */
+
+/* The order of those that the feed hears of is their order in its replies. */
+static int open_subjects(struct coord *c, struct err *err)
+{
+	int r = feed_new(c->event, c->ledger, &c->feed, err);
+
+	if (r == 0 && !(c->tokens = tokens_new()))
+		r = err_set(err, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = enroll_open(c, &c->enroll, err);
+	if (r == 0)
+		r = presences_open(c, &c->presences, err);
+	if (r == 0)
+		r = kube_open(c, &c->kube, err);
+	if (r == 0)
+		r = place_open(c, &c->place, err);
+	if (r < 0)
+		return r;
+	presences_on_came(c->presences, on_came, c);
+	ledger_on_applied(c->ledger, on_applied, c);
+	return 0;
+}
+
+static int open_admin(struct coord *c, const struct open_config *config, struct err *err)
+{
+	char path[COORD_PATH_MAX];
+	int r = file_mkdirs(config->run_dir, 0755);
+
+	if (r < 0)
+		return err_set(err, r, "make %s: %s", config->run_dir, strerror(-r));
+	coord_path(config->run_dir, COORD_SOCKET, path);
+	return ipc_server_new(c->event, path, 0660, config->admins, admin_handle, c, &c->ipc, err);
+}
+
+static int open_httpd(struct coord *c, const struct open_config *config, struct err *err)
+{
+	struct httpd_config https = {
+		.listen_fd = config->listen_fd,
+		.certificate = c->certificate,
+		.key = c->key,
+		.connections_max = config->connections_max,
+		.per_source_max = config->per_source_max,
+		.proven = coord_settings(c)->mesh6,
+		.head = api_head,
+		.handler = api_handle,
+		.ctx = c,
+	};
+
+	return httpd_new(c->event, &https, &c->httpd, err);
+}
+
+static int open_all(struct coord *c, const struct open_config *config, struct err *err)
+{
+	int r = read_tls(c, config->state_dir, err);
+
+	if (r == 0)
+		r = open_store(c, config->state_dir, err);
+	if (r == 0)
+		r = open_subjects(c, err);
+	if (r == 0)
+		r = store_start(c->store, c->event, err);
+	if (r == 0)
+		r = open_admin(c, config, err);
+	if (r == 0)
+		r = open_httpd(c, config, err);
+	if (r == 0)
+		r = urls_open(c, &c->urls, err);
+	return r;
+}
+
+int coord_open(
+	sd_event *event, const struct open_config *config, struct coord **ret, struct err *err)
+{
+	CLEANUP(close_p) int listen_fd = config->listen_fd;
 	struct coord *c = calloc(1, sizeof(*c));
+	int r;
+
 	if (!c)
 		return err_set(err, -ENOMEM, "out of memory");
 	c->event = sd_event_ref(event);
 	c->started_s = coord_now_s();
-	c->port = API_PORT;
-	coord_path(state_dir, COORD_DATABASE, path);
-	int r = store_open(path, &schema_coordinator, false, &c->store, err);
-	if (r == -ENOENT)
-		r = err_set(err, r, "there is no coordinator in %s: run `hearth-coord init` first",
-			state_dir);
-	if (!r)
-		r = open_ledger(c, state_dir, err);
-	if (!r)
-		r = feed_new(event, c->ledger, &c->feed, err);
-	if (!r)
-		r = (c->tokens = tokens_new()) ? 0 : err_set(err, -ENOMEM, "out of memory");
-	if (!r)
-		r = enroll_open(c, &c->enroll, err);
-	if (!r)
-		r = presences_open(c, &c->presences, err);
-	if (!r)
-		r = kube_open(c, &c->kube, err);
-	if (!r)
-		r = place_open(c, &c->place, err);
-	if (!r)
-		r = store_start(c->store, event, err);
+	c->port = config->port;
+	r = open_all(c, config, err);
+	if (c->httpd)
+		listen_fd = -1;
 	if (r < 0) {
 		(void) coord_close(c);
 		return r;
 	}
-	presences_on_came(c->presences, on_came, c);
-	ledger_on_applied(c->ledger, on_applied, c);
+	place_refresh(c);
+	urls_refresh(c);
 	*ret = c;
 	return 0;
 }
@@ -148,6 +249,8 @@ struct coord *coord_close(struct coord *c)
 	c->enroll = enroll_close(c->enroll);
 	c->ledger = ledger_free(c->ledger);
 	c->tokens = tokens_free(c->tokens);
+	x509_wipe_p(&c->key);
+	free(c->certificate);
 	sd_event_unref(c->event);
 	free(c);
 	return NULL;

@@ -10,7 +10,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,22 +23,16 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/env.h"
-#include "base/file.h"
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/pace.h"
 #include "base/usage.h"
-#include "coordinator/admin.h"
-#include "coordinator/api.h"
-#include "coordinator/keys.h"
 #include "coordinator/names.h"
 #include "coordinator/open.h"
 #include "coordinator/place.h"
 #include "coordinator/presence.h"
-#include "coordinator/urls.h"
 #include "sys/notify/notify.h"
-#include "sys/x509/x509.h"
 
 enum {
 	CONNECTIONS_DEFAULT = 8192,
@@ -56,7 +49,6 @@ struct serve {
 	const char *state_dir, *run_dir, *listen, *user, *group;
 	unsigned connections_max, per_address_max;
 	int listen_fd;
-	char *certificate, *key; /* PEM */
 	struct coord *coord;
 	sd_event_source *on_status;
 	uint64_t status_us, looked_us;
@@ -199,44 +191,6 @@ static uint16_t port_of(int fd)
 	return e.port;
 }
 
-static int read_tls(struct serve *s, struct err *err)
-{
-	char path[COORD_PATH_MAX];
-	uint8_t seed[KEYS_SEED_LEN];
-	coord_path(s->state_dir, COORD_TLS_KEY, path);
-	int r = keys_read(path, seed, err);
-	if (r == -ENOENT)
-		return err_set(err, r,
-			"there is no coordinator in %s: run `hearth-coord init` first",
-			s->state_dir);
-	if (r < 0)
-		return r;
-	r = x509_key_pem(seed, &s->key);
-	if (!r)
-		r = x509_certificate_pem(seed, "hearth-coord", &s->certificate);
-	sodium_memzero(seed, sizeof(seed));
-	return r < 0 ? err_set(err, r, "make the TLS certificate: %s", strerror(-r)) : 0;
-}
-
-static gid_t admin_group(const struct serve *s)
-{
-	const struct group *group = s->group ? getgrnam(s->group) : NULL;
-	return group ? group->gr_gid : (gid_t) -1;
-}
-
-static int open_admin(struct serve *s, struct err *err)
-{
-	char path[COORD_PATH_MAX];
-	int r = file_mkdirs(s->run_dir, 0755);
-	if (r < 0)
-		return err_set(err, r, "make %s: %s", s->run_dir, strerror(-r));
-	if (s->group && admin_group(s) == (gid_t) -1)
-		return err_set(err, -ENOENT, "there is no group %s", s->group);
-	coord_path(s->run_dir, COORD_SOCKET, path);
-	return ipc_server_new(s->coord->event, path, 0660, admin_group(s), admin_handle, s->coord,
-		&s->coord->ipc, err);
-}
-
 /* Becomes @user, for good: nothing that parses foreign bytes runs as root. */
 static int drop_root(const struct serve *s, struct err *err)
 {
@@ -345,35 +299,33 @@ static int begin_status(struct serve *s, sd_event *event, struct err *err)
 	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
 }
 
+static int find_admins(const struct serve *s, gid_t *ret, struct err *err)
+{
+	const struct group *group = s->group ? getgrnam(s->group) : NULL;
+
+	if (s->group && !group)
+		return err_set(err, -ENOENT, "there is no group %s", s->group);
+	*ret = group ? group->gr_gid : (gid_t) -1;
+	return 0;
+}
+
 static int start(struct serve *s, sd_event *event, struct err *err)
 {
-	struct httpd_config config = {
+	struct open_config config = {
+		.state_dir = s->state_dir,
+		.run_dir = s->run_dir,
 		.listen_fd = s->listen_fd,
-		.certificate = s->certificate,
-		.key = s->key,
+		.port = port_of(s->listen_fd),
 		.connections_max = connection_limit(s),
 		.per_source_max = s->per_address_max,
-		.head = api_head,
-		.handler = api_handle,
 	};
-	int r = coord_open(event, s->state_dir, &s->coord, err);
-	if (r < 0)
-		return r;
-	config.ctx = s->coord;
-	config.proven = coord_settings(s->coord)->mesh6;
-	s->coord->port = port_of(s->listen_fd);
-	r = open_admin(s, err);
-	if (!r)
-		r = httpd_new(event, &config, &s->coord->httpd, err);
+	int r = find_admins(s, &config.admins, err);
+
 	if (r < 0)
 		return r;
 	s->listen_fd = -1;
-	r = urls_open(s->coord, &s->coord->urls, err);
-	if (r < 0)
-		return r;
-	place_refresh(s->coord);
-	urls_refresh(s->coord);
-	return begin_status(s, event, err);
+	r = coord_open(event, &config, &s->coord, err);
+	return r == 0 ? begin_status(s, event, err) : r;
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -403,8 +355,6 @@ static void serve_done(struct serve *s, sd_event *event)
 	sd_event_source_disable_unref(s->on_status);
 	s->coord = coord_close(s->coord);
 	close_p(&s->listen_fd);
-	x509_wipe_p(&s->key);
-	free(s->certificate);
 	sd_event_unref(event);
 }
 
@@ -433,8 +383,6 @@ int serve_run(int argc, char **argv)
 	if (!r && !guard_memory(true))
 		log_info("may not lock all its memory (RLIMIT_MEMLOCK): some of it may be swapped "
 			 "to disk");
-	if (!r)
-		r = read_tls(&s, &e);
 	if (!r)
 		r = prepare_loop(&event, &e);
 	if (!r)
