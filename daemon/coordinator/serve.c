@@ -8,12 +8,10 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -33,6 +31,7 @@
 #include "coordinator/place.h"
 #include "coordinator/presence.h"
 #include "sys/notify/notify.h"
+#include "sys/priv/priv.h"
 
 enum {
 	CONNECTIONS_DEFAULT = 8192,
@@ -191,32 +190,25 @@ static uint16_t port_of(int fd)
 	return e.port;
 }
 
-/* Becomes @user, for good: nothing that parses foreign bytes runs as root. */
+/* Root makes where the local socket goes: without systemd there is nobody else to do it. */
+static int make_place(const struct serve *s, struct err *err)
+{
+	struct stat st;
+	uid_t uid;
+	gid_t gid;
+	int r = priv_find_user(s->user, &uid, &gid, err);
+
+	if (r < 0 || uid == 0 || (stat(s->run_dir, &st) == 0 && st.st_uid != 0))
+		return r;
+	return ipc_make_place(s->run_dir, COORD_PLACE, uid, gid, err);
+}
+
+/* Nothing that parses foreign bytes runs as root, but if somebody says --user root. */
 static int drop_root(const struct serve *s, struct err *err)
 {
-	(void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (geteuid() != 0)
-		return 0;
-	const struct passwd *user = getpwnam(s->user);
-	if (!user) {
-		log_warning(
-			"there is no user %s: running as root, which is not meant to be", s->user);
-		return 0;
-	}
-	if (user->pw_uid == 0)
-		return 0;
-	/* Without systemd there is nobody else to do it. */
-	struct stat st;
-	if (stat(s->run_dir, &st) < 0 || st.st_uid == 0) {
-		int r = ipc_make_place(s->run_dir, COORD_PLACE, user->pw_uid, user->pw_gid, err);
-		if (r < 0)
-			return r;
-	}
-	if (initgroups(s->user, user->pw_gid) < 0 ||
-		setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
-		setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
-		return err_set(err, -errno, "become %s: %m", s->user);
-	return 0;
+	int r = geteuid() == 0 ? make_place(s, err) : 0;
+
+	return r == 0 ? priv_drop(s->user, err) : r;
 }
 
 /* As many as asked for, or what the limit on descriptors leaves beside files and local calls. */

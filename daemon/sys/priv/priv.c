@@ -91,6 +91,21 @@ int priv_become(const char *name, uint64_t caps, struct err *err)
 	return 0;
 }
 
+int priv_drop(const char *name, struct err *err)
+{
+	uid_t uid = geteuid();
+	gid_t gid;
+	int r = uid == 0 ? priv_find_user(name, &uid, &gid, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (geteuid() == 0 && uid != 0)
+		return priv_become(name, 0, err);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(err, -errno, "set no_new_privs: %m");
+	return 0;
+}
+
 enum { LOOK_EVERY_MS = 100 };
 #define PATIENCE_US (60 * USEC_PER_SEC)
 

@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sys/priv/priv.h"
@@ -76,6 +78,61 @@ static void test_as_another(void **state)
 	(void) unlink(secret);
 }
 
+/* What a process that has called priv_drop() may still do, in bits; 0: it was refused, and is as it was. */
+enum { IS_ROOT = 1, IS_OTHER = 2, MAY_BE_ROOT = 4, MAY_GAIN = 8, REFUSED = 16 };
+
+static int after_drop(const char *user)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		struct err err = { 0 };
+		int r = priv_drop(user, &err);
+		int is = geteuid() == 0 && getuid() == 0 ? IS_ROOT : IS_OTHER;
+
+		if (r < 0)
+			is |= REFUSED;
+		is |= prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 ? MAY_GAIN : 0;
+		is |= setresuid(0, 0, 0) == 0 || prctl(PR_CAPBSET_READ, 0, 0, 0, 0) == 1
+			      ? MAY_BE_ROOT
+			      : 0;
+		_exit(is);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_drop(void **state)
+{
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(after_drop("nobody"), IS_OTHER);
+	assert_int_equal(after_drop("root"), IS_ROOT | MAY_BE_ROOT);
+	int gain = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 ? MAY_GAIN : 0;
+	assert_int_equal(after_drop("no-such-user"), IS_ROOT | MAY_BE_ROOT | gain | REFUSED);
+}
+
+/* Who is not root has nothing to drop, and does not ask who @name is. */
+static void test_drop_here(void **state)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		struct err err = { 0 };
+
+		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+			_exit(1);
+		if (priv_drop("no-such-user", &err) < 0 || geteuid() == 0)
+			_exit(2);
+		_exit(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_here(void **state)
 {
 	struct job job = { .uid = 1 };
@@ -90,6 +147,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_another),
 		cmocka_unit_test(test_here),
+		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_drop_here),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
