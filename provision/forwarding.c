@@ -156,11 +156,11 @@ static void note_links_of(struct enroll *e, const char *family, const char *all)
 }
 
 /* What usually wants packets passed on: of a container engine, of virtual machines, of another VPN. */
-static bool may_need_forwarding(const struct link *link)
+static bool may_need_forwarding(const struct enroll *e, const struct link *link)
 {
 	static const char *const kinds[] = { "bridge", "veth", "wireguard", "tun", "vxlan",
 		"ipvlan", "macvlan" };
-	if (names_is_pod_link(link->name) || !strcmp(link->name, CONFIG_INTERFACE_DEFAULT))
+	if (names_is_pod_link(link->name) || !strcmp(link->name, e->config.interface))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (!strcmp(link->kind, kinds[i]))
@@ -175,7 +175,7 @@ static void note_links(struct enroll *e)
 	size_t n = 0;
 	if (nl_open(&nl, NULL) == 0 && link_list(nl, &links, &n, NULL) == 0)
 		for (size_t i = 0; i < n; i++)
-			if (may_need_forwarding(&links[i]))
+			if (may_need_forwarding(e, &links[i]))
 				before_note_link(e, links[i].name);
 	free(links);
 }
@@ -273,7 +273,7 @@ static bool newcomer(struct enroll *e, char ret[static IFNAMSIZ])
 		link_list(nl, &links, &n, NULL) < 0)
 		n = 0;
 	for (size_t i = 0; i < n && !found; i++) {
-		found = may_need_forwarding(&links[i]) && !before_has_link(e, links[i].name);
+		found = may_need_forwarding(e, &links[i]) && !before_has_link(e, links[i].name);
 		if (found)
 			(void) snprintf(ret, IFNAMSIZ, "%s", links[i].name);
 	}

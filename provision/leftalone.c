@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/names.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
 
@@ -115,7 +116,7 @@ static bool is_here(const struct enroll *e, const struct manager *m)
 
 static int see_to(struct enroll *e, const struct manager *m, struct err *err)
 {
-	bool covered = !strncmp(e->config.interface, "hearth", 6);
+	bool covered = names_is_mesh_link(e->config.interface);
 	char name[64];
 	(void) snprintf(name, sizeof(name), "%s%s%s", m->before, e->config.interface, m->after);
 	int removed = remove_others(e, m, covered ? NULL : name, err);

@@ -13,16 +13,13 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/names.h"
+#include "board/locals.h"
 #include "board/stops.h"
-#include "mesh/ranges.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
-#include "sys/net/addr.h"
-#include "sys/net/link.h"
-#include "sys/net/route.h"
 #include "sys/tun/tun.h"
 
-enum { TAILSCALE_TABLE = 52, OUTPUT_MAX = 4096 };
+enum { OUTPUT_MAX = 4096 };
 
 static int check_tun(struct err *err)
 {
@@ -102,99 +99,16 @@ int look_board(struct enroll *e, struct err *err)
 
 /* ---- ranges ---- */
 
-/* A kernel without rules has none of Tailscale's. */
-static bool has_tailscale_rule(struct nl *nl, uint8_t family)
-{
-	bool found = false;
-	return route_has_rule_to(nl, family, TAILSCALE_TABLE, &found, NULL) == 0 && found;
-}
-
-static bool is_own(const struct config *config, const char *ifname)
-{
-	return !strcmp(ifname, config->interface) || names_is_pod_link(ifname);
-}
-
-struct locals {
-	struct ranges_local *list;
-	size_t n;
-	struct link *links;
-	size_t n_links;
-	struct link_addr *addrs;
-	size_t n_addrs;
-	struct route *routes;
-	size_t n_routes;
-	bool tailscale;
-};
-
-static void locals_done(struct locals *l)
-{
-	free(l->list);
-	free(l->links);
-	free(l->addrs);
-	free(l->routes);
-}
-
-static const char *link_name(const struct locals *l, int index)
-{
-	for (size_t i = 0; i < l->n_links; i++)
-		if (l->links[i].index == index)
-			return l->links[i].name;
-	return "?";
-}
-
-/* What this board has in the mesh, on an interface that may have had another name until now. */
-static bool is_own_address(const struct enroll *e, const struct ip_prefix *prefix)
-{
-	return e->enrolled && prefix->len == ip_bits(prefix->addr.family) &&
-	       (ip_addr_equal(&prefix->addr, &e->node.mesh4) ||
-		       ip_addr_equal(&prefix->addr, &e->node.mesh6));
-}
-
-static void add_local(
-	struct enroll *e, struct locals *l, const struct ip_prefix *prefix, int ifindex)
-{
-	const char *name = link_name(l, ifindex);
-	if (!is_own(&e->config, name) && !is_own_address(e, prefix))
-		l->list[l->n++] = (struct ranges_local){ .prefix = *prefix, .name = name };
-}
-
-/* Addresses say what a link is on, routes what lies behind it: a VPN, another router. */
-static int find_locals(struct enroll *e, struct locals *l, struct err *err)
-{
-	CLEANUP_NL struct nl *nl = NULL;
-	struct route_filter main_table = { .table = RT_TABLE_MAIN };
-	int r = nl_open(&nl, err);
-	if (!r)
-		r = link_list(nl, &l->links, &l->n_links, err);
-	if (!r)
-		r = addr_list(nl, 0, AF_UNSPEC, &l->addrs, &l->n_addrs, err);
-	if (!r)
-		r = route_list(nl, &main_table, &l->routes, &l->n_routes, err);
-	if (r)
-		return r;
-	l->list = calloc(l->n_addrs + l->n_routes + 1, sizeof(*l->list));
-	if (!l->list)
-		return err_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < l->n_addrs; i++) {
-		struct ip_prefix p = ip_prefix_of(&l->addrs[i].addr, l->addrs[i].prefix_len);
-		add_local(e, l, &p, l->addrs[i].ifindex);
-	}
-	for (size_t i = 0; i < l->n_routes; i++)
-		if (l->routes[i].protocol != ROUTE_PROTOCOL_HEARTH &&
-			l->routes[i].protocol != ROUTE_PROTOCOL_HEARTH_CNI && l->routes[i].dst.len)
-			add_local(e, l, &l->routes[i].dst, l->routes[i].oif);
-	for (size_t i = 0; i < l->n_links; i++)
-		l->tailscale |= !strncmp(l->links[i].name, "tailscale", 9);
-	l->tailscale =
-		l->tailscale || has_tailscale_rule(nl, AF_INET) || has_tailscale_rule(nl, AF_INET6);
-	return 0;
-}
-
 int look_ranges(struct enroll *e, struct err *err)
 {
-	CLEANUP(locals_done) struct locals l = { 0 };
+	CLEANUP_LOCALS struct locals l = { 0 };
+	struct locals_own own = { .ifname = e->config.interface };
 	unsigned flags = 0;
-	int r = find_locals(e, &l, err);
+	if (e->enrolled) {
+		own.mesh4 = e->node.mesh4;
+		own.mesh6 = e->node.mesh6;
+	}
+	int r = locals_read(&own, &l, err);
 	if (l.tailscale)
 		flags |= RANGES_TAILSCALE;
 	if (!e->allow_public_ranges && !(e->enrolled && e->config.public_ranges))

@@ -17,10 +17,11 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "wire/fields.h"
 #include "wire/node.h"
 
-#define CONFIG_INTERFACE_DEFAULT "hearth0"
+#define CONFIG_INTERFACE_DEFAULT NAMES_LINK "0"
 enum { CONFIG_PORT_DEFAULT = 41741 };
 
 struct config {

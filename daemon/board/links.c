@@ -27,7 +27,8 @@ static const char *const overlay_kinds[] = { "tun", "wireguard", "amneziawg", "o
 	"vxlan", "geneve", "gre", "gretap", "erspan", "ip6gre", "ip6gretap", "ip6erspan", "ipip",
 	"sit", "ip6tnl", "vti", "vti6", "xfrm", "bareudp", "gtp", "amt", "l2tp", "l2tpeth" };
 
-static const char *const overlay_names[] = { "tailscale*", "zt*", "wg*", "nb-*", "nebula*", "utun*",
+#define TAILSCALE "tailscale*"
+static const char *const overlay_names[] = { TAILSCALE, "zt*", "wg*", "nb-*", "nebula*", "utun*",
 	"kilo*", "flannel*", "netmaker*", "awg*" };
 
 /* Bridges and the like that container runtimes, clusters and hypervisors make. */
@@ -63,6 +64,26 @@ static bool has_container_name(const struct link *link)
 bool links_matches_inside_pattern(const char *name)
 {
 	return in_list(name, links_inside_patterns, ARRAY_LEN(links_inside_patterns) - 1);
+}
+
+bool links_is_tailscale(const char *ifname)
+{
+	return !fnmatch(TAILSCALE, ifname, 0);
+}
+
+bool links_may_change(const struct monitor_event *event)
+{
+	switch (event->what) {
+	case MONITOR_LINKS:
+		return !names_is_pod_link(event->link.name);
+	case MONITOR_ADDRS:
+		return !ip_addr_is_link_local(&event->addr.addr);
+	case MONITOR_ROUTES:
+		return event->route.dst.len == 0;
+	case MONITOR_SETTINGS:
+		break;
+	}
+	return false;
 }
 
 /* --- what a link is --- */
@@ -279,7 +300,7 @@ static void classify(struct judge *j, const struct link *link, struct link_verdi
 		decide(v, LINK_CLASS_LOOPBACK, "loopback", NULL);
 	else if (own && !strcmp(link->name, own))
 		decide(v, LINK_CLASS_MESH, "the interface of this mesh", NULL);
-	else if (!fnmatch("hearth*", link->name, 0) &&
+	else if (names_is_mesh_link(link->name) &&
 		 (!strcmp(link->kind, "tun") || !strcmp(link->kind, "wireguard")))
 		decide(v, LINK_CLASS_MESH, "a mesh's interface, by name", NULL);
 	else if (names_is_pod_link(link->name) && !strcmp(link->kind, "veth"))

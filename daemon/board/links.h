@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "sys/net/addr.h"
 #include "sys/net/link.h"
+#include "sys/net/monitor.h"
 #include "sys/net/route.h"
 
 enum { LINKS_ADDRS_MAX = 32, LINKS_WHY_MAX = 128 };
@@ -86,6 +87,15 @@ struct links_rules {
  */
 int links_judge(
 	const struct links_facts *facts, const struct links_rules *rules, struct links *ret);
+
+/*
+ * Whether a change (of links, addresses or routes) may change what links_judge() finds, but for what is the
+ * interface of this mesh. Pods come and go, and what is link-local is announced to nobody.
+ */
+bool links_may_change(const struct monitor_event *event);
+
+/* By its name. */
+bool links_is_tailscale(const char *ifname);
 
 /* "uplink", "container" ... */
 const char *link_class_name(enum link_class class);

@@ -21,53 +21,6 @@ static int look(const struct links_rules *rules, struct links_facts *ret_facts, 
 	return r;
 }
 
-static bool is_tailscale(const struct link_verdict *v)
-{
-	return !strncmp(v->name, "tailscale", 9);
-}
-
-static void add_local(
-	struct addrs_locals *locals, const struct link_verdict *v, const struct link_addr *addr)
-{
-	char *name = locals->names[locals->n];
-
-	if (locals->n == ADDRS_LOCALS_MAX || ip_addr_is_loopback(&addr->addr) ||
-		ip_addr_is_link_local(&addr->addr))
-		return;
-	(void) snprintf(name, ADDRS_NAME_MAX, "%s", v->name);
-	locals->list[locals->n++] = (struct ranges_local){
-		.prefix = ip_prefix_of(&addr->addr, addr->prefix_len),
-		.name = name,
-	};
-}
-
-int addrs_locals(struct addrs_locals *ret, struct err *err)
-{
-	CLEANUP_LINKS_FACTS struct links_facts facts = { 0 };
-	CLEANUP_LINKS struct links links = { 0 };
-	struct links_rules rules = { 0 };
-	int r = look(&rules, &facts, &links, err);
-
-	ret->n = 0;
-	ret->flags = 0;
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < links.n; i++) {
-		const struct link_verdict *v = &links.list[i];
-
-		if (is_tailscale(v)) { /* its own address is what the flag is about */
-			ret->flags |= RANGES_TAILSCALE;
-			continue;
-		}
-		if (v->class == LINK_CLASS_MESH || v->class == LINK_CLASS_POD)
-			continue;
-		for (size_t k = 0; k < facts.n_addrs; k++)
-			if (facts.addrs[k].ifindex == v->index)
-				add_local(ret, v, &facts.addrs[k]);
-	}
-	return 0;
-}
-
 int addrs_urls(
 	const struct settings *settings, uint16_t port, char (*ret)[FIELD_URL_MAX], struct err *err)
 {

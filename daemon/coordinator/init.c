@@ -30,12 +30,12 @@
 #include "base/owned.h"
 #include "base/text.h"
 #include "base/usage.h"
+#include "board/locals.h"
 #include "coordinator/addrs.h"
 #include "coordinator/keys.h"
 #include "coordinator/ledger.h"
 #include "coordinator/names.h"
 #include "coordinator/schema.h"
-#include "mesh/ranges.h"
 #include "sys/priv/priv.h"
 #include "sys/x509/x509.h"
 #include "wire/api.h"
@@ -509,12 +509,14 @@ static int choose_urls(struct init *i)
 static int check_ranges(const struct init *i)
 {
 	struct err e = { 0 };
-	struct addrs_locals *locals = calloc(1, sizeof(*locals));
-	int r = locals ? addrs_locals(locals, &e) : err_set(&e, -ENOMEM, "out of memory");
+	CLEANUP_LOCALS struct locals locals = { 0 };
+	struct locals_own own = { 0 }; /* there is nothing of this mesh yet */
+	int r = locals_read(&own, &locals, &e);
 	if (r == 0)
-		r = ranges_check(&i->settings, locals->list, locals->n,
-			locals->flags | (i->allow_public ? 0 : RANGES_ONLY_PRIVATE), &e);
-	free(locals);
+		r = ranges_check(&i->settings, locals.list, locals.n,
+			(locals.tailscale ? RANGES_TAILSCALE : 0) |
+				(i->allow_public ? 0 : RANGES_ONLY_PRIVATE),
+			&e);
 	return r < 0 ? fail(1, "%s", e.text) : 0;
 }
 

@@ -13,8 +13,8 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/names.h"
 #include "base/pace.h"
+#include "board/links.h"
 #include "coordinator/addrs.h"
 #include "coordinator/place.h"
 #include "coordinator/urls.h"
@@ -230,13 +230,9 @@ static void note(struct urls *urls)
 	arm(urls, wait);
 }
 
-/* Pods and containers come and go; what they are is the filter's business, but this need not be asked. */
 static void on_change(void *ctx, const struct monitor_event *event)
 {
-	if (event->gone)
-		return; /* nothing is taken away */
-	if (event->what == MONITOR_LINKS ? !names_is_pod_link(event->link.name)
-					 : !ip_addr_is_link_local(&event->addr.addr))
+	if (!event->gone && links_may_change(event)) /* nothing is taken away */
 		note(ctx);
 }
 
@@ -256,7 +252,9 @@ int urls_open(struct coord *coord, struct urls **ret, struct err *err)
 	if (!urls)
 		return err_set(err, -ENOMEM, "out of memory");
 	urls->coord = coord;
-	urls->fd = coord->urls_found ? monitor_open(MONITOR_LINKS | MONITOR_ADDRS, &why) : -1;
+	urls->fd = coord->urls_found
+			   ? monitor_open(MONITOR_LINKS | MONITOR_ADDRS | MONITOR_ROUTES, &why)
+			   : -1;
 	if (coord->urls_found && urls->fd < 0)
 		log_notice("%s; looking for new addresses of this machine once a minute", why.text);
 	r = sd_event_add_time_relative(

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/fnv.h"
-#include "base/names.h"
 #include "sys/net/monitor.h"
 
 #define QUIET_US  (200 * USEC_PER_MSEC)
@@ -136,7 +135,7 @@ static bool steals(const struct uplink *uplink, const struct route *route)
 static void on_change(void *ctx, const struct monitor_event *event)
 {
 	struct uplink *uplink = ctx;
-	bool own;
+	bool own, other = links_may_change(event);
 
 	switch (event->what) {
 	case MONITOR_LINKS:
@@ -145,19 +144,19 @@ static void on_change(void *ctx, const struct monitor_event *event)
 		/* It may come back at another switch, with the same address. */
 		if (!(event->link.flags & IFF_RUNNING) && is_announced(uplink, event->link.index))
 			uplink->lost = true;
-		if (own || !names_is_pod_link(event->link.name))
+		if (own || other)
 			note(uplink, !own, own);
 		break;
 	case MONITOR_ADDRS:
 		own = event->addr.ifindex == uplink->ifindex;
-		if (own || !ip_addr_is_link_local(&event->addr.addr))
+		if (own || other)
 			note(uplink, !own, own && event->gone);
 		break;
 	case MONITOR_SETTINGS:
 		note(uplink, false, true);
 		break;
 	case MONITOR_ROUTES:
-		if (event->route.dst.len == 0)
+		if (other)
 			note(uplink, true, false);
 		else if (event->gone ? event->route.protocol == ROUTE_PROTOCOL_HEARTH
 				     : steals(uplink, &event->route))

@@ -8,6 +8,9 @@
 #include <net/if_arp.h>
 #include <linux/rtnetlink.h>
 
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/names.h"
 #include "board/links.h"
 
 /* --- machines in words --- */
@@ -461,6 +464,66 @@ static void test_patterns(void **state)
 	assert_false(links_matches_inside_pattern("eth0"));
 }
 
+/* What is asked again, by hearthd and by the coordinator: not for each pod that comes. */
+static void test_may_change(void **state)
+{
+	static const struct {
+		enum monitor_what what;
+		const char *name; /* or address, or route */
+		bool may;
+	} cases[] = {
+		{ MONITOR_LINKS, "eth0", true },
+		{ MONITOR_LINKS, "veth12ab34c", true }, /* with an address perhaps */
+		{ MONITOR_LINKS, "hth0123456789", false },
+		{ MONITOR_ADDRS, "192.168.1.2", true },
+		{ MONITOR_ADDRS, "2001:db8::1", true },
+		{ MONITOR_ADDRS, "fe80::1", false },
+		{ MONITOR_ADDRS, "169.254.3.4", false },
+		{ MONITOR_ROUTES, "0.0.0.0/0", true },
+		{ MONITOR_ROUTES, "::/0", true },
+		{ MONITOR_ROUTES, "10.77.0.3/32", false },
+		{ MONITOR_SETTINGS, "", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct monitor_event event = { .what = cases[i].what };
+
+		if (event.what == MONITOR_LINKS)
+			strcpy(event.link.name, cases[i].name);
+		else if (event.what == MONITOR_ADDRS)
+			assert_int_equal(ip_addr_parse(cases[i].name, &event.addr.addr), 0);
+		else if (event.what == MONITOR_ROUTES)
+			assert_int_equal(ip_prefix_parse(cases[i].name, &event.route.dst), 0);
+		if (links_may_change(&event) != cases[i].may)
+			fail_msg("%s", cases[i].name);
+	}
+}
+
+/* The files of others that know our links by name say what we say. */
+static void test_names(void **state)
+{
+	static const char *const files[][2] = {
+		{ "networkd.network", "\nName=" NAMES_LINK "* " NAMES_POD_LINK "*\n" },
+		{ "networkmanager.conf", "=interface-name:" NAMES_LINK
+					 "*;interface-name:" NAMES_POD_LINK "*\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		CLEANUP_BUF struct buf text = { 0 };
+		char path[512];
+
+		(void) snprintf(path, sizeof(path), TEST_SOURCE_DIR "/../daemon/node/%s",
+			files[i][0]);
+		assert_int_equal(file_read(path, 65536, &text), 0);
+		if (!strstr(buf_str(&text), files[i][1]))
+			fail_msg("%s", files[i][0]);
+	}
+	assert_true(names_is_mesh_link("hearth0") && names_is_mesh_link("hearth-2"));
+	assert_false(names_is_mesh_link("hear0") || names_is_mesh_link("mesh7"));
+	assert_true(links_is_tailscale("tailscale0"));
+	assert_false(links_is_tailscale("ts0"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -471,6 +534,8 @@ int main(void)
 		cmocka_unit_test(test_why),
 		cmocka_unit_test(test_ring),
 		cmocka_unit_test(test_patterns),
+		cmocka_unit_test(test_may_change),
+		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
