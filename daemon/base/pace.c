@@ -89,6 +89,13 @@ bool backoff_is_due(const struct backoff *backoff, uint64_t now_us)
 	return now_us >= backoff->next_us;
 }
 
+const struct damping damping_of_hints = {
+	.free = 4,
+	.first_us = 60 * USEC_PER_SEC,
+	.longest_us = 1800 * USEC_PER_SEC,
+	.forget_us = 3 * 3600 * USEC_PER_SEC,
+};
+
 static bool is_forgotten(
 	const struct damper *damper, const struct damping *damping, uint64_t now_us)
 {

@@ -73,6 +73,12 @@ struct damper {
 	uint64_t last_us;
 };
 
+/*
+ * For what is kept on a disk and is only a hint for the next start, which an older one serves nearly as well: whoever
+ * can make us write it without end must not wear out the disk.
+ */
+extern const struct damping damping_of_hints;
+
 /* How long to wait with the next time. */
 uint64_t damper_wait_us(
 	const struct damper *damper, const struct damping *damping, uint64_t now_us);

@@ -25,14 +25,6 @@ enum {
 };
 #define HEARD_EVERY_US (60 * USEC_PER_SEC)
 
-/* They are a hint for the next start, which an older one serves nearly as well. */
-static const struct damping saving = {
-	.free = 4,
-	.first_us = 60 * USEC_PER_SEC,
-	.longest_us = 1800 * USEC_PER_SEC,
-	.forget_us = 3 * 3600 * USEC_PER_SEC,
-};
-
 struct entry {
 	struct presence presence;
 	json_t *doc;
@@ -241,9 +233,9 @@ static void save_presences(struct book *book)
 
 static void save_presences_seldom(struct book *book, uint64_t now_us)
 {
-	if (!book->presence_dirty || damper_wait_us(&book->saved, &saving, now_us))
+	if (!book->presence_dirty || damper_wait_us(&book->saved, &damping_of_hints, now_us))
 		return;
-	damper_done(&book->saved, &saving, now_us);
+	damper_done(&book->saved, &damping_of_hints, now_us);
 	save_presences(book);
 }
 

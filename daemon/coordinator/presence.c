@@ -23,14 +23,6 @@ enum { BATCH_MAX = 256 };
 #define SENT_EVERY_US  (30 * USEC_PER_SEC)
 #define WRITE_AFTER_US (30 * USEC_PER_SEC)
 
-/* What is not written is sent again; a board that changes without end must not wear out the disk. */
-static const struct damping writing = {
-	.free = 4,
-	.first_us = 60 * USEC_PER_SEC,
-	.longest_us = 1800 * USEC_PER_SEC,
-	.forget_us = 3 * 3600 * USEC_PER_SEC,
-};
-
 /* What one node said last. */
 struct entry {
 	uint32_t id;
@@ -221,14 +213,14 @@ static int on_write(sd_event_source *source, uint64_t usec, void *ctx)
 {
 	struct presences *p = ctx;
 
-	damper_done(&p->written, &writing, clock_now_us());
+	damper_done(&p->written, &damping_of_hints, clock_now_us());
 	presences_flush(p);
 	return 0;
 }
 
 static void mark_dirty(struct presences *p, uint32_t id)
 {
-	uint64_t wait = damper_wait_us(&p->written, &writing, clock_now_us());
+	uint64_t wait = damper_wait_us(&p->written, &damping_of_hints, clock_now_us());
 	int enabled = SD_EVENT_OFF;
 
 	for (size_t i = 0; i < p->n_dirty; i++)
