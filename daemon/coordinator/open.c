@@ -169,6 +169,13 @@ static int open_admin(struct coord *c, const struct open_config *config, struct 
 
 static int open_httpd(struct coord *c, const struct open_config *config, struct err *err)
 {
+	/* A home comes from one address after a power cut; an attacker may have many. */
+	static const struct door_rates rates = {
+		.stranger = { 32, 2 * USEC_PER_SEC },
+		.strangers = { 1000, USEC_PER_SEC / 200 },
+		.proven = { 1000, USEC_PER_SEC / 50 },
+		.proven_for_us = 3600 * USEC_PER_SEC,
+	};
 	struct httpd_config https = {
 		.listen_fd = config->listen_fd,
 		.certificate = c->certificate,
@@ -176,6 +183,7 @@ static int open_httpd(struct coord *c, const struct open_config *config, struct 
 		.connections_max = config->connections_max,
 		.per_source_max = config->per_source_max,
 		.proven = coord_settings(c)->mesh6,
+		.rates = rates,
 		.head = api_head,
 		.handler = api_handle,
 		.ctx = c,

@@ -14,11 +14,6 @@
 #include "base/limiter.h"
 
 enum { PROBES = 8, ENTRIES_MIN = 64, SOURCES_LIMITED = 8192 };
-enum { STRANGE_BURST = 32, ALL_BURST = 1000, PROVEN_BURST = 1000 };
-#define STRANGE_REFILL_US (2 * USEC_PER_SEC)
-#define ALL_REFILL_US     (USEC_PER_SEC / 200)
-#define PROVEN_REFILL_US  (USEC_PER_SEC / 50)
-#define PROVEN_FOR_US     (3600 * USEC_PER_SEC)
 
 struct source {
 	struct ip_addr addr;   /* family 0: never used */
@@ -28,11 +23,25 @@ struct source {
 
 struct door {
 	struct door_limits limits;
-	struct limiter *strange, *proven, *all;
-	unsigned strangers, size;
+	struct limiter *stranger, *strangers, *proven; /* NULL: no limit */
+	unsigned n_strangers, size;
 	uint8_t seed[crypto_shorthash_KEYBYTES]; /* so that nobody can aim at an entry */
 	struct source sources[];
 };
+
+/* NULL in @ret for no limit. */
+static int make_limiter(const struct door_rate *rate, unsigned sources, struct limiter **ret)
+{
+	if (!rate->burst)
+		return 0;
+	*ret = limiter_new(rate->burst, rate->refill_us, sources);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static bool may(struct limiter *limiter, const struct ip_addr *source, uint64_t now_us)
+{
+	return !limiter || limiter_take(limiter, source, now_us, NULL);
+}
 
 int door_new(const struct door_limits *limits, struct door **ret)
 {
@@ -43,10 +52,9 @@ int door_new(const struct door_limits *limits, struct door **ret)
 	d->limits = *limits;
 	d->size = size;
 	randombytes_buf(d->seed, sizeof(d->seed));
-	d->strange = limiter_new(STRANGE_BURST, STRANGE_REFILL_US, SOURCES_LIMITED);
-	d->proven = limiter_new(PROVEN_BURST, PROVEN_REFILL_US, SOURCES_LIMITED);
-	d->all = limiter_new(ALL_BURST, ALL_REFILL_US, 1);
-	if (!d->strange || !d->proven || !d->all) {
+	if (make_limiter(&limits->rates.stranger, SOURCES_LIMITED, &d->stranger) < 0 ||
+		make_limiter(&limits->rates.strangers, 1, &d->strangers) < 0 ||
+		make_limiter(&limits->rates.proven, SOURCES_LIMITED, &d->proven) < 0) {
 		(void) door_free(d);
 		return -ENOMEM;
 	}
@@ -58,9 +66,9 @@ struct door *door_free(struct door *door)
 {
 	if (!door)
 		return NULL;
-	limiter_free(door->strange);
+	limiter_free(door->stranger);
+	limiter_free(door->strangers);
 	limiter_free(door->proven);
-	limiter_free(door->all);
 	free(door);
 	return NULL;
 }
@@ -108,9 +116,8 @@ enum door_answer door_ask(struct door *d, const struct ip_addr *addr, uint64_t n
 	if (!s || s->n >= d->limits.per_source)
 		return DOOR_FULL;
 	if (is_proven(d, addr, now_us))
-		return limiter_take(d->proven, addr, now_us, NULL) ? DOOR_ENTER : DOOR_TOO_FAST;
-	if (!limiter_take(d->strange, &source, now_us, NULL) ||
-		!limiter_take(d->all, &everybody, now_us, NULL))
+		return may(d->proven, addr, now_us) ? DOOR_ENTER : DOOR_TOO_FAST;
+	if (!may(d->stranger, &source, now_us) || !may(d->strangers, &everybody, now_us))
 		return DOOR_TOO_FAST;
 	return DOOR_ENTER;
 }
@@ -118,7 +125,7 @@ enum door_answer door_ask(struct door *d, const struct ip_addr *addr, uint64_t n
 void door_came(struct door *d, const struct ip_addr *addr)
 {
 	struct source *s = find_source(d, addr);
-	d->strangers++;
+	d->n_strangers++;
 	if (s) {
 		s->n++;
 		s->strangers++;
@@ -128,18 +135,18 @@ void door_came(struct door *d, const struct ip_addr *addr)
 void door_proved(struct door *d, const struct ip_addr *addr, uint64_t now_us)
 {
 	struct source *s = find_source(d, addr);
-	d->strangers--;
+	d->n_strangers--;
 	if (s)
 		s->strangers -= s->strangers > 0;
 	s = find(d, addr);
 	if (s)
-		s->proven_us = now_us + PROVEN_FOR_US;
+		s->proven_us = now_us + d->limits.rates.proven_for_us;
 }
 
 void door_left(struct door *d, const struct ip_addr *addr, bool proved)
 {
 	struct source *s = find_source(d, addr);
-	d->strangers -= !proved;
+	d->n_strangers -= !proved;
 	if (!s)
 		return;
 	s->n -= s->n > 0;
@@ -162,5 +169,5 @@ enum door_crowd door_crowd(struct door *d, const struct ip_addr *addr)
 {
 	if (door_strangers_from(d, addr) > d->limits.strangers_per_source)
 		return DOOR_CROWDED_SOURCE;
-	return d->strangers > d->limits.strangers ? DOOR_CROWDED : DOOR_ROOM;
+	return d->n_strangers > d->limits.strangers ? DOOR_CROWDED : DOOR_ROOM;
 }

@@ -14,12 +14,26 @@
 
 struct door;
 
+/* So many connections at once, then one each @refill_us. All zero: no limit. */
+struct door_rate {
+	unsigned burst;
+	uint64_t refill_us;
+};
+
+struct door_rates {
+	struct door_rate stranger;  /* of one source that is strange */
+	struct door_rate strangers; /* of all such together */
+	struct door_rate proven;    /* of one address at which somebody showed a known key */
+	uint64_t proven_for_us;     /* no longer ago */
+};
+
 struct door_limits {
 	unsigned places;               /* in all */
 	unsigned per_source;           /* of one source, strangers or not */
 	unsigned strangers;            /* in all; beyond them somebody is put out */
 	unsigned strangers_per_source; /* the same of one source */
 	struct ip_prefix proven; /* here each IPv6 address is a source: somebody vouches for it */
+	struct door_rates rates;
 };
 
 enum door_answer {

@@ -270,6 +270,7 @@ static int open_door(struct httpd *h)
 		.per_source = h->config.per_source_max ? h->config.per_source_max : UINT_MAX,
 		.strangers = clamp(places / 4, 1, STRANGERS_MAX),
 		.proven = h->config.proven,
+		.rates = h->config.rates,
 	};
 	limits.strangers_per_source =
 		clamp(limits.strangers / 4, STRANGERS_MIN, STRANGERS_PER_SOURCE_MAX);

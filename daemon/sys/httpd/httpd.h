@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/ip.h"
+#include "sys/httpd/door.h"
 
 enum { HTTPD_KEY_LEN = 32, HTTPD_PATH_MAX = 256, HTTPD_METHOD_MAX = 16 };
 
@@ -43,7 +44,8 @@ struct httpd_config {
 	const char *key;         /* PEM, borrowed until httpd_free() */
 	unsigned connections_max;
 	unsigned per_source_max; /* 0: no limit */
-	struct ip_prefix proven; /* see door.h */
+	struct ip_prefix proven; /* see door.h, as for the next */
+	struct door_rates rates;
 	httpd_head_fn head;
 	httpd_handler_fn handler;
 	void *ctx;

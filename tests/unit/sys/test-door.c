@@ -27,6 +27,10 @@ static struct door *make(unsigned per_source, unsigned strangers, unsigned stran
 		.per_source = per_source,
 		.strangers = strangers,
 		.strangers_per_source = strangers_per_source,
+		.rates = { .stranger = { 32, 2 * S },
+			.strangers = { 1000, S / 200 },
+			.proven = { 1000, S / 50 },
+			.proven_for_us = 3600 * S },
 	};
 	assert_int_equal(ip_prefix_parse("fd00:1::/64", &limits.proven), 0);
 	assert_int_equal(door_new(&limits, &d), 0);
@@ -141,6 +145,21 @@ static void test_crowd(void **state)
 	door_free(d);
 }
 
+/* Who says nothing of rates has none. */
+static void test_no_rates(void **state)
+{
+	struct door_limits limits = { .places = 5000, .per_source = 5000 };
+	struct ip_addr a = addr("192.0.2.1");
+	struct door *d = NULL;
+
+	assert_int_equal(door_new(&limits, &d), 0);
+	assert_int_equal(enter(d, "192.0.2.1", 3000, S), 3000);
+	door_proved(d, &a, S);
+	assert_int_equal(enter(d, "192.0.2.1", 2000, S), 2000);
+	assert_int_equal(door_ask(d, &a, S), DOOR_FULL);
+	door_free(d);
+}
+
 /* A source in which somebody is keeps its entry, whoever knocks. */
 static void test_many_sources(void **state)
 {
@@ -166,6 +185,7 @@ int main(void)
 		cmocka_unit_test(test_all_strangers),
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_many_sources),
+		cmocka_unit_test(test_no_rates),
 	};
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
