@@ -124,9 +124,14 @@ static const struct route *admit(
 {
 	const uint8_t *key = httpd_request_key(request);
 	const struct route *route = find_route(request);
+
 	*ret_node = NULL;
 	if (!route)
 		return NULL;
+	if (coord_is_ending(c)) { /* replies go out still, and requests come in beside them */
+		reply_refuse(request, API_TOO_MANY, "The coordinator is ending. Try again.");
+		return NULL;
+	}
 	if (route->caller != CALLER_ANYBODY && !key) {
 		reply_refuse(request, API_UNAUTHORIZED,
 			"This call needs a client certificate over an Ed25519 key.");

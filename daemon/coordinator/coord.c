@@ -8,6 +8,11 @@ uint64_t coord_now_s(void)
 	return clock_wall_us() / USEC_PER_SEC;
 }
 
+bool coord_is_ending(const struct coord *coord)
+{
+	return !coord->store;
+}
+
 const struct netmap *coord_netmap(const struct coord *coord)
 {
 	return ledger_netmap(coord->ledger);

@@ -24,7 +24,7 @@ struct urls;
 
 struct coord {
 	sd_event *event;
-	struct store *store;
+	struct store *store; /* NULL from its end on: nothing is taken any more */
 	struct ledger *ledger;
 	struct tokens *tokens;
 	struct feed *feed;
@@ -45,6 +45,7 @@ struct coord {
 
 /* Wall clock in seconds. */
 uint64_t coord_now_s(void);
+bool coord_is_ending(const struct coord *coord);
 const struct netmap *coord_netmap(const struct coord *coord);
 const struct settings *coord_settings(const struct coord *coord);
 
