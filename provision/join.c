@@ -293,8 +293,9 @@ static int take_news(struct book *book, const struct api_news *news, struct err 
 	json_t *doc;
 	json_array_foreach(news->presence, i, doc)
 	{
-		uint32_t id;
-		(void) book_add_presence(book, doc, clock_now_us(), &id, NULL);
+		struct book_heard heard;
+
+		(void) book_add_presence(book, doc, clock_now_us(), &heard, NULL);
 	}
 	return 0;
 }
@@ -338,6 +339,7 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 			"the coordinator says that this board is node %u, but its signed log does "
 			"not",
 			reply.node.id);
+	book_save(book, UINT64_MAX);
 	if (book_unsaved(book)->code)
 		return err_set(err, book_unsaved(book)->code, "%s", book_unsaved(book)->text);
 	e->config.node = reply.node.id;

@@ -6,8 +6,8 @@
  */
 #include "board/book.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,6 +43,8 @@ struct book {
 	size_t saved_len;   /* its bytes */
 	bool presence_dirty;
 	struct damper saved;
+	struct write *log_write, *presence_write; /* handed out, not handed back yet */
+	uint64_t log_write_seq;
 	struct err damage, log_unsaved, presence_unsaved;
 };
 
@@ -145,11 +147,12 @@ static bool hold_back(struct entry *entry, const json_t *doc, uint64_t counter, 
 }
 
 int book_add_presence(
-	struct book *book, const json_t *doc, uint64_t now_us, uint32_t *ret_id, struct err *err)
+	struct book *book, const json_t *doc, uint64_t now_us, struct book_heard *ret, struct err *err)
 {
 	CLEANUP(presence_done) struct presence presence = { 0 };
 	const struct node *node;
-	bool found;
+	struct book_heard heard;
+	bool found, had_ipv6;
 	uint32_t id;
 	int r;
 
@@ -168,11 +171,13 @@ int book_add_presence(
 		return err_set(err, r, "a presence of %s that it did not sign", node->name);
 	if (found && hold_back(&book->entries[at], doc, presence.counter, now_us))
 		return 0;
+	had_ipv6 = !found || !book->entries[at].presence.no_ipv6;
+	heard = (struct book_heard){ id, had_ipv6 == presence.no_ipv6 };
 	r = entry_put(book, &presence, doc);
 	if (r < 0)
 		return err_set(err, r, "out of memory");
 	book->presence_dirty = true;
-	*ret_id = id;
+	*ret = heard;
 	return 1;
 }
 
@@ -182,11 +187,10 @@ bool book_take_held_back(struct book *book, uint64_t now_us)
 
 	for (size_t i = 0; i < book->n_entries; i++) {
 		CLEANUP_JSON json_t *doc = TAKE(book->entries[i].held_back);
-		uint32_t id;
+		struct book_heard heard;
 
 		book->entries[i].held_back_counter = 0;
-
-		taken |= doc && book_add_presence(book, doc, now_us, &id, NULL) > 0;
+		taken |= doc && book_add_presence(book, doc, now_us, &heard, NULL) > 0;
 	}
 	return taken;
 }
@@ -210,73 +214,82 @@ static void drop_stale_presences(struct book *book)
 	book->n_entries = kept;
 }
 
-static void save_presences(struct book *book)
+struct write *book_write_presences(struct book *book, uint64_t now_us)
 {
-	CLEANUP_JSON json_t *list = json_array();
+	CLEANUP_JSON json_t *list = NULL;
 	char path[PATH_TEXT_MAX];
-	int r = list ? 0 : -ENOMEM;
+	bool last = now_us == UINT64_MAX, whole = true;
 
-	if (!book->presence_dirty)
-		return;
-	for (size_t i = 0; i < book->n_entries && r == 0; i++)
-		r = json_array_append(list, book->entries[i].doc) < 0 ? -ENOMEM : 0;
-	paths_join(book->dir, "presence", path);
-	if (r == 0)
-		r = json_write_file(path, list, 0600);
-	if (r < 0) {
-		err_set(&book->presence_unsaved, r, "write %s: %s", path, strerror(-r));
-		return;
-	}
-	book->presence_unsaved = (struct err){ 0 };
+	if (!book->presence_dirty || book->presence_write ||
+		(!last && damper_wait_us(&book->saved, &damping_of_hints, now_us)))
+		return NULL;
+	list = json_array();
+	for (size_t i = 0; i < book->n_entries && whole; i++)
+		whole = json_array_append(list, book->entries[i].doc) == 0;
+	if (whole)
+		book->presence_write =
+			write_new_json(paths_join(book->dir, "presence", path), list, 0600);
+	if (!book->presence_write)
+		return NULL; /* out of memory: at the next round */
+	if (!last)
+		damper_done(&book->saved, &damping_of_hints, now_us);
 	book->presence_dirty = false;
-}
-
-static void save_presences_seldom(struct book *book, uint64_t now_us)
-{
-	if (!book->presence_dirty || damper_wait_us(&book->saved, &damping_of_hints, now_us))
-		return;
-	damper_done(&book->saved, &damping_of_hints, now_us);
-	save_presences(book);
+	return book->presence_write;
 }
 
 /* --- the log --- */
 
-static void save_log(struct book *book)
+struct write *book_write_log(struct book *book)
 {
-	CLEANUP_BUF struct buf text = { 0 };
-	CLEANUP(close_p) int fd = -1;
 	char path[PATH_TEXT_MAX];
-	int r;
+	struct write *w;
 
-	if (book->saved_seq == mesh_log_head(book->log))
+	if (book->log_write || book->saved_seq == mesh_log_head(book->log))
+		return NULL;
+	w = write_new(paths_join(book->dir, "log", path), 0600);
+	if (!w)
+		return NULL;
+	w->at = book->saved_len;
+	if (mesh_log_save(book->log, book->saved_seq + 1, &w->text) < 0)
+		return write_free(w);
+	book->log_write = w;
+	book->log_write_seq = mesh_log_head(book->log);
+	return w;
+}
+
+static void log_written(struct book *book, const struct write *w)
+{
+	if (w->result == -ENOENT) /* somebody removed it: write all of it */
+		book->saved_seq = book->saved_len = 0;
+	if (w->result < 0)
 		return;
-	paths_join(book->dir, "log", path);
-	r = mesh_log_save(book->log, book->saved_seq + 1, &text);
-	if (r == 0 && !book->saved_len) {
-		r = file_write_atomic(path, buf_str(&text), text.len, 0600);
-	} else if (r == 0) {
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		r = fd < 0 ? -errno : 0;
-		if (r == 0 && lseek(fd, (off_t) book->saved_len, SEEK_SET) < 0)
-			r = -errno;
-		if (r == 0)
-			r = file_write_all(fd, text.data, text.len);
-		if (r == 0 && fsync(fd) < 0)
-			r = -errno;
-		if (r < 0 && fd >= 0)
-			(void) !ftruncate(
-				fd, (off_t) book->saved_len); /* else reading cuts it off */
+	book->saved_len = w->at + w->text.len;
+	book->saved_seq = book->log_write_seq;
+}
+
+bool book_written(struct book *book, struct write *w)
+{
+	bool is_log = w == book->log_write;
+	struct err *unsaved = is_log ? &book->log_unsaved : &book->presence_unsaved;
+
+	assert(w == book->log_write || w == book->presence_write);
+	*unsaved = (struct err){ 0 };
+	if (w->result < 0)
+		err_set(unsaved, w->result, "write %s: %s", w->path, strerror(-w->result));
+	if (is_log) {
+		log_written(book, w);
+		book->log_write = NULL;
+	} else {
+		book->presence_dirty = book->presence_dirty || w->result < 0;
+		book->presence_write = NULL;
 	}
-	if (r < 0) {
-		err_set(&book->log_unsaved, r, "write %s: %s", path, strerror(-r));
-		if (r == -ENOENT)
-			book->saved_seq = book->saved_len =
-				0; /* somebody removed it: write all of it */
-		return;
-	}
-	book->saved_len += text.len;
-	book->saved_seq = mesh_log_head(book->log);
-	book->log_unsaved = (struct err){ 0 };
+	write_free(w);
+	return is_log && book->saved_seq == mesh_log_head(book->log);
+}
+
+bool book_log_is_on_its_way(const struct book *book)
+{
+	return book->log_write != NULL;
 }
 
 bool book_has_changes(const struct book *book)
@@ -290,12 +303,13 @@ bool book_lost_files(struct book *book)
 	struct stat st = { 0 };
 	bool lost = false;
 
-	if (book->saved_len && (stat(paths_join(book->dir, "log", path), &st) < 0 ||
-				       (size_t) st.st_size < book->saved_len)) {
+	if (!book->log_write && book->saved_len &&
+		(stat(paths_join(book->dir, "log", path), &st) < 0 ||
+			(size_t) st.st_size < book->saved_len)) {
 		book->saved_seq = book->saved_len = 0;
 		lost = true;
 	}
-	if (book->n_entries && !book->presence_dirty &&
+	if (book->n_entries && !book->presence_dirty && !book->presence_write &&
 		stat(paths_join(book->dir, "presence", path), &st) < 0) {
 		book->presence_dirty = true;
 		lost = true;
@@ -303,10 +317,18 @@ bool book_lost_files(struct book *book)
 	return lost;
 }
 
+static void write_now(struct book *book, struct write *w)
+{
+	if (!w)
+		return;
+	write_run(w);
+	(void) book_written(book, w);
+}
+
 void book_save(struct book *book, uint64_t now_us)
 {
-	save_log(book);
-	save_presences_seldom(book, now_us);
+	write_now(book, book_write_log(book));
+	write_now(book, book_write_presences(book, now_us));
 }
 
 /* Also what an earlier call had no memory for. True if the netmap changed. */
@@ -346,8 +368,6 @@ int book_add_records(struct book *book, const struct record *records, size_t n, 
 	changed = follow_log(book);
 	if (changed)
 		drop_stale_presences(book);
-	if (added)
-		save_log(book);
 	if (ret_changed)
 		*ret_changed = changed;
 	return r < 0 ? r : added;
@@ -412,10 +432,10 @@ static void load_presences(struct book *book)
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		uint32_t id;
+		struct book_heard heard;
 
 		/* One that does not hold is as good as none. */
-		(void) book_add_presence(book, json_array_get(list, i), 0, &id, &why);
+		(void) book_add_presence(book, json_array_get(list, i), 0, &heard, &why);
 	}
 	book->presence_dirty = false;
 }
@@ -444,10 +464,8 @@ struct book *book_close(struct book *book)
 {
 	if (!book)
 		return NULL;
-	if (book->log) {
-		save_log(book);
-		save_presences(book);
-	}
+	if (book->log)
+		book_save(book, UINT64_MAX);
 	for (size_t i = 0; i < book->n_entries; i++)
 		entry_done(&book->entries[i]);
 	free(book->entries);

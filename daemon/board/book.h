@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "board/write.h"
 #include "mesh/log.h"
 #include "mesh/netmap.h"
 #include "wire/presence.h"
@@ -26,7 +27,7 @@ struct book;
  */
 int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
 	struct err *err);
-/* Writes what is not written yet. NULL is fine. Returns NULL. */
+/* Saves all of it, then forgets it. No write may be handed out. NULL is fine. Returns NULL. */
 struct book *book_close(struct book *book);
 
 /* Borrowed, valid until the next book_add_records(). */
@@ -41,33 +42,46 @@ const struct err *book_unsaved(const struct book *book);
 /*
  * Appends records that follow; those known already are skipped. Returns how many were new, or the
  * refusal of mesh_log_append() (-ERANGE gap, -ENOTUNIQ fork, -EBADMSG, -EKEYREJECTED, -EINVAL):
- * those before the refused one are kept, the log is otherwise as it was. What is new is on disk when
- * this returns, unless book_unsaved() says why not.
+ * those before the refused one are kept, the log is otherwise as it was. Nothing is on disk yet.
  * @ret_changed (may be NULL): the netmap changed.
  */
 int book_add_records(struct book *book, const struct record *records, size_t n, bool *ret_changed,
 	struct err *err);
 
+/* Whose presence is a new one. */
+struct book_heard {
+	uint32_t id;
+	bool ipv6_changed; /* it has IPv6 now and had not, or the other way */
+};
 /*
- * Takes a presence document at @now_us. 1 and *ret_id if it is newer than the one known, 0 if it is not,
+ * Takes a presence document at @now_us. 1 and *ret if it is newer than the one known, 0 if it is not,
  * -EBADMSG (signature), -ENOENT (no such node), -EINVAL. A node that announces itself without end is heard
  * once a minute: what is newer waits for book_take_held_back(), and counts as 0 here.
  */
 int book_add_presence(
-	struct book *book, const json_t *doc, uint64_t now_us, uint32_t *ret_id, struct err *err);
+	struct book *book, const json_t *doc, uint64_t now_us, struct book_heard *ret, struct err *err);
 /* True if one that waited is the node's presence now. */
 bool book_take_held_back(struct book *book, uint64_t now_us);
 
 /* The latest presence of node @id, or NULL. Borrowed until presences or records are added. */
 const struct presence *book_presence(const struct book *book, uint32_t id);
 
-/* True if somebody removed or shortened a file of it; the next book_save() writes it again, whole. */
+/* True if somebody removed or shortened a file of it; the next write is of all of it. */
 bool book_lost_files(struct book *book);
 
-/* True if something is known that is not on disk. */
+/* True while a write of the log is handed out. */
+bool book_log_is_on_its_way(const struct book *book);
+/* True if something is known that is not on disk, nor on its way. */
 bool book_has_changes(const struct book *book);
+
 /*
- * Tries again to write what is not on disk; presences are written only here and on closing, and the more seldom
- * the longer they go on changing.
+ * What is to be written next: carried out by write_run(), perhaps in another thread, and handed back with
+ * book_written(). NULL: nothing is, or one of its kind is under way, or there is no memory for it. Presences are
+ * written the more seldom the longer they go on changing; whatever there is if @now_us is UINT64_MAX.
  */
+struct write *book_write_log(struct book *book);
+struct write *book_write_presences(struct book *book, uint64_t now_us);
+/* Frees @write. True if it made all records that are known now durable. */
+bool book_written(struct book *book, struct write *write);
+/* All of that here and now, for who may wait for a disk. */
 void book_save(struct book *book, uint64_t now_us);

@@ -92,20 +92,29 @@ void seen_note(struct seen *seen, uint32_t id, const struct endpoint *endpoint)
 			      seen->dirty;
 }
 
-void seen_save(struct seen *seen, const struct netmap *map, uint64_t now_us)
+struct write *seen_write(struct seen *seen, const struct netmap *map, uint64_t now_us)
 {
+	bool last = now_us == UINT64_MAX;
+	struct write *w;
 	const char *key;
 	json_t *value;
 	void *next;
 
-	if (!seen->dirty || (now_us != UINT64_MAX && damper_wait_us(&seen->saved, &saving, now_us)))
-		return;
+	if (!seen->dirty || (!last && damper_wait_us(&seen->saved, &saving, now_us)))
+		return NULL;
 	json_object_foreach_safe(seen->by_id, next, key, value)
 	{
 		if (!netmap_by_id(map, (uint32_t) strtoul(key, NULL, 10)))
 			(void) json_object_del(seen->by_id, key);
 	}
-	seen->dirty = json_write_file(seen->path, seen->by_id, 0600) < 0;
-	if (now_us != UINT64_MAX)
+	w = write_new_json(seen->path, seen->by_id, 0600);
+	seen->dirty = !w;
+	if (!last)
 		damper_done(&seen->saved, &saving, now_us);
+	return w;
+}
+
+void seen_written(struct seen *seen, const struct write *w)
+{
+	seen->dirty = seen->dirty || w->result < 0;
 }

@@ -49,15 +49,17 @@ int state_from_json(const json_t *json, struct state *ret, struct err *err)
 	return 0;
 }
 
-bool state_take_counter(struct state *state, uint64_t *last, uint64_t known)
+bool state_take_counter(struct state *state, uint64_t durable, uint64_t known, uint64_t *last)
 {
 	uint64_t next = (known > *last ? known : *last) + 1;
 
-	*last = next;
-	if (next <= state->counter)
+	if (next > state->counter)
+		state->counter = next < PRESENCE_COUNTER_MAX - COUNTERS_AT_ONCE
+					 ? next + COUNTERS_AT_ONCE - 1
+					 : next;
+	if (next > durable)
 		return false;
-	state->counter =
-		next < PRESENCE_COUNTER_MAX - COUNTERS_AT_ONCE ? next + COUNTERS_AT_ONCE - 1 : next;
+	*last = next;
 	return true;
 }
 
@@ -114,15 +116,11 @@ bool state_equal(const struct state *a, const struct state *b)
 	       !strcmp(a->kube_done, b->kube_done);
 }
 
-int state_save(const char *path, const struct state *state, struct err *err)
+struct write *state_write(const char *path, const struct state *state)
 {
 	CLEANUP_JSON json_t *json = state_to_json(state);
-	int r;
 
-	if (!json)
-		return err_set(err, -ENOMEM, "out of memory");
-	r = json_write_file(path, json, 0600);
-	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
+	return write_new_json(path, json, 0600);
 }
 
 int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], struct err *err)
@@ -170,18 +168,21 @@ uint64_t state_parse_timestamp(const char *text, size_t len)
 	return number_parse(digits, 0, TIMESTAMP_MAX_S, &value) == 0 ? value : 0;
 }
 
-int state_keep_key(const char *path, const uint8_t key[static FIELD_KEY_LEN])
+struct write *state_keep_key(const char *path, const uint8_t key[static FIELD_KEY_LEN])
 {
 	char text[KEY_BASE64_LEN + 1];
-	int r;
+	struct write *w;
 
 	if (access(path, F_OK) == 0 || errno != ENOENT)
-		return 0;
+		return NULL;
+	w = write_new(path, 0600);
+	if (!w)
+		return NULL;
 	key_to_base64(key, text);
 	text[KEY_BASE64_LEN - 1] = '\n';
-	r = file_write_atomic(path, text, KEY_BASE64_LEN, 0600);
+	buf_add(&w->text, text, KEY_BASE64_LEN);
 	sodium_memzero(text, sizeof(text));
-	return r < 0 ? r : 1;
+	return w;
 }
 
 uint64_t state_read_timestamp(const char *path)
@@ -191,10 +192,11 @@ uint64_t state_read_timestamp(const char *path)
 	return file_read(path, 64, &text) < 0 ? 0 : state_parse_timestamp(buf_str(&text), text.len);
 }
 
-int state_write_timestamp(const char *path, uint64_t until_s)
+struct write *state_write_timestamp(const char *path, uint64_t until_s)
 {
-	char text[32];
-	int len = snprintf(text, sizeof(text), "%" PRIu64 "\n", until_s);
+	struct write *w = write_new(path, 0600);
 
-	return file_write_atomic(path, text, (size_t) len, 0600);
+	if (w)
+		buf_printf(&w->text, "%" PRIu64 "\n", until_s);
+	return w;
 }

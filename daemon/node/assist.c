@@ -127,6 +127,10 @@ void assist_write_names(struct hearthd *h, bool again)
 	}
 	if (!again && h->names_text && !strcmp(text, h->names_text))
 		return;
+	if (book_log_is_on_its_way(h->book)) {
+		h->names_wait_log = true;
+		return;
+	}
 	free(h->names_text);
 	h->names_text = TAKE(text);
 	h->names_unsaved = book_unsaved(h->book)->code != 0;
@@ -328,7 +332,7 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 	assist_look_at_token(h);
 	log_seldom(LOG_LEVEL_INFO, "join bundle %s: kubeadm files written", h->kube_id);
 	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
-	hearthd_save_state(h);
+	save_state(h);
 	tell_others(h, h->kube_id, "");
 }
 
@@ -361,6 +365,10 @@ void assist_join_kube(struct hearthd *h)
 
 	if (!h->kube_id[0] || !strcmp(h->kube_id, h->state.kube_done) || h->kube_call)
 		return;
+	if (book_log_is_on_its_way(h->book)) {
+		h->kube_wait_log = true;
+		return;
+	}
 	bundle = json_read_file(h->kube_path, API_REQUEST_MAX, &err);
 	if (!bundle) {
 		h->kube_id[0] = 0; /* the next poll brings it again */
@@ -429,12 +437,16 @@ static void no_pauses(struct hearthd *h)
 	h->kube_backoff.next_us = h->resolv_backoff.next_us = 0;
 }
 
-void assist_log_saved(struct hearthd *h)
+void assist_log_settled(struct hearthd *h, bool saved)
 {
-	if (!h->names_unsaved)
-		return;
-	h->names_unsaved = false;
-	assist_write_names(h, true);
+	bool names = h->names_wait_log || (saved && h->names_unsaved), kube = h->kube_wait_log;
+
+	h->names_wait_log = h->kube_wait_log = false;
+	h->names_unsaved = h->names_unsaved && !saved;
+	if (names)
+		assist_write_names(h, true);
+	if (kube)
+		assist_join_kube(h);
 }
 
 void assist_retry(struct hearthd *h)

@@ -49,25 +49,6 @@ void hearthd_problem(struct hearthd *h, enum problem which, const struct err *er
 	text[0] = 0;
 }
 
-void hearthd_tell_disk(struct hearthd *h)
-{
-	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
-	if (!book_unsaved(h->book)->code)
-		assist_log_saved(h);
-}
-
-void hearthd_save_state(struct hearthd *h)
-{
-	struct err err = { 0 };
-
-	if (!h->is_saved || !state_equal(&h->saved, &h->state)) {
-		h->is_saved = state_save(h->state_path, &h->state, &err) == 0;
-		h->saved = h->state;
-		hearthd_problem(h, PROBLEM_STATE, &err);
-	}
-	hearthd_tell_disk(h);
-}
-
 const struct node *hearthd_self(const struct hearthd *h)
 {
 	return netmap_by_id(book_netmap(h->book), h->config.node);
@@ -284,23 +265,6 @@ static void keep_control(struct hearthd *h)
 			h->paths.run);
 }
 
-static void say_kept(const char *path, int r)
-{
-	if (r > 0)
-		log_notice("%s was removed by another program; written again", path);
-	else if (r < 0)
-		log_seldom(LOG_LEVEL_WARNING, "%s is gone and cannot be written again: %s", path,
-			strerror(-r));
-}
-
-static void keep_key(const struct hearthd *h, const char *name, const uint8_t *key)
-{
-	char path[PATH_TEXT_MAX];
-
-	paths_join(h->paths.state, name, path);
-	say_kept(path, state_keep_key(path, key));
-}
-
 /* It is root's: we only say that the next start will fail. */
 static void look_at_config(struct hearthd *h)
 {
@@ -319,14 +283,7 @@ void hearthd_keep_files(struct hearthd *h)
 	look_at_config(h);
 	h->pods_us = 0;
 	assist_keep_uapi(h);
-	keep_key(h, "identity.key", h->identity_seed);
-	keep_key(h, "wireguard.key", h->wg_private);
-	if (h->stamps)
-		say_kept(h->timestamp_path, stamps_keep(h->stamps));
-	if (book_lost_files(h->book))
-		log_notice("files of the log in %s were removed by another program; written again",
-			h->paths.state);
-	h->is_saved = h->is_saved && access(h->state_path, F_OK) == 0;
+	save_again(h);
 }
 
 static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)
@@ -338,6 +295,8 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 	r = open_event(h, err);
 	if (r == 0)
 		r = read_all(h, err);
+	if (r == 0)
+		r = disk_new(h->event, &h->disk, err);
 	if (r == 0)
 		r = nl_open(&h->nl, err);
 	if (r == 0)
@@ -365,8 +324,10 @@ static void hearthd_close(struct hearthd *h)
 	if (h->sync)
 		sync_stop(h->sync);
 	watch_end(h);
+	h->announce_waits = false;
 	if (h->book && state_settle(&h->state, h->counter))
-		hearthd_save_state(h);
+		save_state(h);
+	save_all(h); /* while the tunnel still carries packets */
 	assist_close(h);
 	h->announce_timer = sd_event_source_disable_unref(h->announce_timer);
 	mesh_close(h);
@@ -375,6 +336,7 @@ static void hearthd_close(struct hearthd *h)
 	h->ipc = ipc_server_free(h->ipc);
 	h->uplink = uplink_free(h->uplink);
 	h->nl = nl_close(h->nl);
+	h->disk = disk_free(h->disk);
 	h->book = book_close(h->book);
 	free(h->sync_sources);
 	free(h->cert_pem);

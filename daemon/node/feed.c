@@ -16,18 +16,19 @@
 #include "node/hearthd.h"
 #include "sys/http/http.h"
 
-static void take_presences(struct hearthd *h, const json_t *list, bool *ret_changed)
+/* @all: everything will be brought in line anyway. */
+static void take_presences(struct hearthd *h, const json_t *list, bool all)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
+		struct book_heard heard = { 0 };
 		struct err err = { 0 };
-		uint32_t id = 0;
 		int r = book_add_presence(
-			h->book, json_array_get(list, i), clock_now_us(), &id, &err);
+			h->book, json_array_get(list, i), clock_now_us(), &heard, &err);
 
 		if (r < 0)
 			log_debug("%s, ignoring", err.text);
-		if (r > 0)
-			*ret_changed = true;
+		if (r > 0 && !all)
+			mesh_heard(h, &heard);
 	}
 }
 
@@ -48,29 +49,47 @@ static bool is_signed(struct hearthd *h, const struct kube_bundle *bundle, struc
 		       err) == 0;
 }
 
+static void kube_written(void *ctx, struct write *w)
+{
+	struct hearthd *h = ctx;
+	struct err err = { 0 };
+
+	if (w->result < 0)
+		err_set(&err, w->result, "write %s: %s", w->path, strerror(-w->result));
+	hearthd_problem(h, PROBLEM_BUNDLE, &err);
+	write_free(w);
+	if (--h->n_kube_writing)
+		return; /* a newer one follows */
+	if (!err.code) {
+		memcpy(h->kube_id, h->kube_coming, sizeof(h->kube_id));
+		h->kube_expires = h->kube_coming_expires;
+		h->kube_again = h->kube_call != NULL;
+		assist_join_kube(h);
+		if (h->kube_was_refused)
+			assist_accept_kube(h);
+		h->kube_was_refused = false;
+	}
+	h->kube_coming[0] = 0;
+}
+
 static void keep_kube(struct hearthd *h, const struct kube_bundle *bundle)
 {
 	CLEANUP_JSON json_t *json = kube_bundle_to_json(bundle);
-	int r = json ? json_write_file(h->kube_path, json, 0600) : -ENOMEM;
-	struct err err = { 0 };
+	struct write *w = write_new_json(h->kube_path, json, 0600);
 
-	if (r < 0)
-		err_set(&err, r, "write %s: %s", h->kube_path, strerror(-r));
-	hearthd_problem(h, PROBLEM_BUNDLE, &err);
-	if (r < 0)
-		return;
+	if (!w)
+		return; /* out of memory: the next poll brings it again */
 	log_seldom(LOG_LEVEL_INFO, "the cluster's join bundle %s came", bundle->id);
-	(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle->id);
-	h->kube_expires = bundle->expires;
-	h->kube_again = h->kube_call != NULL;
-	assist_join_kube(h);
+	(void) snprintf(h->kube_coming, sizeof(h->kube_coming), "%s", bundle->id);
+	h->kube_coming_expires = bundle->expires;
+	h->n_kube_writing++;
+	disk_write(h->disk, w, kube_written, h);
 }
 
 /* 0, or -EAGAIN: the coordinator is asked again after a pause. */
 static int take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 {
 	const struct node *self = hearthd_self(h);
-	bool was_refused = h->kube_refused[0];
 	struct err err = { 0 };
 
 	if (!self || !node_has_pods(self))
@@ -83,10 +102,9 @@ static int take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 	}
 	if (!pace_may(&h->kube_pace, KUBE_BURST, KUBE_EVERY_US, clock_now_us(), NULL))
 		return -EAGAIN;
+	h->kube_was_refused = h->kube_was_refused || h->kube_refused[0];
 	h->kube_refused[0] = 0;
 	keep_kube(h, bundle);
-	if (was_refused)
-		assist_accept_kube(h);
 	return 0;
 }
 
@@ -145,8 +163,8 @@ static int on_news(void *ctx, const struct api_news *news)
 	if (added > 0)
 		log_info("%d new record%s, the log is at %llu", added, added > 1 ? "s" : "",
 			(unsigned long long) mesh_log_head(book_log(h->book)));
-	take_presences(h, news->presence, &changed);
-	hearthd_tell_disk(h);
+	take_presences(h, news->presence, changed || added < 0);
+	save_book(h, clock_now_us());
 	r = judge(h, news, added, &refused);
 	/* A long log comes in parts: who signed may be in one to come, and the bundle comes with that one again. */
 	if (news->has_kube && news->head_seq > mesh_log_head(book_log(h->book)))
@@ -168,7 +186,9 @@ static void on_position(void *ctx, uint64_t *ret_seq, const char **ret_kube)
 	struct hearthd *h = ctx;
 
 	*ret_seq = mesh_log_head(book_log(h->book));
-	*ret_kube = h->kube_refused[0] ? h->kube_refused : h->kube_id;
+	*ret_kube = h->kube_refused[0]  ? h->kube_refused
+		    : h->kube_coming[0] ? h->kube_coming
+					: h->kube_id;
 }
 
 static void on_changed(void *ctx, bool say, const struct trouble_end *away)
@@ -399,12 +419,9 @@ static bool is_current(const struct hearthd *h, const struct presence *known)
 	       presence_verify(known, h->identity) == 0;
 }
 
-static int make_presence(struct hearthd *h, const struct presence *known,
-	const struct endpoint *endpoints, size_t n, struct presence *ret)
+static int make_presence(
+	struct hearthd *h, const struct endpoint *endpoints, size_t n, struct presence *ret)
 {
-	/* A board that was restored or wiped goes on above what the others have seen of it. */
-	bool reserved = state_take_counter(&h->state, &h->counter, known ? known->counter : 0);
-
 	*ret = (struct presence){
 		.node = h->config.node, .counter = h->counter, .no_ipv6 = h->ipv6_missing
 	};
@@ -412,9 +429,21 @@ static int make_presence(struct hearthd *h, const struct presence *known,
 	(void) snprintf(ret->kube_problem, sizeof(ret->kube_problem), "%s", h->kube_problem);
 	memcpy(ret->endpoints, endpoints, n * sizeof(*endpoints));
 	ret->n_endpoints = n;
-	if (reserved)
-		hearthd_save_state(h);
 	return presence_sign(ret, h->identity_seed);
+}
+
+/*
+ * The next one's number. A board that was restored or wiped goes on above what the others have seen of it. False: it
+ * is being reserved on the disk, and save.c calls feed_announce() then.
+ */
+static bool take_number(struct hearthd *h, const struct presence *known)
+{
+	if (state_take_counter(
+		    &h->state, h->saved.counter, known ? known->counter : 0, &h->counter))
+		return true;
+	h->announce_waits = true;
+	save_state(h);
+	return false;
 }
 
 static int on_announce_timer(sd_event_source *source, uint64_t usec, void *ctx)
@@ -437,19 +466,18 @@ static void announce_again(struct hearthd *h, uint64_t wait_us)
 		h->announce_timer, wait_us ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-static void announce_new(
-	struct hearthd *h, const struct presence *known, const struct endpoint *endpoints, size_t n)
+static void announce_new(struct hearthd *h, const struct endpoint *endpoints, size_t n)
 {
 	CLEANUP(presence_done) struct presence made = { 0 };
 	CLEANUP_JSON json_t *doc = NULL;
+	struct book_heard heard;
 	struct err err = { 0 };
-	uint32_t id;
 
-	if (make_presence(h, known, endpoints, n, &made) < 0)
+	if (make_presence(h, endpoints, n, &made) < 0)
 		return;
 	doc = presence_to_json(&made);
 	h->announced = made.counter;
-	if (doc && book_add_presence(h->book, doc, clock_now_us(), &id, &err) < 0)
+	if (doc && book_add_presence(h->book, doc, clock_now_us(), &heard, &err) < 0)
 		log_warning("our own presence: %s", err.text);
 	log_debug("announcing %zu addresses", n);
 	if (doc)
@@ -472,12 +500,14 @@ void feed_announce(struct hearthd *h)
 	bool moved = announce_choose(
 		&h->announcing, all, n_all, known, clock_now_us(), told, &n_told, &wait_us);
 	announce_again(h, wait_us);
+	if ((moved || !is_current(h, known)) && !take_number(h, known))
+		return;
 	if (moved) {
 		announce_done(&h->announcing, clock_now_us());
-		announce_new(h, known, told, n_told);
+		announce_new(h, told, n_told);
 	} else if (!is_current(h, known)) {
-		announce_new(h, known, known ? known->endpoints : told,
-			known ? known->n_endpoints : n_told);
+		announce_new(
+			h, known ? known->endpoints : told, known ? known->n_endpoints : n_told);
 	} else if (h->announced != known->counter) {
 		CLEANUP_JSON json_t *doc = presence_to_json(known);
 

@@ -15,6 +15,7 @@
 #include "node/announce.h"
 #include "board/book.h"
 #include "board/config.h"
+#include "node/disk.h"
 #include "node/firewall.h"
 #include "node/hostsfile.h"
 #include "node/iface.h"
@@ -73,14 +74,15 @@ struct hearthd {
 	char host_path[PATH_TEXT_MAX]; /* "/etc" */
 	struct stops stops;
 	struct config config;
-	struct state state, saved;
-	bool is_saved;
+	struct state state, saved, state_written; /* of now; on disk; on its way there */
+	bool is_saved, state_writing;
 	int state_lock; /* -1 none */
 
 	uint8_t identity_seed[FIELD_KEY_LEN], identity[FIELD_KEY_LEN];
 	uint8_t wg_private[FIELD_KEY_LEN], wg_public[FIELD_KEY_LEN];
 	char *cert_pem, *key_pem;
 
+	struct disk *disk;
 	struct book *book;
 	struct nl *nl;
 	struct uplink *uplink;
@@ -121,15 +123,20 @@ struct hearthd {
 	bool ipv6_missing;
 
 	/* feed.c */
-	char kube_id[FIELD_ID_MAX];      /* of the bundle in kube_path */
-	uint64_t kube_expires;           /* likewise */
+	char kube_id[FIELD_ID_MAX];     /* of the bundle in kube_path */
+	uint64_t kube_expires;          /* likewise */
+	char kube_coming[FIELD_ID_MAX]; /* of one on its way to it, "" none */
+	uint64_t kube_coming_expires;
+	unsigned n_kube_writing;
+	bool kube_was_refused;           /* before it came */
 	struct pace kube_pace;           /* of those that come */
 	struct pace refused_pace;        /* of telling of those that no control plane signed */
 	char kube_refused[FIELD_ID_MAX]; /* the last one, "" none since a true one */
 	char kube_tried[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX]; /* as others are told */
-	char *sync_sources; /* URLs and pins the client was given */
-	uint64_t announced; /* counter of the presence the client was given, 0 none */
-	uint64_t counter;   /* of the last presence made, or what was reserved before the start */
+	char *sync_sources;  /* URLs and pins the client was given */
+	uint64_t announced;  /* counter of the presence the client was given, 0 none */
+	uint64_t counter;    /* of the last presence made, or what was reserved before the start */
+	bool announce_waits; /* for the disk: numbers are to be reserved */
 	struct announce announcing;
 	sd_event_source *announce_timer;
 
@@ -142,7 +149,8 @@ struct hearthd {
 	struct ipc_async *hosts_call, *uapi_call, *kube_call;
 	char *names_text; /* in the hosts file, or on its way */
 	struct backoff names_backoff, uapi_backoff, kube_backoff; /* of what failed */
-	bool names_unsaved; /* they were asked for while the log was not on disk */
+	bool names_unsaved;                 /* they were asked for while the log was not on disk */
+	bool names_wait_log, kube_wait_log; /* the log is on its way there: root reads it */
 	struct trouble uapi_trouble;
 	char *kube_labels; /* of our own record, as they were when the files were made */
 	bool kube_again;   /* they, or the bundle, changed while files were being made */
@@ -180,19 +188,25 @@ struct hearthd {
  */
 void hearthd_problem(struct hearthd *h, enum problem which, const struct err *err);
 
-/* After the book was saved, or could not be. */
-void hearthd_tell_disk(struct hearthd *h);
-/* Writes state.json; a failure is a problem, not an end. */
-void hearthd_save_state(struct hearthd *h);
-
 /* What others removed of our files and sockets is made again. Not from within a call to that socket. */
 void hearthd_keep_files(struct hearthd *h);
 
 /* Our own node, NULL if the netmap has none. Borrowed until records are added. */
 const struct node *hearthd_self(const struct hearthd *h);
 
+/* save.c: none of these waits; what cannot be written is a problem, and tried again. */
+void save_book(struct hearthd *h, uint64_t now_us);
+void save_state(struct hearthd *h);
+void save_seen(struct hearthd *h, uint64_t now_us);
+/* Files that somebody removed. */
+void save_again(struct hearthd *h);
+/* Everything, and waits for it: for the end. */
+void save_all(struct hearthd *h);
+
 /* mesh.c: brings everything in line with book, uplinks and keys. Negative: it cannot begin (@err). */
 int mesh_update(struct hearthd *h, struct err *err);
+/* A node's presence is a new one. The work of one peer. */
+void mesh_heard(struct hearthd *h, const struct book_heard *heard);
 int mesh_open(struct hearthd *h, struct err *err);
 /* Closes what this process holds; interface, routes and firewall stay. */
 void mesh_close(struct hearthd *h);
@@ -259,8 +273,11 @@ void assist_look(struct hearthd *h);
 void assist_retry(struct hearthd *h);
 /* Without the pauses: somebody has mended something. */
 void assist_retry_now(struct hearthd *h);
-/* The helper writes what it finds proved in our log: what was not on disk yet, it refused. */
-void assist_log_saved(struct hearthd *h);
+/*
+ * The helper writes what it finds proved in our log on disk. All of that is there now (@saved), or cannot be
+ * written: what waited for it is asked for.
+ */
+void assist_log_settled(struct hearthd *h, bool saved);
 void assist_close(struct hearthd *h);
 
 /* resolv.c: do pods ask the name servers of now? Has the helper look where something changed. */

@@ -30,7 +30,7 @@ static int open_tunnel(struct hearthd *h, uint16_t port, struct err *err)
 		.timestamp_floor_s = state_read_timestamp(h->timestamp_path),
 		.reserve_timestamp = stamps_reserve,
 	};
-	int r = h->stamps ? 0 : stamps_new(h->event, h->timestamp_path, &h->stamps);
+	int r = h->stamps ? 0 : stamps_new(h->event, h->disk, h->timestamp_path, &h->stamps);
 
 	if (r < 0)
 		return err_set(err, r, "watch over timestamps: %s", strerror(-r));
@@ -60,7 +60,7 @@ static int open_on_some_port(struct hearthd *h, struct err *err)
 			tunnel_port(h->tunnel));
 	h->state.port = tunnel_port(h->tunnel);
 	h->state.port_wanted = h->config.port;
-	hearthd_save_state(h);
+	save_state(h);
 	return 0;
 }
 
@@ -294,6 +294,25 @@ int mesh_update(struct hearthd *h, struct err *err)
 	return 0;
 }
 
+void mesh_heard(struct hearthd *h, const struct book_heard *heard)
+{
+	const struct candidates *own = uplink_candidates(h->uplink);
+	struct err err = { 0 };
+
+	if (h->mesh_state != MESH_UP)
+		return;
+	if (heard->id == h->config.node) {
+		feed_announce(h);
+		return;
+	}
+	if (h->tunnel && peers_apply_one(h->peers, h->tunnel, h->book, heard->id, own->endpoints,
+				 own->n_endpoints, &err) < 0)
+		hearthd_problem(h, PROBLEM_TUNNEL, &err); /* the minute's round tries all again */
+	if (heard->ipv6_changed)
+		assist_write_names(h, false);
+	boards_look(h, hearthd_self(h));
+}
+
 static void say_changed(const struct hearthd *h, unsigned changed)
 {
 	log_seldom(LOG_LEVEL_NOTICE,
@@ -336,8 +355,8 @@ void mesh_retry(struct hearthd *h)
 	assist_look(h);
 	resolv_look(h);
 	assist_look_at_token(h);
-	book_save(h->book, clock_now_us());
-	hearthd_save_state(h);
+	save_book(h, clock_now_us());
+	save_state(h);
 }
 
 int mesh_open(struct hearthd *h, struct err *err)

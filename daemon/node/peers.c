@@ -203,6 +203,13 @@ int peers_apply(struct peers *peers, struct tunnel *tunnel, const struct book *b
 	return failed < 0 ? failed : changes;
 }
 
+int peers_apply_one(struct peers *peers, struct tunnel *tunnel, const struct book *book,
+	uint32_t id, const struct endpoint *own, size_t n_own, struct err *err)
+{
+	return apply_one(peers, tunnel, netmap_by_id(book_netmap(book), id),
+		book_presence(book, id), own, n_own, err);
+}
+
 void peers_initiate(struct peers *peers, struct tunnel *tunnel)
 {
 	for (size_t i = 0; i < peers->n; i++)

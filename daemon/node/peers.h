@@ -33,6 +33,10 @@ void peers_describe(const struct node *node, const struct presence *presence,
 int peers_apply(struct peers *peers, struct tunnel *tunnel, const struct book *book, uint32_t self,
 	const struct endpoint *own, size_t n_own, struct err *err);
 
+/* The same of the one node @id, whose presence is a new one. It is in the netmap, and not we. */
+int peers_apply_one(struct peers *peers, struct tunnel *tunnel, const struct book *book,
+	uint32_t id, const struct endpoint *own, size_t n_own, struct err *err);
+
 /* Starts a handshake with every peer whose session is not fresh. */
 void peers_initiate(struct peers *peers, struct tunnel *tunnel);
 

@@ -351,15 +351,14 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 
 	watch_refresh(h);
 	watch_notify(h);
-	seen_save(h->seen, book_netmap(h->book), now);
+	save_seen(h, now);
 	assist_retry(h);
 	mesh_check_addresses(h);
 	pods_look(h, now);
 	/* Soon, because power may go; once settled seldom, because of the card. */
 	if (now >= h->save_us && book_has_changes(h->book)) {
 		h->save_us = h->settled ? now + SLOW_US : 0;
-		book_save(h->book, now);
-		hearthd_tell_disk(h);
+		save_book(h, now);
 	}
 	if (now >= h->slow_us) {
 		h->slow_us = now + SLOW_US;
@@ -399,10 +398,8 @@ int watch_begin(struct hearthd *h, struct err *err)
 
 void watch_end(struct hearthd *h)
 {
-	if (h->seen && h->book) {
-		watch_refresh(h);
-		seen_save(h->seen, book_netmap(h->book), UINT64_MAX);
-	}
+	if (h->seen && h->book)
+		watch_refresh(h); /* where they answered last */
 	while (h->waiters) {
 		struct waiter *w = h->waiters;
 		h->waiters = w->next;

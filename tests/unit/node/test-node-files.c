@@ -33,6 +33,53 @@ static void put(const char *name, const char *text, mode_t mode)
 	assert_int_equal(file_write_atomic(in_dir(name), text, strlen(text), mode), 0);
 }
 
+static void carry_out(struct write *w)
+{
+	assert_non_null(w);
+	write_run(w);
+	assert_int_equal(w->result, 0);
+	write_free(w);
+}
+
+/* Numbers of presences are never used twice, also when the power goes before the file is written. */
+static void test_counter(void **state)
+{
+	struct state s = { .counter = 9 }, read = { 0 };
+	uint64_t last = 9, durable = 9;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		uint64_t before = last, known = i == 500 ? 5000 : 0;
+
+		if (!state_take_counter(&s, durable, known, &last)) {
+			assert_int_equal(last, before); /* it is not taken yet */
+			assert_true(s.counter > last);
+			carry_out(state_write(in_dir("state"), &s));
+			assert_int_equal(state_load(in_dir("state"), &read, NULL), 0);
+			durable = read.counter;
+			assert_true(state_take_counter(&s, durable, known, &last));
+		}
+		assert_true(last > before && last > known && last <= durable);
+	}
+	assert_true(durable < last + 100);
+	assert_true(state_settle(&s, last));
+	assert_int_equal(s.counter, last);
+	assert_false(state_settle(&s, last));
+	(void) unlink(in_dir("state"));
+}
+
+/* A key file that is gone is written as it was; one that is there is left alone. */
+static void test_key_kept(void **state)
+{
+	uint8_t key[32] = { 1, 2, 3 }, back[32];
+
+	carry_out(state_keep_key(in_dir("key"), key));
+	assert_int_equal(state_read_key(in_dir("key"), back, NULL), 0);
+	assert_memory_equal(back, key, sizeof(key));
+	key[0] = 9;
+	assert_null(state_keep_key(in_dir("key"), key));
+	(void) unlink(in_dir("key"));
+}
+
 static void test_state(void **state)
 {
 	static const char whole[] = "{\"port\":41742,\"port_wanted\":41741,\"counter\":9,"
@@ -69,7 +116,7 @@ static void test_timestamp(void **state)
 		"18446744073709551615\n", "99999999999999999999\n" };
 
 	assert_int_equal(state_read_timestamp(in_dir("timestamp")), 0);
-	assert_int_equal(state_write_timestamp(in_dir("timestamp"), 1795000000), 0);
+	carry_out(state_write_timestamp(in_dir("timestamp"), 1795000000));
 	assert_int_equal(state_read_timestamp(in_dir("timestamp")), 1795000000);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		put("timestamp", bad[i], 0600);
@@ -166,6 +213,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_state),
+		cmocka_unit_test(test_counter),
+		cmocka_unit_test(test_key_kept),
 		cmocka_unit_test(test_timestamp),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_seen),
