@@ -51,7 +51,7 @@ static void names_failed(struct hearthd *h, const struct err *why)
 		"names of the mesh do not work on this board, they are not in its hosts file: "
 		"%.500s; tried again by itself, at once when that changes or with `hearth reload`",
 		why->text);
-	hearthd_problem(h, PROBLEM_HELPER, &err);
+	problem_set(&h->core.problems, "helper", &err);
 }
 
 /* The other line stands before ours, so that it is the one resolvers find. */
@@ -64,7 +64,7 @@ static void tell_taken(struct hearthd *h, const char *name)
 			"%s has another address further up in the hosts file, which counts: "
 			"another mesh of the same name on this machine, or somebody's own line",
 			name);
-	hearthd_problem(h, PROBLEM_NAMES, &err);
+	problem_set(&h->core.problems, "names", &err);
 }
 
 /* Older helpers do not say which file it is. */
@@ -98,7 +98,7 @@ static void names_written(void *ctx, int r, struct ipc_reply *reply, const struc
 	} else if (r < 0) {
 		names_failed(h, err);
 	} else {
-		hearthd_problem(h, PROBLEM_HELPER, NULL);
+		problem_set(&h->core.problems, "helper", NULL);
 		tell_taken(h, json_string_value(json_object_get(reply->ok, "taken")));
 	}
 }
@@ -115,10 +115,10 @@ void assist_write_names(struct hearthd *h, bool again)
 	CLEANUP(free_p) char *text = NULL;
 	struct err err = { 0 };
 
-	entries = h->mesh_state == MESH_UP ? names_entries(book_netmap(h->book), has_ipv6, h)
+	entries = h->mesh_state == MESH_UP ? names_entries(book_netmap(h->core.book), has_ipv6, h)
 					   : json_array();
 	text = entries ? json_text(entries) : NULL;
-	args = entries ? names_request(json_incref(entries), h->config.interface) : NULL;
+	args = entries ? names_request(json_incref(entries), h->core.config.interface) : NULL;
 	if (!text || !args)
 		return;      /* out of memory: at the next change */
 	if (h->hosts_call) { /* one at a time: two on their way could overtake each other */
@@ -127,15 +127,15 @@ void assist_write_names(struct hearthd *h, bool again)
 	}
 	if (!again && h->names_text && !strcmp(text, h->names_text))
 		return;
-	if (book_log_is_on_its_way(h->book)) {
+	if (book_log_is_on_its_way(h->core.book)) {
 		h->names_wait_log = true;
 		return;
 	}
 	free(h->names_text);
 	h->names_text = TAKE(text);
-	h->names_unsaved = book_unsaved(h->book)->code != 0;
-	if (ipc_call_async(h->event, h->helper_path, "hosts.write", args, NAMES_US, names_written,
-		    h, &h->hosts_call, &err) < 0) {
+	h->names_unsaved = book_unsaved(h->core.book)->code != 0;
+	if (ipc_call_async(h->core.event, h->core.helper_path, "hosts.write", args, NAMES_US,
+		    names_written, h, &h->hosts_call, &err) < 0) {
 		names_failed(h, &err);
 	}
 }
@@ -148,7 +148,7 @@ static void say_fight(struct hearthd *h)
 		"another program keeps removing Hearth's names from %.500s; find it, and let it "
 		"keep the lines from \"# BEGIN hearth\" to \"# END hearth\"",
 		hostsfile_path(h->hosts));
-	hearthd_problem(h, PROBLEM_HOSTS, &err);
+	problem_set(&h->core.problems, "hosts", &err);
 }
 
 /* Somebody may have mended what failed; or writes for ever what fails for ever: with pauses. */
@@ -179,9 +179,9 @@ static void look_at_names(void *ctx)
 		try_changed(h);
 		return;
 	}
-	r = hostsfile_look(h->hosts, h->config.interface, h->names_text);
+	r = hostsfile_look(h->hosts, h->core.config.interface, h->names_text);
 	if (!repair_is_fight(&h->names_repairs, now))
-		hearthd_problem(h, PROBLEM_HOSTS, NULL);
+		problem_set(&h->core.problems, "hosts", NULL);
 	if (r > 0 || r == -EACCES || r == -ENODATA) /* root may read what we may not */
 		return;
 	wait_us = repair_wait_us(&h->names_repairs, now);
@@ -205,7 +205,7 @@ void assist_look(struct hearthd *h)
 
 int assist_open(struct hearthd *h)
 {
-	return hostsfile_new(h->event, look_at_names, h, &h->hosts);
+	return hostsfile_new(h->core.event, look_at_names, h, &h->hosts);
 }
 
 /* --- the socket for `wg` --- */
@@ -226,7 +226,7 @@ static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct 
 	if (r < 0) {
 		if (trouble_is(&h->uapi_trouble, err->code, clock_now_us()))
 			log_notice("`wg show %s` does not work yet: hearth-helper: %s",
-				h->config.interface, err->text);
+				h->core.config.interface, err->text);
 		will_retry(&h->uapi_backoff);
 		return;
 	}
@@ -234,7 +234,7 @@ static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct 
 	h->uapi_backoff = (struct backoff){ 0 };
 	if (reply->fd < 0) {
 		log_notice("`wg show %s` will not work: hearth-helper sent no socket",
-			h->config.interface);
+			h->core.config.interface);
 		return;
 	}
 	fd = take_fd(&reply->fd);
@@ -244,19 +244,20 @@ static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct 
 	}
 	r = uapi_server_new(h->tunnel, fd, &h->uapi);
 	if (r == 0)
-		r = sd_event_add_io(
-			h->event, &h->uapi_source, uapi_server_fd(h->uapi), EPOLLIN, on_uapi, h);
+		r = sd_event_add_io(h->core.event, &h->uapi_source, uapi_server_fd(h->uapi),
+			EPOLLIN, on_uapi, h);
 	if (r < 0)
-		log_notice("`wg show %s` will not work: %s", h->config.interface, strerror(-r));
+		log_notice(
+			"`wg show %s` will not work: %s", h->core.config.interface, strerror(-r));
 }
 
 void assist_open_uapi(struct hearthd *h)
 {
-	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", h->config.interface);
+	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", h->core.config.interface);
 	struct err err = { 0 };
 
 	h->uapi_call = ipc_async_cancel(h->uapi_call);
-	if (args && ipc_call_async(h->event, h->helper_path, "uapi.open", args, QUICK_US,
+	if (args && ipc_call_async(h->core.event, h->core.helper_path, "uapi.open", args, QUICK_US,
 			    uapi_opened, h, &h->uapi_call, &err) < 0)
 		uapi_opened(h, err.code, NULL, &err);
 }
@@ -266,7 +267,7 @@ void assist_keep_uapi(struct hearthd *h)
 	if (!h->uapi || uapi_server_has_path(h->uapi))
 		return;
 	log_notice("the socket of `wg show %s` was removed by another program; listening again",
-		h->config.interface);
+		h->core.config.interface);
 	h->uapi_source = sd_event_source_disable_unref(h->uapi_source);
 	h->uapi = uapi_server_free(h->uapi);
 	assist_open_uapi(h);
@@ -278,18 +279,18 @@ int assist_open_tun(struct hearthd *h, struct err *err)
 {
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
 	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
-	int r = ipc_call(h->helper_path, "tun.open", NULL, 2 * USEC_PER_SEC, &reply, err);
+	int r = ipc_call(h->core.helper_path, "tun.open", NULL, 2 * USEC_PER_SEC, &reply, err);
 
 	if (r < 0)
 		return err_prefix(
 			err, "only root may open /dev/net/tun here, and hearth-helper did not");
 	if (reply.fd < 0)
 		return err_set(err, -EPROTO, "hearth-helper sent no descriptor");
-	(void) snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", h->config.interface);
+	(void) snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", h->core.config.interface);
 	if (ioctl(reply.fd, TUNSETIFF, &ifr) < 0)
-		return err_set(err, -errno, "make TUN device %s: %m", h->config.interface);
+		return err_set(err, -errno, "make TUN device %s: %m", h->core.config.interface);
 	if (ioctl(reply.fd, TUNSETPERSIST, 1) < 0)
-		return err_set(err, -errno, "keep TUN device %s: %m", h->config.interface);
+		return err_set(err, -errno, "keep TUN device %s: %m", h->core.config.interface);
 	return take_fd(&reply.fd);
 }
 
@@ -324,11 +325,11 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 		tell_others(h, h->kube_id, err->text);
 		err_set(&why, r, "the cluster's join files are not written: hearth-helper: %.600s",
 			err->text);
-		hearthd_problem(h, PROBLEM_KUBE, &why);
+		problem_set(&h->core.problems, "kube", &why);
 		return;
 	}
 	h->kube_backoff = (struct backoff){ 0 };
-	hearthd_problem(h, PROBLEM_KUBE, NULL);
+	problem_set(&h->core.problems, "kube", NULL);
 	assist_look_at_token(h);
 	log_seldom(LOG_LEVEL_INFO, "join bundle %s: kubeadm files written", h->kube_id);
 	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
@@ -345,7 +346,7 @@ void assist_refuse_kube(struct hearthd *h, const char *id, const struct err *why
 		"plane's: %.500s; whoever runs the coordinator made it up, or changed it. `hearth "
 		"kube publish` makes a true one",
 		why->text);
-	hearthd_problem(h, PROBLEM_KUBE, &err);
+	problem_set(&h->core.problems, "kube", &err);
 	tell_others(h, id, why->text);
 }
 
@@ -353,7 +354,7 @@ void assist_accept_kube(struct hearthd *h)
 {
 	if (!h->kube_id[0] || strcmp(h->kube_id, h->state.kube_done) != 0)
 		return; /* it will be told when root has looked */
-	hearthd_problem(h, PROBLEM_KUBE, NULL);
+	problem_set(&h->core.problems, "kube", NULL);
 	tell_others(h, h->kube_id, "");
 }
 
@@ -365,7 +366,7 @@ void assist_join_kube(struct hearthd *h)
 
 	if (!h->kube_id[0] || !strcmp(h->kube_id, h->state.kube_done) || h->kube_call)
 		return;
-	if (book_log_is_on_its_way(h->book)) {
+	if (book_log_is_on_its_way(h->core.book)) {
 		h->kube_wait_log = true;
 		return;
 	}
@@ -377,8 +378,8 @@ void assist_join_kube(struct hearthd *h)
 	args = json_pack("{s:O}", "bundle", bundle);
 	if (!args)
 		return;
-	if (ipc_call_async(h->event, h->helper_path, "kube.join", args, KUBE_US, kube_joined, h,
-		    &h->kube_call, &err) < 0)
+	if (ipc_call_async(h->core.event, h->core.helper_path, "kube.join", args, KUBE_US,
+		    kube_joined, h, &h->kube_call, &err) < 0)
 		kube_joined(h, err.code, NULL, &err);
 }
 
@@ -388,9 +389,9 @@ void assist_look_at_token(struct hearthd *h)
 	char join[PATH_TEXT_MAX], kubernetes[PATH_TEXT_MAX], kubelet[PATH_TEXT_MAX];
 	struct err err = { 0 };
 
-	paths_join(h->paths.etc, "kubeadm/join.yaml", join);
-	paths_join(h->host_path, "kubernetes", kubernetes);
-	paths_join(h->host_path, "kubernetes/kubelet.conf", kubelet);
+	paths_join(h->core.paths.etc, "kubeadm/join.yaml", join);
+	paths_join(h->core.host_path, "kubernetes", kubernetes);
+	paths_join(h->core.host_path, "kubernetes/kubelet.conf", kubelet);
 	if (h->kube_id[0] && h->kube_expires <= clock_wall_us() / USEC_PER_SEC &&
 		access(join, F_OK) == 0 && access(kubernetes, F_OK) == 0 &&
 		access(kubelet, F_OK) < 0 && errno == ENOENT)
@@ -399,7 +400,7 @@ void assist_look_at_token(struct hearthd *h)
 			"join would try for minutes); `sudo hearth kube publish` on the control "
 			"plane brings another",
 			join);
-	hearthd_problem(h, PROBLEM_TOKEN, &err);
+	problem_set(&h->core.problems, "token", &err);
 }
 
 void assist_follow_labels(struct hearthd *h, const struct node *self)
@@ -425,7 +426,7 @@ static bool has_new_helper(struct hearthd *h)
 	struct stat st = { 0 };
 	bool is_new;
 
-	(void) stat(h->helper_path, &st); /* none: zero */
+	(void) stat(h->core.helper_path, &st); /* none: zero */
 	is_new = st.st_ino && st.st_ino != h->helper_ino;
 	h->helper_ino = st.st_ino;
 	return is_new;

@@ -22,8 +22,8 @@ static bool is_reachable(const struct hearthd *h, uint32_t id)
 static enum board_state state_of(const struct hearthd *h, const struct node *node,
 	const char *bundle, const char **ret_problem)
 {
-	const struct presence *presence = book_presence(h->book, node->id);
-	bool is_self = node->id == h->config.node;
+	const struct presence *presence = book_presence(h->core.book, node->id);
+	bool is_self = node->id == h->core.config.node;
 	const char *tried = is_self ? h->kube_tried : presence ? presence->kube : "";
 
 	*ret_problem = is_self ? h->kube_problem : presence ? presence->kube_problem : "";
@@ -35,7 +35,7 @@ static enum board_state state_of(const struct hearthd *h, const struct node *nod
 
 bool boards_have_tried(const struct hearthd *h, const char *bundle)
 {
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 	const char *problem;
 
 	for (const struct node *n = NULL; (n = netmap_next(map, n));)
@@ -46,7 +46,7 @@ bool boards_have_tried(const struct hearthd *h, const char *bundle)
 
 json_t *boards_json(const struct hearthd *h, const char *bundle)
 {
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 	json_t *list = json_array();
 	const char *problem;
 
@@ -65,13 +65,13 @@ json_t *boards_json(const struct hearthd *h, const char *bundle)
 /* The first with its reason; the others by name. */
 void boards_look(struct hearthd *h, const struct node *self)
 {
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 	CLEANUP_BUF struct buf others = { 0 };
 	struct err err = { 0 };
 
 	for (const struct node *n = NULL;
 		self && self->role == NODE_ROLE_CONTROL_PLANE && (n = netmap_next(map, n));) {
-		const struct presence *presence = book_presence(h->book, n->id);
+		const struct presence *presence = book_presence(h->core.book, n->id);
 
 		if (n->id == self->id || !node_has_pods(n) || !presence ||
 			!presence->kube_problem[0])
@@ -89,5 +89,5 @@ void boards_look(struct hearthd *h, const struct node *self)
 		(void) snprintf(err.text + len, sizeof(err.text) - len,
 			"; nor could%s (`hearth status` there says why)", buf_str(&others) + 1);
 	}
-	hearthd_problem(h, PROBLEM_BOARDS, &err);
+	problem_set(&h->core.problems, "boards", &err);
 }

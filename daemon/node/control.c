@@ -96,7 +96,7 @@ static int read_ping(struct hearthd *h, const json_t *args, struct ping_call *ca
 		r = json_get_u64(args, "timeout_ms", PING_TIMEOUT_MAX_MS, ret_timeout_ms, err);
 	if (r < 0)
 		return r;
-	node = netmap_find(book_netmap(h->book), peer);
+	node = netmap_find(book_netmap(h->core.book), peer);
 	if (!node)
 		return err_set(err, -ENOENT, "no node \"%.100s\" is in the mesh", peer);
 	(void) snprintf(call->name, sizeof(call->name), "%s", node->name);
@@ -175,7 +175,7 @@ static void call_kube_publish(struct hearthd *h, struct ipc_request *request)
 {
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 	CLEANUP_JSON json_t *checked = NULL;
-	const struct node *self = hearthd_self(h);
+	const struct node *self = core_self(&h->core);
 	struct err err = { 0 };
 	json_t *json;
 	int r = json_get_object(ipc_request_args(request), "bundle", &json, &err);
@@ -211,7 +211,7 @@ static void call_reload(struct hearthd *h, struct ipc_request *request)
 static void call_log(struct hearthd *h, struct ipc_request *request)
 {
 	const json_t *args = ipc_request_args(request);
-	const struct mesh_log *log = book_log(h->book);
+	const struct mesh_log *log = book_log(h->core.book);
 	uint64_t from = 1, head = mesh_log_head(log);
 	json_t *records = json_array();
 	struct err err = { 0 };

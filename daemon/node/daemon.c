@@ -31,29 +31,6 @@
 
 enum { DESCRIPTORS_WANTED = 16384 }; /* as hearthd.service has it */
 
-void hearthd_problem(struct hearthd *h, enum problem which, const struct err *err)
-{
-	struct trouble *trouble = &h->problems[which].trouble;
-	char *text = h->problems[which].text, span[PACE_SPAN_MAX];
-	struct trouble_end end;
-
-	if (err && err->code) {
-		if (trouble_is(trouble, err->code, clock_now_us()))
-			log_warning("%s", err->text);
-		(void) snprintf(text, ERR_TEXT_MAX, "%s", err->text);
-		return;
-	}
-	if (trouble_over(trouble, clock_now_us(), &end))
-		log_notice(
-			"no longer so, after %s: %s", pace_span_format(end.lasted_us, span), text);
-	text[0] = 0;
-}
-
-const struct node *hearthd_self(const struct hearthd *h)
-{
-	return netmap_by_id(book_netmap(h->book), h->config.node);
-}
-
 /* --- hooks --- */
 
 static void on_uplink_changed(void *ctx, bool moved)
@@ -63,7 +40,7 @@ static void on_uplink_changed(void *ctx, bool moved)
 
 	if (mesh_update(h, &err) < 0) {
 		log_error("%s", err.text);
-		(void) sd_event_exit(h->event, 1);
+		(void) sd_event_exit(h->core.event, 1);
 		return;
 	}
 	watch_refresh(h);
@@ -106,17 +83,18 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 	(void) notify_send("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 		(uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000);
 	r = config_read(h->config_path, &config, err);
-	if (r == 0 && (config.node != h->config.node || strcmp(config.mesh, h->config.mesh) != 0 ||
-			      memcmp(config.root, h->config.root, sizeof(config.root)) != 0))
+	if (r == 0 && (config.node != h->core.config.node ||
+			      strcmp(config.mesh, h->core.config.mesh) != 0 ||
+			      memcmp(config.root, h->core.config.root, sizeof(config.root)) != 0))
 		r = err_set(err, -EINVAL, "%s is about another board or mesh; restart hearthd",
 			h->config_path);
 	if (r == 0) {
-		if (config.port != h->config.port ||
-			strcmp(config.interface, h->config.interface) != 0)
+		if (config.port != h->core.config.port ||
+			strcmp(config.interface, h->core.config.interface) != 0)
 			log_notice("interface and port change with the next restart");
-		config.port = h->config.port;
-		memcpy(config.interface, h->config.interface, sizeof(config.interface));
-		h->config = config;
+		config.port = h->core.config.port;
+		memcpy(config.interface, h->core.config.interface, sizeof(config.interface));
+		h->core.config = config;
 		r = mesh_update(h, err);
 	}
 	if (r == 0) {
@@ -149,18 +127,19 @@ static int read_identity(struct hearthd *h, struct err *err)
 	char path[PATH_TEXT_MAX];
 	int r;
 
-	r = state_read_key(paths_join(h->paths.state, "identity.key", path), h->identity_seed, err);
+	r = state_read_key(
+		paths_join(h->core.paths.state, "identity.key", path), h->core.identity_seed, err);
 	if (r == 0)
-		r = state_read_key(
-			paths_join(h->paths.state, "wireguard.key", path), h->wg_private, err);
+		r = state_read_key(paths_join(h->core.paths.state, "wireguard.key", path),
+			h->core.wg_private, err);
 	if (r < 0)
 		return r;
-	record_public_key(h->identity_seed, h->identity);
-	if (crypto_scalarmult_base(h->wg_public, h->wg_private) != 0)
+	record_public_key(h->core.identity_seed, h->core.identity);
+	if (crypto_scalarmult_base(h->core.wg_public, h->core.wg_private) != 0)
 		return err_set(err, -EINVAL, "%s is no usable key", path);
-	r = x509_certificate_pem(h->identity_seed, "hearth", &h->cert_pem);
+	r = x509_certificate_pem(h->core.identity_seed, "hearth", &h->cert_pem);
 	if (r == 0)
-		r = x509_key_pem(h->identity_seed, &h->key_pem);
+		r = x509_key_pem(h->core.identity_seed, &h->key_pem);
 	return r < 0 ? err_set(err, r, "make the client certificate: %s", strerror(-r)) : 0;
 }
 
@@ -168,20 +147,21 @@ static void set_paths(struct hearthd *h, const struct hearthd_options *options)
 {
 	char up[PATH_TEXT_MAX];
 
-	paths_init(&h->paths);
-	paths_join(h->paths.etc, "hearthd.yaml", h->config_path);
+	paths_init(&h->core.paths);
+	paths_join(h->core.paths.etc, "hearthd.yaml", h->config_path);
 	if (options->config_path)
 		(void) snprintf(h->config_path, sizeof(h->config_path), "%s", options->config_path);
-	paths_join(h->paths.state, "state.json", h->state_path);
-	paths_join(h->paths.state, "timestamp", h->timestamp_path);
-	paths_join(h->paths.state, "kube.json", h->kube_path);
-	paths_join(h->paths.run, NAMES_HELPER_SOCK, h->helper_path);
-	(void) snprintf(up, sizeof(up), "%.*s", (int) (strrchr(h->paths.etc, '/') - h->paths.etc),
-		h->paths.etc);
-	(void) snprintf(h->host_path, sizeof(h->host_path), "%s", env_dir("HEARTH_HOST_ETC", up));
-	paths_join(h->host_path, "cni/net.d", h->cni_path);
-	h->stops = (struct stops){ .etc = h->host_path,
-		.own = h->paths.etc,
+	paths_join(h->core.paths.state, "state.json", h->state_path);
+	paths_join(h->core.paths.state, "timestamp", h->timestamp_path);
+	paths_join(h->core.paths.state, "kube.json", h->kube_path);
+	paths_join(h->core.paths.run, NAMES_HELPER_SOCK, h->core.helper_path);
+	(void) snprintf(up, sizeof(up), "%.*s",
+		(int) (strrchr(h->core.paths.etc, '/') - h->core.paths.etc), h->core.paths.etc);
+	(void) snprintf(
+		h->core.host_path, sizeof(h->core.host_path), "%s", env_dir("HEARTH_HOST_ETC", up));
+	paths_join(h->core.host_path, "cni/net.d", h->cni_path);
+	h->stops = (struct stops){ .etc = h->core.host_path,
+		.own = h->core.paths.etc,
 		.cni = { .dir = h->cni_path, .plugin = NAMES_CNI_PLUGIN } };
 }
 
@@ -197,11 +177,11 @@ static int open_event(struct hearthd *h, struct err *err)
 	(void) sigaddset(&signals, SIGHUP);
 	(void) sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void) signal(SIGPIPE, SIG_IGN);
-	r = sd_event_default(&h->event);
+	r = sd_event_default(&h->core.event);
 	for (size_t i = 0; i < ARRAY_LEN(ends) && r >= 0; i++)
-		r = sd_event_add_signal(h->event, NULL, ends[i], on_end, h);
+		r = sd_event_add_signal(h->core.event, NULL, ends[i], on_end, h);
 	if (r >= 0)
-		r = sd_event_add_signal(h->event, NULL, SIGHUP, on_reload, h);
+		r = sd_event_add_signal(h->core.event, NULL, SIGHUP, on_reload, h);
 	return r < 0 ? err_set(err, r, "cannot set up the event loop: %s", strerror(-r)) : 0;
 }
 
@@ -226,20 +206,20 @@ static int read_all(struct hearthd *h, struct err *err)
 	struct err damage = { 0 };
 	int r;
 
-	r = when_wrong(config_read(h->config_path, &h->config, err));
+	r = when_wrong(config_read(h->config_path, &h->core.config, err));
 	if (r == 0)
-		r = h->state_lock = state_lock(h->paths.state, err);
+		r = h->state_lock = state_lock(h->core.paths.state, err);
 	if (r >= 0)
 		r = when_wrong(read_identity(h, err));
 	if (r < 0)
 		return r;
 	if (state_load(h->state_path, &h->state, &damage) < 0)
-		hearthd_problem(h, PROBLEM_FILES, &damage);
+		problem_set(&h->core.problems, "files", &damage);
 	h->counter = h->state.counter;
-	r = book_open(h->paths.state, h->config.root, &h->book, err);
+	r = book_open(h->core.paths.state, h->core.config.root, &h->core.book, err);
 	if (r < 0)
 		return r;
-	hearthd_problem(h, PROBLEM_DAMAGE, book_damage(h->book));
+	problem_set(&h->core.problems, "damage", book_damage(h->core.book));
 	return 0;
 }
 
@@ -247,8 +227,9 @@ static int open_control(struct hearthd *h, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
 
-	return ipc_server_new(h->event, paths_join(h->paths.run, NAMES_HEARTHD_SOCK, path), 0666,
-		(gid_t) -1, control_handle, h, &h->ipc, err);
+	return ipc_server_new(h->core.event,
+		paths_join(h->core.paths.run, NAMES_HEARTHD_SOCK, path), 0666, (gid_t) -1,
+		control_handle, h, &h->ipc, err);
 }
 
 static void keep_control(struct hearthd *h)
@@ -262,7 +243,7 @@ static void keep_control(struct hearthd *h)
 		log_seldom(LOG_LEVEL_WARNING, "`hearth` does not work: %s", err.text);
 	else
 		log_notice("the socket in %s was removed by another program; listening again",
-			h->paths.run);
+			h->core.paths.run);
 }
 
 /* It is root's: we only say that the next start will fail. */
@@ -274,7 +255,7 @@ static void look_at_config(struct hearthd *h)
 	if (config_read(h->config_path, &config, &why) < 0)
 		err_set(&err, why.code,
 			"hearthd goes on as before, but will not start again: %.600s", why.text);
-	hearthd_problem(h, PROBLEM_CONFIG, &err);
+	problem_set(&h->core.problems, "config", &err);
 }
 
 void hearthd_keep_files(struct hearthd *h)
@@ -296,16 +277,16 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 	if (r == 0)
 		r = read_all(h, err);
 	if (r == 0)
-		r = disk_new(h->event, &h->disk, err);
+		r = disk_new(h->core.event, &h->core.disk, err);
 	if (r == 0)
-		r = nl_open(&h->nl, err);
+		r = nl_open(&h->core.nl, err);
 	if (r == 0)
-		r = uplink_new(
-			h->event, h->nl, h->config.interface, &uplink_hooks, h, &h->uplink, err);
+		r = uplink_new(h->core.event, h->core.nl, h->core.config.interface, &uplink_hooks,
+			h, &h->uplink, err);
 	if (r == 0)
 		r = uplink_look(h->uplink, err);
 	if (r == 0)
-		r = ping_new(h->event, h->config.interface, &h->ping, err);
+		r = ping_new(h->core.event, h->core.config.interface, &h->ping, err);
 	if (r == 0 && assist_open(h) < 0)
 		r = err_set(err, -ENOMEM, "out of memory");
 	if (r == 0)
@@ -325,7 +306,7 @@ static void hearthd_close(struct hearthd *h)
 		sync_stop(h->sync);
 	watch_end(h);
 	h->announce_waits = false;
-	if (h->book && state_settle(&h->state, h->counter))
+	if (h->core.book && state_settle(&h->state, h->counter))
 		save_state(h);
 	save_all(h); /* while the tunnel still carries packets */
 	assist_close(h);
@@ -335,14 +316,15 @@ static void hearthd_close(struct hearthd *h)
 	h->ping = ping_free(h->ping);
 	h->ipc = ipc_server_free(h->ipc);
 	h->uplink = uplink_free(h->uplink);
-	h->nl = nl_close(h->nl);
-	h->disk = disk_free(h->disk);
-	h->book = book_close(h->book);
+	h->core.nl = nl_close(h->core.nl);
+	h->core.disk = disk_free(h->core.disk);
+	h->core.book = book_close(h->core.book);
 	free(h->sync_sources);
 	free(h->cert_pem);
 	x509_wipe_p(&h->key_pem);
-	h->event = sd_event_unref(h->event);
+	h->core.event = sd_event_unref(h->core.event);
 	close_p(&h->state_lock);
+	problems_done(&h->core.problems);
 	sodium_memzero(h, sizeof(*h));
 }
 
@@ -365,7 +347,7 @@ int hearthd_run(const struct hearthd_options *options, struct err *err)
 	if (r == 0) {
 		sync_start(h->sync);
 		assist_join_kube(h);
-		r = sd_event_loop(h->event);
+		r = sd_event_loop(h->core.event);
 		if (r != 0)
 			r = err_set(
 				err, r < 0 ? r : -EIO, "the event loop ended: see the lines above");
@@ -430,9 +412,9 @@ int hearthd_down(const struct hearthd_options *options, struct err *err)
 	r = config_read(where.config_path, &config, err);
 	if (r < 0)
 		return r;
-	lock = state_lock(where.paths.state, err);
+	lock = state_lock(where.core.paths.state, err);
 	if (lock < 0 && lock != -ENOENT)
 		return lock;
 	r = nl_open(&nl, err);
-	return r < 0 ? r : take_all_down(&where.paths, &config, nl, err);
+	return r < 0 ? r : take_all_down(&where.core.paths, &config, nl, err);
 }

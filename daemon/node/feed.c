@@ -23,7 +23,7 @@ static void take_presences(struct hearthd *h, const json_t *list, bool all)
 		struct book_heard heard = { 0 };
 		struct err err = { 0 };
 		int r = book_add_presence(
-			h->book, json_array_get(list, i), clock_now_us(), &heard, &err);
+			h->core.book, json_array_get(list, i), clock_now_us(), &heard, &err);
 
 		if (r < 0)
 			log_debug("%s, ignoring", err.text);
@@ -45,8 +45,8 @@ static bool is_signed(struct hearthd *h, const struct kube_bundle *bundle, struc
 {
 	struct kube_cluster cluster;
 
-	return cluster_judge(book_netmap(h->book), h->config.root, &bundle->cluster, 0, &cluster,
-		       err) == 0;
+	return cluster_judge(book_netmap(h->core.book), h->core.config.root, &bundle->cluster, 0,
+		       &cluster, err) == 0;
 }
 
 static void kube_written(void *ctx, struct write *w)
@@ -56,7 +56,7 @@ static void kube_written(void *ctx, struct write *w)
 
 	if (w->result < 0)
 		err_set(&err, w->result, "write %s: %s", w->path, strerror(-w->result));
-	hearthd_problem(h, PROBLEM_BUNDLE, &err);
+	problem_set(&h->core.problems, "bundle", &err);
 	write_free(w);
 	if (--h->n_kube_writing)
 		return; /* a newer one follows */
@@ -83,13 +83,13 @@ static void keep_kube(struct hearthd *h, const struct kube_bundle *bundle)
 	(void) snprintf(h->kube_coming, sizeof(h->kube_coming), "%s", bundle->id);
 	h->kube_coming_expires = bundle->expires;
 	h->n_kube_writing++;
-	disk_write(h->disk, w, kube_written, h);
+	disk_write(h->core.disk, w, kube_written, h);
 }
 
 /* 0, or -EAGAIN: the coordinator is asked again after a pause. */
 static int take_kube(struct hearthd *h, const struct kube_bundle *bundle)
 {
-	const struct node *self = hearthd_self(h);
+	const struct node *self = core_self(&h->core);
 	struct err err = { 0 };
 
 	if (!self || !node_has_pods(self))
@@ -116,16 +116,17 @@ static int judge(
 	int r = added;
 
 	if (added >= 0 && news->head_seq)
-		r = mesh_log_check_head(book_log(h->book), news->head_seq, news->head_hash, &err);
+		r = mesh_log_check_head(
+			book_log(h->core.book), news->head_seq, news->head_hash, &err);
 	else if (added < 0)
 		err = *refused;
 	if (r < 0 && err.code) {
 		err_prefix(&err,
 			"the coordinator's log is not believed, this board keeps what it has");
-		hearthd_problem(h, PROBLEM_LOG, &err);
+		problem_set(&h->core.problems, "log", &err);
 		return r;
 	}
-	hearthd_problem(h, PROBLEM_LOG, NULL);
+	problem_set(&h->core.problems, "log", NULL);
 	return 0;
 }
 
@@ -136,7 +137,7 @@ static int judge(
  */
 static void tell_rekeys(const struct hearthd *h, const struct api_news *news)
 {
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 	struct story story;
 
 	for (size_t i = 0; i < news->n_records; i++) {
@@ -159,15 +160,15 @@ static int on_news(void *ctx, const struct api_news *news)
 	int added, r;
 
 	tell_rekeys(h, news);
-	added = book_add_records(h->book, news->records, news->n_records, &changed, &refused);
+	added = book_add_records(h->core.book, news->records, news->n_records, &changed, &refused);
 	if (added > 0)
 		log_info("%d new record%s, the log is at %llu", added, added > 1 ? "s" : "",
-			(unsigned long long) mesh_log_head(book_log(h->book)));
+			(unsigned long long) mesh_log_head(book_log(h->core.book)));
 	take_presences(h, news->presence, changed || added < 0);
 	save_book(h, clock_now_us());
 	r = judge(h, news, added, &refused);
 	/* A long log comes in parts: who signed may be in one to come, and the bundle comes with that one again. */
-	if (news->has_kube && news->head_seq > mesh_log_head(book_log(h->book)))
+	if (news->has_kube && news->head_seq > mesh_log_head(book_log(h->core.book)))
 		waits = added <= 0;
 	else if (news->has_kube)
 		waits = take_kube(h, &news->kube) < 0;
@@ -176,7 +177,7 @@ static int on_news(void *ctx, const struct api_news *news)
 	/* `changed` does not tell of a refused batch whose first records were taken. */
 	if ((changed || added < 0) && mesh_update(h, &err) < 0) {
 		log_error("%s", err.text);
-		(void) sd_event_exit(h->event, 1);
+		(void) sd_event_exit(h->core.event, 1);
 	}
 	return r;
 }
@@ -185,7 +186,7 @@ static void on_position(void *ctx, uint64_t *ret_seq, const char **ret_kube)
 {
 	struct hearthd *h = ctx;
 
-	*ret_seq = mesh_log_head(book_log(h->book));
+	*ret_seq = mesh_log_head(book_log(h->core.book));
 	*ret_kube = h->kube_refused[0]  ? h->kube_refused
 		    : h->kube_coming[0] ? h->kube_coming
 					: h->kube_id;
@@ -258,9 +259,9 @@ static void add_coordinators(
 
 	for (size_t i = 0; settings && i < settings->n_coordinators; i++) {
 		const struct settings_coordinator *c = &settings->coordinators[i];
-		const struct node *node = netmap_by_id(book_netmap(h->book), c->node);
+		const struct node *node = netmap_by_id(book_netmap(h->core.book), c->node);
 
-		if (!node || (node->id == h->config.node) != own)
+		if (!node || (node->id == h->core.config.node) != own)
 			continue;
 		make_url(s, own ? &loopback4 : &node->mesh4, c->port);
 		make_url(s, own ? &loopback6 : &node->mesh6, c->port);
@@ -289,7 +290,7 @@ static void add_pin(struct sources *s, const uint8_t *pin)
  */
 static void find_sources(const struct hearthd *h, struct sources *s)
 {
-	const struct settings *settings = netmap_settings(book_netmap(h->book));
+	const struct settings *settings = netmap_settings(book_netmap(h->core.book));
 
 	*s = (struct sources){ 0 };
 	add_coordinators(h, settings, true, s);
@@ -298,14 +299,14 @@ static void find_sources(const struct hearthd *h, struct sources *s)
 	add_coordinators(h, settings, false, s);
 	for (size_t i = NEWEST_URLS; settings && i < settings->n_urls; i++)
 		add_url(s, settings->urls[i]);
-	for (size_t i = 0; i < h->config.n_urls; i++)
-		add_url(s, h->config.urls[i]);
+	for (size_t i = 0; i < h->core.config.n_urls; i++)
+		add_url(s, h->core.config.urls[i]);
 	for (size_t i = 0; settings && i < settings->n_pins; i++)
 		add_pin(s, settings->pins[i]);
 	if (settings && settings->has_next_pin)
 		add_pin(s, settings->next_pin);
-	for (size_t i = 0; i < h->config.n_pins; i++)
-		add_pin(s, h->config.pins[i]);
+	for (size_t i = 0; i < h->core.config.n_pins; i++)
+		add_pin(s, h->core.config.pins[i]);
 }
 
 static struct sync_options to_options(const struct hearthd *h, const struct sources *s)
@@ -347,7 +348,7 @@ static bool is_through_tunnel(const struct hearthd *h)
 /* Without it the connection would hang until TCP gives it up, half a minute later. */
 void feed_peer_moved(struct hearthd *h, uint32_t id)
 {
-	const struct settings *settings = netmap_settings(book_netmap(h->book));
+	const struct settings *settings = netmap_settings(book_netmap(h->core.book));
 
 	for (size_t i = 0; settings && i < settings->n_coordinators; i++)
 		if (settings->coordinators[i].node == id && !is_through_tunnel(h))
@@ -379,7 +380,7 @@ static void load_kube(struct hearthd *h)
 {
 	CLEANUP_JSON json_t *json = json_read_file(h->kube_path, API_REQUEST_MAX, NULL);
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
-	const struct presence *own = book_presence(h->book, h->config.node);
+	const struct presence *own = book_presence(h->core.book, h->core.config.node);
 
 	if (json && kube_bundle_from_json(json, &bundle, NULL) == 0) {
 		(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle.id);
@@ -402,7 +403,7 @@ int feed_open(struct hearthd *h, struct err *err)
 	load_kube(h);
 	find_sources(h, &sources);
 	options = to_options(h, &sources);
-	r = sync_new(h->event, &options, &hooks, h, &h->sync, err);
+	r = sync_new(h->core.event, &options, &hooks, h, &h->sync, err);
 	if (r == 0)
 		h->sync_sources = sources_text(&sources);
 	return r;
@@ -416,20 +417,20 @@ static bool is_current(const struct hearthd *h, const struct presence *known)
 	return known && known->counter >= h->counter && known->no_ipv6 == h->ipv6_missing &&
 	       !strcmp(known->kube, h->kube_tried) &&
 	       !strcmp(known->kube_problem, h->kube_problem) &&
-	       presence_verify(known, h->identity) == 0;
+	       presence_verify(known, h->core.identity) == 0;
 }
 
 static int make_presence(
 	struct hearthd *h, const struct endpoint *endpoints, size_t n, struct presence *ret)
 {
 	*ret = (struct presence){
-		.node = h->config.node, .counter = h->counter, .no_ipv6 = h->ipv6_missing
+		.node = h->core.config.node, .counter = h->counter, .no_ipv6 = h->ipv6_missing
 	};
 	(void) snprintf(ret->kube, sizeof(ret->kube), "%s", h->kube_tried);
 	(void) snprintf(ret->kube_problem, sizeof(ret->kube_problem), "%s", h->kube_problem);
 	memcpy(ret->endpoints, endpoints, n * sizeof(*endpoints));
 	ret->n_endpoints = n;
-	return presence_sign(ret, h->identity_seed);
+	return presence_sign(ret, h->core.identity_seed);
 }
 
 /*
@@ -457,8 +458,8 @@ static void announce_again(struct hearthd *h, uint64_t wait_us)
 	int r = 0;
 
 	if (!h->announce_timer)
-		r = sd_event_add_time(
-			h->event, &h->announce_timer, CLOCK_MONOTONIC, 0, 0, on_announce_timer, h);
+		r = sd_event_add_time(h->core.event, &h->announce_timer, CLOCK_MONOTONIC, 0, 0,
+			on_announce_timer, h);
 	if (r < 0)
 		return; /* then with the next change */
 	(void) sd_event_source_set_time_relative(h->announce_timer, wait_us);
@@ -477,7 +478,7 @@ static void announce_new(struct hearthd *h, const struct endpoint *endpoints, si
 		return;
 	doc = presence_to_json(&made);
 	h->announced = made.counter;
-	if (doc && book_add_presence(h->book, doc, clock_now_us(), &heard, &err) < 0)
+	if (doc && book_add_presence(h->core.book, doc, clock_now_us(), &heard, &err) < 0)
 		log_warning("our own presence: %s", err.text);
 	log_debug("announcing %zu addresses", n);
 	if (doc)
@@ -487,7 +488,7 @@ static void announce_new(struct hearthd *h, const struct endpoint *endpoints, si
 void feed_announce(struct hearthd *h)
 {
 	const struct candidates *own = uplink_candidates(h->uplink);
-	const struct presence *known = book_presence(h->book, h->config.node);
+	const struct presence *known = book_presence(h->core.book, h->core.config.node);
 	struct endpoint all[PRESENCE_ENDPOINTS_MAX], told[PRESENCE_ENDPOINTS_MAX];
 	size_t n_all = 0, n_told = 0;
 	uint64_t wait_us = 0;

@@ -12,13 +12,26 @@
 
 enum { PEERS_A_LOOK = 64 };
 
+/* As problems are called. */
+static const char *const stop_names[STOPS] = {
+	[STOP_FORWARDING] = "forwarding",
+	[STOP_BOOT] = "boot",
+	[STOP_DROPPED] = "dropped",
+	[STOP_INPUT] = "input",
+	[STOP_IPV6] = "kernel-ipv6",
+	[STOP_CNI] = "cni",
+	[STOP_DNS] = "dns",
+	[STOP_CONTAINERD] = "containerd",
+	[STOP_KUBELET] = "kubelet",
+};
+
 static void look_at_stops(struct hearthd *h, const struct node *self)
 {
-	const struct settings *settings = netmap_settings(book_netmap(h->book));
+	const struct settings *settings = netmap_settings(book_netmap(h->core.book));
 	struct err found[STOPS] = { 0 };
 
 	h->stops.mesh4 = self->mesh4;
-	h->stops.ifname = h->config.interface;
+	h->stops.ifname = h->core.config.interface;
 	if (settings) {
 		h->stops.pods4 = settings->pods4;
 		h->stops.pods6 = settings->pods6;
@@ -26,9 +39,9 @@ static void look_at_stops(struct hearthd *h, const struct node *self)
 		h->stops.range6 = settings->mesh6;
 	}
 	if (node_has_pods(self))
-		stops_look(&h->stops, h->nl, found);
+		stops_look(&h->stops, h->core.nl, found);
 	for (int i = 0; i < STOPS; i++)
-		hearthd_problem(h, (enum problem)(PROBLEM_STOPS + i), &found[i]);
+		problem_set(&h->core.problems, stop_names[i], &found[i]);
 }
 
 /* Where packets to @addr go, if not through the mesh's interface. */
@@ -39,7 +52,7 @@ static bool is_stolen(
 	struct route route;
 
 	(void) strcpy(ret_by, "none");
-	if (route_lookup(h->nl, &query, &route, NULL) < 0)
+	if (route_lookup(h->core.nl, &query, &route, NULL) < 0)
 		return true;
 	if (route.oif == h->ifindex)
 		return false;
@@ -57,24 +70,24 @@ static bool tell_stolen(
 	err_set(err, -EXDEV,
 		"packets for %s leave by interface %s, not by %s: a routing rule or a route of "
 		"another program takes them (`ip rule`, `ip route get %s`)",
-		node->name, by, h->config.interface, ip_addr_format(addr, text));
+		node->name, by, h->core.config.interface, ip_addr_format(addr, text));
 	return true;
 }
 
 /* Some peers each time: what takes one takes mostly all. */
 static void look_at_routes(struct hearthd *h)
 {
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 	const struct node *node = NULL;
 	struct err err = { 0 };
 
 	for (int n = 0; n < PEERS_A_LOOK && (node = netmap_next(map, node)); n++)
-		if (node->id != h->config.node &&
+		if (node->id != h->core.config.node &&
 			(tell_stolen(h, node, &node->mesh4, &err) ||
 				(ipv6_leads_to(h, node->id) &&
 					tell_stolen(h, node, &node->mesh6, &err))))
 			break;
-	hearthd_problem(h, PROBLEM_ROUTES, &err);
+	problem_set(&h->core.problems, "routes", &err);
 }
 
 /* A router gave it, the kernel keeps it, and it ends unless the next advertisement is heard. */
@@ -94,7 +107,7 @@ static bool will_expire(struct hearthd *h, const struct link *link)
 	size_t n = 0;
 
 	if (link->forwarding6 != 1 || link->accept_ra != 1 ||
-		addr_list(h->nl, link->index, AF_INET6, &addrs, &n, NULL) < 0)
+		addr_list(h->core.nl, link->index, AF_INET6, &addrs, &n, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (is_advertised(&addrs[i]))
@@ -108,7 +121,7 @@ static void look_at_adverts(struct hearthd *h)
 	struct err err = { 0 };
 	size_t n = 0;
 
-	if (link_list(h->nl, &links, &n, NULL) < 0)
+	if (link_list(h->core.nl, &links, &n, NULL) < 0)
 		return;
 	for (size_t i = 0; i < n && !err.code; i++)
 		if (will_expire(h, &links[i]))
@@ -118,13 +131,21 @@ static void look_at_adverts(struct hearthd *h)
 				"`sudo sysctl -w net.ipv6.conf.%s.accept_ra=2`, and for the next "
 				"boot in /etc/sysctl.d",
 				links[i].name, links[i].name);
-	hearthd_problem(h, PROBLEM_ADVERTS, &err);
+	problem_set(&h->core.problems, "adverts", &err);
+}
+
+void ground_forget(struct hearthd *h)
+{
+	problem_set(&h->core.problems, "routes", NULL);
+	problem_set(&h->core.problems, "adverts", NULL);
+	for (int i = 0; i < STOPS; i++)
+		problem_set(&h->core.problems, stop_names[i], NULL);
 }
 
 void ground_look(struct hearthd *h, const struct node *self)
 {
 	look_at_stops(h, self);
 	look_at_adverts(h);
-	if (!h->problems[PROBLEM_INTERFACE].text[0] && !h->problems[PROBLEM_DEVICE].text[0])
+	if (!problem_is(&h->core.problems, "interface") && !problem_is(&h->core.problems, "device"))
 		look_at_routes(h);
 }

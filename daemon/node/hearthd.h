@@ -13,9 +13,7 @@
 #include "base/pace.h"
 #include "board/stops.h"
 #include "node/announce.h"
-#include "board/book.h"
-#include "board/config.h"
-#include "node/disk.h"
+#include "node/core.h"
 #include "node/firewall.h"
 #include "node/hostsfile.h"
 #include "node/iface.h"
@@ -33,58 +31,16 @@
 #include "tunnel/tunnel.h"
 #include "tunnel/uapi-server.h"
 
-/* What is wrong and goes on being wrong; each is one sentence in `hearth status`. */
-enum problem {
-	PROBLEM_FILES,  /* something was damaged when we started */
-	PROBLEM_CONFIG, /* the configuration is gone, or no longer one */
-	PROBLEM_DAMAGE, /* the log or presences were */
-	PROBLEM_STATE,  /* our own state cannot be written */
-	PROBLEM_DISK,   /* the log or presences cannot be written */
-	PROBLEM_LOG,    /* the coordinator's log is not believed */
-	PROBLEM_TUNNEL,
-	PROBLEM_INTERFACE,
-	PROBLEM_DEVICE,    /* it has another name */
-	PROBLEM_ADDRESSES, /* there is none that others could try */
-	PROBLEM_IPV6,      /* it is switched off on the interface, and stays so */
-	PROBLEM_ROUTES,    /* somebody takes the mesh's packets */
-	PROBLEM_ADVERTS,   /* an uplink will lose its IPv6 address */
-	PROBLEM_PODS,      /* they have all addresses */
-	PROBLEM_STOPS,     /* and those behind it: what would stop pods, board/stops.h */
-	PROBLEM_STOPS_END = PROBLEM_STOPS + STOPS - 1,
-	PROBLEM_FIREWALL,
-	PROBLEM_RULES,  /* somebody keeps removing them */
-	PROBLEM_ASTRAY, /* a member sends through this board to elsewhere */
-	PROBLEM_LIARS,  /* a pod here sends in the name of others */
-	PROBLEM_HELPER,
-	PROBLEM_HOSTS,
-	PROBLEM_NAMES, /* one of ours is somebody else's in the hosts file */
-	PROBLEM_KUBE,
-	PROBLEM_BUNDLE, /* a join bundle cannot be written */
-	PROBLEM_TOKEN,  /* that of join.yaml is over, and the board is not in the cluster */
-	PROBLEM_RESOLV, /* pods' name servers are not followed */
-	PROBLEM_BOARDS, /* on a control plane: others could not make their join files */
-	PROBLEMS
-};
-
 struct hearthd {
-	sd_event *event;
-	struct paths paths;
+	struct core core;
 	char config_path[PATH_TEXT_MAX], state_path[PATH_TEXT_MAX], timestamp_path[PATH_TEXT_MAX];
-	char helper_path[PATH_TEXT_MAX], kube_path[PATH_TEXT_MAX], cni_path[PATH_TEXT_MAX];
-	char host_path[PATH_TEXT_MAX]; /* "/etc" */
+	char kube_path[PATH_TEXT_MAX], cni_path[PATH_TEXT_MAX];
 	struct stops stops;
-	struct config config;
 	struct state state, saved, state_written; /* of now; on disk; on its way there */
 	bool is_saved, state_writing;
 	int state_lock; /* -1 none */
 
-	uint8_t identity_seed[FIELD_KEY_LEN], identity[FIELD_KEY_LEN];
-	uint8_t wg_private[FIELD_KEY_LEN], wg_public[FIELD_KEY_LEN];
 	char *cert_pem, *key_pem;
-
-	struct disk *disk;
-	struct book *book;
-	struct nl *nl;
 	struct uplink *uplink;
 	struct sync *sync;
 	struct ping *ping;
@@ -175,24 +131,10 @@ struct hearthd {
 	/* control.c: the report that users other than root were given last */
 	json_t *status;
 	uint64_t status_us;
-
-	struct {
-		struct trouble trouble;
-		char text[ERR_TEXT_MAX];
-	} problems[PROBLEMS];
 };
-
-/*
- * Sets or (NULL, or without a code) clears a problem. Its text is always the newest; a line is logged
- * when its code is another one than before, and when it is over.
- */
-void hearthd_problem(struct hearthd *h, enum problem which, const struct err *err);
 
 /* What others removed of our files and sockets is made again. Not from within a call to that socket. */
 void hearthd_keep_files(struct hearthd *h);
-
-/* Our own node, NULL if the netmap has none. Borrowed until records are added. */
-const struct node *hearthd_self(const struct hearthd *h);
 
 /* save.c: none of these waits; what cannot be written is a problem, and tried again. */
 void save_book(struct hearthd *h, uint64_t now_us);
@@ -229,6 +171,8 @@ void wall_close(struct hearthd *h);
 
 /* ground.c: what the machine must do for us; what is not so is a problem. */
 void ground_look(struct hearthd *h, const struct node *self);
+/* There is no mesh any more that anything could stand in the way of. */
+void ground_forget(struct hearthd *h);
 
 /* device.c: a device of ours that was left under another name gets its own back. */
 void device_reclaim(struct hearthd *h);

@@ -20,8 +20,8 @@ static void cannot(struct hearthd *h, const struct err *err)
 	err_set(&why, err->code,
 		"%s has no IPv6, so this board's names in the mesh are IPv4 only: sysctl "
 		"net.ipv6.conf.%s.disable_ipv6 is 1, and hearth-helper cannot change it: %.400s",
-		h->config.interface, h->config.interface, err->text);
-	hearthd_problem(h, PROBLEM_IPV6, &why);
+		h->core.config.interface, h->core.config.interface, err->text);
+	problem_set(&h->core.problems, "ipv6", &why);
 }
 
 static void enabled(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
@@ -36,19 +36,19 @@ static void enabled(void *ctx, int r, struct ipc_reply *reply, const struct err 
 		log_seldom(LOG_LEVEL_NOTICE,
 			"IPv6 was switched off on %s (sysctl disable_ipv6); it is on there "
 			"again, and on no other link",
-			h->config.interface);
+			h->core.config.interface);
 	if (mesh_update(h, &why) < 0)
 		log_error("%s", why.text);
 }
 
 static void ask(struct hearthd *h)
 {
-	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", h->config.interface);
+	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", h->core.config.interface);
 	struct err err = { 0 };
 
 	repair_done(&h->ipv6_repairs, clock_now_us());
-	if (args && ipc_call_async(h->event, h->helper_path, "ipv6.enable", args, CALL_US, enabled,
-			    h, &h->ipv6_call, &err) < 0) {
+	if (args && ipc_call_async(h->core.event, h->core.helper_path, "ipv6.enable", args, CALL_US,
+			    enabled, h, &h->ipv6_call, &err) < 0) {
 		cannot(h, &err);
 	}
 }
@@ -58,7 +58,7 @@ void ipv6_found(struct hearthd *h, enum iface_ipv6 found)
 	switch (found) {
 	case IFACE_IPV6_UP:
 		h->ipv6_missing = false;
-		hearthd_problem(h, PROBLEM_IPV6, NULL);
+		problem_set(&h->core.problems, "ipv6", NULL);
 		break;
 	case IFACE_IPV6_NONE:
 		if (!h->ipv6_missing)
@@ -83,14 +83,14 @@ void ipv6_found(struct hearthd *h, enum iface_ipv6 found)
 
 static bool peer_has(const struct hearthd *h, uint32_t id)
 {
-	const struct presence *presence = book_presence(h->book, id);
+	const struct presence *presence = book_presence(h->core.book, id);
 
 	return !presence || !presence->no_ipv6;
 }
 
 bool ipv6_leads_to(const struct hearthd *h, uint32_t id)
 {
-	return !h->ipv6_missing && (id == h->config.node || peer_has(h, id));
+	return !h->ipv6_missing && (id == h->core.config.node || peer_has(h, id));
 }
 
 void ipv6_close(struct hearthd *h)

@@ -22,7 +22,7 @@ enum { PORT_TRIES = 64 };
 static int open_tunnel(struct hearthd *h, uint16_t port, struct err *err)
 {
 	struct tunnel_config config = {
-		.ifname = h->config.interface,
+		.ifname = h->core.config.interface,
 		.tun_fd = -1,
 		.port = port,
 		.persistent = true,
@@ -30,7 +30,8 @@ static int open_tunnel(struct hearthd *h, uint16_t port, struct err *err)
 		.timestamp_floor_s = state_read_timestamp(h->timestamp_path),
 		.reserve_timestamp = stamps_reserve,
 	};
-	int r = h->stamps ? 0 : stamps_new(h->event, h->disk, h->timestamp_path, &h->stamps);
+	int r = h->stamps ? 0
+			  : stamps_new(h->core.event, h->core.disk, h->timestamp_path, &h->stamps);
 
 	if (r < 0)
 		return err_set(err, r, "watch over timestamps: %s", strerror(-r));
@@ -45,8 +46,8 @@ static int open_tunnel(struct hearthd *h, uint16_t port, struct err *err)
 /* The port of last time, else the configured one, else the next that is free. */
 static int open_on_some_port(struct hearthd *h, struct err *err)
 {
-	bool same = h->state.port && h->state.port_wanted == h->config.port;
-	unsigned first = same ? h->state.port : h->config.port;
+	bool same = h->state.port && h->state.port_wanted == h->core.config.port;
+	unsigned first = same ? h->state.port : h->core.config.port;
 	int r = -EADDRINUSE;
 
 	for (unsigned i = 0; i < PORT_TRIES && r == -EADDRINUSE && first + i <= UINT16_MAX; i++)
@@ -59,7 +60,7 @@ static int open_on_some_port(struct hearthd *h, struct err *err)
 		log_notice("UDP port %u is in use by another program; using %u from now on", first,
 			tunnel_port(h->tunnel));
 	h->state.port = tunnel_port(h->tunnel);
-	h->state.port_wanted = h->config.port;
+	h->state.port_wanted = h->core.config.port;
 	save_state(h);
 	return 0;
 }
@@ -81,11 +82,11 @@ static int on_tunnel_closed(sd_event_source *source, int fd, uint32_t revents, v
 	struct err err = { 0 };
 
 	log_seldom(LOG_LEVEL_WARNING, "interface %s was removed; making it again",
-		h->config.interface);
+		h->core.config.interface);
 	close_tunnel(h);
 	if (mesh_update(h, &err) < 0) {
 		log_error("%s", err.text);
-		return sd_event_exit(h->event, 1);
+		return sd_event_exit(h->core.event, 1);
 	}
 	return 0;
 }
@@ -107,16 +108,16 @@ static int begin_tunnel(struct hearthd *h, const struct settings *settings, stru
 	r = open_on_some_port(h, err);
 	if (r < 0)
 		return r;
-	r = h->ifindex = iface_find(h->nl, h->config.interface, err);
+	r = h->ifindex = iface_find(h->core.nl, h->core.config.interface, err);
 	if (r < 0) {
 		close_tunnel(h);
 		return r;
 	}
 	r = tunnel_set_denied_underlay(h->tunnel, denied, n);
 	if (r == 0)
-		r = tunnel_set_private_key(h->tunnel, h->wg_private);
+		r = tunnel_set_private_key(h->tunnel, h->core.wg_private);
 	if (r == 0)
-		r = sd_event_add_io(h->event, &h->tunnel_source, tunnel_closed_fd(h->tunnel),
+		r = sd_event_add_io(h->core.event, &h->tunnel_source, tunnel_closed_fd(h->tunnel),
 			EPOLLIN, on_tunnel_closed, h);
 	if (r < 0) {
 		close_tunnel(h);
@@ -131,10 +132,10 @@ static void apply_peers(struct hearthd *h)
 {
 	const struct candidates *own = uplink_candidates(h->uplink);
 	struct err err = { 0 };
-	int r = peers_apply(h->peers, h->tunnel, h->book, h->config.node, own->endpoints,
+	int r = peers_apply(h->peers, h->tunnel, h->core.book, h->core.config.node, own->endpoints,
 		own->n_endpoints, &err);
 
-	hearthd_problem(h, PROBLEM_TUNNEL, r < 0 ? &err : NULL);
+	problem_set(&h->core.problems, "tunnel", r < 0 ? &err : NULL);
 }
 
 /* --- the interface --- */
@@ -143,17 +144,17 @@ static int apply_iface(
 	struct hearthd *h, const struct node *self, unsigned *ret_changed, struct err *err)
 {
 	CLEANUP_ROUTES struct routes routes = { 0 };
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 	const struct node *node = NULL;
 	char alias[IFACE_ALIAS_MAX];
 	struct iface_want want = {
 		.index = h->ifindex,
-		.alias = iface_alias(h->config.mesh, h->config.node, alias),
+		.alias = iface_alias(h->core.config.mesh, h->core.config.node, alias),
 		.mtu = candidates_interface_mtu(h->uplink_mtu),
 		.own4 = self->mesh4,
 		.own6 = self->mesh6,
-		.link_local =
-			iface_link_local(h->identity_seed, h->config.mesh, h->config.interface),
+		.link_local = iface_link_local(
+			h->core.identity_seed, h->core.config.mesh, h->core.config.interface),
 		.routes = &routes,
 	};
 	int r = 0;
@@ -164,7 +165,7 @@ static int apply_iface(
 			r = routes_add_peer(&routes, self, node, h->ifindex);
 	if (r < 0)
 		return err_set(err, r, "out of memory");
-	r = iface_apply(h->nl, &want, &ipv6, ret_changed, err);
+	r = iface_apply(h->core.nl, &want, &ipv6, ret_changed, err);
 	if (r == 0 || ipv6 != IFACE_IPV6_UP)
 		ipv6_found(h, ipv6);
 	return r;
@@ -180,7 +181,7 @@ void mesh_check_addresses(struct hearthd *h)
 
 	if (h->mesh_state != MESH_UP || uplink_candidates(h->uplink)->n_endpoints) {
 		h->addressless_us = 0;
-		hearthd_problem(h, PROBLEM_ADDRESSES, NULL);
+		problem_set(&h->core.problems, "addresses", NULL);
 		return;
 	}
 	if (!h->addressless_us)
@@ -190,21 +191,21 @@ void mesh_check_addresses(struct hearthd *h)
 	err_set(&err, -EADDRNOTAVAIL,
 		"no link of this board has an address that others could try; connect it, or see "
 		"with `hearth status --verbose` what its links are taken for");
-	hearthd_problem(h, PROBLEM_ADDRESSES, &err);
+	problem_set(&h->core.problems, "addresses", &err);
 }
 
 /* --- all of it --- */
 
 static enum mesh_state find_state(const struct hearthd *h, const struct node *self)
 {
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 
-	if (netmap_was_removed(map, h->config.node, NULL))
+	if (netmap_was_removed(map, h->core.config.node, NULL))
 		return MESH_REMOVED;
 	if (!self || !netmap_settings(map))
 		return MESH_WAITING;
-	if (memcmp(self->wg, h->wg_public, FIELD_KEY_LEN) != 0 ||
-		memcmp(self->identity, h->identity, FIELD_KEY_LEN) != 0)
+	if (memcmp(self->wg, h->core.wg_public, FIELD_KEY_LEN) != 0 ||
+		memcmp(self->identity, h->core.identity, FIELD_KEY_LEN) != 0)
 		return MESH_REPLACED;
 	return MESH_UP;
 }
@@ -212,6 +213,8 @@ static enum mesh_state find_state(const struct hearthd *h, const struct node *se
 /* The record said so: what others see of us is gone already, now our side goes. */
 static void take_down(struct hearthd *h)
 {
+	static const char *const over[] = { "tunnel", "interface", "device", "addresses", "ipv6",
+		"pods", "firewall", "rules", "astray", "liars" };
 	struct err err = { 0 };
 
 	log_warning("%s; taking the interface down",
@@ -219,12 +222,13 @@ static void take_down(struct hearthd *h)
 			? "this board was removed from the mesh"
 			: "another machine was enrolled in this board's place");
 	close_tunnel(h);
-	if (iface_clear(h->nl, h->config.interface, &err) < 0 && err.code != -ENODEV)
+	if (iface_clear(h->core.nl, h->core.config.interface, &err) < 0 && err.code != -ENODEV)
 		log_warning("%s, ignoring", err.text);
 	wall_take_down(h);
 	assist_write_names(h, true);
-	for (int i = PROBLEM_TUNNEL; i <= PROBLEM_LIARS; i++)
-		hearthd_problem(h, (enum problem) i, NULL);
+	ground_forget(h);
+	for (size_t i = 0; i < ARRAY_LEN(over); i++)
+		problem_set(&h->core.problems, over[i], NULL);
 }
 
 static void say_state(struct hearthd *h)
@@ -233,10 +237,10 @@ static void say_state(struct hearthd *h)
 	case MESH_WAITING:
 		log_warning("the log does not name this board (node %u) yet; waiting for the "
 			    "coordinator",
-			h->config.node);
+			h->core.config.node);
 		break;
 	case MESH_UP:
-		log_info("node %u of mesh %s", h->config.node, h->config.mesh);
+		log_info("node %u of mesh %s", h->core.config.node, h->core.config.mesh);
 		break;
 	case MESH_REMOVED:
 	case MESH_REPLACED:
@@ -247,9 +251,9 @@ static void say_state(struct hearthd *h)
 
 int mesh_update(struct hearthd *h, struct err *err)
 {
-	const struct node *self = hearthd_self(h);
+	const struct node *self = core_self(&h->core);
 	enum mesh_state state = find_state(h, self);
-	const struct settings *settings = netmap_settings(book_netmap(h->book));
+	const struct settings *settings = netmap_settings(book_netmap(h->core.book));
 	struct err why = { 0 };
 	unsigned changed;
 	int r;
@@ -274,7 +278,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 			return r;
 		/* Only now are the ranges and the port known that candidates depend on. */
 		if (uplink_look(h->uplink, &why) < 0)
-			hearthd_problem(h, PROBLEM_INTERFACE, &why);
+			problem_set(&h->core.problems, "interface", &why);
 		if (uplink_candidates(h->uplink)->mtu)
 			h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
 	}
@@ -283,7 +287,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	r = apply_iface(h, self, &changed, &why);
 	if (r == -EPERM && !h->begun)
 		return err_set(err, r, "%s; CAP_NET_ADMIN is needed", why.text);
-	hearthd_problem(h, PROBLEM_INTERFACE, r < 0 ? &why : NULL);
+	problem_set(&h->core.problems, "interface", r < 0 ? &why : NULL);
 	wall_apply(h, settings, self, false);
 	assist_write_names(h, false);
 	assist_follow_labels(h, self);
@@ -301,49 +305,50 @@ void mesh_heard(struct hearthd *h, const struct book_heard *heard)
 
 	if (h->mesh_state != MESH_UP)
 		return;
-	if (heard->id == h->config.node) {
+	if (heard->id == h->core.config.node) {
 		feed_announce(h);
 		return;
 	}
-	if (h->tunnel && peers_apply_one(h->peers, h->tunnel, h->book, heard->id, own->endpoints,
-				 own->n_endpoints, &err) < 0)
-		hearthd_problem(h, PROBLEM_TUNNEL, &err); /* the minute's round tries all again */
+	if (h->tunnel && peers_apply_one(h->peers, h->tunnel, h->core.book, heard->id,
+				 own->endpoints, own->n_endpoints, &err) < 0)
+		problem_set(
+			&h->core.problems, "tunnel", &err); /* the minute's round tries all again */
 	if (heard->ipv6_changed)
 		assist_write_names(h, false);
-	boards_look(h, hearthd_self(h));
+	boards_look(h, core_self(&h->core));
 }
 
 static void say_changed(const struct hearthd *h, unsigned changed)
 {
 	log_seldom(LOG_LEVEL_NOTICE,
 		"another program changed interface %s:%s%s%s%s; it is as it was again",
-		h->config.interface, changed & IFACE_DOWN ? " taken down" : "",
+		h->core.config.interface, changed & IFACE_DOWN ? " taken down" : "",
 		changed & IFACE_MTU ? " MTU" : "", changed & IFACE_ADDRS ? " addresses" : "",
 		changed & IFACE_ROUTES ? " routes" : "");
 }
 
 void mesh_retry(struct hearthd *h)
 {
-	const struct settings *settings = netmap_settings(book_netmap(h->book));
-	const struct node *self = hearthd_self(h);
+	const struct settings *settings = netmap_settings(book_netmap(h->core.book));
+	const struct node *self = core_self(&h->core);
 	bool missing = h->ipv6_missing, again;
 	struct err err = { 0 };
 	unsigned changed = 0;
 
 	check_device(h);
-	again = book_take_held_back(h->book, clock_now_us()) ||
+	again = book_take_held_back(h->core.book, clock_now_us()) ||
 		(h->mesh_state == MESH_UP && !h->tunnel);
 	if (again && mesh_update(h, &err) < 0) {
-		hearthd_problem(h, PROBLEM_INTERFACE, &err);
+		problem_set(&h->core.problems, "interface", &err);
 		return;
 	}
 
 	if (h->mesh_state == MESH_UP && h->tunnel && self && settings) {
-		if (h->problems[PROBLEM_TUNNEL].text[0])
+		if (problem_is(&h->core.problems, "tunnel"))
 			apply_peers(h);
 		if (apply_iface(h, self, &changed, &err) == 0 && changed)
 			say_changed(h, changed);
-		hearthd_problem(h, PROBLEM_INTERFACE, &err);
+		problem_set(&h->core.problems, "interface", &err);
 		ground_look(h, self);
 		wall_retry(h, settings, self);
 		if (h->ipv6_missing != missing) {
@@ -364,7 +369,7 @@ int mesh_open(struct hearthd *h, struct err *err)
 	char path[PATH_TEXT_MAX];
 
 	h->peers = peers_new();
-	h->seen = seen_open(paths_join(h->paths.state, "endpoints.json", path));
+	h->seen = seen_open(paths_join(h->core.paths.state, "endpoints.json", path));
 	if (!h->peers || !h->seen)
 		return err_set(err, -ENOMEM, "out of memory");
 	peers_remember(h->peers, h->seen);

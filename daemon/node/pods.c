@@ -25,7 +25,7 @@ static void close_dir(DIR **dir)
 /* Container runtimes are told nothing of it: they would end the pods that have the addresses. */
 static void tell_full(const struct hearthd *h, const struct leases_census *census, struct err *ret)
 {
-	const struct node *self = hearthd_self(h);
+	const struct node *self = core_self(&h->core);
 	size_t used = census->living + census->held + census->elsewhere + census->damaged;
 	char text[PREFIX_TEXT_MAX];
 
@@ -44,7 +44,7 @@ static void tidy(struct hearthd *h, const char *network, struct err *ret_full)
 	int r = leases_open_existing(network, &store, &err);
 
 	if (r == 0)
-		r = leases_reclaim(store, h->nl, 0, &census, &err);
+		r = leases_reclaim(store, h->core.nl, 0, &census, &err);
 	if (r < 0) {
 		/* The lock is taken for moments. What is not open to us, ADD looks after when it needs to. */
 		log_debug("leases of network %s: %s", network, err.text);
@@ -65,9 +65,9 @@ void pods_look(struct hearthd *h, uint64_t now_us)
 	if (now_us < h->pods_us)
 		return;
 	h->pods_us = now_us + LOOK_US;
-	CLEANUP(close_dir) DIR *dir = opendir(paths_join(h->paths.run, "cni", path));
+	CLEANUP(close_dir) DIR *dir = opendir(paths_join(h->core.paths.run, "cni", path));
 	while (dir && (entry = readdir(dir)))
 		if (*entry->d_name != '.')
 			tidy(h, entry->d_name, &full);
-	hearthd_problem(h, PROBLEM_PODS, &full);
+	problem_set(&h->core.problems, "pods", &full);
 }

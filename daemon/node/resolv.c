@@ -40,11 +40,11 @@ static void followed(void *ctx, int r, struct ipc_reply *reply, const struct err
 			"pods may ask name servers of before: hearth-helper: %.500s; tried again "
 			"by itself",
 			err->text);
-		hearthd_problem(h, PROBLEM_RESOLV, &why);
+		problem_set(&h->core.problems, "resolv", &why);
 		return;
 	}
 	h->resolv_backoff = (struct backoff){ 0 };
-	hearthd_problem(h, PROBLEM_RESOLV, NULL);
+	problem_set(&h->core.problems, "resolv", NULL);
 	servers = json_string_value(json_object_get(reply->ok, "servers"));
 	if (servers && *servers)
 		log_seldom(LOG_LEVEL_NOTICE,
@@ -61,8 +61,8 @@ void resolv_look(struct hearthd *h)
 	struct err err = { 0 };
 	uint64_t seen;
 
-	if (stat(paths_join(h->paths.etc, "kubeadm/resolv.conf", own), &st) < 0) {
-		hearthd_problem(h, PROBLEM_RESOLV, NULL);
+	if (stat(paths_join(h->core.paths.etc, "kubeadm/resolv.conf", own), &st) < 0) {
+		problem_set(&h->core.problems, "resolv", NULL);
 		return;
 	}
 	if (h->resolv_call ||
@@ -73,7 +73,7 @@ void resolv_look(struct hearthd *h)
 	if (seen == h->resolv_seen)
 		return;
 	h->resolv_seen = seen;
-	if (ipc_call_async(h->event, h->helper_path, "resolv.follow", NULL, RESOLV_US, followed, h,
-		    &h->resolv_call, &err) < 0)
+	if (ipc_call_async(h->core.event, h->core.helper_path, "resolv.follow", NULL, RESOLV_US,
+		    followed, h, &h->resolv_call, &err) < 0)
 		followed(h, err.code, NULL, &err);
 }

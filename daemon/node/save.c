@@ -1,6 +1,6 @@
 /*
  * What hearthd keeps on its disk: the book, its state, where peers answered, and files that were there when it
- * began. All of it goes through h->disk, and is judged when it is written.
+ * began. All of it goes through h->core.disk, and is judged when it is written.
  */
 #include <string.h>
 #include <unistd.h>
@@ -15,19 +15,20 @@
 static void book_done(void *ctx, struct write *w)
 {
 	struct hearthd *h = ctx;
-	bool all = book_written(h->book, w), failed = book_unsaved(h->book)->code != 0;
+	bool all = book_written(h->core.book, w), failed = book_unsaved(h->core.book)->code != 0;
 
-	hearthd_problem(h, PROBLEM_DISK, book_unsaved(h->book));
+	problem_set(&h->core.problems, "disk", book_unsaved(h->core.book));
 	if (!failed)
-		disk_write(h->disk, book_write_log(h->book), book_done, h); /* newer records */
+		disk_write(h->core.disk, book_write_log(h->core.book), book_done,
+			h); /* newer records */
 	if (all || failed)
 		assist_log_settled(h, all);
 }
 
 void save_book(struct hearthd *h, uint64_t now_us)
 {
-	disk_write(h->disk, book_write_log(h->book), book_done, h);
-	disk_write(h->disk, book_write_presences(h->book, now_us), book_done, h);
+	disk_write(h->core.disk, book_write_log(h->core.book), book_done, h);
+	disk_write(h->core.disk, book_write_presences(h->core.book, now_us), book_done, h);
 }
 
 /* --- the state --- */
@@ -42,7 +43,7 @@ static void state_done(void *ctx, struct write *w)
 	h->saved = h->state_written; /* or could not be: hearthd goes on without */
 	if (w->result < 0)
 		err_set(&err, w->result, "write %s: %s", w->path, strerror(-w->result));
-	hearthd_problem(h, PROBLEM_STATE, &err);
+	problem_set(&h->core.problems, "state", &err);
 	write_free(w);
 	if (h->is_saved)
 		save_state(h); /* what changed meanwhile */
@@ -63,7 +64,7 @@ void save_state(struct hearthd *h)
 		return; /* out of memory: at the next round */
 	h->state_written = h->state;
 	h->state_writing = true;
-	disk_write(h->disk, w, state_done, h);
+	disk_write(h->core.disk, w, state_done, h);
 }
 
 /* --- where peers answered --- */
@@ -78,7 +79,8 @@ static void seen_done(void *ctx, struct write *w)
 
 void save_seen(struct hearthd *h, uint64_t now_us)
 {
-	disk_write(h->disk, seen_write(h->seen, book_netmap(h->book), now_us), seen_done, h);
+	disk_write(
+		h->core.disk, seen_write(h->seen, book_netmap(h->core.book), now_us), seen_done, h);
 }
 
 /* --- what somebody removed --- */
@@ -97,7 +99,8 @@ static void keep_key(struct hearthd *h, const char *name, const uint8_t *key)
 {
 	char path[PATH_TEXT_MAX];
 
-	disk_write(h->disk, state_keep_key(paths_join(h->paths.state, name, path), key), kept, h);
+	disk_write(h->core.disk, state_keep_key(paths_join(h->core.paths.state, name, path), key),
+		kept, h);
 }
 
 static void keep_timestamp(struct hearthd *h)
@@ -106,17 +109,17 @@ static void keep_timestamp(struct hearthd *h)
 	struct write *w = h->stamps ? stamps_keep(h->stamps, &was_removed) : NULL;
 
 	/* Else the disk was full; that was told. */
-	disk_write(h->disk, w, was_removed ? kept : NULL, h);
+	disk_write(h->core.disk, w, was_removed ? kept : NULL, h);
 }
 
 void save_again(struct hearthd *h)
 {
-	keep_key(h, "identity.key", h->identity_seed);
-	keep_key(h, "wireguard.key", h->wg_private);
+	keep_key(h, "identity.key", h->core.identity_seed);
+	keep_key(h, "wireguard.key", h->core.wg_private);
 	keep_timestamp(h);
-	if (book_lost_files(h->book))
+	if (book_lost_files(h->core.book))
 		log_notice("files of the log in %s were removed by another program; written again",
-			h->paths.state);
+			h->core.paths.state);
 	if (!h->state_writing && h->is_saved && access(h->state_path, F_OK) < 0)
 		h->is_saved = false;
 }
@@ -124,9 +127,9 @@ void save_again(struct hearthd *h)
 void save_all(struct hearthd *h)
 {
 	save_state(h);
-	if (h->seen && h->book)
+	if (h->seen && h->core.book)
 		save_seen(h, UINT64_MAX);
-	if (h->book)
+	if (h->core.book)
 		save_book(h, UINT64_MAX);
-	disk_drain(h->disk);
+	disk_drain(h->core.disk);
 }

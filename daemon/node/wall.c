@@ -30,10 +30,11 @@ static uint16_t coordinator_port(const struct settings *settings, uint32_t id)
 static void shut(struct hearthd *h, bool missing, struct err *ret)
 {
 	if (missing) {
-		h->gate = rule_prohibit(h->nl, h->config.interface, ret) < 0 ? GATE_UNKNOWN
-									     : GATE_SHUT;
+		h->gate = rule_prohibit(h->core.nl, h->core.config.interface, ret) < 0
+				  ? GATE_UNKNOWN
+				  : GATE_SHUT;
 	} else if (h->gate != GATE_OPEN) {
-		(void) rule_permit(h->nl, h->config.interface, ret);
+		(void) rule_permit(h->core.nl, h->core.config.interface, ret);
 		h->gate = ret->code ? GATE_UNKNOWN : GATE_OPEN;
 	}
 }
@@ -69,7 +70,7 @@ static void say_failed(struct hearthd *h, const struct err *err)
 			"from the mesh is passed on, and pods of this board are cut off from those "
 			"of others",
 			err->text);
-	hearthd_problem(h, PROBLEM_FIREWALL, &why);
+	problem_set(&h->core.problems, "firewall", &why);
 }
 
 static void done(void *ctx, int r, const struct err *err)
@@ -82,7 +83,7 @@ static void done(void *ctx, int r, const struct err *err)
 		say_failed(h, err);
 	} else {
 		shut(h, false, &gate);
-		hearthd_problem(h, PROBLEM_FIREWALL, &gate);
+		problem_set(&h->core.problems, "firewall", &gate);
 		log_debug("nftables table inet %s is in place", h->table);
 	}
 	watch_notify(h); /* it may have been all that systemd's READY was waiting for */
@@ -97,7 +98,7 @@ static void say_fight(struct hearthd *h, const struct err *gate)
 		"monitor`), and let it keep that table; while rules are missing, nothing from the "
 		"mesh is passed on to pods of this board%s%.200s",
 		h->table, gate->code ? "; it should not be, but " : "", gate->text);
-	hearthd_problem(h, PROBLEM_RULES, &err);
+	problem_set(&h->core.problems, "rules", &err);
 }
 
 static void say_repair(struct hearthd *h, uint64_t now)
@@ -108,7 +109,7 @@ static void say_repair(struct hearthd *h, uint64_t now)
 		say_fight(h, &none);
 		return;
 	}
-	hearthd_problem(h, PROBLEM_RULES, NULL);
+	problem_set(&h->core.problems, "rules", NULL);
 	log_seldom(LOG_LEVEL_NOTICE,
 		"somebody removed rules from nftables table inet %s; putting them back", h->table);
 }
@@ -161,7 +162,7 @@ void wall_apply(
 {
 	const struct candidates *own = uplink_candidates(h->uplink);
 	struct firewall firewall = {
-		.interface = h->config.interface,
+		.interface = h->core.config.interface,
 		.own4 = self->mesh4,
 		.own6 = self->mesh6,
 		.own_pods4 = self->pods4,
@@ -219,7 +220,7 @@ static void on_sender(void *ctx, const void *key, size_t len)
 	if (len != ip_bytes(addr.family))
 		return;
 	memcpy(addr.bytes, key, len);
-	node = netmap_by_addr(book_netmap(w->h->book), &addr);
+	node = netmap_by_addr(book_netmap(w->h->core.book), &addr);
 	for (size_t i = 0; node && i < w->n; i++)
 		if (w->ids[i] == node->id)
 			node = NULL;
@@ -237,13 +238,13 @@ static void on_liar(void *ctx, const void *key, size_t len)
 	struct link link;
 
 	memcpy(name, key, len < sizeof(name) - 1 ? len : sizeof(name) - 1);
-	if (link_find(w->h->nl, name, &link, NULL) < 0)
+	if (link_find(w->h->core.nl, name, &link, NULL) < 0)
 		return; /* it is gone */
 	(void) snprintf(text, sizeof(text), "%s (%s)", link.name, link.alias);
 	add_name(w, text);
 }
 
-static void tell(struct wrongdoers *w, enum problem which, const char *before, const char *after)
+static void tell(struct wrongdoers *w, const char *name, const char *before, const char *after)
 {
 	struct err err = { 0 };
 
@@ -252,7 +253,7 @@ static void tell(struct wrongdoers *w, enum problem which, const char *before, c
 	if (w->n && !buf_failed(&w->names))
 		err_set(&err, -EPERM, "within the last hour %s%s%s", before, buf_str(&w->names),
 			after);
-	hearthd_problem(w->h, which, &err);
+	problem_set(&w->h->core.problems, name, &err);
 	buf_done(&w->names);
 }
 
@@ -268,18 +269,18 @@ static void look_for_wrongdoers(struct hearthd *h)
 		buf_done(&liars.names);
 		return;
 	}
-	tell(&senders, PROBLEM_ASTRAY, "",
+	tell(&senders, "astray", "",
 		" sent through the mesh to this board what is for none of its addresses; it was "
 		"dropped. Routes were changed there by hand, or somebody else rules that board: "
 		"look at it, and if in doubt `hearth node remove` it");
-	tell(&liars, PROBLEM_LIARS, "a pod of this board sent as somebody else, by ",
+	tell(&liars, "liars", "a pod of this board sent as somebody else, by ",
 		"; that was dropped. Look what runs in it; one with several networks may answer by "
 		"the wrong one");
 }
 
 static int watch(struct hearthd *h, struct err *err)
 {
-	return h->nft ? 0 : nft_new(h->event, h->table, done, touched, h, &h->nft, err);
+	return h->nft ? 0 : nft_new(h->core.event, h->table, done, touched, h, &h->nft, err);
 }
 
 void wall_begin(struct hearthd *h)
@@ -291,7 +292,7 @@ void wall_begin(struct hearthd *h)
 	} else if (h->gate == GATE_UNKNOWN) {
 		shut(h, is_missing(h), &err);
 		if (err.code)
-			hearthd_problem(h, PROBLEM_FIREWALL, &err);
+			problem_set(&h->core.problems, "firewall", &err);
 	}
 }
 
@@ -305,7 +306,7 @@ void wall_retry(struct hearthd *h, const struct settings *settings, const struct
 	else if (h->nft && !nft_is_whole(h->nft))
 		touched(h);
 	if (!repair_is_fight(&h->firewall_repairs, clock_now_us()) && h->gate != GATE_SHUT)
-		hearthd_problem(h, PROBLEM_RULES, NULL);
+		problem_set(&h->core.problems, "rules", NULL);
 	look_for_wrongdoers(h);
 }
 
@@ -316,21 +317,23 @@ void wall_take_down(struct hearthd *h)
 
 	free(h->firewall_text);
 	h->firewall_text = NULL;
-	firewall_add_removal(h->config.interface, &removal);
+	firewall_add_removal(h->core.config.interface, &removal);
 	if (h->nft && nft_apply(h->nft, buf_str(&removal), &err) < 0)
 		log_warning("%s, ignoring", err.text);
-	(void) rule_permit(h->nl, h->config.interface, NULL); /* of an interface that is down */
+	(void) rule_permit(
+		h->core.nl, h->core.config.interface, NULL); /* of an interface that is down */
 	h->gate = GATE_UNKNOWN;
 }
 
 int wall_open(struct hearthd *h, struct err *err)
 {
-	int r = sd_event_add_time(h->event, &h->firewall_timer, CLOCK_MONOTONIC, 0, 0, on_timer, h);
+	int r = sd_event_add_time(
+		h->core.event, &h->firewall_timer, CLOCK_MONOTONIC, 0, 0, on_timer, h);
 
 	if (r < 0)
 		return err_set(err, r, "cannot set up a timer: %s", strerror(-r));
 	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_OFF);
-	(void) firewall_table(h->config.interface, h->table);
+	(void) firewall_table(h->core.config.interface, h->table);
 	(void) watch(h, NULL); /* wall_begin() says so if it fails */
 	return 0;
 }

@@ -44,7 +44,7 @@ static struct report_peer *find_peer(struct report_peer *list, size_t n, uint32_
 /* The peers of the netmap, with what was known of them. */
 static int list_peers(struct hearthd *h)
 {
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 	size_t room = netmap_count(map), n = 0;
 	struct report_peer *list = calloc(room ? room : 1, sizeof(*list));
 	const struct node *node = NULL;
@@ -54,14 +54,14 @@ static int list_peers(struct hearthd *h)
 	while (h->mesh_state == MESH_UP && (node = netmap_next(map, node)) && n < room) {
 		const struct report_peer *old = find_peer(h->peer_list, h->n_peers, node->id);
 
-		if (node->id == h->config.node)
+		if (node->id == h->core.config.node)
 			continue;
 		if (old)
 			list[n] = *old;
 		else
 			list[n].state_us = clock_now_us();
 		list[n].id = node->id;
-		list[n].has_presence = book_presence(h->book, node->id) != NULL;
+		list[n].has_presence = book_presence(h->core.book, node->id) != NULL;
 		list[n].stats = (struct tunnel_peer_stats){ 0 };
 		n++;
 	}
@@ -74,7 +74,7 @@ static int list_peers(struct hearthd *h)
 /* Remembers an address that the peer itself does not know of. */
 static void remember(struct hearthd *h, const struct report_peer *peer)
 {
-	const struct presence *presence = book_presence(h->book, peer->id);
+	const struct presence *presence = book_presence(h->core.book, peer->id);
 
 	for (size_t i = 0; presence && i < presence->n_endpoints; i++)
 		if (endpoint_equal(&presence->endpoints[i], &peer->stats.endpoint)) {
@@ -116,7 +116,7 @@ static void judge(struct hearthd *h, struct report_peer *peer, uint64_t now)
 void watch_refresh(struct hearthd *h)
 {
 	CLEANUP(free_p) struct tunnel_peer_stats *stats = NULL;
-	const struct netmap *map = book_netmap(h->book);
+	const struct netmap *map = book_netmap(h->core.book);
 	uint64_t now;
 	size_t n = 0;
 
@@ -144,7 +144,8 @@ void watch_refresh(struct hearthd *h)
 void watch_moved(struct hearthd *h)
 {
 	for (size_t i = 0; i < h->n_peers; i++) {
-		const struct node *node = netmap_by_id(book_netmap(h->book), h->peer_list[i].id);
+		const struct node *node =
+			netmap_by_id(book_netmap(h->core.book), h->peer_list[i].id);
 
 		if (node && h->peer_list[i].stats.session)
 			(void) ping_send(
@@ -175,37 +176,34 @@ static int on_moved(sd_event_source *source, uint64_t usec, void *ctx)
 
 static const struct node *node_of(void *ctx, uint32_t id)
 {
-	return netmap_by_id(book_netmap(((const struct hearthd *) ctx)->book), id);
+	return netmap_by_id(book_netmap(((const struct hearthd *) ctx)->core.book), id);
 }
 
 void watch_fill_report(struct hearthd *h, struct report *ret)
 {
-	static const char *problems[PROBLEMS]; /* one loop, one report at a time */
-	size_t n = 0;
+	static const char *problems[PROBLEMS_MAX]; /* one loop, one report at a time */
+	size_t n = problems_texts(&h->core.problems, problems);
 
-	for (int i = 0; i < PROBLEMS; i++)
-		if (h->problems[i].text[0])
-			problems[n++] = h->problems[i].text;
 	*ret = (struct report){
-		.mesh = h->config.mesh,
+		.mesh = h->core.config.mesh,
 		.state = h->mesh_state,
-		.id = h->config.node,
-		.self = hearthd_self(h),
-		.ifname = h->config.interface,
+		.id = h->core.config.node,
+		.self = core_self(&h->core),
+		.ifname = h->core.config.interface,
 		.mtu = candidates_interface_mtu(h->uplink_mtu),
 		.port = h->tunnel ? tunnel_port(h->tunnel) : 0,
 		.endpoints = uplink_candidates(h->uplink)->endpoints,
 		.n_endpoints = uplink_candidates(h->uplink)->n_endpoints,
 		.links = uplink_links(h->uplink),
 		.sync = sync_state(h->sync),
-		.seq = mesh_log_head(book_log(h->book)),
-		.head = mesh_log_head_hash(book_log(h->book)),
+		.seq = mesh_log_head(book_log(h->core.book)),
+		.head = mesh_log_head_hash(book_log(h->core.book)),
 		.peers = h->peer_list,
 		.n_peers = h->n_peers,
 		.n_reachable = h->n_reachable,
 		.node_of = node_of,
 		.ctx = h,
-		.log_problem = h->problems[PROBLEM_LOG].text,
+		.log_problem = problem_text(&h->core.problems, "log"),
 		.problems = problems,
 		.n_problems = n,
 		.now_us = clock_now_us(),
@@ -356,7 +354,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	mesh_check_addresses(h);
 	pods_look(h, now);
 	/* Soon, because power may go; once settled seldom, because of the card. */
-	if (now >= h->save_us && book_has_changes(h->book)) {
+	if (now >= h->save_us && book_has_changes(h->core.book)) {
 		h->save_us = h->settled ? now + SLOW_US : 0;
 		save_book(h, now);
 	}
@@ -382,13 +380,13 @@ int watch_begin(struct hearthd *h, struct err *err)
 	h->tick_us = h->watchdog && limit_us / 3 < TICK_US ? limit_us / 3 : TICK_US;
 	h->slow_us = clock_now_us() + SLOW_US;
 	r = sd_event_add_time_relative(
-		h->event, &h->tick, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_tick, h);
+		h->core.event, &h->tick, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_tick, h);
 	if (r >= 0)
-		r = sd_event_add_time(h->event, &h->waiters_timer, CLOCK_MONOTONIC, 0,
+		r = sd_event_add_time(h->core.event, &h->waiters_timer, CLOCK_MONOTONIC, 0,
 			USEC_PER_MSEC, on_waiters, h);
 	if (r >= 0)
 		r = sd_event_add_time(
-			h->event, &h->moved_timer, CLOCK_MONOTONIC, 0, 0, on_moved, h);
+			h->core.event, &h->moved_timer, CLOCK_MONOTONIC, 0, 0, on_moved, h);
 	if (r < 0)
 		return err_set(err, r, "cannot set up timers: %s", strerror(-r));
 	(void) sd_event_source_set_enabled(h->waiters_timer, SD_EVENT_OFF);
@@ -398,7 +396,7 @@ int watch_begin(struct hearthd *h, struct err *err)
 
 void watch_end(struct hearthd *h)
 {
-	if (h->seen && h->book)
+	if (h->seen && h->core.book)
 		watch_refresh(h); /* where they answered last */
 	while (h->waiters) {
 		struct waiter *w = h->waiters;
