@@ -13,10 +13,9 @@ enum board_state { BOARD_WRITTEN, BOARD_FAILED, BOARD_TRYING, BOARD_UNREACHABLE 
 
 static bool is_reachable(const struct hearthd *h, uint32_t id)
 {
-	for (size_t i = 0; i < h->n_peers; i++)
-		if (h->peer_list[i].id == id)
-			return h->peer_list[i].reachable;
-	return false;
+	const struct peer *peer = peers_get(h->peers, id);
+
+	return peer && peer->reachable;
 }
 
 static enum board_state state_of(const struct hearthd *h, const struct node *node,

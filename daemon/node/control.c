@@ -48,11 +48,13 @@ static json_t *endpoint_json(struct hearthd *h, uint32_t id)
 {
 	char text[ENDPOINT_TEXT_MAX];
 
+	const struct peer *peer;
+
 	watch_refresh(h);
-	for (size_t i = 0; i < h->n_peers; i++)
-		if (h->peer_list[i].id == id && h->peer_list[i].stats.endpoint.addr.family)
-			return json_string(endpoint_format(&h->peer_list[i].stats.endpoint, text));
-	return json_null();
+	peer = peers_get(h->peers, id);
+	if (!peer || !peer->stats.endpoint.addr.family)
+		return json_null();
+	return json_string(endpoint_format(&peer->stats.endpoint, text));
 }
 
 static void ping_ended(void *ctx, int64_t result)

@@ -17,7 +17,7 @@
 #include "node/firewall.h"
 #include "node/hostsfile.h"
 #include "node/iface.h"
-#include "node/peers.h"
+#include "node/peer.h"
 #include "node/ping.h"
 #include "node/repair.h"
 #include "node/report.h"
@@ -122,8 +122,6 @@ struct hearthd {
 	uint64_t tick_us, slow_us, save_us;
 	uint64_t pods_us; /* pods.c: when to look again */
 	bool settled;     /* up for a minute */
-	struct report_peer *peer_list;
-	size_t n_peers, n_reachable;
 	struct waiter *waiters;
 	bool watchdog;
 	char *said; /* to systemd, last */

@@ -132,8 +132,7 @@ static void apply_peers(struct hearthd *h)
 {
 	const struct candidates *own = uplink_candidates(h->uplink);
 	struct err err = { 0 };
-	int r = peers_apply(h->peers, h->tunnel, h->core.book, h->core.config.node, own->endpoints,
-		own->n_endpoints, &err);
+	int r = peers_apply(h->peers, h->tunnel, own->endpoints, own->n_endpoints, &err);
 
 	problem_set(&h->core.problems, "tunnel", r < 0 ? &err : NULL);
 }
@@ -309,8 +308,8 @@ void mesh_heard(struct hearthd *h, const struct book_heard *heard)
 		feed_announce(h);
 		return;
 	}
-	if (h->tunnel && peers_apply_one(h->peers, h->tunnel, h->core.book, heard->id,
-				 own->endpoints, own->n_endpoints, &err) < 0)
+	if (h->tunnel && peers_apply_one(h->peers, h->tunnel, heard->id, own->endpoints,
+				 own->n_endpoints, &err) < 0)
 		problem_set(
 			&h->core.problems, "tunnel", &err); /* the minute's round tries all again */
 	if (heard->ipv6_changed)
@@ -364,15 +363,22 @@ void mesh_retry(struct hearthd *h)
 	save_state(h);
 }
 
+static void on_peer_moved(void *ctx, uint32_t id)
+{
+	feed_peer_moved(ctx, id);
+}
+
+static const struct peers_hooks peers_hooks = { .moved = on_peer_moved };
+
 int mesh_open(struct hearthd *h, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
 
-	h->peers = peers_new();
 	h->seen = seen_open(paths_join(h->core.paths.state, "endpoints.json", path));
-	if (!h->peers || !h->seen)
+	if (h->seen)
+		h->peers = peers_new(h->core.book, h->seen, h->core.config.node, &peers_hooks, h);
+	if (!h->peers)
 		return err_set(err, -ENOMEM, "out of memory");
-	peers_remember(h->peers, h->seen);
 	return wall_open(h, err);
 }
 

@@ -24,7 +24,7 @@ static const char *report_state_name(enum mesh_state state)
 	return "unknown";
 }
 
-const char *report_peer_state(const struct report_peer *peer)
+const char *report_peer_state(const struct peer *peer)
 {
 	if (peer->reachable)
 		return "direct";
@@ -58,7 +58,7 @@ static void put_node(json_t *obj, const struct node *node)
 				    : json_null());
 }
 
-static json_t *peer_json(const struct report *report, const struct report_peer *peer)
+static json_t *peer_json(const struct report *report, const struct peer *peer)
 {
 	const struct node *node = report->node_of(report->ctx, peer->id);
 	const struct tunnel_peer_stats *stats = &peer->stats;

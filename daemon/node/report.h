@@ -9,8 +9,8 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "board/links.h"
+#include "node/peer.h"
 #include "node/sync.h"
-#include "tunnel/tunnel.h"
 #include "wire/node.h"
 #include "wire/settings.h"
 
@@ -19,18 +19,6 @@ enum mesh_state {
 	MESH_UP,
 	MESH_REMOVED,  /* by a tombstone */
 	MESH_REPLACED, /* another machine has our place: a token made with --replace */
-};
-
-/* A peer as the netmap and the tunnel know it. */
-struct report_peer {
-	uint32_t id;
-	bool reachable;
-	bool ever;         /* since hearthd started */
-	bool has_presence; /* an address is known */
-	uint64_t since_us; /* wall clock: reachable or lost since then; 0: nothing happened yet */
-	uint64_t state_us; /* monotonic: in its state since then */
-	struct endpoint endpoint; /* the last one in use; AF_UNSPEC: none yet */
-	struct tunnel_peer_stats stats;
 };
 
 /* All borrowed. */
@@ -48,7 +36,7 @@ struct report {
 	const struct sync_state *sync;
 	uint64_t seq;
 	const uint8_t *head; /* 32 bytes */
-	const struct report_peer *peers;
+	const struct peer *peers;
 	size_t n_peers, n_reachable;
 	const struct node *(*node_of)(void *ctx, uint32_t id);
 	void *ctx;
@@ -59,11 +47,8 @@ struct report {
 	bool systemd; /* PID 1 is systemd */
 };
 
-/* A peer that said something in that time is reachable: two keepalives and a half. */
-#define REPORT_REACHABLE_US (UINT64_C(60) * 1000000)
-
 /* "direct", "unreachable" (it answered before), "connecting". */
-const char *report_peer_state(const struct report_peer *peer);
+const char *report_peer_state(const struct peer *peer);
 
 /* A new document, or NULL when out of memory. */
 json_t *report_json(const struct report *report);

@@ -26,128 +26,24 @@ struct waiter {
 	bool gone;
 };
 
-static struct report_peer *find_peer(struct report_peer *list, size_t n, uint32_t id)
-{
-	size_t low = 0, high = n;
-
-	while (low < high) { /* both lists go up in ids */
-		size_t mid = (low + high) / 2;
-
-		if (list[mid].id < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < n && list[low].id == id ? &list[low] : NULL;
-}
-
-/* The peers of the netmap, with what was known of them. */
-static int list_peers(struct hearthd *h)
-{
-	const struct netmap *map = book_netmap(h->core.book);
-	size_t room = netmap_count(map), n = 0;
-	struct report_peer *list = calloc(room ? room : 1, sizeof(*list));
-	const struct node *node = NULL;
-
-	if (!list)
-		return -ENOMEM;
-	while (h->mesh_state == MESH_UP && (node = netmap_next(map, node)) && n < room) {
-		const struct report_peer *old = find_peer(h->peer_list, h->n_peers, node->id);
-
-		if (node->id == h->core.config.node)
-			continue;
-		if (old)
-			list[n] = *old;
-		else
-			list[n].state_us = clock_now_us();
-		list[n].id = node->id;
-		list[n].has_presence = book_presence(h->core.book, node->id) != NULL;
-		list[n].stats = (struct tunnel_peer_stats){ 0 };
-		n++;
-	}
-	free(h->peer_list);
-	h->peer_list = list;
-	h->n_peers = n;
-	return 0;
-}
-
-/* Remembers an address that the peer itself does not know of. */
-static void remember(struct hearthd *h, const struct report_peer *peer)
-{
-	const struct presence *presence = book_presence(h->core.book, peer->id);
-
-	for (size_t i = 0; presence && i < presence->n_endpoints; i++)
-		if (endpoint_equal(&presence->endpoints[i], &peer->stats.endpoint)) {
-			seen_note(h->seen, peer->id, NULL);
-			return;
-		}
-	seen_note(h->seen, peer->id, &peer->stats.endpoint);
-}
-
-static void note_endpoint(struct hearthd *h, struct report_peer *peer)
-{
-	const struct endpoint *now = &peer->stats.endpoint;
-	bool moved =
-		peer->endpoint.addr.family != AF_UNSPEC && !endpoint_equal(now, &peer->endpoint);
-
-	if (now->addr.family == AF_UNSPEC || !peer->stats.session)
-		return; /* where it might be, not where it is */
-	peer->endpoint = *now;
-	if (moved)
-		feed_peer_moved(h, peer->id);
-}
-
-static void judge(struct hearthd *h, struct report_peer *peer, uint64_t now)
-{
-	uint64_t last = peer->stats.last_receive_us;
-	bool reachable = peer->stats.session && last && now - last < REPORT_REACHABLE_US;
-
-	if (reachable != peer->reachable) {
-		peer->since_us = clock_wall_us();
-		peer->state_us = now;
-	}
-	peer->reachable = reachable;
-	peer->ever = peer->ever || reachable;
-	h->n_reachable += reachable;
-	if (reachable)
-		remember(h, peer);
-}
-
 void watch_refresh(struct hearthd *h)
 {
-	CLEANUP(free_p) struct tunnel_peer_stats *stats = NULL;
-	const struct netmap *map = book_netmap(h->core.book);
-	uint64_t now;
-	size_t n = 0;
-
-	if (h->tunnel && tunnel_get_stats(h->tunnel, &stats, &n) < 0)
-		n = 0;
-	if (list_peers(h) < 0)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		const struct node *node = netmap_by_wg(map, stats[i].key);
-		struct report_peer *peer =
-			node ? find_peer(h->peer_list, h->n_peers, node->id) : NULL;
-
-		if (peer)
-			peer->stats = stats[i];
-	}
-	now = clock_now_us();
-	h->n_reachable = 0;
-	for (size_t i = 0; i < h->n_peers; i++) {
-		judge(h, &h->peer_list[i], now);
-		note_endpoint(h, &h->peer_list[i]);
-	}
+	if (h->mesh_state == MESH_UP)
+		peers_look(h->peers, h->tunnel, clock_now_us());
+	else
+		peers_clear(h->peers);
 }
 
 /* A packet through every tunnel carries our new address to the other end, and asks for one back. */
 void watch_moved(struct hearthd *h)
 {
-	for (size_t i = 0; i < h->n_peers; i++) {
-		const struct node *node =
-			netmap_by_id(book_netmap(h->core.book), h->peer_list[i].id);
+	size_t n;
+	const struct peer *list = peers_list(h->peers, &n);
 
-		if (node && h->peer_list[i].stats.session)
+	for (size_t i = 0; i < n; i++) {
+		const struct node *node = netmap_by_id(book_netmap(h->core.book), list[i].id);
+
+		if (node && list[i].stats.session)
 			(void) ping_send(
 				h->ping, &node->mesh4, PING_SIZE_DEFAULT, 0, NULL, NULL, NULL);
 	}
@@ -163,10 +59,13 @@ void watch_moved(struct hearthd *h)
 static int on_moved(sd_event_source *source, uint64_t usec, void *ctx)
 {
 	struct hearthd *h = ctx;
+	const struct peer *list;
+	size_t n;
 
 	watch_refresh(h);
-	for (size_t i = 0; h->tunnel && i < h->n_peers; i++) {
-		const struct tunnel_peer_stats *stats = &h->peer_list[i].stats;
+	list = peers_list(h->peers, &n);
+	for (size_t i = 0; h->tunnel && i < n; i++) {
+		const struct tunnel_peer_stats *stats = &list[i].stats;
 
 		if (stats->session && stats->last_receive_us < h->moved_us)
 			(void) tunnel_doubt(h->tunnel, stats->key);
@@ -182,7 +81,8 @@ static const struct node *node_of(void *ctx, uint32_t id)
 void watch_fill_report(struct hearthd *h, struct report *ret)
 {
 	static const char *problems[PROBLEMS_MAX]; /* one loop, one report at a time */
-	size_t n = problems_texts(&h->core.problems, problems);
+	size_t n = problems_texts(&h->core.problems, problems), n_peers;
+	const struct peer *peers = peers_list(h->peers, &n_peers);
 
 	*ret = (struct report){
 		.mesh = h->core.config.mesh,
@@ -198,9 +98,9 @@ void watch_fill_report(struct hearthd *h, struct report *ret)
 		.sync = sync_state(h->sync),
 		.seq = mesh_log_head(book_log(h->core.book)),
 		.head = mesh_log_head_hash(book_log(h->core.book)),
-		.peers = h->peer_list,
-		.n_peers = h->n_peers,
-		.n_reachable = h->n_reachable,
+		.peers = peers,
+		.n_peers = n_peers,
+		.n_reachable = peers_reachable(h->peers),
 		.node_of = node_of,
 		.ctx = h,
 		.log_problem = problem_text(&h->core.problems, "log"),
@@ -250,10 +150,11 @@ static void waiter_gone(void *ctx)
 /* Peers that nobody knows an address of cannot be waited for. */
 static size_t count_known(const struct hearthd *h)
 {
-	size_t n = 0;
+	size_t n_peers, n = 0;
+	const struct peer *list = peers_list(h->peers, &n_peers);
 
-	for (size_t i = 0; i < h->n_peers; i++)
-		n += h->peer_list[i].has_presence;
+	for (size_t i = 0; i < n_peers; i++)
+		n += list[i].has_presence;
 	return n;
 }
 
@@ -263,17 +164,20 @@ static bool is_done(const struct hearthd *h, const struct waiter *w)
 
 	if (w->bundle[0])
 		return boards_have_tried(h, w->bundle);
-	return h->mesh_state == MESH_UP && h->n_reachable >= want;
+	return h->mesh_state == MESH_UP && peers_reachable(h->peers) >= want;
 }
 
 static void answer(struct hearthd *h, struct waiter *w, bool done)
 {
+	size_t n;
+
+	(void) peers_list(h->peers, &n);
 	if (w->bundle[0])
 		ipc_request_reply(w->request, boards_json(h, w->bundle));
 	else
 		ipc_request_reply(w->request,
 			json_pack("{s:b,s:I,s:I}", "done", done, "reachable",
-				(json_int_t) h->n_reachable, "peers", (json_int_t) h->n_peers));
+				(json_int_t) peers_reachable(h->peers), "peers", (json_int_t) n));
 	free(w);
 }
 
@@ -396,7 +300,7 @@ int watch_begin(struct hearthd *h, struct err *err)
 
 void watch_end(struct hearthd *h)
 {
-	if (h->seen && h->core.book)
+	if (h->peers)
 		watch_refresh(h); /* where they answered last */
 	while (h->waiters) {
 		struct waiter *w = h->waiters;
@@ -410,7 +314,4 @@ void watch_end(struct hearthd *h)
 	h->said = NULL;
 	json_decref(h->status);
 	h->status = NULL;
-	free(h->peer_list);
-	h->peer_list = NULL;
-	h->n_peers = 0;
 }

@@ -3,7 +3,7 @@
 
 #include "node/iface.h"
 #include "node/names.h"
-#include "node/peers.h"
+#include "node/peer.h"
 
 static int apply(
 	struct netmap *map, uint32_t id, uint32_t pods, enum node_role role, const char *name)
@@ -99,22 +99,22 @@ static void test_describe(void **state)
 	assert_int_equal(endpoint_parse("192.0.2.1:41741", &presence.endpoints[0]), 0);
 	assert_int_equal(endpoint_parse("192.0.2.2:41741", &presence.endpoints[1]), 0);
 	own = presence.endpoints[0]; /* two boards behind one address, or a presence that lies */
-	peers_describe(&node, &presence, &own, 1, allowed, &peer);
+	peer_describe(&node, &presence, &own, 1, allowed, &peer);
 	assert_int_equal(peer.n_candidates, 1);
 	assert_true(endpoint_equal(&peer.candidates[0], &presence.endpoints[1]));
 	assert_int_equal(peer.keepalive_s, 25);
 	assert_int_equal(peer.n_allowed, 4);
 	presence.no_ipv6 = true;
-	peers_describe(&node, &presence, &own, 1, allowed, &peer);
+	peer_describe(&node, &presence, &own, 1, allowed, &peer);
 	assert_int_equal(peer.n_allowed, 2);
 	assert_int_equal(peer.allowed[0].addr.family, AF_INET);
 	assert_int_equal(peer.allowed[1].addr.family, AF_INET);
 	presence.no_ipv6 = false;
-	peers_describe(&node, &presence, &own, 1, allowed, &peer);
+	peer_describe(&node, &presence, &own, 1, allowed, &peer);
 	assert_int_equal(peer.n_allowed, 4);
 	assert_string_equal(ip_prefix_format(&allowed[0], text), "10.77.0.2/32");
 	assert_int_equal(peer.endpoint.addr.family, 0);
-	peers_describe(&node, NULL, NULL, 0, allowed, &peer);
+	peer_describe(&node, NULL, NULL, 0, allowed, &peer);
 	assert_int_equal(peer.n_candidates, 0);
 }
 

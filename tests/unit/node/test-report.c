@@ -14,7 +14,7 @@ static struct sync_state sync_up = {
 	.connected = true, .url = "https://192.0.2.1:8443", .since_us = 1, .contact_us = 2000000
 };
 static struct sync_state sync_down = { .since_us = UINT64_C(1000) * 1000000, .error = "no answer" };
-static struct report_peer peers[2];
+static struct peer peers[2];
 static const uint8_t head[32];
 
 static struct report make(void)
@@ -155,7 +155,7 @@ static void test_sentence(void **state)
 
 static void test_peer_states(void **state)
 {
-	struct report_peer peer = { .has_presence = true };
+	struct peer peer = { .has_presence = true };
 
 	assert_string_equal(report_peer_state(&peer), "connecting");
 	peer.reachable = peer.ever = true;

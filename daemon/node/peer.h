@@ -1,0 +1,78 @@
+/*
+ * peer: THE table of the mesh's other boards, by number: what the tunnel was told of each, and what it said of each.
+ * A peer that is not reachable now is never removed; only its record's end does that.
+ */
+#pragma once
+
+#include "board/book.h"
+#include "board/seen.h"
+#include "tunnel/tunnel.h"
+
+enum { PEER_KEEPALIVE_S = 25 };
+/* Who said something in that time is reachable: two keepalives and a half. */
+#define PEER_REACHABLE_US (UINT64_C(60) * 1000000)
+
+struct peer {
+	uint32_t id;
+	/* -- what the tunnel was told -- */
+	bool is_told;            /* all of it, without a failure */
+	struct tunnel_peer told; /* its key counts also without is_told, unless that is zero */
+	struct ip_prefix allowed[NODE_ALLOWED_MAX];
+	/* -- what it said last -- */
+	struct tunnel_peer_stats stats;
+	bool has_presence; /* an address is known */
+	bool reachable;
+	bool ever;         /* since hearthd started */
+	uint64_t since_us; /* wall clock: reachable or lost since then; 0: nothing happened yet */
+	uint64_t state_us; /* monotonic: in its state since then */
+	struct endpoint endpoint; /* the last one in use; AF_UNSPEC: none yet */
+};
+
+struct peers;
+
+struct peers_hooks {
+	/* Node @id answers at another address than before. */
+	void (*moved)(void *ctx, uint32_t id);
+};
+
+/* @book and @seen are borrowed: peers that are new to the tunnel are tried where they were seen last, too. */
+struct peers *peers_new(const struct book *book, struct seen *seen, uint32_t self,
+	const struct peers_hooks *hooks, void *ctx);
+struct peers *peers_free(struct peers *peers);
+
+/* All of them, by number. Borrowed until the table changes. */
+const struct peer *peers_list(const struct peers *peers, size_t *ret_n);
+/* NULL if there is none. Borrowed likewise. */
+const struct peer *peers_get(const struct peers *peers, uint32_t id);
+size_t peers_reachable(const struct peers *peers);
+
+/*
+ * What the tunnel should know of @node: pure. @ret->allowed points to @allowed. The presence may be
+ * NULL; our own addresses are left out of its endpoints. One that says that it has no IPv6 is allowed
+ * none: the tunnel then answers what is sent there with "unreachable".
+ */
+void peer_describe(const struct node *node, const struct presence *presence,
+	const struct endpoint *own, size_t n_own, struct ip_prefix allowed[static NODE_ALLOWED_MAX],
+	struct tunnel_peer *ret);
+
+/*
+ * Adds, changes and removes peers of @tunnel until they are those of the book; what has not changed is not touched.
+ * New ones and those with new addresses get a handshake at once. Returns the number of changes, or the last failure
+ * of the tunnel with @err (the others are done all the same).
+ */
+int peers_apply(struct peers *peers, struct tunnel *tunnel, const struct endpoint *own,
+	size_t n_own, struct err *err);
+/* The same of the one node @id, whose presence is a new one. */
+int peers_apply_one(struct peers *peers, struct tunnel *tunnel, uint32_t id,
+	const struct endpoint *own, size_t n_own, struct err *err);
+
+/* Asks @tunnel (NULL: there is none) what it knows of them, and notes where they answer. */
+void peers_look(struct peers *peers, struct tunnel *tunnel, uint64_t now_us);
+
+/* Starts a handshake with every peer whose session is not fresh. */
+void peers_initiate(struct peers *peers, struct tunnel *tunnel);
+
+/* The tunnel was opened anew: it knows nobody. */
+void peers_forget(struct peers *peers);
+/* There is no mesh: no peers either. */
+void peers_clear(struct peers *peers);
