@@ -145,23 +145,57 @@ static void call_wait(struct hearthd *h, struct ipc_request *request)
 {
 	const json_t *args = ipc_request_args(request);
 	uint64_t peers = 0, timeout_ms = 30000;
-	char bundle[FIELD_ID_MAX] = "";
+	struct wait_for what = { 0 };
 	struct err err = { 0 };
 	int r = 0;
 
 	if (json_has(args, "peers"))
 		r = json_get_u64(args, "peers", NODE_ID_MAX, &peers, &err);
 	if (r == 0 && json_has(args, "bundle"))
-		r = field_get_hex(args, "bundle", FIELD_ID_MAX - 1, bundle, &err);
+		r = field_get_hex(args, "bundle", FIELD_ID_MAX - 1, what.bundle, &err);
 	if (r == 0 && json_has(args, "timeout_ms"))
 		r = json_get_u64(args, "timeout_ms", WAIT_MAX_MS, &timeout_ms, &err);
+	what.peers = (size_t) peers;
 	if (r < 0)
 		ipc_request_fail(request, "bad_request", "%s", err.text);
-	else if (bundle[0])
-		watch_wait_boards(h, request, bundle, timeout_ms * USEC_PER_MSEC);
 	else
-		watch_wait(h, request, (size_t) peers, timeout_ms * USEC_PER_MSEC);
+		waits_add(h->waits, request, &what, timeout_ms * USEC_PER_MSEC);
 }
+
+static void look(void *ctx)
+{
+	watch_refresh(ctx);
+}
+
+/* Peers that nobody knows an address of cannot be waited for. */
+static bool has_come(void *ctx, const struct wait_for *what)
+{
+	const struct hearthd *h = ctx;
+	size_t n, known = 0;
+	const struct peer *list = peers_list(h->peers, &n);
+
+	if (what->bundle[0])
+		return boards_have_tried(h, what->bundle);
+	for (size_t i = 0; i < n; i++)
+		known += list[i].has_presence;
+	return h->mesh_state == MESH_UP &&
+	       peers_reachable(h->peers) >=
+		       (what->peers && what->peers < known ? what->peers : known);
+}
+
+static json_t *answer(void *ctx, const struct wait_for *what, bool done)
+{
+	const struct hearthd *h = ctx;
+	size_t n;
+
+	if (what->bundle[0])
+		return boards_json(h, what->bundle);
+	(void) peers_list(h->peers, &n);
+	return json_pack("{s:b,s:I,s:I}", "done", done, "reachable",
+		(json_int_t) peers_reachable(h->peers), "peers", (json_int_t) n);
+}
+
+const struct waits_hooks control_waits = { .look = look, .has_come = has_come, .answer = answer };
 
 static void kube_put(void *ctx, int r, const struct err *err)
 {

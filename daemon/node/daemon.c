@@ -294,6 +294,8 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 	if (r == 0)
 		r = feed_open(h, err);
 	if (r == 0)
+		r = waits_new(&h->core, &control_waits, h, &h->waits, err);
+	if (r == 0)
 		r = open_control(h, err);
 	if (r == 0)
 		r = watch_begin(h, err);
@@ -305,6 +307,7 @@ static void hearthd_close(struct hearthd *h)
 	if (h->sync)
 		sync_stop(h->sync);
 	watch_end(h);
+	h->waits = waits_free(h->waits); /* they are told, while there are peers */
 	h->announce_waits = false;
 	if (h->core.book && state_settle(&h->state, h->counter))
 		save_state(h);

@@ -25,6 +25,7 @@
 #include "board/state.h"
 #include "node/sync.h"
 #include "node/uplink.h"
+#include "node/wait.h"
 #include "sys/ipc/ipc.h"
 #include "sys/net/link.h"
 #include "sys/nft/nft.h"
@@ -44,6 +45,7 @@ struct hearthd {
 	struct uplink *uplink;
 	struct sync *sync;
 	struct ping *ping;
+	struct waits *waits;
 	struct ipc_server *ipc;
 
 	/* mesh.c */
@@ -117,12 +119,11 @@ struct hearthd {
 	uint64_t resolv_seen; /* the files it was last asked for, 0: not yet */
 
 	/* watch.c */
-	sd_event_source *tick, *waiters_timer, *moved_timer;
+	sd_event_source *tick, *moved_timer;
 	uint64_t moved_us; /* our addresses or routes changed */
 	uint64_t tick_us, slow_us, save_us;
 	uint64_t pods_us; /* pods.c: when to look again */
 	bool settled;     /* up for a minute */
-	struct waiter *waiters;
 	bool watchdog;
 	char *said; /* to systemd, last */
 
@@ -237,11 +238,6 @@ void watch_refresh(struct hearthd *h);
 void watch_moved(struct hearthd *h);
 /* Tells systemd the sentence of the moment, and READY when it is time. */
 void watch_notify(struct hearthd *h);
-/* Replies to @request when @want peers (0: all that have an address) answer, or after @timeout_us. */
-void watch_wait(struct hearthd *h, struct ipc_request *request, size_t want, uint64_t timeout_us);
-/* Replies to @request when all boards that answer have said what became of @bundle, or after @timeout_us. */
-void watch_wait_boards(struct hearthd *h, struct ipc_request *request,
-	const char bundle[static FIELD_ID_MAX], uint64_t timeout_us);
 /* What report_*() need. */
 void watch_fill_report(struct hearthd *h, struct report *ret);
 
@@ -252,8 +248,9 @@ bool boards_have_tried(const struct hearthd *h, const char *bundle);
 /* {"boards":[{"name", "state":"written|failed|trying|unreachable", "problem":TEXT|null}]}, or NULL. */
 json_t *boards_json(const struct hearthd *h, const char *bundle);
 
-/* control.c: an ipc_handler_fn. */
+/* control.c: an ipc_handler_fn, and what its callers may wait for. */
 void control_handle(void *ctx, struct ipc_request *request);
+extern const struct waits_hooks control_waits;
 
 /* daemon.c */
 struct hearthd_options {

@@ -12,19 +12,9 @@
 #include "node/hearthd.h"
 #include "sys/notify/notify.h"
 
-#define TICK_US       (5 * USEC_PER_SEC)
-#define SLOW_US       (60 * USEC_PER_SEC)
-#define WAIT_CHECK_US (100 * USEC_PER_MSEC)
-#define ANSWER_US     USEC_PER_SEC
-
-struct waiter {
-	struct waiter *next;
-	struct ipc_request *request;
-	size_t want;
-	char bundle[FIELD_ID_MAX]; /* that boards are to have tried; "": peers are waited for */
-	uint64_t deadline_us;
-	bool gone;
-};
+#define TICK_US   (5 * USEC_PER_SEC)
+#define SLOW_US   (60 * USEC_PER_SEC)
+#define ANSWER_US USEC_PER_SEC
 
 void watch_refresh(struct hearthd *h)
 {
@@ -140,110 +130,6 @@ void watch_notify(struct hearthd *h)
 	}
 }
 
-/* --- those who wait for peers --- */
-
-static void waiter_gone(void *ctx)
-{
-	((struct waiter *) ctx)->gone = true;
-}
-
-/* Peers that nobody knows an address of cannot be waited for. */
-static size_t count_known(const struct hearthd *h)
-{
-	size_t n_peers, n = 0;
-	const struct peer *list = peers_list(h->peers, &n_peers);
-
-	for (size_t i = 0; i < n_peers; i++)
-		n += list[i].has_presence;
-	return n;
-}
-
-static bool is_done(const struct hearthd *h, const struct waiter *w)
-{
-	size_t known = count_known(h), want = w->want && w->want < known ? w->want : known;
-
-	if (w->bundle[0])
-		return boards_have_tried(h, w->bundle);
-	return h->mesh_state == MESH_UP && peers_reachable(h->peers) >= want;
-}
-
-static void answer(struct hearthd *h, struct waiter *w, bool done)
-{
-	size_t n;
-
-	(void) peers_list(h->peers, &n);
-	if (w->bundle[0])
-		ipc_request_reply(w->request, boards_json(h, w->bundle));
-	else
-		ipc_request_reply(w->request,
-			json_pack("{s:b,s:I,s:I}", "done", done, "reachable",
-				(json_int_t) peers_reachable(h->peers), "peers", (json_int_t) n));
-	free(w);
-}
-
-static int on_waiters(sd_event_source *source, uint64_t usec, void *ctx)
-{
-	struct hearthd *h = ctx;
-	struct waiter **p = &h->waiters;
-	uint64_t now = clock_now_us(), began = clock_cpu_us();
-
-	watch_refresh(h);
-	for (const struct waiter *w = h->waiters; w; w = w->next)
-		if (!w->gone)
-			ipc_request_charge(w->request, clock_cpu_us() - began);
-	while (*p) {
-		struct waiter *w = *p;
-		bool done = is_done(h, w);
-
-		if (!done && !w->gone && now < w->deadline_us) {
-			p = &w->next;
-			continue;
-		}
-		*p = w->next;
-		answer(h, w, done);
-	}
-	if (h->waiters) {
-		(void) sd_event_source_set_time_relative(source, WAIT_CHECK_US);
-		(void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-	}
-	return 0;
-}
-
-static struct waiter *wait_for(struct hearthd *h, struct ipc_request *request, uint64_t timeout_us)
-{
-	struct waiter *w = calloc(1, sizeof(*w));
-
-	if (!w) {
-		ipc_request_fail(request, "internal", "out of memory");
-		return NULL;
-	}
-	*w = (struct waiter){
-		.next = h->waiters, .request = request, .deadline_us = clock_now_us() + timeout_us
-	};
-	h->waiters = w;
-	ipc_request_on_gone(request, waiter_gone, w);
-	(void) sd_event_source_set_time_relative(h->waiters_timer, 0);
-	(void) sd_event_source_set_enabled(h->waiters_timer, SD_EVENT_ONESHOT);
-	return w;
-}
-
-void watch_wait(struct hearthd *h, struct ipc_request *request, size_t want, uint64_t timeout_us)
-{
-	struct waiter *w = wait_for(h, request, timeout_us);
-
-	if (w)
-		w->want = want;
-}
-
-void watch_wait_boards(struct hearthd *h, struct ipc_request *request,
-	const char bundle[static FIELD_ID_MAX], uint64_t timeout_us)
-{
-	struct waiter *w = wait_for(h, request, timeout_us);
-
-	if (w)
-		(void) snprintf(w->bundle, sizeof(w->bundle), "%s", bundle);
-}
-
 /* --- the timer --- */
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
@@ -286,14 +172,10 @@ int watch_begin(struct hearthd *h, struct err *err)
 	r = sd_event_add_time_relative(
 		h->core.event, &h->tick, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_tick, h);
 	if (r >= 0)
-		r = sd_event_add_time(h->core.event, &h->waiters_timer, CLOCK_MONOTONIC, 0,
-			USEC_PER_MSEC, on_waiters, h);
-	if (r >= 0)
 		r = sd_event_add_time(
 			h->core.event, &h->moved_timer, CLOCK_MONOTONIC, 0, 0, on_moved, h);
 	if (r < 0)
 		return err_set(err, r, "cannot set up timers: %s", strerror(-r));
-	(void) sd_event_source_set_enabled(h->waiters_timer, SD_EVENT_OFF);
 	(void) sd_event_source_set_enabled(h->moved_timer, SD_EVENT_OFF);
 	return 0;
 }
@@ -302,13 +184,7 @@ void watch_end(struct hearthd *h)
 {
 	if (h->peers)
 		watch_refresh(h); /* where they answered last */
-	while (h->waiters) {
-		struct waiter *w = h->waiters;
-		h->waiters = w->next;
-		answer(h, w, false);
-	}
 	h->tick = sd_event_source_disable_unref(h->tick);
-	h->waiters_timer = sd_event_source_disable_unref(h->waiters_timer);
 	h->moved_timer = sd_event_source_disable_unref(h->moved_timer);
 	free(h->said);
 	h->said = NULL;
