@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/log.h"
 #include "cni/plugin.h"
 
@@ -29,7 +30,7 @@ static int occupy(int fd, int flags)
 
 int main(int argc, char **argv)
 {
-	log_open("hearth-cni");
+	env_open_log("hearth-cni");
 	/* Opened the wrong way round: reading standard input then fails, as it should. */
 	if (occupy(0, O_WRONLY) < 0 || occupy(1, O_RDONLY) < 0 || occupy(2, O_WRONLY) < 0)
 		return 1;

@@ -454,7 +454,7 @@ int main(int argc, char **argv)
 {
 	CLEANUP(enroll_done) struct enroll e = { 0 };
 	struct sigaction alarm_action = { .sa_handler = on_alarm };
-	log_open("enroll-node");
+	env_open_log("enroll-node");
 	(void) guard_memory(false); /* a dry run of somebody else's has no keys */
 	(void) sigaction(SIGALRM, &alarm_action, NULL);
 	(void) umask(022);

@@ -78,3 +78,9 @@ int env_choice(const char *name, const char *const *choices, int fallback)
 	say(name, value, buf_str(&what), choices[fallback]);
 	return fallback;
 }
+
+void env_open_log(const char *program)
+{
+	log_open(program);
+	log_set_level((enum log_level) env_choice("HEARTH_LOG", log_level_names, LOG_LEVEL_INFO));
+}

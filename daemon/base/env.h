@@ -15,3 +15,6 @@ uint64_t env_number(const char *name, uint64_t min, uint64_t max, uint64_t fallb
 
 /* The index of the value among @choices (NULL at the end), or @fallback, which is one, too. */
 int env_choice(const char *name, const char *const *choices, int fallback);
+
+/* log_open() of @program (borrowed), which says as much as $HEARTH_LOG wants. */
+void env_open_log(const char *program);

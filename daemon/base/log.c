@@ -21,7 +21,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/env.h"
 #include "base/text.h"
 
 #define SELDOM_US (600 * USEC_PER_SEC)
@@ -35,14 +34,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long lost; /* lines; under the lock */
 
 /* sd-daemon(3) priorities: err, warning, notice, info, debug */
-static const char *const names[] = { "error", "warning", "notice", "info", "debug", NULL };
+const char *const log_level_names[] = { "error", "warning", "notice", "info", "debug", NULL };
 static const int priority[] = { 3, 4, 5, 6, 7 };
 
 void log_open(const char *program)
 {
 	program_name = program;
 	journal = getenv("JOURNAL_STREAM") != NULL;
-	log_set_level((enum log_level) env_choice("HEARTH_LOG", names, LOG_LEVEL_INFO));
 }
 
 void log_set_level(enum log_level level)

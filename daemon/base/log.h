@@ -20,7 +20,10 @@ enum log_level {
 	LOG_LEVEL_DEBUG
 };
 
-/* @program is borrowed for ever. The level comes from $HEARTH_LOG (error ... debug), else INFO. */
+/* "error", "warning" ..., NULL at the end. */
+extern const char *const log_level_names[];
+
+/* @program is borrowed for ever. A program calls env_open_log(), which asks $HEARTH_LOG for the level. */
 void log_open(const char *program);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);

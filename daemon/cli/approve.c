@@ -277,14 +277,12 @@ static int approve_all(struct approve *a, uint64_t wait_s)
 	return json_array_size(a->refused) ? CLI_FAILED : CLI_DONE;
 }
 
-int cli_kube_approve(int argc, char **argv)
+int cli_kube_approve(const struct cli_verb *verb, int argc, char **argv)
 {
-	struct cli_options o = { .verb = NULL };
+	struct cli_options o = { .verb = verb };
 	CLEANUP(approve_done)
 	struct approve a = { .approved = json_array(), .refused = json_array() };
 	uint64_t wait_s = 0;
-	for (o.verb = cli_verbs; o.verb->run != cli_kube_approve;)
-		o.verb++;
 	for (int c; (c = cli_getopt(&o, argc, argv, options_known)) != -1;) {
 		if (c != 'w')
 			return c == 'h' ? CLI_DONE : CLI_USAGE;

@@ -18,26 +18,23 @@ struct cli_verb {
 	const char *name; /* "token create" */
 	const char *args; /* its operands and options in short */
 	const char *help; /* one line */
-	int (*run)(int argc, char **argv);
+	int (*run)(const struct cli_verb *verb, int argc, char **argv);
 };
 
-/* The verbs, in the order of the help; ends with a NULL name. */
-extern const struct cli_verb cli_verbs[];
-
-int cli_status(int argc, char **argv);
-int cli_ping(int argc, char **argv);
-int cli_ip(int argc, char **argv);
-int cli_log(int argc, char **argv);
-int cli_reload(int argc, char **argv);
-int cli_kube_publish(int argc, char **argv);
-int cli_kube_approve(int argc, char **argv);
-int cli_token_create(int argc, char **argv);
-int cli_token_list(int argc, char **argv);
-int cli_token_revoke(int argc, char **argv);
-int cli_node_list(int argc, char **argv);
-int cli_node_remove(int argc, char **argv);
-int cli_node_rename(int argc, char **argv);
-int cli_node_label(int argc, char **argv);
+int cli_status(const struct cli_verb *verb, int argc, char **argv);
+int cli_ping(const struct cli_verb *verb, int argc, char **argv);
+int cli_ip(const struct cli_verb *verb, int argc, char **argv);
+int cli_log(const struct cli_verb *verb, int argc, char **argv);
+int cli_reload(const struct cli_verb *verb, int argc, char **argv);
+int cli_kube_publish(const struct cli_verb *verb, int argc, char **argv);
+int cli_kube_approve(const struct cli_verb *verb, int argc, char **argv);
+int cli_token_create(const struct cli_verb *verb, int argc, char **argv);
+int cli_token_list(const struct cli_verb *verb, int argc, char **argv);
+int cli_token_revoke(const struct cli_verb *verb, int argc, char **argv);
+int cli_node_list(const struct cli_verb *verb, int argc, char **argv);
+int cli_node_remove(const struct cli_verb *verb, int argc, char **argv);
+int cli_node_rename(const struct cli_verb *verb, int argc, char **argv);
+int cli_node_label(const struct cli_verb *verb, int argc, char **argv);
 
 enum cli_server { CLI_HEARTHD, CLI_COORDINATOR };
 

@@ -12,14 +12,6 @@
 #include "wire/node-label.h"
 #include "wire/node-name.h"
 
-static const struct cli_verb *verb(const char *name)
-{
-	const struct cli_verb *v = cli_verbs;
-	while (v->name && strcmp(v->name, name) != 0)
-		v++;
-	return v;
-}
-
 enum { OPT_ROLE = 256, OPT_NAME, OPT_TTL, OPT_REUSABLE, OPT_REPLACE, OPT_TAG, OPT_LABEL };
 
 static const struct option token_options[] = {
@@ -125,9 +117,9 @@ static int token_option(int c, json_t *args)
 	}
 }
 
-int cli_token_create(int argc, char **argv)
+int cli_token_create(const struct cli_verb *verb, int argc, char **argv)
 {
-	struct cli_options o = { .verb = verb("token create") };
+	struct cli_options o = { .verb = verb };
 	CLEANUP_JSON json_t *args = json_pack("{s:[], s:{}}", "tags", "labels");
 	if (!args)
 		return cli_fail(CLI_FAILED, "out of memory");
@@ -240,10 +232,10 @@ static void print_nodes(const json_t *nodes)
 }
 
 /* A verb without operands that lists @field of the reply. */
-static int list(const char *name, const char *call, const char *field,
+static int list(const struct cli_verb *verb, const char *call, const char *field,
 	void (*print)(const json_t *), int argc, char **argv)
 {
-	struct cli_options o = { .verb = verb(name) };
+	struct cli_options o = { .verb = verb };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, 0, 0);
@@ -259,36 +251,36 @@ static int list(const char *name, const char *call, const char *field,
 	return CLI_DONE;
 }
 
-int cli_token_list(int argc, char **argv)
+int cli_token_list(const struct cli_verb *verb, int argc, char **argv)
 {
-	return list("token list", "token.list", "tokens", print_tokens, argc, argv);
+	return list(verb, "token.list", "tokens", print_tokens, argc, argv);
 }
 
-int cli_node_list(int argc, char **argv)
+int cli_node_list(const struct cli_verb *verb, int argc, char **argv)
 {
-	return list("node list", "node.list", "nodes", print_nodes, argc, argv);
+	return list(verb, "node.list", "nodes", print_nodes, argc, argv);
 }
 
 /*
  * A verb whose operands are the fields @first and @second (may be NULL) of the call. @say tells what was done, of
  * the reply; the operand @text may be anything that means the same.
  */
-static int act(const char *name, const char *call, const char *first, const char *second,
+static int act(const struct cli_verb *verb, const char *call, const char *first, const char *second,
 	void (*say)(const json_t *reply, const char *text), int argc, char **argv)
 {
-	struct cli_options o = { .verb = verb(name) };
+	struct cli_options o = { .verb = verb };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, second ? 2 : 1, second ? 2 : 1);
 	if (!r && second)
-		r = check_name(name, argv[optind + 1]);
+		r = check_name(verb->name, argv[optind + 1]);
 	if (r)
 		return r;
 	json_t *args = json_pack("{s:s}", first, argv[optind]);
 	if (!args ||
 		(second && json_object_set_new(args, second, json_string(argv[optind + 1])) < 0)) {
 		json_decref(args);
-		return cli_fail(CLI_USAGE, "%s: the operands are not valid text", name);
+		return cli_fail(CLI_USAGE, "%s: the operands are not valid text", verb->name);
 	}
 	CLEANUP_JSON json_t *reply = NULL;
 	r = cli_call(CLI_COORDINATOR, call, args, &reply);
@@ -305,9 +297,9 @@ static void say_revoked(const json_t *reply, const char *text)
 	fprintf(stderr, "%s is revoked: it lets nobody in any more\n", text);
 }
 
-int cli_token_revoke(int argc, char **argv)
+int cli_token_revoke(const struct cli_verb *verb, int argc, char **argv)
 {
-	return act("token revoke", "token.revoke", "id", NULL, say_revoked, argc, argv);
+	return act(verb, "token.revoke", "id", NULL, say_revoked, argc, argv);
 }
 
 static void say_removed(const json_t *reply, const char *text)
@@ -317,9 +309,9 @@ static void say_removed(const json_t *reply, const char *text)
 		cli_str(reply, "name"), (unsigned long long) cli_u64(reply, "id"));
 }
 
-int cli_node_remove(int argc, char **argv)
+int cli_node_remove(const struct cli_verb *verb, int argc, char **argv)
 {
-	return act("node remove", "node.remove", "node", NULL, say_removed, argc, argv);
+	return act(verb, "node.remove", "node", NULL, say_removed, argc, argv);
 }
 
 static void say_renamed(const json_t *reply, const char *text)
@@ -327,9 +319,9 @@ static void say_renamed(const json_t *reply, const char *text)
 	fprintf(stderr, "%s is called %s now; addresses stay\n", text, cli_str(reply, "name"));
 }
 
-int cli_node_rename(int argc, char **argv)
+int cli_node_rename(const struct cli_verb *verb, int argc, char **argv)
 {
-	return act("node rename", "node.rename", "node", "name", say_renamed, argc, argv);
+	return act(verb, "node.rename", "node", "name", say_renamed, argc, argv);
 }
 
 /* KEY=VALUE sets one, KEY- takes one away, as kubectl has it. */
@@ -363,9 +355,9 @@ static void say_labelled(const json_t *reply, char **changes, int n)
 	printf("%s\n", label_text(json_object_get(reply, "labels"), &labels));
 }
 
-int cli_node_label(int argc, char **argv)
+int cli_node_label(const struct cli_verb *verb, int argc, char **argv)
 {
-	struct cli_options o = { .verb = verb("node label") };
+	struct cli_options o = { .verb = verb };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, 2, 1 + NODE_LABELS_MAX);

@@ -147,10 +147,10 @@ static json_t *refused_json(const struct refused *refused)
 		"why", refused->why);
 }
 
-int cli_status(int argc, char **argv)
+int cli_status(const struct cli_verb *verb, int argc, char **argv)
 {
 	static const struct option options[] = { { "verbose", no_argument, NULL, 'v' }, { 0 } };
-	struct cli_options o = { .verb = &cli_verbs[0] };
+	struct cli_options o = { .verb = verb };
 	bool verbose = false;
 	for (int c; (c = cli_getopt(&o, argc, argv, options)) != -1;) {
 		if (c != 'v')
@@ -203,9 +203,9 @@ static void wait_rest_of_second(uint64_t started_us)
 	(void) nanosleep(&rest, NULL); /* interrupted: the next echo goes out early */
 }
 
-int cli_ping(int argc, char **argv)
+int cli_ping(const struct cli_verb *verb, int argc, char **argv)
 {
-	struct cli_options o = { .verb = &cli_verbs[1] };
+	struct cli_options o = { .verb = verb };
 	int family = 4, answered = 0;
 	uint64_t count = 4;
 	for (int c; (c = cli_getopt(&o, argc, argv, ping_options)) != -1;) {
@@ -264,7 +264,8 @@ static void read_node(const json_t *json, struct node *ret)
 	(void) ip_prefix_parse(cli_str(json, "pods6"), &ret->pods6);
 }
 
-static void look_at(const json_t *json, const struct node_meant *meant, int *fits, const json_t **ret)
+static void look_at(
+	const json_t *json, const struct node_meant *meant, int *fits, const json_t **ret)
 {
 	struct node node;
 	int n;
@@ -296,9 +297,9 @@ static const json_t *find_node(const json_t *status, const char *text)
 	return found;
 }
 
-int cli_ip(int argc, char **argv)
+int cli_ip(const struct cli_verb *verb, int argc, char **argv)
 {
-	struct cli_options o = { .verb = &cli_verbs[2] };
+	struct cli_options o = { .verb = verb };
 	int family = 0;
 	for (int c; (c = cli_getopt(&o, argc, argv, family_options)) != -1;) {
 		if (c != '4' && c != '6')
@@ -315,8 +316,7 @@ int cli_ip(int argc, char **argv)
 		return r;
 	const json_t *node = find_node(status, name);
 	if (!node)
-		return cli_fail(
-			CLI_FAILED, "no board is \"%s\"; `hearth status` lists them", name);
+		return cli_fail(CLI_FAILED, "no board is \"%s\"; `hearth status` lists them", name);
 	if (o.json) {
 		CLEANUP_JSON json_t *out =
 			json_pack("{s:s, s:s, s:s}", "name", cli_str(node, "name"), "mesh4",
@@ -330,9 +330,9 @@ int cli_ip(int argc, char **argv)
 	return CLI_DONE;
 }
 
-int cli_reload(int argc, char **argv)
+int cli_reload(const struct cli_verb *verb, int argc, char **argv)
 {
-	struct cli_options o = { .verb = &cli_verbs[3] };
+	struct cli_options o = { .verb = verb };
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, 0, 0);

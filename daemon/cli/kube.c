@@ -334,14 +334,12 @@ static int tell_boards(const struct kube_bundle *bundle, bool json)
 	return print_boards(json_object_get(reply, "boards")) ? CLI_FAILED : CLI_DONE;
 }
 
-int cli_kube_publish(int argc, char **argv)
+int cli_kube_publish(const struct cli_verb *verb, int argc, char **argv)
 {
-	struct cli_options o = { .verb = NULL };
+	struct cli_options o = { .verb = verb };
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 	uint64_t minutes = TTL_MINUTES;
 	bool control_plane = false;
-	for (o.verb = cli_verbs; o.verb->run != cli_kube_publish;)
-		o.verb++;
 	for (int c; (c = cli_getopt(&o, argc, argv, options_known)) != -1;) {
 		if (c == 'C') {
 			control_plane = true;

@@ -169,9 +169,9 @@ static int open_view(struct view *v)
 	return v->log && v->netmap && v->records ? 0 : cli_fail(CLI_FAILED, "out of memory");
 }
 
-int cli_log(int argc, char **argv)
+int cli_log(const struct cli_verb *verb, int argc, char **argv)
 {
-	struct cli_options o = { .verb = &cli_verbs[4] };
+	struct cli_options o = { .verb = verb };
 	CLEANUP(view_done) struct view v = { 0 };
 	bool more = true;
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)

@@ -11,7 +11,7 @@
 #include "base/usage.h"
 #include "cli.h"
 
-const struct cli_verb cli_verbs[] = {
+static const struct cli_verb verbs[] = {
 	{ "status", "[--verbose] [--json]", "this board, its peers and how they are reached",
 		cli_status },
 	{ "ping", "[-4|-6] [-c COUNT] [--json] PEER", "round trips to a peer through the mesh",
@@ -47,76 +47,15 @@ const struct cli_verb cli_verbs[] = {
 static void print_help(FILE *out)
 {
 	fprintf(out, "usage: hearth VERB [OPTION...]\n\n");
-	for (const struct cli_verb *v = cli_verbs; v->name; v++)
+	for (const struct cli_verb *v = verbs; v->name; v++)
 		fprintf(out, "  %-14s %s\n", v->name, v->help);
 	fprintf(out, "\n`hearth VERB --help` tells a verb's options; hearth(1) tells the rest.\n");
-}
-
-int cli_fail(int status, const char *format, ...)
-{
-	char text[2 * ERR_TEXT_MAX];
-	va_list ap;
-	va_start(ap, format);
-	int n = vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	text_say(stderr, "hearth: %s", n < 0 ? format : text);
-	return status;
-}
-
-static void print_usage(const struct cli_verb *verb)
-{
-	printf("usage: hearth %s %s\n  %s\n", verb->name, verb->args, verb->help);
-}
-
-int cli_getopt(struct cli_options *options, int argc, char **argv, const struct option *own)
-{
-	struct option all[24] = { { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' } };
-	char shorts[64] = "hj";
-	size_t n = 2;
-	for (; own && own->name && n < ARRAY_LEN(all) - 1; own++, n++) {
-		all[n] = *own;
-		size_t len = strlen(shorts);
-		if (own->val < 128 && len + 3 < sizeof(shorts))
-			snprintf(shorts + len, sizeof(shorts) - len, "%c%s", own->val,
-				own->has_arg == optional_argument ? "::"
-				: own->has_arg                    ? ":"
-								  : "");
-	}
-	for (;;) {
-		char wrong[USAGE_TEXT_MAX];
-		int c = usage_getopt(argc, argv, shorts, all, NULL, wrong);
-		if (c == 'j') {
-			options->json = true;
-			continue;
-		}
-		if (c == 'h')
-			print_usage(options->verb);
-		else if (c == '?')
-			cli_fail(0, "%s: %s; see hearth %s --help", options->verb->name, wrong,
-				options->verb->name);
-		return c;
-	}
-}
-
-int cli_operands(const struct cli_options *options, int argc, char **argv, int min, int max)
-{
-	const struct cli_verb *verb = options->verb;
-	int n = argc - optind;
-	if (n < min)
-		return cli_fail(CLI_USAGE, "%s: an operand is missing: hearth %s %s", verb->name,
-			verb->name, verb->args);
-	if (n > max)
-		return cli_fail(CLI_USAGE,
-			"%s: \"%.40s\" is one word too many; see hearth %s --help", verb->name,
-			argv[optind + max], verb->name);
-	return 0;
 }
 
 /* The verb that the first words name, and how many words that took. */
 static const struct cli_verb *find_verb(int argc, char **argv, int *ret_words)
 {
-	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
+	for (const struct cli_verb *v = verbs; v->name; v++) {
 		const char *blank = strchr(v->name, ' ');
 		size_t len = blank ? (size_t) (blank - v->name) : strlen(v->name);
 		if (strlen(argv[1]) != len || strncmp(argv[1], v->name, len) != 0)
@@ -135,7 +74,7 @@ enum { WORD_MAX = 40, VERBS_MAX = 32 };
 static size_t list_words(const char *group, char words[][WORD_MAX], const char **ret)
 {
 	size_t n = 0;
-	for (const struct cli_verb *v = cli_verbs; v->name && n < VERBS_MAX; v++) {
+	for (const struct cli_verb *v = verbs; v->name && n < VERBS_MAX; v++) {
 		size_t first = strcspn(v->name, " ");
 		if (!group)
 			(void) snprintf(words[n], WORD_MAX, "%.*s", (int) first, v->name);
@@ -197,7 +136,7 @@ int main(int argc, char **argv)
 	if (!verb)
 		return refuse_verb(argc, argv);
 	argv[words] = argv[0];
-	int status = verb->run(argc - words, argv + words);
+	int status = verb->run(verb, argc - words, argv + words);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return cli_fail(CLI_FAILED, "write to standard output: %s", strerror(errno));
 	return status;

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/guard.h"
+#include "base/env.h"
 #include "base/log.h"
 #include "base/usage.h"
 #include "coordinator/init.h"
@@ -42,7 +43,7 @@ static void refuse_verb(const char *verb)
 
 int main(int argc, char **argv)
 {
-	log_open("hearth-coord");
+	env_open_log("hearth-coord");
 	(void) guard_memory(false); /* serve says so if it is not */
 	if (sodium_init() < 0) {
 		fputs("hearth-coord: libsodium cannot be used\n", stderr);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/guard.h"
+#include "base/env.h"
 #include "base/log.h"
 #include "base/names.h"
 #include "base/number.h"
@@ -418,7 +419,7 @@ int main(int argc, char **argv)
 	char wrong[USAGE_TEXT_MAX];
 	int r;
 
-	log_open("hearth-helper");
+	env_open_log("hearth-helper");
 	(void) guard_memory(true); /* join bundles pass through it */
 	paths_init(&h.paths);
 	(void) signal(SIGPIPE, SIG_IGN);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mesh/alloc.h"
+#include "mesh/numbers.h"
 #include "mesh/ranges.h"
 #include "mesh/table.h"
 
@@ -202,7 +202,7 @@ static uint32_t id_of_addr(const struct settings *settings, const struct ip_addr
 		memcpy(&index, addr->bytes + 8, sizeof(index)); /* it is a /64 */
 		index = be64toh(index);
 	}
-	return index <= alloc_nodes_max(settings) ? (uint32_t) index : 0;
+	return index <= numbers_nodes_max(settings) ? (uint32_t) index : 0;
 }
 
 const struct node *netmap_by_addr(const struct netmap *netmap, const struct ip_addr *addr)
@@ -216,10 +216,10 @@ const struct node *netmap_by_addr(const struct netmap *netmap, const struct ip_a
 	uint32_t number = 0;
 	if (addr->family == AF_INET) {
 		struct ip_prefix pods = ip_prefix_of(addr, NODE_PODS4_LEN);
-		number = alloc_pods4_number(settings, &pods);
+		number = numbers_of_pods4(settings, &pods);
 	} else if (addr->family == AF_INET6) {
 		struct ip_prefix pods = ip_prefix_of(addr, NODE_PODS6_LEN);
-		number = alloc_pods6_number(settings, &pods);
+		number = numbers_of_pods6(settings, &pods);
 	}
 	if (!number || number >= netmap->n_pods)
 		return NULL;
@@ -244,15 +244,16 @@ static int check_addresses(
 	const struct settings *settings, const struct node *node, struct err *err)
 {
 	struct ip_addr four, six;
-	if (alloc_mesh4(settings, node->id, &four) < 0 || alloc_mesh6(settings, node->id, &six) < 0)
+	if (numbers_mesh4(settings, node->id, &four) < 0 ||
+		numbers_mesh6(settings, node->id, &six) < 0)
 		return err_set(err, -EINVAL, "node %u: the mesh range holds %u nodes", node->id,
-			alloc_nodes_max(settings));
+			numbers_nodes_max(settings));
 	if (!ip_addr_equal(&four, &node->mesh4) || !ip_addr_equal(&six, &node->mesh6))
 		return err_set(err, -EINVAL, "node %u: its mesh addresses are not those of its id",
 			node->id);
 	if (node_has_pods(node)) {
-		uint32_t number = alloc_pods4_number(settings, &node->pods4);
-		if (!number || number != alloc_pods6_number(settings, &node->pods6))
+		uint32_t number = numbers_of_pods4(settings, &node->pods4);
+		if (!number || number != numbers_of_pods6(settings, &node->pods6))
 			return err_set(err, -EINVAL,
 				"node %u: its pods are no pair of ranges of this mesh", node->id);
 	}
@@ -261,7 +262,7 @@ static int check_addresses(
 
 static uint32_t pods_number(const struct settings *settings, const struct node *node)
 {
-	return node_has_pods(node) ? alloc_pods4_number(settings, &node->pods4) : 0;
+	return node_has_pods(node) ? numbers_of_pods4(settings, &node->pods4) : 0;
 }
 
 static int check_pods(const struct netmap *netmap, const struct node *node, struct err *err)
@@ -351,7 +352,7 @@ static int reserve_pods(struct netmap *netmap, uint32_t number)
 /* A refused record's id and pods stay used up, if the ranges hold them: "never again" is cheap. */
 static int use_up(struct netmap *netmap, const struct node *node)
 {
-	if (!netmap->has_settings || node->id > alloc_nodes_max(&netmap->settings))
+	if (!netmap->has_settings || node->id > numbers_nodes_max(&netmap->settings))
 		return 0;
 	uint32_t number = pods_number(&netmap->settings, node);
 	if (number && reserve_pods(netmap, number) < 0)

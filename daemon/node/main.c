@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/guard.h"
+#include "base/env.h"
 #include "base/log.h"
 #include "base/usage.h"
 #include "node/hearthd.h"
@@ -184,7 +185,7 @@ int main(int argc, char **argv)
 	char wrong[USAGE_TEXT_MAX];
 	int r = 0;
 
-	log_open("hearthd");
+	env_open_log("hearthd");
 	(void) umask(0022);
 	if (parse(&a, argc, argv, wrong) < 0) {
 		fprintf(stderr, "hearthd: %s; see hearthd --help\n", wrong);

@@ -65,7 +65,7 @@ static bool open_log(void)
 	static const char *const names[] = { "silent", "error", "verbose", "debug", NULL };
 	int level;
 
-	log_open("hearth-wg");
+	env_open_log("hearth-wg");
 	log_set_level(LOG_LEVEL_ERROR);
 	level = env_choice("LOG_LEVEL", names, ERROR);
 	if (level == VERBOSE || level == DEBUG)

@@ -1,5 +1,5 @@
 /*
- * httpd-internal: shared by httpd.c (daemon, connections, loop) and request.c (one request).
+ * httpd-internal: shared by httpd.c (daemon and loop), conn.c (connections) and request.c (one request).
  */
 #pragma once
 
@@ -70,10 +70,20 @@ struct httpd_request {
 };
 
 void conn_set_phase(struct conn *conn, enum conn_phase phase);
+void conn_link(struct conn *conn, struct conn **list);
+void conn_unlink(struct conn *conn);
+/* Its place is free, once. */
+void conn_leave(struct conn *conn);
+/* For one more from @addr, should it be crowded. */
+void conn_make_room(struct httpd *httpd, const struct ip_addr *addr);
 /* No stranger any more. */
 void conn_prove(struct conn *conn);
 /* Runs the daemon soon. */
-void httpd_wake(struct httpd *httpd);
+static inline void httpd_wake(struct httpd *httpd)
+{
+	httpd->idle_runs = 0;
+	(void) sd_event_source_set_enabled(httpd->on_again, SD_EVENT_ONESHOT);
+}
 
 /* microhttpd's callbacks. */
 mhd_result request_access(void *cls, struct MHD_Connection *connection, const char *url,

@@ -23,7 +23,6 @@ enum {
 	STRANGERS_PER_SOURCE_MAX = 64,
 	STRANGERS_MIN = 8
 };
-enum { CONNECTIONS_PER_KEY = 16 };
 enum { MEMORY_LIMIT = 8192, MEMORY_INCREMENT = 1024, BACKLOG = 512, IDLE_TIMEOUT_S = 75 };
 #define SWEEP_US (5 * USEC_PER_SEC)
 #define PAUSE_US (20 * USEC_PER_MSEC)
@@ -38,21 +37,6 @@ static const uint64_t phase_limit_us[] = {
 	[CONN_SENDING] = 60 * USEC_PER_SEC,
 	[CONN_IDLE] = IDLE_TIMEOUT_S * USEC_PER_SEC,
 };
-
-void conn_set_phase(struct conn *conn, enum conn_phase phase)
-{
-	if (!conn)
-		return;
-	conn->httpd->n_sending += (phase == CONN_SENDING) - (conn->phase == CONN_SENDING);
-	conn->phase = phase;
-	conn->since_us = clock_now_us();
-}
-
-void httpd_wake(struct httpd *httpd)
-{
-	httpd->idle_runs = 0;
-	(void) sd_event_source_set_enabled(httpd->on_again, SD_EVENT_ONESHOT);
-}
 
 static void run(struct httpd *h)
 {
@@ -132,108 +116,6 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static void conn_link(struct conn *c, struct conn **list)
-{
-	c->next = *list;
-	c->pprev = list;
-	if (c->next)
-		c->next->pprev = &c->next;
-	*list = c;
-}
-
-static void conn_unlink(struct conn *c)
-{
-	*c->pprev = c->next;
-	if (c->next)
-		c->next->pprev = c->pprev;
-}
-
-/* Its place is free, once. */
-static void conn_leave(struct conn *c)
-{
-	if (c->ended)
-		return;
-	c->ended = true;
-	c->httpd->n_known -= c->known;
-	door_left(c->httpd->door, &c->address, c->known);
-}
-
-static void put_out(struct conn *c)
-{
-	if (!c)
-		return;
-	conn_leave(c);
-	c->httpd->put_out++;
-	(void) shutdown(c->fd, SHUT_RDWR);
-}
-
-/* The oldest of the source that has most; of that of @addr if it has too many. */
-static struct conn *stranger_to_go(struct httpd *h, const struct ip_addr *addr, bool of_source)
-{
-	unsigned most = 0;
-	struct conn *found = NULL;
-	for (struct conn *c = h->strangers; c; c = c->next) { /* newest first */
-		if (c->ended || (of_source && !door_same_source(h->door, addr, &c->address)))
-			continue;
-		unsigned n = door_strangers_from(h->door, &c->address);
-		if (n >= most) {
-			most = n;
-			found = c;
-		}
-	}
-	return found;
-}
-
-static void make_room(struct httpd *h, const struct ip_addr *addr)
-{
-	enum door_crowd crowd = door_crowd(h->door, addr);
-	if (crowd != DOOR_ROOM)
-		put_out(stranger_to_go(h, addr, crowd == DOOR_CROWDED_SOURCE));
-}
-
-/* The one with @key that came first, if there are too many of them. */
-static struct conn *oldest_of_key(struct httpd *h, const uint8_t *key)
-{
-	struct conn *oldest = NULL;
-	unsigned n = 0;
-	for (struct conn *c = h->known; c; c = c->next) {
-		if (c->ended || memcmp(c->key, key, HTTPD_KEY_LEN) != 0)
-			continue;
-		n++;
-		oldest = c;
-	}
-	return n > CONNECTIONS_PER_KEY ? oldest : NULL;
-}
-
-/* One that asks for nothing, and has been silent longest. */
-static struct conn *most_idle(struct httpd *h)
-{
-	struct conn *found = NULL;
-	for (struct conn *c = h->known; c; c = c->next)
-		if (!c->ended && c->phase == CONN_IDLE && (!found || c->since_us < found->since_us))
-			found = c;
-	return found;
-}
-
-/*
- * At its limit microhttpd accepts nobody until somebody goes, which may take a minute: places are kept free
- * for strangers, each of which may be a board.
- */
-void conn_prove(struct conn *c)
-{
-	struct httpd *h = c->httpd;
-	if (c->known || c->ended)
-		return;
-	conn_unlink(c);
-	c->known = true;
-	conn_link(c, &h->known);
-	h->n_known++;
-	door_proved(h->door, &c->address, clock_now_us());
-	put_out(oldest_of_key(h, c->key));
-	if (h->n_known > h->known_max)
-		put_out(most_idle(h));
-}
-
 static struct ip_addr address_of(struct MHD_Connection *connection)
 {
 	struct endpoint peer = { 0 };
@@ -297,7 +179,7 @@ static void conn_started(struct httpd *h, struct MHD_Connection *connection, voi
 	h->n_conns++;
 	*ctx = c;
 	door_came(h->door, &c->address);
-	make_room(h, &c->address);
+	conn_make_room(h, &c->address);
 	/* Best effort: a peer that vanished is noticed sooner. Fails on sockets other than TCP. */
 	(void) setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	(void) setsockopt(c->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/env.h"
 #include "base/log.h"
 
 /* What @talk writes to stderr, in a process of its own (levels and names are global). */
@@ -46,7 +47,7 @@ static void talk_plainly(void)
 {
 	(void) unsetenv("JOURNAL_STREAM");
 	(void) unsetenv("HEARTH_LOG");
-	log_open("prog");
+	env_open_log("prog");
 	log_error("a %d", 1);
 	log_warning("b");
 	log_notice("c");
@@ -64,7 +65,7 @@ static void talk_to_journal(void)
 {
 	(void) setenv("JOURNAL_STREAM", "1:2", 1);
 	(void) setenv("HEARTH_LOG", "debug", 1);
-	log_open("prog");
+	env_open_log("prog");
 	log_error("a");
 	log_warning("b");
 	log_notice("c");
@@ -76,7 +77,7 @@ static void talk_at_length(void)
 {
 	static char text[5000];
 	memset(text, 'x', sizeof(text) - 1);
-	log_open("prog");
+	env_open_log("prog");
 	log_error("%s", text);
 	log_error("next");
 }
@@ -115,7 +116,7 @@ static void test_log_never_waits(void **state)
 		assert_int_equal(
 			kind == 1 ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends), 0);
 		assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
-		log_open("prog");
+		env_open_log("prog");
 		before[0] = fcntl(STDERR_FILENO, F_GETFL);
 		assert_int_equal(kind == 2 ? seteuid(65534) : 0, 0);
 		(void) alarm(20); /* a log that waits ends the test */
@@ -154,7 +155,7 @@ static void test_log_places(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "before\n", 7), 7);
 	assert_true(dup2(fd, STDERR_FILENO) >= 0);
-	log_open("prog");
+	env_open_log("prog");
 	log_notice("in a file");
 	(void) close(STDERR_FILENO);
 	log_notice("nowhere");
@@ -169,7 +170,7 @@ static void test_log_places(void **state)
 static void talk_seldom(void)
 {
 	(void) unsetenv("JOURNAL_STREAM");
-	log_open("prog");
+	env_open_log("prog");
 	for (int i = 0; i < 1000; i++)
 		log_seldom(LOG_LEVEL_NOTICE, "somebody again (%d)", i);
 	log_seldom(LOG_LEVEL_NOTICE, "another place");

@@ -40,11 +40,11 @@ struct node maker_node(uint32_t id, uint32_t number, const char *name)
 	memcpy(node.wg, &be, sizeof(be));
 	memset(node.identity, 0xbb, sizeof(node.identity));
 	memcpy(node.identity, &be, sizeof(be));
-	(void) alloc_mesh4(&settings, id, &node.mesh4);
-	(void) alloc_mesh6(&settings, id, &node.mesh6);
+	(void) numbers_mesh4(&settings, id, &node.mesh4);
+	(void) numbers_mesh6(&settings, id, &node.mesh6);
 	if (number) {
-		(void) alloc_pods4(&settings, number, &node.pods4);
-		(void) alloc_pods6(&settings, number, &node.pods6);
+		(void) numbers_pods4(&settings, number, &node.pods4);
+		(void) numbers_pods6(&settings, number, &node.pods6);
 	}
 	return node;
 }

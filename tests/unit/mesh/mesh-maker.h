@@ -14,6 +14,7 @@
 
 #include "base/encode.h"
 #include "mesh/alloc.h"
+#include "mesh/numbers.h"
 #include "mesh/log.h"
 #include "mesh/netmap.h"
 #include "mesh/ranges.h"

@@ -83,7 +83,7 @@ static void test_full_mesh(void **state)
 		maker_apply(netmap, "settings", settings_to_json(&settings), NULL, NULL), 1);
 	struct node node = { 0 };
 	struct err err = { 0 };
-	assert_int_equal(alloc_nodes_max(&settings), 239);
+	assert_int_equal(numbers_nodes_max(&settings), 239);
 	for (uint32_t id = 1; id <= 239; id++)
 		assert_int_equal(enrol(netmap, NODE_ROLE_MEMBER, &node, &err), 0);
 	assert_addr(&node.mesh4, "10.9.0.239"); /* 10.9.0.240/28 is reserved */
@@ -103,7 +103,7 @@ static void test_full_pods(void **state)
 	CLEANUP_NETMAP struct netmap *netmap = maker_netmap(&settings);
 	struct node node = { 0 };
 	struct err err = { 0 };
-	assert_int_equal(alloc_pods_max(&settings), 3);
+	assert_int_equal(numbers_pods_max(&settings), 3);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(enrol(netmap, NODE_ROLE_WORKER, &node, &err), 0);
 	assert_prefix(&node.pods4, "10.244.3.0/24");
@@ -137,25 +137,25 @@ static void test_capacity(void **state)
 		assert_int_equal(ip_prefix_parse(cases[i].mesh4, &settings.mesh4), 0);
 		assert_int_equal(ip_prefix_parse(cases[i].pods4, &settings.pods4), 0);
 		assert_int_equal(ip_prefix_parse(cases[i].pods6, &settings.pods6), 0);
-		uint32_t nodes = alloc_nodes_max(&settings), max = alloc_pods_max(&settings);
+		uint32_t nodes = numbers_nodes_max(&settings), max = numbers_pods_max(&settings);
 		assert_int_equal(nodes, cases[i].nodes);
 		assert_int_equal(max, cases[i].pods);
 		struct ip_prefix reserved = settings_reserved4(&settings);
-		assert_int_equal(alloc_mesh4(&settings, nodes, &addr), 0);
+		assert_int_equal(numbers_mesh4(&settings, nodes, &addr), 0);
 		assert_false(ip_prefix_contains(&reserved, &addr));
-		assert_int_equal(alloc_mesh4(&settings, nodes + 1, &addr), -ERANGE);
-		assert_int_equal(alloc_mesh4(&settings, 0, &addr), -ERANGE);
+		assert_int_equal(numbers_mesh4(&settings, nodes + 1, &addr), -ERANGE);
+		assert_int_equal(numbers_mesh4(&settings, 0, &addr), -ERANGE);
 		reserved = settings_reserved6(&settings);
-		assert_int_equal(alloc_mesh6(&settings, nodes, &addr), 0);
+		assert_int_equal(numbers_mesh6(&settings, nodes, &addr), 0);
 		assert_false(ip_prefix_contains(&reserved, &addr));
 		for (uint32_t number = 1; number <= max; number += number < 8 ? 1 : 111) {
-			assert_int_equal(alloc_pods4(&settings, number, &pods), 0);
-			assert_int_equal(alloc_pods4_number(&settings, &pods), number);
-			assert_int_equal(alloc_pods6(&settings, number, &pods), 0);
-			assert_int_equal(alloc_pods6_number(&settings, &pods), number);
+			assert_int_equal(numbers_pods4(&settings, number, &pods), 0);
+			assert_int_equal(numbers_of_pods4(&settings, &pods), number);
+			assert_int_equal(numbers_pods6(&settings, number, &pods), 0);
+			assert_int_equal(numbers_of_pods6(&settings, &pods), number);
 		}
-		assert_int_equal(alloc_pods4(&settings, max + 1, &pods), -ERANGE);
-		assert_int_equal(alloc_pods6(&settings, 0, &pods), -ERANGE);
+		assert_int_equal(numbers_pods4(&settings, max + 1, &pods), -ERANGE);
+		assert_int_equal(numbers_pods6(&settings, 0, &pods), -ERANGE);
 	}
 }
 

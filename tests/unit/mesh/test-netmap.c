@@ -296,7 +296,7 @@ static void test_conflicts(void **state)
 		else if (!strcmp(what, "pods"))
 			node.pods4 = two->pods4, node.pods6 = two->pods6;
 		else if (!strcmp(what, "pods4 alone"))
-			(void) alloc_pods4(&settings, 6, &node.pods4);
+			(void) numbers_pods4(&settings, 6, &node.pods4);
 		else if (!strcmp(what, "pods outside"))
 			(void) ip_prefix_parse("10.200.5.0/24", &node.pods4);
 		else if (!strcmp(what, "pods zero")) {
@@ -328,8 +328,8 @@ static void test_pods_for_life(void **state)
 	CLEANUP_NODE struct node node = { 0 }, member = { 0 };
 	struct err err = { 0 };
 	assert_int_equal(node_copy(netmap_by_id(netmap, 2), &node), 0);
-	(void) alloc_pods4(&settings, 9, &node.pods4);
-	(void) alloc_pods6(&settings, 9, &node.pods6);
+	(void) numbers_pods4(&settings, 9, &node.pods4);
+	(void) numbers_pods6(&settings, 9, &node.pods6);
 	assert_int_equal(apply_node(netmap, &node, &err), -EPERM);
 	assert_non_null(strstr(err.text, "for life"));
 	/* A worker that becomes a member keeps its number, and gets it back. */
@@ -339,8 +339,8 @@ static void test_pods_for_life(void **state)
 	assert_int_equal(apply_node(netmap, &member, &err), 1);
 	assert_null(by_addr(netmap, "10.244.2.1"));
 	assert_int_equal(netmap_free_pods(netmap), 4);
-	(void) alloc_pods4(&settings, 2, &member.pods4);
-	(void) alloc_pods6(&settings, 2, &member.pods6);
+	(void) numbers_pods4(&settings, 2, &member.pods4);
+	(void) numbers_pods6(&settings, 2, &member.pods6);
 	member.role = NODE_ROLE_WORKER;
 	assert_int_equal(apply_node(netmap, &member, &err), 1);
 	assert_int_equal(by_addr(netmap, "10.244.2.1")->id, 2);

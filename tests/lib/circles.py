@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""
+circles.py BUILD: which files of daemon/, provision/ and cni/ call each other in a circle, by the symbols of the
+object files in BUILD; and what hearthd's subjects include. Ends with 1 if there is a circle that is not the engine's
+own, or a subject that knows another.
+"""
+import os
+import re
+import subprocess
+import sys
+
+# One state machine in five files, by its nature (daemon/wg/device.h says how).
+ENGINE = {f"daemon/wg/{n}.c" for n in ("device", "handshake", "peer", "session", "timers")}
+# Of hearthd: what is no subject yet. It may only become smaller.
+HEARTHD = {
+    f"daemon/node/{n}.c"
+    for n in ("assist", "control", "daemon", "feed", "ground", "ipv6", "mesh", "save", "wall", "watch")
+}
+ALLOWED = (ENGINE, HEARTHD)
+
+
+def objects(build):
+    for part in ("daemon", "provision", "cni"):
+        for folder, _, names in os.walk(os.path.join(build, part)):
+            for name in names:
+                if name.endswith(".c.o"):
+                    path = os.path.join(folder, name)
+                    yield path, re.sub(r"CMakeFiles/[^/]*\.dir/", "", os.path.relpath(path, build))[:-2]
+
+
+def graph(build):
+    """File -> files whose functions or data it uses."""
+    where, uses = {}, {}
+    for path, name in objects(build):
+        for line in subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout.splitlines():
+            words = line.split()
+            if len(words) == 3 and words[1] in "TDBR":
+                where[words[2]] = name
+            elif len(words) == 2 and words[0] == "U":
+                uses.setdefault(name, set()).add(words[1])
+    return {n: sorted({where[s] for s in u if where.get(s, n) != n}) for n, u in uses.items()}
+
+
+def circles(edges):
+    """Strongly connected components of more than one file (Tarjan)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(v):
+        index[v] = low[v] = len(index)
+        stack.append(v)
+        for w in edges.get(v, []):
+            if w not in index:
+                visit(w)
+                low[v] = min(low[v], low[w])
+            elif w in stack:
+                low[v] = min(low[v], index[w])
+        if low[v] == index[v]:
+            part = []
+            while not part or part[-1] != v:
+                part.append(stack.pop())
+            if len(part) > 1:
+                found.append(sorted(part))
+
+    sys.setrecursionlimit(10000)
+    for v in edges:
+        if v not in index:
+            visit(v)
+    return found
+
+
+def subjects_that_know_another(node):
+    texts = {n: open(os.path.join(node, n)).read() for n in sorted(os.listdir(node)) if n.endswith((".c", ".h"))}
+    subjects = {n[:-2] for n, text in texts.items() if n.endswith(".h") and "struct core *core" in text} - {"core"}
+    for name, text in texts.items():
+        for other in re.findall(r'#include "node/([a-z0-9-]+)\.h"', text):
+            if name[:-2] in subjects and other != name[:-2] and (other in subjects or other == "hearthd"):
+                yield f"daemon/node/{name} includes node/{other}.h: a subject knows no other; what it needs comes as argument or hook"
+
+
+def main():
+    edges, bad = graph(sys.argv[1]), 0
+    if len(edges) < 100:
+        sys.exit(f"only {len(edges)} object files in {sys.argv[1]}: is it built?")
+    for part in circles(edges):
+        if any(set(part) <= allowed for allowed in ALLOWED):
+            continue
+        bad = 1
+        print("a circle:")
+        for v in part:
+            print(f"  {v} uses {', '.join(w for w in edges[v] if w in part)}")
+    for line in subjects_that_know_another("daemon/node"):
+        bad = 1
+        print(line)
+    sys.exit(bad)
+
+
+main()
