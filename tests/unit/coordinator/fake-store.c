@@ -106,6 +106,11 @@ void fake_store_put(enum schema_table table, const char *key, const char *value)
 	add(table, key, value);
 }
 
+void fake_store_drop(enum schema_table table, const char *key)
+{
+	drop(table, key);
+}
+
 const char *fake_store_get(enum schema_table table, const char *key)
 {
 	const struct row *row = find(table, key);

@@ -13,6 +13,7 @@ struct store *fake_store(void);
 
 /* Writes a row, as if it had been there before. */
 void fake_store_put(enum schema_table table, const char *key, const char *value);
+void fake_store_drop(enum schema_table table, const char *key);
 /* The value of a row, borrowed, NULL if there is none. */
 const char *fake_store_get(enum schema_table table, const char *key);
 size_t fake_store_rows(enum schema_table table);
