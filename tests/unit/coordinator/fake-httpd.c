@@ -1,11 +1,13 @@
 /* fake-httpd: see fake-httpd.h. */
 #include "fake-httpd.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -142,4 +144,63 @@ void httpd_reply_error(
 	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	httpd_reply(r, status, json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", text));
+}
+
+/* --- the server --- */
+
+struct httpd *fake_httpd;
+int fake_httpd_fails, fake_listen_fails;
+void (*fake_httpd_on_flush)(void);
+
+int httpd_listen(const char *where, int *ret_fd, struct err *err)
+{
+	if (fake_listen_fails < 0)
+		return err_set(err, fake_listen_fails, "listen on %s: the kernel says no", where);
+	*ret_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+int httpd_new(
+	sd_event *event, const struct httpd_config *config, struct httpd **ret, struct err *err)
+{
+	assert_null(fake_httpd);
+	if (fake_httpd_fails < 0)
+		return err_set(err, fake_httpd_fails, "HTTPS says no");
+	fake_httpd = calloc(1, sizeof(*fake_httpd));
+	assert_non_null(fake_httpd);
+	fake_httpd->config = *config;
+	*ret = fake_httpd;
+	return 0;
+}
+
+struct httpd *httpd_free(struct httpd *httpd)
+{
+	if (!httpd)
+		return NULL;
+	assert_ptr_equal(httpd, fake_httpd);
+	assert_int_equal(close(httpd->config.listen_fd), 0);
+	free(httpd);
+	fake_httpd = NULL;
+	return NULL;
+}
+
+void httpd_flush(struct httpd *httpd, uint64_t timeout_us)
+{
+	if (fake_httpd_on_flush)
+		fake_httpd_on_flush();
+}
+
+unsigned httpd_connections(const struct httpd *httpd)
+{
+	return httpd->connections;
+}
+
+uint64_t httpd_put_out(const struct httpd *httpd)
+{
+	return httpd->put_out;
+}
+
+uint64_t httpd_turned_away(const struct httpd *httpd)
+{
+	return httpd->turned_away;
 }

@@ -22,6 +22,19 @@ struct httpd_request {
 	char *text; /* as it was sent */
 };
 
+/* A server: there is one at a time. */
+struct httpd {
+	struct httpd_config config;
+	unsigned connections;
+	uint64_t put_out, turned_away;
+};
+/* NULL if there is none. */
+extern struct httpd *fake_httpd;
+/* What httpd_new() and httpd_listen() return instead of 0. */
+extern int fake_httpd_fails, fake_listen_fails;
+/* Called by httpd_flush(): requests that come in beside the last replies. */
+extern void (*fake_httpd_on_flush)(void);
+
 /* GET @path from 192.0.2.1. */
 struct httpd_request *fake_request(const char *path);
 void fake_request_query(struct httpd_request *request, const char *name, const char *value);

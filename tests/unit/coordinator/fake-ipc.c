@@ -78,3 +78,41 @@ void ipc_request_fail(struct ipc_request *r, const char *code, const char *forma
 	(void) vsnprintf(r->message, sizeof(r->message), format, args);
 	va_end(args);
 }
+
+/* --- the server --- */
+
+struct ipc_server *fake_ipc;
+int fake_ipc_fails, fake_place_fails;
+char fake_place[256];
+
+int ipc_make_place(const char *run, const char *name, uid_t uid, gid_t gid, struct err *err)
+{
+	if (fake_place_fails < 0)
+		return err_set(err, fake_place_fails, "make %s: no", run);
+	(void) snprintf(fake_place, sizeof(fake_place), "%s %s %u", run, name, (unsigned) uid);
+	return 0;
+}
+
+int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
+	ipc_handler_fn handler, void *ctx, struct ipc_server **ret, struct err *err)
+{
+	assert_null(fake_ipc);
+	if (fake_ipc_fails < 0)
+		return err_set(err, fake_ipc_fails, "the local socket says no");
+	fake_ipc = calloc(1, sizeof(*fake_ipc));
+	assert_non_null(fake_ipc);
+	*fake_ipc = (struct ipc_server){ .mode = mode, .gid = gid, .handler = handler, .ctx = ctx };
+	(void) snprintf(fake_ipc->path, sizeof(fake_ipc->path), "%s", path);
+	*ret = fake_ipc;
+	return 0;
+}
+
+struct ipc_server *ipc_server_free(struct ipc_server *server)
+{
+	if (!server)
+		return NULL;
+	assert_ptr_equal(server, fake_ipc);
+	free(server);
+	fake_ipc = NULL;
+	return NULL;
+}

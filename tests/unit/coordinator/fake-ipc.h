@@ -16,6 +16,21 @@ struct ipc_request {
 	char code[IPC_CODE_MAX], message[1024];
 };
 
+/* A server: there is one at a time. */
+struct ipc_server {
+	char path[256];
+	mode_t mode;
+	gid_t gid;
+	ipc_handler_fn handler;
+	void *ctx;
+};
+/* NULL if there is none. */
+extern struct ipc_server *fake_ipc;
+/* What ipc_server_new() and ipc_make_place() return instead of 0. */
+extern int fake_ipc_fails, fake_place_fails;
+/* "RUN NAME UID" of the last ipc_make_place(), "" for none. */
+extern char fake_place[256];
+
 /* By root. Takes @args, NULL for none. */
 struct ipc_request *fake_call(const char *call, json_t *args);
 void fake_call_free(struct ipc_request *request);
