@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "coordinator/enroll.h"
 #include "coordinator/kube.h"
+#include "coordinator/place.h"
 #include "coordinator/presence.h"
 #include "mesh-maker.h"
 
@@ -48,6 +49,7 @@ static void start(struct coord *c)
 	assert_int_equal(enroll_open(c, &c->enroll, &err), 0);
 	assert_int_equal(presences_open(c, &c->presences, &err), 0);
 	assert_int_equal(kube_open(c, &c->kube, &err), 0);
+	assert_int_equal(place_open(c, &c->place, &err), 0);
 	ledger_on_applied(c->ledger, on_applied, c);
 }
 
@@ -57,6 +59,7 @@ static void stop(struct coord *c)
 	presences_flush(c->presences);
 	c->store = store_close(c->store);
 	c->feed = feed_free(c->feed);
+	c->place = place_close(c->place);
 	c->kube = kube_close(c->kube);
 	c->presences = presences_close(c->presences);
 	c->enroll = enroll_close(c->enroll);
@@ -129,7 +132,7 @@ static void done(struct change *change, int r)
 	free(w);
 }
 
-void world_record(struct coord *c, const char *type, json_t *payload)
+void world_submit(struct coord *c, const char *type, json_t *payload)
 {
 	struct world_change *w = calloc(1, sizeof(*w));
 
@@ -138,6 +141,11 @@ void world_record(struct coord *c, const char *type, json_t *payload)
 		.change = { .decide = decide, .done = done }, .type = type, .payload = payload
 	};
 	assert_int_equal(ledger_submit(c->ledger, &w->change), 0);
+}
+
+void world_record(struct coord *c, const char *type, json_t *payload)
+{
+	world_submit(c, type, payload);
 	(void) fake_store_flush();
 }
 

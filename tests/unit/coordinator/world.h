@@ -38,7 +38,8 @@ struct board world_node(struct coord *c, uint32_t number, const char *name, enum
 void world_remove(struct coord *c, uint32_t id);
 /* It has keys of board @number from now on. */
 void world_rekey(struct coord *c, uint32_t id, uint32_t number);
-/* One record of @payload (taken). */
+/* One record of @payload (taken), when its turn comes; and at once. */
+void world_submit(struct coord *c, const char *type, json_t *payload);
 void world_record(struct coord *c, const char *type, json_t *payload);
 
 /* Its request for @path. */
