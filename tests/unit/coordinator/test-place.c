@@ -2,62 +2,13 @@
 #include "world.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
-#include <stdlib.h>
 
 #include "coordinator/place.h"
-
-/* --- this machine's addresses --- */
-
-static struct {
-	const char *addrs[4];
-	int fails; /* an errno */
-	unsigned asked;
-} machine;
-
-int getifaddrs(struct ifaddrs **ret)
-{
-	struct ifaddrs *list = NULL;
-
-	machine.asked++;
-	if (machine.fails) {
-		errno = machine.fails;
-		return -1;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(machine.addrs); i++) {
-		struct ifaddrs *one = calloc(1, sizeof(*one));
-		struct endpoint e = { 0 };
-		struct sockaddr_storage *sa = calloc(1, sizeof(*sa));
-
-		assert_non_null(one);
-		assert_non_null(sa);
-		if (machine.addrs[i]) {
-			assert_int_equal(ip_addr_parse(machine.addrs[i], &e.addr), 0);
-			(void) endpoint_to_sockaddr(&e, sa);
-			one->ifa_addr = (struct sockaddr *) sa;
-		} else {
-			free(sa); /* a link without any */
-		}
-		one->ifa_next = list;
-		list = one;
-	}
-	*ret = list;
-	return 0;
-}
-
-void freeifaddrs(struct ifaddrs *list)
-{
-	for (struct ifaddrs *next; list; list = next) {
-		next = list->ifa_next;
-		free(list->ifa_addr);
-		free(list);
-	}
-}
+#include "fake-machine.h"
 
 static int begin(void **state)
 {
-	memset(&machine, 0, sizeof(machine));
+	memset(&fake_machine, 0, sizeof(fake_machine));
 	return world_open(state);
 }
 
@@ -88,11 +39,11 @@ static void test_found(void **state)
 	struct board b = world_node(c, 2, "b", NODE_ROLE_WORKER);
 	uint16_t port;
 
-	machine.addrs[1] = "192.0.2.7"; /* none of the mesh's */
-	machine.addrs[2] = "10.77.0.9"; /* of nobody */
+	fake_machine.addrs[1] = "192.0.2.7"; /* none of the mesh's */
+	fake_machine.addrs[2] = "10.77.0.9"; /* of nobody */
 	assert_int_equal(look(c), 0);
 	assert_int_equal(told(c, &port), 0);
-	machine.addrs[0] = "10.77.0.1";
+	fake_machine.addrs[0] = "10.77.0.1";
 	assert_int_equal(look(c), 1);
 	assert_int_equal(told(c, &port), a.id);
 	assert_int_equal(port, API_PORT);
@@ -101,7 +52,7 @@ static void test_found(void **state)
 	char text[IP_TEXT_MAX];
 
 	ip_addr_format(&world_find(c, &b)->mesh6, text);
-	machine.addrs[0] = text;
+	fake_machine.addrs[0] = text;
 	assert_int_equal(look(c), 1);
 	assert_int_equal(told(c, &port), b.id);
 	c->port = 9443;
@@ -109,9 +60,9 @@ static void test_found(void **state)
 	assert_int_equal(told(c, &port), b.id);
 	assert_int_equal(port, 9443);
 	/* The interface is away for a while: it is still there. */
-	machine.addrs[0] = NULL;
+	fake_machine.addrs[0] = NULL;
 	assert_int_equal(look(c), 0);
-	machine.fails = EMFILE;
+	fake_machine.addrs_fail = EMFILE;
 	assert_int_equal(look(c), 0);
 	assert_int_equal(told(c, &port), b.id);
 }
@@ -126,7 +77,7 @@ static void test_meanwhile(void **state)
 	struct tombstone gone = { .id = a.id, .reason = "removed" };
 	uint16_t port;
 
-	machine.addrs[0] = "10.77.0.1";
+	fake_machine.addrs[0] = "10.77.0.1";
 	place_refresh(c);
 	place_refresh(c);
 	(void) fake_store_flush();
@@ -151,14 +102,14 @@ static void test_board_came(void **state)
 
 	(void) world_node(c, 1, "a", NODE_ROLE_WORKER);
 	place_board_came(c);
-	assert_int_equal(machine.asked, 1);
-	machine.addrs[0] = "10.77.0.1";
+	assert_int_equal(fake_machine.asked, 1);
+	fake_machine.addrs[0] = "10.77.0.1";
 	place_board_came(c);
 	(void) fake_store_flush();
 	assert_int_equal(told(c, &port), 1);
-	assert_int_equal(machine.asked, 2);
+	assert_int_equal(fake_machine.asked, 2);
 	place_board_came(c);
-	assert_int_equal(machine.asked, 2);
+	assert_int_equal(fake_machine.asked, 2);
 }
 
 /* What fails is tried again at the next look. */
@@ -168,7 +119,7 @@ static void test_disk(void **state)
 	uint16_t port;
 
 	(void) world_node(c, 1, "a", NODE_ROLE_WORKER);
-	machine.addrs[0] = "10.77.0.1";
+	fake_machine.addrs[0] = "10.77.0.1";
 	fake_store_fails = -ENOSPC;
 	assert_int_equal(look(c), 0);
 	assert_int_equal(look(c), 0);

@@ -11,7 +11,7 @@
 #include "coordinator/presence.h"
 #include "mesh-maker.h"
 
-static void store_first_records(void)
+void world_store_first_records(void)
 {
 	CLEANUP_SETTINGS struct settings settings = maker_settings();
 	CLEANUP_MESH_LOG struct mesh_log *log = maker_log();
@@ -77,7 +77,7 @@ int world_open(void **state)
 	assert_true(sodium_init() >= 0);
 	fake_event_reset();
 	fake_store_reset();
-	store_first_records();
+	world_store_first_records();
 	start(c);
 	*state = c;
 	return 0;

@@ -30,6 +30,9 @@ int world_close(void **state);
 /* Closes and opens it again: what is in the store stays. */
 void world_restart(struct coord *c);
 
+/* The records of its mesh, into the fake store. */
+void world_store_first_records(void);
+
 /* A board with keys of its own, made of @number; nobody's yet. */
 struct board world_board(uint32_t number);
 /* The same one as a node of the mesh. */
