@@ -34,6 +34,7 @@ const struct node *admin_node(struct coord *c, struct ipc_request *request)
 	const json_t *which = json_object_get(ipc_request_args(request), "node");
 	const struct node *node = NULL;
 	const char *name = json_string_value(which);
+
 	if (name)
 		node = netmap_find(coord_netmap(c), name);
 	else if (json_is_integer(which) && json_integer_value(which) > 0 &&
@@ -59,10 +60,12 @@ static json_t *endpoints_of(struct coord *c, uint32_t id)
 	const char *text = presences_text(c->presences, id);
 	json_t *list = json_array();
 	CLEANUP_JSON json_t *doc = text ? json_parse(text, strlen(text), NULL) : NULL;
+
 	if (!doc || presence_from_json(doc, &p, NULL) < 0)
 		return list;
 	for (size_t i = 0; i < p.n_endpoints; i++) {
 		char endpoint[ENDPOINT_TEXT_MAX];
+
 		(void) json_array_append_new(
 			list, json_string(endpoint_format(&p.endpoints[i], endpoint)));
 	}
@@ -72,8 +75,10 @@ static json_t *endpoints_of(struct coord *c, uint32_t id)
 void admin_node_list(struct coord *c, struct ipc_request *request)
 {
 	json_t *list = json_array();
+
 	for (const struct node *n = NULL; (n = netmap_next(coord_netmap(c), n));) {
 		json_t *json = node_to_json(n);
+
 		(void) json_object_set_new(
 			json, "connected", json_boolean(feed_is_polling(c->feed, n->id)));
 		(void) json_object_set_new(json, "last_seen",
@@ -87,6 +92,7 @@ void admin_node_list(struct coord *c, struct ipc_request *request)
 static void done(struct change *change, int r)
 {
 	struct node_change *n = (struct node_change *) change;
+
 	if (r < 0) {
 		admin_refuse(&n->admin);
 	} else {
@@ -101,6 +107,7 @@ static void done_label(struct change *change, int r)
 {
 	struct node_change *n = (struct node_change *) change;
 	const struct node *node = netmap_by_id(coord_netmap(n->admin.coord), n->id);
+
 	if (r < 0) {
 		admin_refuse(&n->admin);
 	} else {
@@ -119,6 +126,7 @@ static void done_label(struct change *change, int r)
 static const struct node *still_there(struct node_change *n)
 {
 	const struct node *node = netmap_by_id(coord_netmap(n->admin.coord), n->id);
+
 	if (!node)
 		(void) change_refuse(
 			&n->admin.change, API_NOT_FOUND, "The node was removed meanwhile.");
@@ -129,11 +137,13 @@ static int decide_remove(struct change *change, struct store_batch *batch)
 {
 	struct node_change *n = (struct node_change *) change;
 	struct tombstone tombstone = { .id = n->id };
+
 	if (!still_there(n))
 		return -ENOENT;
 	(void) snprintf(tombstone.reason, sizeof(tombstone.reason), "%s", n->reason);
 	CLEANUP_JSON json_t *payload = tombstone_to_json(&tombstone);
 	int r = ledger_set_record(change, RECORD_TYPE_TOMBSTONE, payload);
+
 	return r < 0 ? r : 1;
 }
 
@@ -143,6 +153,7 @@ static int decide_rename(struct change *change, struct store_batch *batch)
 	CLEANUP_NODE struct node copy = { 0 };
 	const struct node *node = still_there(n);
 	const struct node *other = netmap_by_name(coord_netmap(n->admin.coord), n->name);
+
 	if (!node)
 		return -ENOENT;
 	if (other == node)
@@ -155,6 +166,7 @@ static int decide_rename(struct change *change, struct store_batch *batch)
 	(void) snprintf(copy.name, sizeof(copy.name), "%s", n->name);
 	CLEANUP_JSON json_t *payload = node_to_json(&copy);
 	int r = ledger_set_record(change, RECORD_TYPE_NODE, payload);
+
 	return r < 0 ? r : 1;
 }
 
@@ -165,6 +177,7 @@ static int decide_label(struct change *change, struct store_batch *batch)
 	const struct node *node = still_there(n);
 	size_t i;
 	json_t *key;
+
 	if (!node)
 		return -ENOENT;
 	if (node_copy(node, &copy) < 0)
@@ -183,6 +196,7 @@ static int decide_label(struct change *change, struct store_batch *batch)
 		return 0;
 	CLEANUP_JSON json_t *payload = node_to_json(&copy);
 	int r = ledger_set_record(change, RECORD_TYPE_NODE, payload);
+
 	return r < 0 ? r : 1;
 }
 
@@ -191,6 +205,7 @@ static struct node_change *node_change_new(
 {
 	const struct node *node = admin_node(c, request);
 	struct node_change *n = node ? calloc(1, sizeof(*n)) : NULL;
+
 	if (node && !n)
 		ipc_request_fail(request, "internal", "Out of memory.");
 	if (!n)
@@ -207,9 +222,11 @@ void admin_node_remove(struct coord *c, struct ipc_request *request)
 {
 	const json_t *reason = json_object_get(ipc_request_args(request), "reason");
 	struct node_change *n = node_change_new(c, request, decide_remove);
+
 	if (!n)
 		return;
 	const char *text = json_is_string(reason) ? json_string_value(reason) : "removed";
+
 	if (!*text || strlen(text) >= sizeof(n->reason)) {
 		ipc_request_fail(request, "bad_request", "field \"reason\" must be 1 to %zu bytes",
 			sizeof(n->reason) - 1);
@@ -226,13 +243,15 @@ void admin_node_rename(struct coord *c, struct ipc_request *request)
 	char name[NODE_NAME_MAX];
 	const char *text = NULL;
 	int r = json_get_str(ipc_request_args(request), "name", &text, &why);
-	if (!r)
+
+	if (r == 0)
 		r = node_name_choose(text, name, &why);
 	if (r < 0) {
 		ipc_request_fail(request, "bad_request", "%s", why.text);
 		return;
 	}
 	struct node_change *n = node_change_new(c, request, decide_rename);
+
 	if (!n)
 		return;
 	(void) snprintf(n->name, sizeof(n->name), "%s", name);
@@ -245,9 +264,10 @@ static int read_labels(const json_t *args, struct node_change *n, struct err *er
 	json_t *set = NULL, *remove = NULL, *key;
 	size_t i;
 	int r = json_has(args, "set") ? json_get_object(args, "set", &set, err) : 0;
-	if (!r && json_has(args, "remove"))
+
+	if (r == 0 && json_has(args, "remove"))
 		r = json_get_array(args, "remove", NODE_LABELS_MAX, &remove, err);
-	if (!r)
+	if (r == 0)
 		r = node_labels_check(set, err);
 	if (r < 0)
 		return r;
@@ -268,6 +288,7 @@ void admin_node_label(struct coord *c, struct ipc_request *request)
 {
 	struct err why = { 0 };
 	struct node_change *n = node_change_new(c, request, decide_label);
+
 	if (!n)
 		return;
 	n->admin.change.done = done_label;

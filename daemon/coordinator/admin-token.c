@@ -43,10 +43,12 @@ static json_t *describe(struct coord *c, const struct grant *g)
 	json_t *uses = json_array(), *used_by = json_array();
 	const struct node *old = netmap_by_id(coord_netmap(c), g->replace);
 	char gone[32];
+
 	snprintf(gone, sizeof(gone), "(node %u, removed)", (unsigned) g->replace);
 	for (size_t i = 0; i < g->n_uses; i++) {
 		const struct node *node = netmap_by_id(coord_netmap(c), g->uses[i].node);
 		char text[32];
+
 		snprintf(text, sizeof(text), "(node %u, removed)", (unsigned) g->uses[i].node);
 		(void) json_array_append_new(used_by, json_string(node ? node->name : text));
 		(void) json_array_append_new(
@@ -67,6 +69,7 @@ static json_t *describe(struct coord *c, const struct grant *g)
 void admin_token_list(struct coord *c, struct ipc_request *request)
 {
 	json_t *list = json_array();
+
 	for (size_t i = 0; i < tokens_count(c->tokens); i++)
 		(void) json_array_append_new(list, describe(c, tokens_at(c->tokens, i)));
 	ipc_request_reply(request, json_pack("{s:o}", "tokens", list));
@@ -75,6 +78,7 @@ void admin_token_list(struct coord *c, struct ipc_request *request)
 static int store_grant(struct store_batch *batch, const struct grant *g)
 {
 	CLEANUP_JSON json_t *json = grant_to_json(g);
+
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
 	if (!text)
 		return -ENOMEM;
@@ -88,6 +92,7 @@ static int read_names(const json_t *args, struct token_change *t, struct err *er
 	const struct node *node;
 	const char *name = NULL, *replace = NULL;
 	int r = 0;
+
 	if ((json_has(args, "name") && (r = json_get_str(args, "name", &name, err))) ||
 		(json_has(args, "replace") && (r = json_get_str(args, "replace", &replace, err))))
 		return r;
@@ -110,6 +115,7 @@ static int read_grant(const json_t *args, struct token_change *t, struct err *er
 	uint64_t ttl = TOKENS_TTL_DEFAULT_S;
 	json_t *tags = NULL, *labels = NULL;
 	int r = read_names(args, t, err);
+
 	if (r < 0)
 		return r;
 	t->has_role = json_has(args, "role");
@@ -151,6 +157,7 @@ static int check_result(struct token_change *t)
 	CLEANUP_NODE struct node node = { .name = "x" }, again = { 0 };
 	struct err why = { 0 };
 	int r = alloc_node(coord_netmap(c), g->role, &node, &why);
+
 	if (r < 0)
 		return change_refuse(&t->admin.change, r == -ENOSPC ? API_RANGE_FULL : API_INTERNAL,
 			"%s", why.text);
@@ -159,6 +166,7 @@ static int check_result(struct token_change *t)
 	memset(node.wg, 1, sizeof(node.wg));
 	memset(node.identity, 1, sizeof(node.identity));
 	CLEANUP_JSON json_t *json = node_to_json(&node);
+
 	if (node_from_json(json, &again, &why) < 0)
 		return change_refuse(&t->admin.change, API_BAD_REQUEST, "%s", why.text);
 	return 0;
@@ -169,6 +177,7 @@ static int take_from_replaced(struct token_change *t)
 	struct grant *g = &t->grant;
 	const struct node *node = grant_replaced(g, coord_netmap(t->admin.coord));
 	struct err why = { 0 };
+
 	if (!node)
 		return change_refuse(&t->admin.change, API_NOT_FOUND,
 			"The node to replace was removed or replaced meanwhile. See `hearth node "
@@ -205,13 +214,16 @@ static void forget_old(struct token_change *t, struct store_batch *batch)
 {
 	const struct tokens *tokens = t->admin.coord->tokens;
 	uint64_t now = coord_now_s();
+
 	for (size_t i = 0; i < tokens_count(tokens) && t->n_forgotten < FORGET_AT_ONCE; i++) {
 		const struct grant *g = tokens_at(tokens, i);
+
 		if (now < g->expires + TOKENS_KEEP_S)
 			continue;
 		store_batch_delete(batch, TABLE_TOKENS, g->id);
 		for (size_t u = 0; u < g->n_uses; u++) {
 			char key[FIELD_ID_MAX + KEY_BASE64_LEN], identity[KEY_BASE64_LEN];
+
 			key_to_base64(g->uses[u].identity, identity);
 			snprintf(key, sizeof(key), "%s %s", g->id, identity);
 			store_batch_delete(batch, TABLE_USES, key);
@@ -227,6 +239,7 @@ static int decide_create(struct change *change, struct store_batch *batch)
 	struct coord *c = t->admin.coord;
 	uint64_t id;
 	int r = g->replace ? take_from_replaced(t) : check_result(t);
+
 	if (r < 0)
 		return r;
 	if (g->name[0] && !g->replace && netmap_by_name(coord_netmap(c), g->name))
@@ -255,6 +268,7 @@ static int write_token(struct token_change *t, char **ret_text, json_t **ret_url
 	struct coord *c = t->admin.coord;
 	CLEANUP_SETTINGS struct settings s = { 0 };
 	CLEANUP_TOKEN struct token token = { 0 };
+
 	settings_copy(coord_settings(c), &s);
 	(void) urls_merge(c, &s);
 	memcpy(token.mesh, s.mesh, sizeof(token.mesh));
@@ -277,6 +291,7 @@ static void done_create(struct change *change, int r)
 	struct grant *g = &t->grant;
 	char *text = NULL;
 	json_t *urls = NULL, *reply = NULL;
+
 	if (r < 0) {
 		admin_refuse(&t->admin);
 		token_change_free(t);
@@ -290,6 +305,7 @@ static void done_create(struct change *change, int r)
 		(void) json_object_set_new(reply, "token", json_string(text));
 		(void) json_object_set_new(reply, "urls", urls);
 		char replaces[32] = "";
+
 		if (g->replace)
 			(void) snprintf(replaces, sizeof(replaces), ", replaces node %u",
 				(unsigned) g->replace);
@@ -316,6 +332,7 @@ static struct token_change *token_change_new(
 	struct coord *c, struct ipc_request *request, change_decide_fn decide, change_done_fn done)
 {
 	struct token_change *t = calloc(1, sizeof(*t));
+
 	if (!t) {
 		ipc_request_fail(request, "internal", "Out of memory.");
 		return NULL;
@@ -330,6 +347,7 @@ void admin_token_create(struct coord *c, struct ipc_request *request)
 {
 	struct err why = { 0 };
 	struct token_change *t = token_change_new(c, request, decide_create, done_create);
+
 	if (!t)
 		return;
 	if (read_grant(ipc_request_args(request), t, &why) < 0) {
@@ -349,11 +367,13 @@ static int decide_revoke(struct change *change, struct store_batch *batch)
 {
 	struct token_change *t = (struct token_change *) change;
 	struct grant *g = tokens_by_id(t->admin.coord->tokens, t->id);
+
 	if (!g)
 		return change_refuse(change, API_NOT_FOUND, "The token was forgotten meanwhile.");
 	if (g->revoked)
 		return 0;
 	struct grant revoked = *g;
+
 	revoked.revoked = true;
 	return store_grant(batch, &revoked) < 0
 		       ? change_refuse(change, API_INTERNAL, "Out of memory.")
@@ -364,6 +384,7 @@ static void done_revoke(struct change *change, int r)
 {
 	struct token_change *t = (struct token_change *) change;
 	struct grant *g = tokens_by_id(t->admin.coord->tokens, t->id);
+
 	if (r < 0 || !g) {
 		admin_refuse(&t->admin);
 	} else {
@@ -381,6 +402,7 @@ void admin_token_revoke(struct coord *c, struct ipc_request *request)
 	const char *id = NULL;
 	struct grant *g = NULL;
 	int r = json_get_str(ipc_request_args(request), "id", &id, &why);
+
 	if (r < 0) {
 		ipc_request_fail(request, "bad_request", "%s", why.text);
 		return;
@@ -397,6 +419,7 @@ void admin_token_revoke(struct coord *c, struct ipc_request *request)
 		return;
 	}
 	struct token_change *t = token_change_new(c, request, decide_revoke, done_revoke);
+
 	if (!t)
 		return;
 	(void) snprintf(t->id, sizeof(t->id), "%s", g->id);

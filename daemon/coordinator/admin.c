@@ -18,6 +18,7 @@ void admin_audit(const struct ipc_request *request, const char *format, ...)
 	char text[512];
 	const struct ipc_creds *creds = ipc_request_creds(request);
 	va_list args;
+
 	va_start(args, format);
 	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -48,6 +49,7 @@ static void status(struct coord *c, struct ipc_request *request)
 						   "expires", (json_int_t) kube_expires(c->kube))
 					 : json_null();
 	CLEANUP_JSON json_t *settings = settings_to_json(s);
+
 	for (const struct node *n = NULL; (n = netmap_next(coord_netmap(c), n));)
 		connected += feed_is_polling(c->feed, n->id);
 	ipc_request_reply(request,

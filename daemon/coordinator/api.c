@@ -30,6 +30,7 @@ static void health_handle(
 	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
 {
 	struct api_health health = { .version = HEARTH_VERSION };
+
 	snprintf(health.mesh, sizeof(health.mesh), "%s", coord_settings(c)->mesh);
 	httpd_reply(request, 200, api_health_to_json(&health));
 }
@@ -55,6 +56,7 @@ static const struct route *find_route(struct httpd_request *request)
 {
 	const char *path = httpd_request_path(request), *method = httpd_request_method(request);
 	const char *allowed = NULL;
+
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		if (strcmp(path, routes[i].path) != 0)
 			continue;
@@ -83,6 +85,7 @@ static const struct node *find_node(
 	struct coord *c, struct httpd_request *request, const uint8_t *key)
 {
 	uint32_t id = 0;
+
 	switch (netmap_identity(coord_netmap(c), key, &id)) {
 	case NETMAP_IDENTITY_CURRENT:
 		return netmap_by_id(coord_netmap(c), id);
@@ -105,16 +108,17 @@ static const struct node *find_node(
 static json_t *read_body(struct httpd_request *request)
 {
 	size_t len;
-	struct err e = { 0 };
+	struct err err = { 0 };
 	const char *text = httpd_request_body(request, &len);
-	json_t *body = json_parse(text, len, &e);
+	json_t *body = json_parse(text, len, &err);
+
 	if (body && !json_is_object(body)) {
 		json_decref(body);
 		body = NULL;
-		(void) err_set(&e, -EINVAL, "the body is not a JSON object");
+		(void) err_set(&err, -EINVAL, "the body is not a JSON object");
 	}
 	if (!body)
-		reply_refuse(request, API_BAD_REQUEST, "The body cannot be read: %s.", e.text);
+		reply_refuse(request, API_BAD_REQUEST, "The body cannot be read: %s.", err.text);
 	return body;
 }
 
@@ -140,6 +144,7 @@ static const struct route *admit(
 	if (route->caller < CALLER_NODE)
 		return route;
 	const struct node *node = find_node(c, request, key);
+
 	if (!node)
 		return NULL;
 	if (route->caller == CALLER_CONTROL_PLANE && node->role != NODE_ROLE_CONTROL_PLANE) {
@@ -156,6 +161,7 @@ size_t api_head(void *ctx, struct httpd_request *request)
 {
 	const struct node *node;
 	const struct route *route = admit(ctx, request, &node);
+
 	if (node)
 		httpd_request_is_known(request);
 	return route ? route->body_max : 0;
@@ -166,11 +172,13 @@ void api_handle(void *ctx, struct httpd_request *request)
 	struct coord *c = ctx;
 	const struct node *node;
 	const struct route *route = admit(c, request, &node);
+
 	if (!route)
 		return;
 	if (node)
 		feed_seen(c->feed, node->id, coord_now_s());
 	CLEANUP_JSON json_t *body = route->body_max ? read_body(request) : NULL;
+
 	if (route->body_max && !body)
 		return;
 	route->handle(c, request, node, body);

@@ -54,6 +54,7 @@ static int decide_again(struct enrolment *e, const struct grant_use *use)
 {
 	const struct netmap *netmap = coord_netmap(e->coord);
 	const struct node *node = netmap_by_id(netmap, use->node);
+
 	if (!node || memcmp(node->identity, e->identity, NODE_KEY_LEN) != 0)
 		return change_refuse(&e->change, API_REMOVED,
 			"This board was enrolled with this token and removed since. Run "
@@ -71,11 +72,13 @@ static int decide_again(struct enrolment *e, const struct grant_use *use)
 static int check_confirmation(struct enrolment *e, const struct grant *g)
 {
 	const struct api_enroll_request *a = &e->asked;
+
 	if (a->has_role && a->role != g->role)
 		return change_refuse(&e->change, API_ROLE_MISMATCH,
 			"The token is for a %s, not for a %s.", node_role_name(g->role),
 			node_role_name(a->role));
 	const struct node *old = grant_replaced(g, coord_netmap(e->coord));
+
 	if (a->replace[0] && (!old || strcmp(a->replace, old->name) != 0))
 		return change_refuse(&e->change, API_REPLACE_MISMATCH,
 			"The token does not allow to replace %s. Create one with `hearth token "
@@ -92,6 +95,7 @@ static int check_confirmation(struct enrolment *e, const struct grant *g)
 static int check_labels(struct enrolment *e, const struct grant *g)
 {
 	struct err why = { 0 };
+
 	if (node_labels_check(g->labels, &why) < 0)
 		return change_refuse(&e->change, API_BAD_REQUEST,
 			"The token gives a label that no board can have: %s. Create another token.",
@@ -105,6 +109,7 @@ static int check_keys(struct enrolment *e, const struct node *replaced)
 	const struct netmap *netmap = coord_netmap(e->coord);
 	const struct node *other;
 	uint32_t id = 0;
+
 	switch (netmap_identity(netmap, e->identity, &id)) {
 	case NETMAP_IDENTITY_UNKNOWN:
 		break;
@@ -141,6 +146,7 @@ static int choose_name(struct enrolment *e, const struct grant *g, struct node *
 			   : json_is_string(host) ? json_string_value(host)
 						  : "";
 	const struct node *other;
+
 	if (node_name_choose(name, node->name, &why) < 0)
 		return change_refuse(
 			&e->change, API_BAD_REQUEST, "%s. Choose one with --name.", why.text);
@@ -158,6 +164,7 @@ static int choose_name(struct enrolment *e, const struct grant *g, struct node *
 static int set_labels(const struct enrolment *e, const struct grant *g, struct node *node)
 {
 	const json_t *board = json_object_get(e->asked.board, "board");
+
 	json_decref(node->tags);
 	json_decref(node->labels);
 	node->tags = json_incref(g->tags);
@@ -176,6 +183,7 @@ static int make_new(struct enrolment *e, const struct grant *g, struct node *nod
 {
 	struct err why = { 0 };
 	int r = choose_name(e, g, node);
+
 	if (r < 0)
 		return r;
 	r = alloc_node(coord_netmap(e->coord), g->role, node, &why);
@@ -193,6 +201,7 @@ static int make_replacement(struct enrolment *e, const struct node *old, struct 
 		return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
 	if (memcmp(old->identity, e->identity, NODE_KEY_LEN) != 0) {
 		int r = node_revoke_identity(node);
+
 		if (r == -E2BIG)
 			return change_refuse(&e->change, API_REPLACE_MISMATCH,
 				"%s was replaced %d times, the most that is possible. Remove it "
@@ -208,12 +217,14 @@ static int write_record(
 	struct enrolment *e, const struct grant *g, struct node *node, struct store_batch *batch)
 {
 	char key[GRANT_USE_KEY_MAX], value[64];
+
 	memcpy(node->wg, e->asked.wg, NODE_KEY_LEN);
 	memcpy(node->identity, e->identity, NODE_KEY_LEN);
 	if (set_labels(e, g, node) < 0)
 		return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
 	CLEANUP_JSON json_t *payload = node_to_json(node);
 	int r = ledger_set_record(&e->change, RECORD_TYPE_NODE, payload);
+
 	if (r < 0)
 		return r;
 	e->node = node->id;
@@ -237,17 +248,20 @@ static int plan(struct enrolment *e, const struct grant **ret_grant, struct node
 	const struct node *old = NULL;
 	const struct grant *g =
 		tokens_authenticate(e->coord->tokens, e->asked.token_id, e->asked.secret);
+
 	if (!g)
 		return change_refuse(change, API_TOKEN_UNKNOWN,
 			"The coordinator does not know this token. Was it copied whole, and made "
 			"on this coordinator? Create another with `hearth token create`.");
 	const struct grant_use *use = grant_use_by(g, e->identity);
+
 	if (use)
 		return decide_again(e, use);
 	int r = grant_check(g, coord_now_s(), &change->code, &change->err);
-	if (!r)
+
+	if (r == 0)
 		r = check_confirmation(e, g);
-	if (!r)
+	if (r == 0)
 		r = check_labels(e, g);
 	if (r < 0)
 		return r;
@@ -257,7 +271,7 @@ static int plan(struct enrolment *e, const struct grant **ret_grant, struct node
 			"since. Create another with `hearth token create --replace NAME`.",
 			(unsigned) g->replace);
 	r = check_keys(e, old);
-	if (!r)
+	if (r == 0)
 		r = old ? make_replacement(e, old, node) : make_new(e, g, node);
 	*ret_grant = g;
 	return r < 0 ? r : 1;
@@ -269,6 +283,7 @@ static int decide(struct change *change, struct store_batch *batch)
 	CLEANUP_NODE struct node node = { 0 };
 	const struct grant *g = NULL;
 	int r = plan(e, &g, &node);
+
 	return r <= 0 ? r : write_record(e, g, &node, batch);
 }
 
@@ -279,6 +294,7 @@ static void reply_enrolled(struct enrolment *e)
 	size_t len = 0;
 	const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
 	CLEANUP_JSON json_t *json = node ? node_to_json(node) : NULL;
+
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
 	if (!text) { /* removed between the commit and now, or no memory */
 		reply_refuse(e->request, node ? API_INTERNAL : API_REMOVED,
@@ -289,6 +305,7 @@ static void reply_enrolled(struct enrolment *e)
 	(void) feed_write_news(e->coord->feed, node, &nothing, &out);
 	buf_add_str(&out, "}");
 	char *reply = buf_take(&out, &len);
+
 	httpd_request_is_known(e->request);
 	httpd_reply_text(e->request, 200, reply, len);
 }
@@ -297,6 +314,7 @@ static void done(struct change *change, int r)
 {
 	struct enrolment *e = of(change);
 	char from[IP_TEXT_MAX];
+
 	ip_addr_format(&e->address, from);
 	if (r > 0 && tokens_add_use(e->coord->tokens, e->asked.token_id, &e->use) < 0)
 		abort(); /* stored, but a single-use token would be good again in memory */
@@ -306,6 +324,7 @@ static void done(struct change *change, int r)
 		reply_refuse(e->request, change->code, "%s", change->err.text);
 	} else {
 		const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
+
 		log_seldom(LOG_LEVEL_NOTICE, "enrolment from %s: %s is node %u%s", from,
 			node ? node->name : "?", (unsigned) e->node, r > 0 ? "" : " (asked again)");
 		limiter_return(e->coord->enroll->limiter, &e->source);
@@ -319,6 +338,7 @@ static void done(struct change *change, int r)
 static bool is_low_order(const uint8_t *wg)
 {
 	uint8_t scalar[crypto_scalarmult_SCALARBYTES] = { 8 }, out[crypto_scalarmult_BYTES];
+
 	return crypto_scalarmult(out, scalar, wg) != 0;
 }
 
@@ -328,6 +348,7 @@ static struct enrolment *begin(struct coord *c, struct httpd_request *request, c
 	struct err why = { 0 };
 	uint64_t wait_us = 0;
 	struct enrolment *e = calloc(1, sizeof(*e));
+
 	if (!e) {
 		reply_refuse(request, API_INTERNAL, "Out of memory.");
 		return NULL;
@@ -357,6 +378,7 @@ void enroll_handle(
 	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
 {
 	struct enrolment *e = begin(c, request, body);
+
 	if (!e)
 		return;
 	e->change = (struct change){ .decide = decide, .done = done };
@@ -373,10 +395,12 @@ void enroll_check_handle(
 	struct api_enroll_check check = { 0 };
 	const struct grant *g = NULL;
 	struct enrolment *e = begin(c, request, body);
+
 	if (!e)
 		return;
 	int r = plan(e, &g, &made);
 	const struct node *becomes = r > 0 ? &made : netmap_by_id(coord_netmap(c), e->node);
+
 	if (r < 0) {
 		reply_refuse(request, e->change.code, "%s", e->change.err.text);
 	} else {
@@ -394,6 +418,7 @@ static int load_token(void *ctx, const char *key, const void *value, size_t len)
 	struct coord *c = ctx;
 	CLEANUP_GRANT struct grant g = { 0 };
 	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+
 	if (!json || grant_from_json(json, &g, NULL) < 0 || strcmp(g.id, key) != 0)
 		return -EBADMSG;
 	return tokens_add(c->tokens, &g);
@@ -405,9 +430,11 @@ static int load_use(void *ctx, const char *key, const void *value, size_t len)
 	struct grant_use use;
 	char id[FIELD_ID_MAX];
 	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+
 	if (!json || grant_use_from_json(key, json, id, &use) < 0)
 		return -EBADMSG;
 	int r = tokens_add_use(c->tokens, id, &use);
+
 	return r == -ENOENT ? 0 : r; /* its token was forgotten meanwhile */
 }
 

@@ -61,9 +61,11 @@ static struct seat *seat_make(struct feed *f, uint32_t id)
 {
 	if (id >= f->n_seats) {
 		size_t n = f->n_seats ? f->n_seats : 64;
+
 		while (n <= id)
 			n *= 2;
-		struct seat **seats = realloc(f->seats, n * sizeof(struct seat *));
+		struct seat **seats = reallocarray(f->seats, n, sizeof(struct seat *));
+
 		if (!seats)
 			return NULL;
 		memset(seats + f->n_seats, 0, (n - f->n_seats) * sizeof(struct seat *));
@@ -94,6 +96,7 @@ static bool has_news(const struct feed *f, const struct node *node, const struct
 static void write_records(struct feed *f, uint64_t seq, struct buf *out)
 {
 	uint64_t head = mesh_log_head(ledger_log(f->ledger));
+
 	buf_add_str(out, "\"records\":[");
 	for (unsigned n = 0; seq < head && n < API_RECORDS_MAX && out->len < FEED_REPLY_SOFT_MAX;
 		n++) {
@@ -128,6 +131,7 @@ static void poll_free(struct feed *f, struct poll *p)
 	if (p->seat_next)
 		p->seat_next->seat_pprev = p->seat_pprev;
 	struct seat *seat = seat_find(f, p->node);
+
 	if (seat)
 		seat->n_polls--;
 	f->n_polls--;
@@ -141,6 +145,7 @@ static bool record_ends(const struct record *record, uint32_t id, const uint8_t 
 	uint8_t identity[NODE_KEY_LEN];
 	uint64_t which = 0;
 	bool tombstone = !strcmp(record->type, RECORD_TYPE_TOMBSTONE);
+
 	if (!tombstone && strcmp(record->type, RECORD_TYPE_NODE) != 0)
 		return false;
 	payload = record_payload_json(record, NULL);
@@ -156,8 +161,10 @@ void feed_reply_removed(struct feed *f, struct httpd_request *request, uint32_t 
 	const struct mesh_log *log = ledger_log(f->ledger);
 	const uint8_t *key = httpd_request_key(request);
 	json_t *records = json_array();
+
 	for (size_t n = 0; key && n < API_RECORDS_MAX; n++) {
 		const struct record *record = mesh_log_get(log, ++seq);
+
 		if (!record)
 			break;
 		(void) json_array_append_new(records, record_to_json(record));
@@ -174,10 +181,12 @@ static void reply_news(struct feed *f, struct httpd_request *request, const stru
 {
 	CLEANUP_BUF struct buf out = { 0 };
 	size_t len = 0;
+
 	buf_add_str(&out, "{");
 	(void) feed_write_news(f, node, position, &out);
 	buf_add_str(&out, "}");
 	char *text = buf_take(&out, &len);
+
 	httpd_reply_text(request, 200, text, len); /* NULL: the buffer has failed, and says so */
 }
 
@@ -186,6 +195,7 @@ static void poll_end(struct feed *f, struct poll *p)
 {
 	const struct node *node = netmap_by_id(ledger_netmap(f->ledger), p->node);
 	const uint8_t *key = httpd_request_key(p->request);
+
 	if (!node || (key && memcmp(node->identity, key, NODE_KEY_LEN) != 0))
 		feed_reply_removed(f, p->request, p->node, p->position.seq,
 			"This board was removed from the mesh, or its place was given to another.");
@@ -210,15 +220,17 @@ static void expire(struct feed *f, uint64_t now)
 {
 	/* After a long sleep of the machine each bucket is due, once. */
 	uint64_t first = now - f->tick >= BUCKETS && now > f->tick ? now - BUCKETS + 1 : f->tick;
+
 	for (uint64_t s = first; s <= now; s++)
 		while (f->buckets[s % BUCKETS])
 			poll_end(f, f->buckets[s % BUCKETS]);
 	f->tick = now + 1;
 }
 
-static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct feed *f = userdata;
+	struct feed *f = ctx;
+
 	expire(f, clock_now_us() / USEC_PER_SEC);
 	arm_tick(f);
 	return 0;
@@ -227,19 +239,22 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 static void answer_all(struct feed *f, bool news_only)
 {
 	const struct netmap *netmap = ledger_netmap(f->ledger);
+
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct poll *p = f->buckets[i], *next; p; p = next) {
 			next = p->next;
 			const struct node *node = netmap_by_id(netmap, p->node);
+
 			if (!news_only || !node || (!p->waits && has_news(f, node, &p->position)))
 				poll_end(f, p);
 		}
 	f->woken_us = clock_now_us();
 }
 
-static int on_wake(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_wake(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct feed *f = userdata;
+	struct feed *f = ctx;
+
 	f->waking = false;
 	answer_all(f, true);
 	return 0;
@@ -249,11 +264,13 @@ void feed_wake(struct feed *f)
 {
 	uint64_t pause = f->n_polls * (uint64_t) WAKE_PER_POLL_US;
 	uint64_t now = clock_now_us();
+
 	if (f->waking || !f->n_polls)
 		return;
 	pause = pause < WAKE_PAUSE_MIN_US ? WAKE_PAUSE_MIN_US : pause;
 	pause = pause > WAKE_PAUSE_MAX_US ? WAKE_PAUSE_MAX_US : pause;
 	uint64_t due = f->woken_us + pause;
+
 	(void) sd_event_source_set_time(f->on_wake, due > now ? due : now);
 	(void) sd_event_source_set_enabled(f->on_wake, SD_EVENT_ONESHOT);
 	f->waking = true;
@@ -263,6 +280,7 @@ void feed_wake(struct feed *f)
 static bool asks_too_often(struct seat *s, uint64_t now_us)
 {
 	uint64_t start = s->paid_us > now_us ? s->paid_us : now_us;
+
 	if (start + POLL_EVERY_US > now_us + POLLS_AT_ONCE * POLL_EVERY_US)
 		return true;
 	s->paid_us = start + POLL_EVERY_US;
@@ -272,6 +290,7 @@ static bool asks_too_often(struct seat *s, uint64_t now_us)
 static void evict_oldest(struct feed *f, struct seat *seat)
 {
 	struct poll *oldest = seat->polls;
+
 	while (oldest->seat_next)
 		oldest = oldest->seat_next;
 	poll_end(f, oldest);
@@ -281,8 +300,10 @@ static void evict_oldest(struct feed *f, struct seat *seat)
 static void hang(struct feed *f, struct seat *seat, struct poll *p, unsigned wait_s)
 {
 	uint64_t now_s = clock_now_us() / USEC_PER_SEC;
+
 	expire(f, now_s);
 	struct poll **bucket = &f->buckets[(now_s + wait_s) % BUCKETS];
+
 	p->next = *bucket;
 	p->pprev = bucket;
 	if (p->next)
@@ -306,6 +327,7 @@ void feed_poll(struct feed *f, struct httpd_request *request, const struct node 
 	bool ahead = position->seq > mesh_log_head(ledger_log(f->ledger)); /* let it see that */
 	bool at_once = !often && (wait_s == 0 || ahead || has_news(f, node, position));
 	struct poll *p = seat && !at_once ? calloc(1, sizeof(*p)) : NULL;
+
 	if (often && seat->n_polls >= FEED_POLLS_PER_NODE) {
 		httpd_reply_error(request, api_code_status(API_TOO_MANY),
 			api_code_name(API_TOO_MANY),
@@ -337,12 +359,14 @@ void feed_node_removed(struct feed *f, uint32_t id)
 int feed_new(sd_event *event, struct ledger *ledger, struct feed **ret, struct err *err)
 {
 	struct feed *f = calloc(1, sizeof(*f));
+
 	if (!f)
 		return err_set(err, -ENOMEM, "out of memory");
 	f->event = sd_event_ref(event);
 	f->ledger = ledger;
 	int r = sd_event_add_time(
 		event, &f->on_tick, CLOCK_BOOTTIME, 0, USEC_PER_SEC / 4, on_tick, f);
+
 	if (r >= 0)
 		r = sd_event_source_set_enabled(f->on_tick, SD_EVENT_OFF);
 	if (r >= 0)
@@ -386,18 +410,21 @@ unsigned feed_polls(const struct feed *f)
 bool feed_is_polling(const struct feed *f, uint32_t id)
 {
 	const struct seat *s = seat_find(f, id);
+
 	return s && s->polls;
 }
 
 uint64_t feed_last_seen(const struct feed *f, uint32_t id)
 {
 	const struct seat *s = seat_find(f, id);
+
 	return s ? s->seen_s : 0;
 }
 
 void feed_seen(struct feed *f, uint32_t id, uint64_t wall_s)
 {
 	struct seat *s = seat_make(f, id);
+
 	if (s)
 		s->seen_s = wall_s;
 }

@@ -96,8 +96,10 @@ static int fail(int status, const char *format, ...)
 {
 	char text[2 * ERR_TEXT_MAX];
 	va_list args;
+
 	va_start(args, format);
 	int n = vsnprintf(text, sizeof(text), format, args);
+
 	va_end(args);
 	text_say(stderr, "hearth-coord init: %s%s", n < 0 ? format : text,
 		status == USAGE_STATUS ? "; see hearth-coord init --help" : "");
@@ -108,6 +110,7 @@ static int set_range(struct settings *s, const char *flag, const char *text)
 {
 	struct ip_prefix prefix;
 	bool v6 = flag[strlen(flag) - 1] == '6' || !strcmp(flag, "ula");
+
 	if (ip_prefix_parse(text, &prefix) < 0 || !strchr(text, '/') ||
 		prefix.addr.family != (v6 ? AF_INET6 : AF_INET))
 		return fail(USAGE_STATUS,
@@ -136,6 +139,7 @@ static int set_range(struct settings *s, const char *flag, const char *text)
 static int add_url(struct init *i, const char *url)
 {
 	struct settings *s = &i->settings;
+
 	if (!field_url_is_valid(url))
 		return fail(USAGE_STATUS, "--url %s: write https://HOST:PORT, with no path", url);
 	if (s->n_urls == FIELD_URLS_MAX)
@@ -181,11 +185,13 @@ static int set_mesh(struct settings *s, const char *text)
 {
 	char name[FIELD_NAME_MAX + 1], near[NODE_NAME_MAX];
 	size_t len = strnlen(text, FIELD_NAME_MAX);
+
 	for (size_t i = 0; i < len; i++)
 		name[i] = (char) (text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 'a' - 'A' : text[i]);
 	name[len] = '\0';
 	if (!field_name_is_valid(name)) {
 		bool offer = node_name_suggest(text, near);
+
 		return fail(USAGE_STATUS,
 			"--mesh %.80s: a name is 1 to 63 of a-z, 0-9 and hyphens, not at its "
 			"ends%s%s%s",
@@ -198,6 +204,7 @@ static int set_mesh(struct settings *s, const char *text)
 static int read_option(struct init *i, int c, int index, const char *wrong)
 {
 	uint64_t port;
+
 	switch (c) {
 	case OPT_MESH:
 		return set_mesh(&i->settings, optarg);
@@ -239,15 +246,16 @@ static int read_options(struct init *i, int argc, char **argv)
 {
 	char wrong[USAGE_TEXT_MAX];
 	int index = 0, r = 0;
+
 	optind = 1;
-	for (int c; !r && (c = usage_getopt(argc, argv, "h", options, &index, wrong)) != -1;)
+	for (int c; r == 0 && (c = usage_getopt(argc, argv, "h", options, &index, wrong)) != -1;)
 		r = read_option(i, c, index, wrong);
-	if (!r && optind < argc)
+	if (r == 0 && optind < argc)
 		return fail(USAGE_STATUS,
 			"\"%.40s\" is one word too many (did you mean --mesh %.40s?)", argv[optind],
 			argv[optind]);
 	optind = 1;
-	for (int c; !r && (c = usage_getopt(argc, argv, "h", options, &index, wrong)) != -1;)
+	for (int c; r == 0 && (c = usage_getopt(argc, argv, "h", options, &index, wrong)) != -1;)
 		if (c == OPT_RANGE && strcmp(options[index].name, "ula") != 0)
 			r = set_range(&i->settings, options[index].name, optarg);
 	return r;
@@ -256,6 +264,7 @@ static int read_options(struct init *i, int argc, char **argv)
 static int read_mesh(void *ctx, const char *key, const void *value, size_t len)
 {
 	char *mesh = ctx;
+
 	if (!strcmp(key, "mesh") && len < FIELD_NAME_MAX) {
 		memcpy(mesh, value, len);
 		mesh[len] = '\0';
@@ -269,15 +278,17 @@ static int read_existing(void *ctx, struct err *err)
 	struct init *i = ctx;
 	char path[COORD_PATH_MAX];
 	struct store *store = NULL;
+
 	coord_path(i->state_dir, COORD_DATABASE, path);
 	if (access(path, F_OK) < 0)
 		return errno == ENOENT ? 0 : err_set(err, -errno, "look for %s: %m", path);
 	int r = store_open(path, &schema_coordinator, false, &store, err);
+
 	if (r == -EBUSY) { /* being served */
 		(void) snprintf(i->existing, sizeof(i->existing), "?");
 		return 0;
 	}
-	if (!r)
+	if (r == 0)
 		r = store_each(store, TABLE_META, read_mesh, i->existing, err);
 	(void) store_close(store);
 	return r;
@@ -294,9 +305,11 @@ static int as_user(struct init *i, priv_fn fn, void *share, size_t len, struct e
 static int find_existing(struct init *i, struct err *err)
 {
 	struct stat st;
+
 	if (lstat(i->state_dir, &st) < 0 && errno == ENOENT)
 		return 0;
 	int r = as_user(i, read_existing, i->existing, sizeof(i->existing), err);
+
 	i->existing[sizeof(i->existing) - 1] = '\0';
 	if (i->existing[0] && strcmp(i->existing, "?") != 0 && !field_name_is_valid(i->existing))
 		(void) snprintf(i->existing, sizeof(i->existing), "?");
@@ -312,6 +325,7 @@ static int sync_dir(const char *dir)
 static int make_root_dir(const struct init *i, struct err *err)
 {
 	int r = owned_make_dir(i->root_dir, 0700, geteuid(), getegid());
+
 	if (r == -EPERM)
 		return err_set(err, r,
 			"%s, which is for the root key, belongs to somebody else: move it away",
@@ -328,8 +342,10 @@ static int take_over(const struct init *i, const char *name, const char *to, str
 	CLEANUP_BUF struct buf text = { 0 };
 	char from[COORD_PATH_MAX];
 	struct stat st;
+
 	coord_path(i->state_dir, name, from);
 	int r = owned_read(from, KEYS_FILE_MAX, &text, &st);
+
 	if (r < 0 || st.st_uid != geteuid() || st.st_mode & 077)
 		return 0;
 	r = make_root_dir(i, err);
@@ -354,17 +370,20 @@ static int take_over(const struct init *i, const char *name, const char *to, str
 static int finish(const struct init *i, struct err *err)
 {
 	char path[COORD_PATH_MAX], spare[COORD_PATH_MAX];
+
 	coord_path(i->root_dir, COORD_ROOT_KEY, path);
 	coord_path(i->root_dir, COORD_ROOT_KEY ".new", spare);
 	if (access(path, F_OK) == 0)
 		return 0;
 	if (rename(spare, path) == 0) {
 		int r = sync_dir(i->root_dir);
+
 		return r < 0 ? err_set(err, r, "sync %s: %s", i->root_dir, strerror(-r)) : 0;
 	}
 	if (errno != ENOENT)
 		return err_set(err, -errno, "name %s: %m", path);
 	int r = take_over(i, COORD_ROOT_KEY, path, err);
+
 	if (r == 0)
 		r = take_over(i, COORD_ROOT_KEY ".new", path, err);
 	return r < 0 ? r : 0;
@@ -376,6 +395,7 @@ static int make_dirs(const struct init *i, const struct passwd *user, struct err
 	char path[COORD_PATH_MAX];
 	int r = owned_make_dir(i->state_dir, 0700, user ? user->pw_uid : geteuid(),
 		user ? user->pw_gid : getegid());
+
 	if (r == -EPERM)
 		return err_set(err, r,
 			"%s is there and does not belong to user %s. If it is empty, remove it; if "
@@ -399,8 +419,10 @@ static int make_keys(struct init *i, struct err *err)
 {
 	uint8_t tls_key[X509_KEY_LEN];
 	char path[COORD_PATH_MAX];
+
 	coord_path(i->root_dir, COORD_ROOT_KEY ".new", path);
 	int r = keys_make(path, i->root_seed, err);
+
 	if (r < 0)
 		return r;
 	randombytes_buf(i->signing_seed, sizeof(i->signing_seed));
@@ -408,9 +430,9 @@ static int make_keys(struct init *i, struct err *err)
 	record_public_key(i->root_seed, i->root_key);
 	record_root_hash(i->root_key, i->root_hash);
 	r = x509_certificate_pem(i->tls_seed, "hearth-coord", &i->certificate);
-	if (!r)
+	if (r == 0)
 		r = x509_public_key(i->tls_seed, tls_key);
-	if (!r)
+	if (r == 0)
 		r = x509_pin_of_key(tls_key, i->pin);
 	if (r < 0)
 		return err_set(err, r, "make the TLS certificate: %s", strerror(-r));
@@ -425,10 +447,11 @@ static int add_record(struct mesh_log *log, const char *type, const json_t *payl
 {
 	CLEANUP_RECORD struct record record = { 0 };
 	int r = payload ? mesh_log_make_next(log, type, payload, seed, &record) : -ENOMEM;
+
 	if (r < 0)
 		return err_set(err, r, "make the %s record: %s", type, strerror(-r));
 	r = mesh_log_append(log, &record, err);
-	if (!r)
+	if (r == 0)
 		ledger_store_record(batch, &record);
 	return r;
 }
@@ -439,6 +462,7 @@ static int first_records(struct init *i, struct err *err)
 	char root[KEY_BASE64_LEN];
 	const char *urls = i->has_urls ? "given" : "found";
 	CLEANUP_MESH_LOG struct mesh_log *log = mesh_log_new(i->root_hash);
+
 	i->batch = store_batch_new();
 	if (!log || !i->batch)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -447,7 +471,8 @@ static int first_records(struct init *i, struct err *err)
 	CLEANUP_JSON json_t *key_json = record_key_to_json(&key);
 	CLEANUP_JSON json_t *settings_json = settings_to_json(&i->settings);
 	int r = add_record(log, RECORD_TYPE_KEY, key_json, i->root_seed, i->batch, err);
-	if (!r)
+
+	if (r == 0)
 		r = add_record(
 			log, RECORD_TYPE_SETTINGS, settings_json, i->signing_seed, i->batch, err);
 	if (r < 0)
@@ -466,12 +491,14 @@ static int write_state(void *ctx, struct err *err)
 	struct init *i = ctx;
 	char path[COORD_PATH_MAX];
 	struct store *store = NULL;
+
 	sodium_memzero(
 		i->root_seed, sizeof(i->root_seed)); /* the user's process has no use for it */
 	coord_path(i->state_dir, COORD_SIGNING_KEY, path);
 	int r = keys_write(path, i->signing_seed, err);
+
 	coord_path(i->state_dir, COORD_TLS_KEY, path);
-	if (!r)
+	if (r == 0)
 		r = keys_write(path, i->tls_seed, err);
 	if (r < 0)
 		return r;
@@ -492,10 +519,11 @@ static int choose_urls(struct init *i)
 {
 	if (i->has_urls)
 		return 0;
-	struct err e = { 0 };
-	int n = addrs_urls(&i->settings, i->port, i->settings.urls, &e);
+	struct err err = { 0 };
+	int n = addrs_urls(&i->settings, i->port, i->settings.urls, &err);
+
 	if (n < 0)
-		return fail(1, "ask for this machine's addresses: %s", e.text);
+		return fail(1, "ask for this machine's addresses: %s", err.text);
 	if (n == 0)
 		return fail(1,
 			"this machine has no address that boards could use: no link that is up has "
@@ -508,16 +536,17 @@ static int choose_urls(struct init *i)
 
 static int check_ranges(const struct init *i)
 {
-	struct err e = { 0 };
+	struct err err = { 0 };
 	CLEANUP_LOCALS struct locals locals = { 0 };
 	struct locals_own own = { 0 }; /* there is nothing of this mesh yet */
-	int r = locals_read(&own, &locals, &e);
+	int r = locals_read(&own, &locals, &err);
+
 	if (r == 0)
 		r = ranges_check(&i->settings, locals.list, locals.n,
 			(locals.tailscale ? RANGES_TAILSCALE : 0) |
 				(i->allow_public ? 0 : RANGES_ONLY_PRIVATE),
-			&e);
-	return r < 0 ? fail(1, "%s", e.text) : 0;
+			&err);
+	return r < 0 ? fail(1, "%s", err.text) : 0;
 }
 
 static void show(const struct init *i)
@@ -527,6 +556,7 @@ static void show(const struct init *i)
 	const struct ip_prefix *ranges[] = { &s->mesh4, &s->mesh6, &s->pods4, &s->pods6,
 		&s->services4, &s->services6 };
 	char text[PREFIX_TEXT_MAX];
+
 	printf("%-10s%s\n", "name", s->mesh);
 	for (size_t r = 0; r < ARRAY_LEN(ranges); r++)
 		printf("%-10s%s\n", names[r], ip_prefix_format(ranges[r], text));
@@ -539,16 +569,18 @@ static void show(const struct init *i)
 /* 1: there is one (said so); 0: there is none; else the exit status, negative. */
 static int existing(struct init *i)
 {
-	struct err e = { 0 };
-	if (find_existing(i, &e) < 0)
-		return -fail(1, "%s", e.text);
+	struct err err = { 0 };
+
+	if (find_existing(i, &err) < 0)
+		return -fail(1, "%s", err.text);
 	if (!i->existing[0])
 		return 0;
-	if (!i->dry_run && finish(i, &e) < 0)
-		return -fail(1, "%s", e.text);
+	if (!i->dry_run && finish(i, &err) < 0)
+		return -fail(1, "%s", err.text);
 	bool runs = i->existing[0] == '?';
 	const char *what = runs ? " and it runs" : ", of the mesh ";
 	const char *mesh = runs ? "" : i->existing;
+
 	if (i->if_needed) {
 		printf("There is a coordinator in %s already%s%s; nothing was changed.\n",
 			i->state_dir, what, mesh);
@@ -562,12 +594,13 @@ static int existing(struct init *i)
 
 static int make(struct init *i)
 {
-	struct err e = { 0 };
+	struct err err = { 0 };
 	const struct passwd *user = geteuid() == 0 ? getpwnam(i->user) : NULL;
+
 	umask(077);
-	if (make_dirs(i, user, &e) < 0 || make_keys(i, &e) < 0 || first_records(i, &e) < 0 ||
-		as_user(i, write_state, NULL, 0, &e) < 0 || finish(i, &e) < 0)
-		return fail(1, "%s", e.text);
+	if (make_dirs(i, user, &err) < 0 || make_keys(i, &err) < 0 || first_records(i, &err) < 0 ||
+		as_user(i, write_state, NULL, 0, &err) < 0 || finish(i, &err) < 0)
+		return fail(1, "%s", err.text);
 	printf("Made a mesh; its coordinator is kept in %s\n\n", i->state_dir);
 	show(i);
 	printf("\nKeep a copy of %s/%s somewhere safe and offline: whoever has it is the mesh.\n"
@@ -584,6 +617,7 @@ static int make(struct init *i)
 static int name_root_dir(struct init *i)
 {
 	size_t len = strlen(i->state_dir);
+
 	while (len > 1 && i->state_dir[len - 1] == '/')
 		len--;
 	if (len + sizeof(COORD_ROOT_SUFFIX "/" COORD_ROOT_KEY ".new") > sizeof(i->root_dir))
@@ -597,11 +631,13 @@ int init_run(int argc, char **argv)
 {
 	CLEANUP(init_done) struct init i = { .user = COORD_USER, .port = API_PORT };
 	uint8_t random[RANGES_RANDOM_LEN];
+
 	i.state_dir = env_dir("HEARTH_COORD_STATE", COORD_STATE_DIR);
 	randombytes_buf(random, sizeof(random));
 	ranges_set_defaults(&i.settings, random);
 	(void) snprintf(i.settings.mesh, sizeof(i.settings.mesh), "%s", "home");
 	int r = read_options(&i, argc, argv);
+
 	if (r)
 		return r < 0 ? 0 : r;
 	r = name_root_dir(&i);
@@ -611,7 +647,7 @@ int init_run(int argc, char **argv)
 	if (r)
 		return r < 0 ? -r : 0;
 	r = check_ranges(&i); /* first: an address in a range of the mesh is none for boards */
-	if (!r)
+	if (r == 0)
 		r = choose_urls(&i);
 	if (r)
 		return r;

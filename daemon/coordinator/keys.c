@@ -18,6 +18,7 @@ int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct e
 	struct buf text = { 0 };
 	struct stat st;
 	int r = owned_read(path, KEYS_FILE_MAX, &text, &st);
+
 	if (r == -ELOOP || r == -EMLINK || r == -EMEDIUMTYPE || r == -EISDIR)
 		return err_set(err, r,
 			"%s is no file of its own (a link, a pipe, a directory): no key is read "
@@ -47,9 +48,11 @@ int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct e
 int keys_write(const char *path, const uint8_t seed[static KEYS_SEED_LEN], struct err *err)
 {
 	char text[KEY_BASE64_LEN + 1];
+
 	key_to_base64(seed, text);
 	text[KEY_BASE64_LEN - 1] = '\n';
 	int r = file_write_atomic(path, text, KEY_BASE64_LEN, 0600);
+
 	sodium_memzero(text, sizeof(text));
 	return r < 0 ? err_set(err, r, "write the key %s: %s", path, strerror(-r)) : 0;
 }

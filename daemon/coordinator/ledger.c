@@ -34,6 +34,7 @@ static void run_queue(struct ledger *l);
 int change_refuse(struct change *change, enum api_code code, const char *format, ...)
 {
 	va_list args;
+
 	va_start(args, format);
 	(void) vsnprintf(change->err.text, sizeof(change->err.text), format, args);
 	va_end(args);
@@ -46,7 +47,8 @@ static int keep_text(struct ledger *l, char *text)
 {
 	if (l->n_texts == l->cap_texts) {
 		size_t cap = l->cap_texts ? l->cap_texts * 2 : 64;
-		char **texts = realloc(l->texts, cap * sizeof(char *));
+		char **texts = reallocarray(l->texts, cap, sizeof(char *));
+
 		if (!texts)
 			return -ENOMEM;
 		l->texts = texts;
@@ -61,12 +63,15 @@ static int load_record(void *ctx, const char *key, const void *value, size_t len
 	struct ledger *l = ctx;
 	CLEANUP_RECORD struct record record = { 0 };
 	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+
 	if (!json || record_from_json(json, &record, NULL) < 0)
 		return -EBADMSG;
 	int r = mesh_log_append(l->log, &record, NULL);
+
 	if (r < 0)
 		return r == -ENOMEM ? r : -EBADMSG;
 	char *text = json_text(json);
+
 	if (!text || keep_text(l, text) < 0) {
 		free(text);
 		return -ENOMEM;
@@ -78,6 +83,7 @@ static int load(struct ledger *l, struct err *err)
 {
 	size_t refused = 0;
 	int r = store_each(l->store, TABLE_LOG, load_record, l, err);
+
 	if (r == -ENOMEM)
 		return err_set(err, r, "out of memory");
 	if (r == -EBADMSG && !err->code) /* else the file itself is, and @err says so */
@@ -86,7 +92,7 @@ static int load(struct ledger *l, struct err *err)
 			"mesh's keys or does not follow the one before. Restore the database from "
 			"a copy.",
 			l->n_texts + 1);
-	if (!r)
+	if (r == 0)
 		r = netmap_follow(l->netmap, l->log, &refused, err);
 	return r;
 }
@@ -95,6 +101,7 @@ int ledger_open(struct store *store, const uint8_t root_hash[static RECORD_HASH_
 	const uint8_t signing_seed[static RECORD_SEED_LEN], struct ledger **ret, struct err *err)
 {
 	struct ledger *l = calloc(1, sizeof(*l));
+
 	if (!l)
 		return err_set(err, -ENOMEM, "out of memory");
 	l->store = store;
@@ -103,11 +110,12 @@ int ledger_open(struct store *store, const uint8_t root_hash[static RECORD_HASH_
 	l->netmap = netmap_new();
 	l->signing_seed = sodium_malloc(RECORD_SEED_LEN);
 	int r = l->log && l->netmap && l->signing_seed ? 0 : err_set(err, -ENOMEM, "out of memory");
-	if (!r) {
+
+	if (r == 0) {
 		memcpy(l->signing_seed, signing_seed, RECORD_SEED_LEN);
 		r = load(l, err);
 	}
-	if (!r && !netmap_settings(l->netmap))
+	if (r == 0 && !netmap_settings(l->netmap))
 		r = err_set(
 			err, -EBADMSG, "the coordinator's log has no settings: it is incomplete");
 	if (r < 0) {
@@ -162,13 +170,14 @@ static int check_payload(
 	CLEANUP_NODE struct node node = { 0 };
 	CLEANUP_SETTINGS struct settings settings = { 0 };
 	int r = 0;
+
 	if (!strcmp(type, RECORD_TYPE_NODE)) {
 		r = node_from_json(payload, &node, why);
-		if (!r)
+		if (r == 0)
 			r = netmap_check_node(l->netmap, &node, why);
 	} else if (!strcmp(type, RECORD_TYPE_SETTINGS)) {
 		r = settings_from_json(payload, &settings, why);
-		if (!r)
+		if (r == 0)
 			r = netmap_check_settings(l->netmap, &settings, why);
 	}
 	return r;
@@ -178,12 +187,14 @@ int ledger_set_record(struct change *change, const char *type, const json_t *pay
 {
 	struct ledger *l = change->ledger;
 	struct err why = { 0 };
+
 	if (payload && check_payload(l, type, payload, &why) < 0)
 		return change_refuse(
 			change, API_INTERNAL, "The record would be refused: %s", why.text);
 	int r = payload ? mesh_log_make_next(
 				  l->log, type, payload, l->signing_seed, &change->record)
 			: -ENOMEM;
+
 	if (r == -EFBIG)
 		return change_refuse(change, API_BAD_REQUEST, "The record would be too large.");
 	if (r < 0)
@@ -197,6 +208,7 @@ void ledger_store_record(struct store_batch *batch, const struct record *record)
 {
 	char key[24];
 	CLEANUP_JSON json_t *json = record_to_json(record);
+
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
 	snprintf(key, sizeof(key), "%" PRIu64, record->seq);
 	/* An empty value never passes ledger_open(); out of memory fails the batch through its length. */
@@ -221,10 +233,12 @@ static int apply(struct ledger *l, struct change *c)
 	struct netmap_change what = { 0 };
 	CLEANUP_JSON json_t *json = record_to_json(&c->record);
 	char *text = json ? json_text(json) : NULL;
+
 	if (!text)
 		return -ENOMEM;
 	int r = mesh_log_append(l->log, &c->record, &c->err);
-	if (!r)
+
+	if (r == 0)
 		r = keep_text(l, text);
 	if (r < 0) {
 		free(text);
@@ -240,6 +254,7 @@ static void on_stored(void *ctx, int r, const struct err *err)
 {
 	struct change *c = ctx;
 	struct ledger *l = c->ledger;
+
 	if (r < 0) {
 		(void) change_refuse(c, code_of(r), "%s", err->text);
 	} else if (c->has_record && apply(l, c) < 0) {
@@ -253,8 +268,10 @@ static void on_stored(void *ctx, int r, const struct err *err)
 static void run_change(struct ledger *l, struct change *c)
 {
 	struct store_batch *batch = store_batch_new();
+
 	l->busy = true;
 	int r = batch ? c->decide(c, batch) : change_refuse(c, API_INTERNAL, "Out of memory.");
+
 	if (r > 0) {
 		if (c->has_record)
 			ledger_store_record(batch, &c->record);
@@ -272,6 +289,7 @@ static void run_queue(struct ledger *l)
 {
 	while (!l->busy && l->queue) {
 		struct change *c = l->queue;
+
 		l->queue = c->next;
 		if (!l->queue)
 			l->queue_end = &l->queue;

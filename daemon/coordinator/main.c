@@ -32,6 +32,7 @@ static void usage(FILE *f)
 static void refuse_verb(const char *verb)
 {
 	const char *names[ARRAY_LEN(verbs) + 1] = { NULL }, *near;
+
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		names[i] = verbs[i].name;
 	near = usage_nearest(verb, names);
@@ -50,6 +51,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	const char *verb = argc > 1 ? argv[1] : "";
+
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], "--version")) {
 			puts("hearth-coord " HEARTH_VERSION);

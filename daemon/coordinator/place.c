@@ -24,6 +24,7 @@ static void freeifaddrs_p(struct ifaddrs **list)
 static const struct node *node_at(const struct netmap *netmap, const struct ip_addr *addr)
 {
 	const struct node *node = NULL;
+
 	while ((node = netmap_next(netmap, node)))
 		if (ip_addr_equal(&node->mesh4, addr) || ip_addr_equal(&node->mesh6, addr))
 			return node;
@@ -36,10 +37,12 @@ static const struct node *find(const struct coord *c)
 	CLEANUP(freeifaddrs_p) struct ifaddrs *list = NULL;
 	const struct settings *settings = coord_settings(c);
 	const struct node *found = NULL;
+
 	if (getifaddrs(&list) < 0)
 		return NULL;
 	for (const struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
 		struct endpoint e;
+
 		if (i->ifa_addr && endpoint_from_sockaddr(i->ifa_addr, &e) == 0 &&
 			(ip_prefix_contains(&settings->mesh4, &e.addr) ||
 				ip_prefix_contains(&settings->mesh6, &e.addr)))
@@ -52,6 +55,7 @@ static const struct node *find(const struct coord *c)
 static bool is_new(const struct coord *c, const struct node *node)
 {
 	const struct settings *s = coord_settings(c);
+
 	return node && (s->n_coordinators != 1 || s->coordinators[0].node != node->id ||
 			       s->coordinators[0].port != c->port);
 }
@@ -69,6 +73,7 @@ static int decide(struct change *change, struct store_batch *batch)
 	CLEANUP_SETTINGS struct settings s = { 0 };
 	CLEANUP_JSON json_t *payload = NULL;
 	int r;
+
 	if (!is_new(c, netmap_by_id(coord_netmap(c), refresh->node)))
 		return 0; /* asked twice, or the node was removed meanwhile */
 	settings_copy(coord_settings(c), &s);
@@ -85,6 +90,7 @@ static void done(struct change *change, int r)
 	struct coord *c = refresh->coord;
 	const struct node *node = netmap_by_id(coord_netmap(c), refresh->node);
 	struct trouble_end end;
+
 	if (r >= 0)
 		(void) trouble_over(&c->place->trouble, clock_now_us(), &end);
 	else if (trouble_is(&c->place->trouble, r, clock_now_us()))
@@ -102,6 +108,7 @@ void place_refresh(struct coord *c)
 {
 	const struct node *node = find(c);
 	struct refresh *refresh = is_new(c, node) ? calloc(1, sizeof(*refresh)) : NULL;
+
 	if (!refresh)
 		return;
 	refresh->change = (struct change){ .decide = decide, .done = done };

@@ -10,6 +10,7 @@ void reply_refuse(struct httpd_request *request, enum api_code code, const char 
 {
 	char text[ERR_TEXT_MAX];
 	va_list args;
+
 	va_start(args, format);
 	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

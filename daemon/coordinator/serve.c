@@ -78,6 +78,7 @@ static int bad_use(const char *format, ...) __attribute__((format(printf, 1, 2))
 static int bad_use(const char *format, ...)
 {
 	va_list args;
+
 	fputs("hearth-coord serve: ", stderr);
 	va_start(args, format);
 	(void) vfprintf(stderr, format, args);
@@ -99,6 +100,7 @@ enum {
 static int read_count(const char *option, unsigned *ret)
 {
 	uint64_t n;
+
 	if (number_parse(optarg, 1, COUNT_MAX, &n) < 0)
 		return bad_use("--%s takes a number from 1 to %d, not \"%.40s\"", option, COUNT_MAX,
 			optarg);
@@ -122,8 +124,9 @@ static int read_options(struct serve *s, int argc, char **argv)
 	};
 	char wrong[USAGE_TEXT_MAX];
 	int r = 0;
+
 	optind = 1;
-	for (int c; !r && (c = usage_getopt(argc, argv, "h", options, NULL, wrong)) != -1;)
+	for (int c; r == 0 && (c = usage_getopt(argc, argv, "h", options, NULL, wrong)) != -1;)
 		switch (c) {
 		case OPT_LISTEN:
 			s->listen = optarg;
@@ -152,7 +155,7 @@ static int read_options(struct serve *s, int argc, char **argv)
 		default:
 			return bad_use("%s", wrong);
 		}
-	if (!r && optind < argc) {
+	if (r == 0 && optind < argc) {
 		usage_surplus(argv[optind], wrong);
 		return bad_use("%s", wrong);
 	}
@@ -163,6 +166,7 @@ static int read_options(struct serve *s, int argc, char **argv)
 static int open_socket(struct serve *s, struct err *err)
 {
 	int n = sd_listen_fds(1);
+
 	if (n > 1)
 		return err_set(err, -EINVAL, "systemd passed %d sockets; there must be one", n);
 	if (n == 1) {
@@ -171,6 +175,7 @@ static int open_socket(struct serve *s, struct err *err)
 				err, -EINVAL, "systemd's socket is no listening stream socket");
 		/* systemd hands over a blocking one. */
 		int flags = fcntl(SD_LISTEN_FDS_START, F_GETFL);
+
 		if (flags < 0 || fcntl(SD_LISTEN_FDS_START, F_SETFL, flags | O_NONBLOCK) < 0)
 			return err_set(err, -errno, "systemd's socket: %m");
 		s->listen_fd = SD_LISTEN_FDS_START;
@@ -184,6 +189,7 @@ static uint16_t port_of(int fd)
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 	struct endpoint e;
+
 	if (getsockname(fd, (struct sockaddr *) &sa, &len) < 0 ||
 		endpoint_from_sockaddr((struct sockaddr *) &sa, &e) < 0)
 		return API_PORT;
@@ -216,9 +222,11 @@ static unsigned connection_limit(const struct serve *s)
 {
 	unsigned reserve = DESCRIPTORS_SPARE + IPC_CLIENTS_MAX;
 	unsigned allowed = descriptors_allow(s->connections_max + reserve);
+
 	if (allowed >= s->connections_max + reserve)
 		return s->connections_max;
 	unsigned n = allowed > 2 * reserve ? allowed - reserve : allowed / 2;
+
 	log_warning("only %u descriptors are allowed (ulimit -n, LimitNOFILE=): %u connections at "
 		    "a time, not %u",
 		allowed, n, s->connections_max);
@@ -232,6 +240,7 @@ static void say_full(struct serve *s)
 	uint64_t refused = httpd_put_out(s->coord->httpd) + httpd_turned_away(s->coord->httpd);
 	struct trouble_end end;
 	char span[PACE_SPAN_MAX];
+
 	if (refused != s->refused) {
 		s->full_us = now;
 		if (trouble_is(&s->full, EBUSY, now))
@@ -252,6 +261,7 @@ static void say_status(struct serve *s)
 	char text[sizeof(s->said)];
 	const struct coord *c = s->coord;
 	size_t nodes = netmap_count(coord_netmap(c));
+
 	snprintf(text, sizeof(text), "Mesh %s: %zu node%s, %u open poll%s, %llu records, port %u",
 		coord_settings(c)->mesh, nodes, nodes == 1 ? "" : "s", feed_polls(c->feed),
 		feed_polls(c->feed) == 1 ? "" : "s",
@@ -260,9 +270,9 @@ static void say_status(struct serve *s)
 		(void) snprintf(s->said, sizeof(s->said), "%s", text);
 }
 
-static int on_status(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_status(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct serve *s = userdata;
+	struct serve *s = ctx;
 
 	say_status(s);
 	if (clock_now_us() - s->looked_us >= LOOK_EVERY_S * USEC_PER_SEC) {
@@ -320,7 +330,7 @@ static int start(struct serve *s, sd_event *event, struct err *err)
 	return r == 0 ? begin_status(s, event, err) : r;
 }
 
-static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
 {
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
@@ -328,12 +338,14 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 static int prepare_loop(sd_event **ret, struct err *err)
 {
 	sigset_t mask;
+
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
 	(void) sigprocmask(SIG_BLOCK, &mask, NULL);
 	(void) signal(SIGPIPE, SIG_IGN);
 	int r = sd_event_new(ret);
+
 	if (r >= 0)
 		r = sd_event_add_signal(*ret, NULL, SIGTERM, on_signal, NULL);
 	if (r >= 0)
@@ -361,25 +373,26 @@ int serve_run(int argc, char **argv)
 		.per_address_max = PER_ADDRESS_DEFAULT,
 		.listen_fd = -1,
 	};
-	struct err e = { 0 };
+	struct err err = { 0 };
 	sd_event *event = NULL;
 	int r = read_options(&s, argc, argv);
+
 	if (r)
 		return r < 0 ? 0 : r;
 	umask(077);
-	r = open_socket(&s, &e);
+	r = open_socket(&s, &err);
 	if (r == -EINVAL && sd_listen_fds(0) <= 0)
-		return bad_use("--listen: %s", e.text);
-	if (!r)
-		r = drop_root(&s, &e);
-	if (!r && !guard_memory(true))
+		return bad_use("--listen: %s", err.text);
+	if (r == 0)
+		r = drop_root(&s, &err);
+	if (r == 0 && !guard_memory(true))
 		log_info("may not lock all its memory (RLIMIT_MEMLOCK): some of it may be swapped "
 			 "to disk");
-	if (!r)
-		r = prepare_loop(&event, &e);
-	if (!r)
-		r = start(&s, event, &e);
-	if (!r) {
+	if (r == 0)
+		r = prepare_loop(&event, &err);
+	if (r == 0)
+		r = start(&s, event, &err);
+	if (r == 0) {
 		(void) notify_send("READY=1");
 		log_notice("serving the mesh %s on port %u, instance %s",
 			coord_settings(s.coord)->mesh, s.coord->port,
@@ -387,12 +400,12 @@ int serve_run(int argc, char **argv)
 		say_status(&s);
 		r = sd_event_loop(event);
 		if (r < 0)
-			(void) err_set(&e, r, "event loop: %s", strerror(-r));
+			(void) err_set(&err, r, "event loop: %s", strerror(-r));
 	}
 	if (r < 0) {
-		log_error("%s", e.text);
-		(void) notify_status("%s", e.text);
-		(void) notify_send("ERRNO=%d", -e.code);
+		log_error("%s", err.text);
+		(void) notify_status("%s", err.text);
+		(void) notify_send("ERRNO=%d", -err.code);
 	}
 	serve_done(&s, event);
 	return r < 0 ? 1 : 0;

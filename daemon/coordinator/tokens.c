@@ -29,6 +29,7 @@ static int read_replace(const json_t *json, struct grant *g, struct err *err)
 	json_t *replace;
 	uint64_t node = 0;
 	int r;
+
 	if (json_is_string(json_object_get(json, "replace"))) {
 		g->revoked = true;
 		return 0;
@@ -48,6 +49,7 @@ static int read_grant(const json_t *json, struct grant *g, struct err *err)
 	const char *role;
 	json_t *tags, *labels;
 	int r;
+
 	if ((r = field_get_hex(json, "id", FIELD_ID_MAX - 1, g->id, err)) ||
 		(r = field_get_key(json, "hash", g->hash, err)) ||
 		(r = json_get_str(json, "role", &role, err)) ||
@@ -71,6 +73,7 @@ int grant_from_json(const json_t *json, struct grant *ret, struct err *err)
 {
 	CLEANUP_GRANT struct grant g = { 0 };
 	int r = field_refuse_missing(read_grant(json, &g, err), err);
+
 	if (r < 0)
 		return r;
 	*ret = g;
@@ -83,6 +86,7 @@ json_t *grant_to_json(const struct grant *g)
 	json_t *replace = g->replace ? json_pack("{s:I, s:o}", "node", (json_int_t) g->replace,
 					       "identity", field_key(g->replace_identity))
 				     : json_null();
+
 	return json_pack("{s:s, s:o, s:s, s:O, s:O, s:s?, s:o, s:b, s:b, s:I, s:I}", "id", g->id,
 		"hash", field_key(g->hash), "role", node_role_name(g->role), "tags", g->tags,
 		"labels", g->labels, "name", g->name[0] ? g->name : NULL, "replace", replace,
@@ -94,6 +98,7 @@ void grant_use_key(const char *id, const uint8_t identity[static NODE_KEY_LEN],
 	char ret_key[static GRANT_USE_KEY_MAX])
 {
 	char text[KEY_BASE64_LEN];
+
 	key_to_base64(identity, text);
 	snprintf(ret_key, GRANT_USE_KEY_MAX, "%s %s", id, text);
 }
@@ -104,6 +109,7 @@ int grant_use_from_json(const char *key, const json_t *json, char ret_id[static 
 	struct grant_use use = { 0 };
 	char id[FIELD_ID_MAX];
 	uint64_t node = 0;
+
 	if (strlen(key) != GRANT_USE_KEY_MAX - 1 || key[FIELD_ID_MAX - 1] != ' ' ||
 		key_from_base64(key + FIELD_ID_MAX, use.identity) < 0 ||
 		json_get_u64(json, "node", NODE_ID_MAX, &node, NULL) < 0 ||
@@ -122,6 +128,7 @@ int grant_use_from_json(const char *key, const json_t *json, char ret_id[static 
 const struct node *grant_replaced(const struct grant *g, const struct netmap *netmap)
 {
 	const struct node *node = g->replace ? netmap_by_id(netmap, g->replace) : NULL;
+
 	return node && !memcmp(node->identity, g->replace_identity, NODE_KEY_LEN) ? node : NULL;
 }
 
@@ -152,6 +159,7 @@ static const char *time_ago(uint64_t s, char text[static 48])
 	for (size_t i = 0; i < ARRAY_LEN(units); i++)
 		if (s >= units[i].s) {
 			unsigned long long n = s / units[i].s;
+
 			snprintf(text, 48, "%llu %s%s ago", n, units[i].name, n == 1 ? "" : "s");
 			return text;
 		}
@@ -162,6 +170,7 @@ static const char *time_ago(uint64_t s, char text[static 48])
 int grant_check(const struct grant *g, uint64_t now, enum api_code *ret_code, struct err *err)
 {
 	char ago[48];
+
 	if (g->revoked) {
 		*ret_code = API_TOKEN_REVOKED;
 		return err_set(err, -EACCES,
@@ -212,8 +221,10 @@ struct tokens *tokens_free(struct tokens *t)
 static size_t lower_bound(const struct tokens *t, const char *id)
 {
 	size_t low = 0, high = t->n;
+
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+
 		if (strcmp(t->list[middle]->id, id) < 0)
 			low = middle + 1;
 		else
@@ -225,19 +236,22 @@ static size_t lower_bound(const struct tokens *t, const char *id)
 int tokens_add(struct tokens *t, struct grant *grant)
 {
 	size_t at = lower_bound(t, grant->id);
+
 	if (at < t->n && !strcmp(t->list[at]->id, grant->id))
 		return -EEXIST;
 	if (t->n >= TOKENS_MAX)
 		return -ENOSPC;
 	if (t->n == t->cap) {
 		size_t cap = t->cap ? t->cap * 2 : 16;
-		struct grant **list = realloc(t->list, cap * sizeof(struct grant *));
+		struct grant **list = reallocarray(t->list, cap, sizeof(struct grant *));
+
 		if (!list)
 			return -ENOMEM;
 		t->list = list;
 		t->cap = cap;
 	}
 	struct grant *copy = malloc(sizeof(*copy));
+
 	if (!copy)
 		return -ENOMEM;
 	*copy = *grant;
@@ -251,6 +265,7 @@ int tokens_add(struct tokens *t, struct grant *grant)
 void tokens_remove(struct tokens *t, const char *id)
 {
 	size_t at = lower_bound(t, id);
+
 	if (at >= t->n || strcmp(t->list[at]->id, id) != 0)
 		return;
 	grant_done(t->list[at]);
@@ -262,9 +277,11 @@ void tokens_remove(struct tokens *t, const char *id)
 int tokens_add_use(struct tokens *t, const char *id, const struct grant_use *use)
 {
 	struct grant *g = tokens_by_id(t, id);
+
 	if (!g)
 		return -ENOENT;
-	struct grant_use *uses = realloc(g->uses, (g->n_uses + 1) * sizeof(*uses));
+	struct grant_use *uses = reallocarray(g->uses, g->n_uses + 1, sizeof(*uses));
+
 	if (!uses)
 		return -ENOMEM;
 	g->uses = uses;
@@ -285,12 +302,14 @@ struct grant *tokens_at(const struct tokens *t, size_t index)
 struct grant *tokens_by_id(const struct tokens *t, const char *id)
 {
 	size_t at = lower_bound(t, id);
+
 	return at < t->n && !strcmp(t->list[at]->id, id) ? t->list[at] : NULL;
 }
 
 int tokens_by_prefix(const struct tokens *t, const char *prefix, struct grant **ret)
 {
 	size_t at = lower_bound(t, prefix), len = strlen(prefix);
+
 	if (!len || at >= t->n || strncmp(t->list[at]->id, prefix, len) != 0)
 		return -ENOENT;
 	if (at + 1 < t->n && !strncmp(t->list[at + 1]->id, prefix, len))
@@ -305,8 +324,10 @@ struct grant *tokens_authenticate(
 	static const uint8_t nobody[TOKEN_HASH_LEN];
 	uint8_t hash[TOKEN_HASH_LEN];
 	struct grant *g = tokens_by_id(t, id);
+
 	token_hash_secret(secret, hash);
 	bool same = sodium_memcmp(hash, g ? g->hash : nobody, sizeof(hash)) == 0;
+
 	sodium_memzero(hash, sizeof(hash));
 	return g && same ? g : NULL;
 }
