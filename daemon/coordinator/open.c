@@ -41,6 +41,11 @@ static void on_came(void *ctx)
 	place_board_came(ctx);
 }
 
+static void on_look(void *ctx)
+{
+	place_refresh(ctx);
+}
+
 /* --- what is on the disk --- */
 
 static int read_tls(struct coord *c, const char *state_dir, struct err *err)
@@ -230,6 +235,7 @@ int coord_open(
 		(void) coord_close(c);
 		return r;
 	}
+	urls_on_look(c->urls, on_look, c);
 	place_refresh(c);
 	urls_refresh(c);
 	*ret = c;

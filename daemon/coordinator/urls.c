@@ -6,6 +6,8 @@
  * Whatever happens, a few records an hour are the most: the log is for ever. Once there was more than one, an
  * address counts only when it has been there for a minute: a LAN host can give us a new one each second.
  */
+#include "coordinator/urls.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +18,6 @@
 #include "base/pace.h"
 #include "board/links.h"
 #include "coordinator/addrs.h"
-#include "coordinator/place.h"
-#include "coordinator/urls.h"
 #include "sys/net/monitor.h"
 
 enum { RECORDS_AT_ONCE = 4 };
@@ -29,6 +29,8 @@ enum { RECORDS_AT_ONCE = 4 };
 
 struct urls {
 	struct coord *coord;
+	void (*look)(void *ctx);
+	void *look_ctx;
 	sd_event_source *io, *timer;
 	int fd;
 	uint64_t first_us; /* of the changes that have not been looked at, 0: none */
@@ -214,7 +216,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	urls->first_us = 0;
 	if (urls->fd < 0)
 		arm(urls, AGAIN_US);
-	place_refresh(urls->coord);
+	if (urls->look)
+		urls->look(urls->look_ctx);
 	urls_refresh(urls->coord);
 	return 0;
 }
@@ -241,6 +244,12 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 	if (monitor_read(fd, on_change, userdata) < 0)
 		note(userdata); /* some were lost */
 	return 0;
+}
+
+void urls_on_look(struct urls *urls, void (*look)(void *ctx), void *ctx)
+{
+	urls->look = look;
+	urls->look_ctx = ctx;
 }
 
 int urls_open(struct coord *coord, struct urls **ret, struct err *err)

@@ -10,6 +10,8 @@ struct urls;
 /* Watches this machine's addresses from now on (when coord->port is known). */
 int urls_open(struct coord *coord, struct urls **ret, struct err *err);
 struct urls *urls_close(struct urls *urls);
+/* @look is called at each look at the addresses, for whom else they concern. */
+void urls_on_look(struct urls *urls, void (*look)(void *ctx), void *ctx);
 /* Announces those that the settings do not know yet, if they are to be found. */
 void urls_refresh(struct coord *coord);
 /* Adds them to a copy of the settings. Returns how many: they are its first. */
