@@ -12,6 +12,7 @@
 
 struct sd_event {
 	unsigned refs;
+	bool exits;
 };
 
 struct sd_event_source {
@@ -23,6 +24,8 @@ struct sd_event_source {
 	int enabled;
 	sd_event_time_handler_t on_time;
 	sd_event_io_handler_t on_io;
+	sd_event_signal_handler_t on_signal;
+	int signo; /* 0: none */
 	void *ctx;
 };
 
@@ -70,7 +73,7 @@ static sd_event_source *first_due(uint64_t within_us)
 	sd_event_source *found = NULL;
 
 	for (sd_event_source *s = sources; s; s = s->next)
-		if (s->fd < 0 && s->enabled != SD_EVENT_OFF && wait_of(s) <= within_us &&
+		if (s->on_time && s->enabled != SD_EVENT_OFF && wait_of(s) <= within_us &&
 			(!found || wait_of(s) < wait_of(found)))
 			found = s;
 	return found;
@@ -120,6 +123,8 @@ void fake_event_ready(int fd)
 	}
 }
 
+static void drop_signals(const sd_event *event);
+
 int sd_event_new(sd_event **ret)
 {
 	*ret = calloc(1, sizeof(**ret));
@@ -137,8 +142,10 @@ sd_event *sd_event_ref(sd_event *event)
 
 sd_event *sd_event_unref(sd_event *event)
 {
-	if (event && --event->refs == 0)
+	if (event && --event->refs == 0) {
+		drop_signals(event);
 		free(event);
+	}
 	return NULL;
 }
 
@@ -210,6 +217,64 @@ int sd_event_source_get_enabled(sd_event_source *source, int *ret)
 {
 	*ret = source->enabled;
 	return source->enabled != SD_EVENT_OFF;
+}
+
+sd_event *sd_event_source_get_event(sd_event_source *source)
+{
+	return source->event;
+}
+
+/* --- the loop, and signals --- */
+
+int (*fake_event_on_loop)(void);
+
+int sd_event_loop(sd_event *event)
+{
+	return fake_event_on_loop ? fake_event_on_loop() : 0;
+}
+
+int sd_event_exit(sd_event *event, int code)
+{
+	event->exits = true;
+	return 0;
+}
+
+/* Without @ret the loop owns it, and it goes with the loop. */
+int sd_event_add_signal(sd_event *event, sd_event_source **ret, int signo,
+	sd_event_signal_handler_t callback, void *ctx)
+{
+	sd_event_source s = { .fd = -1, .on_signal = callback, .signo = signo, .ctx = ctx };
+
+	assert_null(ret);
+	return add(event, NULL, &s);
+}
+
+bool fake_event_signal(int signo)
+{
+	bool exits = false;
+
+	for (sd_event_source *s = sources; s; s = s->next)
+		if (s->signo == signo) {
+			assert_int_equal(s->on_signal(s, NULL, s->ctx), 0);
+			exits |= s->event->exits;
+		}
+	return exits;
+}
+
+/* --- the end --- */
+
+static void drop_signals(const sd_event *event)
+{
+	for (sd_event_source **at = &sources; *at;) {
+		sd_event_source *s = *at;
+
+		if (s->event == event && s->signo) {
+			*at = s->next;
+			free(s);
+		} else {
+			at = &s->next;
+		}
+	}
 }
 
 sd_event_source *sd_event_source_disable_unref(sd_event_source *source)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,3 +29,8 @@ size_t fake_event_sources(void);
 extern int fake_event_fails;
 /* Descriptors: calls what was added for @fd. */
 void fake_event_ready(int fd);
+
+/* What happens while the program is in its loop, and what sd_event_loop() returns. */
+extern int (*fake_event_on_loop)(void);
+/* A signal comes. Whether the loop was told to end. */
+bool fake_event_signal(int signo);
