@@ -14,6 +14,7 @@
 #include "board/stops.h"
 #include "node/announce.h"
 #include "node/core.h"
+#include "node/device.h"
 #include "node/firewall.h"
 #include "node/hostsfile.h"
 #include "node/iface.h"
@@ -57,7 +58,7 @@ struct hearthd {
 	struct uapi_server *uapi;
 	struct peers *peers;
 	int ifindex; /* of the tunnel's device */
-	struct repair device_repairs;
+	struct device *device;
 	struct seen *seen;
 	unsigned uplink_mtu;     /* the last one known */
 	uint64_t addressless_us; /* no address to announce since then, 0: there is one */
@@ -172,11 +173,6 @@ void wall_close(struct hearthd *h);
 void ground_look(struct hearthd *h, const struct node *self);
 /* There is no mesh any more that anything could stand in the way of. */
 void ground_forget(struct hearthd *h);
-
-/* device.c: a device of ours that was left under another name gets its own back. */
-void device_reclaim(struct hearthd *h);
-/* The tunnel's device has its name, or gets it back. -ENODEV: it is out of reach, make another. */
-int device_hold(struct hearthd *h);
 
 /* ipv6.c: what the interface was found to have; asks hearth-helper for what is switched off. */
 void ipv6_found(struct hearthd *h, enum iface_ipv6 found);

@@ -94,7 +94,7 @@ static int on_tunnel_closed(sd_event_source *source, int fd, uint32_t revents, v
 /* Its device may have been moved where we cannot reach it. */
 static void check_device(struct hearthd *h)
 {
-	if (h->tunnel && device_hold(h) == -ENODEV)
+	if (h->tunnel && device_hold(h->device, h->tunnel, h->ifindex) == -ENODEV)
 		close_tunnel(h);
 }
 
@@ -104,7 +104,7 @@ static int begin_tunnel(struct hearthd *h, const struct settings *settings, stru
 	size_t n = settings_ranges(settings, denied);
 	int r;
 
-	device_reclaim(h);
+	device_reclaim(h->device);
 	r = open_on_some_port(h, err);
 	if (r < 0)
 		return r;
@@ -377,7 +377,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 	h->seen = seen_open(paths_join(h->core.paths.state, "endpoints.json", path));
 	if (h->seen)
 		h->peers = peers_new(h->core.book, h->seen, h->core.config.node, &peers_hooks, h);
-	if (!h->peers)
+	h->device = device_new(&h->core);
+	if (!h->peers || !h->device)
 		return err_set(err, -ENOMEM, "out of memory");
 	return wall_open(h, err);
 }
@@ -389,5 +390,6 @@ void mesh_close(struct hearthd *h)
 	h->stamps = stamps_free(h->stamps);
 	h->peers = peers_free(h->peers);
 	h->seen = seen_free(h->seen);
+	h->device = device_free(h->device);
 	wall_close(h);
 }
