@@ -105,7 +105,7 @@ static void names_written(void *ctx, int r, struct ipc_reply *reply, const struc
 
 static bool has_ipv6(const void *ctx, uint32_t id)
 {
-	return ipv6_leads_to(ctx, id);
+	return ipv6_leads_to(((const struct hearthd *) ctx)->ipv6, id);
 }
 
 void assist_write_names(struct hearthd *h, bool again)

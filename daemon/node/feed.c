@@ -414,8 +414,8 @@ int feed_open(struct hearthd *h, struct err *err)
 /* Known already but for its endpoints, and not older than what we made last. */
 static bool is_current(const struct hearthd *h, const struct presence *known)
 {
-	return known && known->counter >= h->counter && known->no_ipv6 == h->ipv6_missing &&
-	       !strcmp(known->kube, h->kube_tried) &&
+	return known && known->counter >= h->counter &&
+	       known->no_ipv6 == ipv6_is_missing(h->ipv6) && !strcmp(known->kube, h->kube_tried) &&
 	       !strcmp(known->kube_problem, h->kube_problem) &&
 	       presence_verify(known, h->core.identity) == 0;
 }
@@ -423,9 +423,9 @@ static bool is_current(const struct hearthd *h, const struct presence *known)
 static int make_presence(
 	struct hearthd *h, const struct endpoint *endpoints, size_t n, struct presence *ret)
 {
-	*ret = (struct presence){
-		.node = h->core.config.node, .counter = h->counter, .no_ipv6 = h->ipv6_missing
-	};
+	*ret = (struct presence){ .node = h->core.config.node,
+		.counter = h->counter,
+		.no_ipv6 = ipv6_is_missing(h->ipv6) };
 	(void) snprintf(ret->kube, sizeof(ret->kube), "%s", h->kube_tried);
 	(void) snprintf(ret->kube_problem, sizeof(ret->kube_problem), "%s", h->kube_problem);
 	memcpy(ret->endpoints, endpoints, n * sizeof(*endpoints));

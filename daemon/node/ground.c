@@ -84,7 +84,7 @@ static void look_at_routes(struct hearthd *h)
 	for (int n = 0; n < PEERS_A_LOOK && (node = netmap_next(map, node)); n++)
 		if (node->id != h->core.config.node &&
 			(tell_stolen(h, node, &node->mesh4, &err) ||
-				(ipv6_leads_to(h, node->id) &&
+				(ipv6_leads_to(h->ipv6, node->id) &&
 					tell_stolen(h, node, &node->mesh6, &err))))
 			break;
 	problem_set(&h->core.problems, "routes", &err);

@@ -18,6 +18,7 @@
 #include "node/firewall.h"
 #include "node/hostsfile.h"
 #include "node/iface.h"
+#include "node/ipv6.h"
 #include "node/peer.h"
 #include "node/ping.h"
 #include "node/repair.h"
@@ -59,6 +60,7 @@ struct hearthd {
 	struct peers *peers;
 	int ifindex; /* of the tunnel's device */
 	struct device *device;
+	struct ipv6 *ipv6;
 	struct seen *seen;
 	unsigned uplink_mtu;     /* the last one known */
 	uint64_t addressless_us; /* no address to announce since then, 0: there is one */
@@ -75,11 +77,6 @@ struct hearthd {
 		GATE_SHUT
 	} gate; /* for what comes by the tunnel for others than us */
 	struct repair firewall_repairs;
-
-	/* ipv6.c */
-	struct ipc_async *ipv6_call;
-	struct repair ipv6_repairs; /* by hearth-helper */
-	bool ipv6_missing;
 
 	/* feed.c */
 	char kube_id[FIELD_ID_MAX];     /* of the bundle in kube_path */
@@ -173,12 +170,6 @@ void wall_close(struct hearthd *h);
 void ground_look(struct hearthd *h, const struct node *self);
 /* There is no mesh any more that anything could stand in the way of. */
 void ground_forget(struct hearthd *h);
-
-/* ipv6.c: what the interface was found to have; asks hearth-helper for what is switched off. */
-void ipv6_found(struct hearthd *h, enum iface_ipv6 found);
-/* Whether it leads to node @id, ourselves included: nowhere where we have none. */
-bool ipv6_leads_to(const struct hearthd *h, uint32_t id);
-void ipv6_close(struct hearthd *h);
 
 /* feed.c */
 int feed_open(struct hearthd *h, struct err *err);

@@ -1,99 +1,121 @@
 /*
- * IPv6 on our interface. A board may have it switched off for all links (sysctl disable_ipv6): the mesh's
- * interface gets it all the same, as pods' links do, by hearth-helper. Where the kernel has none, or the
- * helper cannot, the presence says so, and nobody is sent to an address that swallows packets.
+ * ipv6: see ipv6.h. While the helper is at it nobody is told: it may be a matter of milliseconds. Who
+ * switches it off again and again has it so until the pauses are over.
  */
-#include <errno.h>
-#include <string.h>
+#include "node/ipv6.h"
+
+#include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
-#include "node/hearthd.h"
+#include "node/repair.h"
+#include "sys/ipc/ipc.h"
 
 #define CALL_US (5 * USEC_PER_SEC)
 
-static void cannot(struct hearthd *h, const struct err *err)
+struct ipv6 {
+	struct core *core;
+	const struct ipv6_hooks *hooks;
+	void *ctx;
+	struct ipc_async *call;
+	struct repair repairs; /* by hearth-helper */
+	bool missing;
+};
+
+struct ipv6 *ipv6_new(struct core *core, const struct ipv6_hooks *hooks, void *ctx)
+{
+	struct ipv6 *ipv6 = calloc(1, sizeof(*ipv6));
+
+	if (ipv6)
+		*ipv6 = (struct ipv6){ .core = core, .hooks = hooks, .ctx = ctx };
+	return ipv6;
+}
+
+struct ipv6 *ipv6_free(struct ipv6 *ipv6)
+{
+	if (ipv6)
+		ipv6->call = ipc_async_cancel(ipv6->call);
+	free(ipv6);
+	return NULL;
+}
+
+static void cannot(struct ipv6 *ipv6, const struct err *err)
 {
 	struct err why;
 
-	h->ipv6_missing = true;
+	ipv6->missing = true;
 	err_set(&why, err->code,
 		"%s has no IPv6, so this board's names in the mesh are IPv4 only: sysctl "
 		"net.ipv6.conf.%s.disable_ipv6 is 1, and hearth-helper cannot change it: %.400s",
-		h->core.config.interface, h->core.config.interface, err->text);
-	problem_set(&h->core.problems, "ipv6", &why);
+		ipv6->core->config.interface, ipv6->core->config.interface, err->text);
+	problem_set(&ipv6->core->problems, "ipv6", &why);
 }
 
 static void enabled(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
 {
-	struct hearthd *h = ctx;
-	struct err why = { 0 };
+	struct ipv6 *ipv6 = ctx;
 
-	h->ipv6_call = NULL;
+	ipv6->call = NULL;
 	if (r < 0)
-		cannot(h, err);
+		cannot(ipv6, err);
 	else if (json_is_true(json_object_get(reply->ok, "changed")))
 		log_seldom(LOG_LEVEL_NOTICE,
 			"IPv6 was switched off on %s (sysctl disable_ipv6); it is on there "
 			"again, and on no other link",
-			h->core.config.interface);
-	if (mesh_update(h, &why) < 0)
-		log_error("%s", why.text);
+			ipv6->core->config.interface);
+	ipv6->hooks->answered(ipv6->ctx);
 }
 
-static void ask(struct hearthd *h)
+static void ask(struct ipv6 *ipv6)
 {
-	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", h->core.config.interface);
+	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", ipv6->core->config.interface);
 	struct err err = { 0 };
 
-	repair_done(&h->ipv6_repairs, clock_now_us());
-	if (args && ipc_call_async(h->core.event, h->core.helper_path, "ipv6.enable", args, CALL_US,
-			    enabled, h, &h->ipv6_call, &err) < 0) {
-		cannot(h, &err);
+	repair_done(&ipv6->repairs, clock_now_us());
+	if (args && ipc_call_async(ipv6->core->event, ipv6->core->helper_path, "ipv6.enable", args,
+			    CALL_US, enabled, ipv6, &ipv6->call, &err) < 0) {
+		cannot(ipv6, &err);
 	}
 }
 
-void ipv6_found(struct hearthd *h, enum iface_ipv6 found)
+void ipv6_found(struct ipv6 *ipv6, enum iface_ipv6 found)
 {
 	switch (found) {
 	case IFACE_IPV6_UP:
-		h->ipv6_missing = false;
-		problem_set(&h->core.problems, "ipv6", NULL);
+		ipv6->missing = false;
+		problem_set(&ipv6->core->problems, "ipv6", NULL);
 		break;
 	case IFACE_IPV6_NONE:
-		if (!h->ipv6_missing)
+		if (!ipv6->missing)
 			log_notice("this kernel has no IPv6: in the mesh this board is reached "
 				   "over IPv4 only, and the others are told");
-		h->ipv6_missing = true;
+		ipv6->missing = true;
 		break;
 	case IFACE_IPV6_DISABLED:
-		/*
-		 * While the helper is at it, nobody is told: it may be a matter of milliseconds. Who
-		 * switches it off again and again has it so until the pauses are over.
-		 */
-		if (h->ipv6_call)
+		if (ipv6->call)
 			break;
-		if (repair_wait_us(&h->ipv6_repairs, clock_now_us()) == 0)
-			ask(h);
+		if (repair_wait_us(&ipv6->repairs, clock_now_us()) == 0)
+			ask(ipv6);
 		else
-			h->ipv6_missing = true;
+			ipv6->missing = true;
 		break;
 	}
 }
 
-static bool peer_has(const struct hearthd *h, uint32_t id)
+static bool peer_has(const struct ipv6 *ipv6, uint32_t id)
 {
-	const struct presence *presence = book_presence(h->core.book, id);
+	const struct presence *presence = book_presence(ipv6->core->book, id);
 
 	return !presence || !presence->no_ipv6;
 }
 
-bool ipv6_leads_to(const struct hearthd *h, uint32_t id)
+bool ipv6_leads_to(const struct ipv6 *ipv6, uint32_t id)
 {
-	return !h->ipv6_missing && (id == h->core.config.node || peer_has(h, id));
+	return !ipv6->missing && (id == ipv6->core->config.node || peer_has(ipv6, id));
 }
 
-void ipv6_close(struct hearthd *h)
+bool ipv6_is_missing(const struct ipv6 *ipv6)
 {
-	h->ipv6_call = ipc_async_cancel(h->ipv6_call);
+	return ipv6->missing;
 }

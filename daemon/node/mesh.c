@@ -166,9 +166,19 @@ static int apply_iface(
 		return err_set(err, r, "out of memory");
 	r = iface_apply(h->core.nl, &want, &ipv6, ret_changed, err);
 	if (r == 0 || ipv6 != IFACE_IPV6_UP)
-		ipv6_found(h, ipv6);
+		ipv6_found(h->ipv6, ipv6);
 	return r;
 }
+
+static void on_ipv6_answered(void *ctx)
+{
+	struct err err = { 0 };
+
+	if (mesh_update(ctx, &err) < 0)
+		log_error("%s", err.text);
+}
+
+static const struct ipv6_hooks ipv6_hooks = { .answered = on_ipv6_answered };
 
 /* --- addresses --- */
 
@@ -330,7 +340,7 @@ void mesh_retry(struct hearthd *h)
 {
 	const struct settings *settings = netmap_settings(book_netmap(h->core.book));
 	const struct node *self = core_self(&h->core);
-	bool missing = h->ipv6_missing, again;
+	bool missing = ipv6_is_missing(h->ipv6), again;
 	struct err err = { 0 };
 	unsigned changed = 0;
 
@@ -350,7 +360,7 @@ void mesh_retry(struct hearthd *h)
 		problem_set(&h->core.problems, "interface", &err);
 		ground_look(h, self);
 		wall_retry(h, settings, self);
-		if (h->ipv6_missing != missing) {
+		if (ipv6_is_missing(h->ipv6) != missing) {
 			assist_write_names(h, false);
 			feed_announce(h);
 		}
@@ -378,14 +388,15 @@ int mesh_open(struct hearthd *h, struct err *err)
 	if (h->seen)
 		h->peers = peers_new(h->core.book, h->seen, h->core.config.node, &peers_hooks, h);
 	h->device = device_new(&h->core);
-	if (!h->peers || !h->device)
+	h->ipv6 = ipv6_new(&h->core, &ipv6_hooks, h);
+	if (!h->peers || !h->device || !h->ipv6)
 		return err_set(err, -ENOMEM, "out of memory");
 	return wall_open(h, err);
 }
 
 void mesh_close(struct hearthd *h)
 {
-	ipv6_close(h);
+	h->ipv6 = ipv6_free(h->ipv6);
 	close_tunnel(h);
 	h->stamps = stamps_free(h->stamps);
 	h->peers = peers_free(h->peers);
