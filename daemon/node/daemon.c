@@ -159,10 +159,6 @@ static void set_paths(struct hearthd *h, const struct hearthd_options *options)
 		(int) (strrchr(h->core.paths.etc, '/') - h->core.paths.etc), h->core.paths.etc);
 	(void) snprintf(
 		h->core.host_path, sizeof(h->core.host_path), "%s", env_dir("HEARTH_HOST_ETC", up));
-	paths_join(h->core.host_path, "cni/net.d", h->cni_path);
-	h->stops = (struct stops){ .etc = h->core.host_path,
-		.own = h->core.paths.etc,
-		.cni = { .dir = h->cni_path, .plugin = NAMES_CNI_PLUGIN } };
 }
 
 static int open_event(struct hearthd *h, struct err *err)

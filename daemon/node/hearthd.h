@@ -11,11 +11,11 @@
 #include <systemd/sd-event.h>
 
 #include "base/pace.h"
-#include "board/stops.h"
 #include "node/announce.h"
 #include "node/core.h"
 #include "node/device.h"
 #include "node/firewall.h"
+#include "node/ground.h"
 #include "node/hostsfile.h"
 #include "node/iface.h"
 #include "node/ipv6.h"
@@ -37,8 +37,7 @@
 struct hearthd {
 	struct core core;
 	char config_path[PATH_TEXT_MAX], state_path[PATH_TEXT_MAX], timestamp_path[PATH_TEXT_MAX];
-	char kube_path[PATH_TEXT_MAX], cni_path[PATH_TEXT_MAX];
-	struct stops stops;
+	char kube_path[PATH_TEXT_MAX];
 	struct state state, saved, state_written; /* of now; on disk; on its way there */
 	bool is_saved, state_writing;
 	int state_lock; /* -1 none */
@@ -61,6 +60,7 @@ struct hearthd {
 	int ifindex; /* of the tunnel's device */
 	struct device *device;
 	struct ipv6 *ipv6;
+	struct ground *ground;
 	struct seen *seen;
 	unsigned uplink_mtu;     /* the last one known */
 	uint64_t addressless_us; /* no address to announce since then, 0: there is one */
@@ -165,11 +165,6 @@ void wall_take_down(struct hearthd *h);
 int wall_open(struct hearthd *h, struct err *err);
 /* The rules stay. */
 void wall_close(struct hearthd *h);
-
-/* ground.c: what the machine must do for us; what is not so is a problem. */
-void ground_look(struct hearthd *h, const struct node *self);
-/* There is no mesh any more that anything could stand in the way of. */
-void ground_forget(struct hearthd *h);
 
 /* feed.c */
 int feed_open(struct hearthd *h, struct err *err);

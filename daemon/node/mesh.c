@@ -180,6 +180,22 @@ static void on_ipv6_answered(void *ctx)
 
 static const struct ipv6_hooks ipv6_hooks = { .answered = on_ipv6_answered };
 
+static bool ipv6_leads(void *ctx, uint32_t id)
+{
+	return ipv6_leads_to(((const struct hearthd *) ctx)->ipv6, id);
+}
+
+static const struct ground_hooks ground_hooks = { .ipv6_leads_to = ipv6_leads };
+
+/* With an interface that is not as it should be there is no saying who takes packets from it. */
+static int whole_ifindex(const struct hearthd *h)
+{
+	bool wrong = problem_is(&h->core.problems, "interface") ||
+		     problem_is(&h->core.problems, "device");
+
+	return wrong ? 0 : h->ifindex;
+}
+
 /* --- addresses --- */
 
 /* A cable that is moved, DHCP at the start: nothing to speak of. */
@@ -235,7 +251,7 @@ static void take_down(struct hearthd *h)
 		log_warning("%s, ignoring", err.text);
 	wall_take_down(h);
 	assist_write_names(h, true);
-	ground_forget(h);
+	ground_forget(h->ground);
 	for (size_t i = 0; i < ARRAY_LEN(over); i++)
 		problem_set(&h->core.problems, over[i], NULL);
 }
@@ -358,7 +374,7 @@ void mesh_retry(struct hearthd *h)
 		if (apply_iface(h, self, &changed, &err) == 0 && changed)
 			say_changed(h, changed);
 		problem_set(&h->core.problems, "interface", &err);
-		ground_look(h, self);
+		ground_look(h->ground, self, whole_ifindex(h));
 		wall_retry(h, settings, self);
 		if (ipv6_is_missing(h->ipv6) != missing) {
 			assist_write_names(h, false);
@@ -389,7 +405,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 		h->peers = peers_new(h->core.book, h->seen, h->core.config.node, &peers_hooks, h);
 	h->device = device_new(&h->core);
 	h->ipv6 = ipv6_new(&h->core, &ipv6_hooks, h);
-	if (!h->peers || !h->device || !h->ipv6)
+	h->ground = ground_new(&h->core, &ground_hooks, h);
+	if (!h->peers || !h->device || !h->ipv6 || !h->ground)
 		return err_set(err, -ENOMEM, "out of memory");
 	return wall_open(h, err);
 }
@@ -402,5 +419,6 @@ void mesh_close(struct hearthd *h)
 	h->peers = peers_free(h->peers);
 	h->seen = seen_free(h->seen);
 	h->device = device_free(h->device);
+	h->ground = ground_free(h->ground);
 	wall_close(h);
 }
