@@ -25,6 +25,7 @@
 #include "node/names.h"
 #include "node/stamps.h"
 #include "sys/net/rule.h"
+#include "sys/nft/nft.h"
 #include "sys/notify/notify.h"
 #include "sys/x509/x509.h"
 #include "wire/record.h"

@@ -1,6 +1,6 @@
 /*
  * hearthd: the running mesh daemon, and what its subjects share: mesh.c (tunnel, interface, peers,
- * addresses), wall.c (the firewall), feed.c (the coordinator, our presence, join bundles), assist.c (hearth-helper),
+ * addresses), feed.c (the coordinator, our presence, join bundles), assist.c (hearth-helper),
  * watch.c (who is reachable, systemd), control.c (local calls), daemon.c (its life). Theirs alone.
  */
 #pragma once
@@ -14,7 +14,6 @@
 #include "node/announce.h"
 #include "node/core.h"
 #include "node/device.h"
-#include "node/firewall.h"
 #include "node/ground.h"
 #include "node/hostsfile.h"
 #include "node/iface.h"
@@ -28,9 +27,9 @@
 #include "node/sync.h"
 #include "node/uplink.h"
 #include "node/wait.h"
+#include "node/wall.h"
 #include "sys/ipc/ipc.h"
 #include "sys/net/link.h"
-#include "sys/nft/nft.h"
 #include "tunnel/tunnel.h"
 #include "tunnel/uapi-server.h"
 
@@ -61,22 +60,10 @@ struct hearthd {
 	struct device *device;
 	struct ipv6 *ipv6;
 	struct ground *ground;
+	struct wall *wall;
 	struct seen *seen;
 	unsigned uplink_mtu;     /* the last one known */
 	uint64_t addressless_us; /* no address to announce since then, 0: there is one */
-
-	/* wall.c */
-	struct nft *nft;                /* NULL: this kernel or our rights do not allow it */
-	char table[FIREWALL_TABLE_MAX]; /* of nftables */
-	sd_event_source *firewall_timer;
-	char *firewall_text; /* applied or being applied */
-	bool firewall_failed;
-	enum {
-		GATE_UNKNOWN,
-		GATE_OPEN,
-		GATE_SHUT
-	} gate; /* for what comes by the tunnel for others than us */
-	struct repair firewall_repairs;
 
 	/* feed.c */
 	char kube_id[FIELD_ID_MAX];     /* of the bundle in kube_path */
@@ -153,18 +140,6 @@ void mesh_close(struct hearthd *h);
 void mesh_retry(struct hearthd *h);
 /* Whether others could try any address of this board; a problem once it has lasted. */
 void mesh_check_addresses(struct hearthd *h);
-
-/* wall.c: before anything can come by the tunnel: nothing is passed on unless the rules are there. */
-void wall_begin(struct hearthd *h);
-/* The firewall's rules of the moment; @again: also if they are the ones of last time. */
-void wall_apply(
-	struct hearthd *h, const struct settings *settings, const struct node *self, bool again);
-/* Again what failed, and what somebody removed. */
-void wall_retry(struct hearthd *h, const struct settings *settings, const struct node *self);
-void wall_take_down(struct hearthd *h);
-int wall_open(struct hearthd *h, struct err *err);
-/* The rules stay. */
-void wall_close(struct hearthd *h);
 
 /* feed.c */
 int feed_open(struct hearthd *h, struct err *err);

@@ -196,6 +196,14 @@ static int whole_ifindex(const struct hearthd *h)
 	return wrong ? 0 : h->ifindex;
 }
 
+/* It may have been all that systemd's READY was waiting for. */
+static void on_wall_settled(void *ctx)
+{
+	watch_notify(ctx);
+}
+
+static const struct wall_hooks wall_hooks = { .settled = on_wall_settled };
+
 /* --- addresses --- */
 
 /* A cable that is moved, DHCP at the start: nothing to speak of. */
@@ -239,7 +247,7 @@ static enum mesh_state find_state(const struct hearthd *h, const struct node *se
 static void take_down(struct hearthd *h)
 {
 	static const char *const over[] = { "tunnel", "interface", "device", "addresses", "ipv6",
-		"pods", "firewall", "rules", "astray", "liars" };
+		"pods" };
 	struct err err = { 0 };
 
 	log_warning("%s; taking the interface down",
@@ -249,7 +257,7 @@ static void take_down(struct hearthd *h)
 	close_tunnel(h);
 	if (iface_clear(h->core.nl, h->core.config.interface, &err) < 0 && err.code != -ENODEV)
 		log_warning("%s, ignoring", err.text);
-	wall_take_down(h);
+	wall_take_down(h->wall);
 	assist_write_names(h, true);
 	ground_forget(h->ground);
 	for (size_t i = 0; i < ARRAY_LEN(over); i++)
@@ -296,7 +304,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	if (uplink_candidates(h->uplink)->mtu)
 		h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
 	check_device(h);
-	wall_begin(h);
+	wall_begin(h->wall);
 	if (!h->tunnel) {
 		r = begin_tunnel(h, settings, err);
 		if (r < 0)
@@ -313,7 +321,7 @@ int mesh_update(struct hearthd *h, struct err *err)
 	if (r == -EPERM && !h->begun)
 		return err_set(err, r, "%s; CAP_NET_ADMIN is needed", why.text);
 	problem_set(&h->core.problems, "interface", r < 0 ? &why : NULL);
-	wall_apply(h, settings, self, false);
+	wall_apply(h->wall, settings, self, uplink_candidates(h->uplink));
 	assist_write_names(h, false);
 	assist_follow_labels(h, self);
 	boards_look(h, self);
@@ -375,7 +383,7 @@ void mesh_retry(struct hearthd *h)
 			say_changed(h, changed);
 		problem_set(&h->core.problems, "interface", &err);
 		ground_look(h->ground, self, whole_ifindex(h));
-		wall_retry(h, settings, self);
+		wall_retry(h->wall, settings, self, uplink_candidates(h->uplink));
 		if (ipv6_is_missing(h->ipv6) != missing) {
 			assist_write_names(h, false);
 			feed_announce(h);
@@ -408,7 +416,7 @@ int mesh_open(struct hearthd *h, struct err *err)
 	h->ground = ground_new(&h->core, &ground_hooks, h);
 	if (!h->peers || !h->device || !h->ipv6 || !h->ground)
 		return err_set(err, -ENOMEM, "out of memory");
-	return wall_open(h, err);
+	return wall_new(&h->core, &wall_hooks, h, &h->wall, err);
 }
 
 void mesh_close(struct hearthd *h)
@@ -420,5 +428,5 @@ void mesh_close(struct hearthd *h)
 	h->seen = seen_free(h->seen);
 	h->device = device_free(h->device);
 	h->ground = ground_free(h->ground);
-	wall_close(h);
+	h->wall = wall_free(h->wall);
 }

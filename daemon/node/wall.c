@@ -1,19 +1,35 @@
-/*
- * The table of nftables is put in place whole, and again when somebody takes something out of it; more and more
- * slowly if that goes on. Until it is there, and while it cannot be, nothing that comes by the tunnel is
- * passed on: the gate is shut.
- */
+/* wall: see wall.h. Nothing is put back and nobody accused before the kernel was asked. */
+#include "node/wall.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/firewall.h"
-#include "node/hearthd.h"
+#include "node/repair.h"
+#include "sys/net/link.h"
 #include "sys/net/rule.h"
+#include "sys/nft/nft.h"
 
 #define DELAY_US (500 * USEC_PER_MSEC)
+
+enum gate { GATE_UNKNOWN, GATE_OPEN, GATE_SHUT };
+
+struct wall {
+	struct core *core;
+	const struct wall_hooks *hooks;
+	void *ctx;
+	struct nft *nft;                /* NULL: this kernel or our rights do not allow it */
+	char table[FIREWALL_TABLE_MAX]; /* of nftables */
+	sd_event_source *timer;
+	char *text; /* applied or being applied; NULL: there is to be none */
+	bool failed;
+	enum gate gate; /* for what comes by the tunnel for others than us */
+	struct repair repairs;
+};
 
 static uint16_t coordinator_port(const struct settings *settings, uint32_t id)
 {
@@ -24,35 +40,36 @@ static uint16_t coordinator_port(const struct settings *settings, uint32_t id)
 }
 
 /*
- * While the rules are missing, what comes by the tunnel reaches this board alone: a routing rule sees to that,
- * which needs nothing of nftables.
+ * While the rules are missing, what comes by the tunnel reaches this board alone: a routing rule sees
+ * to that, which needs nothing of nftables.
  */
-static void shut(struct hearthd *h, bool missing, struct err *ret)
+static void shut(struct wall *wall, bool missing, struct err *ret)
 {
+	const char *ifname = wall->core->config.interface;
+
 	if (missing) {
-		h->gate = rule_prohibit(h->core.nl, h->core.config.interface, ret) < 0
-				  ? GATE_UNKNOWN
-				  : GATE_SHUT;
-	} else if (h->gate != GATE_OPEN) {
-		(void) rule_permit(h->core.nl, h->core.config.interface, ret);
-		h->gate = ret->code ? GATE_UNKNOWN : GATE_OPEN;
+		wall->gate =
+			rule_prohibit(wall->core->nl, ifname, ret) < 0 ? GATE_UNKNOWN : GATE_SHUT;
+	} else if (wall->gate != GATE_OPEN) {
+		(void) rule_permit(wall->core->nl, ifname, ret);
+		wall->gate = ret->code ? GATE_UNKNOWN : GATE_OPEN;
 	}
 }
 
-static bool is_missing(struct hearthd *h)
+static bool is_missing(struct wall *wall)
 {
-	int r = h->nft ? nft_is_there(h->nft) : 0;
+	int r = wall->nft ? nft_is_there(wall->nft) : 0;
 
-	return r < 0 ? h->gate != GATE_OPEN : r == 0;
+	return r < 0 ? wall->gate != GATE_OPEN : r == 0;
 }
 
 /* What is wrong, and what that means for others' packets. */
-static void say_failed(struct hearthd *h, const struct err *err)
+static void say_failed(struct wall *wall, const struct err *err)
 {
-	bool missing = is_missing(h);
+	bool missing = is_missing(wall);
 	struct err why = { 0 }, gate = { 0 };
 
-	shut(h, missing, &gate);
+	shut(wall, missing, &gate);
 	if (!missing)
 		err_set(&why, err->code,
 			"the firewall's rules are older ones, new ones cannot be put in place: "
@@ -70,26 +87,26 @@ static void say_failed(struct hearthd *h, const struct err *err)
 			"from the mesh is passed on, and pods of this board are cut off from those "
 			"of others",
 			err->text);
-	problem_set(&h->core.problems, "firewall", &why);
+	problem_set(&wall->core->problems, "firewall", &why);
 }
 
 static void done(void *ctx, int r, const struct err *err)
 {
-	struct hearthd *h = ctx;
+	struct wall *wall = ctx;
 	struct err gate = { 0 };
 
-	h->firewall_failed = r < 0;
+	wall->failed = r < 0;
 	if (r < 0) {
-		say_failed(h, err);
+		say_failed(wall, err);
 	} else {
-		shut(h, false, &gate);
-		problem_set(&h->core.problems, "firewall", &gate);
-		log_debug("nftables table inet %s is in place", h->table);
+		shut(wall, false, &gate);
+		problem_set(&wall->core->problems, "firewall", &gate);
+		log_debug("nftables table inet %s is in place", wall->table);
 	}
-	watch_notify(h); /* it may have been all that systemd's READY was waiting for */
+	wall->hooks->settled(wall->ctx);
 }
 
-static void say_fight(struct hearthd *h, const struct err *gate)
+static void say_fight(struct wall *wall, const struct err *gate)
 {
 	struct err err = { 0 };
 
@@ -97,72 +114,72 @@ static void say_fight(struct hearthd *h, const struct err *gate)
 		"another program keeps removing rules from nftables table inet %s; find it (`nft "
 		"monitor`), and let it keep that table; while rules are missing, nothing from the "
 		"mesh is passed on to pods of this board%s%.200s",
-		h->table, gate->code ? "; it should not be, but " : "", gate->text);
-	problem_set(&h->core.problems, "rules", &err);
+		wall->table, gate->code ? "; it should not be, but " : "", gate->text);
+	problem_set(&wall->core->problems, "rules", &err);
 }
 
-static void say_repair(struct hearthd *h, uint64_t now)
+static void say_repair(struct wall *wall, uint64_t now)
 {
 	static const struct err none;
 
-	if (repair_is_fight(&h->firewall_repairs, now)) {
-		say_fight(h, &none);
+	if (repair_is_fight(&wall->repairs, now)) {
+		say_fight(wall, &none);
 		return;
 	}
-	problem_set(&h->core.problems, "rules", NULL);
+	problem_set(&wall->core->problems, "rules", NULL);
 	log_seldom(LOG_LEVEL_NOTICE,
-		"somebody removed rules from nftables table inet %s; putting them back", h->table);
+		"somebody removed rules from nftables table inet %s; putting them back",
+		wall->table);
 }
 
-static void look_later(struct hearthd *h, uint64_t wait_us)
+static void look_later(struct wall *wall, uint64_t wait_us)
 {
-	(void) sd_event_source_set_time_relative(h->firewall_timer, wait_us);
-	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_ONESHOT);
+	(void) sd_event_source_set_time_relative(wall->timer, wait_us);
+	(void) sd_event_source_set_enabled(wall->timer, SD_EVENT_ONESHOT);
 }
 
-/* Nothing is put back and nobody accused before the kernel was asked. */
 static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct hearthd *h = ctx;
-	uint64_t now = clock_now_us(), wait_us = repair_wait_us(&h->firewall_repairs, now);
+	struct wall *wall = ctx;
+	uint64_t now = clock_now_us(), wait_us = repair_wait_us(&wall->repairs, now);
 	struct err err = { 0 };
 
-	if (h->mesh_state != MESH_UP || !h->firewall_text)
+	if (!wall->text)
 		return 0;
-	if (nft_is_whole(h->nft)) {
-		if (!h->firewall_failed && !nft_is_busy(h->nft))
-			shut(h, false, &err);
+	if (nft_is_whole(wall->nft)) {
+		if (!wall->failed && !nft_is_busy(wall->nft))
+			shut(wall, false, &err);
 		return 0;
 	}
 	if (wait_us) {
-		shut(h, true, &err);
-		say_fight(h, &err);
-		look_later(h, wait_us);
+		shut(wall, true, &err);
+		say_fight(wall, &err);
+		look_later(wall, wait_us);
 		return 0;
 	}
-	repair_done(&h->firewall_repairs, now);
-	say_repair(h, now);
-	if (nft_apply(h->nft, h->firewall_text, &err) < 0)
-		done(h, err.code, &err);
+	repair_done(&wall->repairs, now);
+	say_repair(wall, now);
+	if (nft_apply(wall->nft, wall->text, &err) < 0)
+		done(wall, err.code, &err);
 	return 0;
 }
 
 static void touched(void *ctx)
 {
-	struct hearthd *h = ctx;
+	struct wall *wall = ctx;
 	int waits = SD_EVENT_OFF;
 
-	(void) sd_event_source_get_enabled(h->firewall_timer, &waits);
+	(void) sd_event_source_get_enabled(wall->timer, &waits);
 	if (waits == SD_EVENT_OFF)
-		look_later(h, DELAY_US);
+		look_later(wall, DELAY_US);
 }
 
-void wall_apply(
-	struct hearthd *h, const struct settings *settings, const struct node *self, bool again)
+/* @again: also if they are the ones of last time. */
+static void apply(struct wall *wall, const struct settings *settings, const struct node *self,
+	const struct candidates *own, bool again)
 {
-	const struct candidates *own = uplink_candidates(h->uplink);
 	struct firewall firewall = {
-		.interface = h->core.config.interface,
+		.interface = wall->core->config.interface,
 		.own4 = self->mesh4,
 		.own6 = self->mesh6,
 		.own_pods4 = self->pods4,
@@ -182,16 +199,21 @@ void wall_apply(
 	CLEANUP_BUF struct buf text = { 0 };
 	struct err err = { 0 };
 
-	if (!h->nft)
+	if (!wall->nft)
 		return;
 	firewall_add_text(&firewall, &text);
-	if (buf_failed(&text) ||
-		(!again && h->firewall_text && !strcmp(buf_str(&text), h->firewall_text)))
+	if (buf_failed(&text) || (!again && wall->text && !strcmp(buf_str(&text), wall->text)))
 		return;
-	free(h->firewall_text);
-	h->firewall_text = buf_take(&text, NULL);
-	if (nft_apply(h->nft, h->firewall_text, &err) < 0)
-		done(h, err.code, &err);
+	free(wall->text);
+	wall->text = buf_take(&text, NULL);
+	if (nft_apply(wall->nft, wall->text, &err) < 0)
+		done(wall, err.code, &err);
+}
+
+void wall_apply(struct wall *wall, const struct settings *settings, const struct node *self,
+	const struct candidates *own)
+{
+	apply(wall, settings, self, own, false);
 }
 
 /* --- who did wrong within the hour, as the rules remember it --- */
@@ -199,7 +221,7 @@ void wall_apply(
 enum { NAMED_MAX = 3, MEMBERS_MAX = 64 };
 
 struct wrongdoers {
-	struct hearthd *h;
+	struct wall *wall;
 	struct buf names;
 	size_t n;
 	uint32_t ids[MEMBERS_MAX]; /* of those that are counted */
@@ -220,7 +242,7 @@ static void on_sender(void *ctx, const void *key, size_t len)
 	if (len != ip_bytes(addr.family))
 		return;
 	memcpy(addr.bytes, key, len);
-	node = netmap_by_addr(book_netmap(w->h->core.book), &addr);
+	node = netmap_by_addr(book_netmap(w->wall->core->book), &addr);
 	for (size_t i = 0; node && i < w->n; i++)
 		if (w->ids[i] == node->id)
 			node = NULL;
@@ -238,7 +260,7 @@ static void on_liar(void *ctx, const void *key, size_t len)
 	struct link link;
 
 	memcpy(name, key, len < sizeof(name) - 1 ? len : sizeof(name) - 1);
-	if (link_find(w->h->core.nl, name, &link, NULL) < 0)
+	if (link_find(w->wall->core->nl, name, &link, NULL) < 0)
 		return; /* it is gone */
 	(void) snprintf(text, sizeof(text), "%s (%s)", link.name, link.alias);
 	add_name(w, text);
@@ -253,18 +275,18 @@ static void tell(struct wrongdoers *w, const char *name, const char *before, con
 	if (w->n && !buf_failed(&w->names))
 		err_set(&err, -EPERM, "within the last hour %s%s%s", before, buf_str(&w->names),
 			after);
-	problem_set(&w->h->core.problems, name, &err);
+	problem_set(&w->wall->core->problems, name, &err);
 	buf_done(&w->names);
 }
 
-static void look_for_wrongdoers(struct hearthd *h)
+static void look_for_wrongdoers(struct wall *wall)
 {
-	struct wrongdoers senders = { .h = h }, liars = { .h = h };
+	struct wrongdoers senders = { .wall = wall }, liars = { .wall = wall };
 
-	if (!h->nft || nft_is_busy(h->nft) ||
-		nft_keys(h->nft, FIREWALL_SENDERS4, on_sender, &senders) < 0 ||
-		nft_keys(h->nft, FIREWALL_SENDERS6, on_sender, &senders) < 0 ||
-		nft_keys(h->nft, FIREWALL_LIARS, on_liar, &liars) < 0) {
+	if (!wall->nft || nft_is_busy(wall->nft) ||
+		nft_keys(wall->nft, FIREWALL_SENDERS4, on_sender, &senders) < 0 ||
+		nft_keys(wall->nft, FIREWALL_SENDERS6, on_sender, &senders) < 0 ||
+		nft_keys(wall->nft, FIREWALL_LIARS, on_liar, &liars) < 0) {
 		buf_done(&senders.names);
 		buf_done(&liars.names);
 		return;
@@ -278,70 +300,92 @@ static void look_for_wrongdoers(struct hearthd *h)
 		"the wrong one");
 }
 
-static int watch(struct hearthd *h, struct err *err)
+static int watch(struct wall *wall, struct err *err)
 {
-	return h->nft ? 0 : nft_new(h->core.event, h->table, done, touched, h, &h->nft, err);
+	if (wall->nft)
+		return 0;
+	return nft_new(wall->core->event, wall->table, done, touched, wall, &wall->nft, err);
 }
 
-void wall_begin(struct hearthd *h)
+void wall_begin(struct wall *wall)
 {
 	struct err err = { 0 };
 
-	if (watch(h, &err) < 0) {
-		say_failed(h, &err);
-	} else if (h->gate == GATE_UNKNOWN) {
-		shut(h, is_missing(h), &err);
+	if (watch(wall, &err) < 0) {
+		say_failed(wall, &err);
+	} else if (wall->gate == GATE_UNKNOWN) {
+		shut(wall, is_missing(wall), &err);
 		if (err.code)
-			problem_set(&h->core.problems, "firewall", &err);
+			problem_set(&wall->core->problems, "firewall", &err);
 	}
 }
 
-void wall_retry(struct hearthd *h, const struct settings *settings, const struct node *self)
+void wall_retry(struct wall *wall, const struct settings *settings, const struct node *self,
+	const struct candidates *own)
 {
-	bool missed = !h->nft;
+	bool missed = !wall->nft;
 
-	wall_begin(h);
-	if (h->firewall_failed || (missed && h->nft))
-		wall_apply(h, settings, self, true);
-	else if (h->nft && !nft_is_whole(h->nft))
-		touched(h);
-	if (!repair_is_fight(&h->firewall_repairs, clock_now_us()) && h->gate != GATE_SHUT)
-		problem_set(&h->core.problems, "rules", NULL);
-	look_for_wrongdoers(h);
+	wall_begin(wall);
+	if (wall->failed || (missed && wall->nft))
+		apply(wall, settings, self, own, true);
+	else if (wall->nft && !nft_is_whole(wall->nft))
+		touched(wall);
+	if (!repair_is_fight(&wall->repairs, clock_now_us()) && wall->gate != GATE_SHUT)
+		problem_set(&wall->core->problems, "rules", NULL);
+	look_for_wrongdoers(wall);
 }
 
-void wall_take_down(struct hearthd *h)
+void wall_take_down(struct wall *wall)
 {
+	static const char *const over[] = { "firewall", "rules", "astray", "liars" };
 	CLEANUP_BUF struct buf removal = { 0 };
 	struct err err = { 0 };
 
-	free(h->firewall_text);
-	h->firewall_text = NULL;
-	firewall_add_removal(h->core.config.interface, &removal);
-	if (h->nft && nft_apply(h->nft, buf_str(&removal), &err) < 0)
+	free(wall->text);
+	wall->text = NULL;
+	firewall_add_removal(wall->core->config.interface, &removal);
+	if (wall->nft && nft_apply(wall->nft, buf_str(&removal), &err) < 0)
 		log_warning("%s, ignoring", err.text);
-	(void) rule_permit(
-		h->core.nl, h->core.config.interface, NULL); /* of an interface that is down */
-	h->gate = GATE_UNKNOWN;
+	/* Of an interface that is down. */
+	(void) rule_permit(wall->core->nl, wall->core->config.interface, NULL);
+	wall->gate = GATE_UNKNOWN;
+	for (size_t i = 0; i < ARRAY_LEN(over); i++)
+		problem_set(&wall->core->problems, over[i], NULL);
 }
 
-int wall_open(struct hearthd *h, struct err *err)
+bool wall_is_busy(const struct wall *wall)
 {
-	int r = sd_event_add_time(
-		h->core.event, &h->firewall_timer, CLOCK_MONOTONIC, 0, 0, on_timer, h);
+	return wall->nft && nft_is_busy(wall->nft);
+}
 
-	if (r < 0)
+int wall_new(struct core *core, const struct wall_hooks *hooks, void *ctx, struct wall **ret,
+	struct err *err)
+{
+	struct wall *wall = calloc(1, sizeof(*wall));
+	int r;
+
+	if (!wall)
+		return err_set(err, -ENOMEM, "out of memory");
+	*wall = (struct wall){ .core = core, .hooks = hooks, .ctx = ctx };
+	r = sd_event_add_time(core->event, &wall->timer, CLOCK_MONOTONIC, 0, 0, on_timer, wall);
+	if (r < 0) {
+		wall_free(wall);
 		return err_set(err, r, "cannot set up a timer: %s", strerror(-r));
-	(void) sd_event_source_set_enabled(h->firewall_timer, SD_EVENT_OFF);
-	(void) firewall_table(h->core.config.interface, h->table);
-	(void) watch(h, NULL); /* wall_begin() says so if it fails */
+	}
+	(void) sd_event_source_set_enabled(wall->timer, SD_EVENT_OFF);
+	(void) firewall_table(core->config.interface, wall->table);
+	(void) watch(wall, NULL); /* wall_begin() says so if it fails */
+	*ret = wall;
 	return 0;
 }
 
-void wall_close(struct hearthd *h)
+struct wall *wall_free(struct wall *wall)
 {
-	h->nft = nft_free(h->nft);
-	h->firewall_timer = sd_event_source_disable_unref(h->firewall_timer);
-	free(h->firewall_text);
-	h->firewall_text = NULL;
+	if (!wall)
+		return NULL;
+	nft_free(wall->nft);
+	sd_event_source_disable_unref(wall->timer);
+	free(wall->text);
+	free(wall);
+	return NULL;
 }

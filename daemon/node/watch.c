@@ -123,7 +123,7 @@ void watch_notify(struct hearthd *h)
 	if (!h->said || strcmp(buf_str(&text), h->said) != 0)
 		say_to_systemd(h, buf_str(&text));
 	/* Removed and replaced are answers, too: there is nothing to wait for. */
-	if (!h->ready && h->mesh_state != MESH_WAITING && !(h->nft && nft_is_busy(h->nft))) {
+	if (!h->ready && h->mesh_state != MESH_WAITING && !wall_is_busy(h->wall)) {
 		h->ready = notify_send("READY=1") != -EAGAIN; /* else at the next tick */
 		if (h->ready)
 			log_info("ready");
