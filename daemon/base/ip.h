@@ -47,6 +47,8 @@ size_t ip_bytes(int family);
 
 bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b);
 bool ip_prefix_equal(const struct ip_prefix *a, const struct ip_prefix *b);
+/* An order of them all, for tables: less than 0, 0 where ip_prefix_equal(), or more. */
+int ip_prefix_compare(const struct ip_prefix *a, const struct ip_prefix *b);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *addr);
 bool ip_prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b);

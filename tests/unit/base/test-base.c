@@ -218,6 +218,26 @@ static void test_arithmetic(void **state)
 	assert_false(ip_prefix_contains(&q, &a));
 }
 
+/* One order for all of them, in which only equal ones are equal. */
+static void test_prefix_order(void **state)
+{
+	static const char *const sorted[] = { "0.0.0.0/0", "10.0.0.0/8", "11.0.0.0/8",
+		"9.0.0.0/16", "10.0.0.0/24", "10.0.1.0/24", "0.0.0.0/32", "::/0", "fd00::/48",
+		"fd00:0:1::/48", "fd00::/64" };
+
+	for (size_t i = 0; i < ARRAY_LEN(sorted); i++)
+		for (size_t j = 0; j < ARRAY_LEN(sorted); j++) {
+			struct ip_prefix a, b;
+			int order;
+
+			assert_int_equal(ip_prefix_parse(sorted[i], &a), 0);
+			assert_int_equal(ip_prefix_parse(sorted[j], &b), 0);
+			order = ip_prefix_compare(&a, &b);
+			assert_int_equal((order > 0) - (order < 0), (i > j) - (i < j));
+			assert_int_equal(order == 0, ip_prefix_equal(&a, &b));
+		}
+}
+
 static void test_fnv(void **state)
 {
 	/* published test vectors of FNV-1a 64 */
@@ -311,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_arithmetic),
+		cmocka_unit_test(test_prefix_order),
 		cmocka_unit_test(test_fnv),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

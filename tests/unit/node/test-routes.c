@@ -101,6 +101,90 @@ static void test_nothing_wanted(void **state)
 	assert_int_equal(delete.n, have.n);
 }
 
+/* --- a thousand peers --- */
+
+enum { MANY = 3000 };
+static size_t n_compared;
+
+int __real_ip_prefix_compare(const struct ip_prefix *a, const struct ip_prefix *b);
+int __wrap_ip_prefix_compare(const struct ip_prefix *a, const struct ip_prefix *b);
+int __wrap_ip_prefix_compare(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	n_compared++;
+	return __real_ip_prefix_compare(a, b);
+}
+
+bool __real_ip_prefix_equal(const struct ip_prefix *a, const struct ip_prefix *b);
+bool __wrap_ip_prefix_equal(const struct ip_prefix *a, const struct ip_prefix *b);
+bool __wrap_ip_prefix_equal(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	n_compared++;
+	return __real_ip_prefix_equal(a, b);
+}
+
+/* Networks of a mesh's two ranges, in no order: the @i-th of MANY. */
+static struct route many(size_t i)
+{
+	struct route route = { .oif = 7, .mtu = ROUTES_MTU };
+	struct ip_prefix base;
+	uint64_t nth = i * 7919 % MANY;
+
+	assert_int_equal(ip_prefix_parse(nth % 3 ? "10.0.0.0/8" : "fd00::/48", &base), 0);
+	assert_int_equal(ip_prefix_subnet(&base, nth % 3 ? 24 : 64, nth, &route.dst), 0);
+	return route;
+}
+
+/* Sorting and searching both lists is some 20 comparisons a route; each with each is nine million. */
+static void test_many(void **state)
+{
+	CLEANUP_ROUTES struct routes set = { 0 }, delete = { 0 };
+	struct route *want = calloc(MANY, sizeof(*want)), *have = calloc(MANY, sizeof(*have));
+	struct routes wanted_list = { .list = want, .n = MANY };
+	ssize_t taken = -1;
+
+	for (size_t i = 0; i < MANY; i++) {
+		want[i] = many(i);
+		have[i] = many(MANY - 1 - i);
+	}
+	assert_int_equal(ip_prefix_parse("10.255.0.0/16", &have[100].dst), 0); /* nobody's */
+	have[200].mtu = 1420;
+	have[300].oif = 8;
+	n_compared = 0;
+	assert_int_equal(routes_compare(&wanted_list, 7, have, MANY, &set, &delete, &taken), 0);
+	assert_true(n_compared < MANY * 80);
+	assert_int_equal(set.n, 2);
+	assert_true(ip_prefix_equal(&set.list[0].dst, &want[MANY - 1 - 200].dst));
+	assert_true(ip_prefix_equal(&set.list[1].dst, &want[MANY - 1 - 100].dst));
+	assert_int_equal(delete.n, 1);
+	assert_true(ip_prefix_equal(&delete.list[0].dst, &have[100].dst));
+	assert_int_equal(taken, 300);
+	free(want);
+	free(have);
+}
+
+/*
+ * Two to the same destination, as two meshes leave them: the working one of another mesh decides,
+ * wherever it is listed; one that is down does not.
+ */
+static void test_two_to_one(void **state)
+{
+	for (int other = 0; other < 2; other++)
+		for (int down = 0; down < 2; down++) {
+			CLEANUP_ROUTES struct routes want = wanted(), set = { 0 }, delete = { 0 };
+			struct route have[2] = { want.list[0], want.list[0] };
+			ssize_t taken = -1;
+
+			want.n = 1;
+			have[other].oif = 8;
+			have[other].flags = down ? RTNH_F_LINKDOWN : 0;
+			assert_int_equal(
+				routes_compare(&want, 7, have, 2, &set, &delete, &taken), 0);
+			assert_int_equal(taken, down ? -1 : other);
+			assert_int_equal(set.n, 0);
+			assert_int_equal(delete.n, 0);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +194,8 @@ int main(void)
 		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_other_mesh),
 		cmocka_unit_test(test_nothing_wanted),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_two_to_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
