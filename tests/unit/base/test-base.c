@@ -221,9 +221,9 @@ static void test_arithmetic(void **state)
 /* One order for all of them, in which only equal ones are equal. */
 static void test_prefix_order(void **state)
 {
-	static const char *const sorted[] = { "0.0.0.0/0", "10.0.0.0/8", "11.0.0.0/8",
-		"9.0.0.0/16", "10.0.0.0/24", "10.0.1.0/24", "0.0.0.0/32", "::/0", "fd00::/48",
-		"fd00:0:1::/48", "fd00::/64" };
+	static const char *const sorted[] = { "0.0.0.0/0", "10.0.0.0/8", "11.0.0.0/8", "9.0.0.0/16",
+		"10.0.0.0/24", "10.0.1.0/24", "0.0.0.0/32", "::/0", "fd00::/48", "fd00:0:1::/48",
+		"fd00::/64" };
 
 	for (size_t i = 0; i < ARRAY_LEN(sorted); i++)
 		for (size_t j = 0; j < ARRAY_LEN(sorted); j++) {
