@@ -146,8 +146,8 @@ static bool hold_back(struct entry *entry, const json_t *doc, uint64_t counter, 
 	return true;
 }
 
-int book_add_presence(
-	struct book *book, const json_t *doc, uint64_t now_us, struct book_heard *ret, struct err *err)
+int book_add_presence(struct book *book, const json_t *doc, uint64_t now_us, struct book_heard *ret,
+	struct err *err)
 {
 	CLEANUP(presence_done) struct presence presence = { 0 };
 	const struct node *node;

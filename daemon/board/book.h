@@ -58,8 +58,8 @@ struct book_heard {
  * -EBADMSG (signature), -ENOENT (no such node), -EINVAL. A node that announces itself without end is heard
  * once a minute: what is newer waits for book_take_held_back(), and counts as 0 here.
  */
-int book_add_presence(
-	struct book *book, const json_t *doc, uint64_t now_us, struct book_heard *ret, struct err *err);
+int book_add_presence(struct book *book, const json_t *doc, uint64_t now_us, struct book_heard *ret,
+	struct err *err);
 /* True if one that waited is the node's presence now. */
 bool book_take_held_back(struct book *book, uint64_t now_us);
 

@@ -27,8 +27,7 @@ static const char *link_name(const struct locals *locals, int index)
 	return "?";
 }
 
-static bool is_own(
-	const struct locals_own *own, const char *ifname, const struct ip_prefix *prefix)
+static bool is_own(const struct locals_own *own, const char *ifname, const struct ip_prefix *prefix)
 {
 	if (names_is_pod_link(ifname) || (own->ifname && !strcmp(ifname, own->ifname)))
 		return true;

@@ -22,7 +22,7 @@ struct locals_own {
 struct locals {
 	struct ranges_local *list; /* owned; names borrowed from links */
 	size_t n;
-	bool tailscale; /* is installed: its interface or its routing rules are here */
+	bool tailscale;     /* is installed: its interface or its routing rules are here */
 	struct link *links; /* owned */
 	size_t n_links;
 };

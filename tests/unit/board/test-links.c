@@ -504,16 +504,16 @@ static void test_names(void **state)
 {
 	static const char *const files[][2] = {
 		{ "networkd.network", "\nName=" NAMES_LINK "* " NAMES_POD_LINK "*\n" },
-		{ "networkmanager.conf", "=interface-name:" NAMES_LINK
-					 "*;interface-name:" NAMES_POD_LINK "*\n" },
+		{ "networkmanager.conf",
+			"=interface-name:" NAMES_LINK "*;interface-name:" NAMES_POD_LINK "*\n" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		CLEANUP_BUF struct buf text = { 0 };
 		char path[512];
 
-		(void) snprintf(path, sizeof(path), TEST_SOURCE_DIR "/../daemon/node/%s",
-			files[i][0]);
+		(void) snprintf(
+			path, sizeof(path), TEST_SOURCE_DIR "/../daemon/node/%s", files[i][0]);
 		assert_int_equal(file_read(path, 65536, &text), 0);
 		if (!strstr(buf_str(&text), files[i][1]))
 			fail_msg("%s", files[i][0]);

@@ -41,11 +41,9 @@ static const struct {
 	const char *dst;
 	uint8_t protocol;
 } routes[] = {
-	{ 2, "0.0.0.0/0", 16 },
-	{ 2, "192.168.1.0/24", 2 },
+	{ 2, "0.0.0.0/0", 16 }, { 2, "192.168.1.0/24", 2 },
 	{ 3, "10.77.0.2/32", ROUTE_PROTOCOL_HEARTH },
-	{ 4, "10.244.1.2/32", ROUTE_PROTOCOL_HEARTH_CNI },
-	{ 6, "10.200.0.0/16", 3 },
+	{ 4, "10.244.1.2/32", ROUTE_PROTOCOL_HEARTH_CNI }, { 6, "10.200.0.0/16", 3 },
 	{ 9, "10.201.0.0/16", 3 }, /* its link is gone already */
 };
 
@@ -55,7 +53,8 @@ static const char *found(const struct locals_own *own, size_t n, bool *ret_tails
 	static char text[1024];
 	struct link_addr a[ARRAY_LEN(addrs)] = { 0 };
 	struct route r[ARRAY_LEN(routes)] = { 0 };
-	CLEANUP_LOCALS struct locals locals = { .links = calloc(n, sizeof(links[0])), .n_links = n };
+	CLEANUP_LOCALS struct locals locals = { .links = calloc(n, sizeof(links[0])),
+		.n_links = n };
 	size_t n_addrs = 0, len = 0;
 
 	assert_non_null(locals.links);

@@ -78,10 +78,10 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 	return 0;
 }
 
-ssize_t __wrap_sendto(
-	int fd, const void *data, size_t len, int flags, const struct sockaddr *to, socklen_t to_len);
-ssize_t __wrap_sendto(
-	int fd, const void *data, size_t len, int flags, const struct sockaddr *to, socklen_t to_len)
+ssize_t __wrap_sendto(int fd, const void *data, size_t len, int flags, const struct sockaddr *to,
+	socklen_t to_len);
+ssize_t __wrap_sendto(int fd, const void *data, size_t len, int flags, const struct sockaddr *to,
+	socklen_t to_len)
 {
 	return send(fd, data, len, flags);
 }

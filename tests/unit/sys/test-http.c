@@ -342,8 +342,8 @@ static void test_all_end(void **state)
 	open_client(urls, 1, w.pin);
 	told = refused = 0;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(http_client_send(w.client, &request, ended_by_free, malloc(16),
-					 NULL, NULL),
+		assert_int_equal(
+			http_client_send(w.client, &request, ended_by_free, malloc(16), NULL, NULL),
 			0);
 	assert_int_equal(http_client_send(w.client, &request, ended, NULL, &id, NULL), 0);
 	while (!w.kept)
