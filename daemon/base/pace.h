@@ -1,6 +1,6 @@
 /*
- * pace: when to speak and when to try again, so that nothing that goes on for ever fills a journal or
- * a disk. Pure: the caller passes the time (clock_now_us()).
+ * pace: when to speak and when to try again, so that nothing that goes on for ever fills a journal
+ * or a disk. Pure: the caller passes the time (clock_now_us()).
  *
  *   pace     a bucket of words: a few at once, then one after the other
  *   trouble  something that is wrong and goes on being wrong: said once, again when it is wrong for
@@ -22,8 +22,8 @@ struct pace {
 };
 
 /*
- * Takes a word: @burst at once, then one per @every_us. False: not now. *ret_held_back (on true; may be
- * NULL): how often it was false since the last true.
+ * Takes a word: @burst at once, then one per @every_us. False: not now. *ret_held_back (on true;
+ * may be NULL): how often it was false since the last true.
  */
 bool pace_may(struct pace *pace, unsigned burst, uint64_t every_us, uint64_t now_us,
 	unsigned *ret_held_back);
@@ -41,9 +41,9 @@ struct trouble {
 };
 
 /*
- * It is wrong, for the reason @code (an errno or another number that says why; never a text, which may
- * hold a duration or a counter). True: say so now. What comes and goes all the time is said twelve times
- * a day at most.
+ * It is wrong, for the reason @code (an errno or another number that says why; never a text, which
+ * may hold a duration or a counter). True: say so now. What comes and goes all the time is said
+ * twelve times a day at most.
  */
 bool trouble_is(struct trouble *trouble, int code, uint64_t now_us);
 
@@ -59,7 +59,10 @@ struct backoff {
 	unsigned failures;
 };
 
-/* One more failure: the next try is @min_us from now, after the next failure twice that ... @max_us. */
+/*
+ * One more failure: the next try is @min_us from now, after the next failure twice that ...
+ * @max_us.
+ */
 void backoff_failed(struct backoff *backoff, uint64_t min_us, uint64_t max_us, uint64_t now_us);
 bool backoff_is_due(const struct backoff *backoff, uint64_t now_us);
 
@@ -74,8 +77,8 @@ struct damper {
 };
 
 /*
- * For what is kept on a disk and is only a hint for the next start, which an older one serves nearly as well: whoever
- * can make us write it without end must not wear out the disk.
+ * For what is kept on a disk and is only a hint for the next start, which an older one serves
+ * nearly as well: whoever can make us write it without end must not wear out the disk.
  */
 extern const struct damping damping_of_hints;
 
@@ -84,7 +87,9 @@ uint64_t damper_wait_us(
 	const struct damper *damper, const struct damping *damping, uint64_t now_us);
 /* It was done. */
 void damper_done(struct damper *damper, const struct damping *damping, uint64_t now_us);
-/* Whether it goes on and on: the next time would have to wait, or would have had to a moment ago. */
+/*
+ * Whether it goes on and on: the next time would have to wait, or would have had to a moment ago.
+ */
 bool damper_is_on(const struct damper *damper, const struct damping *damping, uint64_t now_us);
 
 enum { PACE_SPAN_MAX = 16 };

@@ -86,7 +86,9 @@ static int store_grant(struct store_batch *batch, const struct grant *g)
 	return 0;
 }
 
-/* The name the token allows, and the node it replaces: found now, and again when the token is made. */
+/*
+ * The name the token allows, and the node it replaces: found now, and again when the token is made.
+ */
 static int read_names(const json_t *args, struct token_change *t, struct err *err)
 {
 	const struct node *node;

@@ -5,26 +5,30 @@
  *
  *	status {}
  *	    {"mesh", "version", "urls":[], "pins":[], "root", "records":N, "head":HASH, "nodes":N,
- *	     "connected":N, "connections":N, "refused":N, "tokens":N, "started":T, "kube":{"id","expires"}|null,
- *	     "settings":{...}}
+ *	     "connected":N, "connections":N, "refused":N, "tokens":N, "started":T,
+ *	     "kube":{"id","expires"}|null, "settings":{...}}
  *	token.create {"role":"worker", "ttl_s":3600, "reusable":false, "tags":[], "labels":{},
- *	              "name":"pi3"|null, "replace":"pi3"|null}       (all optional, these are the defaults;
- *	              with "replace" role, tags and labels are the node's unless given)
- *	    {"token":"hearth1...", "id", "role", "name", "replace", "reusable", "created", "expires", "urls":[]}
+ *	              "name":"pi3"|null, "replace":"pi3"|null}
+ *	              (all optional, the first five with these defaults; with "replace" role, tags
+ *	              and labels are the node's unless given)
+ *	    {"token":"hearth1...", "id", "role", "name", "replace", "reusable", "created", "expires",
+ *	     "urls":[]}
  *	token.list {}
  *	    {"tokens":[{"id", "role", "name", "replace", "reusable", "tags", "labels", "created",
- *	      "expires", "state":"valid|used|expired|revoked", "used_by":[NAME], "uses":[{"node","at"}]}]}
+ *	      "expires", "state":"valid|used|expired|revoked", "used_by":[NAME],
+ *	      "uses":[{"node","at"}]}]}
  *	token.revoke {"id":ID or its first digits}     {"id", "state"}
  *	node.list {}
- *	    {"nodes":[{the node, section 5, and "connected":bool, "last_seen":T or 0, "endpoints":[]}]}
+ *	    {"nodes":[{the node, section 5, and "connected":bool, "last_seen":T or 0,
+ *	      "endpoints":[]}]}
  *	node.remove {"node":NODE, "reason":"..."|absent}           {"id", "name"}
  *	node.rename {"node":NODE, "name":NEW}                      {"id", "name"}
  *	node.label {"node":NODE, "set":{LABEL:VALUE}, "remove":[LABEL]}
  *	    {"id", "name", "changed":bool, "labels":{all it has now}}
  *
- * NODE, there and as "replace", is what netmap_find() takes (a name, a full name, a number, an address); there also
- * the number itself.
- * Codes beside those of section 7: `unknown_call`, `unknown_token`, `unknown_node`, `ambiguous`.
+ * NODE, there and as "replace", is what netmap_find() takes (a name, a full name, a number, an
+ * address); there also the number itself. Codes beside those of section 7: `unknown_call`,
+ * `unknown_token`, `unknown_node`, `ambiguous`.
  */
 #pragma once
 

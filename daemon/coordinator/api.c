@@ -1,7 +1,7 @@
 /*
- * api: routes, who may call what, and bodies; the subjects do the rest. Who may call is decided twice: when the
- * head has come, so that nobody else's body is kept, and when all has. Each refusal has a code of
- * PROTOCOL.md section 7 and a sentence for the person who reads the board's log.
+ * api: routes, who may call what, and bodies; the subjects do the rest. Who may call is decided
+ * twice: when the head has come, so that nobody else's body is kept, and when all has. Each refusal
+ * has a code of PROTOCOL.md section 7 and a sentence for the person who reads the board's log.
  */
 #include "coordinator/api.h"
 
@@ -122,7 +122,10 @@ static json_t *read_body(struct httpd_request *request)
 	return body;
 }
 
-/* The route of a caller who may take it, and the node that it is, if the route wants one. NULL: refused. */
+/*
+ * The route of a caller who may take it, and the node that it is, if the route wants one. NULL:
+ * refused.
+ */
 static const struct route *admit(
 	struct coord *c, struct httpd_request *request, const struct node **ret_node)
 {

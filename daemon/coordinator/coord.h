@@ -1,6 +1,6 @@
 /*
- * coord: the running coordinator: what its subjects (enroll, poll, presence, kube, urls, place) and the calls of
- * api and admin share.
+ * coord: the running coordinator: what its subjects (enroll, poll, presence, kube, urls, place) and
+ * the calls of api and admin share.
  */
 #pragma once
 
@@ -50,8 +50,8 @@ const struct netmap *coord_netmap(const struct coord *coord);
 const struct settings *coord_settings(const struct coord *coord);
 
 /*
- * Handlers of requests: each ends @request, now or later. @node is the caller's, NULL for a call that needs none;
- * @body is an object, NULL for a call that has none; both are borrowed.
+ * Handlers of requests: each ends @request, now or later. @node is the caller's, NULL for a call
+ * that needs none; @body is an object, NULL for a call that has none; both are borrowed.
  */
 typedef void (*coord_handler_fn)(struct coord *coord, struct httpd_request *request,
 	const struct node *node, const json_t *body);

@@ -239,8 +239,8 @@ static int write_record(
 }
 
 /*
- * What this enrolment comes to now: 1 and @node, to be written; 0 if it is e->node already; or it is
- * refused. Changes nothing but @e.
+ * What this enrolment comes to now: 1 and @node, to be written; 0 if it is e->node already; or it
+ * is refused. Changes nothing but @e.
  */
 static int plan(struct enrolment *e, const struct grant **ret_grant, struct node *node)
 {

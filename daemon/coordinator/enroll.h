@@ -1,7 +1,7 @@
 /*
  * enroll: POST /v1/enroll: a board redeems a token (design.md section 5). The token says what the
- * board becomes; the board only confirms it. Redeeming again with the same identity key gives the same
- * node, so a lost reply costs nothing; any other key is refused. The decision is made when it
+ * board becomes; the board only confirms it. Redeeming again with the same identity key gives the
+ * same node, so a lost reply costs nothing; any other key is refused. The decision is made when it
  * is this enrolment's turn in the ledger, so of two boards exactly one wins.
  */
 #pragma once

@@ -16,7 +16,10 @@ enum { BUCKETS = 64 }; /* more than API_WAIT_MAX_S */
 #define WAKE_PAUSE_MAX_US (1000 * USEC_PER_MSEC)
 #define WAKE_PER_POLL_US  200 /* what one answer may cost of the pause */
 
-/* Polls of one node: so many at once, then as many as come in time; who asks more often waits for the answer. */
+/*
+ * Polls of one node: so many at once, then as many as come in time; who asks more often waits for
+ * the answer.
+ */
 enum { POLLS_AT_ONCE = 100 };
 #define POLL_EVERY_US (100 * USEC_PER_MSEC)
 
@@ -138,7 +141,9 @@ static void poll_free(struct feed *f, struct poll *p)
 	free(p);
 }
 
-/* Whether @record took node @id away from the identity @key: a tombstone, or another key's record. */
+/*
+ * Whether @record took node @id away from the identity @key: a tombstone, or another key's record.
+ */
 static bool record_ends(const struct record *record, uint32_t id, const uint8_t *key)
 {
 	CLEANUP_JSON json_t *payload = NULL;
@@ -215,7 +220,9 @@ static void arm_tick(struct feed *f)
 	(void) sd_event_source_set_enabled(f->on_tick, SD_EVENT_OFF);
 }
 
-/* Answers what is due by second @now, so that afterwards every deadline lies in the next BUCKETS. */
+/*
+ * Answers what is due by second @now, so that afterwards every deadline lies in the next BUCKETS.
+ */
 static void expire(struct feed *f, uint64_t now)
 {
 	/* After a long sleep of the machine each bucket is due, once. */

@@ -1,7 +1,8 @@
 /*
- * feed: long polls. Holds those that are open, and answers each when there is news for its node: records, or what
- * another source has to tell. Costs nothing while nothing changes. Many changes together wake the polls once: at once
- * if it was quiet, else after a pause that grows with their number.
+ * feed: long polls. Holds those that are open, and answers each when there is news for its node:
+ * records, or what another source has to tell. Costs nothing while nothing changes. Many changes
+ * together wake the polls once: at once if it was quiet, else after a pause that grows with their
+ * number.
  */
 #pragma once
 
@@ -30,10 +31,16 @@ struct feed_position {
 
 /* Something beside the records that polls tell of. */
 struct feed_source {
-	/* Whether there is more for @node than it has at @position. Asked for each open poll at each wake. */
+	/*
+	 * Whether there is more for @node than it has at @position. Asked for each open poll at
+	 * each wake.
+	 */
 	bool (*has_news)(
 		const void *ctx, const struct node *node, const struct feed_position *position);
-	/* Adds that, or that there is none, to @out: members of a JSON object, each with a comma before it. */
+	/*
+	 * Adds that, or that there is none, to @out: members of a JSON object, each with a comma
+	 * before it.
+	 */
 	void (*write)(const void *ctx, const struct node *node,
 		const struct feed_position *position, struct buf *out);
 	const void *ctx; /* borrowed; lives as long as the feed */
@@ -56,13 +63,15 @@ void feed_poll(struct feed *feed, struct httpd_request *request, const struct no
 	const struct feed_position *position, unsigned wait_s);
 
 /*
- * Refuses the poll of a node that is none any more, with the records after @seq up to the one that ended it:
- * a board believes that it was removed only by a signed record.
+ * Refuses the poll of a node that is none any more, with the records after @seq up to the one that
+ * ended it: a board believes that it was removed only by a signed record.
  */
 void feed_reply_removed(struct feed *feed, struct httpd_request *request, uint32_t id, uint64_t seq,
 	const char *message);
 
-/* The news for @node after @position, as the members of a JSON object (without braces). 0, -ENOMEM. */
+/*
+ * The news for @node after @position, as the members of a JSON object (without braces). 0, -ENOMEM.
+ */
 int feed_write_news(struct feed *feed, const struct node *node,
 	const struct feed_position *position, struct buf *out);
 

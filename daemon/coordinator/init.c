@@ -1,10 +1,11 @@
 /*
  * init: see init.h. Everything is checked before anything is written. The database becomes complete
- * in one transaction; root.key gets its name last, so that whoever finds it finds a whole coordinator,
- * and an init that was cut off is simply run again.
+ * in one transaction; root.key gets its name last, so that whoever finds it finds a whole
+ * coordinator, and an init that was cut off is simply run again.
  *
- * The state directory is hearth-coord's, who may put anything there under any name. So all that is read and
- * written in it is read and written by a process of that user; root.key lies in a directory of root's beside it.
+ * The state directory is hearth-coord's, who may put anything there under any name. So all that is
+ * read and written in it is read and written by a process of that user; root.key lies in a
+ * directory of root's beside it.
  */
 #include "coordinator/init.h"
 
@@ -47,7 +48,7 @@ struct init {
 	const char *state_dir, *user;
 	char root_dir[COORD_PATH_MAX - 32]; /* a file's name fits behind it */
 	char existing
-		[FIELD_NAME_MAX]; /* the mesh that is set up here, "" none, "?" it is being served */
+		[FIELD_NAME_MAX];  /* the mesh that is here; "": none; "?": it is being served */
 	struct store_batch *batch; /* the first records, until they are written */
 	char *certificate;
 	struct settings settings;
@@ -85,7 +86,7 @@ void init_usage(void)
 	      "  --allow-public-ranges  take ranges that are not private: those of the owner\n"
 	      "  --if-needed          succeed if there is a coordinator already\n"
 	      "  --dry-run            check and show, write nothing\n"
-	      "  --state DIR          where it is kept (" COORD_STATE_DIR ")\n"
+	      "  --state DIR          where it is kept (" NAMES_COORD_STATE ")\n"
 	      "  --user USER          who will own it, if run as root (" COORD_USER ")\n"
 	      "  --help, --version\n",
 		stdout);
@@ -334,8 +335,9 @@ static int make_root_dir(const struct init *i, struct err *err)
 }
 
 /*
- * Before root.key had a directory of its own it lay among hearth-coord's files, which may have renamed it, but can
- * not have made it: only a file of ours, with no other name, is taken for it. 1 moved, 0 there is none.
+ * Before root.key had a directory of its own it lay among hearth-coord's files, which may have
+ * renamed it, but can not have made it: only a file of ours, with no other name, is taken for it. 1
+ * moved, 0 there is none.
  */
 static int take_over(const struct init *i, const char *name, const char *to, struct err *err)
 {
@@ -632,7 +634,7 @@ int init_run(int argc, char **argv)
 	CLEANUP(init_done) struct init i = { .user = COORD_USER, .port = API_PORT };
 	uint8_t random[RANGES_RANDOM_LEN];
 
-	i.state_dir = env_dir("HEARTH_COORD_STATE", COORD_STATE_DIR);
+	i.state_dir = env_dir("HEARTH_COORD_STATE", NAMES_COORD_STATE);
 	randombytes_buf(random, sizeof(random));
 	ranges_set_defaults(&i.settings, random);
 	(void) snprintf(i.settings.mesh, sizeof(i.settings.mesh), "%s", "home");

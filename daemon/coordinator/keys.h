@@ -10,8 +10,8 @@
 enum { KEYS_SEED_LEN = 32, KEYS_FILE_MAX = 256 };
 
 /*
- * Reads a seed. @err names the file. -EBADMSG if it does not hold just one key, -EPERM if others than
- * its owner may read it.
+ * Reads a seed. @err names the file. -EBADMSG if it does not hold just one key, -EPERM if others
+ * than its owner may read it.
  */
 int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err);
 

@@ -13,7 +13,9 @@ int kube_open(struct coord *coord, struct kube **ret, struct err *err);
 /* After the feed. */
 struct kube *kube_close(struct kube *kube);
 
-/* Of the bundle that is handed out, "" if there is none; and when it expires, seconds since 1970. */
+/*
+ * Of the bundle that is handed out, "" if there is none; and when it expires, seconds since 1970.
+ */
 const char *kube_id(const struct kube *kube);
 uint64_t kube_expires(const struct kube *kube);
 

@@ -1,6 +1,6 @@
 /*
- * ledger: see ledger.h. One change is under way at a time; with one fsync each this is a few hundred
- * a second on an SSD and tens on an SD card, far more than a home enrols.
+ * ledger: see ledger.h. One change is under way at a time; with one fsync each this is a few
+ * hundred a second on an SSD and tens on an SD card, far more than a home enrols.
  */
 #include "coordinator/ledger.h"
 
@@ -211,7 +211,10 @@ void ledger_store_record(struct store_batch *batch, const struct record *record)
 
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
 	snprintf(key, sizeof(key), "%" PRIu64, record->seq);
-	/* An empty value never passes ledger_open(); out of memory fails the batch through its length. */
+	/*
+	 * An empty value never passes ledger_open(); out of memory fails the batch through its
+	 * length.
+	 */
 	store_batch_insert(batch, TABLE_LOG, key, text ? text : "", text ? strlen(text) : SIZE_MAX);
 }
 

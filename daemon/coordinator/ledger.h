@@ -1,7 +1,7 @@
 /*
  * ledger: the mesh's log as the coordinator keeps it, and the only way to change it. A change is
- * decided when its turn comes (all earlier ones are then applied), signed, made durable, and only then
- * applied and reported: nobody ever sees a record that a power cut could take back, and of two
+ * decided when its turn comes (all earlier ones are then applied), signed, made durable, and only
+ * then applied and reported: nobody ever sees a record that a power cut could take back, and of two
  * boards that want the same thing exactly one gets it.
  */
 #pragma once
@@ -24,12 +24,15 @@ struct change;
 
 /*
  * Decides what @change does, now. Returns
- *	1	something is to be stored: a record (ledger_set_record()), or writes in @batch, or both
+ *	1	something is to be stored: a record (ledger_set_record()), writes in @batch, or both
  *	0	nothing is to be done: the change has succeeded
  *	< 0	it is refused: change->code and change->err were set with change_refuse()
  */
 typedef int (*change_decide_fn)(struct change *change, struct store_batch *batch);
-/* The end. @r: 1 applied and durable, 0 nothing was to be done, < 0 refused (code, err). Frees @change. */
+/*
+ * The end. @r: 1 applied and durable, 0 nothing was to be done, < 0 refused (code, err). Frees
+ * @change.
+ */
 typedef void (*change_done_fn)(struct change *change, int r);
 
 /* Embedded in a struct of the caller's, who fills the first two fields and zeroes the rest. */
@@ -50,8 +53,8 @@ int change_refuse(struct change *change, enum api_code code, const char *format,
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Reads the log out of @store and proves all of it. -EBADMSG and @err if a record is damaged, missing or
- * not signed as it should be: nothing is served then.
+ * Reads the log out of @store and proves all of it. -EBADMSG and @err if a record is damaged,
+ * missing or not signed as it should be: nothing is served then.
  */
 int ledger_open(struct store *store, const uint8_t root_hash[static RECORD_HASH_LEN],
 	const uint8_t signing_seed[static RECORD_SEED_LEN], struct ledger **ret, struct err *err);

@@ -1,5 +1,6 @@
 /*
- * names: what the coordinator's files and directories are called.
+ * names: what the coordinator's own files are called; its directories and its socket are in
+ * base/names.h, where others find them.
  */
 #pragma once
 
@@ -9,13 +10,10 @@
 
 enum { COORD_PATH_MAX = 512 };
 
-#define COORD_STATE_DIR NAMES_COORD_STATE /* --state, $HEARTH_COORD_STATE */
-#define COORD_RUN_DIR   NAMES_RUN         /* --run, $HEARTH_RUN */
 /* Behind the state directory's name: root's own, where root.key is. */
 #define COORD_ROOT_SUFFIX "-root"
 #define COORD_USER        "hearth-coord"
 #define COORD_PLACE       "coord" /* see ipc_make_place() */
-#define COORD_SOCKET      COORD_PLACE ".sock"
 #define COORD_DATABASE    "coord.db"
 #define COORD_ROOT_KEY    "root.key"
 #define COORD_SIGNING_KEY "signing.key"

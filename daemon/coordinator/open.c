@@ -168,7 +168,7 @@ static int open_admin(struct coord *c, const struct open_config *config, struct 
 
 	if (r < 0)
 		return err_set(err, r, "make %s: %s", config->run_dir, strerror(-r));
-	coord_path(config->run_dir, COORD_SOCKET, path);
+	coord_path(config->run_dir, NAMES_COORD_SOCK, path);
 	return ipc_server_new(c->event, path, 0660, config->admins, admin_handle, c, &c->ipc, err);
 }
 

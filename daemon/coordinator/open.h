@@ -1,5 +1,6 @@
 /*
- * open: the composition root: makes the coordinator's parts, connects them, and closes them, each in the right order.
+ * open: the composition root: makes the coordinator's parts, connects them, and closes them, each
+ * in the right order.
  */
 #pragma once
 

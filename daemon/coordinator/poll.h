@@ -1,5 +1,6 @@
 /*
- * poll: GET /v1/poll. Its arguments are read strictly: a board that asks wrongly is told, not guessed at.
+ * poll: GET /v1/poll. Its arguments are read strictly: a board that asks wrongly is told, not
+ * guessed at.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * presence: see presence.h. Those of all nodes form a list in the order in which they changed, so that what is newer
- * than a cursor is its tail.
+ * presence: see presence.h. Those of all nodes form a list in the order in which they changed, so
+ * that what is newer than a cursor is its tail.
  */
 #include "coordinator/presence.h"
 
@@ -118,7 +118,10 @@ const char *presences_instance(const struct presences *p)
 
 /* --- who hears of it --- */
 
-/* The number that a node has reached: 0 with another instance's cursor, or with one that was never given. */
+/*
+ * The number that a node has reached: 0 with another instance's cursor, or with one that was never
+ * given.
+ */
 static uint64_t reached(const struct presences *p, const struct api_cursor *cursor)
 {
 	if (cursor->number > p->number || strcmp(cursor->instance, p->instance) != 0)
@@ -257,7 +260,10 @@ static uint64_t hash_endpoints(const struct presence *p)
 	return hash;
 }
 
-/* A newer document of @id. *ret_moved: its endpoints differ from the last ones, so that it is worth keeping. */
+/*
+ * A newer document of @id. *ret_moved: its endpoints differ from the last ones, so that it is worth
+ * keeping.
+ */
 static int keep(struct presences *p, uint32_t id, const struct presence *presence, bool *ret_moved)
 {
 	CLEANUP_JSON json_t *json = presence_to_json(presence);

@@ -1,6 +1,6 @@
 /*
- * reply: how a board's request is refused: with a code of PROTOCOL.md section 7, and a sentence for the person who
- * reads the board's log.
+ * reply: how a board's request is refused: with a code of PROTOCOL.md section 7, and a sentence for
+ * the person who reads the board's log.
  */
 #pragma once
 

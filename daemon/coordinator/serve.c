@@ -63,9 +63,9 @@ void serve_usage(void)
 	      "Runs the coordinator in the foreground until SIGTERM.\n\n"
 	      "  --listen [ADDR:]PORT   HTTPS for boards (8443 on all addresses; or a socket from "
 	      "systemd)\n"
-	      "  --state DIR            what `init` made (" COORD_STATE_DIR ")\n"
-	      "  --run DIR              where " COORD_SOCKET
-	      " is made, for `hearth` (" COORD_RUN_DIR ")\n"
+	      "  --state DIR            what `init` made (" NAMES_COORD_STATE ")\n"
+	      "  --run DIR              where " NAMES_COORD_SOCK
+	      " is made, for `hearth` (" NAMES_RUN ")\n"
 	      "  --user USER            whom to become if run as root (" COORD_USER ")\n"
 	      "  --group GROUP          who beside root may administer (the user's own group)\n"
 	      "  --connections N        connections in all (8192)\n"
@@ -365,8 +365,8 @@ static void serve_done(struct serve *s, sd_event *event)
 int serve_run(int argc, char **argv)
 {
 	struct serve s = {
-		.state_dir = env_dir("HEARTH_COORD_STATE", COORD_STATE_DIR),
-		.run_dir = env_dir("HEARTH_RUN", COORD_RUN_DIR),
+		.state_dir = env_dir("HEARTH_COORD_STATE", NAMES_COORD_STATE),
+		.run_dir = env_dir("HEARTH_RUN", NAMES_RUN),
 		.listen = "8443",
 		.user = COORD_USER,
 		.connections_max = CONNECTIONS_DEFAULT,

@@ -1,7 +1,7 @@
 /*
- * tokens: what the coordinator knows of the enrolment tokens it gave out (design.md section 5): a hash
- * of the secret and what the token grants, fixed when it was made. Pure: the caller stores documents
- * and passes the time. Times are seconds since 1970.
+ * tokens: what the coordinator knows of the enrolment tokens it gave out (design.md section 5): a
+ * hash of the secret and what the token grants, fixed when it was made. Pure: the caller stores
+ * documents and passes the time. Times are seconds since 1970.
  */
 #pragma once
 
@@ -53,8 +53,8 @@ void grant_done(struct grant *grant);
 #define CLEANUP_GRANT CLEANUP(grant_done)
 
 /*
- * As stored, without the uses. @ret zero-initialised. One of an older coordinator that says by name alone what it
- * replaces is read as revoked.
+ * As stored, without the uses. @ret zero-initialised. One of an older coordinator that says by name
+ * alone what it replaces is read as revoked.
  */
 int grant_from_json(const json_t *json, struct grant *ret, struct err *err);
 json_t *grant_to_json(const struct grant *grant);
@@ -67,7 +67,10 @@ void grant_use_key(const char *id, const uint8_t identity[static NODE_KEY_LEN],
 int grant_use_from_json(const char *key, const json_t *json, char ret_id[static FIELD_ID_MAX],
 	struct grant_use *ret);
 
-/* The node that it replaces, as long as it is the one with the key of then; else, or if it replaces none, NULL. */
+/*
+ * The node that it replaces, as long as it is the one with the key of then; else, or if it replaces
+ * none, NULL.
+ */
 const struct node *grant_replaced(const struct grant *grant, const struct netmap *netmap);
 
 /* "valid", "used", "expired" or "revoked". */

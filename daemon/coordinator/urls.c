@@ -1,10 +1,11 @@
 /*
  * urls: keeps the settings' URLs in step with this machine's addresses, unless they were given with
  * --url. rtnetlink tells of changes; they are looked at once they have settled. Addresses are only
- * added, newest first, so that nothing is lost while an uplink is down; an address that comes and goes,
- * or two that alternate, write one record each. The oldest make room, but none that this machine has.
- * Whatever happens, a few records an hour are the most: the log is for ever. Once there was more than one, an
- * address counts only when it has been there for a minute: a LAN host can give us a new one each second.
+ * added, newest first, so that nothing is lost while an uplink is down; an address that comes and
+ * goes, or two that alternate, write one record each. The oldest make room, but none that this
+ * machine has. Whatever happens, a few records an hour are the most: the log is for ever. Once
+ * there was more than one, an address counts only when it has been there for a minute: a LAN host
+ * can give us a new one each second.
  */
 #include "coordinator/urls.h"
 
@@ -90,7 +91,10 @@ size_t urls_add(struct settings *s, const char (*found)[FIELD_URL_MAX], size_t n
 	return added;
 }
 
-/* Remembers since when each is there, and keeps those of @found that are to be told. Returns how many. */
+/*
+ * Remembers since when each is there, and keeps those of @found that are to be told. Returns how
+ * many.
+ */
 static size_t keep_settled(
 	struct urls *urls, char (*found)[FIELD_URL_MAX], size_t n, uint64_t now_us)
 {

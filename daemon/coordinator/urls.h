@@ -1,5 +1,6 @@
 /*
- * urls: keeps the settings' URLs in step with this machine's addresses, unless they were given with --url.
+ * urls: keeps the settings' URLs in step with this machine's addresses, unless they were given with
+ * --url.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
- * door: see door.h. A table of fixed size, four times as large as there are places: a source looks at a few
- * entries only and takes over one that nobody is in. Rates are the limiter's: one for sources that are
- * strange, one for those that are not, and one for all strange sources together, so that an attacker with
- * many addresses cannot make handshakes the only thing that is done here.
+ * door: see door.h. A table of fixed size, four times as large as there are places: a source looks
+ * at a few entries only and takes over one that nobody is in. Rates are the limiter's: one for
+ * sources that are strange, one for those that are not, and one for all strange sources together,
+ * so that an attacker with many addresses cannot make handshakes the only thing that is done here.
  */
 #include "sys/httpd/door.h"
 

@@ -1,9 +1,10 @@
 /*
- * door: which connections may come in, before anything was spent on them. One that has not shown a known key
- * is a stranger: they have few places in all and fewer from one source (an IPv4 address, or a /64 of IPv6: a
- * home or a provider's customer has a whole one), and only so many come in a time. From an address at which
- * somebody showed a known key lately many may come: that is a home behind one address after a power cut, and a
- * board beside an attacker in one /64. Pure: the caller passes the time, and closes what has no place.
+ * door: which connections may come in, before anything was spent on them. One that has not shown a
+ * known key is a stranger: they have few places in all and fewer from one source (an IPv4 address,
+ * or a /64 of IPv6: a home or a provider's customer has a whole one), and only so many come in a
+ * time. From an address at which somebody showed a known key lately many may come: that is a home
+ * behind one address after a power cut, and a board beside an attacker in one /64. Pure: the caller
+ * passes the time, and closes what has no place.
  */
 #pragma once
 

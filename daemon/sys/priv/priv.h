@@ -21,16 +21,18 @@ int priv_find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, struct err 
 int priv_become(const char *name, uint64_t caps, struct err *err);
 
 /*
- * For a program that needs no right at all, before it reads a foreign byte: root becomes @name for good, without any
- * capability, and never goes on as root instead: -ENOENT if there is no such user. (Unless @name is root's own: then
- * somebody wants it so.) Who is not root stays who he is. In both cases nothing can be gained by execve() any more.
+ * For a program that needs no right at all, before it reads a foreign byte: root becomes @name for
+ * good, without any capability, and never goes on as root instead: -ENOENT if there is no such
+ * user. (Unless @name is root's own: then somebody wants it so.) Who is not root stays who he is.
+ * In both cases nothing can be gained by execve() any more.
  */
 int priv_drop(const char *name, struct err *err);
 
 /*
- * Runs @fn in a process of its own that is @user for good, without any capability: what root has to do with files
- * that are the user's. Without root, or for root itself, in this one. Returns what @fn does, with its @err; of what
- * it stored only the @len bytes at @share come back (NULL: none), as words of that user: to be checked.
+ * Runs @fn in a process of its own that is @user for good, without any capability: what root has to
+ * do with files that are the user's. Without root, or for root itself, in this one. Returns what
+ * @fn does, with its @err; of what it stored only the @len bytes at @share come back (NULL: none),
+ * as words of that user: to be checked.
  */
 typedef int (*priv_fn)(void *ctx, struct err *err);
 int priv_run_as(const char *user, priv_fn fn, void *ctx, void *share, size_t len, struct err *err);

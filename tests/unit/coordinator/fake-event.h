@@ -1,6 +1,6 @@
 /*
- * fake-event: the clock and libsystemd's event loop, moved by hand. Linked instead of both: what a subject arms is
- * seen, and runs when the test lets time pass.
+ * fake-event: the clock and libsystemd's event loop, moved by hand. Linked instead of both: what a
+ * subject arms is seen, and runs when the test lets time pass.
  */
 #pragma once
 

@@ -1,5 +1,6 @@
 /*
- * fake-machine: what this machine's network is to the coordinator: its addresses, and word of their changes.
+ * fake-machine: what this machine's network is to the coordinator: its addresses, and word of their
+ * changes.
  */
 #pragma once
 

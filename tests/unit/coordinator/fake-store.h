@@ -1,6 +1,6 @@
 /*
- * fake-store: the coordinator's tables in memory, instead of sys/store. What is committed waits until the test
- * lets the disk have it, or says what became of it.
+ * fake-store: the coordinator's tables in memory, instead of sys/store. What is committed waits
+ * until the test lets the disk have it, or says what became of it.
  */
 #pragma once
 
@@ -22,7 +22,9 @@ size_t fake_store_rows(enum schema_table table);
 size_t fake_store_flush(void);
 size_t fake_store_waiting(void);
 
-/* From now on: 0 all is well; store_commit() returns this; what store_commit() took ends with that. */
+/*
+ * From now on: 0 all is well; store_commit() returns this; what store_commit() took ends with that.
+ */
 extern int fake_store_refuses, fake_store_fails;
 /* What store_open() and store_start() return instead of 0. */
 extern int fake_store_open_fails, fake_store_start_fails;

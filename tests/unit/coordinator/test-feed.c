@@ -214,7 +214,10 @@ static void test_too_many(void **state)
 	answered(other, 200);
 }
 
-/* Who asks without end waits for each answer, a second, whatever there is to tell; and no more than a few of it. */
+/*
+ * Who asks without end waits for each answer, a second, whatever there is to tell; and no more than
+ * a few of it.
+ */
 static void test_too_often(void **state)
 {
 	enum { AT_ONCE = 100 };

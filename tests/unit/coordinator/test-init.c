@@ -1,4 +1,7 @@
-/* init: a mesh is made whole, once, of ranges and names that can be; and what was cut off is finished. */
+/*
+ * init: a mesh is made whole, once, of ranges and names that can be; and what was cut off is
+ * finished.
+ */
 #include "world.h"
 
 #include <errno.h>
@@ -86,7 +89,9 @@ static int end(void **state)
 	return 0;
 }
 
-/* `hearth-coord init --state DIR OPTION...`, the options parted by spaces. What it says is @said. */
+/*
+ * `hearth-coord init --state DIR OPTION...`, the options parted by spaces. What it says is @said.
+ */
 static int run(const char *options)
 {
 	char copy[1024], state[128], *argv[24] = { NULL }, *rest = NULL;
@@ -462,7 +467,10 @@ static void test_disk(void **state)
 	ledger_free(ledger_of());
 }
 
-/* As root all that is hearth-coord's is written by a process of that user; without such a user it is said. */
+/*
+ * As root all that is hearth-coord's is written by a process of that user; without such a user it
+ * is said.
+ */
 static void test_users(void **state)
 {
 	if (real_me() != 0)

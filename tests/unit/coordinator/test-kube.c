@@ -58,7 +58,10 @@ static struct httpd_request *poll(
 	return r;
 }
 
-/* The id of the bundle that @r was answered with, and whether the certificate key is in it; releases @r. */
+/*
+ * The id of the bundle that @r was answered with, and whether the certificate key is in it;
+ * releases @r.
+ */
 static const char *got(struct httpd_request *r, bool *ret_key)
 {
 	static struct kube_bundle b;

@@ -1,4 +1,7 @@
-/* ledger: changes are decided one after the other, seen only once durable, and whole after a restart. */
+/*
+ * ledger: changes are decided one after the other, seen only once durable, and whole after a
+ * restart.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

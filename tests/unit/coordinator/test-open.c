@@ -1,4 +1,6 @@
-/* open: the coordinator is opened whole or not at all, and closed so that everybody gets an answer. */
+/*
+ * open: the coordinator is opened whole or not at all, and closed so that everybody gets an answer.
+ */
 #include "world.h"
 
 #include <errno.h>
@@ -107,7 +109,7 @@ static void test_opened(void **state)
 	struct coord *c = opened();
 	char path[COORD_PATH_MAX];
 
-	path_of(COORD_SOCKET, path);
+	path_of(NAMES_COORD_SOCK, path);
 	assert_string_equal(fake_ipc->path, path);
 	assert_int_equal(fake_ipc->mode, 0660);
 	assert_int_equal(fake_ipc->gid, 4711);
@@ -276,7 +278,9 @@ static void one_more(void)
 	api_handle(under_way, late);
 }
 
-/* At the end the disk has still to write a record, others wait for it, and one comes in beside it. */
+/*
+ * At the end the disk has still to write a record, others wait for it, and one comes in beside it.
+ */
 static void test_closed(void **state)
 {
 	struct coord *c = opened();

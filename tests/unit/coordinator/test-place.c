@@ -94,7 +94,9 @@ static void test_meanwhile(void **state)
 	assert_int_equal(told(c, &port), 0);
 }
 
-/* A board that announces itself may be this machine's own: as long as none is known, it is looked. */
+/*
+ * A board that announces itself may be this machine's own: as long as none is known, it is looked.
+ */
 static void test_board_came(void **state)
 {
 	struct coord *c = *state;

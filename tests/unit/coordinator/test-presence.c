@@ -161,7 +161,10 @@ static void test_written(void **state)
 	assert_string_equal(fake_store_get(TABLE_PRESENCE, "1"), presences_text(c->presences, 1));
 }
 
-/* Who changes without end is written ever more rarely, and as before when it has been quiet for long. */
+/*
+ * Who changes without end is written ever more rarely, and as before when it has been quiet for
+ * long.
+ */
 static void test_damped(void **state)
 {
 	static const unsigned waits_s[] = { 30, 30, 30, 30, 60, 120, 240, 480, 960, 1800, 1800 };
@@ -183,7 +186,10 @@ static void test_damped(void **state)
 	assert_int_equal(fake_store_flush(), 1);
 }
 
-/* An end in the middle writes what waits; what was written is there at the next start, if it still fits. */
+/*
+ * An end in the middle writes what waits; what was written is there at the next start, if it still
+ * fits.
+ */
 static void test_restart(void **state)
 {
 	struct coord *c = *state;

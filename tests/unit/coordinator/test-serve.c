@@ -285,7 +285,9 @@ static void test_sockets(void **state)
 	}
 }
 
-/* Whoever it is, it gives up what it can; where there is no user for it, it does not go on as root. */
+/*
+ * Whoever it is, it gives up what it can; where there is no user for it, it does not go on as root.
+ */
 static void test_rights(void **state)
 {
 	assert_int_equal(run("--user=u", "--run=/r", NULL, NULL), 0);

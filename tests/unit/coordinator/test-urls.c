@@ -1,4 +1,6 @@
-/* urls: which addresses of the coordinator's machine its settings name, as the machine moves about. */
+/*
+ * urls: which addresses of the coordinator's machine its settings name, as the machine moves about.
+ */
 #include "world.h"
 
 #include <errno.h>
@@ -126,7 +128,9 @@ static uint64_t head(const struct coord *c)
 	return mesh_log_head(ledger_log(c->ledger));
 }
 
-/* What is found now is @url alone; it is looked and written. Returns how many records came of it. */
+/*
+ * What is found now is @url alone; it is looked and written. Returns how many records came of it.
+ */
 static uint64_t find(struct coord *c, const char *url)
 {
 	uint64_t before = head(c);

@@ -1,6 +1,6 @@
 /*
- * world: a coordinator without a machine below it: store, HTTPS, local socket, clock and event loop are fakes, what
- * decides is real. Its mesh has mesh-maker's keys and settings, and no node yet.
+ * world: a coordinator without a machine below it: store, HTTPS, local socket, clock and event loop
+ * are fakes, what decides is real. Its mesh has mesh-maker's keys and settings, and no node yet.
  */
 #pragma once
 
