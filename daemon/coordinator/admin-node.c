@@ -234,7 +234,8 @@ void admin_node_remove(struct coord *c, struct ipc_request *request)
 		return;
 	}
 	(void) snprintf(n->reason, sizeof(n->reason), "%s", text);
-	admin_submit(&n->admin);
+	if (!admin_submit(&n->admin))
+		node_change_free(n);
 }
 
 void admin_node_rename(struct coord *c, struct ipc_request *request)
@@ -255,7 +256,8 @@ void admin_node_rename(struct coord *c, struct ipc_request *request)
 	if (!n)
 		return;
 	(void) snprintf(n->name, sizeof(n->name), "%s", name);
-	admin_submit(&n->admin);
+	if (!admin_submit(&n->admin))
+		node_change_free(n);
 }
 
 /* Any label may be taken away, also one that could not be set. */
@@ -297,9 +299,6 @@ void admin_node_label(struct coord *c, struct ipc_request *request)
 		node_change_free(n);
 		return;
 	}
-	if (ledger_submit(c->ledger, &n->admin.change) < 0) {
-		ipc_request_fail(request, api_code_name(API_TOO_MANY),
-			"The coordinator is too busy. Try again.");
+	if (!admin_submit(&n->admin))
 		node_change_free(n);
-	}
 }

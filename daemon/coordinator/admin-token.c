@@ -358,11 +358,8 @@ void admin_token_create(struct coord *c, struct ipc_request *request)
 		token_change_free(t);
 		return;
 	}
-	if (ledger_submit(c->ledger, &t->admin.change) < 0) {
-		ipc_request_fail(request, api_code_name(API_TOO_MANY),
-			"The coordinator is too busy. Try again.");
+	if (!admin_submit(&t->admin))
 		token_change_free(t);
-	}
 }
 
 static int decide_revoke(struct change *change, struct store_batch *batch)
@@ -425,9 +422,6 @@ void admin_token_revoke(struct coord *c, struct ipc_request *request)
 	if (!t)
 		return;
 	(void) snprintf(t->id, sizeof(t->id), "%s", g->id);
-	if (ledger_submit(c->ledger, &t->admin.change) < 0) {
-		ipc_request_fail(request, api_code_name(API_TOO_MANY),
-			"The coordinator is too busy. Try again.");
+	if (!admin_submit(&t->admin))
 		token_change_free(t);
-	}
 }

@@ -5,7 +5,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -31,13 +30,13 @@ void admin_refuse(struct admin_change *a)
 	ipc_request_fail(a->request, api_code_name(a->change.code), "%s", a->change.err.text);
 }
 
-void admin_submit(struct admin_change *a)
+bool admin_submit(struct admin_change *a)
 {
 	if (ledger_submit(a->coord->ledger, &a->change) == 0)
-		return;
+		return true;
 	ipc_request_fail(
 		a->request, api_code_name(API_TOO_MANY), "The coordinator is too busy. Try again.");
-	free(a);
+	return false;
 }
 
 static void status(struct coord *c, struct ipc_request *request)

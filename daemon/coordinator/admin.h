@@ -44,8 +44,8 @@ struct admin_change {
 	struct ipc_request *request;
 };
 
-/* Submits @a, or refuses and frees it. */
-void admin_submit(struct admin_change *a);
+/* False: it was refused, and is the caller's still. */
+bool admin_submit(struct admin_change *a);
 /* Ends the request with the code and sentence of a refused change. */
 void admin_refuse(struct admin_change *a);
 /* One line for the log: who did what. */

@@ -43,6 +43,10 @@ static void test_states(void **state)
 	assert_true(grant_check(held, 2000 + 185, &code, &e) < 0);
 	assert_int_equal(code, API_TOKEN_EXPIRED);
 	assert_non_null(strstr(e.text, "3 minutes ago"));
+	assert_true(grant_check(held, 2000 + 3600, &code, &e) < 0);
+	assert_non_null(strstr(e.text, "1 hour ago"));
+	assert_true(grant_check(held, 2000, &code, &e) < 0);
+	assert_non_null(strstr(e.text, "just now"));
 	assert_int_equal(tokens_add_use(t, "aaaaaaaaaaaaaaaa", &use), 0);
 	assert_string_equal(grant_state(held, 1600), "used");
 	assert_true(grant_check(held, 1600, &code, &e) < 0);
