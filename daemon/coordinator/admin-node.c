@@ -1,6 +1,6 @@
-/*
- * admin-node: node.list, node.remove, node.rename, node.label, see admin.h.
- */
+/* admin-node: see admin-node.h. */
+#include "coordinator/admin-node.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "coordinator/admin.h"
+#include "coordinator/admin-change.h"
 #include "coordinator/presence.h"
 #include "wire/node-label.h"
 #include "wire/node-name.h"
@@ -29,7 +29,8 @@ static void node_change_free(struct node_change *n)
 	free(n);
 }
 
-const struct node *admin_node(struct coord *c, struct ipc_request *request)
+/* The node that args["node"] names or numbers, or NULL and the request was refused. */
+static const struct node *find(struct coord *c, struct ipc_request *request)
 {
 	const json_t *which = json_object_get(ipc_request_args(request), "node");
 	const struct node *node = NULL;
@@ -203,7 +204,7 @@ static int decide_label(struct change *change, struct store_batch *batch)
 static struct node_change *node_change_new(
 	struct coord *c, struct ipc_request *request, change_decide_fn decide)
 {
-	const struct node *node = admin_node(c, request);
+	const struct node *node = find(c, request);
 	struct node_change *n = node ? calloc(1, sizeof(*n)) : NULL;
 
 	if (node && !n)

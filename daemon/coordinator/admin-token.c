@@ -1,7 +1,6 @@
-/*
- * admin-token: token.create, token.list, token.revoke, see admin.h. The secret exists in the reply
- * and nowhere else: memory of it is wiped, the store gets its hash.
- */
+/* admin-token: see admin-token.h. */
+#include "coordinator/admin-token.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
@@ -11,7 +10,7 @@
 
 #include "base/encode.h"
 #include "base/json.h"
-#include "coordinator/admin.h"
+#include "coordinator/admin-change.h"
 #include "coordinator/schema.h"
 #include "coordinator/urls.h"
 #include "mesh/alloc.h"

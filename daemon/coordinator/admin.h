@@ -32,32 +32,7 @@
  */
 #pragma once
 
-#include "coordinator/coord.h"
+#include "sys/ipc/ipc.h"
 
 /* The calls of the local socket: an ipc_handler_fn; @ctx is the coordinator. */
 void admin_handle(void *ctx, struct ipc_request *request);
-
-/* A change that an administrator asked for. Embedded first; the call's file completes it. */
-struct admin_change {
-	struct change change;
-	struct coord *coord;
-	struct ipc_request *request;
-};
-
-/* False: it was refused, and is the caller's still. */
-bool admin_submit(struct admin_change *a);
-/* Ends the request with the code and sentence of a refused change. */
-void admin_refuse(struct admin_change *a);
-/* One line for the log: who did what. */
-void admin_audit(const struct ipc_request *request, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-/* The node that args["node"] names or numbers, or NULL and the request was refused. */
-const struct node *admin_node(struct coord *c, struct ipc_request *request);
-
-void admin_token_create(struct coord *c, struct ipc_request *request);
-void admin_token_list(struct coord *c, struct ipc_request *request);
-void admin_token_revoke(struct coord *c, struct ipc_request *request);
-void admin_node_list(struct coord *c, struct ipc_request *request);
-void admin_node_remove(struct coord *c, struct ipc_request *request);
-void admin_node_rename(struct coord *c, struct ipc_request *request);
-void admin_node_label(struct coord *c, struct ipc_request *request);
