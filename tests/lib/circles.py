@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """
 circles.py BUILD: which files of daemon/, provision/ and cni/ call each other in a circle, by the symbols of the
-object files in BUILD; and what hearthd's subjects include. Ends with 1 if there is a circle that is not the engine's
-own, or a subject that knows another.
+object files in BUILD; what hearthd's subjects include; and whether the coordinator's arrows run downward. Ends with 1
+if there is a circle that is not the engine's own, a subject that knows another, or an arrow that does not.
 """
 import os
 import re
@@ -17,6 +17,21 @@ HEARTHD = {
     for n in ("assist", "control", "daemon", "feed", "ground", "ipv6", "mesh", "save", "wall", "watch")
 }
 ALLOWED = (ENGINE, HEARTHD)
+
+# The coordinator from above to below: a file includes only what is listed below its own line.
+COORDINATOR = (
+    "main",
+    "init serve",
+    "open",
+    "api admin",
+    "admin-node admin-token",
+    "admin-change",
+    "enroll poll presence kube place urls",
+    "coord reply",
+    "feed",
+    "ledger addrs",
+    "tokens keys schema names",
+)
 
 
 def objects(build):
@@ -77,6 +92,20 @@ def subjects_that_know_another(node):
                 yield f"daemon/node/{name} includes node/{other}.h: a subject knows no other; what it needs comes as argument or hook"
 
 
+def arrows_not_downward(folder):
+    level = {name: i for i, line in enumerate(COORDINATOR) for name in line.split()}
+    for name in sorted(os.listdir(folder)):
+        own = name[:-2]
+        if not name.endswith((".c", ".h")):
+            continue
+        if own not in level:
+            yield f"{folder}/{name} has no place yet: say in COORDINATOR of tests/lib/circles.py what it stands on"
+            continue
+        for other in re.findall(r'#include "coordinator/([a-z0-9-]+)\.h"', open(os.path.join(folder, name)).read()):
+            if other != own and level.get(other, -1) <= level[own]:
+                yield f"{folder}/{name} includes coordinator/{other}.h, which is not below it (COORDINATOR in tests/lib/circles.py)"
+
+
 def main():
     edges, bad = graph(sys.argv[1]), 0
     if len(edges) < 100:
@@ -88,7 +117,7 @@ def main():
         print("a circle:")
         for v in part:
             print(f"  {v} uses {', '.join(w for w in edges[v] if w in part)}")
-    for line in subjects_that_know_another("daemon/node"):
+    for line in (*subjects_that_know_another("daemon/node"), *arrows_not_downward("daemon/coordinator")):
         bad = 1
         print(line)
     sys.exit(bad)
