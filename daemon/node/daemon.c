@@ -39,7 +39,7 @@ static void on_uplink_changed(void *ctx, bool moved)
 	struct hearthd *h = ctx;
 	struct err err = { 0 };
 
-	if (mesh_update(h, &err) < 0) {
+	if (mesh_update(h, CHANGE_UPLINK, &err) < 0) {
 		log_error("%s", err.text);
 		(void) sd_event_exit(h->core.event, 1);
 		return;
@@ -96,7 +96,7 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 		config.port = h->core.config.port;
 		memcpy(config.interface, h->core.config.interface, sizeof(config.interface));
 		h->core.config = config;
-		r = mesh_update(h, err);
+		r = mesh_update(h, CHANGE_ALL, err);
 	}
 	if (r == 0) {
 		assist_write_names(h, true);
@@ -343,7 +343,7 @@ int hearthd_run(const struct hearthd_options *options, struct err *err)
 	if (r == 0 && sd_booted() <= 0)
 		log_info("PID 1 is not systemd: nobody restarts hearthd should it fail");
 	if (r == 0)
-		r = mesh_update(h, err);
+		r = mesh_update(h, CHANGE_ALL, err);
 	if (r == 0) {
 		sync_start(h->sync);
 		assist_join_kube(h);

@@ -175,7 +175,7 @@ static int on_news(void *ctx, const struct api_news *news)
 	if (waits && r >= 0)
 		r = -EAGAIN;
 	/* `changed` does not tell of a refused batch whose first records were taken. */
-	if ((changed || added < 0) && mesh_update(h, &err) < 0) {
+	if ((changed || added < 0) && mesh_update(h, CHANGE_RECORDS, &err) < 0) {
 		log_error("%s", err.text);
 		(void) sd_event_exit(h->core.event, 1);
 	}

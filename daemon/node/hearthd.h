@@ -26,6 +26,7 @@
 #include "board/state.h"
 #include "node/sync.h"
 #include "node/uplink.h"
+#include "node/view.h"
 #include "node/wait.h"
 #include "node/wall.h"
 #include "sys/ipc/ipc.h"
@@ -129,8 +130,8 @@ void save_again(struct hearthd *h);
 /* Everything, and waits for it: for the end. */
 void save_all(struct hearthd *h);
 
-/* mesh.c: brings everything in line with book, uplinks and keys. Negative: it cannot begin (@err). */
-int mesh_update(struct hearthd *h, struct err *err);
+/* mesh.c: brings what @changes (enum change) concern in line with book, uplinks and keys. Negative: it cannot begin (@err). */
+int mesh_update(struct hearthd *h, unsigned changes, struct err *err);
 /* A node's presence is a new one. The work of one peer. */
 void mesh_heard(struct hearthd *h, const struct book_heard *heard);
 int mesh_open(struct hearthd *h, struct err *err);

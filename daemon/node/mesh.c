@@ -84,7 +84,7 @@ static int on_tunnel_closed(sd_event_source *source, int fd, uint32_t revents, v
 	log_seldom(LOG_LEVEL_WARNING, "interface %s was removed; making it again",
 		h->core.config.interface);
 	close_tunnel(h);
-	if (mesh_update(h, &err) < 0) {
+	if (mesh_update(h, CHANGE_ALL, &err) < 0) {
 		log_error("%s", err.text);
 		return sd_event_exit(h->core.event, 1);
 	}
@@ -128,28 +128,28 @@ static int begin_tunnel(struct hearthd *h, const struct settings *settings, stru
 	return 0;
 }
 
-static void apply_peers(struct hearthd *h)
+static int apply_peers(struct hearthd *h, const struct view *view, struct err *unused)
 {
-	const struct candidates *own = uplink_candidates(h->uplink);
 	struct err err = { 0 };
-	int r = peers_apply(h->peers, h->tunnel, own->endpoints, own->n_endpoints, &err);
+	int r = peers_apply(
+		h->peers, view->tunnel, view->own->endpoints, view->own->n_endpoints, &err);
 
 	problem_set(&h->core.problems, "tunnel", r < 0 ? &err : NULL);
+	return 0;
 }
 
 /* --- the interface --- */
 
-static int apply_iface(
-	struct hearthd *h, const struct node *self, unsigned *ret_changed, struct err *err)
+static int make_iface(
+	struct hearthd *h, const struct view *view, unsigned *ret_changed, struct err *err)
 {
 	CLEANUP_ROUTES struct routes routes = { 0 };
-	const struct netmap *map = book_netmap(h->core.book);
-	const struct node *node = NULL;
+	const struct node *node = NULL, *self = view->self;
 	char alias[IFACE_ALIAS_MAX];
 	struct iface_want want = {
-		.index = h->ifindex,
+		.index = view->ifindex,
 		.alias = iface_alias(h->core.config.mesh, h->core.config.node, alias),
-		.mtu = candidates_interface_mtu(h->uplink_mtu),
+		.mtu = view->mtu,
 		.own4 = self->mesh4,
 		.own6 = self->mesh6,
 		.link_local = iface_link_local(
@@ -159,9 +159,9 @@ static int apply_iface(
 	int r = 0;
 	enum iface_ipv6 ipv6;
 
-	while (r == 0 && (node = netmap_next(map, node)))
+	while (r == 0 && (node = netmap_next(view->map, node)))
 		if (node->id != self->id)
-			r = routes_add_peer(&routes, self, node, h->ifindex);
+			r = routes_add_peer(&routes, self, node, view->ifindex);
 	if (r < 0)
 		return err_set(err, r, "out of memory");
 	r = iface_apply(h->core.nl, &want, &ipv6, ret_changed, err);
@@ -174,7 +174,7 @@ static void on_ipv6_answered(void *ctx)
 {
 	struct err err = { 0 };
 
-	if (mesh_update(ctx, &err) < 0)
+	if (mesh_update(ctx, CHANGE_IPV6, &err) < 0)
 		log_error("%s", err.text);
 }
 
@@ -282,50 +282,137 @@ static void say_state(struct hearthd *h)
 	}
 }
 
-int mesh_update(struct hearthd *h, struct err *err)
+static int apply_iface(struct hearthd *h, const struct view *view, struct err *err)
 {
-	const struct node *self = core_self(&h->core);
-	enum mesh_state state = find_state(h, self);
-	const struct settings *settings = netmap_settings(book_netmap(h->core.book));
 	struct err why = { 0 };
 	unsigned changed;
-	int r;
+	int r = make_iface(h, view, &changed, &why);
 
-	if (state != h->mesh_state || !h->begun) {
-		h->mesh_state = state;
-		say_state(h);
-	}
-	feed_configure(h);
-	if (state != MESH_UP) {
-		h->begun = true;
-		watch_notify(h);
-		return 0;
-	}
-	if (uplink_candidates(h->uplink)->mtu)
-		h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
-	check_device(h);
-	wall_begin(h->wall);
-	if (!h->tunnel) {
-		r = begin_tunnel(h, settings, err);
-		if (r < 0)
-			return r;
-		/* Only now are the ranges and the port known that candidates depend on. */
-		if (uplink_look(h->uplink, &why) < 0)
-			problem_set(&h->core.problems, "interface", &why);
-		if (uplink_candidates(h->uplink)->mtu)
-			h->uplink_mtu = uplink_candidates(h->uplink)->mtu;
-	}
-	mesh_check_addresses(h);
-	apply_peers(h);
-	r = apply_iface(h, self, &changed, &why);
 	if (r == -EPERM && !h->begun)
 		return err_set(err, r, "%s; CAP_NET_ADMIN is needed", why.text);
 	problem_set(&h->core.problems, "interface", r < 0 ? &why : NULL);
-	wall_apply(h->wall, settings, self, uplink_candidates(h->uplink));
+	return 0;
+}
+
+static int apply_wall(struct hearthd *h, const struct view *view, struct err *err)
+{
+	wall_apply(h->wall, view->settings, view->self, view->own);
+	return 0;
+}
+
+static int apply_names(struct hearthd *h, const struct view *view, struct err *err)
+{
 	assist_write_names(h, false);
-	assist_follow_labels(h, self);
-	boards_look(h, self);
+	return 0;
+}
+
+static int apply_cluster(struct hearthd *h, const struct view *view, struct err *err)
+{
+	assist_follow_labels(h, view->self);
+	boards_look(h, view->self);
+	return 0;
+}
+
+static int apply_announce(struct hearthd *h, const struct view *view, struct err *err)
+{
 	feed_announce(h);
+	return 0;
+}
+
+/* In this order; a failure ends hearthd. */
+static const struct {
+	unsigned wants;
+	int (*apply)(struct hearthd *h, const struct view *view, struct err *err);
+} steps[] = {
+	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL, apply_peers },
+	{ CHANGE_RECORDS | CHANGE_MTU | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_iface },
+	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_CONFIG, apply_wall },
+	{ CHANGE_RECORDS | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_names },
+	{ CHANGE_RECORDS, apply_cluster },
+	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_IPV6, apply_announce },
+};
+
+static struct view look(struct hearthd *h, unsigned changes)
+{
+	const struct netmap *map = book_netmap(h->core.book);
+
+	return (struct view){
+		.changes = changes,
+		.map = map,
+		.settings = netmap_settings(map),
+		.self = core_self(&h->core),
+		.own = uplink_candidates(h->uplink),
+		.mtu = candidates_interface_mtu(h->uplink_mtu),
+		.tunnel = h->tunnel,
+		.ifindex = h->ifindex,
+	};
+}
+
+/* True if it is another one than before. While there is no uplink, the last one's counts. */
+static bool note_mtu(struct hearthd *h)
+{
+	unsigned mtu = uplink_candidates(h->uplink)->mtu;
+	bool changed = mtu && mtu != h->uplink_mtu;
+
+	if (mtu)
+		h->uplink_mtu = mtu;
+	return changed;
+}
+
+/* A tunnel, if there is none. */
+static int hold_tunnel(struct hearthd *h, unsigned *changes, struct err *err)
+{
+	struct err why = { 0 };
+	int r;
+
+	check_device(h);
+	wall_begin(h->wall);
+	if (h->tunnel)
+		return 0;
+	r = begin_tunnel(h, netmap_settings(book_netmap(h->core.book)), err);
+	if (r < 0)
+		return r;
+	/* Only now are the ranges and the port known that candidates depend on. */
+	if (uplink_look(h->uplink, &why) < 0)
+		problem_set(&h->core.problems, "interface", &why);
+	(void) note_mtu(h);
+	*changes = CHANGE_ALL;
+	return 0;
+}
+
+static int apply(struct hearthd *h, unsigned changes, struct err *err)
+{
+	struct view view;
+	int r;
+
+	if (note_mtu(h))
+		changes |= CHANGE_MTU;
+	r = hold_tunnel(h, &changes, err);
+	if (r < 0)
+		return r;
+	mesh_check_addresses(h);
+	view = look(h, changes);
+	for (size_t i = 0; i < ARRAY_LEN(steps) && r == 0; i++)
+		if (steps[i].wants & view.changes)
+			r = steps[i].apply(h, &view, err);
+	return r;
+}
+
+int mesh_update(struct hearthd *h, unsigned changes, struct err *err)
+{
+	enum mesh_state state = find_state(h, core_self(&h->core));
+	int r;
+
+	if (state != h->mesh_state || !h->begun) {
+		changes = CHANGE_ALL;
+		h->mesh_state = state;
+		say_state(h);
+	}
+	if (changes & (CHANGE_RECORDS | CHANGE_CONFIG))
+		feed_configure(h);
+	r = state == MESH_UP ? apply(h, changes, err) : 0;
+	if (r < 0)
+		return r;
 	h->begun = true;
 	watch_notify(h);
 	return 0;
@@ -367,19 +454,21 @@ void mesh_retry(struct hearthd *h)
 	bool missing = ipv6_is_missing(h->ipv6), again;
 	struct err err = { 0 };
 	unsigned changed = 0;
+	struct view view;
 
 	check_device(h);
 	again = book_take_held_back(h->core.book, clock_now_us()) ||
 		(h->mesh_state == MESH_UP && !h->tunnel);
-	if (again && mesh_update(h, &err) < 0) {
+	if (again && mesh_update(h, CHANGE_ALL, &err) < 0) {
 		problem_set(&h->core.problems, "interface", &err);
 		return;
 	}
 
 	if (h->mesh_state == MESH_UP && h->tunnel && self && settings) {
+		view = look(h, 0);
 		if (problem_is(&h->core.problems, "tunnel"))
-			apply_peers(h);
-		if (apply_iface(h, self, &changed, &err) == 0 && changed)
+			(void) apply_peers(h, &view, NULL);
+		if (make_iface(h, &view, &changed, &err) == 0 && changed)
 			say_changed(h, changed);
 		problem_set(&h->core.problems, "interface", &err);
 		ground_look(h->ground, self, whole_ifindex(h));
