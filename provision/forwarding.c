@@ -15,14 +15,14 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/names.h"
+#include "board/links.h"
 #include "board/stops.h"
 #include "board/sysctls.h"
 #include "provision/enroll.h"
 #include "sys/net/link.h"
-#include "sys/net/route.h"
 
 #define OWN_FILE "60-hearth.conf"
-enum { SYSCTLS_MAX = 32, VALUE_MAX = 64 };
+enum { UPLINKS_MAX = 32, SYSCTLS_MAX = UPLINKS_MAX + 3, VALUE_MAX = 64 };
 
 struct sysctl {
 	char path[96]; /* below /proc/sys */
@@ -60,33 +60,30 @@ static int set(struct enroll *e, const char *name, const char *value)
 
 /*
  * With forwarding on, Linux ignores router advertisements unless accept_ra is 2, and the board would
- * lose its IPv6 default route. Where a network manager reads them itself (accept_ra 0) nothing changes.
+ * lose its IPv6 default route: by whichever uplink that comes, also one whose cable is plugged in later. Where
+ * a network manager reads them itself (accept_ra 0) nothing changes.
  */
 static size_t add_uplinks(struct enroll *e, struct sysctl *list, size_t n)
 {
+	CLEANUP_LINKS_FACTS struct links_facts facts = { 0 };
+	CLEANUP_LINKS struct links links = { 0 };
+	struct links_rules rules = { .own_ifname = e->config.interface };
 	CLEANUP_NL struct nl *nl = NULL;
-	struct route_filter filter = { .table = RT_TABLE_MAIN, .only_default = true };
-	struct route *routes = NULL;
-	struct link *links = NULL;
-	size_t n_routes = 0, n_links = 0;
-	if (nl_open(&nl, NULL) < 0 || route_list(nl, &filter, &routes, &n_routes, NULL) < 0 ||
-		link_list(nl, &links, &n_links, NULL) < 0)
-		n_routes = 0;
-	for (size_t i = 0; i < n_links; i++) {
-		bool uplink = false;
-		for (size_t k = 0; k < n_routes; k++)
-			uplink |= routes[k].oif == links[i].index;
+	if (nl_open(&nl, NULL) < 0 || links_facts_read(nl, &facts, NULL) < 0 ||
+		links_judge(&facts, &rules, &links) < 0)
+		return n;
+	for (size_t i = 0; i < links.n; i++) {
+		const struct link_verdict *v = &links.list[i];
 		char now[VALUE_MAX];
-		if (!uplink || n == SYSCTLS_MAX || strchr(links[i].name, '/'))
+		if (!(v->class == LINK_CLASS_UPLINK || v->has_default) || n == UPLINKS_MAX ||
+			strchr(v->name, '/'))
 			continue;
 		(void) snprintf(list[n].path, sizeof(list[n].path), "net/ipv6/conf/%s/accept_ra",
-			links[i].name);
+			v->name);
 		if (!get(e, list[n].path, now) || now[0] == '0')
 			continue;
 		list[n++].value = "2";
 	}
-	free(routes);
-	free(links);
 	return n;
 }
 
