@@ -59,9 +59,9 @@ static int set(struct enroll *e, const char *name, const char *value)
 /* ---- on ---- */
 
 /*
- * With forwarding on, Linux ignores router advertisements unless accept_ra is 2, and the board would
- * lose its IPv6 default route: by whichever uplink that comes, also one whose cable is plugged in later. Where
- * a network manager reads them itself (accept_ra 0) nothing changes.
+ * With forwarding on, Linux ignores router advertisements unless accept_ra is 2, and the board
+ * would lose its IPv6 default route: by whichever uplink that comes, also one whose cable is
+ * plugged in later. Where a network manager reads them itself (accept_ra 0) nothing changes.
  */
 static size_t add_uplinks(struct enroll *e, struct sysctl *list, size_t n)
 {

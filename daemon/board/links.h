@@ -89,8 +89,9 @@ int links_judge(
 	const struct links_facts *facts, const struct links_rules *rules, struct links *ret);
 
 /*
- * Whether a change (of links, addresses or routes) may change what links_judge() finds, but for what is the
- * interface of this mesh. Pods come and go, and what is link-local is announced to nobody.
+ * Whether a change (of links, addresses or routes) may change what links_judge() finds, but for
+ * what is the interface of this mesh. Pods come and go, and what is link-local is announced to
+ * nobody.
  */
 bool links_may_change(const struct monitor_event *event);
 

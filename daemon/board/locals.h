@@ -1,6 +1,6 @@
 /*
- * locals: which prefixes this machine uses already, as far as a mesh's ranges must not overlap with them
- * (mesh/ranges.h). `hearth-coord init` and enroll-node see the same.
+ * locals: which prefixes this machine uses already, as far as a mesh's ranges must not overlap with
+ * them (mesh/ranges.h). `hearth-coord init` and enroll-node see the same.
  */
 #pragma once
 
@@ -34,8 +34,8 @@ void locals_done(struct locals *locals);
 int locals_read(const struct locals_own *own, struct locals *ret, struct err *err);
 
 /*
- * Pure: sets list and tailscale of @ret, whose links are set. Addresses say what a link is on; routes (those of the
- * main table) what lies behind it: a VPN, another router. 0 or -ENOMEM.
+ * Pure: sets list and tailscale of @ret, whose links are set. Addresses say what a link is on;
+ * routes (those of the main table) what lies behind it: a VPN, another router. 0 or -ENOMEM.
  */
 int locals_find(const struct locals_own *own, const struct link_addr *addrs, size_t n_addrs,
 	const struct route *routes, size_t n_routes, struct locals *ret);

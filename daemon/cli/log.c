@@ -83,7 +83,10 @@ static const char *id_text(const json_t *record, char ret[static 24])
 	return ret;
 }
 
-/* Whether @record is about the board that is @meant: once called so, or no longer there and so or at that address. */
+/*
+ * Whether @record is about the board that is @meant: once called so, or no longer there and so or
+ * at that address.
+ */
 static bool was(const struct view *v, const json_t *record, const struct node_meant *meant)
 {
 	uint32_t id = (uint32_t) cli_u64(record, "node");
@@ -94,7 +97,7 @@ static bool was(const struct view *v, const json_t *record, const struct node_me
 	return netmap_was_removed(v->netmap, id, &gone) && gone && node_meant_fits(meant, gone);
 }
 
-/* Keeps the records of one board, whatever it was called then. One that is there comes before those that were. */
+/* Keeps the records of one board, under all its names; if none is there, of those that were. */
 static int choose(struct view *v, const char *text)
 {
 	const struct settings *settings = netmap_settings(v->netmap);

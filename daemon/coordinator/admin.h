@@ -27,8 +27,9 @@
  *	    {"id", "name", "changed":bool, "labels":{all it has now}}
  *
  * NODE, there and as "replace", is what netmap_find() takes (a name, a full name, a number, an
- * address); there also the number itself. Codes beside those of section 7: `unknown_call`,
- * `unknown_token`, `unknown_node`, `ambiguous`.
+ * address); there also the number itself.
+ *
+ * Codes beside those of section 7: `unknown_call`, `unknown_token`, `unknown_node`, `ambiguous`.
  */
 #pragma once
 

@@ -13,7 +13,9 @@
 
 struct ping;
 
-/* The end of one echo: its round trip in microseconds, or -ETIMEDOUT, -EHOSTUNREACH, -ECANCELED ... */
+/*
+ * The end of one echo: its round trip in microseconds, or -ETIMEDOUT, -EHOSTUNREACH, -ECANCELED ...
+ */
 typedef void (*ping_done_fn)(void *ctx, int64_t rtt_us_or_errno);
 
 /* @ifname is copied. The sockets are opened when first used. */
@@ -25,7 +27,8 @@ enum { PING_SIZE_DEFAULT = 56, PING_SIZE_MIN = 16, PING_SIZE_MAX = 65000, PING_W
 
 /*
  * Sends one echo with @size bytes of data to @to. @done (may be NULL: nobody waits) is called once:
- * from the loop, after @timeout_us at the latest, or from ping_free(). -EBUSY if too many wait; or the socket's error.
+ * from the loop, after @timeout_us at the latest, or from ping_free(). -EBUSY if too many wait; or
+ * the socket's error.
  */
 int ping_send(struct ping *ping, const struct ip_addr *to, size_t size, uint64_t timeout_us,
 	ping_done_fn done, void *ctx, struct err *err);

@@ -1,8 +1,9 @@
 /*
- * node-name: what a person may call a board, and which board a person means. A chosen name becomes the board's host name in the mesh and
- * its node's name in Kubernetes, so it is one DNS label (RFC 1123, section 2.1) that means nothing else
- * to anybody. Names know no case; the canonical one is lower. What a record may hold (node.h) is wider:
- * a board that has a name keeps it when a later version reserves it.
+ * node-name: what a person may call a board, and which board a person means. A chosen name becomes
+ * the board's host name in the mesh and its node's name in Kubernetes, so it is one DNS label (RFC
+ * 1123, section 2.1) that means nothing else to anybody. Names know no case; the canonical one is
+ * lower. What a record may hold (node.h) is wider: a board that has a name keeps it when a later
+ * version reserves it.
  */
 #pragma once
 
@@ -30,13 +31,14 @@ struct node_meant {
 };
 
 /*
- * Pure. @text may be anything: pi3, PI3.home.internal (with or without a dot at its end), 3, 10.77.0.3. The
- * domain is that of @mesh; NULL: not known.
+ * Pure. @text may be anything: pi3, PI3.home.internal (with or without a dot at its end), 3,
+ * 10.77.0.3. The domain is that of @mesh; NULL: not known.
  */
 void node_meant_parse(const char *text, const char *mesh, struct node_meant *ret);
 
 /*
- * How well @node fits: 2 by its name or by an address that is its own or in its pods; 1 by its number, which a
- * board of an older mesh may have for a name; 0 not. Only id, name, mesh4, mesh6, pods4 and pods6 are looked at.
+ * How well @node fits: 2 by its name or by an address that is its own or in its pods; 1 by its
+ * number, which a board of an older mesh may have for a name; 0 not. Only id, name, mesh4, mesh6,
+ * pods4 and pods6 are looked at.
  */
 int node_meant_fits(const struct node_meant *meant, const struct node *node);

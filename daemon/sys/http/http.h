@@ -77,20 +77,22 @@ int http_request_blocking(const struct http_options *options, const struct http_
 int http_client_new(sd_event *event, const struct http_options *options, struct http_client **ret,
 	struct err *err);
 
-/* Other URLs, pins or keys: what is under way begins again with them. On failure the old ones stay. */
+/*
+ * Other URLs, pins or keys: what is under way begins again with them. On failure the old ones stay.
+ */
 int http_client_configure(
 	struct http_client *client, const struct http_options *options, struct err *err);
 
 /*
- * What is under way ends with -ECANCELED, told from within, so that whoever waits can release what is his; to
- * send then fails with the same. Not from within a callback. NULL is fine.
+ * What is under way ends with -ECANCELED, told from within, so that whoever waits can release what
+ * is his; to send then fails with the same. Not from within a callback. NULL is fine.
  */
 struct http_client *http_client_free(struct http_client *client);
 
 /*
- * Called once per request unless that is cancelled: from the event loop or http_client_free(), never from
- * within http_client_send(). Either @reply is set (borrowed) or @err says why there is none. It may send and
- * cancel, not free.
+ * Called once per request unless that is cancelled: from the event loop or http_client_free(),
+ * never from within http_client_send(). Either @reply is set (borrowed) or @err says why there is
+ * none. It may send and cancel, not free.
  */
 typedef void (*http_done_fn)(void *ctx, const struct http_reply *reply, const struct err *err);
 

@@ -53,10 +53,11 @@ static const char *found(const struct locals_own *own, size_t n, bool *ret_tails
 	static char text[1024];
 	struct link_addr a[ARRAY_LEN(addrs)] = { 0 };
 	struct route r[ARRAY_LEN(routes)] = { 0 };
-	CLEANUP_LOCALS struct locals locals = { .links = calloc(n, sizeof(links[0])),
-		.n_links = n };
+	CLEANUP_LOCALS struct locals locals = { 0 };
 	size_t n_addrs = 0, len = 0;
 
+	locals.links = calloc(n, sizeof(links[0]));
+	locals.n_links = n;
 	assert_non_null(locals.links);
 	memcpy(locals.links, links, n * sizeof(links[0]));
 	for (size_t i = 0; i < ARRAY_LEN(addrs); i++) {
@@ -92,7 +93,7 @@ static void test_all(void **state)
 	struct locals_own nothing = { 0 }, own = { .ifname = "hearth0" };
 	bool tailscale = true;
 
-	/* Before there is a mesh, another one that the machine is in counts as anything else does. */
+	/* Before there is a mesh, another one that the machine is in is as anything else. */
 	assert_string_equal(found(&nothing, 6, &tailscale),
 		LAN "10.77.0.1/32@hearth0 fd12:3456:789a::1/128@hearth0 " REST WAYS);
 	assert_false(tailscale);

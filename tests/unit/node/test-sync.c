@@ -301,7 +301,7 @@ static void on_put(void *ctx, int r, const struct err *err)
 	++*(int *) ctx;
 }
 
-/* Who waits for the end of a put holds a call open until then; a poll's end is nobody's news any more. */
+/* Who waits for the end of a put has a call open until then; a poll's end is no news any more. */
 static void test_all_end(void **state)
 {
 	struct world *w = *state;
