@@ -143,6 +143,25 @@ int x509_pin_of_key(const uint8_t key[static X509_KEY_LEN], char ret_pin[static 
 	return public_key ? pin_of(public_key, ret_pin) : failed(-EIO);
 }
 
+int x509_name_of_pem(const char *pem, size_t pem_len, char ret_name[static X509_NAME_TEXT_MAX])
+{
+	char name[X509_NAME_TEXT_MAX];
+	if (pem_len > INT32_MAX)
+		return -EINVAL;
+	CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem, (int) pem_len);
+	CLEANUP(cert_free_p) X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	int len = cert ? X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName,
+				 name, sizeof(name))
+		       : -1;
+	if (len <= 0 || (size_t) len != strlen(name))
+		return failed(-EINVAL);
+	for (int i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~')
+			return -EINVAL;
+	memcpy(ret_name, name, (size_t) len + 1);
+	return 0;
+}
+
 int x509_key_of_der(const void *der, size_t der_len, uint8_t ret_key[static X509_KEY_LEN])
 {
 	const unsigned char *p = der;

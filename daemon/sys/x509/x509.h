@@ -14,6 +14,7 @@ enum {
 	X509_SEED_LEN = 32,     /* an Ed25519 private key as in our key files */
 	X509_KEY_LEN = 32,      /* a raw Ed25519 public key */
 	X509_PIN_TEXT_LEN = 45, /* base64 of 32 bytes and the NUL */
+	X509_NAME_TEXT_MAX = 300, /* a common name with its NUL */
 };
 
 /* The public key of @seed. 0 or -EIO. */
@@ -31,6 +32,12 @@ void x509_wipe_p(char **text);
 
 /* The pin, base64(SHA-256(DER SubjectPublicKeyInfo)), of a raw Ed25519 key. 0 or -EIO. */
 int x509_pin_of_key(const uint8_t key[static X509_KEY_LEN], char ret_pin[static X509_PIN_TEXT_LEN]);
+
+/*
+ * The common name of the first certificate in @pem, which may hold keys as well. -EINVAL if there
+ * is none, or one that is no plain text.
+ */
+int x509_name_of_pem(const char *pem, size_t pem_len, char ret_name[static X509_NAME_TEXT_MAX]);
 
 /*
  * The raw public key of one DER certificate, as a TLS peer sent it. -EINVAL if it is not exactly one

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -114,12 +115,37 @@ static void test_other_kinds(void **state)
 	EVP_PKEY_free(rsa);
 }
 
+/* The name that a certificate is shown by, with its key or somebody's word before it. */
+static void test_name(void **state)
+{
+	static const char *const bad[] = { "", "x", "two words",
+		"-----BEGIN CERTIFICATE-----\nAAAA\n",
+		"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" };
+	char name[X509_NAME_TEXT_MAX] = "?", text[8192];
+	uint8_t seed[32];
+	CLEANUP(free_p) char *pem = NULL, *strange = NULL;
+	CLEANUP(x509_wipe_p) char *key = NULL;
+	seed_of(seed_hex, seed);
+	assert_int_equal(x509_certificate_pem(seed, "system:node:pi3", &pem), 0);
+	assert_int_equal(x509_certificate_pem(seed, "a\tb", &strange), 0);
+	assert_int_equal(x509_key_pem(seed, &key), 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(x509_name_of_pem(bad[i], strlen(bad[i]), name), -EINVAL);
+	assert_int_equal(x509_name_of_pem(strange, strlen(strange), name), -EINVAL);
+	assert_int_equal(x509_name_of_pem(key, strlen(key), name), -EINVAL);
+	assert_string_equal(name, "?");
+	(void) snprintf(text, sizeof(text), "for pi3\n%s%s", key, pem);
+	assert_int_equal(x509_name_of_pem(text, strlen(text), name), 0);
+	assert_string_equal(name, "system:node:pi3");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_pin),
+		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_other_kinds),
 	};
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
