@@ -115,11 +115,7 @@ int local_follow(struct enroll *e, const struct netmap *netmap, uint32_t id, str
 	if (node_copy(self, &e->node) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
 	settings_copy(settings, &e->settings);
-	const struct node *first = NULL;
-	while ((first = netmap_next(netmap, first)))
-		if (first->role == NODE_ROLE_CONTROL_PLANE)
-			break;
-	e->first_control_plane = first && first->id == id;
+	e->first_control_plane = netmap_first_control_plane(netmap) == self;
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
+
 bool cluster_endpoint_is_own(const char *endpoint, const char *mesh)
 {
 	char host[FIELD_NAME_MAX + 32];
@@ -65,4 +67,29 @@ int cluster_judge(const struct netmap *netmap, const uint8_t root[static FIELD_K
 		return err_prefix(err, "what names the cluster is not believed");
 	*ret = cluster;
 	return 0;
+}
+
+/*
+ * The whole record and the whole settings but for what changes often and is in no such file: to
+ * make the files once too often costs a second, to miss a field that is new here leaves them wrong.
+ */
+char *cluster_inputs(const struct netmap *netmap, uint32_t id)
+{
+	static const char *const elsewhere[] = { "wg", "identity", "revoked", "pins", "next_pin",
+		"urls", "coordinators", "relays", "stun" };
+	const struct node *self = netmap_by_id(netmap, id);
+	const struct node *first = netmap_first_control_plane(netmap);
+	const struct settings *settings = netmap_settings(netmap);
+	CLEANUP_JSON json_t *node = self ? node_to_json(self) : NULL;
+	CLEANUP_JSON json_t *mesh = settings ? settings_to_json(settings) : NULL;
+	CLEANUP_JSON json_t *all = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere) && node && mesh; i++) {
+		(void) json_object_del(node, elsewhere[i]);
+		(void) json_object_del(mesh, elsewhere[i]);
+	}
+	if (node && mesh)
+		all = json_pack("{s:O, s:O, s:b}", "node", node, "mesh", mesh, "first",
+			first == self);
+	return all ? json_text(all) : NULL;
 }

@@ -1,6 +1,7 @@
 /*
  * cluster: whether the document that names the cluster (PROTOCOL.md section 8) is believed. Root
- * acts on it: what it names becomes root on the board. Pure.
+ * acts on it: what it names becomes root on the board. And what of the log a board's kubeadm files
+ * are made of. Pure.
  */
 #pragma once
 
@@ -24,3 +25,10 @@ bool cluster_endpoint_is_own(const char *endpoint, const char *mesh);
 int cluster_judge(const struct netmap *netmap, const uint8_t root[static FIELD_KEY_LEN],
 	const struct kube_signed *document, uint64_t seen, struct kube_cluster *ret,
 	struct err *err);
+
+/*
+ * A text that is another one when anything in the log is another that the kubeadm files of node @id
+ * are made of: its name, role, labels, addresses and ranges, those of the mesh, and which board
+ * runs kubeadm init. Heap, the caller frees; NULL when out of memory or if there is no such node.
+ */
+char *cluster_inputs(const struct netmap *netmap, uint32_t id);

@@ -1,4 +1,4 @@
-/* netmap_find(), netmap_once_named(): see netmap.h. */
+/* netmap_find(), netmap_first_control_plane(), netmap_once_named(): see netmap.h. */
 #include <string.h>
 
 #include "mesh/netmap.h"
@@ -16,6 +16,16 @@ const struct node *netmap_find(const struct netmap *netmap, const char *text)
 	if (meant.name[0])
 		node = netmap_by_name(netmap, meant.name);
 	return node || !meant.id ? node : netmap_by_id(netmap, meant.id);
+}
+
+const struct node *netmap_first_control_plane(const struct netmap *netmap)
+{
+	const struct node *node = NULL;
+
+	while ((node = netmap_next(netmap, node)))
+		if (node->role == NODE_ROLE_CONTROL_PLANE)
+			break;
+	return node;
 }
 
 const struct node *netmap_once_named(

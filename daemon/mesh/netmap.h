@@ -82,8 +82,10 @@ const struct node *netmap_next(const struct netmap *netmap, const struct node *a
 
 const struct node *netmap_by_id(const struct netmap *netmap, uint32_t id);
 const struct node *netmap_by_name(const struct netmap *netmap, const char *name);
-/* The node that a person means (wire/node-name.h): by its name, full name, number or an address of it. */
+/* The node that a person means (wire/node-name.h), NULL if there is none. */
 const struct node *netmap_find(const struct netmap *netmap, const char *text);
+/* The one that runs kubeadm init: the control plane with the lowest id. NULL: there is none. */
+const struct node *netmap_first_control_plane(const struct netmap *netmap);
 /*
  * A node that is there, is called otherwise now, and was called @name by a record of @log; NULL if
  * none was. What others know by its name (Kubernetes) may still mean that one. Costs a look at

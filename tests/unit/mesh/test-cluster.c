@@ -122,12 +122,103 @@ static void test_changes(void **state)
 	assert_int_equal(judge(map, &c, (const uint8_t[32]){ 44 }, 0, &err), 0);
 }
 
+/* What another name, label ... of this board makes another, and nothing else does. */
+static void test_inputs(void **state)
+{
+	CLEANUP_NETMAP struct netmap *map = mesh();
+	CLEANUP_SETTINGS struct settings settings = { 0 };
+	CLEANUP_NODE struct node worker = { 0 }, plane = { 0 };
+	CLEANUP(free_p) char *last = cluster_inputs(map, 2);
+
+	assert_non_null(last);
+	assert_null(cluster_inputs(map, 3)); /* gone */
+	assert_null(cluster_inputs(map, 77));
+	assert_int_equal(node_copy(netmap_by_id(map, 2), &worker), 0);
+	assert_int_equal(node_copy(netmap_by_id(map, 1), &plane), 0);
+	settings_copy(netmap_settings(map), &settings);
+	enum { LABEL, NAME, REKEY, PLANE_NAME, URL, PIN, PLANE_GONE, STEPS };
+	static const bool differs[STEPS] = { [LABEL] = true, [NAME] = true };
+	for (int step = 0; step < STEPS; step++) {
+		CLEANUP(free_p) char *now = NULL;
+		json_t *payload = NULL;
+		const char *type = "node";
+
+		switch (step) {
+		case LABEL:
+			worker.labels = json_pack("{s:s}", "zone", "attic");
+			payload = node_to_json(&worker);
+			break;
+		case NAME:
+			strcpy(worker.name, "attic");
+			payload = node_to_json(&worker);
+			break;
+		case REKEY:
+			assert_int_equal(node_revoke_identity(&worker), 0);
+			worker.identity[0] ^= 1;
+			payload = node_to_json(&worker);
+			break;
+		case PLANE_NAME:
+			strcpy(plane.name, "n200");
+			payload = node_to_json(&plane);
+			break;
+		case URL:
+			strcpy(settings.urls[0], "https://192.0.2.99:8443");
+			type = "settings";
+			payload = settings_to_json(&settings);
+			break;
+		case PIN:
+			settings.pins[0][0] ^= 1;
+			type = "settings";
+			payload = settings_to_json(&settings);
+			break;
+		case PLANE_GONE:
+			type = "tombstone";
+			payload = json_pack("{s:i,s:s}", "id", 1, "reason", "x");
+			break;
+		}
+		assert_int_equal(maker_apply(map, type, payload, NULL, NULL), 1);
+		now = cluster_inputs(map, 2);
+		assert_non_null(now);
+		if (!strcmp(now, last) == differs[step])
+			fail_msg("step %d: %s", step, now);
+		free(last);
+		last = TAKE(now);
+	}
+}
+
+/* Which of the control planes runs kubeadm init is in the files of both. */
+static void test_first(void **state)
+{
+	CLEANUP_NETMAP struct netmap *map = mesh();
+	CLEANUP_NODE struct node second = maker_node(4, 4, "n200");
+	CLEANUP(free_p) char *before = NULL;
+	CLEANUP(free_p) char *after = NULL;
+
+	second.role = NODE_ROLE_CONTROL_PLANE;
+	assert_int_equal(netmap_first_control_plane(map)->id, 1);
+	assert_int_equal(maker_apply(map, "node", node_to_json(&second), NULL, NULL), 1);
+	assert_int_equal(netmap_first_control_plane(map)->id, 1);
+	before = cluster_inputs(map, 4);
+	assert_int_equal(maker_apply(map, "tombstone",
+				 json_pack("{s:i,s:s}", "id", 1, "reason", "x"), NULL, NULL),
+		1);
+	assert_int_equal(netmap_first_control_plane(map)->id, 4);
+	after = cluster_inputs(map, 4);
+	assert_string_not_equal(before, after);
+	assert_int_equal(maker_apply(map, "tombstone",
+				 json_pack("{s:i,s:s}", "id", 4, "reason", "x"), NULL, NULL),
+		1);
+	assert_null(netmap_first_control_plane(map));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_endpoint),
 		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_inputs),
+		cmocka_unit_test(test_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
