@@ -375,7 +375,7 @@ static int enroll(struct enroll *e)
 	return status;
 }
 
-/* ---- run by hearth-helper: kubeadm-files with a join bundle on standard input, pods-resolv ---- */
+/* ---- run by hearth-helper: kubeadm-files (a bundle on stdin), kubeadm-follow, pods-resolv ---- */
 
 static int read_bundle(struct kube_bundle *ret, struct err *err)
 {
@@ -402,13 +402,21 @@ static int check_role(struct enroll *e, struct err *err)
 /* What both know before they write. */
 static int load_for_helper(struct enroll *e, int *ret_lock_fd, struct err *err)
 {
-	e->talk.quiet = true;
+	e->talk.quiet = e->follows = true;
 	int r = facts_get(e->paths.etc, &e->facts, err);
 	if (!r)
 		r = lock(e, ret_lock_fd, err);
 	if (!r)
 		r = local_load(e, err);
 	return r ? r : check_role(e, err);
+}
+
+/* hearthd asks what it cannot see: whether the board's Node has another name. */
+static void say_joined(const struct enroll *e)
+{
+	char joined[JOINED_NAME_MAX];
+	if (joined_as_another(e, joined))
+		printf("joined %s\n", joined);
 }
 
 static int kubeadm_files(struct enroll *e)
@@ -430,7 +438,24 @@ static int kubeadm_files(struct enroll *e)
 		r = kubefiles_write(e, &err);
 	if (r < 0)
 		text_say(stderr, "enroll-node: kubeadm-files: %s", err.text);
+	else
+		say_joined(e);
 	return !believed ? EXIT_DISBELIEVED : r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* The log says something else of this board: so do the files made of it, if there are any. */
+static int kubeadm_follow(struct enroll *e)
+{
+	CLEANUP(close_p) int lock_fd = -1;
+	struct err err = { 0 };
+	int r = load_for_helper(e, &lock_fd, &err);
+	if (!r && kubefiles_are_there(e))
+		r = kubefiles_write(e, &err);
+	if (r < 0)
+		text_say(stderr, "enroll-node: kubeadm-follow: %s", err.text);
+	else
+		say_joined(e);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int pods_resolv(struct enroll *e)
@@ -468,6 +493,8 @@ int main(int argc, char **argv)
 		return status;
 	if (optind < argc && !strcmp(argv[optind], "kubeadm-files") && optind + 1 == argc)
 		return kubeadm_files(&e);
+	if (optind < argc && !strcmp(argv[optind], "kubeadm-follow") && optind + 1 == argc)
+		return kubeadm_follow(&e);
 	if (optind < argc && !strcmp(argv[optind], "pods-resolv") && optind + 1 == argc)
 		return pods_resolv(&e);
 	if (optind < argc)

@@ -33,6 +33,7 @@ struct enroll {
 	const char *token_file, *facts_file, *kubeadm_version;
 	char name[NODE_NAME_MAX]; /* canonical; "": not asked */
 	bool dry_run, leave, fix, allow_public_ranges;
+	bool follows; /* run by hearth-helper: nobody can say anything else than was said */
 	unsigned wait_s; /* for peers, at most */
 
 	struct talk talk;
@@ -184,6 +185,15 @@ int pods_kubelet_order(struct enroll *enroll, struct err *err);
 /* The CNI configuration of @node; a new reference, NULL when out of memory. Pure. */
 json_t *pods_conflist(const struct node *node, const char *device);
 
+/* ---- joined.c ---- */
+
+enum { JOINED_NAME_MAX = 254 };
+
+/* The name of the Node that this board is. False if it is none. */
+bool joined_name(const struct enroll *enroll, char ret[static JOINED_NAME_MAX]);
+/* Whether that is not the board's name in the mesh: it was renamed after it joined. */
+bool joined_as_another(const struct enroll *enroll, char ret[static JOINED_NAME_MAX]);
+
 /* ---- kubefiles.c ---- */
 
 /*
@@ -198,6 +208,8 @@ int kubefiles_believe(
  * join.yaml, for which the bundle has not all that a control plane needs.
  */
 int kubefiles_write(struct enroll *enroll, struct err *err);
+/* Whether it was done here before. */
+bool kubefiles_are_there(const struct enroll *enroll);
 
 /* ---- resolv.c ---- */
 

@@ -11,10 +11,28 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "sys/exec/exec.h"
 
 enum { OUTPUT_MAX = 16 * 1024, WARNINGS_MAX = 4, FLAGS_MAX = 128 };
+
+/* Without a kubeadm: the version that the files were made for, NULL if none were. */
+static const char *made_for(const struct enroll *e, struct buf *text)
+{
+	char path[PATH_TEXT_MAX];
+	if (!e->follows ||
+		file_read(paths_join(e->paths.etc, "kubeadm/upgrade.yaml", path), OUTPUT_MAX,
+			text) < 0)
+		return NULL;
+	char *line = strstr(buf_str(text), JUDGE_MADE_FOR);
+	if (!line)
+		return NULL;
+	line += sizeof(JUDGE_MADE_FOR) - 1;
+	line[strcspn(line, "\n")] = 0;
+	line[strlen(line) - (*line && line[strlen(line) - 1] == '.')] = 0;
+	return kubeadm_version_parse(line, &(struct kubeadm_version){ 0 }, NULL) < 0 ? NULL : line;
+}
 
 int judge_find(struct enroll *e, struct judge *ret, struct err *err)
 {
@@ -36,8 +54,12 @@ int judge_find(struct enroll *e, struct judge *ret, struct err *err)
 		return r;
 	}
 	ret->asked = ret->found;
-	if (r == -ENOENT)
-		return kubeadm_version_parse(KUBEADM_VERSION_DEFAULT, &ret->version, err);
+	if (r == -ENOENT) {
+		CLEANUP_BUF struct buf kept = { 0 };
+		const char *before = made_for(e, &kept);
+		return kubeadm_version_parse(
+			before ? before : KUBEADM_VERSION_DEFAULT, &ret->version, err);
+	}
 	if (!r)
 		r = exec_check(&result, "kubeadm version -o short", err);
 	return r ? r : kubeadm_version_parse(line, &ret->version, err);

@@ -12,7 +12,14 @@ struct judge {
 	struct kubeadm_version version;
 };
 
-/* Which kubeadm the files are for: --kubeadm-version, the one in PATH, else KUBEADM_VERSION_DEFAULT. */
+/* What upgrade.yaml says in its head, with the version behind it. */
+#define JUDGE_MADE_FOR "# For kubeadm "
+
+/*
+ * Which kubeadm the files are for: --kubeadm-version, the one in PATH, else
+ * KUBEADM_VERSION_DEFAULT; or, if nobody is there who could say so again, the one that they were
+ * for.
+ */
 int judge_find(struct enroll *enroll, struct judge *ret, struct err *err);
 
 /*

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/yaml.h"
 #include "mesh/cluster.h"
 #include "provision/enroll.h"
 #include "provision/judge.h"
@@ -75,7 +76,9 @@ struct files {
 	json_t *ca;
 	bool is_sample;    /* docs: there is no bundle to make them of */
 	bool lacks_key;    /* the bundle had none, and this board needs one */
-	bool made_of_else; /* init.yaml has other settings than it had */
+	bool made_of_else; /* the cluster would be told other settings than init.yaml had */
+	bool registers_else; /* kubelet would say other things of its Node than before */
+	char joined[JOINED_NAME_MAX]; /* Kubernetes' name for this board, if the mesh has another */
 	unsigned written;
 	char names[512]; /* of the files that were written */
 };
@@ -93,6 +96,12 @@ static void files_done(struct files *files)
 static const char *docs_name(const struct enroll *e)
 {
 	return e->first_control_plane ? "init.yaml" : "join.yaml";
+}
+
+/* Of another role than this board has now: what it says is wrong, and a token may be in it. */
+static const char *other_docs_name(const struct enroll *e)
+{
+	return e->first_control_plane ? "join.yaml" : "init.yaml";
 }
 
 /*
@@ -240,23 +249,40 @@ static void tell_notes(struct enroll *e, const struct files *files)
 
 /* ---- writing ---- */
 
-/* Of two texts of init.yaml. A cluster that is there gets its version from `kubeadm upgrade`. */
-static bool differ_in_version_only(const char *a, const char *b)
+static json_t *registration_of(const json_t *docs)
 {
-	static const char version[] = "kubernetesVersion:";
-	for (;; a++, b++) {
-		if (!strncmp(a, version, sizeof(version) - 1))
-			a += strcspn(a, "\n");
-		if (!strncmp(b, version, sizeof(version) - 1))
-			b += strcspn(b, "\n");
-		size_t n = strcspn(a, "\n");
-		if (strncmp(a, b, n) != 0 || a[n] != b[n])
-			return false;
-		a += n;
-		b += n;
-		if (!*a)
-			return true;
+	return json_object_get(json_array_get(docs, 0), "nodeRegistration");
+}
+
+/*
+ * What a cluster keeps: all but what is the board's, which is the first document. A cluster that is
+ * there gets its version from `kubeadm upgrade`.
+ */
+static json_t *settings_of(const json_t *docs)
+{
+	json_t *copy = json_deep_copy(docs), *doc;
+	size_t i;
+	if (copy)
+		(void) json_array_remove(copy, 0);
+	json_array_foreach(copy, i, doc)
+	{
+		(void) json_object_del(doc, "kubernetesVersion");
 	}
+	return copy;
+}
+
+/* Beside those that are there; what cannot be read was not made by us. */
+static void compare_docs(const struct enroll *e, struct files *files)
+{
+	char path[PATH_TEXT_MAX];
+	CLEANUP_JSON json_t *before =
+		yaml_read_file_all(paths_join(files->dir, docs_name(e), path), NULL);
+	if (!before || !files->docs)
+		return;
+	CLEANUP_JSON json_t *was = settings_of(before), *is = settings_of(files->docs);
+	files->made_of_else = !json_equal(was, is);
+	files->registers_else =
+		!json_equal(registration_of(before), registration_of(files->docs));
 }
 
 static int put_file(struct enroll *e, struct files *files, const char *name, const struct buf *text,
@@ -269,8 +295,6 @@ static int put_file(struct enroll *e, struct files *files, const char *name, con
 	bool same = file_read(path, 1 << 20, &now) == 0 && now.len == text->len &&
 		    !memcmp(now.data, text->data, text->len) && stat(path, &st) == 0 &&
 		    (st.st_mode & 07777) == mode;
-	if (!strcmp(name, "init.yaml"))
-		files->made_of_else = !differ_in_version_only(buf_str(&now), buf_str(text));
 	if (now.data)
 		explicit_bzero(now.data, now.len);
 	if (same)
@@ -307,6 +331,8 @@ static int put_docs(struct enroll *e, struct files *files, const char *name, con
 			"# on the control plane makes another.\n",
 			when(e->bundle.expires, until),
 			files->node.control_plane ? " --control-plane" : "");
+	if (!strcmp(name, "upgrade.yaml"))
+		buf_printf(&head, JUDGE_MADE_FOR "%s.\n", files->judge.version.text);
 	int r = kubeadm_text(&text, buf_str(&head), docs);
 	if (r)
 		return err_set(err, r, "write %s: %s", name, strerror(-r));
@@ -368,6 +394,8 @@ static int write_all(struct enroll *e, struct files *files, struct err *err)
 		r = put_bundle(e, files, err);
 	if (!r && files->docs)
 		r = put_docs(e, files, docs_name(e), files->docs, 0600, err);
+	if (!r && !e->dry_run)
+		(void) unlink(paths_join(files->dir, other_docs_name(e), path));
 	return r;
 }
 
@@ -432,6 +460,28 @@ static void compare_versions(struct enroll *e, const struct files *files)
 		own->text, cluster.text, cluster.major, cluster.minor);
 }
 
+/*
+ * What kubelet said of its Node when it registered stays; a person at the control plane can change
+ * most of it.
+ */
+static void say_registered(struct enroll *e, const struct files *files)
+{
+	const char *name = e->node.name;
+	if (*files->joined)
+		talk_step(&e->talk, TALK_NOTE, "kubeadm",
+			"Kubernetes knows this board as %s, by the name that it joined with, and a "
+			"Node's name cannot be changed: `sudo hearth node rename %s %s` on the "
+			"coordinator makes them one again. Or let it join anew, unless it is the "
+			"only control plane: kubectl drain %s --ignore-daemonsets, kubectl delete "
+			"node %s, and here kubeadm reset, then kubeadm join",
+			files->joined, name, files->joined, files->joined, files->joined);
+	else if (files->registers_else)
+		talk_step(&e->talk, TALK_NOTE, "kubeadm",
+			"kubelet registered its Node already and does not read %s again: `kubectl "
+			"label node %s` and `kubectl taint node %s` change what stands there",
+			docs_name(e), name, name);
+}
+
 /* A cluster is made once: a later change of what it was made from would be lost in silence. */
 static void say_too_late(struct enroll *e, const struct files *files)
 {
@@ -440,11 +490,12 @@ static void say_too_late(struct enroll *e, const struct files *files)
 			"this board is part of a cluster already: its kubelet follows the new "
 			"patch at the next `kubeadm upgrade` with --config %s/upgrade.yaml",
 			files->dir);
-	if (files->made_of_else)
+	if (e->first_control_plane && files->made_of_else && !*files->joined)
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
 			"the cluster was made already and does not read init.yaml again: change it "
 			"where it keeps this (ConfigMaps kubeadm-config, kubelet-config and "
 			"kube-proxy in kube-system)");
+	say_registered(e, files);
 	talk_next(&e->talk,
 		"to upgrade: kubeadm upgrade %s --config %s/upgrade.yaml, or the board's sizes are "
 		"forgotten",
@@ -487,6 +538,12 @@ static void say_next(struct enroll *e, const struct files *files)
 	}
 }
 
+bool kubefiles_are_there(const struct enroll *e)
+{
+	char path[PATH_TEXT_MAX];
+	return access(paths_join(e->paths.etc, "kubeadm/upgrade.yaml", path), F_OK) == 0;
+}
+
 int kubefiles_write(struct enroll *e, struct err *err)
 {
 	CLEANUP(files_done) struct files files = { 0 };
@@ -509,12 +566,16 @@ int kubefiles_write(struct enroll *e, struct err *err)
 		.version = &files.judge.version,
 		.dir = files.dir };
 	r = make_documents(e, &files, err);
-	if (!r)
+	if (!r) {
+		compare_docs(e, &files);
 		r = write_all(e, &files, err);
+	}
 	if (!r && e->has_bundle && !e->dry_run)
 		r = trust_keep_cluster(e->trust, e->cluster.seq, err);
 	if (r)
 		return r;
+	if (!is_in_cluster(e) || !joined_as_another(e, files.joined))
+		files.joined[0] = 0;
 	compare_versions(e, &files);
 	tell_notes(e, &files);
 	const char *judged = files.judge.asked ? "; kubeadm config validate accepts them" : "";

@@ -147,7 +147,25 @@ static void run_free(struct run *run)
 
 static bool *is_at_work(struct helper *h, enum request_kind kind)
 {
-	return kind == REQUEST_KUBE_JOIN ? &h->joining : &h->following;
+	return kind == REQUEST_RESOLV_FOLLOW ? &h->following : &h->joining;
+}
+
+static const char *word_of(enum request_kind kind)
+{
+	switch (kind) {
+	case REQUEST_RESOLV_FOLLOW:
+		return "pods-resolv";
+	case REQUEST_KUBE_JOIN:
+		return "kubeadm-files";
+	case REQUEST_KUBE_FOLLOW:
+		return "kubeadm-follow";
+	case REQUEST_HOSTS_WRITE:
+	case REQUEST_UAPI_OPEN:
+	case REQUEST_IPV6_ENABLE:
+	case REQUEST_TUN_OPEN:
+		break;
+	}
+	return NULL;
 }
 
 /* What it printed: the servers that are new. Only such a line is handed on. */
@@ -159,6 +177,22 @@ static json_t *servers_reply(struct buf *out)
 	if (strspn(line, "0123456789abcdef.:, ") != len)
 		len = 0;
 	return json_pack("{s:s%}", "servers", line, len);
+}
+
+/* The other name by which Kubernetes knows the board: only such a word is handed on. */
+static json_t *joined_reply(struct buf *out)
+{
+	static const char head[] = "joined ";
+	const char *word = buf_str(out);
+	size_t len;
+
+	if (strncmp(word, head, sizeof(head) - 1) != 0)
+		return NULL;
+	word += sizeof(head) - 1;
+	len = strcspn(word, "\n");
+	if (!len || strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-.") != len)
+		return NULL;
+	return json_pack("{s:s%}", "joined", word, len);
 }
 
 static void run_ended(void *ctx, struct exec_result *result)
@@ -175,7 +209,7 @@ static void run_ended(void *ctx, struct exec_result *result)
 	else if (run->kind == REQUEST_RESOLV_FOLLOW)
 		ipc_request_reply(run->request, servers_reply(&result->out));
 	else
-		ipc_request_reply(run->request, NULL);
+		ipc_request_reply(run->request, joined_reply(&result->out));
 	if (r == 0 && run->kind == REQUEST_KUBE_JOIN)
 		log_info("wrote the kubeadm files for joining the cluster");
 	*is_at_work(h, run->kind) = false;
@@ -187,7 +221,7 @@ static int start_run(
 	struct helper *h, const struct request *request, struct ipc_request *ipc, struct err *err)
 {
 	bool join = request->kind == REQUEST_KUBE_JOIN;
-	const char *const argv[] = { h->enroll_node, join ? "kubeadm-files" : "pods-resolv", NULL };
+	const char *const argv[] = { h->enroll_node, word_of(request->kind), NULL };
 	CLEANUP_JSON json_t *json = join ? kube_bundle_to_json(&request->bundle) : NULL;
 	struct run *run;
 	struct exec_options options = {
@@ -255,6 +289,7 @@ static void carry_out(struct helper *h, const struct request *request, struct ip
 		break;
 	case REQUEST_RESOLV_FOLLOW:
 	case REQUEST_KUBE_JOIN:
+	case REQUEST_KUBE_FOLLOW:
 		r = start_run(h, request, ipc, &err);
 		break;
 	}

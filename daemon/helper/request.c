@@ -91,6 +91,7 @@ static const struct {
 	{ "tun.open", REQUEST_TUN_OPEN, read_nothing },
 	{ "resolv.follow", REQUEST_RESOLV_FOLLOW, read_nothing },
 	{ "kube.join", REQUEST_KUBE_JOIN, read_kube },
+	{ "kube.follow", REQUEST_KUBE_FOLLOW, read_nothing },
 };
 
 int request_from_json(const char *call, const json_t *args, struct request *ret, struct err *err)

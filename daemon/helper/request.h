@@ -20,6 +20,7 @@ enum request_kind {
 	REQUEST_TUN_OPEN,      /* {}: /dev/net/tun, opened, where only root may */
 	REQUEST_RESOLV_FOLLOW, /* {}: runs `enroll-node pods-resolv` */
 	REQUEST_KUBE_JOIN, /* {"bundle":{...}}: runs `enroll-node kubeadm-files` with it on stdin */
+	REQUEST_KUBE_FOLLOW, /* {}: runs `enroll-node kubeadm-follow` */
 };
 
 /* Zero-initialise. */

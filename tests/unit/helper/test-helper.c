@@ -58,6 +58,8 @@ static void test_calls(void **state)
 		assert_int_equal(ask(bad[i], "{}"), -ENOSYS);
 	assert_int_equal(ask("tun.open", "{}"), 0);
 	assert_int_equal(ask("tun.open", "{\"path\":\"/dev/mem\"}"), -EINVAL);
+	assert_int_equal(ask("kube.follow", "{}"), 0);
+	assert_int_equal(ask("kube.follow", "{\"bundle\":{}}"), -EINVAL);
 	assert_int_equal(ask("resolv.follow", "{}"), 0);
 	assert_int_equal(ask("resolv.follow", "{\"servers\":\"192.0.2.1\"}"), -EINVAL);
 }

@@ -12,8 +12,10 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/encode.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "sys/x509/x509.h"
 #include "tree.h"
 
 static void test_init(void **state)
@@ -349,6 +351,165 @@ static void test_too_late(void **state)
 	assert_true(told(same, "does not read init.yaml again"));
 }
 
+static void rename_to(struct enroll *e, const char *name)
+{
+	(void) snprintf(e->node.name, sizeof(e->node.name), "%s", name);
+}
+
+/* kubelet has joined as @name: what kubeadm reads that in, @inside the file or beside it. */
+static void put_kubelet_conf(const char *name, bool inside)
+{
+	static const uint8_t seed[32] = { 21 };
+	CLEANUP(free_p) char *cert = NULL;
+	CLEANUP(x509_wipe_p) char *key = NULL;
+	char user[300], both[4096], text[8192];
+	CLEANUP(free_p) char *base64 = NULL;
+	(void) snprintf(user, sizeof(user), "system:node:%s", name);
+	assert_int_equal(x509_certificate_pem(seed, user, &cert), 0);
+	assert_int_equal(x509_key_pem(seed, &key), 0);
+	(void) snprintf(both, sizeof(both), "%s%s", cert, key);
+	put_text("host/kubernetes/current.pem", both, 0600);
+	base64 = base64_encode(both, strlen(both));
+	assert_non_null(base64);
+	(void) snprintf(text, sizeof(text),
+		"apiVersion: v1\nkind: Config\ncurrent-context: default-context\nclusters: []\n"
+		"users:\n- name: default-auth\n  user:\n    client-certificate%s: %s\n",
+		inside ? "-data" : "", inside ? base64 : "current.pem");
+	put_text("host/kubernetes/kubelet.conf", text, 0600);
+}
+
+/* A board that is called otherwise before it joins, and one that is afterwards. */
+static void test_renamed(void **state)
+{
+	struct err err = { 0 };
+	char path[PATH_TEXT_MAX];
+	for (int first = 0; first < 2; first++) {
+		const char *docs = first ? "etc/kubeadm/init.yaml" : "etc/kubeadm/join.yaml";
+		CLEANUP_ENROLL struct enroll *e = new_enroll();
+		become(e, first ? NODE_ROLE_CONTROL_PLANE : NODE_ROLE_WORKER, first);
+		give_bundle(e);
+		assert_int_equal(kubefiles_write(e, &err), 0);
+		/* By hearthd, when the record comes; or by a person. */
+		CLEANUP_ENROLL struct enroll *later = new_enroll();
+		become(later, first ? NODE_ROLE_CONTROL_PLANE : NODE_ROLE_WORKER, first);
+		rename_to(later, "attic");
+		assert_true(kubefiles_are_there(later));
+		assert_int_equal(kubefiles_write(later, &err), 0);
+		CLEANUP(free_p) char *text = get_text(docs);
+		assert_non_null(strstr(text, "  name: attic\n"));
+		assert_null(strstr(text, "pi3\n"));
+		assert_int_equal(!!strstr(text, "- attic.home.internal\n"), first);
+		assert_false(told(later, "cannot be changed"));
+
+		/* It joined as attic, and gets its old name back. */
+		put_kubelet_conf("attic", first);
+		CLEANUP_ENROLL struct enroll *in = new_enroll();
+		become(in, first ? NODE_ROLE_CONTROL_PLANE : NODE_ROLE_WORKER, first);
+		assert_int_equal(kubefiles_write(in, &err), 0);
+		assert_true(told(in, "knows this board as attic"));
+		assert_true(told(in, "hearth node rename pi3 attic"));
+		assert_false(told(in, "does not read init.yaml again"));
+		CLEANUP(free_p) char *back = get_text(docs);
+		assert_non_null(strstr(back, "  name: pi3\n")); /* when it joins anew */
+		rename_to(in, "attic");
+		CLEANUP_ENROLL struct enroll *one = new_enroll();
+		become(one, first ? NODE_ROLE_CONTROL_PLANE : NODE_ROLE_WORKER, first);
+		rename_to(one, "attic");
+		assert_int_equal(kubefiles_write(one, &err), 0);
+		assert_false(told(one, "knows this board as"));
+		assert_int_equal(unlink(below("host/kubernetes/kubelet.conf", path)), 0);
+	}
+}
+
+/* What cannot be read says nothing. */
+static void test_joined_name(void **state)
+{
+	static const char *const bad[] = { "", "users: 7\n", "users: [{user: {}}]\n",
+		"users: [x]\n",
+		"users:\n- user: {client-certificate: /nonexistent}\n",
+		"users:\n- user: {client-certificate-data: '###'}\n",
+		"users:\n- user: {client-certificate-data: bm90IGEgY2VydGlmaWNhdGU=}\n" };
+	char name[JOINED_NAME_MAX] = "?";
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_WORKER, false);
+	assert_false(joined_name(e, name));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		put_text("host/kubernetes/kubelet.conf", bad[i], 0600);
+		assert_false(joined_name(e, name));
+	}
+	put_kubelet_conf("", true); /* an administrator's, or another program's */
+	assert_false(joined_name(e, name));
+	assert_string_equal(name, "?");
+	put_kubelet_conf("pi3", false);
+	assert_true(joined_name(e, name));
+	assert_string_equal(name, "pi3");
+	assert_false(joined_as_another(e, name));
+	put_kubelet_conf("pi3.example.net", true);
+	assert_true(joined_as_another(e, name));
+	assert_string_equal(name, "pi3.example.net");
+}
+
+/* Labels, too, are read once. The token of the other role goes. */
+static void test_registered(void **state)
+{
+	struct err err = { 0 };
+	char path[PATH_TEXT_MAX];
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_CONTROL_PLANE, true);
+	put_text("etc/kubeadm/join.yaml", "token: x\n", 0600);
+	assert_int_equal(kubefiles_write(e, &err), 0);
+	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), -1);
+	put_kubelet_conf("pi3", true);
+	CLEANUP_ENROLL struct enroll *labelled = new_enroll();
+	become(labelled, NODE_ROLE_CONTROL_PLANE, true);
+	labelled->node.labels = json_pack("{s:s}", "zone", "attic");
+	assert_int_equal(kubefiles_write(labelled, &err), 0);
+	CLEANUP(free_p) char *init = get_text("etc/kubeadm/init.yaml");
+	assert_non_null(strstr(init, "zone=attic"));
+	assert_true(told(labelled, "kubectl label node pi3"));
+	assert_false(told(labelled, "ConfigMaps"));
+	CLEANUP_ENROLL struct enroll *same = new_enroll();
+	become(same, NODE_ROLE_CONTROL_PLANE, true);
+	same->node.labels = json_pack("{s:s}", "zone", "attic");
+	assert_int_equal(kubefiles_write(same, &err), 0);
+	assert_false(told(same, "kubectl label node"));
+
+	/* The first control plane was removed from the mesh, and this is the first; or no longer. */
+	CLEANUP_ENROLL struct enroll *second = new_enroll();
+	become(second, NODE_ROLE_WORKER, false);
+	give_bundle(second);
+	assert_int_equal(kubefiles_write(second, &err), 0);
+	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), 0);
+	assert_int_equal(access(below("etc/kubeadm/init.yaml", path), F_OK), -1);
+}
+
+/* hearthd has the files made again, and cannot say --kubeadm-version once more. */
+static void test_follows(void **state)
+{
+	struct err err = { 0 };
+	CLEANUP_ENROLL struct enroll *e = new_enroll();
+	become(e, NODE_ROLE_CONTROL_PLANE, true);
+	assert_false(kubefiles_are_there(e));
+	e->kubeadm_version = "1.35.4";
+	assert_int_equal(kubefiles_write(e, &err), 0);
+	CLEANUP_ENROLL struct enroll *follows = new_enroll();
+	become(follows, NODE_ROLE_CONTROL_PLANE, true);
+	follows->follows = true;
+	assert_int_equal(kubefiles_write(follows, &err), 0);
+	assert_int_equal(follows->talk.done, 0);
+	/* One that was installed since counts; and without a person's word the newest does. */
+	put_kubeadm("v1.36.3", 0);
+	assert_int_equal(kubefiles_write(follows, &err), 0);
+	CLEANUP(free_p) char *found = get_text("etc/kubeadm/init.yaml");
+	assert_non_null(strstr(found, "kubernetesVersion: v1.36.3"));
+	char path[PATH_TEXT_MAX];
+	assert_int_equal(unlink(below("bin/kubeadm", path)), 0);
+	put_text("etc/kubeadm/upgrade.yaml", "# For kubeadm latest.\n", 0644);
+	assert_int_equal(kubefiles_write(follows, &err), 0);
+	CLEANUP(free_p) char *newest = get_text("etc/kubeadm/init.yaml");
+	assert_non_null(strstr(newest, "kubernetesVersion: " KUBEADM_VERSION_DEFAULT));
+}
+
 /* Somebody works at a board with a display manager. */
 static void test_desktop(void **state)
 {
@@ -403,6 +564,10 @@ int main(void)
 		TREE_TEST(test_kubeadm_refused),
 		TREE_TEST(test_judged),
 		TREE_TEST(test_too_late),
+		TREE_TEST(test_renamed),
+		TREE_TEST(test_joined_name),
+		TREE_TEST(test_registered),
+		TREE_TEST(test_follows),
 		TREE_TEST(test_desktop),
 		TREE_TEST(test_resolv),
 	};
