@@ -262,8 +262,8 @@ int cli_node_list(const struct cli_verb *verb, int argc, char **argv)
 }
 
 /*
- * A verb whose operands are the fields @first and @second (may be NULL) of the call. @say tells what was done, of
- * the reply; the operand @text may be anything that means the same.
+ * A verb whose operands are the fields @first and @second (may be NULL) of the call. @say tells
+ * what was done, of the reply; the operand @text may be anything that means the same.
  */
 static int act(const struct cli_verb *verb, const char *call, const char *first, const char *second,
 	void (*say)(const json_t *reply, const char *text), int argc, char **argv)
@@ -316,7 +316,11 @@ int cli_node_remove(const struct cli_verb *verb, int argc, char **argv)
 
 static void say_renamed(const json_t *reply, const char *text)
 {
-	fprintf(stderr, "%s is called %s now; addresses stay\n", text, cli_str(reply, "name"));
+	fprintf(stderr,
+		"%s is called %s now: addresses stay, and its kubeadm files follow. Is it part of "
+		"the cluster already? A Node's name cannot be changed: rename the board back, or "
+		"let it join anew (hearth(1) says how)\n",
+		text, cli_str(reply, "name"));
 }
 
 int cli_node_rename(const struct cli_verb *verb, int argc, char **argv)

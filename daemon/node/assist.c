@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/names.h"
+#include "mesh/cluster.h"
 #include "node/hearthd.h"
 #include "node/names.h"
 #include "wire/kube.h"
@@ -205,6 +206,7 @@ void assist_look(struct hearthd *h)
 
 int assist_open(struct hearthd *h)
 {
+	h->kube_stale = true; /* who knows what changed while nobody looked */
 	return hostsfile_new(h->core.event, look_at_names, h, &h->hosts);
 }
 
@@ -309,10 +311,42 @@ static void tell_others(struct hearthd *h, const char *id, const char *problem)
 	feed_announce(h);
 }
 
+/* Root sees by which name kubelet joined. True: by the one that the board has, or not yet. */
+static bool has_joined_as_itself(struct hearthd *h, const json_t *reply)
+{
+	const char *joined = json_string_value(json_object_get(reply, "joined"));
+	const struct node *self = core_self(&h->core);
+	struct err err = { 0 };
+
+	if (joined && self)
+		err_set(&err, -EEXIST,
+			"Kubernetes knows this board as %.253s, by the name that it joined with, "
+			"and a Node's name cannot be changed: `sudo hearth node rename %s %.253s` "
+			"on the coordinator makes them one again, or let it join anew (`sudo "
+			"enroll-node` says how)",
+			joined, self->name, joined);
+	problem_set(&h->core.problems, "node", &err);
+	return !err.code;
+}
+
+static void kube_failed(struct hearthd *h, const struct err *err)
+{
+	struct err why = { 0 };
+
+	will_retry(&h->kube_backoff);
+	if (h->kube_id[0])
+		tell_others(h, h->kube_id, err->text);
+	err_set(&why, err->code, "%s: hearth-helper: %.600s",
+		h->kube_id[0] ? "the cluster's join files are not written"
+			      : "the kubeadm files do not follow the mesh's log",
+		err->text);
+	problem_set(&h->core.problems, "kube", &why);
+}
+
 static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
 {
 	struct hearthd *h = ctx;
-	struct err why = { 0 };
+	bool itself;
 
 	h->kube_call = NULL;
 	if (h->kube_again) {
@@ -321,18 +355,20 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 		return;
 	}
 	if (r < 0) {
-		will_retry(&h->kube_backoff);
-		tell_others(h, h->kube_id, err->text);
-		err_set(&why, r, "the cluster's join files are not written: hearth-helper: %.600s",
-			err->text);
-		problem_set(&h->core.problems, "kube", &why);
+		kube_failed(h, err);
 		return;
 	}
 	h->kube_backoff = (struct backoff){ 0 };
+	h->kube_stale = false;
 	problem_set(&h->core.problems, "kube", NULL);
-	assist_look_at_token(h);
+	itself = has_joined_as_itself(h, reply->ok);
+	assist_look_at_cluster(h);
+	if (!h->kube_id[0])
+		return;
 	log_seldom(LOG_LEVEL_INFO, "join bundle %s: kubeadm files written", h->kube_id);
-	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", h->kube_id);
+	/* Else the next hearthd asks once more, and so has the problem, too. */
+	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s",
+		itself ? h->kube_id : "");
 	save_state(h);
 	tell_others(h, h->kube_id, "");
 }
@@ -358,43 +394,78 @@ void assist_accept_kube(struct hearthd *h)
 	tell_others(h, h->kube_id, "");
 }
 
+/* A board that runs pods and was made ready for kubeadm. */
+static bool has_kube_files(const struct hearthd *h)
+{
+	char path[PATH_TEXT_MAX];
+
+	return access(paths_join(h->core.paths.etc, "kubeadm/upgrade.yaml", path), F_OK) == 0;
+}
+
+static bool is_kube_wanted(const struct hearthd *h)
+{
+	if (h->kube_id[0])
+		return strcmp(h->kube_id, h->state.kube_done) != 0;
+	return h->kube_stale && has_kube_files(h);
+}
+
+static void call_kube(struct hearthd *h, const char *call, const json_t *args)
+{
+	struct err err = { 0 };
+
+	h->kube_unsaved = book_unsaved(h->core.book)->code != 0;
+	if (ipc_call_async(h->core.event, h->core.helper_path, call, args, KUBE_US, kube_joined, h,
+		    &h->kube_call, &err) < 0)
+		kube_joined(h, err.code, NULL, &err);
+}
+
 void assist_join_kube(struct hearthd *h)
 {
 	CLEANUP_JSON json_t *bundle = NULL;
 	CLEANUP_JSON json_t *args = NULL;
-	struct err err = { 0 };
 
-	if (!h->kube_id[0] || !strcmp(h->kube_id, h->state.kube_done) || h->kube_call)
+	if (h->kube_call || !is_kube_wanted(h))
 		return;
 	if (book_log_is_on_its_way(h->core.book)) {
 		h->kube_wait_log = true;
 		return;
 	}
-	bundle = json_read_file(h->kube_path, API_REQUEST_MAX, &err);
+	if (!h->kube_id[0]) {
+		call_kube(h, "kube.follow", NULL);
+		return;
+	}
+	bundle = json_read_file(h->kube_path, API_REQUEST_MAX, NULL);
 	if (!bundle) {
 		h->kube_id[0] = 0; /* the next poll brings it again */
 		return;
 	}
 	args = json_pack("{s:O}", "bundle", bundle);
-	if (!args)
-		return;
-	if (ipc_call_async(h->core.event, h->core.helper_path, "kube.join", args, KUBE_US,
-		    kube_joined, h, &h->kube_call, &err) < 0)
-		kube_joined(h, err.code, NULL, &err);
+	if (args)
+		call_kube(h, "kube.join", args);
+}
+
+/* Ready for kubeadm, which did not run yet, or was reset. */
+static bool is_out_of_cluster(const struct hearthd *h)
+{
+	char kubernetes[PATH_TEXT_MAX], kubelet[PATH_TEXT_MAX];
+
+	paths_join(h->core.host_path, "kubernetes", kubernetes);
+	paths_join(h->core.host_path, "kubernetes/kubelet.conf", kubelet);
+	return access(kubernetes, F_OK) == 0 && access(kubelet, F_OK) < 0 && errno == ENOENT;
 }
 
 /* With a token that is over kubeadm join tries for ten minutes, and does not say why. */
-void assist_look_at_token(struct hearthd *h)
+void assist_look_at_cluster(struct hearthd *h)
 {
-	char join[PATH_TEXT_MAX], kubernetes[PATH_TEXT_MAX], kubelet[PATH_TEXT_MAX];
+	char join[PATH_TEXT_MAX];
+	bool is_out = is_out_of_cluster(h);
 	struct err err = { 0 };
 
+	if (is_out)
+		problem_set(&h->core.problems, "node", NULL);
 	paths_join(h->core.paths.etc, "kubeadm/join.yaml", join);
-	paths_join(h->core.host_path, "kubernetes", kubernetes);
-	paths_join(h->core.host_path, "kubernetes/kubelet.conf", kubelet);
-	if (h->kube_id[0] && h->kube_expires <= clock_wall_us() / USEC_PER_SEC &&
-		access(join, F_OK) == 0 && access(kubernetes, F_OK) == 0 &&
-		access(kubelet, F_OK) < 0 && errno == ENOENT)
+	if (is_out && h->kube_id[0] && h->kube_expires <= clock_wall_us() / USEC_PER_SEC &&
+		access(join, F_OK) == 0)
 		err_set(&err, -ETIMEDOUT,
 			"this board is not in the cluster, and the token in %s is over (kubeadm "
 			"join would try for minutes); `sudo hearth kube publish` on the control "
@@ -403,21 +474,27 @@ void assist_look_at_token(struct hearthd *h)
 	problem_set(&h->core.problems, "token", &err);
 }
 
-void assist_follow_labels(struct hearthd *h, const struct node *self)
+static void make_again(struct hearthd *h)
 {
-	CLEANUP(free_p) char *text = self->labels ? json_text(self->labels) : strdup("{}");
-	bool changed = text && h->kube_labels && strcmp(text, h->kube_labels) != 0;
-
-	if (!text)
-		return; /* out of memory: at the next change */
-	free(h->kube_labels);
-	h->kube_labels = TAKE(text);
-	if (!changed)
-		return;
 	h->kube_again = h->kube_call != NULL;
+	h->kube_stale = true;
 	h->state.kube_done[0] = 0;
+	save_state(h);
 	h->kube_backoff = (struct backoff){ 0 };
 	assist_join_kube(h);
+}
+
+void assist_follow_record(struct hearthd *h, const struct node *self)
+{
+	CLEANUP(free_p) char *inputs = cluster_inputs(book_netmap(h->core.book), self->id);
+	bool changed = inputs && h->kube_inputs && strcmp(inputs, h->kube_inputs) != 0;
+
+	if (!inputs)
+		return; /* out of memory: at the next change */
+	free(h->kube_inputs);
+	h->kube_inputs = TAKE(inputs);
+	if (changed && node_has_pods(self))
+		make_again(h);
 }
 
 /* Started again, as its socket shows: what failed without it need not wait. */
@@ -441,12 +518,16 @@ static void no_pauses(struct hearthd *h)
 void assist_log_settled(struct hearthd *h, bool saved)
 {
 	bool names = h->names_wait_log || (saved && h->names_unsaved), kube = h->kube_wait_log;
+	bool again = saved && h->kube_unsaved;
 
 	h->names_wait_log = h->kube_wait_log = false;
 	h->names_unsaved = h->names_unsaved && !saved;
+	h->kube_unsaved = h->kube_unsaved && !saved;
 	if (names)
 		assist_write_names(h, true);
-	if (kube)
+	if (again)
+		make_again(h);
+	else if (kube)
 		assist_join_kube(h);
 }
 
@@ -481,6 +562,6 @@ void assist_close(struct hearthd *h)
 	h->hosts = hostsfile_free(h->hosts);
 	free(h->names_text);
 	h->names_text = NULL;
-	free(h->kube_labels);
-	h->kube_labels = NULL;
+	free(h->kube_inputs);
+	h->kube_inputs = NULL;
 }

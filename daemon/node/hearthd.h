@@ -96,8 +96,10 @@ struct hearthd {
 	bool names_unsaved;                 /* they were asked for while the log was not on disk */
 	bool names_wait_log, kube_wait_log; /* the log is on its way there: root reads it */
 	struct trouble uapi_trouble;
-	char *kube_labels; /* of our own record, as they were when the files were made */
-	bool kube_again;   /* they, or the bundle, changed while files were being made */
+	char *kube_inputs; /* what the log has for the kubeadm files, when last looked at */
+	bool kube_stale;   /* there may be files that were made of something else */
+	bool kube_unsaved; /* they were asked for while the log could not be written */
+	bool kube_again;   /* inputs or bundle changed while files were being made */
 
 	/* resolv.c */
 	struct ipc_async *resolv_call;
@@ -157,15 +159,16 @@ void assist_write_names(struct hearthd *h, bool again);
 void assist_open_uapi(struct hearthd *h);
 /* Another one, if somebody removed its socket. */
 void assist_keep_uapi(struct hearthd *h);
+/* Has the kubeadm files made: with a new bundle, or again where they may be old. */
 void assist_join_kube(struct hearthd *h);
 /* The bundle @id was not taken: a problem here, and for the others to know. */
 void assist_refuse_kube(struct hearthd *h, const char *id, const struct err *why);
 /* The one that came after it is a true one, and known perhaps. */
 void assist_accept_kube(struct hearthd *h);
-/* Whether kubeadm join would find the token over. */
-void assist_look_at_token(struct hearthd *h);
-/* Labels of our own record are in the cluster's files: those are made again if they changed. */
-void assist_follow_labels(struct hearthd *h, const struct node *self);
+/* Whether kubeadm join would find the token over; whether this board's Node is gone. */
+void assist_look_at_cluster(struct hearthd *h);
+/* Has them made again if what the log has for them changed: this board's name, labels ... */
+void assist_follow_record(struct hearthd *h, const struct node *self);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
 int assist_open_tun(struct hearthd *h, struct err *err);
 /* Are the names where they were put? Looks soon. */

@@ -308,7 +308,7 @@ static int apply_names(struct hearthd *h, const struct view *view, struct err *e
 
 static int apply_cluster(struct hearthd *h, const struct view *view, struct err *err)
 {
-	assist_follow_labels(h, view->self);
+	assist_follow_record(h, view->self);
 	boards_look(h, view->self);
 	return 0;
 }
@@ -481,7 +481,7 @@ void mesh_retry(struct hearthd *h)
 	assist_retry(h);
 	assist_look(h);
 	resolv_look(h);
-	assist_look_at_token(h);
+	assist_look_at_cluster(h);
 	save_book(h, clock_now_us());
 	save_state(h);
 }

@@ -143,6 +143,7 @@ table = {
     "key is none of the pinned ones": all_of(says("enroll-node"), says("hearthd")),
     "overlaps": all_of(says("enroll-node"), tested("tests/lab/test-enroll", "a LAN inside the mesh's range")),
     "hearth-coord init": tested("tests/lab/test-coordinator", "\"$coord\" init"),
+    "Kubernetes knows this board as": all_of(says("hearthd"), says("enroll-node"), tested("tests/lab/test-enroll", "problem .*Kubernetes knows this board as b3x")),
     "this board is part of a Kubernetes cluster": says("enroll-node"),
     "with what /etc/hearth/kubeadm.d adds": all_of(says("enroll-node", "with what %s adds"), tested("tests/lab/test-enroll", "with what .*/etc/kubeadm.d adds")),
     "man enroll-node": tested("provision/enroll-node.8", "SETTINGS OF YOUR OWN"),
