@@ -165,7 +165,7 @@ static int on_news(void *ctx, const struct api_news *news)
 		log_info("%d new record%s, the log is at %llu", added, added > 1 ? "s" : "",
 			(unsigned long long) mesh_log_head(book_log(h->core.book)));
 	take_presences(h, news->presence, changed || added < 0);
-	save_book(h, clock_now_us());
+	save_log(h); /* presences are written seldom, by the tick */
 	r = judge(h, news, added, &refused);
 	/* A long log comes in parts: who signed may be in one to come, and the bundle comes with that one again. */
 	if (news->has_kube && news->head_seq > mesh_log_head(book_log(h->core.book)))

@@ -124,6 +124,8 @@ struct hearthd {
 void hearthd_keep_files(struct hearthd *h);
 
 /* save.c: none of these waits; what cannot be written is a problem, and tried again. */
+/* New records, at once; save_book(): presences, too, if it is time for them. */
+void save_log(struct hearthd *h);
 void save_book(struct hearthd *h, uint64_t now_us);
 void save_state(struct hearthd *h);
 void save_seen(struct hearthd *h, uint64_t now_us);

@@ -25,9 +25,14 @@ static void book_done(void *ctx, struct write *w)
 		assist_log_settled(h, all);
 }
 
-void save_book(struct hearthd *h, uint64_t now_us)
+void save_log(struct hearthd *h)
 {
 	disk_write(h->core.disk, book_write_log(h->core.book), book_done, h);
+}
+
+void save_book(struct hearthd *h, uint64_t now_us)
+{
+	save_log(h);
 	disk_write(h->core.disk, book_write_presences(h->core.book, now_us), book_done, h);
 }
 
