@@ -177,6 +177,7 @@ static void test_remove(void **state)
 	assert_int_equal(number(ok, "id"), a.id);
 	assert_string_equal(text(ok, "name"), "a");
 	json_decref(ok);
+	assert_int_equal(fake_log_says("node.remove by uid 0 (pid 0): node 1, a"), 1);
 	assert_null(world_find(c, &a));
 	assert_non_null(strstr(
 		ledger_record_text(c->ledger, mesh_log_head(ledger_log(c->ledger))), "tombstone"));

@@ -129,6 +129,8 @@ static void test_new(void **state)
 	assert_int_equal(held->uses[0].at, FAKE_WALL_S);
 	assert_int_equal(fake_store_rows(TABLE_USES), 1);
 	assert_int_equal(feed_last_seen(c->feed, node->id), FAKE_WALL_S);
+	assert_int_equal(fake_log_says("enrolment from 192.0.2.1: pi4 is node 1"), 1);
+	assert_int_equal(fake_log_says("asked again"), 0);
 }
 
 static void test_names(void **state)
@@ -221,6 +223,7 @@ static void test_tokens(void **state)
 	uint8_t wrong[TOKEN_SECRET_LEN] = { 1 };
 
 	refused(c, &b, body_of(&b), "token_unknown", "hearth token create");
+	assert_int_equal(fake_log_says("enrolment from 192.0.2.1 refused (token_unknown)"), 1);
 	held = give(c, &g);
 	body = body_of(&b);
 	json_object_set_new(json_object_get(body, "token"), "secret", field_key(wrong));
@@ -278,6 +281,7 @@ static void test_again(void **state)
 	assert_int_equal(enrolled(c, &a, with(body_of(&a), "name", json_string("other")))->id, id);
 	assert_int_equal(mesh_log_head(ledger_log(c->ledger)), head);
 	assert_int_equal(fake_store_rows(TABLE_USES), 1);
+	assert_int_equal(fake_log_says("pi4 is node 1 (asked again)"), 1);
 	/* With another WireGuard key it is not the same any more. */
 	memcpy(other.identity, a.identity, sizeof(other.identity));
 	refused(c, &other, body_of(&other), "key_taken", "another WireGuard key");

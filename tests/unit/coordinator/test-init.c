@@ -393,6 +393,15 @@ static void test_taken_over(void **state)
 	assert_int_equal(run("--if-needed"), 0); /* there is none */
 	assert_false(there(top, "coord-root"));
 	older(COORD_ROOT_KEY, seed);
+	assert_int_equal(file_write_atomic(root_dir(), "", 0, 0600), 0); /* in its way */
+	assert_int_equal(run("--if-needed"), 1);
+	says("name ");
+	assert_int_equal(unlink(root_dir()), 0);
+	assert_int_equal(symlink("nowhere", root_dir()), 0);
+	assert_int_equal(run("--if-needed"), 1);
+	says("make ");
+	assert_true(there(dir, COORD_ROOT_KEY));
+	assert_int_equal(unlink(root_dir()), 0);
 	coord_path(dir, COORD_ROOT_KEY, path);
 	assert_int_equal(chmod(path, 0640), 0);
 	assert_int_equal(run("--if-needed"), 0);

@@ -92,6 +92,8 @@ static void test_handed_out(void **state)
 	assert_int_equal(waits->status, 0);
 	put_good(c, &plane, first, FAKE_WALL_S + HOUR_S);
 	assert_string_equal(kube_id(c->kube), first);
+	assert_int_equal(
+		fake_log_says("join bundle 1111111111111111 from n100, valid for 3600 s"), 1);
 	assert_int_equal(kube_expires(c->kube), FAKE_WALL_S + HOUR_S);
 	fake_event_pass(USEC_PER_SEC);
 	assert_string_equal(got(waits, &key), first);

@@ -89,9 +89,11 @@ static void test_meanwhile(void **state)
 	world_submit(c, RECORD_TYPE_NODE, node_to_json(world_find(c, &a)));
 	world_submit(c, RECORD_TYPE_TOMBSTONE, tombstone_to_json(&gone));
 	place_refresh(c); /* its turn is after these */
+	fake_log_forget();
 	(void) fake_store_flush();
 	assert_null(world_find(c, &a));
 	assert_int_equal(told(c, &port), 0);
+	assert_int_equal(fake_log_says("this machine is"), 0);
 }
 
 /*
@@ -125,8 +127,12 @@ static void test_disk(void **state)
 	fake_store_fails = -ENOSPC;
 	assert_int_equal(look(c), 0);
 	assert_int_equal(look(c), 0);
+	assert_int_equal(fake_log_says("cannot be announced"), 1); /* once */
+	assert_int_equal(fake_log_says("this machine is"), 0);
 	fake_store_fails = 0;
 	assert_int_equal(look(c), 1);
+	assert_int_equal(fake_log_says("this machine is a:"), 1);
+	assert_int_equal(fake_log_says("cannot be announced"), 1);
 	assert_int_equal(told(c, &port), 1);
 }
 

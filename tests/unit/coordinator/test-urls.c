@@ -149,9 +149,13 @@ static void test_announced(void **state)
 	assert_int_equal(find(c, "https://192.0.2.1:1"), 1);
 	assert_string_equal(coord_settings(c)->urls[0], "https://192.0.2.1:1");
 	assert_int_equal(coord_settings(c)->n_urls, 2); /* nothing is taken away */
+	assert_int_equal(fake_log_says("look for the coordinator at https://192.0.2.1:1"), 1);
 	assert_int_equal(find(c, "https://192.0.2.1:1"), 0);
+	assert_int_equal(fake_log_says("look for the coordinator at"), 1);
+	assert_int_equal(fake_log_says("addresses are not known"), 0);
 	fake_machine.urls_fail = EPERM;
 	assert_int_equal(find(c, "https://192.0.2.2:1"), 0);
+	assert_int_equal(fake_log_says("addresses are not known"), 1);
 	fake_machine.urls_fail = 0;
 	c->urls_found = false;
 	assert_int_equal(find(c, "https://192.0.2.2:1"), 0); /* they were given */
@@ -196,6 +200,7 @@ static void test_paced(void **state)
 		(void) fake_store_flush();
 	}
 	assert_in_range(head(c) - before, 4 + 7, 4 + 8);
+	assert_in_range(fake_log_says("change so often"), 4, head(c) - before); /* once for each */
 }
 
 /* Links and addresses that come are looked at when they have settled; others are not. */
@@ -241,14 +246,19 @@ static void test_no_monitor(void **state)
 
 	c->urls = urls_close(c->urls);
 	fake_machine.monitor_fails = EPERM;
+	assert_int_equal(fake_log_says("once a minute"), 0);
 	assert_int_equal(urls_open(c, &c->urls, &err), 0);
+	assert_int_equal(
+		fake_log_says("looking for new addresses of this machine once a minute"), 1);
 	urls_on_look(c->urls, on_look, NULL);
 	fake_event_pass(180 * USEC_PER_SEC);
 	assert_int_equal(looked, 3);
 	c->urls = urls_close(c->urls);
 	c->urls_found = false;
+	fake_log_forget();
 	assert_int_equal(urls_open(c, &c->urls, &err), 0);
 	assert_int_equal(fake_event_next_us(), UINT64_MAX);
+	assert_int_equal(fake_log_says("once a minute"), 0);
 	c->urls = urls_close(c->urls);
 	fake_event_fails = -ENFILE;
 	assert_int_equal(urls_open(c, &c->urls, &err), -ENFILE);
@@ -263,6 +273,7 @@ static void test_disk(void **state)
 
 	fake_store_fails = -ENOSPC;
 	assert_int_equal(find(c, "https://192.0.2.1:1"), 0);
+	assert_int_equal(fake_log_says("could not be announced, ignoring: the disk says no"), 1);
 	fake_store_fails = 0;
 	fake_event_pass(3600 * USEC_PER_SEC);
 	/* Asked twice before it is written: once is enough. */

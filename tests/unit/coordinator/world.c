@@ -77,6 +77,7 @@ int world_open(void **state)
 	assert_true(sodium_init() >= 0);
 	fake_event_reset();
 	fake_store_reset();
+	fake_log_forget();
 	world_store_first_records();
 	start(c);
 	*state = c;

@@ -14,6 +14,7 @@
 #include "fake-event.h"
 #include "fake-httpd.h"
 #include "fake-ipc.h"
+#include "fake-log.h"
 #include "fake-store.h"
 #include "wire/presence.h"
 
