@@ -90,17 +90,28 @@ static void say_failed(struct wall *wall, const struct err *err)
 	problem_set(&wall->core->problems, "firewall", &why);
 }
 
+/* Rules are in place. That the gate cannot be opened is a problem of its own, until it can. */
+static void let_pass(struct wall *wall)
+{
+	struct err gate = { 0 };
+
+	shut(wall, false, &gate);
+	if (gate.code || !wall->failed)
+		problem_set(&wall->core->problems, "firewall", &gate);
+}
+
 static void done(void *ctx, int r, const struct err *err)
 {
 	struct wall *wall = ctx;
-	struct err gate = { 0 };
 
 	wall->failed = r < 0;
-	if (r < 0) {
+	if (!wall->text) {
+		if (r < 0)
+			log_warning("%s, ignoring", err->text); /* what was taken down stays */
+	} else if (r < 0) {
 		say_failed(wall, err);
 	} else {
-		shut(wall, false, &gate);
-		problem_set(&wall->core->problems, "firewall", &gate);
+		let_pass(wall);
 		log_debug("nftables table inet %s is in place", wall->table);
 	}
 	wall->hooks->settled(wall->ctx);
@@ -148,7 +159,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 		return 0;
 	if (nft_is_whole(wall->nft)) {
 		if (!wall->failed && !nft_is_busy(wall->nft))
-			shut(wall, false, &err);
+			let_pass(wall);
 		return 0;
 	}
 	if (wait_us) {
@@ -313,10 +324,12 @@ void wall_begin(struct wall *wall)
 
 	if (watch(wall, &err) < 0) {
 		say_failed(wall, &err);
-	} else if (wall->gate == GATE_UNKNOWN) {
-		shut(wall, is_missing(wall), &err);
+	} else if (wall->gate == GATE_UNKNOWN && is_missing(wall)) {
+		shut(wall, true, &err);
 		if (err.code)
 			problem_set(&wall->core->problems, "firewall", &err);
+	} else if (wall->gate == GATE_UNKNOWN) {
+		let_pass(wall);
 	}
 }
 

@@ -442,6 +442,29 @@ static void test_gate_stays_shut(void **state)
 	fake_net.refuses = NULL;
 	wall_begin(wall);
 	assert_open();
+	fake_core_wrong(core, "firewall", NULL);
+}
+
+/* Older rules hold, and the gate opens: that new ones cannot be had is as wrong as before. */
+static void test_gate_opens_to_older_rules(void **state)
+{
+	make();
+	wall_begin(wall);
+	apply();
+	nft.there = 1;
+	fake_net.refuses = "rule_permit";
+	fake_net.with = -ENOBUFS;
+	ended(-EINVAL);
+	assert_shut();
+	fake_core_wrong(core, "firewall", "older ones");
+	wall_begin(wall);
+	fake_core_wrong(core, "firewall", "rule_permit: No buffer space");
+	retry();
+	ended(-EINVAL);
+	fake_net.refuses = NULL;
+	wall_begin(wall);
+	assert_open();
+	fake_core_wrong(core, "firewall", "older ones");
 }
 
 /* --- rules that somebody takes out --- */
@@ -499,6 +522,8 @@ static void test_nothing_to_put_back(void **state)
 static void test_retry_looks(void **state)
 {
 	build();
+	retry();
+	assert_int_equal(fake_event_next_us(), UINT64_MAX);
 	nft.whole = false;
 	retry();
 	assert_int_equal(nft.n_applied, 0);
@@ -627,11 +652,14 @@ static void test_many_senders(void **state)
 	char addr[IP_TEXT_MAX];
 
 	build();
-	for (uint32_t id = 1; id <= 4; id++) {
-		fake_core_put(id, id, NULL);
+	for (uint32_t id = 1; id <= 3; id++) {
 		(void) snprintf(addr, sizeof(addr), "10.77.0.%u", id);
 		caught_addr(addr);
 	}
+	retry();
+	fake_core_wrong(core, "astray", "hour node-1, node-2, node-3 sent through");
+	fake_core_put(4, 4, NULL);
+	caught_addr("10.77.0.4");
 	retry();
 	fake_core_wrong(core, "astray", "hour node-1, node-2, node-3 and 1 more sent through");
 	for (uint32_t id = 5; id <= 70; id++) {
@@ -670,6 +698,7 @@ static void test_take_down(void **state)
 	nft.busy = false;
 	retry();
 	fake_core_wrong(core, "astray", "node-2");
+	(void) fake_core_logged("");
 	wall_take_down(wall);
 	assert_string_equal(nft.text, "add table inet hearth\ndelete table inet hearth\n");
 	assert_open();
@@ -677,11 +706,34 @@ static void test_take_down(void **state)
 	fake_core_wrong(core, "astray", NULL);
 	ended(0);
 	nft.n_applied = 0;
+	assert_int_equal(fake_core_logged("ignoring"), 0);
 	rob(0); /* we did */
 	fake_event_pass(60 * USEC_PER_SEC);
 	assert_int_equal(nft.n_applied, 0);
 	assert_open();
 	fake_core_wrong(core, "rules", NULL);
+	/* A mesh again: all from the beginning. */
+	wall_begin(wall);
+	assert_shut();
+	apply();
+	assert_int_equal(nft.n_applied, 1);
+	ended(0);
+	assert_open();
+}
+
+/* What was under way when the mesh ended opens and shuts nothing any more. */
+static void test_taken_down_meanwhile(void **state)
+{
+	build();
+	(void) strcpy(own.inside[own.n_inside++], "docker0");
+	apply();
+	wall_take_down(wall);
+	ended(-EINVAL);
+	assert_open();
+	fake_core_wrong(core, "firewall", NULL);
+	assert_int_equal(fake_core_logged("nft: Invalid argument, ignoring"), 1);
+	assert_int_equal(n_settled, 1);
+	assert_int_equal(fake_net.rules, 2 + 1);
 }
 
 static void test_take_down_fails(void **state)
@@ -713,6 +765,7 @@ int main(void)
 		TEST(fails_with_older_rules),
 		TEST(fails_unknown),
 		TEST(gate_stays_shut),
+		TEST(gate_opens_to_older_rules),
 		TEST(put_back),
 		TEST(nothing_taken),
 		TEST(put_back_fails),
@@ -726,6 +779,7 @@ int main(void)
 		TEST(many_senders),
 		TEST(liars),
 		TEST(take_down),
+		TEST(taken_down_meanwhile),
 		TEST(take_down_fails),
 	};
 
