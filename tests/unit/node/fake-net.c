@@ -24,6 +24,7 @@ static int refused(const char *call, struct err *err)
 {
 	if (!fake_net.refuses || strcmp(fake_net.refuses, call) != 0)
 		return 0;
+	fake_net.refusals++;
 	return err_set(err, fake_net.with, "%s: %s", call, strerror(-fake_net.with));
 }
 

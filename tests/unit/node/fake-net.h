@@ -25,7 +25,7 @@ struct fake_net {
 	int with;            /* with this errno */
 
 	/* Calls of it. */
-	unsigned changes, lookups, rules;
+	unsigned changes, lookups, rules, refusals;
 };
 extern struct fake_net fake_net;
 

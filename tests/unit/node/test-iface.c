@@ -128,6 +128,34 @@ static void test_addresses(void **state)
 		assert_int_not_equal(fake_net.addrs[i].prefix_len, 16);
 }
 
+/* By address and length: what has only one of them in common with ours is not ours. */
+static void test_foreign_addresses(void **state)
+{
+	static const struct {
+		const char *addr;
+		uint8_t len;
+	} cases[] = { { "10.77.0.9", 32 }, { "10.77.0.1", 24 }, { "fd00::9", 128 },
+		{ "fd12:3456:789a::1", 64 }, { "fe80::9", 64 } };
+
+	(void) fresh();
+	assert_int_equal(apply(), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct link_addr foreign = { .ifindex = 1, .prefix_len = cases[i].len };
+
+		assert_int_equal(ip_addr_parse(cases[i].addr, &foreign.addr), 0);
+		fake_net.addrs[fake_net.n_addrs++] = foreign;
+		assert_int_equal(apply(), 0);
+		assert_int_equal(fake_net.n_addrs, 3);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		const struct link_addr *addr = &fake_net.addrs[i];
+
+		assert_int_equal(addr->scope,
+			ip_addr_is_link_local(&addr->addr) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
+		assert_int_equal(addr->flags, addr->addr.family == AF_INET6 ? IFA_F_NODAD : 0);
+	}
+}
+
 static void test_down(void **state)
 {
 	struct link *link = fresh();
@@ -162,6 +190,7 @@ static void test_without_ipv6(void **state)
 		assert_int_equal(apply(), 0);
 		assert_int_equal(ipv6, cases[i].ipv6);
 		assert_int_equal(fake_net.n_addrs, 1);
+		assert_int_equal(fake_net.refusals, 1); /* the second one is not tried */
 		assert_int_equal(fake_net.n_routes, 2); /* IPv4's */
 		assert_int_equal(apply(), 0);
 		assert_int_equal(changed, 0); /* nobody took anything */
@@ -177,6 +206,7 @@ static void test_address_fails(void **state)
 	assert_int_equal(apply(), -ENOBUFS);
 	assert_string_equal(err.text, "addr_add6: No buffer space available");
 	assert_int_equal(ipv6, IFACE_IPV6_UP);
+	assert_int_equal(fake_net.refusals, 1);
 	assert_int_equal(fake_net.n_routes, 4);
 }
 
@@ -264,6 +294,77 @@ static void test_remove(void **state)
 	assert_string_equal(fake_net.links[0].name, "dummy0");
 }
 
+/* --- its name --- */
+
+static void test_rename(void **state)
+{
+	struct link *link = fresh();
+
+	link->flags = IFF_UP;
+	assert_int_equal(iface_rename(NULL, 1, "wg7", &err), 0);
+	assert_string_equal(link->name, "wg7");
+	assert_true(link->flags & IFF_UP);
+	fake_net.busy_while_up = true; /* before Linux 6.2 it is taken down for that */
+	assert_int_equal(iface_rename(NULL, 1, "wg8", &err), 0);
+	assert_string_equal(link->name, "wg8");
+	assert_false(link->flags & IFF_UP);
+	link->flags = IFF_UP;
+	fake_net.refuses = "link_set_up";
+	fake_net.with = -EPERM;
+	assert_int_equal(iface_rename(NULL, 1, "wg9", &err), -EPERM);
+	assert_string_equal(link->name, "wg8");
+	fake_net.refuses = "link_set_name";
+	fake_net.busy_while_up = false;
+	assert_int_equal(iface_rename(NULL, 1, "wg9", &err), -EPERM);
+	assert_string_equal(err.text, "link_set_name: Operation not permitted");
+	(void) fake_net_link("wg9", "dummy");
+	(void) fake_net_link("eth0", "");
+	assert_int_equal(iface_rename(NULL, 1, "wg9", &err), -EEXIST);
+	assert_string_equal(err.text, "wg9 is the name of another link now (number 2, a dummy)");
+	assert_int_equal(iface_rename(NULL, 1, "eth0", &err), -EEXIST);
+	assert_string_equal(err.text, "eth0 is the name of another link now (number 3)");
+	fake_net.refuses = "link_find"; /* whose is not known */
+	assert_int_equal(iface_rename(NULL, 1, "eth0", &err), -EEXIST);
+	assert_string_equal(err.text, "eth0 exists");
+}
+
+static int reclaim(char was[static IF_NAMESIZE])
+{
+	char alias[IFACE_ALIAS_MAX];
+
+	return iface_reclaim(NULL, "hearth0", iface_alias("home", 1, alias), was, &err);
+}
+
+/* By its kind and its alias; if its name is another's, it goes. */
+static void test_reclaim(void **state)
+{
+	char was[IF_NAMESIZE] = "";
+	struct link *link = fake_net_link("wg7", "dummy");
+
+	(void) iface_alias("home", 1, link->alias);
+	link = fake_net_link("wg8", "tun");
+	(void) iface_alias("home", 2, link->alias);
+	assert_int_equal(reclaim(was), 0);
+	assert_int_equal(fake_net.changes, 0);
+	(void) iface_alias("home", 1, link->alias);
+	fake_net.refuses = "link_set_name";
+	fake_net.with = -EPERM;
+	assert_int_equal(reclaim(was), -EPERM);
+	fake_net.refuses = "link_list";
+	assert_int_equal(reclaim(was), -EPERM);
+	fake_net.refuses = NULL;
+	assert_int_equal(reclaim(was), 1);
+	assert_string_equal(was, "wg8");
+	assert_int_equal(fake_net_get("hearth0")->index, 2);
+	assert_int_equal(reclaim(was), 0); /* it has its name */
+	(void) strcpy(link->name, "wg9");
+	(void) fake_net_link("hearth0", "tun");
+	assert_int_equal(reclaim(was), 2);
+	assert_string_equal(was, "wg9");
+	assert_int_equal(fake_net.n_links, 2);
+	assert_int_equal(fake_net_get("hearth0")->index, 3);
+}
+
 /* It is always the same, another one for each secret, mesh and interface, and none of RFC 5453's. */
 static void test_link_local(void **state)
 {
@@ -296,6 +397,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(fresh),
 		TEST(addresses),
+		TEST(foreign_addresses),
 		TEST(down),
 		TEST(without_ipv6),
 		TEST(address_fails),
@@ -304,6 +406,8 @@ int main(void)
 		TEST(gone),
 		TEST(clear),
 		TEST(remove),
+		TEST(rename),
+		TEST(reclaim),
 		TEST(link_local),
 	};
 
