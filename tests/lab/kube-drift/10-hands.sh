@@ -28,6 +28,18 @@ certificate() {
 	check "kubectl logs and exec work" soon 20 answers
 }
 
+scene renamed "boards are renamed after they joined"
+renamed() {
+	local b
+	for b in n100 pi4-4g-a; do # kubeadm wrote kubelet's configuration on the first, kubelet itself on the other
+		on n100 hearth node rename $b attic
+		tells $b "Kubernetes knows this board as $b,.*hearth node rename attic $b"
+		enrolls $b "says so, too" "note +kubeadm +Kubernetes knows this board as $b,.*kubectl delete node $b"
+		on n100 hearth node rename attic $b
+		tells_no_more $b 'Kubernetes knows this board'
+	done
+}
+
 scene forwarding "somebody turns forwarding off where pods are"
 forwarding() {
 	check "pi3's pod is reached" soon 30 reached pi3
