@@ -163,6 +163,10 @@ static void test_expires(void **state)
 	assert_string_equal(kube_id(c->kube), "");
 	assert_int_equal(kube_expires(c->kube), 0);
 	assert_null(fake_store_get(TABLE_META, "kube"));
+	/* And the next one expires, too. */
+	put_good(c, &plane, first, FAKE_WALL_S + 3 * HOUR_S);
+	fake_event_pass(HOUR_S * USEC_PER_SEC);
+	assert_string_equal(kube_id(c->kube), "");
 }
 
 static void test_restart(void **state)

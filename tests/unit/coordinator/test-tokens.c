@@ -138,6 +138,12 @@ static void test_documents(void **state)
 	json_object_set_new(json, "replace", json_pack("{s:i}", "node", 3));
 	assert_int_equal(grant_from_json(json, &named, NULL), -EINVAL);
 	json_object_set_new(json, "replace", json_null());
+	json_object_set_new(json, "name", json_string("No Name"));
+	assert_int_equal(grant_from_json(json, &named, NULL), -EINVAL);
+	json_object_set_new(json, "name", json_string("pi4"));
+	assert_int_equal(grant_from_json(json, &named, NULL), 0);
+	assert_string_equal(named.name, "pi4");
+	grant_done(&named);
 	json_object_set_new(json, "role", json_string("king"));
 	struct grant x = { 0 };
 	assert_int_equal(grant_from_json(json, &x, NULL), -EINVAL);
