@@ -5,4 +5,3 @@
 
 /* `hearth-coord init ARGS`, argv[0] being "init". Returns the exit status. */
 int init_run(int argc, char **argv);
-void init_usage(void);

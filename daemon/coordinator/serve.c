@@ -57,7 +57,7 @@ struct serve {
 	uint64_t refused, full_us;
 };
 
-void serve_usage(void)
+static void usage(void)
 {
 	fputs("usage: hearth-coord serve [OPTION...]\n"
 	      "Runs the coordinator in the foreground until SIGTERM.\n\n"
@@ -150,7 +150,7 @@ static int read_options(struct serve *s, int argc, char **argv)
 			r = read_count("per-address", &s->per_address_max);
 			break;
 		case 'h':
-			serve_usage();
+			usage();
 			return -1;
 		default:
 			return bad_use("%s", wrong);

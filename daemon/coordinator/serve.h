@@ -5,4 +5,3 @@
 
 /* `hearth-coord serve ARGS`, argv[0] being "serve". Returns the exit status. */
 int serve_run(int argc, char **argv);
-void serve_usage(void);

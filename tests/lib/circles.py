@@ -22,6 +22,8 @@ ALLOWED = (ENGINE, HEARTHD)
 COORDINATOR = (
     "main",
     "init serve",
+    "init-options",
+    "init-internal",
     "open",
     "api admin",
     "admin-node admin-token",
