@@ -40,7 +40,7 @@ void log_set_level(enum log_level level)
 {
 }
 
-static void keep(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static void keep(const char *format, va_list args)
 {
 	assert_true(n_lines < LINES_MAX);
 	(void) vsnprintf(lines[n_lines++], LINE_MAX_LEN, format, args);
