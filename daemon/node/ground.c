@@ -129,8 +129,8 @@ static bool is_advertised(const struct link_addr *addr)
 }
 
 /*
- * Where something forwards, Linux hears routers only with accept_ra 2 (enroll-node sets it, for uplinks of
- * then). With 0 somebody else hears them, such as a network manager.
+ * Where something forwards, Linux hears routers only with accept_ra 2 (enroll-node sets it, for
+ * uplinks of then). With 0 somebody else hears them, such as a network manager.
  */
 static bool will_expire(const struct ground *ground, const struct link *link)
 {

@@ -1,6 +1,6 @@
 /*
- * ipv6: see ipv6.h. While the helper is at it nobody is told: it may be a matter of milliseconds. Who
- * switches it off again and again has it so until the pauses are over.
+ * ipv6: see ipv6.h. While the helper is at it nobody is told: it may be a matter of milliseconds.
+ * Who switches it off again and again has it so until the pauses are over.
  */
 #include "node/ipv6.h"
 

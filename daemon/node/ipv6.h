@@ -1,8 +1,8 @@
 /*
  * ipv6: whether our interface has IPv6. A board may have it switched off for all links (sysctl
- * disable_ipv6): the mesh's interface gets it all the same, as pods' links do, by hearth-helper. Where
- * the kernel has none, or the helper cannot (problem "ipv6"), it is missing: the presence says so, and
- * nobody is sent to an address that swallows packets.
+ * disable_ipv6): the mesh's interface gets it all the same, as pods' links do, by hearth-helper.
+ * Where the kernel has none, or the helper cannot (problem "ipv6"), it is missing: the presence
+ * says so, and nobody is sent to an address that swallows packets.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
  * A route that is right already is not touched, so that applying the same state again makes no
- * noise for those who watch rtnetlink. A mesh of a thousand boards has three thousand routes: what is
- * wanted and what there is are looked up by destination, not compared one by one.
+ * noise for those who watch rtnetlink. A mesh of a thousand boards has three thousand routes: what
+ * is wanted and what there is are looked up by destination, not compared one by one.
  */
 #include "node/routes.h"
 

@@ -34,9 +34,9 @@ void routes_drop_ipv6(struct routes *routes);
 
 /*
  * @want against @have (those of our protocol number in the main table): which to set and which to
- * delete. What leads through another interface than @ifindex is another mesh's of this machine: it is
- * not deleted, and a route that it has is not set but told of in *ret_taken (-1: there is none, else
- * its index in @have). Empty, zero-initialised results. 0 or -ENOMEM.
+ * delete. What leads through another interface than @ifindex is another mesh's of this machine: it
+ * is not deleted, and a route that it has is not set but told of in *ret_taken (-1: there is none,
+ * else its index in @have). Empty, zero-initialised results. 0 or -ENOMEM.
  */
 int routes_compare(const struct routes *want, int ifindex, const struct route *have, size_t n_have,
 	struct routes *ret_set, struct routes *ret_delete, ssize_t *ret_taken);

@@ -40,8 +40,8 @@ static uint16_t coordinator_port(const struct settings *settings, uint32_t id)
 }
 
 /*
- * While the rules are missing, what comes by the tunnel reaches this board alone: a routing rule sees
- * to that, which needs nothing of nftables.
+ * While the rules are missing, what comes by the tunnel reaches this board alone: a routing rule
+ * sees to that, which needs nothing of nftables.
  */
 static void shut(struct wall *wall, bool missing, struct err *ret)
 {

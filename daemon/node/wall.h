@@ -3,8 +3,8 @@
  * again when somebody takes something out of it; more and more slowly if that goes on. Until it is
  * there, and while it cannot be, nothing that comes by the tunnel is passed on: the gate is shut.
  *
- * Problems: "firewall" (the rules are not, or not the newest), "rules" (somebody keeps removing them),
- * "astray" and "liars" (who did wrong within the hour, as the rules remember it).
+ * Problems: "firewall" (the rules are not, or not the newest), "rules" (somebody keeps removing
+ * them), "astray" and "liars" (who did wrong within the hour, as the rules remember it).
  */
 #pragma once
 

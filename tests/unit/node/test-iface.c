@@ -365,7 +365,9 @@ static void test_reclaim(void **state)
 	assert_int_equal(fake_net_get("hearth0")->index, 3);
 }
 
-/* It is always the same, another one for each secret, mesh and interface, and none of RFC 5453's. */
+/*
+ * It is always the same, another one for each secret, mesh and interface, and none of RFC 5453's.
+ */
 static void test_link_local(void **state)
 {
 	static const uint8_t seed[FIELD_KEY_LEN] = { 1 }, seed2[FIELD_KEY_LEN] = { 2 };

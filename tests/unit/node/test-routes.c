@@ -134,7 +134,9 @@ static struct route many(size_t i)
 	return route;
 }
 
-/* Sorting and searching both lists is some 20 comparisons a route; each with each is nine million. */
+/*
+ * Sorting and searching both lists is some 20 comparisons a route; each with each is nine million.
+ */
 static void test_many(void **state)
 {
 	CLEANUP_ROUTES struct routes set = { 0 }, delete = { 0 };

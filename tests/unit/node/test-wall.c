@@ -1,6 +1,6 @@
 /*
- * wall: what nft is given and when, when the gate is shut and opened, what is told of those who take
- * rules out and of those whom the rules caught.
+ * wall: what nft is given and when, when the gate is shut and opened, what is told of those who
+ * take rules out and of those whom the rules caught.
  */
 #include "fake-core.h"
 #include "fake-net.h"
