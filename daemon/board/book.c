@@ -44,7 +44,7 @@ struct book {
 	bool presence_dirty;
 	struct damper saved;
 	struct write *log_write, *presence_write; /* handed out, not handed back yet */
-	uint64_t log_write_seq;
+	uint64_t log_write_seq, presence_write_us;
 	struct err damage, log_unsaved, presence_unsaved;
 };
 
@@ -231,8 +231,7 @@ struct write *book_write_presences(struct book *book, uint64_t now_us)
 			write_new_json(paths_join(book->dir, "presence", path), list, 0600);
 	if (!book->presence_write)
 		return NULL; /* out of memory: at the next round */
-	if (!last)
-		damper_done(&book->saved, &damping_of_hints, now_us);
+	book->presence_write_us = now_us;
 	book->presence_dirty = false;
 	return book->presence_write;
 }
@@ -267,6 +266,15 @@ static void log_written(struct book *book, const struct write *w)
 	book->saved_seq = book->log_write_seq;
 }
 
+/* One that failed is not one of those that may come at once: with space again it is tried soon. */
+static void presences_written(struct book *book, const struct write *w)
+{
+	if (w->result < 0)
+		book->presence_dirty = true;
+	else if (book->presence_write_us != UINT64_MAX)
+		damper_done(&book->saved, &damping_of_hints, book->presence_write_us);
+}
+
 bool book_written(struct book *book, struct write *w)
 {
 	bool is_log = w == book->log_write;
@@ -280,7 +288,7 @@ bool book_written(struct book *book, struct write *w)
 		log_written(book, w);
 		book->log_write = NULL;
 	} else {
-		book->presence_dirty = book->presence_dirty || w->result < 0;
+		presences_written(book, w);
 		book->presence_write = NULL;
 	}
 	write_free(w);

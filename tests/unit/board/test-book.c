@@ -524,6 +524,31 @@ static void test_announced_without_end(void **state)
 	book_close(book);
 }
 
+/* A disk that was full for an hour: with space again they are written at the next round. */
+static void test_presences_after_full_disk(void **state)
+{
+	struct fixture *f = *state;
+	struct book *book;
+	struct write *w;
+
+	fill(f);
+	book = open_book(f);
+	assert_int_equal(announce(book, 2, 2, 5), 1);
+	for (uint64_t s = 1; s <= 3600; s++) {
+		w = book_write_presences(book, s * USEC_PER_SEC);
+		assert_non_null(w);
+		w->result = -ENOSPC;
+		assert_false(book_written(book, w));
+		assert_int_equal(book_unsaved(book)->code, -ENOSPC);
+	}
+	w = book_write_presences(book, 3601 * USEC_PER_SEC);
+	assert_non_null(w);
+	write_run(w);
+	(void) book_written(book, w);
+	assert_int_equal(book_unsaved(book)->code, 0);
+	book_close(book);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +562,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_presences, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_presence_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_announced_without_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_presences_after_full_disk, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
