@@ -47,11 +47,13 @@ int getifaddrs(struct ifaddrs **ret)
 		list = one;
 	}
 	*ret = list;
+	fake_machine.lists++;
 	return 0;
 }
 
 void freeifaddrs(struct ifaddrs *list)
 {
+	fake_machine.lists--;
 	for (struct ifaddrs *next; list; list = next) {
 		next = list->ifa_next;
 		free(list->ifa_addr);

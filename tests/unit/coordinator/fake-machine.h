@@ -17,6 +17,7 @@ struct fake_machine {
 	bool tailscale;
 	int addrs_fail, urls_fail, locals_fail, monitor_fails; /* an errno each */
 	unsigned asked, asked_urls;                            /* how often */
+	unsigned lists; /* that getifaddrs() gave out and nobody has released */
 };
 extern struct fake_machine fake_machine;
 

@@ -12,6 +12,12 @@ static int begin(void **state)
 	return world_open(state);
 }
 
+static int end(void **state)
+{
+	assert_int_equal(fake_machine.lists, 0);
+	return world_close(state);
+}
+
 /* The node and port that the settings name; 0: none. */
 static uint32_t told(const struct coord *c, uint16_t *ret_port)
 {
@@ -136,7 +142,7 @@ static void test_disk(void **state)
 	assert_int_equal(told(c, &port), 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, world_close)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
 {
