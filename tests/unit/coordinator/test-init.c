@@ -94,7 +94,7 @@ static int end(void **state)
  */
 static int run(const char *options)
 {
-	char copy[1024], state[128], *argv[24] = { NULL }, *rest = NULL;
+	char copy[1024], state[128], *argv[64] = { NULL }, *rest = NULL;
 	int argc = 0, kept[2] = { dup(1), dup(2) }, fd = memfd_create("said", MFD_CLOEXEC), r;
 
 	(void) snprintf(state, sizeof(state), "--state=%s", dir);
