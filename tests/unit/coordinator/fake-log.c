@@ -29,6 +29,7 @@ void fake_log_forget(void)
 	lines[0] = '\0';
 }
 
+static void add(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 static void add(const char *format, va_list args)
 {
 	char line[1024];

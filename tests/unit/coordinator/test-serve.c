@@ -105,6 +105,7 @@ int sd_watchdog_enabled(int unset, uint64_t *ret_us)
 	return it.watchdog_us > 0;
 }
 
+static void say(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 static void say(const char *format, va_list args)
 {
 	char text[1024];
