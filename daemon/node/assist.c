@@ -22,27 +22,13 @@
 #define NAMES_US (60 * USEC_PER_SEC) /* a large file on a slow card */
 #define KUBE_US  (150 * USEC_PER_SEC)
 
-/* What failed is tried again by itself: soon, then seldom, for it may stay so for years. */
-#define RETRY_MIN_US (5 * USEC_PER_SEC)
-#define RETRY_MAX_US (4 * 3600 * USEC_PER_SEC)
-
-static void will_retry(struct backoff *backoff)
-{
-	backoff_failed(backoff, RETRY_MIN_US, RETRY_MAX_US, clock_now_us());
-}
-
-static bool shall_retry(const struct backoff *backoff)
-{
-	return backoff->failures && backoff_is_due(backoff, clock_now_us());
-}
-
 /* --- names --- */
 
 static void names_failed(struct hearthd *h, const struct err *why)
 {
 	struct err err;
 
-	will_retry(&h->names_backoff);
+	job_failed(&h->names_job);
 	if (h->hosts) {
 		if (!hostsfile_path(h->hosts)[0]) /* a failure does not say which */
 			hostsfile_watch(h->hosts, NAMES_HOSTS);
@@ -88,9 +74,9 @@ static void names_written(void *ctx, int r, struct ipc_reply *reply, const struc
 {
 	struct hearthd *h = ctx;
 
-	h->hosts_call = NULL;
+	job_ended(&h->names_job);
 	if (r >= 0) {
-		h->names_backoff = (struct backoff){ 0 };
+		job_clear(&h->names_job);
 		names_are_in_place(h, reply->ok);
 	}
 	if (h->names_wait) {
@@ -114,15 +100,14 @@ void assist_write_names(struct hearthd *h, bool again)
 	CLEANUP_JSON json_t *entries = NULL;
 	CLEANUP_JSON json_t *args = NULL;
 	CLEANUP(free_p) char *text = NULL;
-	struct err err = { 0 };
 
 	entries = h->mesh_state == MESH_UP ? names_entries(book_netmap(h->core.book), has_ipv6, h)
 					   : json_array();
 	text = entries ? json_text(entries) : NULL;
 	args = entries ? names_request(json_incref(entries), h->core.config.interface) : NULL;
 	if (!text || !args)
-		return;      /* out of memory: at the next change */
-	if (h->hosts_call) { /* one at a time: two on their way could overtake each other */
+		return;                        /* out of memory: at the next change */
+	if (job_is_under_way(&h->names_job)) { /* two on their way could overtake each other */
 		h->names_wait = true;
 		return;
 	}
@@ -135,10 +120,7 @@ void assist_write_names(struct hearthd *h, bool again)
 	free(h->names_text);
 	h->names_text = TAKE(text);
 	h->names_unsaved = book_unsaved(h->core.book)->code != 0;
-	if (ipc_call_async(h->core.event, h->core.helper_path, "hosts.write", args, NAMES_US,
-		    names_written, h, &h->hosts_call, &err) < 0) {
-		names_failed(h, &err);
-	}
+	job_ask(&h->names_job, &h->core, "hosts.write", args, NAMES_US, names_written, h);
 }
 
 static void say_fight(struct hearthd *h)
@@ -174,9 +156,9 @@ static void look_at_names(void *ctx)
 	uint64_t now = clock_now_us(), wait_us;
 	int r;
 
-	if (!h->names_text || h->hosts_call)
+	if (!h->names_text || job_is_under_way(&h->names_job))
 		return; /* it is being written, or will be */
-	if (h->names_backoff.failures) {
+	if (job_has_failed(&h->names_job)) {
 		try_changed(h);
 		return;
 	}
@@ -224,16 +206,16 @@ static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct 
 	struct trouble_end end;
 	int fd;
 
-	h->uapi_call = NULL;
+	job_ended(&h->uapi_job);
 	if (r < 0) {
 		if (trouble_is(&h->uapi_trouble, err->code, clock_now_us()))
 			log_notice("`wg show %s` does not work yet: hearth-helper: %s",
 				h->core.config.interface, err->text);
-		will_retry(&h->uapi_backoff);
+		job_failed(&h->uapi_job);
 		return;
 	}
 	(void) trouble_over(&h->uapi_trouble, clock_now_us(), &end); /* seen by who cares */
-	h->uapi_backoff = (struct backoff){ 0 };
+	job_clear(&h->uapi_job);
 	if (reply->fd < 0) {
 		log_notice("`wg show %s` will not work: hearth-helper sent no socket",
 			h->core.config.interface);
@@ -256,12 +238,10 @@ static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct 
 void assist_open_uapi(struct hearthd *h)
 {
 	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", h->core.config.interface);
-	struct err err = { 0 };
 
-	h->uapi_call = ipc_async_cancel(h->uapi_call);
-	if (args && ipc_call_async(h->core.event, h->core.helper_path, "uapi.open", args, QUICK_US,
-			    uapi_opened, h, &h->uapi_call, &err) < 0)
-		uapi_opened(h, err.code, NULL, &err);
+	job_cancel(&h->uapi_job);
+	if (args)
+		job_ask(&h->uapi_job, &h->core, "uapi.open", args, QUICK_US, uapi_opened, h);
 }
 
 void assist_keep_uapi(struct hearthd *h)
@@ -333,7 +313,7 @@ static void kube_failed(struct hearthd *h, const struct err *err)
 {
 	struct err why = { 0 };
 
-	will_retry(&h->kube_backoff);
+	job_failed(&h->kube_job);
 	if (h->kube_id[0])
 		tell_others(h, h->kube_id, err->text);
 	err_set(&why, err->code, "%s: hearth-helper: %.600s",
@@ -348,7 +328,7 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 	struct hearthd *h = ctx;
 	bool itself;
 
-	h->kube_call = NULL;
+	job_ended(&h->kube_job);
 	if (h->kube_again) {
 		h->kube_again = false;
 		assist_join_kube(h);
@@ -358,7 +338,7 @@ static void kube_joined(void *ctx, int r, struct ipc_reply *reply, const struct 
 		kube_failed(h, err);
 		return;
 	}
-	h->kube_backoff = (struct backoff){ 0 };
+	job_clear(&h->kube_job);
 	h->kube_stale = false;
 	problem_set(&h->core.problems, "kube", NULL);
 	itself = has_joined_as_itself(h, reply->ok);
@@ -411,12 +391,8 @@ static bool is_kube_wanted(const struct hearthd *h)
 
 static void call_kube(struct hearthd *h, const char *call, const json_t *args)
 {
-	struct err err = { 0 };
-
 	h->kube_unsaved = book_unsaved(h->core.book)->code != 0;
-	if (ipc_call_async(h->core.event, h->core.helper_path, call, args, KUBE_US, kube_joined, h,
-		    &h->kube_call, &err) < 0)
-		kube_joined(h, err.code, NULL, &err);
+	job_ask(&h->kube_job, &h->core, call, args, KUBE_US, kube_joined, h);
 }
 
 void assist_join_kube(struct hearthd *h)
@@ -424,7 +400,7 @@ void assist_join_kube(struct hearthd *h)
 	CLEANUP_JSON json_t *bundle = NULL;
 	CLEANUP_JSON json_t *args = NULL;
 
-	if (h->kube_call || !is_kube_wanted(h))
+	if (job_is_under_way(&h->kube_job) || !is_kube_wanted(h))
 		return;
 	if (book_log_is_on_its_way(h->core.book)) {
 		h->kube_wait_log = true;
@@ -476,11 +452,11 @@ void assist_look_at_cluster(struct hearthd *h)
 
 static void make_again(struct hearthd *h)
 {
-	h->kube_again = h->kube_call != NULL;
+	h->kube_again = job_is_under_way(&h->kube_job);
 	h->kube_stale = true;
 	h->state.kube_done[0] = 0;
 	save_state(h);
-	h->kube_backoff = (struct backoff){ 0 };
+	job_clear(&h->kube_job);
 	assist_join_kube(h);
 }
 
@@ -511,8 +487,10 @@ static bool has_new_helper(struct hearthd *h)
 
 static void no_pauses(struct hearthd *h)
 {
-	h->names_backoff.next_us = h->uapi_backoff.next_us = 0;
-	h->kube_backoff.next_us = h->resolv_backoff.next_us = 0;
+	job_hurry(&h->names_job);
+	job_hurry(&h->uapi_job);
+	job_hurry(&h->kube_job);
+	job_hurry(&h->resolv_job);
 }
 
 void assist_log_settled(struct hearthd *h, bool saved)
@@ -535,15 +513,15 @@ void assist_retry(struct hearthd *h)
 {
 	if (has_new_helper(h))
 		no_pauses(h);
-	if (h->names_backoff.failures && h->hosts)
+	if (job_has_failed(&h->names_job) && h->hosts)
 		look_at_names(h); /* mounts and file systems send no events */
-	if (shall_retry(&h->names_backoff) && !h->hosts_call)
+	if (job_is_due(&h->names_job))
 		assist_write_names(h, true);
-	if (shall_retry(&h->uapi_backoff) && !h->uapi_call && h->tunnel)
+	if (job_is_due(&h->uapi_job) && h->tunnel)
 		assist_open_uapi(h);
-	if (shall_retry(&h->kube_backoff))
+	if (job_is_due(&h->kube_job))
 		assist_join_kube(h);
-	if (shall_retry(&h->resolv_backoff))
+	if (job_is_due(&h->resolv_job))
 		resolv_look(h);
 }
 
@@ -555,10 +533,10 @@ void assist_retry_now(struct hearthd *h)
 
 void assist_close(struct hearthd *h)
 {
-	h->hosts_call = ipc_async_cancel(h->hosts_call);
-	h->uapi_call = ipc_async_cancel(h->uapi_call);
-	h->kube_call = ipc_async_cancel(h->kube_call);
-	h->resolv_call = ipc_async_cancel(h->resolv_call);
+	job_cancel(&h->names_job);
+	job_cancel(&h->uapi_job);
+	job_cancel(&h->kube_job);
+	job_cancel(&h->resolv_job);
 	h->hosts = hostsfile_free(h->hosts);
 	free(h->names_text);
 	h->names_text = NULL;

@@ -63,7 +63,7 @@ static void kube_written(void *ctx, struct write *w)
 	if (!err.code) {
 		memcpy(h->kube_id, h->kube_coming, sizeof(h->kube_id));
 		h->kube_expires = h->kube_coming_expires;
-		h->kube_again = h->kube_call != NULL;
+		h->kube_again = job_is_under_way(&h->kube_job);
 		assist_join_kube(h);
 		if (h->kube_was_refused)
 			assist_accept_kube(h);

@@ -18,6 +18,7 @@
 #include "node/hostsfile.h"
 #include "node/iface.h"
 #include "node/ipv6.h"
+#include "node/job.h"
 #include "node/peer.h"
 #include "node/ping.h"
 #include "node/repair.h"
@@ -90,9 +91,8 @@ struct hearthd {
 	ino_t helper_ino;                         /* of its socket */
 	bool names_repair; /* what is on its way puts back what somebody took out */
 	bool names_wait;   /* newer names than those on their way */
-	struct ipc_async *hosts_call, *uapi_call, *kube_call;
-	char *names_text; /* in the hosts file, or on its way */
-	struct backoff names_backoff, uapi_backoff, kube_backoff; /* of what failed */
+	struct job names_job, uapi_job, kube_job;
+	char *names_text;                   /* in the hosts file, or on its way */
 	bool names_unsaved;                 /* they were asked for while the log was not on disk */
 	bool names_wait_log, kube_wait_log; /* the log is on its way there: root reads it */
 	struct trouble uapi_trouble;
@@ -102,8 +102,7 @@ struct hearthd {
 	bool kube_again;   /* inputs or bundle changed while files were being made */
 
 	/* resolv.c */
-	struct ipc_async *resolv_call;
-	struct backoff resolv_backoff;
+	struct job resolv_job;
 	uint64_t resolv_seen; /* the files it was last asked for, 0: not yet */
 
 	/* watch.c */

@@ -67,7 +67,7 @@ static int open_on_some_port(struct hearthd *h, struct err *err)
 
 static void close_tunnel(struct hearthd *h)
 {
-	h->uapi_call = ipc_async_cancel(h->uapi_call);
+	job_cancel(&h->uapi_job);
 	h->uapi_source = sd_event_source_disable_unref(h->uapi_source);
 	h->uapi = uapi_server_free(h->uapi);
 	h->tunnel_source = sd_event_source_disable_unref(h->tunnel_source);

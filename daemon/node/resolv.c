@@ -11,9 +11,7 @@
 #include "base/log.h"
 #include "node/hearthd.h"
 
-#define RESOLV_US    (60 * USEC_PER_SEC)
-#define RETRY_MIN_US (5 * USEC_PER_SEC)
-#define RETRY_MAX_US (4 * 3600 * USEC_PER_SEC)
+#define RESOLV_US (60 * USEC_PER_SEC)
 
 /* A file is another when it was replaced, written or is gone. */
 static uint64_t add_file(uint64_t hash, const char *path)
@@ -32,9 +30,9 @@ static void followed(void *ctx, int r, struct ipc_reply *reply, const struct err
 	const char *servers;
 	struct err why = { 0 };
 
-	h->resolv_call = NULL;
+	job_ended(&h->resolv_job);
 	if (r < 0) {
-		backoff_failed(&h->resolv_backoff, RETRY_MIN_US, RETRY_MAX_US, clock_now_us());
+		job_failed(&h->resolv_job);
 		h->resolv_seen = 0;
 		err_set(&why, r,
 			"pods may ask name servers of before: hearth-helper: %.500s; tried again "
@@ -43,7 +41,7 @@ static void followed(void *ctx, int r, struct ipc_reply *reply, const struct err
 		problem_set(&h->core.problems, "resolv", &why);
 		return;
 	}
-	h->resolv_backoff = (struct backoff){ 0 };
+	job_clear(&h->resolv_job);
 	problem_set(&h->core.problems, "resolv", NULL);
 	servers = json_string_value(json_object_get(reply->ok, "servers"));
 	if (servers && *servers)
@@ -58,22 +56,19 @@ void resolv_look(struct hearthd *h)
 {
 	char own[PATH_TEXT_MAX], host[PATH_TEXT_MAX];
 	struct stat st;
-	struct err err = { 0 };
 	uint64_t seen;
 
 	if (stat(paths_join(h->core.paths.etc, "kubeadm/resolv.conf", own), &st) < 0) {
 		problem_set(&h->core.problems, "resolv", NULL);
 		return;
 	}
-	if (h->resolv_call ||
-		(h->resolv_backoff.failures && !backoff_is_due(&h->resolv_backoff, clock_now_us())))
+	if (job_is_under_way(&h->resolv_job) ||
+		(job_has_failed(&h->resolv_job) && !job_is_due(&h->resolv_job)))
 		return;
 	seen = add_file(FNV64_START, "/run/systemd/resolve/resolv.conf");
 	seen = add_file(seen, paths_join(env_dir("HEARTH_HOST_ETC", "/etc"), "resolv.conf", host));
 	if (seen == h->resolv_seen)
 		return;
 	h->resolv_seen = seen;
-	if (ipc_call_async(h->core.event, h->core.helper_path, "resolv.follow", NULL, RESOLV_US,
-		    followed, h, &h->resolv_call, &err) < 0)
-		followed(h, err.code, NULL, &err);
+	job_ask(&h->resolv_job, &h->core, "resolv.follow", NULL, RESOLV_US, followed, h);
 }

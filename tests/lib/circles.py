@@ -87,7 +87,7 @@ def circles(edges):
 
 def subjects_that_know_another(node):
     texts = {n: open(os.path.join(node, n)).read() for n in sorted(os.listdir(node)) if n.endswith((".c", ".h"))}
-    subjects = {n[:-2] for n, text in texts.items() if n.endswith(".h") and "struct core *core" in text} - {"core"}
+    subjects = {n[:-2] for n, text in texts.items() if n.endswith(".h") and "_new(struct core *core" in text} - {"core"}
     for name, text in texts.items():
         for other in re.findall(r'#include "node/([a-z0-9-]+)\.h"', text):
             if name[:-2] in subjects and other != name[:-2] and (other in subjects or other == "hearthd"):

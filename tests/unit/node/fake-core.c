@@ -9,6 +9,8 @@
 
 enum { NODES_MAX = 8, LINES_MAX = 256, LINE_MAX_LEN = 1200 };
 
+bool fake_core_log_is_on_its_way;
+struct err fake_core_unsaved;
 static struct core core;
 static struct netmap *map;
 static struct presence presences[NODES_MAX];
@@ -26,6 +28,16 @@ const struct netmap *book_netmap(const struct book *book)
 const struct presence *book_presence(const struct book *book, uint32_t id)
 {
 	return id < NODES_MAX && announced[id] ? &presences[id] : NULL;
+}
+
+bool book_log_is_on_its_way(const struct book *book)
+{
+	return fake_core_log_is_on_its_way;
+}
+
+const struct err *book_unsaved(const struct book *book)
+{
+	return &fake_core_unsaved;
 }
 
 /* --- instead of base/log --- */
@@ -81,11 +93,16 @@ size_t fake_core_logged(const char *words)
 
 /* --- the core --- */
 
+void fake_core_put_node(const struct node *node)
+{
+	assert_true(maker_apply(map, RECORD_TYPE_NODE, node_to_json(node), NULL, NULL) >= 0);
+}
+
 void fake_core_put(uint32_t id, uint32_t number, const char *name)
 {
 	CLEANUP_NODE struct node node = maker_node(id, number, name);
 
-	assert_true(maker_apply(map, RECORD_TYPE_NODE, node_to_json(&node), NULL, NULL) >= 0);
+	fake_core_put_node(&node);
 }
 
 struct presence *fake_core_announce(uint32_t id)
@@ -112,6 +129,8 @@ struct core *fake_core_new(void)
 
 	fake_event_reset();
 	n_lines = 0;
+	fake_core_log_is_on_its_way = false;
+	fake_core_unsaved = (struct err){ 0 };
 	memset(presences, 0, sizeof(presences));
 	memset(announced, 0, sizeof(announced));
 	map = maker_netmap(&settings);

@@ -16,8 +16,13 @@ struct core *fake_core_free(struct core *core);
 
 /* Adds node @id to the book, with pods @number (0: none), or makes it another one. */
 void fake_core_put(uint32_t id, uint32_t number, const char *name);
+void fake_core_put_node(const struct node *node);
 /* Its presence, to be changed as the test likes. */
 struct presence *fake_core_announce(uint32_t id);
+
+/* What the book says of its log: a write of it is under way; why the last one failed. */
+extern bool fake_core_log_is_on_its_way;
+extern struct err fake_core_unsaved;
 
 /* There is the problem @name, and it says @words; NULL: there is none. */
 void fake_core_wrong(const struct core *core, const char *name, const char *words);

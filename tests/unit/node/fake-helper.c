@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/json.h"
 
 enum { CALL_MAX_LEN = 64 };
@@ -17,6 +18,7 @@ struct ipc_async {
 	struct ipc_async *next;
 	char name[CALL_MAX_LEN];
 	json_t *args;
+	uint64_t timeout_us;
 	ipc_done_fn done;
 	void *ctx;
 };
@@ -58,6 +60,12 @@ const json_t *fake_helper_args(void)
 	return waiting->args;
 }
 
+uint64_t fake_helper_timeout_us(void)
+{
+	assert_non_null(waiting);
+	return waiting->timeout_us;
+}
+
 int ipc_call_async(sd_event *event, const char *path, const char *call, const json_t *args,
 	uint64_t timeout_us, ipc_done_fn done, void *ctx, struct ipc_async **ret, struct err *err)
 {
@@ -73,6 +81,7 @@ int ipc_call_async(sd_event *event, const char *path, const char *call, const js
 	assert_non_null(a);
 	(void) snprintf(a->name, sizeof(a->name), "%s", call);
 	a->args = args ? json_deep_copy(args) : json_object();
+	a->timeout_us = timeout_us;
 	a->done = done;
 	a->ctx = ctx;
 	while (*at)
@@ -102,9 +111,9 @@ struct ipc_async *ipc_async_cancel(struct ipc_async *a)
 	return NULL;
 }
 
-static void end(int r, json_t *ok, const struct err *err)
+static void end(int r, json_t *ok, int fd, const struct err *err)
 {
-	struct ipc_reply reply = { .ok = ok, .fd = -1 };
+	struct ipc_reply reply = { .ok = ok, .fd = fd };
 	ipc_done_fn done;
 	void *ctx;
 
@@ -114,13 +123,19 @@ static void end(int r, json_t *ok, const struct err *err)
 	forget(waiting);
 	done(ctx, r, &reply, err);
 	json_decref(reply.ok);
+	close_p(&reply.fd);
+}
+
+void fake_helper_answer_fd(json_t *ok, int fd)
+{
+	struct err none = { 0 };
+
+	end(0, ok ? ok : json_object(), fd, &none);
 }
 
 void fake_helper_answer(json_t *ok)
 {
-	struct err none = { 0 };
-
-	end(0, ok ? ok : json_object(), &none);
+	fake_helper_answer_fd(ok, -1);
 }
 
 void fake_helper_fail(int r, const char *text)
@@ -128,5 +143,5 @@ void fake_helper_fail(int r, const char *text)
 	struct err err = { 0 };
 
 	err_set(&err, r, "%s", text);
-	end(r, NULL, &err);
+	end(r, NULL, -1, &err);
 }
