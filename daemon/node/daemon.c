@@ -102,8 +102,8 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 		assist_write_names(h, true);
 		mesh_retry(h);
 		assist_retry_now(h);
-		h->pods_us = 0;
-		pods_look(h, clock_now_us());
+		pods_hurry(h->pods);
+		pods_look(h->pods, clock_now_us());
 		sync_link_changed(h->sync);
 		log_info("configuration read again");
 	}
@@ -259,9 +259,21 @@ void hearthd_keep_files(struct hearthd *h)
 {
 	keep_control(h);
 	look_at_config(h);
-	h->pods_us = 0;
+	pods_hurry(h->pods);
 	assist_keep_uapi(h);
 	save_again(h);
+}
+
+/* Each borrows the core, which is complete before anything is asked of them. */
+static int make_subjects(struct hearthd *h, struct err *err)
+{
+	h->pods = pods_new(&h->core);
+	return h->pods ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+static void free_subjects(struct hearthd *h)
+{
+	h->pods = pods_free(h->pods);
 }
 
 static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)
@@ -271,6 +283,8 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 	set_paths(h, options);
 	(void) descriptors_allow(DESCRIPTORS_WANTED);
 	r = open_event(h, err);
+	if (r == 0)
+		r = make_subjects(h, err);
 	if (r == 0)
 		r = read_all(h, err);
 	if (r == 0)
@@ -318,6 +332,7 @@ static void hearthd_close(struct hearthd *h)
 	h->uplink = uplink_free(h->uplink);
 	h->core.nl = nl_close(h->core.nl);
 	h->core.disk = disk_free(h->core.disk);
+	free_subjects(h); /* nobody tells them any more of what was written */
 	h->core.book = book_close(h->core.book);
 	free(h->sync_sources);
 	free(h->cert_pem);

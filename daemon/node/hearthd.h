@@ -21,6 +21,7 @@
 #include "node/job.h"
 #include "node/peer.h"
 #include "node/ping.h"
+#include "node/pods.h"
 #include "node/repair.h"
 #include "node/report.h"
 #include "board/seen.h"
@@ -49,6 +50,7 @@ struct hearthd {
 	struct ping *ping;
 	struct waits *waits;
 	struct ipc_server *ipc;
+	struct pods *pods;
 
 	/* mesh.c */
 	enum mesh_state mesh_state;
@@ -109,8 +111,7 @@ struct hearthd {
 	sd_event_source *tick, *moved_timer;
 	uint64_t moved_us; /* our addresses or routes changed */
 	uint64_t tick_us, slow_us, save_us;
-	uint64_t pods_us; /* pods.c: when to look again */
-	bool settled;     /* up for a minute */
+	bool settled; /* up for a minute */
 	bool watchdog;
 	char *said; /* to systemd, last */
 
@@ -187,9 +188,6 @@ void assist_close(struct hearthd *h);
 
 /* resolv.c: do pods ask the name servers of now? Has the helper look where something changed. */
 void resolv_look(struct hearthd *h);
-
-/* pods.c: addresses of pods that went without a word are given back, now and then. */
-void pods_look(struct hearthd *h, uint64_t now_us);
 
 /* watch.c */
 int watch_begin(struct hearthd *h, struct err *err);

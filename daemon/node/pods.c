@@ -1,20 +1,36 @@
-/*
- * Leases of pods that went without a word (their runtime was killed, or lost its state) hold addresses that
- * nobody uses. The plugin would hear of them by GC, which container runtimes do not call, so they are looked for
- * here. Links and routes need nobody: they go with the pod's namespace.
- */
+/* pods: see pods.h. */
+#include "node/pods.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "node/hearthd.h"
 #include "sys/lease/leases.h"
 
 #define LOOK_US (30 * USEC_PER_SEC)
+
+struct pods {
+	struct core *core; /* borrowed */
+	uint64_t next_us;
+};
+
+struct pods *pods_new(struct core *core)
+{
+	struct pods *pods = calloc(1, sizeof(*pods));
+
+	if (pods)
+		pods->core = core;
+	return pods;
+}
+
+struct pods *pods_free(struct pods *pods)
+{
+	free(pods);
+	return NULL;
+}
 
 static void close_dir(DIR **dir)
 {
@@ -23,9 +39,9 @@ static void close_dir(DIR **dir)
 }
 
 /* Container runtimes are told nothing of it: they would end the pods that have the addresses. */
-static void tell_full(const struct hearthd *h, const struct leases_census *census, struct err *ret)
+static void tell_full(const struct core *core, const struct leases_census *census, struct err *ret)
 {
-	const struct node *self = core_self(&h->core);
+	const struct node *self = core_self(core);
 	size_t used = census->living + census->held + census->elsewhere + census->damaged;
 	char text[PREFIX_TEXT_MAX];
 
@@ -36,7 +52,7 @@ static void tell_full(const struct hearthd *h, const struct leases_census *censu
 			ip_prefix_format(&self->pods4, text));
 }
 
-static void tidy(struct hearthd *h, const char *network, struct err *ret_full)
+static void tidy(const struct core *core, const char *network, struct err *ret_full)
 {
 	CLEANUP_LEASES struct leases *store = NULL;
 	struct leases_census census = { 0 };
@@ -44,30 +60,38 @@ static void tidy(struct hearthd *h, const char *network, struct err *ret_full)
 	int r = leases_open_existing(network, &store, &err);
 
 	if (r == 0)
-		r = leases_reclaim(store, h->core.nl, 0, &census, &err);
+		r = leases_reclaim(store, core->nl, 0, &census, &err);
 	if (r < 0) {
-		/* The lock is taken for moments. What is not open to us, ADD looks after when it needs to. */
+		/*
+		 * The lock is taken for moments. What is not open to us, ADD looks after when it
+		 * needs to.
+		 */
 		log_debug("leases of network %s: %s", network, err.text);
 		return;
 	}
 	if (census.dead)
 		log_notice("%zu leases of pods that went without DEL are given back (network %s)",
 			census.dead, network);
-	tell_full(h, &census, ret_full);
+	tell_full(core, &census, ret_full);
 }
 
-void pods_look(struct hearthd *h, uint64_t now_us)
+void pods_look(struct pods *pods, uint64_t now_us)
 {
 	char path[PATH_TEXT_MAX];
 	struct err full = { 0 };
 	const struct dirent *entry;
 
-	if (now_us < h->pods_us)
+	if (now_us < pods->next_us)
 		return;
-	h->pods_us = now_us + LOOK_US;
-	CLEANUP(close_dir) DIR *dir = opendir(paths_join(h->core.paths.run, "cni", path));
+	pods->next_us = now_us + LOOK_US;
+	CLEANUP(close_dir) DIR *dir = opendir(paths_join(pods->core->paths.run, "cni", path));
 	while (dir && (entry = readdir(dir)))
 		if (*entry->d_name != '.')
-			tidy(h, entry->d_name, &full);
-	problem_set(&h->core.problems, "pods", &full);
+			tidy(pods->core, entry->d_name, &full);
+	problem_set(&pods->core->problems, "pods", &full);
+}
+
+void pods_hurry(struct pods *pods)
+{
+	pods->next_us = 0;
 }

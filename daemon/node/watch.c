@@ -142,7 +142,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	save_seen(h, now);
 	assist_retry(h);
 	mesh_check_addresses(h);
-	pods_look(h, now);
+	pods_look(h->pods, now);
 	/* Soon, because power may go; once settled seldom, because of the card. */
 	if (now >= h->save_us && book_has_changes(h->core.book)) {
 		h->save_us = h->settled ? now + SLOW_US : 0;
