@@ -490,7 +490,7 @@ static void no_pauses(struct hearthd *h)
 	job_hurry(&h->names_job);
 	job_hurry(&h->uapi_job);
 	job_hurry(&h->kube_job);
-	job_hurry(&h->resolv_job);
+	resolv_hurry(h->resolv);
 }
 
 void assist_log_settled(struct hearthd *h, bool saved)
@@ -521,8 +521,7 @@ void assist_retry(struct hearthd *h)
 		assist_open_uapi(h);
 	if (job_is_due(&h->kube_job))
 		assist_join_kube(h);
-	if (job_is_due(&h->resolv_job))
-		resolv_look(h);
+	resolv_retry(h->resolv);
 }
 
 void assist_retry_now(struct hearthd *h)
@@ -536,7 +535,6 @@ void assist_close(struct hearthd *h)
 	job_cancel(&h->names_job);
 	job_cancel(&h->uapi_job);
 	job_cancel(&h->kube_job);
-	job_cancel(&h->resolv_job);
 	h->hosts = hostsfile_free(h->hosts);
 	free(h->names_text);
 	h->names_text = NULL;

@@ -268,12 +268,14 @@ void hearthd_keep_files(struct hearthd *h)
 static int make_subjects(struct hearthd *h, struct err *err)
 {
 	h->pods = pods_new(&h->core);
-	return h->pods ? 0 : err_set(err, -ENOMEM, "out of memory");
+	h->resolv = resolv_new(&h->core);
+	return h->pods && h->resolv ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 static void free_subjects(struct hearthd *h)
 {
 	h->pods = pods_free(h->pods);
+	h->resolv = resolv_free(h->resolv);
 }
 
 static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)

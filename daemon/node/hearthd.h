@@ -24,6 +24,7 @@
 #include "node/pods.h"
 #include "node/repair.h"
 #include "node/report.h"
+#include "node/resolv.h"
 #include "board/seen.h"
 #include "board/state.h"
 #include "node/sync.h"
@@ -51,6 +52,7 @@ struct hearthd {
 	struct waits *waits;
 	struct ipc_server *ipc;
 	struct pods *pods;
+	struct resolv *resolv;
 
 	/* mesh.c */
 	enum mesh_state mesh_state;
@@ -102,10 +104,6 @@ struct hearthd {
 	bool kube_stale;   /* there may be files that were made of something else */
 	bool kube_unsaved; /* they were asked for while the log could not be written */
 	bool kube_again;   /* inputs or bundle changed while files were being made */
-
-	/* resolv.c */
-	struct job resolv_job;
-	uint64_t resolv_seen; /* the files it was last asked for, 0: not yet */
 
 	/* watch.c */
 	sd_event_source *tick, *moved_timer;
@@ -185,9 +183,6 @@ void assist_retry_now(struct hearthd *h);
  */
 void assist_log_settled(struct hearthd *h, bool saved);
 void assist_close(struct hearthd *h);
-
-/* resolv.c: do pods ask the name servers of now? Has the helper look where something changed. */
-void resolv_look(struct hearthd *h);
 
 /* watch.c */
 int watch_begin(struct hearthd *h, struct err *err);

@@ -480,7 +480,7 @@ void mesh_retry(struct hearthd *h)
 	}
 	assist_retry(h);
 	assist_look(h);
-	resolv_look(h);
+	resolv_look(h->resolv);
 	assist_look_at_cluster(h);
 	save_book(h, clock_now_us());
 	save_state(h);

@@ -1,7 +1,7 @@
-/*
- * The name servers of pods follow those of the board, which a router hands out anew (DHCP) or somebody sets.
- * Whether they changed is for hearth-helper to find out; here is seen that they may have.
- */
+/* resolv: see resolv.h. */
+#include "node/resolv.h"
+
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -9,9 +9,32 @@
 #include "base/env.h"
 #include "base/fnv.h"
 #include "base/log.h"
-#include "node/hearthd.h"
+#include "node/job.h"
 
 #define RESOLV_US (60 * USEC_PER_SEC)
+
+struct resolv {
+	struct core *core; /* borrowed */
+	struct job job;
+	uint64_t seen; /* the files it was last asked for, 0: not yet */
+};
+
+struct resolv *resolv_new(struct core *core)
+{
+	struct resolv *resolv = calloc(1, sizeof(*resolv));
+
+	if (resolv)
+		resolv->core = core;
+	return resolv;
+}
+
+struct resolv *resolv_free(struct resolv *resolv)
+{
+	if (resolv)
+		job_cancel(&resolv->job);
+	free(resolv);
+	return NULL;
+}
 
 /* A file is another when it was replaced, written or is gone. */
 static uint64_t add_file(uint64_t hash, const char *path)
@@ -26,23 +49,23 @@ static uint64_t add_file(uint64_t hash, const char *path)
 
 static void followed(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
 {
-	struct hearthd *h = ctx;
+	struct resolv *resolv = ctx;
 	const char *servers;
 	struct err why = { 0 };
 
-	job_ended(&h->resolv_job);
+	job_ended(&resolv->job);
 	if (r < 0) {
-		job_failed(&h->resolv_job);
-		h->resolv_seen = 0;
+		job_failed(&resolv->job);
+		resolv->seen = 0;
 		err_set(&why, r,
 			"pods may ask name servers of before: hearth-helper: %.500s; tried again "
 			"by itself",
 			err->text);
-		problem_set(&h->core.problems, "resolv", &why);
+		problem_set(&resolv->core->problems, "resolv", &why);
 		return;
 	}
-	job_clear(&h->resolv_job);
-	problem_set(&h->core.problems, "resolv", NULL);
+	job_clear(&resolv->job);
+	problem_set(&resolv->core->problems, "resolv", NULL);
 	servers = json_string_value(json_object_get(reply->ok, "servers"));
 	if (servers && *servers)
 		log_seldom(LOG_LEVEL_NOTICE,
@@ -52,23 +75,34 @@ static void followed(void *ctx, int r, struct ipc_reply *reply, const struct err
 			strchr(servers, ',') ? "s" : "", servers);
 }
 
-void resolv_look(struct hearthd *h)
+void resolv_look(struct resolv *resolv)
 {
 	char own[PATH_TEXT_MAX], host[PATH_TEXT_MAX];
 	struct stat st;
 	uint64_t seen;
 
-	if (stat(paths_join(h->core.paths.etc, "kubeadm/resolv.conf", own), &st) < 0) {
-		problem_set(&h->core.problems, "resolv", NULL);
+	if (stat(paths_join(resolv->core->paths.etc, "kubeadm/resolv.conf", own), &st) < 0) {
+		problem_set(&resolv->core->problems, "resolv", NULL);
 		return;
 	}
-	if (job_is_under_way(&h->resolv_job) ||
-		(job_has_failed(&h->resolv_job) && !job_is_due(&h->resolv_job)))
+	if (job_is_under_way(&resolv->job) ||
+		(job_has_failed(&resolv->job) && !job_is_due(&resolv->job)))
 		return;
 	seen = add_file(FNV64_START, "/run/systemd/resolve/resolv.conf");
 	seen = add_file(seen, paths_join(env_dir("HEARTH_HOST_ETC", "/etc"), "resolv.conf", host));
-	if (seen == h->resolv_seen)
+	if (seen == resolv->seen)
 		return;
-	h->resolv_seen = seen;
-	job_ask(&h->resolv_job, &h->core, "resolv.follow", NULL, RESOLV_US, followed, h);
+	resolv->seen = seen;
+	job_ask(&resolv->job, resolv->core, "resolv.follow", NULL, RESOLV_US, followed, resolv);
+}
+
+void resolv_retry(struct resolv *resolv)
+{
+	if (job_is_due(&resolv->job))
+		resolv_look(resolv);
+}
+
+void resolv_hurry(struct resolv *resolv)
+{
+	job_hurry(&resolv->job);
 }
