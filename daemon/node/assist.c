@@ -18,7 +18,6 @@
 #include "node/names.h"
 #include "wire/kube.h"
 
-#define QUICK_US (5 * USEC_PER_SEC)
 #define NAMES_US (60 * USEC_PER_SEC) /* a large file on a slow card */
 #define KUBE_US  (150 * USEC_PER_SEC)
 
@@ -190,69 +189,6 @@ int assist_open(struct hearthd *h)
 {
 	h->kube_stale = true; /* who knows what changed while nobody looked */
 	return hostsfile_new(h->core.event, look_at_names, h, &h->hosts);
-}
-
-/* --- the socket for `wg` --- */
-
-static int on_uapi(sd_event_source *source, int fd, uint32_t revents, void *ctx)
-{
-	uapi_server_run(((struct hearthd *) ctx)->uapi);
-	return 0;
-}
-
-static void uapi_opened(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
-{
-	struct hearthd *h = ctx;
-	struct trouble_end end;
-	int fd;
-
-	job_ended(&h->uapi_job);
-	if (r < 0) {
-		if (trouble_is(&h->uapi_trouble, err->code, clock_now_us()))
-			log_notice("`wg show %s` does not work yet: hearth-helper: %s",
-				h->core.config.interface, err->text);
-		job_failed(&h->uapi_job);
-		return;
-	}
-	(void) trouble_over(&h->uapi_trouble, clock_now_us(), &end); /* seen by who cares */
-	job_clear(&h->uapi_job);
-	if (reply->fd < 0) {
-		log_notice("`wg show %s` will not work: hearth-helper sent no socket",
-			h->core.config.interface);
-		return;
-	}
-	fd = take_fd(&reply->fd);
-	if (!h->tunnel || h->uapi) {
-		close_p(&fd);
-		return;
-	}
-	r = uapi_server_new(h->tunnel, fd, &h->uapi);
-	if (r == 0)
-		r = sd_event_add_io(h->core.event, &h->uapi_source, uapi_server_fd(h->uapi),
-			EPOLLIN, on_uapi, h);
-	if (r < 0)
-		log_notice(
-			"`wg show %s` will not work: %s", h->core.config.interface, strerror(-r));
-}
-
-void assist_open_uapi(struct hearthd *h)
-{
-	CLEANUP_JSON json_t *args = json_pack("{s:s}", "ifname", h->core.config.interface);
-
-	job_cancel(&h->uapi_job);
-	if (args)
-		job_ask(&h->uapi_job, &h->core, "uapi.open", args, QUICK_US, uapi_opened, h);
-}
-
-void assist_keep_uapi(struct hearthd *h)
-{
-	if (!h->uapi || uapi_server_has_path(h->uapi))
-		return;
-	log_notice("the socket of `wg show %s` was removed by another program; listening again",
-		h->core.config.interface);
-	h->uapi_source = sd_event_source_disable_unref(h->uapi_source);
-	h->uapi = uapi_server_free(h->uapi);
-	assist_open_uapi(h);
 }
 
 /* --- the TUN device, where only root may open it --- */
@@ -488,7 +424,7 @@ static bool has_new_helper(struct hearthd *h)
 static void no_pauses(struct hearthd *h)
 {
 	job_hurry(&h->names_job);
-	job_hurry(&h->uapi_job);
+	uapi_hurry(h->uapi);
 	job_hurry(&h->kube_job);
 	resolv_hurry(h->resolv);
 }
@@ -517,8 +453,7 @@ void assist_retry(struct hearthd *h)
 		look_at_names(h); /* mounts and file systems send no events */
 	if (job_is_due(&h->names_job))
 		assist_write_names(h, true);
-	if (job_is_due(&h->uapi_job) && h->tunnel)
-		assist_open_uapi(h);
+	uapi_retry(h->uapi);
 	if (job_is_due(&h->kube_job))
 		assist_join_kube(h);
 	resolv_retry(h->resolv);
@@ -533,7 +468,6 @@ void assist_retry_now(struct hearthd *h)
 void assist_close(struct hearthd *h)
 {
 	job_cancel(&h->names_job);
-	job_cancel(&h->uapi_job);
 	job_cancel(&h->kube_job);
 	h->hosts = hostsfile_free(h->hosts);
 	free(h->names_text);

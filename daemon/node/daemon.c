@@ -260,7 +260,7 @@ void hearthd_keep_files(struct hearthd *h)
 	keep_control(h);
 	look_at_config(h);
 	pods_hurry(h->pods);
-	assist_keep_uapi(h);
+	uapi_keep(h->uapi);
 	save_again(h);
 }
 
@@ -269,13 +269,15 @@ static int make_subjects(struct hearthd *h, struct err *err)
 {
 	h->pods = pods_new(&h->core);
 	h->resolv = resolv_new(&h->core);
-	return h->pods && h->resolv ? 0 : err_set(err, -ENOMEM, "out of memory");
+	h->uapi = uapi_new(&h->core);
+	return h->pods && h->resolv && h->uapi ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 static void free_subjects(struct hearthd *h)
 {
 	h->pods = pods_free(h->pods);
 	h->resolv = resolv_free(h->resolv);
+	h->uapi = uapi_free(h->uapi);
 }
 
 static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)

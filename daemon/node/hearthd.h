@@ -28,6 +28,7 @@
 #include "board/seen.h"
 #include "board/state.h"
 #include "node/sync.h"
+#include "node/uapi.h"
 #include "node/uplink.h"
 #include "node/view.h"
 #include "node/wait.h"
@@ -35,7 +36,6 @@
 #include "sys/ipc/ipc.h"
 #include "sys/net/link.h"
 #include "tunnel/tunnel.h"
-#include "tunnel/uapi-server.h"
 
 struct hearthd {
 	struct core core;
@@ -53,14 +53,14 @@ struct hearthd {
 	struct ipc_server *ipc;
 	struct pods *pods;
 	struct resolv *resolv;
+	struct uapi *uapi;
 
 	/* mesh.c */
 	enum mesh_state mesh_state;
 	bool begun, ready; /* systemd was told */
 	struct tunnel *tunnel;
 	struct stamps *stamps; /* outlives it */
-	sd_event_source *tunnel_source, *uapi_source;
-	struct uapi_server *uapi;
+	sd_event_source *tunnel_source;
 	struct peers *peers;
 	int ifindex; /* of the tunnel's device */
 	struct device *device;
@@ -95,11 +95,10 @@ struct hearthd {
 	ino_t helper_ino;                         /* of its socket */
 	bool names_repair; /* what is on its way puts back what somebody took out */
 	bool names_wait;   /* newer names than those on their way */
-	struct job names_job, uapi_job, kube_job;
+	struct job names_job, kube_job;
 	char *names_text;                   /* in the hosts file, or on its way */
 	bool names_unsaved;                 /* they were asked for while the log was not on disk */
 	bool names_wait_log, kube_wait_log; /* the log is on its way there: root reads it */
-	struct trouble uapi_trouble;
 	char *kube_inputs; /* what the log has for the kubeadm files, when last looked at */
 	bool kube_stale;   /* there may be files that were made of something else */
 	bool kube_unsaved; /* they were asked for while the log could not be written */
@@ -156,9 +155,6 @@ void feed_announce(struct hearthd *h);
 /* assist.c */
 int assist_open(struct hearthd *h);
 void assist_write_names(struct hearthd *h, bool again);
-void assist_open_uapi(struct hearthd *h);
-/* Another one, if somebody removed its socket. */
-void assist_keep_uapi(struct hearthd *h);
 /* Has the kubeadm files made: with a new bundle, or again where they may be old. */
 void assist_join_kube(struct hearthd *h);
 /* The bundle @id was not taken: a problem here, and for the others to know. */
@@ -173,7 +169,7 @@ void assist_follow_record(struct hearthd *h, const struct node *self);
 int assist_open_tun(struct hearthd *h, struct err *err);
 /* Are the names where they were put? Looks soon. */
 void assist_look(struct hearthd *h);
-/* Names, the socket for `wg` and the cluster's files again, where they failed and their pause is over. */
+/* What the helper could not do is asked for again, where the pause is over. */
 void assist_retry(struct hearthd *h);
 /* Without the pauses: somebody has mended something. */
 void assist_retry_now(struct hearthd *h);

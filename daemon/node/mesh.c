@@ -67,9 +67,7 @@ static int open_on_some_port(struct hearthd *h, struct err *err)
 
 static void close_tunnel(struct hearthd *h)
 {
-	job_cancel(&h->uapi_job);
-	h->uapi_source = sd_event_source_disable_unref(h->uapi_source);
-	h->uapi = uapi_server_free(h->uapi);
+	uapi_close(h->uapi);
 	h->tunnel_source = sd_event_source_disable_unref(h->tunnel_source);
 	h->tunnel = tunnel_close(h->tunnel);
 	if (h->peers)
@@ -124,7 +122,7 @@ static int begin_tunnel(struct hearthd *h, const struct settings *settings, stru
 		return err_set(err, r, "start the tunnel: %s", strerror(-r));
 	}
 	uplink_set(h->uplink, denied, n, tunnel_port(h->tunnel));
-	assist_open_uapi(h);
+	uapi_open(h->uapi, h->tunnel);
 	return 0;
 }
 
