@@ -15,7 +15,7 @@
 #include "base/names.h"
 #include "mesh/cluster.h"
 #include "node/hearthd.h"
-#include "node/names.h"
+#include "node/hostnames.h"
 #include "wire/kube.h"
 
 #define NAMES_US (60 * USEC_PER_SEC) /* a large file on a slow card */
@@ -100,10 +100,11 @@ void assist_write_names(struct hearthd *h, bool again)
 	CLEANUP_JSON json_t *args = NULL;
 	CLEANUP(free_p) char *text = NULL;
 
-	entries = h->mesh_state == MESH_UP ? names_entries(book_netmap(h->core.book), has_ipv6, h)
-					   : json_array();
+	entries = h->mesh_state == MESH_UP
+			  ? hostnames_entries(book_netmap(h->core.book), has_ipv6, h)
+			  : json_array();
 	text = entries ? json_text(entries) : NULL;
-	args = entries ? names_request(json_incref(entries), h->core.config.interface) : NULL;
+	args = entries ? hostnames_request(json_incref(entries), h->core.config.interface) : NULL;
 	if (!text || !args)
 		return;                        /* out of memory: at the next change */
 	if (job_is_under_way(&h->names_job)) { /* two on their way could overtake each other */

@@ -21,8 +21,8 @@
 #include "base/names.h"
 #include "node/firewall.h"
 #include "node/hearthd.h"
+#include "node/hostnames.h"
 #include "node/iface.h"
-#include "node/names.h"
 #include "node/stamps.h"
 #include "sys/net/rule.h"
 #include "sys/nft/nft.h"
@@ -380,7 +380,7 @@ int hearthd_run(const struct hearthd_options *options, struct err *err)
 static int remove_names(const struct paths *paths, const char *ifname, struct err *err)
 {
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
-	CLEANUP_JSON json_t *args = names_request(json_array(), ifname);
+	CLEANUP_JSON json_t *args = hostnames_request(json_array(), ifname);
 	char path[PATH_TEXT_MAX];
 
 	return ipc_call(paths_join(paths->run, NAMES_HELPER_SOCK, path), "hosts.write", args,

@@ -1,7 +1,7 @@
 /*
  * A node's own name stands before `api`, so that the reverse lookup gives it.
  */
-#include "node/names.h"
+#include "node/hostnames.h"
 
 #include <string.h>
 
@@ -21,7 +21,7 @@ static int add_entry(json_t *list, const struct ip_addr *addr, const struct node
 		json_pack("{s:s,s:O}", "address", ip_addr_format(addr, text), "names", names));
 }
 
-json_t *names_request(json_t *entries, const char *ifname)
+json_t *hostnames_request(json_t *entries, const char *ifname)
 {
 	CLEANUP_JSON json_t *request = json_pack("{s:o}", "entries", entries);
 
@@ -32,8 +32,8 @@ json_t *names_request(json_t *entries, const char *ifname)
 	return TAKE(request);
 }
 
-json_t *names_entries(const struct netmap *netmap, bool (*has_ipv6)(const void *ctx, uint32_t id),
-	const void *ctx)
+json_t *hostnames_entries(const struct netmap *netmap,
+	bool (*has_ipv6)(const void *ctx, uint32_t id), const void *ctx)
 {
 	const struct settings *settings = netmap_settings(netmap);
 	CLEANUP_JSON json_t *list = json_array();

@@ -1,8 +1,8 @@
-/* names and the interface's own address: what is derived from the netmap and the keys. */
+/* hostnames, and the interface's own address: what is derived from the netmap and the keys. */
 #include "mesh-maker.h"
 
 #include "node/iface.h"
-#include "node/names.h"
+#include "node/hostnames.h"
 #include "node/peer.h"
 
 static int apply(
@@ -31,7 +31,7 @@ static void test_entries(void **state)
 	assert_int_equal(apply(map, 1, 1, NODE_ROLE_WORKER, "pi3"), 1);
 	assert_int_equal(apply(map, 2, 2, NODE_ROLE_CONTROL_PLANE, "n100"), 1);
 	assert_int_equal(apply(map, 3, 3, NODE_ROLE_CONTROL_PLANE, "second"), 1);
-	list = names_entries(map, has_ipv6, &none);
+	list = hostnames_entries(map, has_ipv6, &none);
 	text = json_text(list);
 	assert_string_equal(text,
 		"[{\"address\":\"10.77.0.1\",\"names\":[\"pi3.home.internal\"]},"
@@ -42,7 +42,7 @@ static void test_entries(void **state)
 		"internal\"]},"
 		"{\"address\":\"10.77.0.3\",\"names\":[\"second.home.internal\"]},"
 		"{\"address\":\"fd12:3456:789a::3\",\"names\":[\"second.home.internal\"]}]");
-	fewer = names_entries(map, has_ipv6, &second);
+	fewer = hostnames_entries(map, has_ipv6, &second);
 	fewer_text = json_text(fewer);
 	assert_int_equal(json_array_size(fewer), 5);
 	assert_null(strstr(fewer_text, "fd12:3456:789a::2"));
@@ -52,21 +52,21 @@ static void test_entries(void **state)
 
 static void test_request(void **state)
 {
-	CLEANUP_JSON json_t *one = names_request(json_array(), "hearth0");
-	CLEANUP_JSON json_t *two = names_request(json_array(), "hearth1");
+	CLEANUP_JSON json_t *one = hostnames_request(json_array(), "hearth0");
+	CLEANUP_JSON json_t *two = hostnames_request(json_array(), "hearth1");
 	CLEANUP(free_p) char *text = json_text(one);
 	CLEANUP(free_p) char *other = json_text(two);
 
 	assert_string_equal(text, "{\"entries\":[]}"); /* what an older helper understands */
 	assert_string_equal(other, "{\"entries\":[],\"ifname\":\"hearth1\"}");
-	assert_null(names_request(NULL, "hearth0"));
+	assert_null(hostnames_request(NULL, "hearth0"));
 }
 
 static void test_no_settings(void **state)
 {
 	CLEANUP_NETMAP struct netmap *map = netmap_new();
 	uint32_t none = 0;
-	CLEANUP_JSON json_t *list = names_entries(map, has_ipv6, &none);
+	CLEANUP_JSON json_t *list = hostnames_entries(map, has_ipv6, &none);
 
 	assert_int_equal(json_array_size(list), 0);
 }
