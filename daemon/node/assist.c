@@ -12,81 +12,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/names.h"
 #include "mesh/cluster.h"
 #include "node/hearthd.h"
-#include "node/hostnames.h"
 #include "wire/kube.h"
 
-#define NAMES_US (60 * USEC_PER_SEC) /* a large file on a slow card */
-#define KUBE_US  (150 * USEC_PER_SEC)
+#define KUBE_US (150 * USEC_PER_SEC)
 
-/* --- names --- */
+/* --- what connects names with the rest --- */
 
-static void names_failed(struct hearthd *h, const struct err *why)
+static bool is_up(const void *ctx)
 {
-	struct err err;
-
-	job_failed(&h->names_job);
-	if (h->hosts) {
-		if (!hostsfile_path(h->hosts)[0]) /* a failure does not say which */
-			hostsfile_watch(h->hosts, NAMES_HOSTS);
-		hostsfile_failed(h->hosts);
-	}
-	err_set(&err, why->code,
-		"names of the mesh do not work on this board, they are not in its hosts file: "
-		"%.500s; tried again by itself, at once when that changes or with `hearth reload`",
-		why->text);
-	problem_set(&h->core.problems, "helper", &err);
-}
-
-/* The other line stands before ours, so that it is the one resolvers find. */
-static void tell_taken(struct hearthd *h, const char *name)
-{
-	struct err err = { 0 };
-
-	if (name)
-		err_set(&err, -EEXIST,
-			"%s has another address further up in the hosts file, which counts: "
-			"another mesh of the same name on this machine, or somebody's own line",
-			name);
-	problem_set(&h->core.problems, "names", &err);
-}
-
-/* Older helpers do not say which file it is. */
-static void names_are_in_place(struct hearthd *h, const json_t *reply)
-{
-	const char *path = json_string_value(json_object_get(reply, "path"));
-	bool changed = json_is_true(json_object_get(reply, "changed"));
-
-	if (!h->hosts)
-		return;
-	hostsfile_watch(h->hosts, path ? path : NAMES_HOSTS);
-	if (h->names_repair && changed)
-		log_notice("%s was changed by another program; Hearth's names are back in it",
-			hostsfile_path(h->hosts));
-	h->names_repair = false;
-	hostsfile_wait(h->hosts, 0); /* it may have been changed before it was watched */
-}
-
-static void names_written(void *ctx, int r, struct ipc_reply *reply, const struct err *err)
-{
-	struct hearthd *h = ctx;
-
-	job_ended(&h->names_job);
-	if (r >= 0) {
-		job_clear(&h->names_job);
-		names_are_in_place(h, reply->ok);
-	}
-	if (h->names_wait) {
-		h->names_wait = false;
-		assist_write_names(h, true);
-	} else if (r < 0) {
-		names_failed(h, err);
-	} else {
-		problem_set(&h->core.problems, "helper", NULL);
-		tell_taken(h, json_string_value(json_object_get(reply->ok, "taken")));
-	}
+	return ((const struct hearthd *) ctx)->mesh_state == MESH_UP;
 }
 
 static bool has_ipv6(const void *ctx, uint32_t id)
@@ -94,102 +30,15 @@ static bool has_ipv6(const void *ctx, uint32_t id)
 	return ipv6_leads_to(((const struct hearthd *) ctx)->ipv6, id);
 }
 
-void assist_write_names(struct hearthd *h, bool again)
-{
-	CLEANUP_JSON json_t *entries = NULL;
-	CLEANUP_JSON json_t *args = NULL;
-	CLEANUP(free_p) char *text = NULL;
-
-	entries = h->mesh_state == MESH_UP
-			  ? hostnames_entries(book_netmap(h->core.book), has_ipv6, h)
-			  : json_array();
-	text = entries ? json_text(entries) : NULL;
-	args = entries ? hostnames_request(json_incref(entries), h->core.config.interface) : NULL;
-	if (!text || !args)
-		return;                        /* out of memory: at the next change */
-	if (job_is_under_way(&h->names_job)) { /* two on their way could overtake each other */
-		h->names_wait = true;
-		return;
-	}
-	if (!again && h->names_text && !strcmp(text, h->names_text))
-		return;
-	if (book_log_is_on_its_way(h->core.book)) {
-		h->names_wait_log = true;
-		return;
-	}
-	free(h->names_text);
-	h->names_text = TAKE(text);
-	h->names_unsaved = book_unsaved(h->core.book)->code != 0;
-	job_ask(&h->names_job, &h->core, "hosts.write", args, NAMES_US, names_written, h);
-}
-
-static void say_fight(struct hearthd *h)
-{
-	struct err err = { 0 };
-
-	err_set(&err, -EBUSY,
-		"another program keeps removing Hearth's names from %.500s; find it, and let it "
-		"keep the lines from \"# BEGIN hearth\" to \"# END hearth\"",
-		hostsfile_path(h->hosts));
-	problem_set(&h->core.problems, "hosts", &err);
-}
-
-/* Somebody may have mended what failed; or writes for ever what fails for ever: with pauses. */
-static void try_changed(struct hearthd *h)
-{
-	uint64_t now = clock_now_us(), wait_us = repair_wait_us(&h->names_tries, now);
-
-	if (!hostsfile_has_changed(h->hosts))
-		return;
-	if (wait_us) {
-		hostsfile_wait(h->hosts, wait_us);
-		return;
-	}
-	repair_done(&h->names_tries, now);
-	assist_write_names(h, true);
-}
-
-/* The file was touched, or a minute went by. */
-static void look_at_names(void *ctx)
-{
-	struct hearthd *h = ctx;
-	uint64_t now = clock_now_us(), wait_us;
-	int r;
-
-	if (!h->names_text || job_is_under_way(&h->names_job))
-		return; /* it is being written, or will be */
-	if (job_has_failed(&h->names_job)) {
-		try_changed(h);
-		return;
-	}
-	r = hostsfile_look(h->hosts, h->core.config.interface, h->names_text);
-	if (!repair_is_fight(&h->names_repairs, now))
-		problem_set(&h->core.problems, "hosts", NULL);
-	if (r > 0 || r == -EACCES || r == -ENODATA) /* root may read what we may not */
-		return;
-	wait_us = repair_wait_us(&h->names_repairs, now);
-	if (wait_us) {
-		hostsfile_wait(h->hosts, wait_us);
-		return;
-	}
-	repair_done(&h->names_repairs, now);
-	if (repair_is_fight(&h->names_repairs, now))
-		say_fight(h);
-	else
-		h->names_repair = true;
-	assist_write_names(h, true);
-}
-
-void assist_look(struct hearthd *h)
-{
-	if (h->hosts)
-		hostsfile_wait(h->hosts, 0);
-}
+static const struct names_hooks names_hooks = { .is_up = is_up, .has_ipv6 = has_ipv6 };
 
 int assist_open(struct hearthd *h)
 {
 	h->kube_stale = true; /* who knows what changed while nobody looked */
-	return hostsfile_new(h->core.event, look_at_names, h, &h->hosts);
+	h->names = names_new(&h->core, &names_hooks, h);
+	h->resolv = resolv_new(&h->core);
+	h->uapi = uapi_new(&h->core);
+	return h->names && h->resolv && h->uapi ? 0 : -ENOMEM;
 }
 
 /* --- the TUN device, where only root may open it --- */
@@ -424,7 +273,7 @@ static bool has_new_helper(struct hearthd *h)
 
 static void no_pauses(struct hearthd *h)
 {
-	job_hurry(&h->names_job);
+	names_hurry(h->names);
 	uapi_hurry(h->uapi);
 	job_hurry(&h->kube_job);
 	resolv_hurry(h->resolv);
@@ -432,14 +281,11 @@ static void no_pauses(struct hearthd *h)
 
 void assist_log_settled(struct hearthd *h, bool saved)
 {
-	bool names = h->names_wait_log || (saved && h->names_unsaved), kube = h->kube_wait_log;
-	bool again = saved && h->kube_unsaved;
+	bool kube = h->kube_wait_log, again = saved && h->kube_unsaved;
 
-	h->names_wait_log = h->kube_wait_log = false;
-	h->names_unsaved = h->names_unsaved && !saved;
+	h->kube_wait_log = false;
 	h->kube_unsaved = h->kube_unsaved && !saved;
-	if (names)
-		assist_write_names(h, true);
+	names_log_settled(h->names, saved);
 	if (again)
 		make_again(h);
 	else if (kube)
@@ -450,10 +296,7 @@ void assist_retry(struct hearthd *h)
 {
 	if (has_new_helper(h))
 		no_pauses(h);
-	if (job_has_failed(&h->names_job) && h->hosts)
-		look_at_names(h); /* mounts and file systems send no events */
-	if (job_is_due(&h->names_job))
-		assist_write_names(h, true);
+	names_retry(h->names);
 	uapi_retry(h->uapi);
 	if (job_is_due(&h->kube_job))
 		assist_join_kube(h);
@@ -468,11 +311,10 @@ void assist_retry_now(struct hearthd *h)
 
 void assist_close(struct hearthd *h)
 {
-	job_cancel(&h->names_job);
 	job_cancel(&h->kube_job);
-	h->hosts = hostsfile_free(h->hosts);
-	free(h->names_text);
-	h->names_text = NULL;
+	h->names = names_free(h->names);
+	h->resolv = resolv_free(h->resolv);
+	h->uapi = uapi_free(h->uapi);
 	free(h->kube_inputs);
 	h->kube_inputs = NULL;
 }

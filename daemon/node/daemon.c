@@ -99,7 +99,7 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 		r = mesh_update(h, CHANGE_ALL, err);
 	}
 	if (r == 0) {
-		assist_write_names(h, true);
+		names_write(h->names, true);
 		mesh_retry(h);
 		assist_retry_now(h);
 		pods_hurry(h->pods);
@@ -268,16 +268,13 @@ void hearthd_keep_files(struct hearthd *h)
 static int make_subjects(struct hearthd *h, struct err *err)
 {
 	h->pods = pods_new(&h->core);
-	h->resolv = resolv_new(&h->core);
-	h->uapi = uapi_new(&h->core);
-	return h->pods && h->resolv && h->uapi ? 0 : err_set(err, -ENOMEM, "out of memory");
+	return h->pods && assist_open(h) == 0 ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
 static void free_subjects(struct hearthd *h)
 {
+	assist_close(h);
 	h->pods = pods_free(h->pods);
-	h->resolv = resolv_free(h->resolv);
-	h->uapi = uapi_free(h->uapi);
 }
 
 static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)
@@ -302,8 +299,6 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 		r = uplink_look(h->uplink, err);
 	if (r == 0)
 		r = ping_new(h->core.event, h->core.config.interface, &h->ping, err);
-	if (r == 0 && assist_open(h) < 0)
-		r = err_set(err, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = mesh_open(h, err);
 	if (r == 0)
@@ -327,7 +322,6 @@ static void hearthd_close(struct hearthd *h)
 	if (h->core.book && state_settle(&h->state, h->counter))
 		save_state(h);
 	save_all(h); /* while the tunnel still carries packets */
-	assist_close(h);
 	h->announce_timer = sd_event_source_disable_unref(h->announce_timer);
 	mesh_close(h);
 	h->sync = sync_free(h->sync); /* who waits for it, or for an echo, hears that it ends */

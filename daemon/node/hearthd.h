@@ -15,10 +15,10 @@
 #include "node/core.h"
 #include "node/device.h"
 #include "node/ground.h"
-#include "node/hostsfile.h"
 #include "node/iface.h"
 #include "node/ipv6.h"
 #include "node/job.h"
+#include "node/names.h"
 #include "node/peer.h"
 #include "node/ping.h"
 #include "node/pods.h"
@@ -51,6 +51,7 @@ struct hearthd {
 	struct ping *ping;
 	struct waits *waits;
 	struct ipc_server *ipc;
+	struct names *names;
 	struct pods *pods;
 	struct resolv *resolv;
 	struct uapi *uapi;
@@ -90,19 +91,13 @@ struct hearthd {
 	sd_event_source *announce_timer;
 
 	/* assist.c */
-	struct hostsfile *hosts;
-	struct repair names_repairs, names_tries; /* of what was taken out; of what failed */
-	ino_t helper_ino;                         /* of its socket */
-	bool names_repair; /* what is on its way puts back what somebody took out */
-	bool names_wait;   /* newer names than those on their way */
-	struct job names_job, kube_job;
-	char *names_text;                   /* in the hosts file, or on its way */
-	bool names_unsaved;                 /* they were asked for while the log was not on disk */
-	bool names_wait_log, kube_wait_log; /* the log is on its way there: root reads it */
-	char *kube_inputs; /* what the log has for the kubeadm files, when last looked at */
-	bool kube_stale;   /* there may be files that were made of something else */
-	bool kube_unsaved; /* they were asked for while the log could not be written */
-	bool kube_again;   /* inputs or bundle changed while files were being made */
+	ino_t helper_ino; /* of its socket */
+	struct job kube_job;
+	bool kube_wait_log; /* the log is on its way to the disk: root reads it */
+	char *kube_inputs;  /* what the log has for the kubeadm files, when last looked at */
+	bool kube_stale;    /* there may be files that were made of something else */
+	bool kube_unsaved;  /* they were asked for while the log could not be written */
+	bool kube_again;    /* inputs or bundle changed while files were being made */
 
 	/* watch.c */
 	sd_event_source *tick, *moved_timer;
@@ -153,8 +148,8 @@ void feed_peer_moved(struct hearthd *h, uint32_t id);
 void feed_announce(struct hearthd *h);
 
 /* assist.c */
+/* Makes the subjects that ask the helper. -ENOMEM. */
 int assist_open(struct hearthd *h);
-void assist_write_names(struct hearthd *h, bool again);
 /* Has the kubeadm files made: with a new bundle, or again where they may be old. */
 void assist_join_kube(struct hearthd *h);
 /* The bundle @id was not taken: a problem here, and for the others to know. */
@@ -167,8 +162,6 @@ void assist_look_at_cluster(struct hearthd *h);
 void assist_follow_record(struct hearthd *h, const struct node *self);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
 int assist_open_tun(struct hearthd *h, struct err *err);
-/* Are the names where they were put? Looks soon. */
-void assist_look(struct hearthd *h);
 /* What the helper could not do is asked for again, where the pause is over. */
 void assist_retry(struct hearthd *h);
 /* Without the pauses: somebody has mended something. */

@@ -256,7 +256,7 @@ static void take_down(struct hearthd *h)
 	if (iface_clear(h->core.nl, h->core.config.interface, &err) < 0 && err.code != -ENODEV)
 		log_warning("%s, ignoring", err.text);
 	wall_take_down(h->wall);
-	assist_write_names(h, true);
+	names_write(h->names, true);
 	ground_forget(h->ground);
 	for (size_t i = 0; i < ARRAY_LEN(over); i++)
 		problem_set(&h->core.problems, over[i], NULL);
@@ -300,7 +300,7 @@ static int apply_wall(struct hearthd *h, const struct view *view, struct err *er
 
 static int apply_names(struct hearthd *h, const struct view *view, struct err *err)
 {
-	assist_write_names(h, false);
+	names_write(h->names, false);
 	return 0;
 }
 
@@ -432,7 +432,7 @@ void mesh_heard(struct hearthd *h, const struct book_heard *heard)
 		problem_set(
 			&h->core.problems, "tunnel", &err); /* the minute's round tries all again */
 	if (heard->ipv6_changed)
-		assist_write_names(h, false);
+		names_write(h->names, false);
 	boards_look(h, core_self(&h->core));
 }
 
@@ -472,12 +472,12 @@ void mesh_retry(struct hearthd *h)
 		ground_look(h->ground, self, whole_ifindex(h));
 		wall_retry(h->wall, settings, self, uplink_candidates(h->uplink));
 		if (ipv6_is_missing(h->ipv6) != missing) {
-			assist_write_names(h, false);
+			names_write(h->names, false);
 			feed_announce(h);
 		}
 	}
 	assist_retry(h);
-	assist_look(h);
+	names_look(h->names);
 	resolv_look(h->resolv);
 	assist_look_at_cluster(h);
 	save_book(h, clock_now_us());
