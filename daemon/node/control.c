@@ -175,7 +175,7 @@ static bool has_come(void *ctx, const struct wait_for *what)
 	const struct peer *list = peers_list(h->peers, &n);
 
 	if (what->bundle[0])
-		return boards_have_tried(h, what->bundle);
+		return cluster_boards_have_tried(h->cluster, what->bundle);
 	for (size_t i = 0; i < n; i++)
 		known += list[i].has_presence;
 	return h->mesh_state == MESH_UP &&
@@ -189,7 +189,7 @@ static json_t *answer(void *ctx, const struct wait_for *what, bool done)
 	size_t n;
 
 	if (what->bundle[0])
-		return boards_json(h, what->bundle);
+		return cluster_boards_json(h->cluster, what->bundle);
 	(void) peers_list(h->peers, &n);
 	return json_pack("{s:b,s:I,s:I}", "done", done, "reachable",
 		(json_int_t) peers_reachable(h->peers), "peers", (json_int_t) n);

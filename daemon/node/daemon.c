@@ -154,7 +154,6 @@ static void set_paths(struct hearthd *h, const struct hearthd_options *options)
 		(void) snprintf(h->config_path, sizeof(h->config_path), "%s", options->config_path);
 	paths_join(h->core.paths.state, "state.json", h->state_path);
 	paths_join(h->core.paths.state, "timestamp", h->timestamp_path);
-	paths_join(h->core.paths.state, "kube.json", h->kube_path);
 	paths_join(h->core.paths.run, NAMES_HELPER_SOCK, h->core.helper_path);
 	(void) snprintf(up, sizeof(up), "%.*s",
 		(int) (strrchr(h->core.paths.etc, '/') - h->core.paths.etc), h->core.paths.etc);
@@ -359,7 +358,7 @@ int hearthd_run(const struct hearthd_options *options, struct err *err)
 		r = mesh_update(h, CHANGE_ALL, err);
 	if (r == 0) {
 		sync_start(h->sync);
-		assist_join_kube(h);
+		cluster_join(h->cluster);
 		r = sd_event_loop(h->core.event);
 		if (r != 0)
 			r = err_set(

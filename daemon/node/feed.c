@@ -9,9 +9,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
-#include "base/file.h"
 #include "base/log.h"
-#include "mesh/cluster.h"
 #include "mesh/story.h"
 #include "node/hearthd.h"
 #include "sys/http/http.h"
@@ -30,82 +28,6 @@ static void take_presences(struct hearthd *h, const json_t *list, bool all)
 		if (r > 0 && !all)
 			mesh_heard(h, &heard);
 	}
-}
-
-/* Each is written to the card, and root looks at it: no coordinator may make them come without end. */
-enum { KUBE_BURST = 12 };
-#define KUBE_EVERY_US (300 * USEC_PER_SEC)
-
-/*
- * Root decides (enroll-node), and by what it has seen itself. But what no control plane signed is
- * not worth its time, nor a write: a coordinator that has no signing key can send one with every
- * answer.
- */
-static bool is_signed(struct hearthd *h, const struct kube_bundle *bundle, struct err *err)
-{
-	struct kube_cluster cluster;
-
-	return cluster_judge(book_netmap(h->core.book), h->core.config.root, &bundle->cluster, 0,
-		       &cluster, err) == 0;
-}
-
-static void kube_written(void *ctx, struct write *w)
-{
-	struct hearthd *h = ctx;
-	struct err err = { 0 };
-
-	if (w->result < 0)
-		err_set(&err, w->result, "write %s: %s", w->path, strerror(-w->result));
-	problem_set(&h->core.problems, "bundle", &err);
-	write_free(w);
-	if (--h->n_kube_writing)
-		return; /* a newer one follows */
-	if (!err.code) {
-		memcpy(h->kube_id, h->kube_coming, sizeof(h->kube_id));
-		h->kube_expires = h->kube_coming_expires;
-		h->kube_again = job_is_under_way(&h->kube_job);
-		assist_join_kube(h);
-		if (h->kube_was_refused)
-			assist_accept_kube(h);
-		h->kube_was_refused = false;
-	}
-	h->kube_coming[0] = 0;
-}
-
-static void keep_kube(struct hearthd *h, const struct kube_bundle *bundle)
-{
-	CLEANUP_JSON json_t *json = kube_bundle_to_json(bundle);
-	struct write *w = write_new_json(h->kube_path, json, 0600);
-
-	if (!w)
-		return; /* out of memory: the next poll brings it again */
-	log_seldom(LOG_LEVEL_INFO, "the cluster's join bundle %s came", bundle->id);
-	(void) snprintf(h->kube_coming, sizeof(h->kube_coming), "%s", bundle->id);
-	h->kube_coming_expires = bundle->expires;
-	h->n_kube_writing++;
-	disk_write(h->core.disk, w, kube_written, h);
-}
-
-/* 0, or -EAGAIN: the coordinator is asked again after a pause. */
-static int take_kube(struct hearthd *h, const struct kube_bundle *bundle)
-{
-	const struct node *self = core_self(&h->core);
-	struct err err = { 0 };
-
-	if (!self || !node_has_pods(self))
-		return -EAGAIN; /* no coordinator that is one sends it to such a board */
-	if (!is_signed(h, bundle, &err)) {
-		if (pace_may(&h->refused_pace, KUBE_BURST, KUBE_EVERY_US, clock_now_us(), NULL))
-			assist_refuse_kube(h, bundle->id, &err);
-		(void) snprintf(h->kube_refused, sizeof(h->kube_refused), "%s", bundle->id);
-		return -EAGAIN;
-	}
-	if (!pace_may(&h->kube_pace, KUBE_BURST, KUBE_EVERY_US, clock_now_us(), NULL))
-		return -EAGAIN;
-	h->kube_was_refused = h->kube_was_refused || h->kube_refused[0];
-	h->kube_refused[0] = 0;
-	keep_kube(h, bundle);
-	return 0;
 }
 
 /* Whether the coordinator's log is ours, longer, or something to tell a person about. */
@@ -171,7 +93,7 @@ static int on_news(void *ctx, const struct api_news *news)
 	if (news->has_kube && news->head_seq > mesh_log_head(book_log(h->core.book)))
 		waits = added <= 0;
 	else if (news->has_kube)
-		waits = take_kube(h, &news->kube) < 0;
+		waits = cluster_take(h->cluster, &news->kube) < 0;
 	if (waits && r >= 0)
 		r = -EAGAIN;
 	/* `changed` does not tell of a refused batch whose first records were taken. */
@@ -187,9 +109,7 @@ static void on_position(void *ctx, uint64_t *ret_seq, const char **ret_kube)
 	struct hearthd *h = ctx;
 
 	*ret_seq = mesh_log_head(book_log(h->core.book));
-	*ret_kube = h->kube_refused[0]  ? h->kube_refused
-		    : h->kube_coming[0] ? h->kube_coming
-					: h->kube_id;
+	*ret_kube = cluster_position(h->cluster);
 }
 
 static void on_changed(void *ctx, bool say, const struct trouble_end *away)
@@ -375,32 +295,13 @@ void feed_configure(struct hearthd *h)
 	h->sync_sources = TAKE(text);
 }
 
-/* A bundle that came before the last restart. */
-static void load_kube(struct hearthd *h)
-{
-	CLEANUP_JSON json_t *json = json_read_file(h->kube_path, API_REQUEST_MAX, NULL);
-	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
-	const struct presence *own = book_presence(h->core.book, h->core.config.node);
-
-	if (json && kube_bundle_from_json(json, &bundle, NULL) == 0) {
-		(void) snprintf(h->kube_id, sizeof(h->kube_id), "%s", bundle.id);
-		h->kube_expires = bundle.expires;
-	}
-	(void) snprintf(h->kube_tried, sizeof(h->kube_tried), "%s", h->state.kube_done);
-	/* What failed will be tried again; until then it is as the others were told. */
-	if (own && h->kube_id[0] && !strcmp(own->kube, h->kube_id)) {
-		(void) snprintf(h->kube_tried, sizeof(h->kube_tried), "%s", own->kube);
-		(void) snprintf(h->kube_problem, sizeof(h->kube_problem), "%s", own->kube_problem);
-	}
-}
-
 int feed_open(struct hearthd *h, struct err *err)
 {
 	struct sync_options options;
 	struct sources sources;
 	int r;
 
-	load_kube(h);
+	cluster_load(h->cluster, h->state.kube_done);
 	find_sources(h, &sources);
 	options = to_options(h, &sources);
 	r = sync_new(h->core.event, &options, &hooks, h, &h->sync, err);
@@ -415,8 +316,9 @@ int feed_open(struct hearthd *h, struct err *err)
 static bool is_current(const struct hearthd *h, const struct presence *known)
 {
 	return known && known->counter >= h->counter &&
-	       known->no_ipv6 == ipv6_is_missing(h->ipv6) && !strcmp(known->kube, h->kube_tried) &&
-	       !strcmp(known->kube_problem, h->kube_problem) &&
+	       known->no_ipv6 == ipv6_is_missing(h->ipv6) &&
+	       !strcmp(known->kube, cluster_tried(h->cluster)) &&
+	       !strcmp(known->kube_problem, cluster_problem(h->cluster)) &&
 	       presence_verify(known, h->core.identity) == 0;
 }
 
@@ -426,8 +328,9 @@ static int make_presence(
 	*ret = (struct presence){ .node = h->core.config.node,
 		.counter = h->counter,
 		.no_ipv6 = ipv6_is_missing(h->ipv6) };
-	(void) snprintf(ret->kube, sizeof(ret->kube), "%s", h->kube_tried);
-	(void) snprintf(ret->kube_problem, sizeof(ret->kube_problem), "%s", h->kube_problem);
+	(void) snprintf(ret->kube, sizeof(ret->kube), "%s", cluster_tried(h->cluster));
+	(void) snprintf(
+		ret->kube_problem, sizeof(ret->kube_problem), "%s", cluster_problem(h->cluster));
 	memcpy(ret->endpoints, endpoints, n * sizeof(*endpoints));
 	ret->n_endpoints = n;
 	return presence_sign(ret, h->core.identity_seed);

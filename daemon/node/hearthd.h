@@ -1,6 +1,6 @@
 /*
  * hearthd: the running mesh daemon, and what its subjects share: mesh.c (tunnel, interface, peers,
- * addresses), feed.c (the coordinator, our presence, join bundles), assist.c (hearth-helper),
+ * addresses), feed.c (the coordinator, our presence), assist.c (who asks hearth-helper),
  * watch.c (who is reachable, systemd), control.c (local calls), daemon.c (its life). Theirs alone.
  */
 #pragma once
@@ -12,12 +12,12 @@
 
 #include "base/pace.h"
 #include "node/announce.h"
+#include "node/cluster.h"
 #include "node/core.h"
 #include "node/device.h"
 #include "node/ground.h"
 #include "node/iface.h"
 #include "node/ipv6.h"
-#include "node/job.h"
 #include "node/names.h"
 #include "node/peer.h"
 #include "node/ping.h"
@@ -40,7 +40,6 @@
 struct hearthd {
 	struct core core;
 	char config_path[PATH_TEXT_MAX], state_path[PATH_TEXT_MAX], timestamp_path[PATH_TEXT_MAX];
-	char kube_path[PATH_TEXT_MAX];
 	struct state state, saved, state_written; /* of now; on disk; on its way there */
 	bool is_saved, state_writing;
 	int state_lock; /* -1 none */
@@ -51,6 +50,7 @@ struct hearthd {
 	struct ping *ping;
 	struct waits *waits;
 	struct ipc_server *ipc;
+	struct cluster *cluster;
 	struct names *names;
 	struct pods *pods;
 	struct resolv *resolv;
@@ -73,16 +73,6 @@ struct hearthd {
 	uint64_t addressless_us; /* no address to announce since then, 0: there is one */
 
 	/* feed.c */
-	char kube_id[FIELD_ID_MAX];     /* of the bundle in kube_path */
-	uint64_t kube_expires;          /* likewise */
-	char kube_coming[FIELD_ID_MAX]; /* of one on its way to it, "" none */
-	uint64_t kube_coming_expires;
-	unsigned n_kube_writing;
-	bool kube_was_refused;           /* before it came */
-	struct pace kube_pace;           /* of those that come */
-	struct pace refused_pace;        /* of telling of those that no control plane signed */
-	char kube_refused[FIELD_ID_MAX]; /* the last one, "" none since a true one */
-	char kube_tried[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX]; /* as others are told */
 	char *sync_sources;  /* URLs and pins the client was given */
 	uint64_t announced;  /* counter of the presence the client was given, 0 none */
 	uint64_t counter;    /* of the last presence made, or what was reserved before the start */
@@ -92,12 +82,6 @@ struct hearthd {
 
 	/* assist.c */
 	ino_t helper_ino; /* of its socket */
-	struct job kube_job;
-	bool kube_wait_log; /* the log is on its way to the disk: root reads it */
-	char *kube_inputs;  /* what the log has for the kubeadm files, when last looked at */
-	bool kube_stale;    /* there may be files that were made of something else */
-	bool kube_unsaved;  /* they were asked for while the log could not be written */
-	bool kube_again;    /* inputs or bundle changed while files were being made */
 
 	/* watch.c */
 	sd_event_source *tick, *moved_timer;
@@ -150,16 +134,6 @@ void feed_announce(struct hearthd *h);
 /* assist.c */
 /* Makes the subjects that ask the helper. -ENOMEM. */
 int assist_open(struct hearthd *h);
-/* Has the kubeadm files made: with a new bundle, or again where they may be old. */
-void assist_join_kube(struct hearthd *h);
-/* The bundle @id was not taken: a problem here, and for the others to know. */
-void assist_refuse_kube(struct hearthd *h, const char *id, const struct err *why);
-/* The one that came after it is a true one, and known perhaps. */
-void assist_accept_kube(struct hearthd *h);
-/* Whether kubeadm join would find the token over; whether this board's Node is gone. */
-void assist_look_at_cluster(struct hearthd *h);
-/* Has them made again if what the log has for them changed: this board's name, labels ... */
-void assist_follow_record(struct hearthd *h, const struct node *self);
 /* Waits (2 s at most): the descriptor of a TUN device named as configured, or a negative errno. */
 int assist_open_tun(struct hearthd *h, struct err *err);
 /* What the helper could not do is asked for again, where the pause is over. */
@@ -184,13 +158,6 @@ void watch_moved(struct hearthd *h);
 void watch_notify(struct hearthd *h);
 /* What report_*() need. */
 void watch_fill_report(struct hearthd *h, struct report *ret);
-
-/* boards.c: on a control plane, whose join files came to nothing; a problem while there is one. */
-void boards_look(struct hearthd *h, const struct node *self);
-/* Whether every board that runs pods and answers has tried @bundle. */
-bool boards_have_tried(const struct hearthd *h, const char *bundle);
-/* {"boards":[{"name", "state":"written|failed|trying|unreachable", "problem":TEXT|null}]}, or NULL. */
-json_t *boards_json(const struct hearthd *h, const char *bundle);
 
 /* control.c: an ipc_handler_fn, and what its callers may wait for. */
 void control_handle(void *ctx, struct ipc_request *request);

@@ -306,8 +306,8 @@ static int apply_names(struct hearthd *h, const struct view *view, struct err *e
 
 static int apply_cluster(struct hearthd *h, const struct view *view, struct err *err)
 {
-	assist_follow_record(h, view->self);
-	boards_look(h, view->self);
+	cluster_follow_record(h->cluster, view->self);
+	cluster_look_at_boards(h->cluster, view->self);
 	return 0;
 }
 
@@ -433,7 +433,7 @@ void mesh_heard(struct hearthd *h, const struct book_heard *heard)
 			&h->core.problems, "tunnel", &err); /* the minute's round tries all again */
 	if (heard->ipv6_changed)
 		names_write(h->names, false);
-	boards_look(h, core_self(&h->core));
+	cluster_look_at_boards(h->cluster, core_self(&h->core));
 }
 
 static void say_changed(const struct hearthd *h, unsigned changed)
@@ -479,7 +479,7 @@ void mesh_retry(struct hearthd *h)
 	assist_retry(h);
 	names_look(h->names);
 	resolv_look(h->resolv);
-	assist_look_at_cluster(h);
+	cluster_look(h->cluster);
 	save_book(h, clock_now_us());
 	save_state(h);
 }
