@@ -33,7 +33,7 @@ struct enroll {
 	const char *token_file, *facts_file, *kubeadm_version;
 	char name[NODE_NAME_MAX]; /* canonical; "": not asked */
 	bool dry_run, leave, fix, allow_public_ranges;
-	bool follows; /* run by hearth-helper: nobody can say anything else than was said */
+	bool follows;    /* run by hearth-helper: nobody can say anything else than was said */
 	unsigned wait_s; /* for peers, at most */
 
 	struct talk talk;

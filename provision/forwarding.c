@@ -78,8 +78,8 @@ static size_t add_uplinks(struct enroll *e, struct sysctl *list, size_t n)
 		if (!(v->class == LINK_CLASS_UPLINK || v->has_default) || n == UPLINKS_MAX ||
 			strchr(v->name, '/'))
 			continue;
-		(void) snprintf(list[n].path, sizeof(list[n].path), "net/ipv6/conf/%s/accept_ra",
-			v->name);
+		(void) snprintf(
+			list[n].path, sizeof(list[n].path), "net/ipv6/conf/%s/accept_ra", v->name);
 		if (!get(e, list[n].path, now) || now[0] == '0')
 			continue;
 		list[n++].value = "2";

@@ -21,9 +21,8 @@ enum { OUTPUT_MAX = 16 * 1024, WARNINGS_MAX = 4, FLAGS_MAX = 128 };
 static const char *made_for(const struct enroll *e, struct buf *text)
 {
 	char path[PATH_TEXT_MAX];
-	if (!e->follows ||
-		file_read(paths_join(e->paths.etc, "kubeadm/upgrade.yaml", path), OUTPUT_MAX,
-			text) < 0)
+	if (!e->follows || file_read(paths_join(e->paths.etc, "kubeadm/upgrade.yaml", path),
+				   OUTPUT_MAX, text) < 0)
 		return NULL;
 	char *line = strstr(buf_str(text), JUDGE_MADE_FOR);
 	if (!line)

@@ -74,9 +74,9 @@ struct files {
 	json_t *overrides, *patch, *upgrade, *docs; /* owned; docs NULL: not yet */
 	json_t *notes;
 	json_t *ca;
-	bool is_sample;    /* docs: there is no bundle to make them of */
-	bool lacks_key;    /* the bundle had none, and this board needs one */
-	bool made_of_else; /* the cluster would be told other settings than init.yaml had */
+	bool is_sample;      /* docs: there is no bundle to make them of */
+	bool lacks_key;      /* the bundle had none, and this board needs one */
+	bool made_of_else;   /* the cluster would be told other settings than init.yaml had */
 	bool registers_else; /* kubelet would say other things of its Node than before */
 	char joined[JOINED_NAME_MAX]; /* Kubernetes' name for this board, if the mesh has another */
 	unsigned written;
@@ -281,8 +281,7 @@ static void compare_docs(const struct enroll *e, struct files *files)
 		return;
 	CLEANUP_JSON json_t *was = settings_of(before), *is = settings_of(files->docs);
 	files->made_of_else = !json_equal(was, is);
-	files->registers_else =
-		!json_equal(registration_of(before), registration_of(files->docs));
+	files->registers_else = !json_equal(registration_of(before), registration_of(files->docs));
 }
 
 static int put_file(struct enroll *e, struct files *files, const char *name, const struct buf *text,

@@ -89,7 +89,7 @@ char *cluster_inputs(const struct netmap *netmap, uint32_t id)
 		(void) json_object_del(mesh, elsewhere[i]);
 	}
 	if (node && mesh)
-		all = json_pack("{s:O, s:O, s:b}", "node", node, "mesh", mesh, "first",
-			first == self);
+		all = json_pack(
+			"{s:O, s:O, s:b}", "node", node, "mesh", mesh, "first", first == self);
 	return all ? json_text(all) : NULL;
 }

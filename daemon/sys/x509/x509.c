@@ -150,8 +150,8 @@ int x509_name_of_pem(const char *pem, size_t pem_len, char ret_name[static X509_
 		return -EINVAL;
 	CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem, (int) pem_len);
 	CLEANUP(cert_free_p) X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-	int len = cert ? X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName,
-				 name, sizeof(name))
+	int len = cert ? X509_NAME_get_text_by_NID(
+				 X509_get_subject_name(cert), NID_commonName, name, sizeof(name))
 		       : -1;
 	if (len <= 0 || (size_t) len != strlen(name))
 		return failed(-EINVAL);

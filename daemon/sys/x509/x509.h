@@ -11,9 +11,9 @@
 #include "base/cleanup.h"
 
 enum {
-	X509_SEED_LEN = 32,     /* an Ed25519 private key as in our key files */
-	X509_KEY_LEN = 32,      /* a raw Ed25519 public key */
-	X509_PIN_TEXT_LEN = 45, /* base64 of 32 bytes and the NUL */
+	X509_SEED_LEN = 32,       /* an Ed25519 private key as in our key files */
+	X509_KEY_LEN = 32,        /* a raw Ed25519 public key */
+	X509_PIN_TEXT_LEN = 45,   /* base64 of 32 bytes and the NUL */
 	X509_NAME_TEXT_MAX = 300, /* a common name with its NUL */
 };
 

@@ -425,8 +425,7 @@ static void test_renamed(void **state)
 static void test_joined_name(void **state)
 {
 	static const char *const bad[] = { "", "users: 7\n", "users: [{user: {}}]\n",
-		"users: [x]\n",
-		"users:\n- user: {client-certificate: /nonexistent}\n",
+		"users: [x]\n", "users:\n- user: {client-certificate: /nonexistent}\n",
 		"users:\n- user: {client-certificate-data: '###'}\n",
 		"users:\n- user: {client-certificate-data: bm90IGEgY2VydGlmaWNhdGU=}\n" };
 	char name[JOINED_NAME_MAX] = "?";
