@@ -26,6 +26,7 @@
 #include "base/json.h"
 #include "base/owned.h"
 #include "base/usage.h"
+#include "board/config.h"
 #include "board/locals.h"
 #include "coordinator/addrs.h"
 #include "coordinator/init-internal.h"
@@ -326,7 +327,8 @@ static int check_ranges(const struct init *i)
 {
 	struct err err = { 0 };
 	CLEANUP_LOCALS struct locals locals = { 0 };
-	struct locals_own own = { 0 }; /* there is nothing of this mesh yet */
+	/* This board may be in a mesh that is being made anew, as after a disk was lost. */
+	const struct locals_own own = { .ifname = CONFIG_INTERFACE_DEFAULT };
 	int r = locals_read(&own, &locals, &err);
 
 	if (r == 0)
