@@ -42,8 +42,8 @@ def until(seconds, condition, what):
         time.sleep(0.02)
 
 
-def start(command, log, **more):
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, **more)
+def start(command, log, stdin=subprocess.DEVNULL, **more):
+    process = subprocess.Popen(command, stdin=stdin, stderr=log, **more)
     _processes.append(process)
     return process
 
