@@ -302,7 +302,7 @@ static void reply_enrolled(struct enrolment *e)
 		return;
 	}
 	buf_printf(&out, "{\"node\":%s,", text);
-	(void) feed_write_news(e->coord->feed, node, &nothing, &out);
+	feed_write_news(e->coord->feed, node, &nothing, &out);
 	buf_add_str(&out, "}");
 	char *reply = buf_take(&out, &len);
 

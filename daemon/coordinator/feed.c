@@ -110,7 +110,7 @@ static void write_records(struct feed *f, uint64_t seq, struct buf *out)
 	buf_add_str(out, "]");
 }
 
-int feed_write_news(struct feed *f, const struct node *node, const struct feed_position *position,
+void feed_write_news(struct feed *f, const struct node *node, const struct feed_position *position,
 	struct buf *out)
 {
 	const struct mesh_log *log = ledger_log(f->ledger);
@@ -122,7 +122,6 @@ int feed_write_news(struct feed *f, const struct node *node, const struct feed_p
 		out, ",\"head\":{\"seq\":%" PRIu64 ",\"hash\":\"%s\"}", mesh_log_head(log), hash);
 	for (size_t i = 0; i < f->n_sources; i++)
 		f->sources[i].write(f->sources[i].ctx, node, position, out);
-	return buf_failed(out) ? -ENOMEM : 0;
 }
 
 static void poll_free(struct feed *f, struct poll *p)
@@ -188,7 +187,7 @@ static void reply_news(struct feed *f, struct httpd_request *request, const stru
 	size_t len = 0;
 
 	buf_add_str(&out, "{");
-	(void) feed_write_news(f, node, position, &out);
+	feed_write_news(f, node, position, &out);
 	buf_add_str(&out, "}");
 	char *text = buf_take(&out, &len);
 

@@ -70,9 +70,10 @@ void feed_reply_removed(struct feed *feed, struct httpd_request *request, uint32
 	const char *message);
 
 /*
- * The news for @node after @position, as the members of a JSON object (without braces). 0, -ENOMEM.
+ * The news for @node after @position, as the members of a JSON object (without braces). Out of
+ * memory is @out's to tell.
  */
-int feed_write_news(struct feed *feed, const struct node *node,
+void feed_write_news(struct feed *feed, const struct node *node,
 	const struct feed_position *position, struct buf *out);
 
 /* Something changed that polls wait for. */

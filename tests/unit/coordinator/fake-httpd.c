@@ -149,14 +149,14 @@ void httpd_reply_error(
 /* --- the server --- */
 
 struct httpd *fake_httpd;
-int fake_httpd_fails, fake_listen_fails;
+int fake_httpd_fails, fake_listen_fails, fake_listen_fd = -1;
 void (*fake_httpd_on_flush)(void);
 
 int httpd_listen(const char *where, int *ret_fd, struct err *err)
 {
 	if (fake_listen_fails < 0)
 		return err_set(err, fake_listen_fails, "listen on %s: the kernel says no", where);
-	*ret_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	*ret_fd = fake_listen_fd >= 0 ? fake_listen_fd : open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return 0;
 }
 

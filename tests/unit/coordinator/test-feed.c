@@ -280,6 +280,18 @@ static void test_removed(void **state)
 	records = json_object_get(late->reply, "records");
 	assert_int_equal(json_array_size(records), mesh_log_head(ledger_log(c->ledger)) - 3 - 1);
 	answered(late, 403);
+	/* As for a tombstone; and what is about other nodes, or of another kind, ends nothing. */
+	world_record(c, "later", json_pack("{s:i}", "id", (int) a.id));
+	late = world_request(&a, "/v1/poll");
+	feed_reply_removed(c->feed, late, a.id, 5, "It was.");
+	records = json_object_get(late->reply, "records");
+	assert_int_equal(json_array_size(records), 3);
+	answered(late, 403);
+	late = world_request(&b, "/v1/poll");
+	feed_reply_removed(c->feed, late, 4711, 0, "It was.");
+	records = json_object_get(late->reply, "records");
+	assert_int_equal(json_array_size(records), mesh_log_head(ledger_log(c->ledger)));
+	answered(late, 403);
 	/* A caller without a key is told nothing. */
 	late = fake_request("/v1/poll");
 	feed_reply_removed(c->feed, late, b.id, 3, "It was.");

@@ -187,7 +187,8 @@ static void test_made(void **state)
 
 	assert_int_equal(run(""), 0);
 	says("Made a mesh");
-	says("https://198.51.100.1:8443");
+	says("found at  https://198.51.100.1:8443\n          https://[2001:db8::1]:8443\n");
+	says("its pin   sha256//");
 	says("Keep a copy of");
 	assert_string_equal(fake_store_get(TABLE_META, "mesh"), "home");
 	assert_string_equal(fake_store_get(TABLE_META, "urls"), "found");

@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <signal.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -29,6 +30,7 @@ static struct {
 	bool is_socket, locks;
 	unsigned descriptors; /* that may be had */
 	int opens, loop;      /* what coord_open() and the loop return */
+	bool full;            /* the loop takes no more sources after that */
 	uint64_t watchdog_us;
 
 	/* what was done */
@@ -149,6 +151,7 @@ int coord_open(
 	struct httpd_config https = { .listen_fd = config->listen_fd };
 
 	assert_int_equal(httpd_new(event, &https, &it.coord->httpd, err), 0);
+	fake_event_fails = it.full ? -ENFILE : 0;
 	return 0;
 }
 
@@ -178,7 +181,7 @@ struct place *place_close(struct place *place)
 
 static int run_loop(void)
 {
-	it.ended |= fake_event_signal(SIGTERM);
+	it.ended |= fake_event_signal(SIGTERM) && fake_event_signal(SIGINT);
 	return it.loop;
 }
 
@@ -255,6 +258,25 @@ static void test_options(void **state)
 	assert_int_equal(run("extra", NULL, NULL, NULL), USAGE_STATUS);
 	assert_int_equal(run("--per-address=x", "--help", NULL, NULL), USAGE_STATUS);
 	assert_int_equal(it.config.connections_max, 0); /* nothing was opened for these */
+}
+
+static void test_port(void **state)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(sa);
+	int local[2];
+
+	fake_listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fake_listen_fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+	assert_int_equal(getsockname(fake_listen_fd, (struct sockaddr *) &sa, &len), 0);
+	assert_int_equal(run(NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(it.config.port, ntohs(sa.sin_port));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, local), 0);
+	fake_listen_fd = local[0];
+	assert_int_equal(run(NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(it.config.port, API_PORT); /* it has none */
+	(void) close(local[1]);
+	fake_listen_fd = -1;
 }
 
 static void test_sockets(void **state)
@@ -372,6 +394,14 @@ static void test_fails(void **state)
 	assert_int_equal(run(NULL, NULL, NULL, NULL), 1);
 	assert_false(it.closed);
 	fake_event_fails = 0;
+	it.loop = 0;
+	it.full = true;
+	it.said[0] = '\0';
+	assert_int_equal(run(NULL, NULL, NULL, NULL), 1);
+	assert_true(says("event loop: "));
+	assert_false(says("READY=1"));
+	assert_true(it.closed);
+	fake_event_fails = 0;
 }
 
 static int pass_two_minutes(void)
@@ -461,6 +491,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_defaults),
 		TEST(test_options),
+		TEST(test_port),
 		TEST(test_sockets),
 		TEST(test_rights),
 		TEST(test_descriptors),
