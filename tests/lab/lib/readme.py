@@ -168,10 +168,12 @@ table = {
     "daemon/": there("daemon"), "provision/": there("provision"), "cni/": there("cni"), "manifests/": there("manifests/connectivity"),
     "ansible/": there("ansible/site.yml"), "tests/": there("tests"),
     "daemon/PROTOCOL.md": there("daemon/PROTOCOL.md"), "daemon/SECURITY.md": there("daemon/SECURITY.md"), "daemon/home.svg": there("daemon/home.svg"),
+    "daemon/ARCHITECTURE.md": there("daemon/ARCHITECTURE.md"),
     "cmake -S . -B build -G Ninja && ninja -C build": tested("tests/run", "cmake -S . -B \"$dir\" -G Ninja"),
     "sudo tests/lab/home up": tested("tests/lab/lib/test.sh", "home up"),
     "sudo tests/lab/home exec pi3 hearth status": all_of(tested("tests/lab/home", "exec) need_board"), tested("tests/lab/test-home", "hearth status")),
     "sudo tests/run unit | lab | interop | fuzz | arm64 [NAME]": all_of(*(tested("tests/run", f"#   tests/run {part}") for part in ("unit|lab|interop", "fuzz [NAME...]", "arm64"))),
+    "sudo tests/run quick": tested("tests/run", "quick) quick;"),
 }
 
 # ---- what README says
