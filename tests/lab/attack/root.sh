@@ -30,7 +30,7 @@ root_key() {
 	did "as an older version had it: the root key among hearth-coord's files; it is renamed, the database kept locked"
 	mv "$R/coord-root/root.key" "$R/coord/root.key"
 	as_nobody mv "$R/coord/root.key" "$R/coord/tls.crt"
-	setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups flock -n --no-fork "$R/coord/coord.db" sleep 60 &
+	setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups flock --no-fork "$R/coord/coord.db" sleep 60 &
 	locker=$!
 	until_ok 5 sh -c "! flock -n '$R/coord/coord.db' true" || failed "the database is not locked"
 	init --if-needed >"$R/init.log" 2>&1
