@@ -19,12 +19,15 @@ static bool reserve(struct buf *buf, size_t more)
 		return false;
 	}
 	size_t need = buf->len + more + 1;
+
 	if (need <= buf->cap)
 		return true;
 	size_t cap = buf->cap ? buf->cap : 128;
+
 	while (cap < need)
 		cap *= 2;
 	char *data = realloc(buf->data, cap);
+
 	if (!data) {
 		buf->failed = true;
 		return false;
@@ -52,8 +55,10 @@ void buf_add_str(struct buf *buf, const char *text)
 void buf_printf(struct buf *buf, const char *format, ...)
 {
 	va_list ap;
+
 	va_start(ap, format);
 	int n = vsnprintf(NULL, 0, format, ap);
+
 	va_end(ap);
 	if (n < 0) {
 		buf->failed = true;
@@ -75,6 +80,7 @@ const char *buf_str(const struct buf *buf)
 char *buf_take(struct buf *buf, size_t *ret_len)
 {
 	char *data = NULL;
+
 	if (reserve(buf, 0)) {
 		data = buf->data;
 		data[buf->len] = 0;

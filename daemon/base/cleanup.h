@@ -31,6 +31,7 @@ static inline void fclose_p(FILE **f)
 static inline int take_fd(int *fd)
 {
 	int taken = *fd;
+
 	*fd = -1;
 	return taken;
 }

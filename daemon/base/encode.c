@@ -17,6 +17,7 @@ enum { STD = sodium_base64_VARIANT_ORIGINAL, URL = sodium_base64_VARIANT_URLSAFE
 static bool is_ascii(const char *text, size_t len)
 {
 	unsigned char all = 0;
+
 	for (size_t i = 0; i < len; i++)
 		all |= (unsigned char) text[i];
 	return all < 0x80;
@@ -37,6 +38,7 @@ int key_from_base64(const char *text, uint8_t ret_key[static KEY_LEN])
 	uint8_t key[KEY_LEN + 1]; /* room for one too many, so that it is noticed */
 	size_t len = 0;
 	int r = -EINVAL;
+
 	if (strlen(text) == KEY_BASE64_LEN - 1 && is_ascii(text, KEY_BASE64_LEN - 1) &&
 		sodium_base642bin(
 			key, sizeof(key), text, KEY_BASE64_LEN - 1, NULL, &len, NULL, STD) == 0 &&
@@ -53,6 +55,7 @@ int key_from_hex(const char *text, size_t text_len, uint8_t ret_key[static KEY_L
 	uint8_t key[KEY_LEN];
 	size_t len = 0;
 	int r = -EINVAL;
+
 	if (text_len == KEY_HEX_LEN - 1 &&
 		sodium_hex2bin(key, sizeof(key), text, text_len, NULL, &len, NULL) == 0 &&
 		len == KEY_LEN) {
@@ -67,6 +70,7 @@ static char *encode(const void *data, size_t len, int variant)
 {
 	size_t size = sodium_base64_encoded_len(len, variant);
 	char *text = malloc(size);
+
 	if (text)
 		(void) sodium_bin2base64(text, size, data, len, variant);
 	return text;
@@ -76,12 +80,15 @@ static int decode(const char *text, size_t text_len, size_t max, int variant, ui
 	size_t *ret_len)
 {
 	size_t size = text_len / 4 * 3 + 3, len = 0;
+
 	if (text_len > SIZE_MAX / 4)
 		return -EFBIG;
 	CLEANUP(free_p) uint8_t *data = malloc(size);
+
 	if (!data)
 		return -ENOMEM;
 	const char *end = NULL;
+
 	if (!is_ascii(text, text_len) ||
 		sodium_base642bin(data, size, text, text_len, NULL, &len, &end, variant) != 0 ||
 		end != text + text_len)

@@ -12,6 +12,7 @@
 static inline uint64_t fnv64(uint64_t hash, const void *data, size_t len)
 {
 	const uint8_t *p = data;
+
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
 	return hash;

@@ -21,6 +21,7 @@ size_t ip_bytes(int family)
 int ip_addr_parse(const char *text, struct ip_addr *ret)
 {
 	struct ip_addr a = { 0 };
+
 	if (inet_pton(AF_INET, text, a.bytes) == 1)
 		a.family = AF_INET;
 	else if (inet_pton(AF_INET6, text, a.bytes) == 1)
@@ -37,6 +38,7 @@ int ip_prefix_parse(const char *text, struct ip_prefix *ret)
 	struct ip_prefix p = { 0 };
 	const char *slash = strchr(text, '/');
 	size_t n = slash ? (size_t) (slash - text) : strlen(text);
+
 	if (n >= sizeof(addr))
 		return -EINVAL;
 	memcpy(addr, text, n);
@@ -44,10 +46,12 @@ int ip_prefix_parse(const char *text, struct ip_prefix *ret)
 	if (ip_addr_parse(addr, &p.addr) < 0)
 		return -EINVAL;
 	uint64_t len = ip_bits(p.addr.family);
+
 	if (slash && number_parse(slash + 1, 0, len, &len) < 0)
 		return -EINVAL;
 	p.len = (uint8_t) len;
 	struct ip_prefix clean = ip_prefix_of(&p.addr, p.len);
+
 	if (!ip_addr_equal(&clean.addr, &p.addr))
 		return -EINVAL;
 	*ret = p;
@@ -59,10 +63,12 @@ int endpoint_parse(const char *text, struct endpoint *ret)
 	char host[IP_TEXT_MAX + 12];
 	struct endpoint e = { 0 };
 	const char *colon = strrchr(text, ':');
+
 	if (!colon || colon == text)
 		return -EINVAL;
 	const char *start = text, *end = colon;
 	bool v6 = *text == '[';
+
 	if (v6) {
 		if (colon[-1] != ']')
 			return -EINVAL;
@@ -70,12 +76,14 @@ int endpoint_parse(const char *text, struct endpoint *ret)
 		end--;
 	}
 	size_t n = (size_t) (end - start);
+
 	if (end <= start || n >= sizeof(host))
 		return -EINVAL;
 	memcpy(host, start, n);
 	host[n] = 0;
 	char *zone = v6 ? strchr(host, '%') : NULL;
 	uint64_t number;
+
 	if (zone) {
 		*zone++ = 0;
 		if (number_parse(zone, 0, UINT32_MAX, &number) < 0)
@@ -101,6 +109,7 @@ const char *ip_addr_format(const struct ip_addr *addr, char ret_text[static IP_T
 const char *ip_prefix_format(const struct ip_prefix *prefix, char ret_text[static PREFIX_TEXT_MAX])
 {
 	char addr[IP_TEXT_MAX];
+
 	(void) snprintf(ret_text, PREFIX_TEXT_MAX, "%s/%u", ip_addr_format(&prefix->addr, addr),
 		prefix->len);
 	return ret_text;
@@ -110,6 +119,7 @@ const char *endpoint_format(
 	const struct endpoint *endpoint, char ret_text[static ENDPOINT_TEXT_MAX])
 {
 	char addr[IP_TEXT_MAX];
+
 	(void) ip_addr_format(&endpoint->addr, addr);
 	if (endpoint->addr.family != AF_INET6)
 		(void) snprintf(ret_text, ENDPOINT_TEXT_MAX, "%s:%u", addr, endpoint->port);
@@ -166,6 +176,7 @@ bool ip_prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b)
 bool ip_addr_is_loopback(const struct ip_addr *addr)
 {
 	static const uint8_t one[16] = { [15] = 1 };
+
 	return addr->family == AF_INET ? addr->bytes[0] == 127
 				       : addr->family == AF_INET6 && !memcmp(addr->bytes, one, 16);
 }
@@ -188,6 +199,7 @@ bool ip_addr_is_multicast(const struct ip_addr *addr)
 bool ip_addr_is_unspecified(const struct ip_addr *addr)
 {
 	static const uint8_t zero[16];
+
 	return addr->family == AF_UNSPEC || !memcmp(addr->bytes, zero, ip_bytes(addr->family));
 }
 
@@ -195,6 +207,7 @@ struct ip_prefix ip_prefix_of(const struct ip_addr *addr, uint8_t len)
 {
 	struct ip_prefix p = { .addr = { .family = addr->family }, .len = len };
 	unsigned whole = len / 8;
+
 	memcpy(p.addr.bytes, addr->bytes, whole);
 	if (len % 8)
 		p.addr.bytes[whole] = (uint8_t) (addr->bytes[whole] & (0xff00 >> (len % 8)));
@@ -208,6 +221,7 @@ static bool add_bits(struct ip_addr *addr, uint64_t index, unsigned shift)
 	uint8_t wide[sizeof(addr->bytes)] = { 0 };
 	unsigned __int128 sum = 0;
 	unsigned __int128 add = (unsigned __int128) index << shift;
+
 	if (add >> shift != index)
 		return false;
 	memcpy(wide + sizeof(wide) - n, addr->bytes, n);
@@ -225,6 +239,7 @@ static bool add_bits(struct ip_addr *addr, uint64_t index, unsigned shift)
 int ip_prefix_nth(const struct ip_prefix *base, uint64_t index, struct ip_addr *ret)
 {
 	struct ip_addr a = base->addr;
+
 	if (!add_bits(&a, index, 0) || !ip_prefix_contains(base, &a))
 		return -ERANGE;
 	*ret = a;
@@ -237,6 +252,7 @@ int ip_prefix_subnet(
 	if (len < base->len || len > ip_bits(base->addr.family))
 		return -EINVAL;
 	struct ip_prefix p = { .addr = base->addr, .len = len };
+
 	if (len == 0) {
 		if (index)
 			return -ERANGE;
@@ -253,6 +269,7 @@ socklen_t endpoint_to_sockaddr(const struct endpoint *endpoint, struct sockaddr_
 	memset(ret, 0, sizeof(*ret));
 	if (endpoint->addr.family == AF_INET) {
 		struct sockaddr_in *in = (struct sockaddr_in *) ret;
+
 		in->sin_family = AF_INET;
 		in->sin_port = htons(endpoint->port);
 		memcpy(&in->sin_addr, endpoint->addr.bytes, 4);
@@ -260,6 +277,7 @@ socklen_t endpoint_to_sockaddr(const struct endpoint *endpoint, struct sockaddr_
 	}
 	if (endpoint->addr.family == AF_INET6) {
 		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *) ret;
+
 		in6->sin6_family = AF_INET6;
 		in6->sin6_port = htons(endpoint->port);
 		in6->sin6_scope_id = endpoint->scope;
@@ -272,13 +290,16 @@ socklen_t endpoint_to_sockaddr(const struct endpoint *endpoint, struct sockaddr_
 int endpoint_from_sockaddr(const struct sockaddr *sa, struct endpoint *ret)
 {
 	struct endpoint e = { 0 };
+
 	if (sa->sa_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *) sa;
+
 		e.addr.family = AF_INET;
 		e.port = ntohs(in->sin_port);
 		memcpy(e.addr.bytes, &in->sin_addr, 4);
 	} else if (sa->sa_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *) sa;
+
 		e.port = ntohs(in6->sin6_port);
 		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
 			e.addr.family = AF_INET;

@@ -15,8 +15,10 @@ static bool too_deep(const char *text, size_t len)
 {
 	unsigned depth = 0;
 	bool string = false;
+
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
+
 		if (string) {
 			if (c == '\\')
 				i++;
@@ -37,12 +39,14 @@ static bool too_deep(const char *text, size_t len)
 json_t *json_parse(const char *text, size_t len, struct err *err)
 {
 	json_error_t e;
+
 	if (too_deep(text, len)) {
 		err_set(err, -EINVAL, "not accepted as JSON: nested deeper than %d",
 			JSON_DEPTH_MAX);
 		return NULL;
 	}
 	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
+
 	if (!json)
 		err_set(err, -EINVAL, "not valid JSON at line %d, column %d", e.line, e.column);
 	return json;
@@ -52,11 +56,13 @@ json_t *json_read_file(const char *path, size_t max, struct err *err)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	int r = file_read(path, max, &text);
+
 	if (r < 0) {
 		err_set(err, r, "read %s: %s", path, strerror(-r));
 		return NULL;
 	}
 	json_t *json = json_parse(buf_str(&text), text.len, err);
+
 	if (text.data)
 		explicit_bzero(text.data, text.len);
 	if (!json)
@@ -73,6 +79,7 @@ int json_write_file(const char *path, const json_t *json, mode_t mode)
 {
 	CLEANUP(free_p) char *text = json_text(json);
 	CLEANUP_BUF struct buf out = { 0 };
+
 	if (!text)
 		return -ENOMEM;
 	buf_add_str(&out, text);
@@ -81,6 +88,7 @@ int json_write_file(const char *path, const json_t *json, mode_t mode)
 	if (buf_failed(&out))
 		return -ENOMEM;
 	int r = file_write_if_changed(path, out.data, out.len, mode);
+
 	explicit_bzero(out.data, out.len);
 	return r;
 }
@@ -91,6 +99,7 @@ static int get(const json_t *obj, const char *key, json_type type, const char *w
 	if (!json_is_object(obj))
 		return err_set(err, -EINVAL, "an object was expected where \"%s\" should be", key);
 	json_t *v = json_object_get(obj, key);
+
 	if (!v || json_is_null(v))
 		return err_set(err, -ENOENT, "field \"%s\" is missing", key);
 	if (json_typeof(v) != type)
@@ -103,6 +112,7 @@ int json_get_str(const json_t *obj, const char *key, const char **ret, struct er
 {
 	json_t *v = NULL;
 	int r = get(obj, key, JSON_STRING, "a string", &v, err);
+
 	if (!r)
 		*ret = json_string_value(v);
 	return r;
@@ -112,9 +122,11 @@ int json_get_u64(const json_t *obj, const char *key, uint64_t max, uint64_t *ret
 {
 	json_t *v = NULL;
 	int r = get(obj, key, JSON_INTEGER, "a whole number", &v, err);
+
 	if (r)
 		return r;
 	json_int_t n = json_integer_value(v);
+
 	if (n < 0 || (uint64_t) n > max)
 		return err_set(err, -EINVAL, "field \"%s\" must be between 0 and %llu", key,
 			(unsigned long long) max);
@@ -127,6 +139,7 @@ int json_get_bool(const json_t *obj, const char *key, bool *ret, struct err *err
 	if (!json_is_object(obj))
 		return err_set(err, -EINVAL, "an object was expected where \"%s\" should be", key);
 	json_t *v = json_object_get(obj, key);
+
 	if (!v || json_is_null(v))
 		return err_set(err, -ENOENT, "field \"%s\" is missing", key);
 	if (!json_is_boolean(v))
@@ -139,6 +152,7 @@ int json_get_array(const json_t *obj, const char *key, size_t max, json_t **ret,
 {
 	json_t *v = NULL;
 	int r = get(obj, key, JSON_ARRAY, "a list", &v, err);
+
 	if (r)
 		return r;
 	if (json_array_size(v) > max)
@@ -158,6 +172,7 @@ int json_get_addr(
 	const char *text;
 	struct ip_addr a;
 	int r = json_get_str(obj, key, &text, err);
+
 	if (r)
 		return r;
 	if (ip_addr_parse(text, &a) < 0 || (family != AF_UNSPEC && a.family != family))
@@ -173,6 +188,7 @@ int json_get_prefix(
 	const char *text;
 	struct ip_prefix p;
 	int r = json_get_str(obj, key, &text, err);
+
 	if (r)
 		return r;
 	if (ip_prefix_parse(text, &p) < 0 || (family != AF_UNSPEC && p.addr.family != family))
@@ -187,6 +203,7 @@ int json_get_prefix(
 bool json_has(const json_t *obj, const char *key)
 {
 	json_t *v = json_object_get(obj, key);
+
 	return v && !json_is_null(v);
 }
 
@@ -196,9 +213,11 @@ int json_only(const json_t *obj, const char *const known[], struct err *err)
 		return err_set(err, -EINVAL, "an object was expected");
 	const char *key;
 	json_t *value;
+
 	json_object_foreach((json_t *) obj, key, value)
 	{
 		size_t i = 0;
+
 		while (known[i] && strcmp(known[i], key))
 			i++;
 		if (!known[i])

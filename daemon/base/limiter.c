@@ -28,6 +28,7 @@ struct limiter *limiter_new(unsigned burst, uint64_t refill_us, unsigned max)
 {
 	unsigned size = max > PROBES ? max : PROBES;
 	struct limiter *l = calloc(1, sizeof(*l) + size * sizeof(l->buckets[0]));
+
 	if (!l)
 		return NULL;
 	l->burst = burst;
@@ -47,6 +48,7 @@ struct limiter *limiter_free(struct limiter *limiter)
 struct ip_addr limiter_source(const struct ip_addr *addr)
 {
 	struct ip_addr key = *addr;
+
 	if (key.family == AF_INET6)
 		memset(key.bytes + 8, 0, 8);
 	return key;
@@ -56,9 +58,11 @@ static struct bucket *find(struct limiter *l, const struct ip_addr *key)
 {
 	uint64_t hash;
 	struct bucket *stalest = NULL;
+
 	crypto_shorthash((uint8_t *) &hash, (const uint8_t *) key, sizeof(*key), l->seed);
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct bucket *b = &l->buckets[(hash + i) % l->size];
+
 		if (b->addr.family && ip_addr_equal(&b->addr, key))
 			return b;
 		if (!stalest || b->used_us < stalest->used_us)
@@ -77,6 +81,7 @@ bool limiter_take(
 {
 	struct bucket *b = find(l, source);
 	uint64_t start = b->empty_us > now_us ? b->empty_us : now_us;
+
 	b->used_us = now_us;
 	if (start + l->refill_us > now_us + l->burst * l->refill_us) {
 		if (ret_wait_us)
@@ -90,6 +95,7 @@ bool limiter_take(
 void limiter_return(struct limiter *l, const struct ip_addr *source)
 {
 	struct bucket *b = find(l, source);
+
 	if (b->empty_us >= l->refill_us)
 		b->empty_us -= l->refill_us;
 }

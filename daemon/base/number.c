@@ -6,6 +6,7 @@
 int number_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
 	uint64_t n = 0;
+
 	if (!*text || (*text == '0' && text[1]))
 		return -EINVAL;
 	for (const char *p = text; *p; p++)

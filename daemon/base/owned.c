@@ -16,6 +16,7 @@ int owned_read(const char *path, size_t max, struct buf *ret, struct stat *ret_s
 {
 	CLEANUP(close_p)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, ret_stat) < 0)
@@ -29,6 +30,7 @@ int owned_read(const char *path, size_t max, struct buf *ret, struct stat *ret_s
 static int check_dir(const char *path, uid_t uid)
 {
 	struct stat st;
+
 	if (lstat(path, &st) < 0)
 		return -errno;
 	if (!S_ISDIR(st.st_mode))
@@ -39,6 +41,7 @@ static int check_dir(const char *path, uid_t uid)
 static int give(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
 	if (fd < 0 || fchmod(fd, mode) < 0 || fchown(fd, uid, gid) < 0)
 		return -errno;
 	return 0;
@@ -48,16 +51,19 @@ int owned_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	char up[PATH_MAX - sizeof(".XXXXXX")], made[PATH_MAX];
 	size_t len = strlen(path);
+
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	if (!len || len >= sizeof(up))
 		return len ? -ENAMETOOLONG : -EINVAL;
 	(void) snprintf(up, sizeof(up), "%.*s", (int) len, path);
 	int r = check_dir(up, uid);
+
 	if (r != -ENOENT)
 		return r;
 	(void) snprintf(made, sizeof(made), "%s.XXXXXX", up);
 	char *slash = strrchr(up, '/');
+
 	if (slash && slash != up) {
 		*slash = 0;
 		r = file_mkdirs(up, 0755);

@@ -122,6 +122,7 @@ size_t text_whole(const char *in, size_t len)
 
 	for (size_t back = 1; back < WHOLE_MAX && back <= len; back++) {
 		uint8_t c = p[len - back];
+
 		if (c < 0x80)
 			return len;
 		if (c >=

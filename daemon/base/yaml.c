@@ -44,8 +44,10 @@ static bool is_real(const char *p)
 {
 	p += *p == '-' || *p == '+';
 	size_t whole = digits(p), part = 0;
+
 	p += whole;
 	bool dot = *p == '.';
+
 	if (dot) {
 		p++;
 		part = digits(p);
@@ -81,6 +83,7 @@ static bool is_int(const char *p)
 static bool is_number_like(const char *p)
 {
 	const char *all = p;
+
 	p += *p == '-' || *p == '+';
 	if (*p == '.' && p != all)
 		p++;
@@ -95,11 +98,13 @@ static bool is_number_like(const char *p)
 		return true;
 	/* 1:30, 190:20:30.15 */
 	size_t n = strspn(p, "0123456789_");
+
 	if (p[n] == ':' && strspn(p, "0123456789_:.") == strlen(p) && !strstr(p, "::"))
 		return true;
 	/* 2026-01-31, with or without a time behind */
 	if (digits(p) == 4 && p[4] == '-' && digits(p + 5) >= 1 && digits(p + 5) <= 2) {
 		const char *q = p + 5 + digits(p + 5);
+
 		return *q == '-' && digits(q + 1) >= 1 && digits(q + 1) <= 2 &&
 		       strspn(p, "0123456789-:.+TtZz \t") == strlen(p);
 	}
@@ -115,6 +120,7 @@ static enum scalar plain_type(const char *text)
 		"NO", "on", "On", "ON", "off", "Off", "OFF", ".inf", ".Inf", ".INF", "+.inf",
 		"+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan", ".NaN", ".NAN", "=", "<<",
 		NULL };
+
 	if (in_list(text, nulls))
 		return SCALAR_NULL;
 	if (in_list(text, trues))
@@ -150,6 +156,7 @@ static void reader_done(struct reader *reader)
 {
 	while (reader->depth) {
 		struct level *top = &reader->stack[--reader->depth];
+
 		json_decref(top->container);
 		free(top->key);
 	}
@@ -173,10 +180,12 @@ static void place(struct reader *reader, const yaml_event_t *event, json_t *valu
 		return;
 	}
 	int r;
+
 	if (!reader->depth) {
 		r = json_array_append_new(reader->docs, value);
 	} else {
 		struct level *top = &reader->stack[reader->depth - 1];
+
 		if (json_is_array(top->container)) {
 			r = json_array_append_new(top->container, value);
 		} else {
@@ -191,6 +200,7 @@ static void place(struct reader *reader, const yaml_event_t *event, json_t *valu
 static void read_key(struct reader *reader, const yaml_event_t *event, const char *text, bool plain)
 {
 	struct level *top = &reader->stack[reader->depth - 1];
+
 	if (plain && plain_type(text) != SCALAR_STRING)
 		refuse(reader, event, "a key must be a string; put it in quotes");
 	else if (json_object_get(top->container, text))
@@ -202,6 +212,7 @@ static void read_key(struct reader *reader, const yaml_event_t *event, const cha
 static json_t *plain_value(struct reader *reader, const yaml_event_t *event, const char *text)
 {
 	char *end = NULL;
+
 	errno = 0;
 	switch (plain_type(text)) {
 	case SCALAR_STRING:
@@ -214,6 +225,7 @@ static json_t *plain_value(struct reader *reader, const yaml_event_t *event, con
 		return json_false();
 	case SCALAR_INT: {
 		long long n = strtoll(text, &end, strpbrk(text, "x") ? 16 : 10);
+
 		if (!errno && !*end)
 			return json_integer(n);
 		refuse(reader, event, "a number too large; put it in quotes if it is text");
@@ -222,6 +234,7 @@ static json_t *plain_value(struct reader *reader, const yaml_event_t *event, con
 	case SCALAR_REAL: {
 		double d = strtod(text, &end);
 		json_t *real = !*end ? json_real(d) : NULL; /* NULL for an infinite one */
+
 		if (!real)
 			refuse(reader, event, "a number too large; put it in quotes if it is text");
 		return real;
@@ -239,6 +252,7 @@ static void read_scalar(struct reader *reader, const yaml_event_t *event)
 {
 	const char *text = (const char *) event->data.scalar.value;
 	bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+
 	if (event->data.scalar.anchor || event->data.scalar.tag) {
 		refuse(reader, event, "anchors and tags are not supported");
 		return;
@@ -248,11 +262,13 @@ static void read_scalar(struct reader *reader, const yaml_event_t *event)
 		return;
 	}
 	struct level *top = reader->depth ? &reader->stack[reader->depth - 1] : NULL;
+
 	if (top && json_is_object(top->container) && !top->key) {
 		read_key(reader, event, text, plain);
 		return;
 	}
 	json_t *value = plain ? plain_value(reader, event, text) : json_string(text);
+
 	if (!value && !reader->bad)
 		refuse(reader, event, "text that is no valid UTF-8");
 	if (value)
@@ -264,6 +280,7 @@ static void open_level(struct reader *reader, const yaml_event_t *event, const y
 {
 	CLEANUP_JSON json_t *made = container;
 	struct level *top = reader->depth ? &reader->stack[reader->depth - 1] : NULL;
+
 	if (anchor || tag)
 		refuse(reader, event, "anchors and tags are not supported");
 	else if (top && json_is_object(top->container) && !top->key)
@@ -279,6 +296,7 @@ static void open_level(struct reader *reader, const yaml_event_t *event, const y
 static void close_level(struct reader *reader, const yaml_event_t *event)
 {
 	struct level *top = &reader->stack[--reader->depth];
+
 	place(reader, event, TAKE(top->container));
 }
 
@@ -330,6 +348,7 @@ static void parser_failed(struct reader *reader)
 json_t *yaml_parse_all(const char *text, size_t len, struct err *err)
 {
 	CLEANUP(reader_done) struct reader reader = { .err = err };
+
 	if (!yaml_parser_initialize(&reader.parser) || !(reader.docs = json_array())) {
 		err_set(err, -ENOMEM, "out of memory");
 		return NULL;
@@ -342,6 +361,7 @@ json_t *yaml_parse_all(const char *text, size_t len, struct err *err)
 	yaml_parser_set_input_string(&reader.parser, (const unsigned char *) text, len);
 	for (bool end = false; !end && !reader.bad;) {
 		yaml_event_t event;
+
 		if (!yaml_parser_parse(&reader.parser, &event)) {
 			parser_failed(&reader);
 			break;
@@ -361,6 +381,7 @@ json_t *yaml_parse_all(const char *text, size_t len, struct err *err)
 json_t *yaml_parse(const char *text, size_t len, struct err *err)
 {
 	CLEANUP_JSON json_t *docs = yaml_parse_all(text, len, err);
+
 	if (!docs)
 		return NULL;
 	if (json_array_size(docs) != 1) {
@@ -376,11 +397,13 @@ static json_t *read_file(
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	int r = file_read(path, YAML_SIZE_MAX, &text);
+
 	if (r < 0) {
 		err_set(err, r, "read %s: %s", path, strerror(-r));
 		return NULL;
 	}
 	json_t *json = parse(buf_str(&text), text.len, err);
+
 	if (text.data)
 		explicit_bzero(text.data, text.len);
 	if (!json)
@@ -408,6 +431,7 @@ static bool may_be_plain(const char *text)
 {
 	static const char *const words[] = { "y", "n", "yes", "no", "on", "off", "true", "false",
 		"null", "nan", "inf", "infinity", NULL };
+
 	if (!isalpha((unsigned char) text[0]) && text[0] != '/')
 		return false;
 	for (const char *p = text; *p; p++) {
@@ -435,6 +459,7 @@ static int emit_scalar(yaml_emitter_t *emitter, const char *text, yaml_scalar_st
 	yaml_event_t event;
 	int made = yaml_scalar_event_initialize(
 		&event, NULL, NULL, (const yaml_char_t *) text, (int) strlen(text), 1, 1, style);
+
 	return emit(emitter, made, &event);
 }
 
@@ -455,6 +480,7 @@ static int emit_object(yaml_emitter_t *emitter, const json_t *object, unsigned d
 		&event);
 	const char *key;
 	json_t *value;
+
 	json_object_foreach((json_t *) object, key, value)
 	{
 		if (!r)
@@ -472,6 +498,7 @@ static int emit_array(yaml_emitter_t *emitter, const json_t *array, unsigned dep
 		yaml_sequence_start_event_initialize(
 			&event, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE),
 		&event);
+
 	for (size_t i = 0; !r && i < json_array_size(array); i++)
 		r = emit_value(emitter, json_array_get(array, i), depth);
 	return r ? r : emit(emitter, yaml_sequence_end_event_initialize(&event), &event);
@@ -488,6 +515,7 @@ static int emit_value(yaml_emitter_t *emitter, const json_t *value, unsigned dep
 					     : emit_array(emitter, value, depth + 1);
 	}
 	CLEANUP(free_p) char *text = json_dumps(value, JSON_ENCODE_ANY);
+
 	return text ? emit_scalar(emitter, text, YAML_PLAIN_SCALAR_STYLE) : -ENOMEM;
 }
 
@@ -496,6 +524,7 @@ static int emit_document(yaml_emitter_t *emitter, const json_t *doc, bool first)
 	yaml_event_t event;
 	int r = emit(emitter, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, first),
 		&event);
+
 	if (!r)
 		r = emit_value(emitter, doc, 0);
 	return r ? r : emit(emitter, yaml_document_end_event_initialize(&event, 1), &event);
@@ -504,6 +533,7 @@ static int emit_document(yaml_emitter_t *emitter, const json_t *doc, bool first)
 static int append(void *ctx, unsigned char *data, size_t len)
 {
 	struct buf *buf = ctx;
+
 	buf_add(buf, data, len);
 	return !buf_failed(buf);
 }
@@ -513,6 +543,7 @@ static int emit_stream(yaml_emitter_t *emitter, const json_t *docs)
 	yaml_event_t event;
 	int r = emit(
 		emitter, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING), &event);
+
 	for (size_t i = 0; !r && i < json_array_size(docs); i++)
 		r = emit_document(emitter, json_array_get(docs, i), i == 0);
 	return r ? r : emit(emitter, yaml_stream_end_event_initialize(&event), &event);
@@ -521,12 +552,14 @@ static int emit_stream(yaml_emitter_t *emitter, const json_t *docs)
 int yaml_add_all(struct buf *ret, const json_t *docs)
 {
 	yaml_emitter_t emitter;
+
 	if (!yaml_emitter_initialize(&emitter))
 		return -ENOMEM;
 	yaml_emitter_set_output(&emitter, append, ret);
 	yaml_emitter_set_unicode(&emitter, 1);
 	yaml_emitter_set_width(&emitter, -1);
 	int r = emit_stream(&emitter, docs);
+
 	yaml_emitter_delete(&emitter);
 	return r;
 }
@@ -534,6 +567,7 @@ int yaml_add_all(struct buf *ret, const json_t *docs)
 int yaml_add(struct buf *ret, const json_t *doc)
 {
 	CLEANUP_JSON json_t *docs = json_array();
+
 	if (!docs || json_array_append(docs, (json_t *) doc))
 		return -ENOMEM;
 	return yaml_add_all(ret, docs);
