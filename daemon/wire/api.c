@@ -53,6 +53,7 @@ int api_health_from_json(const json_t *json, struct api_health *ret, struct err 
 	struct api_health health;
 	const char *status;
 	int r;
+
 	if ((r = json_get_str(json, "status", &status, err)) ||
 		(r = field_get_name(json, "mesh", health.mesh, err)) ||
 		(r = field_get_text(json, "version", sizeof(health.version), health.version, err)))
@@ -67,6 +68,7 @@ json_t *api_health_to_json(const struct api_health *health)
 {
 	CLEANUP_JSON json_t *json = json_object();
 	int bad = json_object_set_new(json, "status", json_string("ok"));
+
 	bad |= json_object_set_new(json, "mesh", json_string(health->mesh));
 	bad |= json_object_set_new(json, "version", json_string(health->version));
 	return bad ? NULL : TAKE(json);
@@ -76,11 +78,13 @@ int api_cursor_parse(const char *text, struct api_cursor *ret)
 {
 	struct api_cursor cursor = { 0 };
 	const size_t at = FIELD_ID_MAX - 1;
+
 	if (strnlen(text, API_CURSOR_MAX) >= API_CURSOR_MAX || strlen(text) < at + 2 ||
 		text[at] != '-')
 		return -EINVAL;
 	memcpy(cursor.instance, text, at);
 	const char *number = text + at + 1;
+
 	if (!field_hex_is_valid(cursor.instance, at) ||
 		number_parse(number, 0, CURSOR_NUMBER_MAX, &cursor.number) < 0)
 		return -EINVAL;
@@ -98,6 +102,7 @@ int api_cursor_from_json(const json_t *json, struct api_cursor *ret, struct err 
 {
 	const char *text;
 	int r = field_refuse_missing(json_get_str(json, "cursor", &text, err), err);
+
 	if (!r && api_cursor_parse(text, ret) < 0)
 		r = err_set(err, -EINVAL, "field \"cursor\" is not well formed");
 	return r;
@@ -108,6 +113,7 @@ json_t *api_cursor_to_json(const struct api_cursor *cursor)
 	CLEANUP_JSON json_t *json = json_object();
 	char text[API_CURSOR_MAX];
 	int bad = json_object_set_new(json, "cursor", json_string(api_cursor_format(cursor, text)));
+
 	return bad ? NULL : TAKE(json);
 }
 
@@ -123,6 +129,7 @@ static int read_enroll_request(
 	json_t *token, *board;
 	const char *role;
 	int r;
+
 	if ((r = json_get_object(json, "token", &token, err)) ||
 		(r = field_get_hex(token, "id", FIELD_ID_MAX - 1, request->token_id, err)) ||
 		(r = field_get_key(token, "secret", request->secret, err)) ||
@@ -154,6 +161,7 @@ int api_enroll_request_from_json(
 {
 	CLEANUP_API_ENROLL_REQUEST struct api_enroll_request request = { 0 };
 	int r = field_refuse_missing(read_enroll_request(json, &request, err), err);
+
 	if (r)
 		return r;
 	*ret = request;
@@ -165,6 +173,7 @@ json_t *api_enroll_request_to_json(const struct api_enroll_request *request)
 {
 	CLEANUP_JSON json_t *json = json_object(), *token = json_object();
 	int bad = json_object_set_new(token, "id", json_string(request->token_id));
+
 	bad |= json_object_set_new(token, "secret", field_key(request->secret));
 	bad |= json_object_set(json, "token", token);
 	bad |= json_object_set_new(json, "wg", field_key(request->wg));
@@ -185,6 +194,7 @@ int api_enroll_check_from_json(const json_t *json, struct api_enroll_check *ret,
 	struct api_enroll_check check = { 0 };
 	const char *role;
 	int r;
+
 	if ((r = field_get_name(json, "mesh", check.mesh, err)) ||
 		(r = field_get_name(json, "name", check.name, err)) ||
 		(r = json_get_str(json, "role", &role, err)))
@@ -200,6 +210,7 @@ json_t *api_enroll_check_to_json(const struct api_enroll_check *check)
 {
 	CLEANUP_JSON json_t *json = json_object();
 	int bad = json_object_set_new(json, "mesh", json_string(check->mesh));
+
 	bad |= json_object_set_new(json, "name", json_string(check->name));
 	bad |= json_object_set_new(json, "role", json_string(node_role_name(check->role)));
 	return bad ? NULL : TAKE(json);
@@ -216,6 +227,7 @@ static int read_news(const json_t *json, struct api_news *news, struct err *err)
 {
 	json_t *presence, *head, *kube;
 	int r;
+
 	if ((r = record_list_from_json(
 		     json, "records", API_RECORDS_MAX, &news->records, &news->n_records, err)) ||
 		(r = json_get_array(json, "presence", API_PRESENCES_MAX, &presence, err)) ||
@@ -240,6 +252,7 @@ int api_news_from_json(const json_t *json, struct api_news *ret, struct err *err
 {
 	CLEANUP_API_NEWS struct api_news news = { 0 };
 	int r = field_refuse_missing(read_news(json, &news, err), err);
+
 	if (r)
 		return r;
 	*ret = news;
@@ -252,10 +265,12 @@ json_t *api_news_to_json(const struct api_news *news)
 	CLEANUP_JSON json_t *json = api_cursor_to_json(&news->cursor);
 	int bad = json_object_set_new(
 		json, "records", record_list_to_json(news->records, news->n_records));
+
 	bad |= json_object_set_new(
 		json, "presence", news->presence ? json_incref(news->presence) : json_array());
 	if (news->head_seq) {
 		CLEANUP_JSON json_t *head = json_object();
+
 		bad |= json_object_set_new(head, "seq", json_integer((json_int_t) news->head_seq));
 		bad |= json_object_set_new(head, "hash", field_key(news->head_hash));
 		bad |= json_object_set(json, "head", head);
@@ -276,6 +291,7 @@ int api_enroll_reply_from_json(const json_t *json, struct api_enroll_reply *ret,
 	CLEANUP_API_ENROLL_REPLY struct api_enroll_reply reply = { 0 };
 	json_t *node;
 	int r;
+
 	if ((r = json_get_object(json, "node", &node, err)) ||
 		(r = node_from_json(node, &reply.node, err)) ||
 		(r = api_news_from_json(json, &reply.news, err)))
@@ -289,5 +305,6 @@ json_t *api_enroll_reply_to_json(const struct api_enroll_reply *reply)
 {
 	CLEANUP_JSON json_t *json = api_news_to_json(&reply->news);
 	int bad = json_object_set_new(json, "node", node_to_json(&reply->node));
+
 	return bad ? NULL : TAKE(json);
 }

@@ -16,6 +16,7 @@ static bool is_alnum(char c)
 bool field_name_is_valid(const char *name)
 {
 	size_t len = strlen(name);
+
 	if (len < 1 || len >= FIELD_NAME_MAX || !is_alnum(name[0]) || !is_alnum(name[len - 1]))
 		return false;
 	for (size_t i = 0; i < len; i++)
@@ -34,6 +35,7 @@ static bool host_is_valid(const char *host)
 {
 	size_t len = strlen(host), label = 0;
 	struct ip_addr addr;
+
 	if (ip_addr_parse(host, &addr) == 0)
 		return addr.family == AF_INET;
 	if (len < 1 || len > 253 || strspn(host, "0123456789.") == len)
@@ -41,6 +43,7 @@ static bool host_is_valid(const char *host)
 	for (size_t i = 0; i < len; i++) {
 		char c = host[i];
 		bool alnum = is_alnum(c) || (c >= 'A' && c <= 'Z');
+
 		if (c == '.') {
 			if (!label || host[i - 1] == '-')
 				return false;
@@ -56,6 +59,7 @@ static bool host_is_valid(const char *host)
 static bool port_is_valid(const char *port)
 {
 	uint64_t n;
+
 	return number_parse(port, 1, UINT16_MAX, &n) == 0;
 }
 
@@ -64,18 +68,21 @@ bool field_url_is_valid(const char *url)
 	static const char scheme[] = "https://";
 	char host[FIELD_URL_MAX];
 	size_t len = strlen(url);
+
 	if (len >= FIELD_URL_MAX || strncmp(url, scheme, sizeof(scheme) - 1))
 		return false;
 	memcpy(host, url + sizeof(scheme) - 1, len - sizeof(scheme) + 2);
 	if (host[0] == '[') {
 		struct ip_addr addr;
 		char *end = strchr(host, ']');
+
 		if (!end || (end[1] && (end[1] != ':' || !port_is_valid(end + 2))))
 			return false;
 		*end = '\0';
 		return ip_addr_parse(host + 1, &addr) == 0 && addr.family == AF_INET6;
 	}
 	char *colon = strchr(host, ':');
+
 	if (colon) {
 		*colon = '\0';
 		if (!port_is_valid(colon + 1))
@@ -98,6 +105,7 @@ int field_get_key(
 {
 	const char *text;
 	int r = json_get_str(obj, key, &text, err);
+
 	if (r)
 		return r;
 	if (key_from_base64(text, ret) < 0)
@@ -110,6 +118,7 @@ int field_get_nonzero_key(
 {
 	uint8_t value[FIELD_KEY_LEN];
 	int r = field_get_key(obj, key, value, err);
+
 	if (r)
 		return r;
 	if (sodium_is_zero(value, sizeof(value)))
@@ -123,13 +132,16 @@ int field_get_keys(const json_t *obj, const char *key, size_t min, size_t max,
 {
 	json_t *list;
 	int r = json_get_array(obj, key, max, &list, err);
+
 	if (r)
 		return r;
 	size_t n = json_array_size(list);
+
 	if (n < min)
 		return err_set(err, -EINVAL, "field \"%s\" must have at least %zu entry", key, min);
 	for (size_t i = 0; i < n; i++) {
 		const char *text = json_string_value(json_array_get(list, i));
+
 		if (!text || key_from_base64(text, ret[i]) < 0 ||
 			sodium_is_zero(ret[i], FIELD_KEY_LEN))
 			return err_set(err, -EINVAL,
@@ -147,9 +159,11 @@ int field_get_text(const json_t *obj, const char *key, size_t size, char *ret, s
 {
 	const char *text;
 	int r = json_get_str(obj, key, &text, err);
+
 	if (r)
 		return r;
 	size_t len = strlen(text);
+
 	if (!len || len >= size)
 		return err_set(
 			err, -EINVAL, "field \"%s\" must have 1 to %zu bytes", key, size - 1);
@@ -165,6 +179,7 @@ int field_get_name(
 {
 	const char *text;
 	int r = json_get_str(obj, key, &text, err);
+
 	if (r)
 		return r;
 	if (!field_name_is_valid(text))
@@ -178,6 +193,7 @@ int field_get_hex(const json_t *obj, const char *key, size_t digits, char *ret, 
 {
 	const char *text;
 	int r = json_get_str(obj, key, &text, err);
+
 	if (r)
 		return r;
 	if (!field_hex_is_valid(text, digits))
@@ -192,13 +208,16 @@ int field_get_urls(const json_t *obj, const char *key, size_t min, char (*ret)[F
 {
 	json_t *list;
 	int r = json_get_array(obj, key, FIELD_URLS_MAX, &list, err);
+
 	if (r)
 		return r;
 	size_t n = json_array_size(list);
+
 	if (n < min)
 		return err_set(err, -EINVAL, "field \"%s\" must have at least %zu entry", key, min);
 	for (size_t i = 0; i < n; i++) {
 		const char *url = json_string_value(json_array_get(list, i));
+
 		if (!url || !field_url_is_valid(url))
 			return err_set(err, -EINVAL,
 				"field \"%s\" must be a list of https://HOST:PORT", key);
@@ -222,6 +241,7 @@ int field_get_addr(
 	struct ip_addr addr;
 	char text[IP_TEXT_MAX];
 	int r = json_get_addr(obj, key, family, &addr, err);
+
 	if (!r)
 		r = must_be_written(obj, key, ip_addr_format(&addr, text), err);
 	if (!r)
@@ -235,6 +255,7 @@ int field_get_prefix(
 	struct ip_prefix prefix;
 	char text[PREFIX_TEXT_MAX];
 	int r = json_get_prefix(obj, key, family, &prefix, err);
+
 	if (!r)
 		r = must_be_written(obj, key, ip_prefix_format(&prefix, text), err);
 	if (!r)
@@ -246,6 +267,7 @@ int field_get_kept_list(const json_t *obj, const char *key, json_t **ret, struct
 {
 	json_t *list = NULL;
 	int r = 0;
+
 	if (json_has(obj, key))
 		r = json_get_array(obj, key, FIELD_LIST_MAX, &list, err);
 	if (r)
@@ -260,8 +282,10 @@ int field_get_kept_list(const json_t *obj, const char *key, json_t **ret, struct
 json_t *field_key(const uint8_t key[static FIELD_KEY_LEN])
 {
 	char text[KEY_BASE64_LEN];
+
 	key_to_base64(key, text);
 	json_t *json = json_string(text);
+
 	sodium_memzero(text, sizeof(text));
 	return json;
 }
@@ -269,6 +293,7 @@ json_t *field_key(const uint8_t key[static FIELD_KEY_LEN])
 json_t *field_keys(const uint8_t (*keys)[FIELD_KEY_LEN], size_t n)
 {
 	CLEANUP_JSON json_t *list = json_array();
+
 	for (size_t i = 0; i < n; i++)
 		if (json_array_append_new(list, field_key(keys[i])) < 0)
 			return NULL;
@@ -278,6 +303,7 @@ json_t *field_keys(const uint8_t (*keys)[FIELD_KEY_LEN], size_t n)
 json_t *field_urls(const char (*urls)[FIELD_URL_MAX], size_t n)
 {
 	CLEANUP_JSON json_t *list = json_array();
+
 	for (size_t i = 0; i < n; i++)
 		if (json_array_append_new(list, json_string(urls[i])) < 0)
 			return NULL;
@@ -287,12 +313,14 @@ json_t *field_urls(const char (*urls)[FIELD_URL_MAX], size_t n)
 json_t *field_addr(const struct ip_addr *addr)
 {
 	char text[IP_TEXT_MAX];
+
 	return json_string(ip_addr_format(addr, text));
 }
 
 json_t *field_prefix(const struct ip_prefix *prefix)
 {
 	char text[PREFIX_TEXT_MAX];
+
 	return json_string(ip_prefix_format(prefix, text));
 }
 

@@ -314,6 +314,7 @@ int hosts_entries_from_json(
 		return err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++) {
 		int r = read_entry(json_array_get(list, i), &domain, &entries[i], err);
+
 		if (r < 0)
 			return r;
 	}

@@ -36,6 +36,7 @@ static bool endpoint_is_valid(const char *endpoint)
 	char url[FIELD_URL_MAX];
 	const char *colon = strrchr(endpoint, ':');
 	int n = snprintf(url, sizeof(url), "https://%s", endpoint);
+
 	if (n < 0 || (size_t) n >= sizeof(url) || !colon || !colon[1] || strchr(colon, ']'))
 		return false;
 	return field_url_is_valid(url);
@@ -45,10 +46,12 @@ static bool endpoint_is_valid(const char *endpoint)
 static bool version_is_valid(const char *version)
 {
 	const char *p = version;
+
 	if (*p++ != 'v' || strlen(version) >= KUBE_VERSION_MAX)
 		return false;
 	for (int part = 0; part < 3; part++) {
 		size_t digits = strspn(p, "0123456789");
+
 		if (digits < 1 || digits > 4 || (part < 2 && p[digits] != '.'))
 			return false;
 		p += digits + (part < 2);
@@ -65,11 +68,14 @@ static int read_ca(const json_t *json, struct kube_cluster *cluster, struct err 
 {
 	json_t *list;
 	int r = json_get_array(json, "ca", KUBE_CA_MAX, &list, err);
+
 	if (r)
 		return r;
 	size_t n = json_array_size(list);
+
 	for (size_t i = 0; i < n; i++) {
 		const char *text = json_string_value(json_array_get(list, i));
+
 		if (!text || strncmp(text, "sha256:", 7) || !field_hex_is_valid(text + 7, 64))
 			n = 0;
 		else
@@ -86,6 +92,7 @@ static int get_checked(const json_t *json, const char *key, size_t size,
 	bool (*is_valid)(const char *), char *ret, struct err *err)
 {
 	int r = field_get_text(json, key, size, ret, err);
+
 	if (!r && !is_valid(ret))
 		r = err_set(err, -EINVAL, "field \"%s\" is not well formed", key);
 	return r;
@@ -95,6 +102,7 @@ static int cluster_from_json(const json_t *json, struct kube_cluster *cluster, s
 {
 	uint64_t node = 0;
 	int r;
+
 	if ((r = field_get_nonzero_key(json, "root", cluster->root, err)) ||
 		(r = field_get_name(json, "mesh", cluster->mesh, err)) ||
 		(r = json_get_u64(json, "node", NODE_ID_MAX, &node, err)) ||
@@ -115,6 +123,7 @@ static json_t *cluster_to_json(const struct kube_cluster *cluster)
 {
 	CLEANUP_JSON json_t *ca = json_array();
 	int bad = 0;
+
 	for (size_t i = 0; i < cluster->n_ca; i++)
 		bad |= json_array_append_new(ca, json_string(cluster->ca[i]));
 	return bad ? NULL
@@ -130,6 +139,7 @@ int kube_cluster_read(const struct kube_signed *document, struct kube_cluster *r
 	CLEANUP_JSON json_t *json =
 		json_parse((const char *) document->payload, document->len, err);
 	int r = json ? field_refuse_missing(cluster_from_json(json, &cluster, err), err) : -EINVAL;
+
 	if (r) {
 		err_prefix(err, "cluster document");
 		return r;
@@ -155,6 +165,7 @@ int kube_cluster_sign(const struct kube_cluster *cluster, const uint8_t seed[sta
 	struct kube_cluster again;
 	CLEANUP_JSON json_t *json = cluster_to_json(cluster);
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
+
 	if (!text)
 		return err_set(err, -ENOMEM, "out of memory");
 	document.len = strlen(text);
@@ -163,9 +174,11 @@ int kube_cluster_sign(const struct kube_cluster *cluster, const uint8_t seed[sta
 			err, -EINVAL, "cluster document: longer than %d bytes", KUBE_CLUSTER_MAX);
 	memcpy(document.payload, text, document.len);
 	int r = kube_cluster_read(&document, &again, err);
+
 	if (r)
 		return r;
 	size_t len = signed_bytes(&document, bytes);
+
 	(void) crypto_sign_seed_keypair(public, secret, seed);
 	(void) crypto_sign_detached(document.sig, NULL, bytes, len, secret);
 	sodium_memzero(secret, sizeof(secret));
@@ -178,6 +191,7 @@ int kube_cluster_verify(
 {
 	uint8_t bytes[CONTEXT_LEN + KUBE_CLUSTER_MAX];
 	size_t len = signed_bytes(document, bytes);
+
 	return crypto_sign_verify_detached(document->sig, bytes, len, identity) ? -EBADMSG : 0;
 }
 
@@ -189,6 +203,7 @@ static int get_bytes(const json_t *json, const char *key, size_t max, uint8_t *r
 	CLEANUP(free_p) uint8_t *data = NULL;
 	const char *text;
 	int r = json_get_str(json, key, &text, err);
+
 	if (r)
 		return r;
 	r = base64_decode(text, strlen(text), max, &data, ret_len);
@@ -206,6 +221,7 @@ static int read_signed(const json_t *json, struct kube_signed *document, struct 
 	json_t *object;
 	size_t sig_len = 0;
 	int r;
+
 	if ((r = json_get_object(json, "cluster", &object, err)) ||
 		(r = get_bytes(object, "payload", KUBE_CLUSTER_MAX, document->payload,
 			 &document->len, err)) ||
@@ -220,6 +236,7 @@ static int read_secret(const json_t *json, struct kube_bundle *bundle, struct er
 {
 	json_t *secret;
 	int r;
+
 	if ((r = json_get_object(json, "secret", &secret, err)) ||
 		(r = get_checked(
 			 secret, "token", KUBE_TOKEN_MAX, token_is_valid, bundle->token, err)) ||
@@ -236,6 +253,7 @@ int kube_bundle_from_json(const json_t *json, struct kube_bundle *ret, struct er
 {
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 	int r = field_get_hex(json, "id", KUBE_ID_MAX - 1, bundle.id, err);
+
 	if (!r)
 		r = read_signed(json, &bundle.cluster, err);
 	if (!r)
@@ -254,6 +272,7 @@ json_t *kube_bundle_to_json(const struct kube_bundle *bundle)
 	CLEANUP(free_p)
 	char *payload = base64_encode(bundle->cluster.payload, bundle->cluster.len);
 	CLEANUP(free_p) char *sig = base64_encode(bundle->cluster.sig, KUBE_SIG_LEN);
+
 	if (!payload || !sig)
 		return NULL;
 	return json_pack("{s:s, s:{s:s, s:s}, s:{s:s, s:I, s:s?}}", "id", bundle->id, "cluster",

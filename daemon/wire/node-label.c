@@ -27,9 +27,11 @@ static bool is_alnum(char c)
 static bool is_subdomain(const char *text, size_t len)
 {
 	char before = '.';
+
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i], next = i + 1 < len ? text[i + 1] : '.';
 		bool inside = before != '.' && next != '.';
+
 		if (!is_lower_alnum(c) && !(c == '-' && inside) && !(c == '.' && before != '.'))
 			return false;
 		before = c;
@@ -40,6 +42,7 @@ static bool is_subdomain(const char *text, size_t len)
 static bool is_name(const char *text)
 {
 	size_t len = strlen(text);
+
 	for (size_t i = 0; i < len; i++)
 		if (!is_alnum(text[i]) && (!i || i == len - 1 || !strchr("-_.", text[i])))
 			return false;
@@ -49,6 +52,7 @@ static bool is_name(const char *text)
 static bool is_in_domain(const char *prefix, size_t len, const char *domain)
 {
 	size_t n = strlen(domain);
+
 	return len >= n && !memcmp(prefix + len - n, domain, n) &&
 	       (len == n || prefix[len - n - 1] == '.');
 }
@@ -60,6 +64,7 @@ static bool may_kubelet_set(const char *key, size_t prefix_len)
 		"beta.kubernetes.io/instance-type", "topology.kubernetes.io/region",
 		"topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region",
 		"failure-domain.beta.kubernetes.io/zone" };
+
 	if (!is_in_domain(key, prefix_len, "kubernetes.io") &&
 		!is_in_domain(key, prefix_len, "k8s.io"))
 		return true;
@@ -75,6 +80,7 @@ enum { SHOWN_MAX = 81 };
 static const char *shown(const char *text, char ret[static SHOWN_MAX])
 {
 	size_t i = 0;
+
 	for (; text[i] && i < SHOWN_MAX - 1; i++)
 		ret[i] = (char) (text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
 	ret[i] = 0;
@@ -86,6 +92,7 @@ static int check_form(const char *key, const char *value, struct err *err)
 	const char *slash = strchr(key, '/'), *name = slash ? slash + 1 : key;
 	size_t prefix_len = slash ? (size_t) (slash - key) : 0;
 	char text[SHOWN_MAX], other[SHOWN_MAX];
+
 	if (slash && (prefix_len > PREFIX_MAX || !is_subdomain(key, prefix_len)))
 		return err_set(err, -EINVAL,
 			"\"%s\" is no label: what stands before the slash must be a name such "
@@ -108,6 +115,7 @@ int node_label_check(const char *key, const char *value, struct err *err)
 {
 	const char *slash = strchr(key, '/');
 	int r = check_form(key, value, err);
+
 	if (r < 0 || !slash || may_kubelet_set(key, (size_t) (slash - key)))
 		return r;
 	return err_set(err, -EINVAL,
@@ -124,12 +132,14 @@ int node_labels_check(const json_t *labels, struct err *err)
 	char text[SHOWN_MAX];
 	const char *key;
 	json_t *value;
+
 	json_object_foreach((json_t *) labels, key, value)
 	{
 		if (!json_is_string(value))
 			return err_set(err, -EINVAL, "the label %s has no text as value",
 				shown(key, text));
 		int r = node_label_check(key, json_string_value(value), err);
+
 		if (r < 0)
 			return r;
 	}

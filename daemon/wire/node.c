@@ -44,6 +44,7 @@ int node_revoke_identity(struct node *node)
 	if (node->n_revoked >= NODE_REVOKED_MAX)
 		return -E2BIG;
 	void *grown = realloc(node->revoked, (node->n_revoked + 1) * sizeof(*node->revoked));
+
 	if (!grown)
 		return -ENOMEM;
 	node->revoked = grown;
@@ -58,6 +59,7 @@ static bool label_part_is_valid(const char *text, size_t len, const char *inside
 		char c = text[i];
 		bool alnum =
 			(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
 		if (!alnum && (!i || i == len - 1 || !strchr(inside, c)))
 			return false;
 	}
@@ -68,10 +70,12 @@ static bool label_is_valid(const char *key, const char *value)
 {
 	const char *slash = strchr(key, '/'), *name = slash ? slash + 1 : key;
 	size_t prefix_len = slash ? (size_t) (slash - key) : 0;
+
 	if (slash &&
 		(!prefix_len || prefix_len > 253 || !label_part_is_valid(key, prefix_len, "-.")))
 		return false;
 	size_t name_len = strlen(name), value_len = strlen(value);
+
 	return name_len >= 1 && name_len <= 63 && label_part_is_valid(name, name_len, "-_.") &&
 	       value_len <= 63 && label_part_is_valid(value, value_len, "-_.");
 }
@@ -80,9 +84,11 @@ static int read_tags(const json_t *json, struct node *node, struct err *err)
 {
 	json_t *tags, *tag;
 	size_t i;
+
 	if (!json_has(json, "tags"))
 		return 0;
 	int r = json_get_array(json, "tags", NODE_TAGS_MAX, &tags, err);
+
 	if (r)
 		return r;
 	json_array_foreach(tags, i, tag)
@@ -99,9 +105,11 @@ static int read_labels(const json_t *json, struct node *node, struct err *err)
 {
 	json_t *labels, *value;
 	const char *key;
+
 	if (!json_has(json, "labels"))
 		return 0;
 	int r = json_get_object(json, "labels", &labels, err);
+
 	if (r)
 		return r;
 	if (json_object_size(labels) > NODE_LABELS_MAX)
@@ -126,6 +134,7 @@ static int read_revoked(const json_t *json, struct node *node, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	int r = field_get_keys(
 		json, "revoked", 0, NODE_REVOKED_MAX, node->revoked, &node->n_revoked, err);
+
 	if (r)
 		return r;
 	for (size_t i = 0; i < node->n_revoked; i++)
@@ -138,6 +147,7 @@ static int read_pods(const json_t *json, struct node *node, struct err *err)
 {
 	bool has4 = json_has(json, "pods4"), has6 = json_has(json, "pods6");
 	int r;
+
 	if (!node_role_has_pods(node->role)) {
 		if (has4 || has6)
 			return err_set(err, -EINVAL,
@@ -160,6 +170,7 @@ static int read_fields(const json_t *json, struct node *node, struct err *err)
 	uint64_t id;
 	const char *role;
 	int r;
+
 	if ((r = json_get_u64(json, "id", NODE_ID_MAX, &id, err)))
 		return r;
 	if (!id)
@@ -187,6 +198,7 @@ int node_from_json(const json_t *json, struct node *ret, struct err *err)
 {
 	CLEANUP_NODE struct node node = { 0 };
 	int r = field_refuse_missing(read_fields(json, &node, err), err);
+
 	if (r) {
 		err_prefix(err, "node");
 		return r;
@@ -201,6 +213,7 @@ json_t *node_to_json(const struct node *node)
 {
 	CLEANUP_JSON json_t *json = field_copy_origin(node->origin);
 	int bad = 0;
+
 	bad |= json_object_set_new(json, "id", json_integer(node->id));
 	bad |= json_object_set_new(json, "name", json_string(node->name));
 	bad |= json_object_set_new(json, "role", json_string(node_role_name(node->role)));
@@ -226,6 +239,7 @@ json_t *node_to_json(const struct node *node)
 int node_copy(const struct node *node, struct node *ret)
 {
 	struct node copy = *node;
+
 	copy.revoked = NULL;
 	if (node->n_revoked) {
 		copy.revoked = malloc(node->n_revoked * sizeof(*copy.revoked));
@@ -243,6 +257,7 @@ int node_copy(const struct node *node, struct node *ret)
 size_t node_allowed_ips(const struct node *node, struct ip_prefix ret[static NODE_ALLOWED_MAX])
 {
 	size_t n = 0;
+
 	ret[n++] = ip_prefix_of(&node->mesh4, 32);
 	ret[n++] = ip_prefix_of(&node->mesh6, 128);
 	if (node_has_pods(node)) {

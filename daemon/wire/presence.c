@@ -22,6 +22,7 @@ bool presence_endpoint_is_valid(const struct endpoint *endpoint)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const struct ip_addr *addr = &endpoint->addr;
+
 	if (!ip_bits(addr->family) || !endpoint->port || endpoint->scope)
 		return false;
 	if (addr->family == AF_INET6 && !memcmp(addr->bytes, mapped, sizeof(mapped)))
@@ -53,6 +54,7 @@ static bool is_well_formed(const struct presence *presence)
 static json_t *make_kube(const struct presence *presence)
 {
 	json_t *json = json_pack("{s:s}", "bundle", presence->kube);
+
 	if (json && presence->kube_problem[0] &&
 		json_object_set_new(json, "problem", json_string(presence->kube_problem)) < 0) {
 		json_decref(json);
@@ -66,6 +68,7 @@ static json_t *make_payload(const struct presence *presence)
 	CLEANUP_JSON json_t *json = json_object(), *list = json_array();
 	char text[ENDPOINT_TEXT_MAX];
 	int bad = 0;
+
 	for (size_t i = 0; i < presence->n_endpoints; i++)
 		bad |= json_array_append_new(
 			list, json_string(endpoint_format(&presence->endpoints[i], text)));
@@ -93,16 +96,19 @@ int presence_sign(struct presence *presence, const uint8_t seed[static PRESENCE_
 {
 	uint8_t public[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
 	CLEANUP_BUF struct buf bytes = { 0 };
+
 	if (!is_well_formed(presence))
 		return -EINVAL;
 	CLEANUP_JSON json_t *json = make_payload(presence);
 	char *text = json ? json_text(json) : NULL;
+
 	if (!text)
 		return -ENOMEM;
 	free(presence->payload);
 	presence->payload = (uint8_t *) text;
 	presence->payload_len = strlen(text);
 	int r = signed_bytes(presence, &bytes);
+
 	if (r)
 		return r;
 	(void) crypto_sign_seed_keypair(public, secret, seed);
@@ -116,12 +122,14 @@ static int read_endpoints(const json_t *json, struct presence *presence, struct 
 	json_t *list;
 	char again[ENDPOINT_TEXT_MAX];
 	int r = json_get_array(json, "endpoints", PRESENCE_ENDPOINTS_MAX, &list, err);
+
 	if (r)
 		return r;
 	presence->n_endpoints = json_array_size(list);
 	for (size_t i = 0; i < presence->n_endpoints; i++) {
 		const char *text = json_string_value(json_array_get(list, i));
 		struct endpoint *endpoint = &presence->endpoints[i];
+
 		if (!text || endpoint_parse(text, endpoint) < 0 ||
 			strcmp(endpoint_format(endpoint, again), text))
 			return err_set(
@@ -133,9 +141,11 @@ static int read_endpoints(const json_t *json, struct presence *presence, struct 
 static int read_kube(const json_t *json, struct presence *presence, struct err *err)
 {
 	json_t *kube;
+
 	if (!json_has(json, "kube"))
 		return 0;
 	int r = json_get_object(json, "kube", &kube, err);
+
 	if (!r)
 		r = field_get_hex(kube, "bundle", FIELD_ID_MAX - 1, presence->kube, err);
 	if (!r && json_has(kube, "problem"))
@@ -150,6 +160,7 @@ static int read_payload(struct presence *presence, struct err *err)
 		json_parse((const char *) presence->payload, presence->payload_len, err);
 	uint64_t node;
 	int r;
+
 	if (!json)
 		return -EINVAL;
 	if ((r = json_get_u64(json, "node", NODE_ID_MAX, &node, err)) ||
@@ -180,6 +191,7 @@ int presence_from_json(const json_t *json, struct presence *ret, struct err *err
 	const char *payload, *sig_text;
 	size_t sig_len;
 	int r;
+
 	if ((r = json_get_str(json, "payload", &payload, err)) ||
 		(r = json_get_str(json, "sig", &sig_text, err)))
 		return field_refuse_missing(r, err);
@@ -211,9 +223,11 @@ int presence_verify(
 	const struct presence *presence, const uint8_t identity[static PRESENCE_KEY_LEN])
 {
 	CLEANUP_BUF struct buf bytes = { 0 };
+
 	if (!presence->payload)
 		return -EBADMSG;
 	int r = signed_bytes(presence, &bytes);
+
 	if (r)
 		return r;
 	if (crypto_sign_verify_detached(
@@ -227,6 +241,7 @@ int presence_open(const json_t *json, uint32_t node,
 {
 	CLEANUP_PRESENCE struct presence presence = { 0 };
 	int r = presence_from_json(json, &presence, err);
+
 	if (r)
 		return r;
 	if (presence.node != node)
@@ -246,9 +261,11 @@ json_t *presence_to_json(const struct presence *presence)
 	CLEANUP_JSON json_t *json = json_object();
 	CLEANUP(free_p) char *payload = base64_encode(presence->payload, presence->payload_len);
 	CLEANUP(free_p) char *sig = base64_encode(presence->sig, sizeof(presence->sig));
+
 	if (!payload || !sig)
 		return NULL;
 	int bad = json_object_set_new(json, "payload", json_string(payload));
+
 	bad |= json_object_set_new(json, "sig", json_string(sig));
 	return bad ? NULL : TAKE(json);
 }

@@ -35,6 +35,7 @@ struct record *record_list_free(struct record *records, size_t n)
 bool record_type_is_valid(const char *type)
 {
 	size_t len = strlen(type);
+
 	if (len < 1 || len >= RECORD_TYPE_MAX || type[0] == '-')
 		return false;
 	return strspn(type, "abcdefghijklmnopqrstuvwxyz-") == len;
@@ -53,6 +54,7 @@ static int signed_bytes(const struct record *record, struct buf *out)
 	uint64_t seq = htobe64(record->seq);
 	uint32_t payload_len = htobe32((uint32_t) record->payload_len);
 	uint8_t type_len = (uint8_t) strlen(record->type);
+
 	buf_add(out, context, sizeof(context));
 	buf_add(out, &seq, sizeof(seq));
 	buf_add(out, record->prev, sizeof(record->prev));
@@ -70,12 +72,15 @@ int record_make(uint64_t seq, const uint8_t *prev, const char *type, const json_
 	if (seq < 1 || seq > RECORD_SEQ_MAX || !record_type_is_valid(type))
 		return -EINVAL;
 	CLEANUP(free_p) char *text = json_text(payload);
+
 	if (!text)
 		return -ENOMEM;
 	size_t len = strlen(text);
+
 	if (len > RECORD_PAYLOAD_MAX)
 		return -EFBIG;
 	struct record record = { .seq = seq, .payload_len = len };
+
 	if (prev)
 		memcpy(record.prev, prev, sizeof(record.prev));
 	memcpy(record.type, type, strlen(type) + 1);
@@ -88,10 +93,12 @@ int record_sign(struct record *record, const uint8_t seed[static RECORD_SEED_LEN
 {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES];
 	CLEANUP_BUF struct buf bytes = { 0 };
+
 	if (!is_well_formed(record))
 		return -EINVAL;
 	(void) crypto_sign_seed_keypair(record->by, secret, seed);
 	int r = signed_bytes(record, &bytes);
+
 	if (!r)
 		(void) crypto_sign_detached(
 			record->sig, NULL, (uint8_t *) bytes.data, bytes.len, secret);
@@ -102,9 +109,11 @@ int record_sign(struct record *record, const uint8_t seed[static RECORD_SEED_LEN
 int record_verify_signature(const struct record *record)
 {
 	CLEANUP_BUF struct buf bytes = { 0 };
+
 	if (!is_well_formed(record))
 		return -EBADMSG;
 	int r = signed_bytes(record, &bytes);
+
 	if (r)
 		return r;
 	if (crypto_sign_verify_detached(
@@ -116,9 +125,11 @@ int record_verify_signature(const struct record *record)
 int record_hash(const struct record *record, uint8_t ret_hash[static RECORD_HASH_LEN])
 {
 	CLEANUP_BUF struct buf bytes = { 0 };
+
 	if (!is_well_formed(record))
 		return -EINVAL;
 	int r = signed_bytes(record, &bytes);
+
 	buf_add(&bytes, record->sig, sizeof(record->sig));
 	if (r || buf_failed(&bytes))
 		return -ENOMEM;
@@ -130,6 +141,7 @@ int record_hash(const struct record *record, uint8_t ret_hash[static RECORD_HASH
 int record_copy(const struct record *record, struct record *ret)
 {
 	struct record copy = *record;
+
 	copy.payload = malloc(record->payload_len ? record->payload_len : 1);
 	if (!copy.payload)
 		return -ENOMEM;
@@ -145,6 +157,7 @@ static int get_sig(const json_t *json, uint8_t ret[static RECORD_SIG_LEN], struc
 	const char *text;
 	size_t len;
 	int r = json_get_str(json, "sig", &text, err);
+
 	if (r)
 		return r;
 	r = base64_decode(text, strlen(text), RECORD_SIG_LEN, &data, &len);
@@ -161,6 +174,7 @@ int record_from_json(const json_t *json, struct record *ret, struct err *err)
 	CLEANUP_RECORD struct record record = { 0 };
 	const char *type, *payload;
 	int r;
+
 	if ((r = json_get_u64(json, "seq", RECORD_SEQ_MAX, &record.seq, err)) ||
 		(r = field_get_key(json, "prev", record.prev, err)) ||
 		(r = json_get_str(json, "type", &type, err)) ||
@@ -191,6 +205,7 @@ json_t *record_to_json(const struct record *record)
 	CLEANUP(free_p) char *payload = base64_encode(record->payload, record->payload_len);
 	CLEANUP(free_p) char *sig = base64_encode(record->sig, sizeof(record->sig));
 	int bad = !payload || !sig;
+
 	if (bad)
 		return NULL;
 	bad |= json_object_set_new(json, "seq", json_integer((json_int_t) record->seq));
@@ -207,10 +222,12 @@ int record_list_from_json(const json_t *obj, const char *key, size_t max, struct
 {
 	json_t *list;
 	int r = field_refuse_missing(json_get_array(obj, key, max, &list, err), err);
+
 	if (r)
 		return r;
 	size_t n = json_array_size(list);
 	struct record *records = calloc(n ? n : 1, sizeof(*records));
+
 	if (!records)
 		return err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < n && !r; i++)
@@ -228,6 +245,7 @@ int record_list_from_json(const json_t *obj, const char *key, size_t max, struct
 json_t *record_list_to_json(const struct record *records, size_t n)
 {
 	CLEANUP_JSON json_t *list = json_array();
+
 	for (size_t i = 0; i < n; i++)
 		if (json_array_append_new(list, record_to_json(&records[i])) < 0)
 			return NULL;
@@ -238,6 +256,7 @@ json_t *record_payload_json(const struct record *record, struct err *err)
 {
 	CLEANUP_JSON json_t *json =
 		json_parse((const char *) record->payload, record->payload_len, err);
+
 	if (!json)
 		return NULL;
 	if (!json_is_object(json)) {
@@ -251,6 +270,7 @@ int record_key_from_json(const json_t *json, struct record_key *ret, struct err 
 {
 	struct record_key key;
 	int r;
+
 	if ((r = field_get_nonzero_key(json, "key", key.key, err)) ||
 		(r = field_get_nonzero_key(json, "root", key.root, err)))
 		return field_refuse_missing(r, err);
@@ -262,6 +282,7 @@ json_t *record_key_to_json(const struct record_key *key)
 {
 	CLEANUP_JSON json_t *json = json_object();
 	int bad = json_object_set_new(json, "key", field_key(key->key));
+
 	bad |= json_object_set_new(json, "root", field_key(key->root));
 	return bad ? NULL : TAKE(json);
 }
@@ -271,6 +292,7 @@ int tombstone_from_json(const json_t *json, struct tombstone *ret, struct err *e
 	struct tombstone tombstone = { 0 };
 	uint64_t id;
 	int r = json_get_u64(json, "id", NODE_ID_MAX, &id, err);
+
 	if (!r && !id)
 		r = err_set(err, -EINVAL, "field \"id\" counts from 1");
 	if (!r && json_has(json, "reason"))
@@ -286,6 +308,7 @@ json_t *tombstone_to_json(const struct tombstone *tombstone)
 {
 	CLEANUP_JSON json_t *json = json_object();
 	int bad = json_object_set_new(json, "id", json_integer(tombstone->id));
+
 	bad |= json_object_set_new(
 		json, "reason", json_string(tombstone->reason[0] ? tombstone->reason : "removed"));
 	return bad ? NULL : TAKE(json);
@@ -301,6 +324,7 @@ void record_public_key(
 	const uint8_t seed[static RECORD_SEED_LEN], uint8_t ret_key[static RECORD_KEY_LEN])
 {
 	uint8_t secret[crypto_sign_SECRETKEYBYTES];
+
 	(void) crypto_sign_seed_keypair(ret_key, secret, seed);
 	sodium_memzero(secret, sizeof(secret));
 }

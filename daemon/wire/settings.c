@@ -39,6 +39,7 @@ void settings_done(struct settings *settings)
 static uint64_t size_of(const struct ip_prefix *prefix)
 {
 	unsigned bits = ip_bits(prefix->addr.family) - prefix->len;
+
 	return bits > 63 ? UINT64_MAX : UINT64_C(1) << bits;
 }
 
@@ -46,6 +47,7 @@ struct ip_prefix settings_reserved4(const struct settings *settings)
 {
 	uint8_t len = settings->mesh4.len < 20 ? 24 : (uint8_t) (settings->mesh4.len + 4);
 	struct ip_prefix block = { .len = len };
+
 	(void) ip_prefix_subnet(
 		&settings->mesh4, len, (UINT64_C(1) << (len - settings->mesh4.len)) - 1, &block);
 	return block;
@@ -54,6 +56,7 @@ struct ip_prefix settings_reserved4(const struct settings *settings)
 struct ip_prefix settings_reserved6(const struct settings *settings)
 {
 	struct ip_prefix block = { .len = RESERVED6_LEN };
+
 	(void) ip_prefix_subnet(&settings->mesh6, RESERVED6_LEN, 0xffff, &block);
 	return block;
 }
@@ -62,6 +65,7 @@ void settings_set_virtual(struct settings *settings)
 {
 	struct ip_prefix four = settings_reserved4(settings), six = settings_reserved6(settings);
 	uint64_t dns4 = size_of(&four) > DNS_INDEX + 1 ? DNS_INDEX : DNS_INDEX_SMALL;
+
 	(void) ip_prefix_nth(&four, API_INDEX, &settings->api4);
 	(void) ip_prefix_nth(&four, dns4, &settings->dns4);
 	(void) ip_prefix_nth(&six, API_INDEX, &settings->api6);
@@ -72,8 +76,10 @@ void settings_set_virtual(struct settings *settings)
 int settings_check_ranges(const struct settings *settings, struct err *err)
 {
 	struct ip_prefix first;
+
 	for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
 		const struct ip_prefix *range = range_at(settings, i);
+
 		if (range->addr.family != ranges[i].family)
 			return err_set(err, -EINVAL, "field \"%s\" must be an IPv%d prefix",
 				ranges[i].field, ranges[i].family == AF_INET ? 4 : 6);
@@ -96,6 +102,7 @@ int settings_check_ranges(const struct settings *settings, struct err *err)
 static int check_virtual(const struct settings *settings, struct err *err)
 {
 	struct ip_prefix four = settings_reserved4(settings), six = settings_reserved6(settings);
+
 	if (!ip_prefix_contains(&four, &settings->api4) ||
 		!ip_prefix_contains(&four, &settings->dns4) ||
 		!ip_prefix_contains(&six, &settings->api6) ||
@@ -113,6 +120,7 @@ static int read_ranges(const json_t *json, struct settings *settings, struct err
 		struct ip_prefix *range =
 			(struct ip_prefix *) ((char *) settings + ranges[i].offset);
 		int r = field_get_prefix(json, ranges[i].field, ranges[i].family, range, err);
+
 		if (r)
 			return r;
 	}
@@ -124,6 +132,7 @@ static int read_coordinators(const json_t *json, struct settings *settings, stru
 {
 	json_t *list;
 	int r;
+
 	if (!json_has(json, "coordinators"))
 		return 0;
 	r = json_get_array(json, "coordinators", SETTINGS_COORDINATORS_MAX, &list, err);
@@ -131,6 +140,7 @@ static int read_coordinators(const json_t *json, struct settings *settings, stru
 		struct settings_coordinator *c = &settings->coordinators[i];
 		const json_t *entry = json_array_get(list, i);
 		uint64_t node = 0, port = 0;
+
 		if (!json_is_object(entry))
 			return err_set(err, -EINVAL, "field \"coordinators\" must hold objects");
 		if ((r = json_get_u64(entry, "node", NODE_ID_MAX, &node, err)) ||
@@ -149,6 +159,7 @@ static int read_fields(const json_t *json, struct settings *settings, struct err
 {
 	json_t *virtual;
 	int r;
+
 	if ((r = field_get_name(json, "mesh", settings->mesh, err)) ||
 		(r = read_ranges(json, settings, err)) ||
 		(r = field_get_urls(json, "urls", 1, settings->urls, &settings->n_urls, err)) ||
@@ -174,6 +185,7 @@ int settings_from_json(const json_t *json, struct settings *ret, struct err *err
 {
 	CLEANUP_SETTINGS struct settings settings = { 0 };
 	int r = field_refuse_missing(read_fields(json, &settings, err), err);
+
 	if (r) {
 		err_prefix(err, "settings");
 		return r;
@@ -188,8 +200,10 @@ static json_t *virtual_to_json(const struct settings *settings)
 {
 	CLEANUP_JSON json_t *json = NULL;
 	const json_t *origin = settings->origin;
+
 	json = field_copy_origin(origin ? json_object_get(origin, "virtual") : NULL);
 	int bad = json_object_set_new(json, "api4", field_addr(&settings->api4));
+
 	bad |= json_object_set_new(json, "api6", field_addr(&settings->api6));
 	bad |= json_object_set_new(json, "dns4", field_addr(&settings->dns4));
 	bad |= json_object_set_new(json, "dns6", field_addr(&settings->dns6));
@@ -202,11 +216,13 @@ static json_t *coordinators_to_json(const struct settings *settings)
 		settings->origin ? json_object_get(settings->origin, "coordinators") : NULL;
 	CLEANUP_JSON json_t *list = json_array();
 	int bad = !list;
+
 	for (size_t i = 0; !bad && i < settings->n_coordinators; i++) {
 		const struct settings_coordinator *c = &settings->coordinators[i];
 		const json_t *origin = json_array_get(old, i);
 		bool same = json_integer_value(json_object_get(origin, "node")) == c->node;
 		CLEANUP_JSON json_t *entry = field_copy_origin(same ? origin : NULL);
+
 		bad |= json_object_set_new(entry, "node", json_integer(c->node));
 		bad |= json_object_set_new(entry, "port", json_integer(c->port));
 		bad |= json_array_append(list, entry);
@@ -223,6 +239,7 @@ json_t *settings_to_json(const struct settings *settings)
 {
 	CLEANUP_JSON json_t *json = field_copy_origin(settings->origin);
 	int bad = json_object_set_new(json, "mesh", json_string(settings->mesh));
+
 	for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
 		bad |= json_object_set_new(
 			json, ranges[i].field, field_prefix(range_at(settings, i)));

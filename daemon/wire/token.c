@@ -28,6 +28,7 @@ static int read_fields(const json_t *json, struct token *token, struct err *err)
 {
 	uint64_t version;
 	int r = json_get_u64(json, "v", UINT32_MAX, &version, err);
+
 	if (r)
 		return r;
 	if (version != VERSION)
@@ -52,6 +53,7 @@ int token_parse(const char *text, struct token *ret, struct err *err)
 	while (is_space(*text))
 		text++;
 	size_t len = strlen(text), data_len = 0;
+
 	while (len && is_space(text[len - 1]))
 		len--;
 	if (!len)
@@ -74,6 +76,7 @@ int token_parse(const char *text, struct token *ret, struct err *err)
 	CLEANUP(free_p) uint8_t *data = NULL;
 	int r = base64url_decode(
 		text + PREFIX_LEN, len - PREFIX_LEN, TOKEN_TEXT_MAX, &data, &data_len);
+
 	if (r == -ENOMEM)
 		return err_set(err, r, "out of memory");
 	if (r < 0)
@@ -82,6 +85,7 @@ int token_parse(const char *text, struct token *ret, struct err *err)
 
 	CLEANUP_TOKEN struct token token = { 0 };
 	CLEANUP_JSON json_t *json = json_parse((char *) data, data_len, err);
+
 	sodium_memzero(data, data_len);
 	if (!json) {
 		err_prefix(err, "The token is damaged (was all of it copied, on one line?)");
@@ -101,6 +105,7 @@ int token_format(const struct token *token, char **ret_text)
 {
 	CLEANUP_JSON json_t *json = json_object();
 	int bad = 0;
+
 	bad |= json_object_set_new(json, "v", json_integer(VERSION));
 	bad |= json_object_set_new(json, "mesh", json_string(token->mesh));
 	bad |= json_object_set_new(json, "urls", field_urls(token->urls, token->n_urls));
@@ -114,6 +119,7 @@ int token_format(const struct token *token, char **ret_text)
 		return -ENOMEM;
 	CLEANUP(free_p) char *text = json_text(json);
 	CLEANUP(free_p) char *encoded = text ? base64url_encode(text, strlen(text)) : NULL;
+
 	if (text)
 		sodium_memzero(text, strlen(text));
 	if (!encoded)
@@ -121,6 +127,7 @@ int token_format(const struct token *token, char **ret_text)
 	size_t len = strlen(encoded);
 	int r = 0;
 	char *whole = NULL;
+
 	if (len + PREFIX_LEN > TOKEN_TEXT_MAX)
 		r = -ENAMETOOLONG;
 	else if (!(whole = malloc(len + PREFIX_LEN + 1)))

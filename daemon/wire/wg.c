@@ -45,6 +45,7 @@ int wg_initiation_parse(const uint8_t *data, size_t len, struct wg_initiation *r
 	if (wg_message_type(data, len) != WG_TYPE_INITIATION)
 		return -EBADMSG;
 	const uint8_t *p = data + 8;
+
 	ret->sender = wg_le32_read(data + 4);
 	take(&p, ret->ephemeral, sizeof(ret->ephemeral));
 	take(&p, ret->sealed_static, sizeof(ret->sealed_static));
@@ -57,6 +58,7 @@ int wg_response_parse(const uint8_t *data, size_t len, struct wg_response *ret)
 	if (wg_message_type(data, len) != WG_TYPE_RESPONSE)
 		return -EBADMSG;
 	const uint8_t *p = data + 12;
+
 	ret->sender = wg_le32_read(data + 4);
 	ret->receiver = wg_le32_read(data + 8);
 	take(&p, ret->ephemeral, sizeof(ret->ephemeral));
@@ -69,6 +71,7 @@ int wg_cookie_reply_parse(const uint8_t *data, size_t len, struct wg_cookie_repl
 	if (wg_message_type(data, len) != WG_TYPE_COOKIE_REPLY)
 		return -EBADMSG;
 	const uint8_t *p = data + 8;
+
 	ret->receiver = wg_le32_read(data + 4);
 	take(&p, ret->nonce, sizeof(ret->nonce));
 	take(&p, ret->sealed_cookie, sizeof(ret->sealed_cookie));
@@ -78,6 +81,7 @@ int wg_cookie_reply_parse(const uint8_t *data, size_t len, struct wg_cookie_repl
 void wg_initiation_format(const struct wg_initiation *m, uint8_t ret_data[static WG_INITIATION_LEN])
 {
 	uint8_t *p = ret_data + 8;
+
 	memset(ret_data, 0, WG_INITIATION_LEN);
 	wg_le32_write(ret_data, WG_TYPE_INITIATION);
 	wg_le32_write(ret_data + 4, m->sender);
@@ -89,6 +93,7 @@ void wg_initiation_format(const struct wg_initiation *m, uint8_t ret_data[static
 void wg_response_format(const struct wg_response *m, uint8_t ret_data[static WG_RESPONSE_LEN])
 {
 	uint8_t *p = ret_data + 12;
+
 	memset(ret_data, 0, WG_RESPONSE_LEN);
 	wg_le32_write(ret_data, WG_TYPE_RESPONSE);
 	wg_le32_write(ret_data + 4, m->sender);
@@ -101,6 +106,7 @@ void wg_cookie_reply_format(
 	const struct wg_cookie_reply *m, uint8_t ret_data[static WG_COOKIE_REPLY_LEN])
 {
 	uint8_t *p = ret_data + 8;
+
 	wg_le32_write(ret_data, WG_TYPE_COOKIE_REPLY);
 	wg_le32_write(ret_data + 4, m->receiver);
 	put(&p, m->nonce, sizeof(m->nonce));
