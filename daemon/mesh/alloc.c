@@ -12,6 +12,7 @@ static int give_pods(const struct netmap *netmap, uint32_t id, struct node *node
 	const struct settings *settings = netmap_settings(netmap);
 	uint32_t number = netmap_pods_of(netmap, id), max = numbers_pods_max(settings);
 	char four[PREFIX_TEXT_MAX], six[PREFIX_TEXT_MAX];
+
 	if (!number)
 		number = netmap_free_pods(netmap);
 	if (number > max)
@@ -31,9 +32,11 @@ int alloc_node(const struct netmap *netmap, enum node_role role, struct node *no
 {
 	const struct settings *settings = netmap_settings(netmap);
 	char text[PREFIX_TEXT_MAX];
+
 	if (!settings)
 		return err_set(err, -ENOENT, "The mesh has no settings yet.");
 	uint32_t id = netmap_highest_id(netmap) + 1, max = numbers_nodes_max(settings);
+
 	if (id > max)
 		return err_set(err, -ENOSPC,
 			"The mesh range %s is full: it holds %u nodes, and an address is never "
@@ -42,6 +45,7 @@ int alloc_node(const struct netmap *netmap, enum node_role role, struct node *no
 			ip_prefix_format(&settings->mesh4, text), max);
 	if (node_role_has_pods(role)) {
 		int r = give_pods(netmap, id, node, err);
+
 		if (r)
 			return r;
 	} else {

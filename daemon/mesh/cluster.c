@@ -12,6 +12,7 @@ bool cluster_endpoint_is_own(const char *endpoint, const char *mesh)
 {
 	char host[FIELD_NAME_MAX + 32];
 	int n = snprintf(host, sizeof(host), "api.%s.internal:", mesh);
+
 	return !strncmp(endpoint, host, (size_t) n);
 }
 
@@ -19,6 +20,7 @@ static int check_signer(const struct netmap *netmap, const struct kube_signed *d
 	const struct kube_cluster *cluster, struct err *err)
 {
 	const struct node *node = netmap_by_id(netmap, cluster->node);
+
 	if (!node)
 		return err_set(err, -EACCES, "node %u, which it says signed it, is not in the mesh",
 			cluster->node);
@@ -38,6 +40,7 @@ static int judge(const struct netmap *netmap, const uint8_t *root,
 {
 	const struct settings *settings = netmap_settings(netmap);
 	int r = kube_cluster_read(document, cluster, err);
+
 	if (r)
 		return r;
 	if (!settings || memcmp(cluster->root, root, sizeof(cluster->root)) != 0 ||
@@ -63,6 +66,7 @@ int cluster_judge(const struct netmap *netmap, const uint8_t root[static FIELD_K
 {
 	struct kube_cluster cluster;
 	int r = judge(netmap, root, document, seen, &cluster, err);
+
 	if (r)
 		return err_prefix(err, "what names the cluster is not believed");
 	*ret = cluster;

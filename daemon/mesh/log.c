@@ -31,6 +31,7 @@ static const uint8_t zero_hash[RECORD_HASH_LEN];
 struct mesh_log *mesh_log_new(const uint8_t root_hash[static RECORD_HASH_LEN])
 {
 	struct mesh_log *log = calloc(1, sizeof(*log));
+
 	if (log)
 		memcpy(log->root_hash, root_hash, RECORD_HASH_LEN);
 	return log;
@@ -88,6 +89,7 @@ static int check_key_record(const struct mesh_log *log, const struct record *rec
 	uint8_t hash[RECORD_HASH_LEN];
 	CLEANUP_JSON json_t *json = record_payload_json(record, err);
 	int r = json ? record_key_from_json(json, ret_key, err) : -EINVAL;
+
 	if (r) {
 		err_prefix(err, "record %" PRIu64 " (key)", record->seq);
 		return r;
@@ -122,6 +124,7 @@ static int check_signer(const struct mesh_log *log, const struct record *record,
 static int check_signature(const struct record *record, struct err *err)
 {
 	int r = record_verify_signature(record);
+
 	if (r == -EBADMSG)
 		return err_set(err, r, "the signature of record %" PRIu64 " (%s) does not hold",
 			record->seq, record->type);
@@ -137,9 +140,11 @@ static int check(const struct mesh_log *log, const struct record *record, bool p
 	uint8_t ret_hash[static RECORD_HASH_LEN], struct record_key *ret_key, struct err *err)
 {
 	int r = record_hash(record, ret_hash);
+
 	if (r)
 		return err_set(err, r, r == -ENOMEM ? "out of memory" : "no record of a log");
 	const uint8_t *known = mesh_log_hash(log, record->seq);
+
 	if (known && !memcmp(known, ret_hash, RECORD_HASH_LEN))
 		return err_set(err, -EALREADY, "record %" PRIu64 " is known", record->seq);
 	if (record->seq > log->n + 1)
@@ -168,6 +173,7 @@ static int check(const struct mesh_log *log, const struct record *record, bool p
 static int certify(struct mesh_log *log, const uint8_t key[static RECORD_KEY_LEN])
 {
 	void *grown = realloc(log->certified, (log->n_certified + 1) * sizeof(*log->certified));
+
 	if (!grown)
 		return -ENOMEM;
 	log->certified = grown;
@@ -181,6 +187,7 @@ static int grow(struct mesh_log *log)
 		return 0;
 	size_t cap = log->cap ? log->cap * 2 : 64;
 	void *grown = realloc(log->items, cap * sizeof(*log->items));
+
 	if (!grown)
 		return -ENOMEM;
 	log->items = grown;
@@ -194,6 +201,7 @@ static int append(struct mesh_log *log, const struct record *record, bool prove,
 	uint8_t hash[RECORD_HASH_LEN];
 	struct record_key key;
 	int r = check(log, record, prove, hash, &key, err);
+
 	if (r)
 		return r;
 	if ((r = grow(log)) || (r = record_copy(record, &copy)) ||
@@ -202,6 +210,7 @@ static int append(struct mesh_log *log, const struct record *record, bool prove,
 	if (!log->n)
 		memcpy(log->root, key.root, RECORD_KEY_LEN); /* only a `key` record gets here */
 	struct item *item = &log->items[log->n++];
+
 	item->record = copy;
 	memcpy(item->hash, hash, sizeof(hash));
 	copy.payload = NULL;
@@ -218,6 +227,7 @@ int mesh_log_make_next(const struct mesh_log *log, const char *type, const json_
 {
 	CLEANUP_RECORD struct record record = { 0 };
 	int r = record_make(log->n + 1, mesh_log_head_hash(log), type, payload, &record);
+
 	if (!r)
 		r = record_sign(&record, seed);
 	if (r)
@@ -231,6 +241,7 @@ int mesh_log_check_head(const struct mesh_log *log, uint64_t seq,
 	const uint8_t hash[static RECORD_HASH_LEN], struct err *err)
 {
 	const uint8_t *known = mesh_log_hash(log, seq);
+
 	if (!known)
 		return 0;
 	if (memcmp(known, hash, RECORD_HASH_LEN))
@@ -251,6 +262,7 @@ int mesh_log_save(const struct mesh_log *log, uint64_t from, struct buf *out)
 	for (uint64_t seq = from ? from : 1; seq <= log->n; seq++) {
 		CLEANUP_JSON json_t *json = record_to_json(mesh_log_get(log, seq));
 		CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
+
 		if (!text)
 			return -ENOMEM;
 		buf_add_str(out, text);
@@ -272,10 +284,12 @@ static void drop_last(struct mesh_log *log)
 static int load_line(struct mesh_log *log, const char *line, size_t len, struct err *err)
 {
 	CLEANUP_RECORD struct record record = { 0 };
+
 	if (len > LINE_MAX_LEN)
 		return err_set(err, -EINVAL, "longer than a record can be");
 	CLEANUP_JSON json_t *json = json_parse(line, len, err);
 	int r = json ? record_from_json(json, &record, err) : -EINVAL;
+
 	if (!r)
 		r = append(log, &record, false, err);
 	return r == -EALREADY ? 0 : r ? r : 1;
@@ -286,10 +300,12 @@ static int load_lines(struct mesh_log *log, const char *text, size_t len, size_t
 	size_t *ret_len, struct err *err)
 {
 	size_t at = 0, cap = 0;
+
 	while (at < len) {
 		const char *end = memchr(text + at, '\n', len - at);
 		int r = end ? load_line(log, text + at, (size_t) (end - text) - at, err)
 			    : err_set(err, -EINVAL, "its end is missing");
+
 		if (r == -ENOMEM)
 			return r;
 		if (r < 0)
@@ -297,6 +313,7 @@ static int load_lines(struct mesh_log *log, const char *text, size_t len, size_t
 		if (log->n > cap) {
 			cap = cap ? cap * 2 : 64;
 			void *grown = realloc(*starts, cap * sizeof(**starts));
+
 			if (!grown)
 				return -ENOMEM;
 			*starts = grown;
@@ -312,6 +329,7 @@ static int load_lines(struct mesh_log *log, const char *text, size_t len, size_t
 static size_t count_lines(const char *text, size_t len)
 {
 	size_t lines = 0;
+
 	for (size_t i = 0; i < len; i++)
 		lines += text[i] == '\n';
 	return lines + (len && text[len - 1] != '\n');
@@ -325,6 +343,7 @@ int mesh_log_load(const uint8_t root_hash[static RECORD_HASH_LEN], const char *t
 	struct err why = { 0 }, bad = { 0 };
 	size_t good = 0;
 	int r = log ? load_lines(log, text, len, &starts, &good, &why) : -ENOMEM;
+
 	while (!r && log->n) {
 		r = check_signature(&log->items[log->n - 1].record, &bad);
 		if (!r)
@@ -339,6 +358,7 @@ int mesh_log_load(const uint8_t root_hash[static RECORD_HASH_LEN], const char *t
 	if (r)
 		return err_set(err, r, "%s", strerror(-r));
 	size_t lines = count_lines(text + good, len - good);
+
 	if (lines)
 		(void) err_set(err, -EBADMSG, "dropped %zu of %zu lines, from line %zu on: %s",
 			lines, count_lines(text, len), count_lines(text, good) + 1, why.text);

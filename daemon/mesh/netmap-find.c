@@ -37,9 +37,11 @@ const struct node *netmap_once_named(
 		CLEANUP_JSON json_t *json = strcmp(record->type, RECORD_TYPE_NODE)
 						    ? NULL
 						    : record_payload_json(record, NULL);
+
 		if (!json || node_from_json(json, &then, NULL) < 0 || strcmp(then.name, name) != 0)
 			continue;
 		const struct node *now = netmap_by_id(netmap, then.id);
+
 		if (now && strcmp(now->name, name) != 0)
 			return now;
 	}

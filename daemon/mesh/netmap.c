@@ -39,6 +39,7 @@ struct netmap {
 struct netmap *netmap_new(void)
 {
 	struct netmap *netmap = calloc(1, sizeof(*netmap));
+
 	if (!netmap)
 		return NULL;
 	netmap->names.key_len = NODE_NAME_MAX;
@@ -96,8 +97,10 @@ uint32_t netmap_free_pods(const struct netmap *netmap)
 static size_t position_of(const struct netmap *netmap, uint32_t id)
 {
 	size_t low = 0, high = netmap->n;
+
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+
 		if (netmap->entries[middle]->node.id < id)
 			low = middle + 1;
 		else
@@ -109,24 +112,28 @@ static size_t position_of(const struct netmap *netmap, uint32_t id)
 static struct entry *entry_of(const struct netmap *netmap, uint32_t id)
 {
 	size_t i = position_of(netmap, id);
+
 	return i < netmap->n && netmap->entries[i]->node.id == id ? netmap->entries[i] : NULL;
 }
 
 uint32_t netmap_pods_of(const struct netmap *netmap, uint32_t id)
 {
 	const struct entry *entry = entry_of(netmap, id);
+
 	return entry ? entry->pods : 0;
 }
 
 const struct node *netmap_by_id(const struct netmap *netmap, uint32_t id)
 {
 	const struct entry *entry = entry_of(netmap, id);
+
 	return entry && !entry->removed ? &entry->node : NULL;
 }
 
 const struct node *netmap_next(const struct netmap *netmap, const struct node *after)
 {
 	size_t i = after ? position_of(netmap, after->id + 1) : 0;
+
 	for (; i < netmap->n; i++)
 		if (!netmap->entries[i]->removed)
 			return &netmap->entries[i]->node;
@@ -143,14 +150,17 @@ static void name_key(const char *name, char ret[static NODE_NAME_MAX])
 const struct node *netmap_by_name(const struct netmap *netmap, const char *name)
 {
 	char key[NODE_NAME_MAX];
+
 	name_key(name, key);
 	const struct node *node = netmap_by_id(netmap, table_get(&netmap->names, key));
+
 	return node && !strcmp(node->name, name) ? node : NULL;
 }
 
 const struct node *netmap_by_wg(const struct netmap *netmap, const uint8_t key[static NODE_KEY_LEN])
 {
 	const struct node *node = netmap_by_id(netmap, table_get(&netmap->wg, key));
+
 	return node && !memcmp(node->wg, key, NODE_KEY_LEN) ? node : NULL;
 }
 
@@ -158,6 +168,7 @@ bool netmap_wg_was_used(
 	const struct netmap *netmap, const uint8_t key[static NODE_KEY_LEN], uint32_t *ret_id)
 {
 	uint32_t id = table_get(&netmap->wg, key);
+
 	if (id && ret_id)
 		*ret_id = id;
 	return id != 0;
@@ -168,6 +179,7 @@ enum netmap_identity netmap_identity(
 {
 	uint32_t id = table_get(&netmap->identity, key);
 	const struct entry *entry = id ? entry_of(netmap, id) : NULL;
+
 	if (!entry)
 		return NETMAP_IDENTITY_UNKNOWN;
 	if (ret_id)
@@ -182,6 +194,7 @@ enum netmap_identity netmap_identity(
 bool netmap_was_removed(const struct netmap *netmap, uint32_t id, const struct node **ret)
 {
 	const struct entry *entry = entry_of(netmap, id);
+
 	if (!entry || !entry->removed)
 		return false;
 	if (ret)
@@ -193,8 +206,10 @@ bool netmap_was_removed(const struct netmap *netmap, uint32_t id, const struct n
 static uint32_t id_of_addr(const struct settings *settings, const struct ip_addr *addr)
 {
 	uint64_t index = 0;
+
 	if (ip_prefix_contains(&settings->mesh4, addr)) {
 		uint32_t base, value;
+
 		memcpy(&base, settings->mesh4.addr.bytes, sizeof(base));
 		memcpy(&value, addr->bytes, sizeof(value));
 		index = be32toh(value) - be32toh(base);
@@ -208,22 +223,28 @@ static uint32_t id_of_addr(const struct settings *settings, const struct ip_addr
 const struct node *netmap_by_addr(const struct netmap *netmap, const struct ip_addr *addr)
 {
 	const struct settings *settings = netmap_settings(netmap);
+
 	if (!settings)
 		return NULL;
 	uint32_t id = id_of_addr(settings, addr);
+
 	if (id)
 		return netmap_by_id(netmap, id);
 	uint32_t number = 0;
+
 	if (addr->family == AF_INET) {
 		struct ip_prefix pods = ip_prefix_of(addr, NODE_PODS4_LEN);
+
 		number = numbers_of_pods4(settings, &pods);
 	} else if (addr->family == AF_INET6) {
 		struct ip_prefix pods = ip_prefix_of(addr, NODE_PODS6_LEN);
+
 		number = numbers_of_pods6(settings, &pods);
 	}
 	if (!number || number >= netmap->n_pods)
 		return NULL;
 	const struct node *node = netmap_by_id(netmap, netmap->pods[number]);
+
 	return node && node_has_pods(node) ? node : NULL;
 }
 
@@ -231,6 +252,7 @@ int netmap_check_settings(
 	const struct netmap *netmap, const struct settings *settings, struct err *err)
 {
 	int r = ranges_check(settings, NULL, 0, 0, err);
+
 	if (r)
 		return r;
 	if (netmap->has_settings && (!settings_same_ranges(settings, &netmap->settings) ||
@@ -244,6 +266,7 @@ static int check_addresses(
 	const struct settings *settings, const struct node *node, struct err *err)
 {
 	struct ip_addr four, six;
+
 	if (numbers_mesh4(settings, node->id, &four) < 0 ||
 		numbers_mesh6(settings, node->id, &six) < 0)
 		return err_set(err, -EINVAL, "node %u: the mesh range holds %u nodes", node->id,
@@ -253,6 +276,7 @@ static int check_addresses(
 			node->id);
 	if (node_has_pods(node)) {
 		uint32_t number = numbers_of_pods4(settings, &node->pods4);
+
 		if (!number || number != numbers_of_pods6(settings, &node->pods6))
 			return err_set(err, -EINVAL,
 				"node %u: its pods are no pair of ranges of this mesh", node->id);
@@ -269,9 +293,11 @@ static int check_pods(const struct netmap *netmap, const struct node *node, stru
 {
 	const struct entry *old = entry_of(netmap, node->id);
 	uint32_t number = pods_number(&netmap->settings, node);
+
 	if (!number)
 		return 0;
 	uint32_t owner = number < netmap->n_pods ? netmap->pods[number] : 0;
+
 	if (owner && owner != node->id)
 		return err_set(err, -EEXIST, "node %u: its pod range %u belongs to node %u",
 			node->id, number, owner);
@@ -293,6 +319,7 @@ static int check_keys(const struct netmap *netmap, const struct node *node, stru
 {
 	const struct entry *old = entry_of(netmap, node->id);
 	uint32_t owner = table_get(&netmap->wg, node->wg);
+
 	if (owner && owner != node->id)
 		return err_set(err, -EEXIST, "node %u: its WireGuard key is or was node %u's",
 			node->id, owner);
@@ -320,6 +347,7 @@ static int check_keys(const struct netmap *netmap, const struct node *node, stru
 int netmap_check_node(const struct netmap *netmap, const struct node *node, struct err *err)
 {
 	int r;
+
 	if (!netmap->has_settings)
 		return err_set(err, -ENOENT, "node %u came before any settings", node->id);
 	if (netmap_was_removed(netmap, node->id, NULL))
@@ -329,6 +357,7 @@ int netmap_check_node(const struct netmap *netmap, const struct node *node, stru
 		(r = check_pods(netmap, node, err)) || (r = check_keys(netmap, node, err)))
 		return r;
 	const struct node *other = netmap_by_name(netmap, node->name);
+
 	if (other && other->id != node->id)
 		return err_set(err, -EEXIST, "node %u: its name %s is node %u's", node->id,
 			node->name, other->id);
@@ -341,6 +370,7 @@ static int reserve_pods(struct netmap *netmap, uint32_t number)
 		return 0;
 	size_t n = number + 1 > netmap->n_pods * 2 ? (size_t) number + 1 : netmap->n_pods * 2;
 	uint32_t *grown = realloc(netmap->pods, n * sizeof(*grown));
+
 	if (!grown)
 		return -ENOMEM;
 	memset(grown + netmap->n_pods, 0, (n - netmap->n_pods) * sizeof(*grown));
@@ -355,6 +385,7 @@ static int use_up(struct netmap *netmap, const struct node *node)
 	if (!netmap->has_settings || node->id > numbers_nodes_max(&netmap->settings))
 		return 0;
 	uint32_t number = pods_number(&netmap->settings, node);
+
 	if (number && reserve_pods(netmap, number) < 0)
 		return -ENOMEM;
 	if (number && !netmap->pods[number])
@@ -368,11 +399,13 @@ static int use_up(struct netmap *netmap, const struct node *node)
 static struct entry *make_entry(struct netmap *netmap, uint32_t id)
 {
 	struct entry *entry = entry_of(netmap, id);
+
 	if (entry)
 		return entry;
 	if (netmap->n == netmap->cap) {
 		size_t cap = netmap->cap ? netmap->cap * 2 : 16;
 		void *grown = realloc(netmap->entries, cap * sizeof(struct entry *));
+
 		if (!grown)
 			return NULL;
 		netmap->entries = grown;
@@ -383,6 +416,7 @@ static struct entry *make_entry(struct netmap *netmap, uint32_t id)
 		return NULL;
 	entry->node.id = id;
 	size_t at = position_of(netmap, id);
+
 	memmove(netmap->entries + at + 1, netmap->entries + at,
 		(netmap->n - at) * sizeof(struct entry *));
 	netmap->entries[at] = entry;
@@ -396,11 +430,13 @@ static int put_node(struct netmap *netmap, struct node *node)
 {
 	char key[NODE_NAME_MAX];
 	uint32_t number = pods_number(&netmap->settings, node);
+
 	if (table_reserve(&netmap->names, 1) < 0 || table_reserve(&netmap->wg, 1) < 0 ||
 		table_reserve(&netmap->identity, 1 + node->n_revoked) < 0 ||
 		(number && reserve_pods(netmap, number) < 0))
 		return -ENOMEM;
 	struct entry *entry = make_entry(netmap, node->id);
+
 	if (!entry)
 		return -ENOMEM;
 	name_key(node->name, key);
@@ -426,12 +462,14 @@ static int apply_node(
 {
 	CLEANUP_NODE struct node node = { 0 };
 	int r = node_from_json(json, &node, err);
+
 	if (r)
 		return r;
 	r = netmap_check_node(netmap, &node, err);
 	if (r)
 		return use_up(netmap, &node) < 0 ? -ENOMEM : r;
 	const struct node *old = netmap_by_id(netmap, node.id);
+
 	if (old && json_equal(old->origin, node.origin))
 		return 0;
 	*change = (struct netmap_change){ NETMAP_CHANGE_NODE, node.id };
@@ -443,6 +481,7 @@ static int apply_settings(
 {
 	CLEANUP_SETTINGS struct settings settings = { 0 };
 	int r = settings_from_json(json, &settings, err);
+
 	if (!r)
 		r = netmap_check_settings(netmap, &settings, err);
 	if (r)
@@ -462,9 +501,11 @@ static int apply_tombstone(
 {
 	struct tombstone tombstone;
 	int r = tombstone_from_json(json, &tombstone, err);
+
 	if (r)
 		return r;
 	struct entry *entry = entry_of(netmap, tombstone.id);
+
 	if (!entry)
 		return err_set(err, -ENOENT, "there is no node %u to remove", tombstone.id);
 	if (entry->removed)
@@ -492,6 +533,7 @@ static int apply(struct netmap *netmap, const struct record *record, struct netm
 		if (strcmp(record->type, appliers[i].type))
 			continue;
 		CLEANUP_JSON json_t *json = record_payload_json(record, err);
+
 		return json ? appliers[i].apply(netmap, json, change, err) : -EINVAL;
 	}
 	return 0;
@@ -501,10 +543,12 @@ int netmap_apply(struct netmap *netmap, const struct record *record,
 	struct netmap_change *ret_change, struct err *err)
 {
 	struct netmap_change change = { NETMAP_CHANGE_NONE, 0 };
+
 	if (record->seq != netmap->seq + 1)
 		return err_set(err, -ERANGE, "record %" PRIu64 " came where %" PRIu64 " is next",
 			record->seq, netmap->seq + 1);
 	int r = apply(netmap, record, &change, err);
+
 	if (r == -ENOMEM)
 		return err_set(err, r, "out of memory");
 	netmap->seq = record->seq;
@@ -522,8 +566,10 @@ int netmap_follow(
 {
 	size_t refused = 0;
 	const struct record *record;
+
 	while ((record = mesh_log_get(log, netmap->seq + 1))) {
 		int r = netmap_apply(netmap, record, NULL, err);
+
 		if (r == -ENOMEM)
 			return r;
 		refused += r < 0;

@@ -12,6 +12,7 @@ uint32_t numbers_nodes_max(const struct settings *settings)
 	uint64_t size = UINT64_C(1) << (32 - settings->mesh4.len);
 	uint64_t top = UINT64_C(1) << (32 - reserved.len);
 	uint64_t max = size - top - 1;
+
 	return max < NODE_ID_MAX ? (uint32_t) max : NODE_ID_MAX;
 }
 
@@ -20,6 +21,7 @@ uint32_t numbers_pods_max(const struct settings *settings)
 {
 	uint32_t four = UINT32_C(1) << (NODE_PODS4_LEN - settings->pods4.len);
 	uint32_t six = UINT32_C(1) << (NODE_PODS6_LEN - settings->pods6.len);
+
 	return (four < six ? four : six) - 1;
 }
 
@@ -59,6 +61,7 @@ static uint32_t number_of(const struct settings *settings, uint64_t number)
 uint32_t numbers_of_pods4(const struct settings *settings, const struct ip_prefix *pods)
 {
 	uint32_t base, addr;
+
 	if (pods->len != NODE_PODS4_LEN || !ip_prefix_contains(&settings->pods4, &pods->addr))
 		return 0;
 	memcpy(&base, settings->pods4.addr.bytes, sizeof(base));
@@ -69,6 +72,7 @@ uint32_t numbers_of_pods4(const struct settings *settings, const struct ip_prefi
 uint32_t numbers_of_pods6(const struct settings *settings, const struct ip_prefix *pods)
 {
 	uint64_t base, addr;
+
 	if (pods->len != NODE_PODS6_LEN || !ip_prefix_contains(&settings->pods6, &pods->addr))
 		return 0;
 	memcpy(&base, settings->pods6.addr.bytes, sizeof(base));

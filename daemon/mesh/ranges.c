@@ -50,6 +50,7 @@ static const struct ip_prefix *range_of(const struct settings *settings, const s
 static struct ip_prefix prefix(const char *text)
 {
 	struct ip_prefix ret = { 0 };
+
 	(void) ip_prefix_parse(text, &ret);
 	return ret;
 }
@@ -58,6 +59,7 @@ static bool is_special(const struct ip_prefix *p)
 {
 	for (size_t i = 0; i < ARRAY_LEN(special); i++) {
 		struct ip_prefix other = prefix(special[i].prefix);
+
 		if (ip_prefix_overlaps(p, &other))
 			return true;
 	}
@@ -67,6 +69,7 @@ static bool is_special(const struct ip_prefix *p)
 int ranges_set_ula(struct settings *settings, const struct ip_prefix *ula)
 {
 	struct ip_prefix block;
+
 	if (ula->addr.family != AF_INET6 || ula->len != 48 || ula->addr.bytes[0] != 0xfd)
 		return -EINVAL;
 	settings->ula = *ula;
@@ -80,6 +83,7 @@ int ranges_set_ula(struct settings *settings, const struct ip_prefix *ula)
 void ranges_set_defaults(struct settings *settings, const uint8_t random[static RANGES_RANDOM_LEN])
 {
 	struct ip_prefix ula = { .addr = { .family = AF_INET6, .bytes = { 0xfd } }, .len = 48 };
+
 	memcpy(ula.addr.bytes + 1, random, RANGES_RANDOM_LEN);
 	settings->mesh4 = prefix("10.77.0.0/16");
 	settings->pods4 = prefix("10.244.0.0/16");
@@ -111,8 +115,10 @@ static int refuse(const struct settings *settings, const struct named *range,
 {
 	char text[PREFIX_TEXT_MAX], free_text[PREFIX_TEXT_MAX] = "PREFIX";
 	const struct ip_prefix *current = range_of(settings, range);
+
 	for (unsigned i = 0; range->family == AF_INET && current->len >= 16 && i < 256 + 16; i++) {
 		struct ip_prefix candidate = { .addr = { .family = AF_INET }, .len = current->len };
+
 		candidate.addr.bytes[0] = i < 256 ? 10 : 172;
 		candidate.addr.bytes[1] = (uint8_t) (i < 256 ? i + 77 : i - 256 + 16);
 		if (is_free(settings, range, &candidate, locals, n_locals)) {
@@ -130,10 +136,12 @@ static int refuse(const struct settings *settings, const struct named *range,
 static int check_places(const struct settings *settings, struct err *err)
 {
 	char text[PREFIX_TEXT_MAX];
+
 	for (size_t i = 0; i < ARRAY_LEN(named); i++)
 		for (size_t j = 0; j < ARRAY_LEN(special); j++) {
 			const struct ip_prefix *range = range_of(settings, &named[i]);
 			struct ip_prefix other = prefix(special[j].prefix);
+
 			if (ip_prefix_overlaps(range, &other))
 				return err_set(err, -EINVAL,
 					"The %s %s lies in %s, which is %s. Choose another with "
@@ -155,6 +163,7 @@ static bool is_private(const struct settings *settings, const struct ip_prefix *
 		return is_within(&settings->ula, range);
 	for (size_t i = 0; i < ARRAY_LEN(private4); i++) {
 		struct ip_prefix outer = prefix(private4[i]);
+
 		if (is_within(&outer, range))
 			return true;
 	}
@@ -166,6 +175,7 @@ static int check_private(const struct settings *settings, const struct ranges_lo
 {
 	for (size_t i = 0; i < ARRAY_LEN(named); i++) {
 		char why[160];
+
 		if (is_private(settings, range_of(settings, &named[i])))
 			continue;
 		snprintf(why, sizeof(why),
@@ -176,6 +186,7 @@ static int check_private(const struct settings *settings, const struct ranges_lo
 				: "neither private (RFC 1918) nor in 100.64.0.0/10");
 		(void) refuse(settings, &named[i], locals, n_locals, err, why);
 		size_t len = strlen(err->text);
+
 		(void) snprintf(err->text + len, sizeof(err->text) - len,
 			" If they are yours, --allow-public-ranges allows it on this machine.");
 		return err->code = -EPERM;
@@ -192,6 +203,7 @@ static int check_each_other(const struct settings *settings, const struct ranges
 			const struct ip_prefix *a = range_of(settings, &named[i]);
 			const struct ip_prefix *b = range_of(settings, &named[j]);
 			char text[PREFIX_TEXT_MAX], why[128];
+
 			if (named[i].overlaps_ula || named[j].overlaps_ula ||
 				!ip_prefix_overlaps(a, b))
 				continue;
@@ -208,6 +220,7 @@ static int check_locals(const struct settings *settings, const struct ranges_loc
 	for (size_t i = 0; i < n_locals; i++) {
 		const struct ip_prefix *local = &locals[i].prefix;
 		char text[PREFIX_TEXT_MAX], why[160];
+
 		if (!local->len || is_special(local))
 			continue;
 		for (size_t j = 0; j < ARRAY_LEN(named); j++) {
@@ -228,6 +241,7 @@ static int check_tailscale(const struct settings *settings, const struct ranges_
 		for (size_t j = 0; j < ARRAY_LEN(named); j++) {
 			struct ip_prefix theirs = prefix(tailscale[i]);
 			char why[192];
+
 			if (!ip_prefix_overlaps(range_of(settings, &named[j]), &theirs))
 				continue;
 			snprintf(why, sizeof(why),
@@ -243,6 +257,7 @@ int ranges_check(const struct settings *settings, const struct ranges_local *loc
 	size_t n_locals, unsigned flags, struct err *err)
 {
 	int r;
+
 	if ((r = settings_check_ranges(settings, err)) || (r = check_places(settings, err)) ||
 		(r = check_each_other(settings, locals, n_locals, err)))
 		return r;

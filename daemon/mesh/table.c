@@ -22,8 +22,10 @@ void table_done(struct table *table)
 static struct table_slot *slot_of(const struct table *table, const void *key)
 {
 	size_t i = (size_t) fnv64(FNV64_START, key, table->key_len);
+
 	for (;; i++) {
 		struct table_slot *slot = &table->slots[i & (table->cap - 1)];
+
 		if (!slot->value || !memcmp(slot->key, key, table->key_len))
 			return slot;
 	}
@@ -32,11 +34,13 @@ static struct table_slot *slot_of(const struct table *table, const void *key)
 int table_reserve(struct table *table, size_t extra)
 {
 	size_t cap = table->cap ? table->cap : 16;
+
 	while (cap < (table->n + extra) * 2)
 		cap *= 2;
 	if (cap == table->cap)
 		return 0;
 	struct table grown = { .key_len = table->key_len, .cap = cap };
+
 	grown.slots = calloc(cap, sizeof(*grown.slots));
 	if (!grown.slots)
 		return -ENOMEM;
@@ -51,6 +55,7 @@ int table_reserve(struct table *table, size_t extra)
 void table_set(struct table *table, const void *key, uint32_t value)
 {
 	struct table_slot *slot = slot_of(table, key);
+
 	assert(value);
 	if (!slot->value) {
 		assert((table->n + 1) * 2 <= table->cap);
