@@ -16,6 +16,7 @@ bool wg_mac1_is_valid(struct wg_crypto *crypto, const struct wg_identity *identi
 	const uint8_t *message, size_t len)
 {
 	uint8_t mac[WG_MAC_LEN];
+
 	wg_mac(crypto, mac, identity->mac1_key, WG_KEY_LEN, message, wg_mac1_offset(len));
 	return mac_equals(crypto, mac, message + wg_mac1_offset(len));
 }
@@ -27,6 +28,7 @@ static void cookie_of(struct wg_crypto *crypto, struct wg_cookie_checker *checke
 	const struct endpoint *source, uint64_t now_us, uint8_t ret[static WG_COOKIE_LEN])
 {
 	uint8_t text[19] = { source->addr.family };
+
 	memcpy(text + 1, source->addr.bytes, 16);
 	text[17] = (uint8_t) (source->port >> 8);
 	text[18] = (uint8_t) source->port;
@@ -42,9 +44,11 @@ bool wg_mac2_is_valid(struct wg_crypto *crypto, struct wg_cookie_checker *checke
 	const struct endpoint *source, const uint8_t *message, size_t len, uint64_t now_us)
 {
 	uint8_t cookie[WG_COOKIE_LEN], mac[WG_MAC_LEN];
+
 	cookie_of(crypto, checker, source, now_us, cookie);
 	wg_mac(crypto, mac, cookie, sizeof(cookie), message, wg_mac2_offset(len));
 	bool valid = mac_equals(crypto, mac, message + wg_mac2_offset(len));
+
 	sodium_memzero(cookie, sizeof(cookie));
 	return valid;
 }
@@ -54,6 +58,7 @@ int wg_cookie_reply_make(struct wg_crypto *crypto, struct wg_cookie_checker *che
 	size_t len, uint64_t now_us, struct wg_cookie_reply *ret)
 {
 	uint8_t cookie[WG_COOKIE_LEN];
+
 	cookie_of(crypto, checker, source, now_us, cookie);
 	if (wg_crypto_take_failure(crypto))
 		return -EIO;
@@ -70,6 +75,7 @@ void wg_macs_add(struct wg_crypto *crypto, struct wg_cookie_jar *jar,
 	const struct wg_remote *remote, uint8_t *message, size_t len, uint64_t now_us)
 {
 	uint8_t *mac1 = message + wg_mac1_offset(len), *mac2 = message + wg_mac2_offset(len);
+
 	wg_mac(crypto, mac1, remote->mac1_key, WG_KEY_LEN, message, wg_mac1_offset(len));
 	memcpy(jar->mac1, mac1, WG_MAC_LEN);
 	jar->have_mac1 = true;
@@ -86,6 +92,7 @@ int wg_cookie_reply_take(struct wg_cookie_jar *jar, const struct wg_remote *remo
 	const struct wg_cookie_reply *reply, uint64_t now_us)
 {
 	uint8_t cookie[WG_COOKIE_LEN];
+
 	if (!jar->have_mac1)
 		return -EKEYREJECTED;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(cookie, NULL, NULL, reply->sealed_cookie,

@@ -19,6 +19,7 @@ static EVP_MAC_CTX *mac_new(const char *name, const OSSL_PARAM *params)
 {
 	EVP_MAC *mac = EVP_MAC_fetch(NULL, name, NULL);
 	EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+
 	EVP_MAC_free(mac); /* the context holds its own reference */
 	if (ctx && !EVP_MAC_CTX_set_params(ctx, params)) {
 		EVP_MAC_CTX_free(ctx);
@@ -69,6 +70,7 @@ void wg_crypto_done(struct wg_crypto *crypto)
 bool wg_crypto_take_failure(struct wg_crypto *crypto)
 {
 	bool failed = crypto->failed;
+
 	crypto->failed = false;
 	return failed;
 }
@@ -93,6 +95,7 @@ void wg_mac(struct wg_crypto *crypto, uint8_t ret[static WG_MAC_LEN], const uint
 	size_t key_len, const void *data, size_t len)
 {
 	size_t n;
+
 	if (!EVP_MAC_init(crypto->mac, key, key_len, NULL) ||
 		!EVP_MAC_update(crypto->mac, data, len) ||
 		!EVP_MAC_final(crypto->mac, ret, &n, WG_MAC_LEN) || n != WG_MAC_LEN)
@@ -103,6 +106,7 @@ static void hmac2(struct wg_crypto *crypto, uint8_t ret[static WG_HASH_LEN],
 	const uint8_t key[static WG_HASH_LEN], const void *data, size_t len, uint8_t last)
 {
 	size_t n;
+
 	if (!EVP_MAC_init(crypto->hmac, key, WG_HASH_LEN, NULL) ||
 		(len && !EVP_MAC_update(crypto->hmac, data, len)) ||
 		(last && !EVP_MAC_update(crypto->hmac, &last, 1)) ||
@@ -142,6 +146,7 @@ void wg_seal(uint8_t *ret, const uint8_t *data, size_t len, const uint8_t *aad, 
 	const uint8_t key[static WG_KEY_LEN], uint64_t counter)
 {
 	uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
+
 	nonce_of(nonce, counter);
 	(void) crypto_aead_chacha20poly1305_ietf_encrypt(
 		ret, NULL, data, len, aad, aad_len, NULL, nonce, key); /* always 0 */
@@ -151,6 +156,7 @@ int wg_open(uint8_t *ret, const uint8_t *sealed, size_t sealed_len, const uint8_
 	size_t aad_len, const uint8_t key[static WG_KEY_LEN], uint64_t counter)
 {
 	uint8_t nonce[crypto_aead_chacha20poly1305_ietf_NPUBBYTES];
+
 	nonce_of(nonce, counter);
 	return crypto_aead_chacha20poly1305_ietf_decrypt(
 		       ret, NULL, NULL, sealed, sealed_len, aad, aad_len, nonce, key) < 0

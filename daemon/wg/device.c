@@ -13,6 +13,7 @@ enum { BUCKETS_MIN = 16 };
 int wg_device_new(const struct wg_config *config, struct wg_device **ret)
 {
 	struct wg_device *device = calloc(1, sizeof(*device));
+
 	if (!device)
 		return -ENOMEM;
 	device->ops = config->ops;
@@ -21,6 +22,7 @@ int wg_device_new(const struct wg_config *config, struct wg_device **ret)
 	device->wall_us = config->wall_us;
 	wg_stamp_clock_init(&device->clock, config->timestamp_floor_s);
 	int r = wg_crypto_init(&device->crypto);
+
 	if (r == 0) {
 		randombytes_buf(device->hash_key, sizeof(device->hash_key));
 		randombytes_buf(&device->jitter, sizeof(device->jitter));
@@ -46,9 +48,11 @@ static bool any_dead(const struct wg_device *device)
 static void free_doomed(struct wg_device *device)
 {
 	struct wg_dead *doomed = &device->doomed;
+
 	wg_sessions_free(device, doomed->sessions);
 	while (doomed->peers) {
 		struct wg_peer *peer = doomed->peers;
+
 		doomed->peers = peer->next_dead;
 		wg_peer_free(peer);
 	}
@@ -115,6 +119,7 @@ void wg_device_set_time(struct wg_device *device, uint64_t now_us, uint64_t wall
 void wg_device_set_private_key(struct wg_device *device, const uint8_t key[static WG_KEY_LEN])
 {
 	struct wg_identity fresh = { 0 };
+
 	if (wg_identity_init(&device->crypto, &fresh, key) < 0)
 		return; /* the library failed: the old identity stays */
 	if (fresh.set == device->identity.set &&
@@ -126,10 +131,12 @@ void wg_device_set_private_key(struct wg_device *device, const uint8_t key[stati
 	wg_identity_done(&fresh);
 	struct wg_peer *self =
 		device->identity.set ? wg_device_find_peer(device, device->identity.public) : NULL;
+
 	if (self)
 		wg_peer_remove(self);
 	for (struct wg_peer *peer = device->first; peer; peer = peer->next) {
 		bool trying = peer->handshake.pending;
+
 		peer->remote.shared_known = false;
 		sodium_memzero(peer->remote.shared, sizeof(peer->remote.shared));
 		wg_handshake_forget(peer);
@@ -163,11 +170,13 @@ int wg_device_set_denied(struct wg_device *device, const struct ip_prefix *prefi
 {
 	struct wg_trie trie = { 0 };
 	struct wg_trie_list *list = &device->denied_list;
+
 	if (n > WG_DENIED_MAX)
 		return -E2BIG;
 	*list = (struct wg_trie_list){ .owner = device }; /* the old trie only needs the owner */
 	for (size_t i = 0; i < n; i++) {
 		int r = wg_trie_insert(&trie, &prefixes[i], list);
+
 		if (r < 0) {
 			wg_trie_done(&trie);
 			return r;
@@ -206,6 +215,7 @@ static struct wg_peer **bucket_of(
 {
 	uint8_t hash[crypto_shorthash_BYTES];
 	uint64_t value;
+
 	(void) crypto_shorthash(hash, key, WG_KEY_LEN, device->hash_key); /* always 0 */
 	memcpy(&value, hash, sizeof(value));
 	return &device->buckets[value & (device->n_buckets - 1)];
@@ -216,6 +226,7 @@ static void buckets_grow(struct wg_device *device)
 {
 	size_t n = 2 * device->n_buckets;
 	struct wg_peer **buckets = calloc(n, sizeof(*buckets));
+
 	if (!buckets)
 		return;
 	free(device->buckets);
@@ -223,6 +234,7 @@ static void buckets_grow(struct wg_device *device)
 	device->n_buckets = n;
 	for (struct wg_peer *peer = device->first; peer; peer = peer->next) {
 		struct wg_peer **bucket = bucket_of(device, peer->remote.public);
+
 		peer->hash_next = *bucket;
 		*bucket = peer;
 	}
@@ -231,6 +243,7 @@ static void buckets_grow(struct wg_device *device)
 struct wg_peer *wg_device_find_peer(struct wg_device *device, const uint8_t key[static WG_KEY_LEN])
 {
 	struct wg_peer *peer = *bucket_of(device, key);
+
 	while (peer && memcmp(peer->remote.public, key, WG_KEY_LEN) != 0)
 		peer = peer->hash_next;
 	return peer;
@@ -240,6 +253,7 @@ int wg_device_add_peer(
 	struct wg_device *device, const uint8_t key[static WG_KEY_LEN], struct wg_peer **ret)
 {
 	struct wg_peer *peer = wg_device_find_peer(device, key);
+
 	if (peer) {
 		*ret = peer;
 		return 0;
@@ -249,6 +263,7 @@ int wg_device_add_peer(
 	if (device->n_peers >= WG_PEERS_MAX)
 		return -ENOSPC;
 	int r = wg_heap_reserve(&device->heap, device->n_peers + 1);
+
 	if (r < 0)
 		return r;
 	r = wg_peer_new(device, key, &peer);
@@ -258,6 +273,7 @@ int wg_device_add_peer(
 	if (device->n_peers >= device->n_buckets)
 		buckets_grow(device);
 	struct wg_peer **bucket = bucket_of(device, key);
+
 	peer->hash_next = *bucket;
 	*bucket = peer;
 	peer->prev = device->last;
@@ -281,10 +297,12 @@ size_t wg_device_n_peers(const struct wg_device *device)
 void wg_peer_remove(struct wg_peer *peer)
 {
 	struct wg_device *device = peer->device;
+
 	if (peer->removed)
 		return;
 	peer->removed = true;
 	struct wg_peer **at = bucket_of(device, peer->remote.public);
+
 	while (*at != peer)
 		at = &(*at)->hash_next;
 	*at = peer->hash_next;
@@ -312,12 +330,14 @@ uint64_t wg_device_next_deadline(const struct wg_device *device)
 	if (any_dead(device) && !doomed_are_held(device))
 		return 0;
 	const struct wg_heap_node *first = wg_heap_first(&device->heap);
+
 	return first ? first->at_us : WG_NO_DEADLINE;
 }
 
 void wg_device_tick(struct wg_device *device)
 {
 	enum { PEERS_AT_ONCE = 32 };
+
 	if (any_dead(device))
 		reap(device);
 	for (unsigned i = 0; i < PEERS_AT_ONCE; i++)

@@ -122,6 +122,7 @@ struct wg_device {
 static inline void wg_event(struct wg_peer *peer, enum wg_event event)
 {
 	struct wg_device *device = peer->device;
+
 	if (device->ops.event)
 		device->ops.event(device->ctx, peer, event);
 }

@@ -39,6 +39,7 @@ static void send_counted(
 void wg_handshake_repeat_to(struct wg_peer *peer, const struct endpoint *to)
 {
 	struct wg_endpoint endpoint = { .remote = *to };
+
 	if (!wg_device_denies(peer->device, &to->addr))
 		send_counted(peer, &endpoint, peer->initiation, sizeof(peer->initiation));
 }
@@ -47,6 +48,7 @@ void wg_handshake_repeat_to(struct wg_peer *peer, const struct endpoint *to)
 static bool address_is_doubtful(const struct wg_peer *peer)
 {
 	uint64_t now_us = peer->device->now_us;
+
 	return peer->lost || !wg_session_may_send(peer->current, now_us) ||
 	       (peer->unanswered_since_us &&
 		       now_us - peer->unanswered_since_us >= WG_UNANSWERED_US);
@@ -55,6 +57,7 @@ static bool address_is_doubtful(const struct wg_peer *peer)
 static void send_initiation(struct wg_peer *peer)
 {
 	bool all = address_is_doubtful(peer);
+
 	if (peer->endpoint.remote.addr.family)
 		send_counted(peer, &peer->endpoint, peer->initiation, sizeof(peer->initiation));
 	for (size_t i = 0; all && i < peer->n_candidates; i++)
@@ -87,6 +90,7 @@ static int stamp_take(struct wg_peer *peer, uint8_t ret[static WG_TIMESTAMP_LEN]
 	struct wg_stamp stamp =
 		wg_stamp_next(&device->clock, &peer->last_stamp, device->now_us, device->wall_us);
 	int r = stamp_reserve(device, stamp.s);
+
 	if (r < 0)
 		return r;
 	peer->last_stamp = stamp;
@@ -130,6 +134,7 @@ void wg_handshake_begin(struct wg_peer *peer, bool retry)
 {
 	struct wg_device *device = peer->device;
 	uint64_t now_us = device->now_us;
+
 	if (peer->removed || !device->identity.set || !wg_peer_has_address(peer))
 		return;
 	if (!retry)
@@ -143,6 +148,7 @@ void wg_handshake_begin(struct wg_peer *peer, bool retry)
 	peer->quiet_until_us = now_us + WG_REKEY_TIMEOUT_US;
 	wg_timers_initiation_sent(peer);
 	int r = make_initiation(peer);
+
 	if (r == -EAGAIN) {
 		peer->quiet_until_us = now_us + STAMP_WAIT_US;
 		wg_timer_set(peer, WG_TIMER_RETRANSMIT, peer->quiet_until_us);
@@ -159,6 +165,7 @@ void wg_handshake_begin(struct wg_peer *peer, bool retry)
 void wg_peer_initiate(struct wg_peer *peer)
 {
 	const struct wg_session *session = wg_peer_sending(peer);
+
 	if (session && !peer->lost && !peer->unanswered_since_us &&
 		peer->device->now_us - session->created_us < WG_REKEY_AFTER_US)
 		return;
@@ -176,6 +183,7 @@ void wg_peer_doubt(struct wg_peer *peer)
 static struct wg_session *session_new(struct wg_peer *peer)
 {
 	struct wg_session *session = calloc(1, sizeof(*session));
+
 	if (session) {
 		session->peer = peer;
 		session->created_us = peer->device->now_us;
@@ -199,9 +207,11 @@ static int respond(
 	struct wg_response message;
 	struct wg_transport_keys keys;
 	struct wg_session *session = session_new(peer);
+
 	if (!session)
 		return -ENOMEM;
 	int r = wg_index_add(&device->index, peer, session, &session->local_index);
+
 	if (r < 0) {
 		free(session);
 		return r;
@@ -251,6 +261,7 @@ static void respond_again(struct wg_peer *peer, const uint8_t timestamp[static W
 static int check_fresh(struct wg_peer *peer, const uint8_t timestamp[static WG_TIMESTAMP_LEN])
 {
 	struct wg_device *device = peer->device;
+
 	if (memcmp(timestamp, peer->latest_stamp, WG_TIMESTAMP_LEN) <= 0) {
 		device->counters.replayed++;
 		return -EALREADY;
@@ -279,11 +290,13 @@ static int receive_initiation(struct wg_device *device, const struct wg_initiati
 	__attribute__((cleanup(incoming_wipe))) struct wg_incoming incoming;
 	uint8_t timestamp[WG_TIMESTAMP_LEN];
 	int r = wg_noise_identify(&device->crypto, &device->identity, message, &incoming);
+
 	if (r < 0) {
 		device->counters.forged++;
 		return r;
 	}
 	struct wg_peer *peer = wg_device_find_peer(device, incoming.public);
+
 	if (!peer) {
 		device->counters.unknown++;
 		return -ENOENT;
@@ -312,6 +325,7 @@ static int receive_response(
 {
 	struct wg_index_entry *entry = wg_index_find(&device->index, message->receiver);
 	struct wg_transport_keys keys;
+
 	if (!entry || entry->session) {
 		device->counters.unknown++;
 		return -ENOENT;
@@ -319,11 +333,13 @@ static int receive_response(
 	struct wg_peer *peer = entry->peer;
 	int r = wg_noise_complete(&device->crypto, &device->identity, &peer->remote,
 		&peer->handshake, message, &keys);
+
 	if (r < 0) {
 		device->counters.forged++;
 		return r;
 	}
 	struct wg_session *session = session_new(peer);
+
 	if (!session) {
 		sodium_memzero(&keys, sizeof(keys));
 		return -ENOMEM;
@@ -352,12 +368,14 @@ static int receive_response(
 static int receive_cookie_reply(struct wg_device *device, const struct wg_cookie_reply *reply)
 {
 	const struct wg_index_entry *entry = wg_index_find(&device->index, reply->receiver);
+
 	if (!entry) {
 		device->counters.unknown++;
 		return -ENOENT;
 	}
 	int r = wg_cookie_reply_take(
 		&entry->peer->jar, &entry->peer->remote, reply, device->now_us);
+
 	if (r < 0) {
 		device->counters.forged++;
 		return r;
@@ -385,6 +403,7 @@ static int send_cookie_reply(
 	uint8_t packet[WG_COOKIE_REPLY_LEN];
 	int r = wg_cookie_reply_make(&device->crypto, &device->checker, &device->identity,
 		&from->remote, data, len, device->now_us, &reply);
+
 	if (r < 0)
 		return r;
 	wg_cookie_reply_format(&reply, packet);

@@ -18,9 +18,11 @@ int wg_heap_reserve(struct wg_heap *heap, size_t n)
 	if (n <= heap->room)
 		return 0;
 	size_t room = heap->room ? heap->room : 16;
+
 	while (room < n)
 		room *= 2;
 	struct wg_heap_node **nodes = realloc(heap->nodes, room * sizeof(struct wg_heap_node *));
+
 	if (!nodes)
 		return -ENOMEM;
 	heap->nodes = nodes;
@@ -42,6 +44,7 @@ static void sift(struct wg_heap *heap, size_t i, struct wg_heap_node *node)
 	}
 	for (;;) {
 		size_t child = 2 * i + 1;
+
 		if (child + 1 < heap->n &&
 			heap->nodes[child + 1]->at_us < heap->nodes[child]->at_us)
 			child++;
@@ -69,6 +72,7 @@ void wg_heap_remove(struct wg_heap *heap, struct wg_heap_node *node)
 		return;
 	size_t i = node->place - 1;
 	struct wg_heap_node *last = heap->nodes[--heap->n];
+
 	node->place = 0;
 	if (last != node)
 		sift(heap, i, last);

@@ -24,6 +24,7 @@ static size_t place_of(const struct wg_index *index, uint32_t value)
 static void insert(struct wg_index *index, const struct wg_index_entry *entry)
 {
 	size_t at = place_of(index, entry->index);
+
 	while (index->slots[at].peer)
 		at = (at + 1) & index->mask;
 	index->slots[at] = *entry;
@@ -33,9 +34,11 @@ static int grow(struct wg_index *index)
 {
 	size_t n = index->mask ? 2 * (index->mask + 1) : SLOTS_MIN;
 	struct wg_index_entry *slots = calloc(n, sizeof(*slots));
+
 	if (!slots)
 		return -ENOMEM;
 	struct wg_index old = *index;
+
 	index->slots = slots;
 	index->mask = n - 1;
 	if (!index->key) {
@@ -54,10 +57,12 @@ int wg_index_add(struct wg_index *index, struct wg_peer *peer, struct wg_session
 {
 	if (!index->mask || 2 * (index->used + 1) > index->mask + 1) {
 		int r = grow(index);
+
 		if (r < 0)
 			return r;
 	}
 	uint32_t value;
+
 	do {
 		value = randombytes_random();
 	} while (wg_index_find(index, value));
@@ -80,13 +85,16 @@ struct wg_index_entry *wg_index_find(const struct wg_index *index, uint32_t valu
 void wg_index_remove(struct wg_index *index, uint32_t value)
 {
 	struct wg_index_entry *entry = wg_index_find(index, value);
+
 	if (!entry)
 		return;
 	/* Close the gap: whatever stands behind it and may move up does. */
 	size_t gap = (size_t) (entry - index->slots);
+
 	for (size_t at = (gap + 1) & index->mask; index->slots[at].peer;
 		at = (at + 1) & index->mask) {
 		size_t home = place_of(index, index->slots[at].index);
+
 		if (((at - home) & index->mask) < ((at - gap) & index->mask))
 			continue;
 		index->slots[gap] = index->slots[at];

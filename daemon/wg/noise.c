@@ -81,6 +81,7 @@ static int mix_dh(struct wg_crypto *crypto, uint8_t chain[static WG_HASH_LEN], u
 {
 	SECRET shared;
 	int r = wg_dh(shared.bytes, private, public);
+
 	if (r < 0)
 		return r;
 	wg_kdf(crypto, chain, ret_key, NULL, chain, shared.bytes, sizeof(shared.bytes));
@@ -94,6 +95,7 @@ static int mix_static(struct wg_crypto *crypto, uint8_t chain[static WG_HASH_LEN
 {
 	if (!remote->shared_known) {
 		int r = wg_dh(remote->shared, identity->private, remote->public);
+
 		if (r < 0)
 			return r;
 		remote->shared_known = true;
@@ -135,6 +137,7 @@ static int mix_open(struct wg_crypto *crypto, uint8_t hash[static WG_HASH_LEN], 
 	const uint8_t *sealed, size_t sealed_len, const struct secret *key)
 {
 	int r = wg_open(ret, sealed, sealed_len, hash, WG_HASH_LEN, key->bytes, 0);
+
 	if (r < 0)
 		return r;
 	mix_hash(crypto, hash, sealed, sealed_len);
@@ -215,6 +218,7 @@ static void mix_psk(struct wg_crypto *crypto, uint8_t chain[static WG_HASH_LEN],
 	const uint8_t psk[static WG_KEY_LEN])
 {
 	SECRET temporary;
+
 	wg_kdf(crypto, chain, temporary.bytes, ret_key->bytes, chain, psk, WG_KEY_LEN);
 	mix_hash(crypto, hash, temporary.bytes, sizeof(temporary.bytes));
 }

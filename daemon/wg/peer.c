@@ -12,9 +12,11 @@ int wg_peer_new(
 	struct wg_device *device, const uint8_t key[static WG_KEY_LEN], struct wg_peer **ret)
 {
 	struct wg_peer *peer = calloc(1, sizeof(*peer));
+
 	if (!peer)
 		return -ENOMEM;
 	int r = wg_remote_init(&device->crypto, &peer->remote, key);
+
 	if (r < 0) {
 		wg_peer_free(peer);
 		return r;
@@ -71,6 +73,7 @@ static void address_came(struct wg_peer *peer)
 void wg_peer_set_endpoint(struct wg_peer *peer, const struct endpoint *remote)
 {
 	bool had = wg_peer_has_address(peer);
+
 	if (!remote->addr.family)
 		return;
 	if (!endpoint_equal(&peer->endpoint.remote, remote))
@@ -109,6 +112,7 @@ int wg_peer_set_candidates(struct wg_peer *peer, const struct endpoint *candidat
 	struct endpoint *copy = NULL, *old = peer->candidates;
 	size_t n_old = peer->n_candidates;
 	bool had = wg_peer_has_address(peer);
+
 	if (n > WG_CANDIDATES_MAX)
 		return -E2BIG;
 	if (n) {
@@ -134,6 +138,7 @@ int wg_peer_set_candidates(struct wg_peer *peer, const struct endpoint *candidat
 void wg_peer_set_keepalive(struct wg_peer *peer, uint16_t interval_s)
 {
 	bool turned_on = interval_s && !peer->keepalive_s;
+
 	if (interval_s == peer->keepalive_s)
 		return;
 	peer->keepalive_s = interval_s;
@@ -183,6 +188,7 @@ void wg_peer_some_allowed(const struct wg_peer *peer, const void **at, size_t n,
 	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx)
 {
 	const struct wg_trie_node *node = *at;
+
 	wg_trie_some(&peer->allowed, &node, n, fn, ctx);
 	*at = node;
 }
@@ -203,6 +209,7 @@ void wg_peer_stats(const struct wg_peer *peer, struct wg_peer_stats *ret)
 static void unlink_first(struct wg_peer *peer)
 {
 	struct wg_staged *packet = peer->staged;
+
 	peer->staged = packet->next;
 	if (!peer->staged)
 		peer->staged_end = &peer->staged;
@@ -214,6 +221,7 @@ static void unlink_first(struct wg_peer *peer)
 int wg_peer_stage(struct wg_peer *peer, const uint8_t *packet, size_t len)
 {
 	struct wg_device *device = peer->device;
+
 	if (len > UINT16_MAX)
 		return -EMSGSIZE;
 	if (!device->identity.set)
@@ -225,6 +233,7 @@ int wg_peer_stage(struct wg_peer *peer, const uint8_t *packet, size_t len)
 	if (device->staged_bytes + len > WG_STAGED_BYTES_MAX)
 		return -ENOBUFS;
 	struct wg_staged *copy = malloc(sizeof(*copy) + len);
+
 	if (!copy)
 		return -ENOMEM;
 	copy->next = NULL;
@@ -244,6 +253,7 @@ int wg_peer_stage(struct wg_peer *peer, const uint8_t *packet, size_t len)
 struct wg_staged *wg_peer_unstage(struct wg_peer *peer)
 {
 	struct wg_staged *packet = peer->staged;
+
 	if (packet)
 		unlink_first(peer);
 	return packet;
@@ -252,6 +262,7 @@ struct wg_staged *wg_peer_unstage(struct wg_peer *peer)
 void wg_staged_drop(struct wg_peer *peer)
 {
 	struct wg_staged *packet;
+
 	while ((packet = wg_peer_unstage(peer)))
 		free(packet);
 }

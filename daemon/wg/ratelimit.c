@@ -31,6 +31,7 @@ struct wg_ratelimit {
 struct wg_ratelimit *wg_ratelimit_new(void)
 {
 	struct wg_ratelimit *limit = calloc(1, sizeof(*limit)); /* pages come as they are touched */
+
 	if (limit)
 		randombytes_buf(limit->hash_key, sizeof(limit->hash_key));
 	return limit;
@@ -46,6 +47,7 @@ static unsigned bucket_of(const struct wg_ratelimit *limit, const uint8_t key[st
 {
 	uint8_t hash[crypto_shorthash_BYTES];
 	uint64_t value;
+
 	(void) crypto_shorthash(hash, key, 9, limit->hash_key); /* always 0 */
 	memcpy(&value, hash, sizeof(value));
 	return (unsigned) (value % BUCKETS);
@@ -54,6 +56,7 @@ static unsigned bucket_of(const struct wg_ratelimit *limit, const uint8_t key[st
 static void ring_remove(struct wg_ratelimit *limit, uint16_t i)
 {
 	struct entry *e = &limit->entry[i];
+
 	limit->entry[e->newer].older = e->older;
 	limit->entry[e->older].newer = e->newer;
 }
@@ -61,6 +64,7 @@ static void ring_remove(struct wg_ratelimit *limit, uint16_t i)
 static void ring_push(struct wg_ratelimit *limit, uint16_t i)
 {
 	struct entry *e = &limit->entry[i], *head = &limit->entry[0];
+
 	e->older = head->older; /* the head's older is the newest, its newer the oldest */
 	e->newer = 0;
 	limit->entry[head->older].newer = i;
@@ -70,6 +74,7 @@ static void ring_push(struct wg_ratelimit *limit, uint16_t i)
 static void bucket_remove(struct wg_ratelimit *limit, uint16_t i)
 {
 	uint16_t *at = &limit->bucket[bucket_of(limit, limit->entry[i].key)];
+
 	while (*at != i)
 		at = &limit->entry[*at].bucket_next;
 	*at = limit->entry[i].bucket_next;
@@ -81,6 +86,7 @@ static uint16_t entry_take(struct wg_ratelimit *limit, uint64_t now_us)
 	if (limit->used < WG_RATELIMIT_SOURCES)
 		return ++limit->used;
 	uint16_t oldest = limit->entry[0].newer;
+
 	if (now_us - limit->entry[oldest].seen_us < FORGET_US)
 		return NONE;
 	bucket_remove(limit, oldest);
@@ -98,9 +104,11 @@ static void key_of(const struct ip_addr *source, uint8_t ret[static 9])
 bool wg_ratelimit_allow(struct wg_ratelimit *limit, const struct ip_addr *source, uint64_t now_us)
 {
 	uint8_t key[9];
+
 	key_of(source, key);
 	unsigned bucket = bucket_of(limit, key);
 	uint16_t i = limit->bucket[bucket];
+
 	while (i != NONE && memcmp(limit->entry[i].key, key, sizeof(key)) != 0)
 		i = limit->entry[i].bucket_next;
 
@@ -109,6 +117,7 @@ bool wg_ratelimit_allow(struct wg_ratelimit *limit, const struct ip_addr *source
 		if (i == NONE)
 			return false;
 		struct entry *fresh = &limit->entry[i];
+
 		memcpy(fresh->key, key, sizeof(key));
 		fresh->bucket_next = limit->bucket[bucket];
 		limit->bucket[bucket] = i;
@@ -116,6 +125,7 @@ bool wg_ratelimit_allow(struct wg_ratelimit *limit, const struct ip_addr *source
 	} else {
 		struct entry *known = &limit->entry[i];
 		uint64_t gained = now_us - known->seen_us;
+
 		known->tokens_us = gained >= FULL_US || known->tokens_us + gained >= FULL_US
 					   ? FULL_US
 					   : known->tokens_us + gained;
@@ -123,6 +133,7 @@ bool wg_ratelimit_allow(struct wg_ratelimit *limit, const struct ip_addr *source
 	}
 	ring_push(limit, i);
 	struct entry *e = &limit->entry[i];
+
 	e->seen_us = now_us;
 	if (e->tokens_us < TOKEN_US)
 		return false;

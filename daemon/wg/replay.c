@@ -13,9 +13,11 @@ bool wg_replay_accept(struct wg_replay *replay, uint64_t counter, uint64_t limit
 	if (counter < replay->next && replay->next - counter > WG_REPLAY_WINDOW)
 		return false;
 	uint64_t word = counter / 64;
+
 	if (counter >= replay->next) {
 		uint64_t last = replay->next ? (replay->next - 1) / 64 : 0;
 		uint64_t ahead = word - last;
+
 		if (ahead > WORDS)
 			ahead = WORDS;
 		for (uint64_t i = 1; i <= ahead; i++)
@@ -24,6 +26,7 @@ bool wg_replay_accept(struct wg_replay *replay, uint64_t counter, uint64_t limit
 	}
 	uint64_t bit = UINT64_C(1) << counter % 64;
 	uint64_t *slot = &replay->ring[word % WORDS];
+
 	if (*slot & bit)
 		return false;
 	*slot |= bit;

@@ -18,10 +18,12 @@ enum { CROSSING_US = 1000000, FOLLOW_US = 3000000 };
 static void retire(struct wg_session **slot)
 {
 	struct wg_session *session = *slot;
+
 	*slot = NULL;
 	if (!session)
 		return;
 	struct wg_device *device = session->peer->device;
+
 	session->dead = true;
 	wg_index_remove(&device->index, session->local_index);
 	session->next_dead = device->dead.sessions;
@@ -32,6 +34,7 @@ void wg_sessions_free(struct wg_device *device, struct wg_session *list)
 {
 	while (list) {
 		struct wg_session *session = list;
+
 		list = session->next_dead;
 		if (session->cipher && device->ops.cipher_free)
 			device->ops.cipher_free(device->ctx, session->cipher);
@@ -45,6 +48,7 @@ static bool crossed(const struct wg_session *a, const struct wg_session *b)
 {
 	uint64_t apart_us = a->created_us > b->created_us ? a->created_us - b->created_us
 							  : b->created_us - a->created_us;
+
 	return a->initiator != b->initiator && apart_us < CROSSING_US;
 }
 
@@ -76,6 +80,7 @@ static void enter_answered(struct wg_peer *peer, struct wg_session *fresh)
 void wg_session_install(struct wg_session *session)
 {
 	struct wg_peer *peer = session->peer;
+
 	if (session->initiator) {
 		enter_answered(peer, session);
 	} else {
@@ -88,6 +93,7 @@ void wg_session_install(struct wg_session *session)
 static void confirm(struct wg_peer *peer)
 {
 	struct wg_session *coming = peer->coming;
+
 	peer->coming = NULL;
 	enter(peer, coming);
 }
@@ -100,6 +106,7 @@ static void confirm(struct wg_peer *peer)
 static void follow(struct wg_peer *peer, const struct wg_session *used)
 {
 	struct wg_session *current = peer->current;
+
 	if (used != peer->previous || !used->may_send || !current || !crossed(used, current))
 		return;
 	if (used->initiator == peer_key_is_greater(peer) &&
@@ -141,6 +148,7 @@ struct wg_session *wg_peer_sending(struct wg_peer *peer)
 struct wg_session *wg_device_session(struct wg_device *device, uint32_t receiver)
 {
 	const struct wg_index_entry *entry = wg_index_find(&device->index, receiver);
+
 	if (!entry || !entry->session) {
 		device->counters.unknown++;
 		return NULL;
@@ -173,9 +181,11 @@ bool wg_session_accept(struct wg_session *session, uint64_t counter)
 static void keep_fresh_sent(struct wg_peer *peer)
 {
 	const struct wg_session *session = peer->current;
+
 	if (!session)
 		return;
 	uint64_t age_us = peer->device->now_us - session->created_us;
+
 	if (session->send_counter > WG_REKEY_AFTER_MESSAGES ||
 		(session->initiator && age_us >= WG_REKEY_AFTER_US))
 		wg_handshake_begin(peer, false);
@@ -185,6 +195,7 @@ static void keep_fresh_sent(struct wg_peer *peer)
 static void keep_fresh_received(struct wg_peer *peer)
 {
 	const struct wg_session *session = peer->current;
+
 	if (peer->last_minute || !session || !session->initiator || !session->may_send)
 		return;
 	if (peer->device->now_us - session->created_us < WG_REJECT_AFTER_US - WG_UNANSWERED_US)
@@ -196,6 +207,7 @@ static void keep_fresh_received(struct wg_peer *peer)
 void wg_peer_data_sent(struct wg_session *session, uint64_t bytes)
 {
 	struct wg_peer *peer = session->peer;
+
 	peer->tx_bytes += bytes;
 	wg_timers_sent(peer, true);
 	keep_fresh_sent(peer);
@@ -205,9 +217,11 @@ void wg_peer_data_received(
 	struct wg_session *session, const struct wg_endpoint *from, uint64_t bytes, bool data)
 {
 	struct wg_peer *peer = session->peer;
+
 	if (peer->removed)
 		return;
 	bool confirmed = session == peer->coming;
+
 	peer->rx_bytes += bytes;
 	wg_endpoint_learn(peer, from);
 	if (confirmed)
@@ -230,6 +244,7 @@ static bool local_equal(const struct wg_endpoint *a, const struct wg_endpoint *b
 void wg_endpoint_learn(struct wg_peer *peer, const struct wg_endpoint *from)
 {
 	bool same = endpoint_equal(&peer->endpoint.remote, &from->remote);
+
 	if (same && local_equal(&peer->endpoint, from))
 		return;
 	if (wg_device_denies(peer->device, &from->remote.addr))

@@ -17,6 +17,7 @@ void wg_stamp_clock_init(struct wg_stamp_clock *clock, uint64_t floor_s)
 static uint64_t clock_read(struct wg_stamp_clock *clock, uint64_t now_us, uint64_t wall_us)
 {
 	uint64_t us = clock->last_us;
+
 	if (clock->last_now_us)
 		us += now_us - clock->last_now_us;
 	if (wall_us > us)

@@ -22,6 +22,7 @@
 uint64_t wg_jitter_us(struct wg_device *device)
 {
 	uint64_t z = device->jitter += UINT64_C(0x9e3779b97f4a7c15);
+
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return (z ^ z >> 31) % WG_REKEY_JITTER_US;
@@ -120,6 +121,7 @@ static void run_retransmit(struct wg_peer *peer)
 static void run_confirm(struct wg_peer *peer)
 {
 	const struct wg_session *session = wg_peer_sending(peer);
+
 	if (!session || peer->device->now_us - session->created_us > CONFIRM_FOR_US)
 		return;
 	wg_keepalive_send(peer);
@@ -178,6 +180,7 @@ static void run_timer(struct wg_peer *peer, enum wg_timer timer)
 bool wg_timers_run_next(struct wg_device *device)
 {
 	struct wg_heap_node *first = wg_heap_first(&device->heap);
+
 	if (!first || first->at_us > device->now_us)
 		return false;
 	wg_heap_remove(&device->heap, first);
@@ -192,6 +195,7 @@ bool wg_timers_run_next(struct wg_device *device)
 	if (peer->removed)
 		return true;
 	uint64_t next = WG_NO_DEADLINE;
+
 	for (unsigned i = 0; i < WG_TIMERS; i++)
 		if (peer->timers[i] < next)
 			next = peer->timers[i];

@@ -25,6 +25,7 @@ struct wg_trie_node {
 static uint64_t be64_read(const uint8_t *p)
 {
 	uint64_t v = 0;
+
 	for (unsigned i = 0; i < 8; i++)
 		v = v << 8 | p[i];
 	return v;
@@ -36,12 +37,14 @@ static struct bits bits_of(int family, const uint8_t *addr)
 		return (struct bits){ be64_read(addr), be64_read(addr + 8) };
 	uint32_t v4 = (uint32_t) addr[0] << 24 | (uint32_t) addr[1] << 16 |
 		      (uint32_t) addr[2] << 8 | addr[3];
+
 	return (struct bits){ (uint64_t) v4 << 32, 0 };
 }
 
 static struct ip_prefix prefix_of(const struct wg_trie_node *node)
 {
 	struct ip_prefix prefix = { .addr.family = node->family, .len = node->len };
+
 	for (unsigned i = 0; i < ip_bytes(node->family); i++)
 		prefix.addr.bytes[i] = (uint8_t) ((i < 8 ? node->bits.high : node->bits.low) >>
 						  (56 - 8 * (i % 8)));
@@ -70,6 +73,7 @@ static struct wg_trie_node **root_of(struct wg_trie *trie, int family)
 static struct wg_trie_node **slot_of(struct wg_trie *trie, struct wg_trie_node *node)
 {
 	struct wg_trie_node *parent = node->parent;
+
 	return parent ? &parent->child[parent->child[1] == node] : root_of(trie, node->family);
 }
 
@@ -86,6 +90,7 @@ static void list_add(struct wg_trie_list *list, struct wg_trie_node *node)
 static void list_del(struct wg_trie_node *node)
 {
 	struct wg_trie_list *list = node->list;
+
 	*(node->prev ? &node->prev->next : &list->first) = node->next;
 	*(node->next ? &node->next->prev : &list->last) = node->prev;
 	list->n--;
@@ -100,6 +105,7 @@ static void free_all(struct wg_trie_node *node)
 			continue;
 		}
 		struct wg_trie_node *parent = node->parent;
+
 		if (parent)
 			parent->child[parent->child[1] == node] = NULL;
 		free(node);
@@ -121,16 +127,19 @@ static bool prefix_is_valid(const struct ip_prefix *prefix)
 	if (prefix->len > ip_bits(prefix->addr.family))
 		return false;
 	struct ip_prefix clean = ip_prefix_of(&prefix->addr, prefix->len);
+
 	return ip_prefix_equal(&clean, prefix);
 }
 
 static struct wg_trie_node *node_new(int family, struct bits bits, unsigned len)
 {
 	struct wg_trie_node *node = calloc(1, sizeof(*node));
+
 	if (!node)
 		return NULL;
 	uint64_t high = len >= 64 ? UINT64_MAX : len ? UINT64_MAX << (64 - len) : 0;
 	uint64_t low = len >= 128 ? UINT64_MAX : len > 64 ? UINT64_MAX << (128 - len) : 0;
+
 	node->bits = (struct bits){ bits.high & high, bits.low & low };
 	node->len = (uint8_t) len;
 	node->family = (uint8_t) family;
@@ -148,8 +157,10 @@ static int hang_in(
 	struct wg_trie_node **slot, struct wg_trie_node *parent, struct wg_trie_node *fresh)
 {
 	struct wg_trie_node *old = *slot, *fork = NULL;
+
 	if (old) {
 		unsigned same = common(old->bits, fresh->bits);
+
 		if (same < fresh->len && same < old->len) {
 			fork = node_new(fresh->family, fresh->bits, same);
 			if (!fork)
@@ -187,9 +198,11 @@ int wg_trie_insert(struct wg_trie *trie, const struct ip_prefix *prefix, struct 
 		slot = &parent->child[bit_at(bits, parent->len)];
 	}
 	struct wg_trie_node *fresh = node_new(family, bits, prefix->len);
+
 	if (!fresh)
 		return -ENOMEM;
 	int r = hang_in(slot, parent, fresh);
+
 	if (r < 0) {
 		free(fresh);
 		return r;
@@ -205,6 +218,7 @@ static void node_remove(struct wg_trie *trie, struct wg_trie_node *node)
 	while (node && !node->list && !(node->child[0] && node->child[1])) {
 		struct wg_trie_node *child = node->child[node->child[0] ? 0 : 1];
 		struct wg_trie_node *parent = node->parent;
+
 		*slot_of(trie, node) = child;
 		if (child)
 			child->parent = parent;
@@ -219,6 +233,7 @@ int wg_trie_remove(struct wg_trie *trie, const struct ip_prefix *prefix, struct 
 		return -ENOENT;
 	struct bits bits = bits_of(prefix->addr.family, prefix->addr.bytes);
 	struct wg_trie_node *node = *root_of(trie, prefix->addr.family);
+
 	while (node && node->len < prefix->len && common(node->bits, bits) >= node->len)
 		node = node->child[bit_at(bits, node->len)];
 	if (!node || node->len != prefix->len || common(node->bits, bits) < node->len ||
@@ -260,6 +275,7 @@ void wg_trie_some(const struct wg_trie_list *list, const struct wg_trie_node **a
 
 	for (; n > 0 && node; n--, node = node->next) {
 		struct ip_prefix prefix = prefix_of(node);
+
 		fn(ctx, &prefix);
 	}
 	*at = node;
