@@ -161,6 +161,7 @@ int book_add_presence(struct book *book, const json_t *doc, uint64_t now_us, str
 		return r;
 	id = presence.node;
 	size_t at = entry_find(book, id, &found);
+
 	if (found && presence.counter <= book->entries[at].presence.counter)
 		return 0;
 	node = netmap_by_id(book->netmap, id);

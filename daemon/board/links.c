@@ -146,6 +146,7 @@ static bool has_subnet(const struct judge *j, int index)
 {
 	for (size_t i = 0; i < j->facts->n_addrs; i++) {
 		const struct link_addr *a = &j->facts->addrs[i];
+
 		if (a->ifindex == index && a->scope < RT_SCOPE_LINK &&
 			a->prefix_len < ip_bits(a->addr.family))
 			return true;
@@ -323,6 +324,7 @@ static bool has_lasting_sibling(const struct links_facts *facts, const struct li
 
 	for (size_t i = 0; i < facts->n_addrs; i++) {
 		const struct link_addr *other = &facts->addrs[i];
+
 		if (other->ifindex == addr->ifindex && !(other->flags & bad) &&
 			ip_prefix_contains(&prefix, &other->addr))
 			return true;

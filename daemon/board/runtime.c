@@ -29,6 +29,7 @@ typedef int toml_each(void *ctx, const char *table, const char *key, const char 
 static char *trim(char *text)
 {
 	char *end = text + strlen(text);
+
 	while (isspace((unsigned char) *text))
 		text++;
 	while (end > text && isspace((unsigned char) end[-1]))
@@ -40,6 +41,7 @@ static char *trim(char *text)
 static void cut_comment(char *line)
 {
 	char quote = 0;
+
 	for (; *line; line++) {
 		if (quote)
 			quote = *line == quote ? 0 : quote;
@@ -55,6 +57,7 @@ static void cut_comment(char *line)
 static void unquote(const char *text, size_t len, char *ret, size_t size)
 {
 	size_t n = 0;
+
 	for (size_t i = 0; i < len && n + 1 < size; i++)
 		if (text[i] != '"' && text[i] != '\'' && text[i] != ' ')
 			ret[n++] = text[i];
@@ -69,6 +72,7 @@ struct toml {
 static void add_value(struct toml *t, const char *text)
 {
 	size_t len = strlen(t->value);
+
 	(void) snprintf(t->value + len, sizeof(t->value) - len, "%s", text);
 	t->in_list = t->value[0] == '[' && !strchr(t->value, ']');
 }
@@ -79,6 +83,7 @@ static bool read_line(struct toml *t, char *line)
 	cut_comment(line);
 	line = trim(line);
 	char *equals = strchr(line, '='), *end = strchr(line, ']');
+
 	if (t->in_list) {
 		add_value(t, line);
 		return !t->in_list;
@@ -99,6 +104,7 @@ static int toml_read(char *text, toml_each *each, void *ctx)
 {
 	struct toml t = { 0 };
 	int r = 0;
+
 	for (char *rest = text, *line; !r && (line = strsep(&rest, "\n"));)
 		if (read_line(&t, line))
 			r = each(ctx, t.table, t.key, t.value);
@@ -111,6 +117,7 @@ static bool string_of(const char *value, size_t n, char *ret, size_t size)
 	for (;; n--) {
 		const char *begin = value + strcspn(value, "\"'");
 		const char *end = *begin ? strchr(begin + 1, *begin) : NULL;
+
 		if (!end)
 			return false;
 		if (!n) {
@@ -133,12 +140,14 @@ struct containerd {
 static bool ends_in(const char *text, const char *end)
 {
 	size_t n = strlen(text), m = strlen(end);
+
 	return n >= m && !strcmp(text + n - m, end);
 }
 
 static int check_plugins(struct containerd *c, const char *value)
 {
 	char name[VALUE_MAX];
+
 	for (size_t i = 0; string_of(value, i, name, sizeof(name)); i++)
 		if (!strcmp(name, "cri") || !strcmp(name, "io.containerd.grpc.v1.cri") ||
 			!strcmp(name, "io.containerd.cri.v1.runtime"))
@@ -155,8 +164,10 @@ static int check_bin(struct containerd *c, const char *value)
 {
 	char dir[VALUE_MAX], path[PATH_MAX], first[VALUE_MAX] = "";
 	const char *plugin = c->where->plugin, *name = strrchr(plugin, '/') + 1;
+
 	for (size_t i = 0; string_of(value, i, dir, sizeof(dir)); i++) {
 		int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+
 		if (n < (int) sizeof(path) && access(path, X_OK) == 0)
 			return 0;
 		if (!i)
@@ -174,6 +185,7 @@ static int check_bin(struct containerd *c, const char *value)
 static int check_lists(struct containerd *c, const char *value)
 {
 	char dir[VALUE_MAX], own[PATH_MAX];
+
 	(void) snprintf(own, sizeof(own), "%s/cni/net.d", c->where->etc);
 	if (!string_of(value, 0, dir, sizeof(dir)) || !*dir || !strcmp(dir, own))
 		return 0;
@@ -187,6 +199,7 @@ static int check_lists(struct containerd *c, const char *value)
 static int check_socket(struct containerd *c, const char *value)
 {
 	char path[VALUE_MAX];
+
 	if (!string_of(value, 0, path, sizeof(path)) || !*path || !strcmp(path, CRI_SOCKET))
 		return 0;
 	return err_set(c->err, -ENOTSOCK,
@@ -200,6 +213,7 @@ static int check_key(void *ctx, const char *table, const char *key, const char *
 {
 	struct containerd *c = ctx;
 	bool is_cni = ends_in(table, ".cri.cni") || ends_in(table, ".cri.v1.runtime.cni");
+
 	c->is_new |= !*table && !strcmp(key, "version") && *value >= '3' && *value <= '9';
 	c->has_imports |= !*table && !strcmp(key, "imports") && strpbrk(value, "\"'");
 	c->has_systemd |= !strcmp(key, "SystemdCgroup") && !strcmp(value, "true");
@@ -218,6 +232,7 @@ static int check_key(void *ctx, const char *table, const char *key, const char *
 static int check_cgroups(const struct containerd *c)
 {
 	char shim[PATH_MAX];
+
 	(void) snprintf(shim, sizeof(shim), "%s/containerd-shim-runc-v1", c->where->bin);
 	if (c->is_new || c->has_imports || c->has_systemd || access(shim, F_OK) < 0)
 		return 0;
@@ -234,6 +249,7 @@ int runtime_check_containerd(
 {
 	struct containerd c = { .path = path, .where = where, .err = err };
 	int r = toml_read(text, check_key, &c);
+
 	return r ? r : check_cgroups(&c);
 }
 
@@ -241,6 +257,7 @@ int runtime_look_at_containerd(const struct runtime_where *where, struct err *er
 {
 	char path[PATH_MAX];
 	CLEANUP_BUF struct buf text = { 0 };
+
 	(void) snprintf(path, sizeof(path), "%s/containerd/config.toml", where->etc);
 	if (file_read(path, FILE_MAX, &text) < 0 || !*buf_str(&text))
 		return 0;
@@ -261,9 +278,11 @@ static int check_arguments(const char *path, const char *line, struct err *err)
 		{ "--resolv-conf", "pods get other name servers than enroll-node found" },
 		{ "--pod-cidr", "pods' addresses are the mesh's to give" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		const char *found = strstr(line, flags[i].flag);
 		char next = found ? found[strlen(flags[i].flag)] : 0;
+
 		if (next == '=' || next == ' ')
 			return err_set(err, -(int) (i + 1),
 				"kubelet is not started as its files say: %s gives it %s, and %s; "
@@ -278,8 +297,10 @@ static int look_at_arguments(const char *etc, struct err *err)
 	static const char *const files[] = { "default/kubelet", "sysconfig/kubelet" };
 	char path[PATH_MAX];
 	int r = 0;
+
 	for (size_t i = 0; i < ARRAY_LEN(files) && !r; i++) {
 		CLEANUP_BUF struct buf text = { 0 };
+
 		(void) snprintf(path, sizeof(path), "%s/%s", etc, files[i]);
 		if (file_read(path, FILE_MAX, &text) < 0 || !*buf_str(&text))
 			continue;
@@ -301,6 +322,7 @@ static void close_dir(DIR **dir)
 static bool says(const char *path, const char *word)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+
 	return file_read(path, FILE_MAX, &text) == 0 && strstr(buf_str(&text), word);
 }
 
@@ -312,11 +334,13 @@ static void look_at_unit(const char *dir, struct unit *unit)
 {
 	static const char word[] = "kubeadm-flags.env";
 	char path[PATH_MAX], drop_ins[PATH_MAX / 2];
+
 	(void) snprintf(path, sizeof(path), "%s/kubelet.service", dir);
 	unit->found |= access(path, F_OK) == 0;
 	unit->reads_kubeadm |= says(path, word);
 	(void) snprintf(drop_ins, sizeof(drop_ins), "%s/kubelet.service.d", dir);
 	CLEANUP(close_dir) DIR *open = opendir(drop_ins);
+
 	for (struct dirent *entry; open && (entry = readdir(open));) {
 		(void) snprintf(path, sizeof(path), "%s/%s", drop_ins, entry->d_name);
 		unit->reads_kubeadm |= ends_in(entry->d_name, ".conf") && says(path, word);
@@ -330,6 +354,7 @@ static int look_at_units(const char *etc, struct err *err)
 		"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system" };
 	char path[PATH_MAX];
 	struct unit unit = { 0 };
+
 	(void) snprintf(path, sizeof(path), "%s/systemd/system", etc);
 	look_at_unit(path, &unit);
 	for (size_t i = 0; !strcmp(etc, "/etc") && i < ARRAY_LEN(system); i++)
@@ -355,5 +380,6 @@ static int look_at_units(const char *etc, struct err *err)
 int runtime_look_at_kubelet(const char *etc, struct err *err)
 {
 	int r = look_at_arguments(etc, err);
+
 	return r ? r : look_at_units(etc, err);
 }

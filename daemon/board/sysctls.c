@@ -19,6 +19,7 @@ enum { FILE_MAX = 1 << 20 };
 static void to_path(char *name)
 {
 	bool swap = name[strcspn(name, "./")] == '.';
+
 	for (char *p = name; swap && *p; p++)
 		*p = (char) (*p == '.' ? '/' : *p == '/' ? '.' : *p);
 }
@@ -27,6 +28,7 @@ static void to_path(char *name)
 static bool names_it(const char *pattern, const char *name)
 {
 	static const char ip_forward[] = "net/ipv4/ip_forward";
+
 	if (!strcmp(name, ip_forward) &&
 		!fnmatch(pattern, "net/ipv4/conf/all/forwarding", FNM_PATHNAME))
 		return true;
@@ -36,11 +38,13 @@ static bool names_it(const char *pattern, const char *name)
 static bool split_line(char *line, char **ret_name, char **ret_value)
 {
 	char *equals = strchr(line, '=');
+
 	while (isspace((unsigned char) *line) || *line == '-')
 		line++;
 	if (*line == '#' || *line == ';' || !equals || equals < line)
 		return false;
 	char *end = equals, *value = equals + 1;
+
 	while (end > line && isspace((unsigned char) end[-1]))
 		end--;
 	*end = 0;
@@ -57,8 +61,10 @@ bool sysctls_in_text(char *text, sysctls_line *each, void *ctx)
 {
 	bool more = true;
 	char *next = NULL;
+
 	for (char *line = text; line && more; line = next) {
 		char *name, *value;
+
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = 0;
@@ -78,6 +84,7 @@ struct search {
 static bool compare(void *ctx, const char *name, const char *value)
 {
 	struct search *search = ctx;
+
 	if (names_it(name, search->name))
 		search->found = !strcmp(value, search->value); /* a later line counts more */
 	return true;
@@ -86,6 +93,7 @@ static bool compare(void *ctx, const char *name, const char *value)
 static bool file_sets(const char *path, struct search *search)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+
 	search->found = false;
 	if (file_read(path, FILE_MAX, &text) == 0 && *buf_str(&text))
 		(void) sysctls_in_text(text.data, compare, search);
@@ -102,12 +110,15 @@ static bool dir_sets(const char *dir, const char *but, struct search *search,
 	char ret_path[static SYSCTLS_PATH_MAX])
 {
 	CLEANUP(closedir_p) DIR *open = opendir(dir);
+
 	for (struct dirent *entry; open && (entry = readdir(open));) {
 		size_t len = strlen(entry->d_name);
+
 		if (len < 5 || strcmp(entry->d_name + len - 5, ".conf") != 0 ||
 			!strcmp(entry->d_name, but))
 			continue;
 		int n = snprintf(ret_path, SYSCTLS_PATH_MAX, "%s/%s", dir, entry->d_name);
+
 		if (n < SYSCTLS_PATH_MAX && file_sets(ret_path, search))
 			return true;
 	}
@@ -122,11 +133,13 @@ bool sysctls_set_by_others(const char *etc, const char *but, const char *name, c
 {
 	struct search search = { .name = name, .value = value };
 	char dir[SYSCTLS_PATH_MAX];
+
 	(void) snprintf(ret_path, SYSCTLS_PATH_MAX, "%s/sysctl.conf", etc);
 	if (file_sets(ret_path, &search))
 		return true;
 	(void) snprintf(dir, sizeof(dir), "%s/sysctl.d", etc);
 	bool found = dir_sets(dir, but, &search, ret_path);
+
 	for (size_t i = 0; !found && !strcmp(etc, "/etc") && i < ARRAY_LEN(system_dirs); i++)
 		found = dir_sets(system_dirs[i], but, &search, ret_path);
 	return found;
@@ -162,12 +175,15 @@ static bool is_known(const struct files *files, const char *name)
 static void add_dir(struct files *files, const char *dir)
 {
 	CLEANUP(closedir_p) DIR *open = opendir(dir);
+
 	for (struct dirent *entry; open && files->n < FILES_MAX && (entry = readdir(open));) {
 		size_t len = strlen(entry->d_name);
+
 		if (len < 5 || strcmp(entry->d_name + len - 5, ".conf") != 0 ||
 			is_known(files, entry->d_name))
 			continue;
 		struct file *file = &files->list[files->n++];
+
 		(void) snprintf(file->name, sizeof(file->name), "%s", entry->d_name);
 		(void) snprintf(file->dir, sizeof(file->dir), "%s", dir);
 	}
@@ -189,6 +205,7 @@ static bool take(void *ctx, const char *name, const char *value)
 {
 	struct boot *boot = ctx;
 	bool pattern = strpbrk(name, "*?[") != NULL;
+
 	if (!names_it(name, boot->name) || (pattern && boot->by_name))
 		return true;
 	boot->found = true;
@@ -203,6 +220,7 @@ static void read_file(struct boot *boot, const char *dir, const char *name)
 	char path[SYSCTLS_PATH_MAX];
 	CLEANUP_BUF struct buf text = { 0 };
 	int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+
 	boot->path = path;
 	if (n > 0 && n < (int) sizeof(path) && file_read(path, FILE_MAX, &text) == 0 &&
 		*buf_str(&text))
@@ -214,6 +232,7 @@ static bool is_ufw_on(const char *etc)
 {
 	char path[SYSCTLS_PATH_MAX];
 	CLEANUP_BUF struct buf text = { 0 };
+
 	(void) snprintf(path, sizeof(path), "%s/ufw/ufw.conf", etc);
 	return file_read(path, FILE_MAX, &text) == 0 && strstr(buf_str(&text), "ENABLED=yes");
 }
@@ -225,6 +244,7 @@ bool sysctls_at_boot(const char *etc, const char *name, char ret_value[static SY
 	struct files files = { .list = calloc(FILES_MAX, sizeof(*files.list)) };
 	struct boot boot = { .name = name, .ret_value = ret_value, .ret_path = ret_path };
 	char dir[SYSCTLS_PATH_MAX];
+
 	if (!files.list)
 		return false;
 	(void) snprintf(dir, sizeof(dir), "%s/sysctl.d", etc);
