@@ -43,6 +43,7 @@ static int above_stdio(int fd)
 		return fd;
 	int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	int e = errno;
+
 	(void) close(fd);
 	errno = e;
 	return moved;
@@ -54,6 +55,7 @@ static int input_open(const struct exec_options *o)
 		return above_stdio(open("/dev/null", O_RDONLY | O_CLOEXEC));
 	CLEANUP(close_p)
 	int fd = above_stdio(memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+
 	if (fd < 0)
 		return -1;
 	if (file_write_all(fd, o->input, o->input_len) < 0)
@@ -67,6 +69,7 @@ static int input_open(const struct exec_options *o)
 static int output_pipe(int *ret_read, int *ret_write)
 {
 	int fds[2];
+
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	*ret_read = above_stdio(fds[0]);
@@ -82,6 +85,7 @@ static int spawn(const struct exec_options *o, int in, int out, int err, pid_t *
 	posix_spawnattr_t attr;
 	sigset_t none, all;
 	int r;
+
 	sigemptyset(&none);
 	sigemptyset(&all);
 	for (int n = 1; n <= SIGRTMAX; n++)
@@ -136,6 +140,7 @@ static int start(struct exec *e, const struct exec_options *o, struct err *err)
 	CLEANUP(close_p) int out = -1;
 	CLEANUP(close_p) int errors = -1;
 	int r;
+
 	*e = (struct exec){ .pidfd = -1, .out_fd = -1, .err_fd = -1, .output_max = o->output_max };
 	in = input_open(o);
 	if (in < 0)
@@ -164,8 +169,10 @@ static int start(struct exec *e, const struct exec_options *o, struct err *err)
 static bool drain(int fd, struct buf *buf, size_t max, bool *truncated)
 {
 	char chunk[READ_CHUNK];
+
 	for (int i = 0; i < READ_ROUNDS; i++) {
 		ssize_t n = read(fd, chunk, sizeof(chunk));
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -173,6 +180,7 @@ static bool drain(int fd, struct buf *buf, size_t max, bool *truncated)
 		if (n == 0)
 			return false;
 		size_t room = buf->len < max ? max - buf->len : 0;
+
 		if ((size_t) n > room)
 			*truncated = true;
 		buf_add(buf, chunk, (size_t) n < room ? (size_t) n : room);
@@ -183,6 +191,7 @@ static bool drain(int fd, struct buf *buf, size_t max, bool *truncated)
 static void reap(struct exec *e)
 {
 	siginfo_t info = { 0 };
+
 	while (waitid(P_PID, (id_t) e->pid, &info, WEXITED) < 0 && errno == EINTR)
 		continue;
 	e->result.status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
@@ -205,6 +214,7 @@ static int poll_timeout_ms(uint64_t deadline_us)
 		return -1;
 	uint64_t now = clock_now_us();
 	uint64_t left = deadline_us > now ? deadline_us - now : 0;
+
 	return left > UINT64_C(3600000000) ? 3600000 : (int) ((left + 999) / 1000);
 }
 
@@ -213,12 +223,14 @@ int exec_run(const struct exec_options *options, struct exec_result *ret, struct
 	CLEANUP(exec_done) struct exec e = { .pidfd = -1, .out_fd = -1, .err_fd = -1 };
 	uint64_t deadline = options->timeout_us ? clock_now_us() + options->timeout_us : 0;
 	int r = start(&e, options, err);
+
 	if (r < 0)
 		return r;
 	for (;;) {
 		struct pollfd fds[] = { { e.pidfd, POLLIN, 0 }, { e.out_fd, POLLIN, 0 },
 			{ e.err_fd, POLLIN, 0 } };
 		int n = poll(fds, 3, poll_timeout_ms(deadline));
+
 		if (n < 0 && errno != EINTR) {
 			r = err_set(err, -errno, "run %s: poll: %m", options->argv[0]);
 			kill_group(&e);
@@ -253,6 +265,7 @@ int exec_check(const struct exec_result *result, const char *what, struct err *e
 {
 	char quote[QUOTE_MAX];
 	size_t len = result->err.len < sizeof(quote) - 1 ? result->err.len : sizeof(quote) - 1;
+
 	if (result->status == 0 && !result->timed_out)
 		return 0;
 	if (result->timed_out)
@@ -283,6 +296,7 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
 {
 	struct exec *e = userdata;
 	bool out = fd == e->out_fd;
+
 	if (!drain(fd, out ? &e->result.out : &e->result.err, e->output_max, &e->result.truncated))
 		(void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	return 0;
@@ -294,6 +308,7 @@ static int on_end(sd_event_source *source, int fd, uint32_t events, void *userda
 	exec_done_fn done = e->done;
 	void *ctx = e->ctx;
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+
 	reap(e);
 	result = e->result;
 	e->result = (struct exec_result){ 0 };
@@ -305,6 +320,7 @@ static int on_end(sd_event_source *source, int fd, uint32_t events, void *userda
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct exec *e = userdata;
+
 	e->result.timed_out = true;
 	kill_group(e);
 	return 0;
@@ -314,9 +330,11 @@ int exec_spawn(sd_event *event, const struct exec_options *options, exec_done_fn
 	struct exec **ret, struct err *err)
 {
 	struct exec *e = calloc(1, sizeof(*e));
+
 	if (!e)
 		return err_set(err, -ENOMEM, "run %s: out of memory", options->argv[0]);
 	int r = start(e, options, err);
+
 	if (r < 0) {
 		(void) exec_free(e);
 		return r;

@@ -280,6 +280,7 @@ static int set_headers(struct http_attempt *attempt)
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
 		struct curl_slist *more = curl_slist_append(attempt->headers, lines[i]);
+
 		if (!more)
 			return -ENOMEM;
 		attempt->headers = more;

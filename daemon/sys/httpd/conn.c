@@ -57,10 +57,12 @@ static struct conn *stranger_to_go(struct httpd *h, const struct ip_addr *addr, 
 {
 	unsigned most = 0;
 	struct conn *found = NULL;
+
 	for (struct conn *c = h->strangers; c; c = c->next) { /* newest first */
 		if (c->ended || (of_source && !door_same_source(h->door, addr, &c->address)))
 			continue;
 		unsigned n = door_strangers_from(h->door, &c->address);
+
 		if (n >= most) {
 			most = n;
 			found = c;
@@ -72,6 +74,7 @@ static struct conn *stranger_to_go(struct httpd *h, const struct ip_addr *addr, 
 void conn_make_room(struct httpd *h, const struct ip_addr *addr)
 {
 	enum door_crowd crowd = door_crowd(h->door, addr);
+
 	if (crowd != DOOR_ROOM)
 		conn_put_out(stranger_to_go(h, addr, crowd == DOOR_CROWDED_SOURCE));
 }
@@ -81,6 +84,7 @@ static struct conn *oldest_of_key(struct httpd *h, const uint8_t *key)
 {
 	struct conn *oldest = NULL;
 	unsigned n = 0;
+
 	for (struct conn *c = h->known; c; c = c->next) {
 		if (c->ended || memcmp(c->key, key, HTTPD_KEY_LEN) != 0)
 			continue;
@@ -94,6 +98,7 @@ static struct conn *oldest_of_key(struct httpd *h, const uint8_t *key)
 static struct conn *most_idle(struct httpd *h)
 {
 	struct conn *found = NULL;
+
 	for (struct conn *c = h->known; c; c = c->next)
 		if (!c->ended && c->phase == CONN_IDLE && (!found || c->since_us < found->since_us))
 			found = c;
@@ -107,6 +112,7 @@ static struct conn *most_idle(struct httpd *h)
 void conn_prove(struct conn *c)
 {
 	struct httpd *h = c->httpd;
+
 	if (c->known || c->ended)
 		return;
 	conn_unlink(c);

@@ -47,6 +47,7 @@ int door_new(const struct door_limits *limits, struct door **ret)
 {
 	unsigned size = limits->places * 4 > ENTRIES_MIN ? limits->places * 4 : ENTRIES_MIN;
 	struct door *d = calloc(1, sizeof(*d) + size * sizeof(d->sources[0]));
+
 	if (!d)
 		return -ENOMEM;
 	d->limits = *limits;
@@ -83,9 +84,11 @@ static struct source *find(struct door *d, const struct ip_addr *key)
 {
 	struct source *spare = NULL;
 	uint64_t hash;
+
 	crypto_shorthash((uint8_t *) &hash, (const uint8_t *) key, sizeof(*key), d->seed);
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct source *s = &d->sources[(hash + i) % d->size];
+
 		if (s->addr.family && ip_addr_equal(&s->addr, key))
 			return s;
 		if (!s->n && (!spare || s->proven_us < spare->proven_us))
@@ -99,12 +102,14 @@ static struct source *find(struct door *d, const struct ip_addr *key)
 static struct source *find_source(struct door *d, const struct ip_addr *addr)
 {
 	struct ip_addr source = source_of(d, addr);
+
 	return find(d, &source);
 }
 
 static bool is_proven(struct door *d, const struct ip_addr *addr, uint64_t now_us)
 {
 	const struct source *s = find(d, addr);
+
 	return s && s->proven_us > now_us;
 }
 
@@ -113,6 +118,7 @@ enum door_answer door_ask(struct door *d, const struct ip_addr *addr, uint64_t n
 	static const struct ip_addr everybody = { .family = AF_INET };
 	struct ip_addr source = source_of(d, addr);
 	const struct source *s = find(d, &source);
+
 	if (!s || s->n >= d->limits.per_source)
 		return DOOR_FULL;
 	if (is_proven(d, addr, now_us))
@@ -125,6 +131,7 @@ enum door_answer door_ask(struct door *d, const struct ip_addr *addr, uint64_t n
 void door_came(struct door *d, const struct ip_addr *addr)
 {
 	struct source *s = find_source(d, addr);
+
 	d->n_strangers++;
 	if (s) {
 		s->n++;
@@ -135,6 +142,7 @@ void door_came(struct door *d, const struct ip_addr *addr)
 void door_proved(struct door *d, const struct ip_addr *addr, uint64_t now_us)
 {
 	struct source *s = find_source(d, addr);
+
 	d->n_strangers--;
 	if (s)
 		s->strangers -= s->strangers > 0;
@@ -146,6 +154,7 @@ void door_proved(struct door *d, const struct ip_addr *addr, uint64_t now_us)
 void door_left(struct door *d, const struct ip_addr *addr, bool proved)
 {
 	struct source *s = find_source(d, addr);
+
 	d->n_strangers -= !proved;
 	if (!s)
 		return;
@@ -156,12 +165,14 @@ void door_left(struct door *d, const struct ip_addr *addr, bool proved)
 bool door_same_source(const struct door *d, const struct ip_addr *a, const struct ip_addr *b)
 {
 	struct ip_addr x = source_of(d, a), y = source_of(d, b);
+
 	return ip_addr_equal(&x, &y);
 }
 
 unsigned door_strangers_from(struct door *d, const struct ip_addr *addr)
 {
 	const struct source *s = find_source(d, addr);
+
 	return s ? s->strangers : 0;
 }
 

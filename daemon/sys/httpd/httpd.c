@@ -41,8 +41,10 @@ static const uint64_t phase_limit_us[] = {
 static void run(struct httpd *h)
 {
 	MHD_UNSIGNED_LONG_LONG ms = 0;
+
 	(void) MHD_run(h->daemon);
 	unsigned runs_max = h->n_sending ? RUNS_SENDING : RUNS_AT_ONCE;
+
 	if (MHD_get_timeout(h->daemon, &ms) != MHD_YES) {
 		(void) sd_event_source_set_enabled(h->on_timer, SD_EVENT_OFF);
 	} else if (ms == 0 && h->idle_runs < runs_max) {
@@ -84,6 +86,7 @@ static int on_again(sd_event_source *source, void *userdata)
 static uint64_t limit_us(const struct conn *c)
 {
 	uint64_t limit = phase_limit_us[c->phase];
+
 	return c->known || limit == UINT64_MAX ? limit : limit / 2;
 }
 
@@ -102,6 +105,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
 	struct httpd *h = userdata;
 	uint64_t now = clock_now_us();
 	bool waiting = false;
+
 	for (struct conn *c = NULL; (c = next_conn(h, c));) {
 		if (limit_us(c) == UINT64_MAX)
 			continue;
@@ -121,6 +125,7 @@ static struct ip_addr address_of(struct MHD_Connection *connection)
 	struct endpoint peer = { 0 };
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
 	if (info && info->client_addr)
 		(void) endpoint_from_sockaddr(info->client_addr, &peer);
 	return peer.addr;
@@ -131,6 +136,7 @@ static mhd_result on_knock(void *cls, const struct sockaddr *addr, socklen_t len
 {
 	struct httpd *h = cls;
 	struct endpoint peer = { 0 };
+
 	(void) endpoint_from_sockaddr(addr, &peer);
 	if (door_ask(h->door, &peer.addr, clock_now_us()) == DOOR_ENTER)
 		return MHD_YES;
@@ -154,6 +160,7 @@ static int open_door(struct httpd *h)
 		.proven = h->config.proven,
 		.rates = h->config.rates,
 	};
+
 	limits.strangers_per_source =
 		clamp(limits.strangers / 4, STRANGERS_MIN, STRANGERS_PER_SOURCE_MAX);
 	h->known_max = places > limits.strangers + keep ? places - limits.strangers - keep : 1;
@@ -167,6 +174,7 @@ static void conn_started(struct httpd *h, struct MHD_Connection *connection, voi
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct conn *c = calloc(1, sizeof(*c));
+
 	if (!c || !info) {
 		free(c);
 		return; /* without a context its requests are refused */
@@ -188,6 +196,7 @@ static void conn_started(struct httpd *h, struct MHD_Connection *connection, voi
 	(void) setsockopt(
 		c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof(user_timeout_ms));
 	int enabled = SD_EVENT_OFF;
+
 	(void) sd_event_source_get_enabled(h->on_sweep, &enabled);
 	if (enabled == SD_EVENT_OFF) {
 		(void) sd_event_source_set_time_relative(h->on_sweep, SWEEP_US);
@@ -199,6 +208,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 	enum MHD_ConnectionNotificationCode what)
 {
 	struct conn *c = *ctx;
+
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		conn_started(cls, connection, ctx);
 	} else if (c) {
@@ -218,6 +228,7 @@ __attribute__((format(printf, 2, 0))) static void on_message(
 	void *cls, const char *format, va_list args)
 {
 	char text[256];
+
 	if (!log_enabled(LOG_LEVEL_DEBUG))
 		return;
 	(void) vsnprintf(text, sizeof(text), format, args);
@@ -230,6 +241,7 @@ static int listen_on(const struct sockaddr *sa, socklen_t len, int *ret)
 	static const int on = 1, off = 0;
 	CLEANUP(close_p)
 	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
 	if (fd < 0)
 		return -errno;
 	(void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -248,6 +260,7 @@ int httpd_listen(const char *where, int *ret_fd, struct err *err)
 	struct endpoint endpoint = { .addr.family = AF_INET6 };
 	struct sockaddr_storage sa;
 	uint64_t port;
+
 	if (number_parse(where, 0, UINT16_MAX, &port) == 0)
 		endpoint.port = (uint16_t) port;
 	else if (endpoint_parse(where, &endpoint) < 0)
@@ -257,6 +270,7 @@ int httpd_listen(const char *where, int *ret_fd, struct err *err)
 			where);
 	socklen_t len = endpoint_to_sockaddr(&endpoint, &sa);
 	int r = listen_on((struct sockaddr *) &sa, len, ret_fd);
+
 	if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && ip_addr_is_unspecified(&endpoint.addr)) {
 		endpoint.addr.family = AF_INET;
 		len = endpoint_to_sockaddr(&endpoint, &sa);
@@ -292,6 +306,7 @@ int httpd_new(
 	sd_event *event, const struct httpd_config *config, struct httpd **ret, struct err *err)
 {
 	struct httpd *h = calloc(1, sizeof(*h));
+
 	if (!h)
 		return err_set(err, -ENOMEM, "HTTPS server: out of memory");
 	h->event = sd_event_ref(event);
@@ -302,6 +317,7 @@ int httpd_new(
 	}
 	int r = sd_event_add_time_relative(
 		event, &h->on_timer, CLOCK_BOOTTIME, UINT32_MAX, USEC_PER_MSEC, on_timer, h);
+
 	if (r >= 0)
 		r = sd_event_add_time_relative(
 			event, &h->on_sweep, CLOCK_BOOTTIME, UINT32_MAX, USEC_PER_SEC, on_sweep, h);
@@ -316,6 +332,7 @@ int httpd_new(
 		r = -EINVAL;
 	const union MHD_DaemonInfo *info =
 		r >= 0 ? MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+
 	if (r >= 0)
 		r = info ? sd_event_add_io(
 				   event, &h->on_ready, info->epoll_fd, EPOLLIN, on_ready, h)
@@ -332,8 +349,10 @@ void httpd_flush(struct httpd *h, uint64_t timeout_us)
 {
 	uint64_t end = clock_now_us() + timeout_us;
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
 	while (info && clock_now_us() < end) {
 		bool sending = false;
+
 		(void) MHD_run(h->daemon);
 		for (struct conn *c = NULL; (c = next_conn(h, c));)
 			sending |= c->phase == CONN_SENDING;
@@ -342,6 +361,7 @@ void httpd_flush(struct httpd *h, uint64_t timeout_us)
 		if (!sending)
 			return;
 		struct pollfd p = { info->epoll_fd, POLLIN, 0 };
+
 		(void) poll(&p, 1, 10);
 	}
 }

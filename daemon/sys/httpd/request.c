@@ -41,6 +41,7 @@ static struct conn *conn_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
 	return info ? info->socket_context : NULL;
 }
 
@@ -48,14 +49,17 @@ static struct conn *conn_of(struct MHD_Connection *connection)
 static void learn_key(struct conn *conn, struct MHD_Connection *connection)
 {
 	unsigned n = 0;
+
 	if (conn->key_known)
 		return;
 	conn->key_known = true;
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
 	if (!info || !info->tls_session)
 		return;
 	const gnutls_datum_t *chain = gnutls_certificate_get_peers(info->tls_session, &n);
+
 	if (chain && n >= 1)
 		conn->has_key = x509_key_of_der(chain[0].data, chain[0].size, conn->key) == 0;
 }
@@ -64,6 +68,7 @@ static struct httpd_request *request_new(struct httpd *httpd, struct conn *conn,
 	struct MHD_Connection *connection, const char *url, const char *method)
 {
 	struct httpd_request *r = calloc(1, sizeof(*r));
+
 	if (!r)
 		return NULL;
 	r->httpd = httpd;
@@ -81,6 +86,7 @@ static void decide(struct httpd_request *r)
 {
 	const char *length =
 		MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "Content-Length");
+
 	learn_key(r->conn, r->connection);
 	r->in_handler = true;
 	r->body_max = r->httpd->config.head(r->httpd->config.ctx, r);
@@ -111,6 +117,7 @@ static mhd_result send_response(struct httpd_request *r)
 static void hold(struct httpd_request *r)
 {
 	struct httpd *h = r->httpd;
+
 	r->held = true;
 	r->next = h->requests;
 	r->pprev = &h->requests;
@@ -141,8 +148,10 @@ mhd_result request_access(void *cls, struct MHD_Connection *connection, const ch
 	const char *method, const char *version, const char *data, size_t *data_len, void **ctx)
 {
 	struct httpd_request *r = *ctx;
+
 	if (!r) {
 		struct conn *conn = conn_of(connection);
+
 		if (!conn)
 			return MHD_NO;
 		r = request_new(cls, conn, connection, url, method);
@@ -166,6 +175,7 @@ void request_completed(void *cls, struct MHD_Connection *connection, void **ctx,
 	enum MHD_RequestTerminationCode why)
 {
 	struct httpd_request *r = *ctx;
+
 	if (!r)
 		return;
 	*ctx = NULL;
@@ -192,6 +202,7 @@ const char *httpd_request_path(const struct httpd_request *request)
 const char *httpd_request_query(const struct httpd_request *request, const char *name)
 {
 	const char *value = NULL;
+
 	if (!request->connection ||
 		MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, name,
 			strlen(name), &value, NULL) != MHD_YES)
@@ -251,6 +262,7 @@ static struct MHD_Response *response_of(char *text, size_t len)
 {
 	struct MHD_Response *response =
 		text ? MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE) : NULL;
+
 	if (!response)
 		free(text);
 	return response;
@@ -260,6 +272,7 @@ void httpd_reply_text(struct httpd_request *request, unsigned status, char *text
 {
 	static char failed[] = "{\"error\":{\"code\":\"internal\",\"message\":\"Out of memory.\"}}";
 	struct MHD_Response *response = response_of(text, len);
+
 	if (!response) {
 		status = 500;
 		response = MHD_create_response_from_buffer(
@@ -271,6 +284,7 @@ void httpd_reply_text(struct httpd_request *request, unsigned status, char *text
 void httpd_reply(struct httpd_request *request, unsigned status, json_t *body)
 {
 	char *text = body ? json_text(body) : NULL;
+
 	json_decref(body);
 	httpd_reply_text(request, status, text, text ? strlen(text) : 0);
 }
@@ -280,6 +294,7 @@ void httpd_reply_error(
 {
 	char text[ERR_TEXT_MAX];
 	va_list args;
+
 	va_start(args, format);
 	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

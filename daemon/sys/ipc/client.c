@@ -78,6 +78,7 @@ static int call_open(
 	CLEANUP_JSON json_t *empty = json_object();
 	CLEANUP_JSON json_t *message = json_pack(
 		"{s:s, s:O}", "call", name, "args", args ? (json_t *) (uintptr_t) args : empty);
+
 	*c = (struct call){ .fd = -1, .reader = { .max = IPC_MESSAGE_MAX }, .reply = { .fd = -1 } };
 	if (!message)
 		return -ENOMEM;
@@ -85,6 +86,7 @@ static int call_open(
 		return -ENAMETOOLONG;
 	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	int r = ipc_frame(message, &c->out, &c->out_len);
+
 	if (r < 0)
 		return r;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -108,8 +110,10 @@ static void take_fds(struct call *c, struct msghdr *m)
 		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
 			continue;
 		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
 		for (size_t i = 0; i < n; i++) {
 			int fd;
+
 			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
 			if (c->reply.fd < 0)
 				c->reply.fd = fd;
@@ -131,6 +135,7 @@ static ssize_t receive(struct call *c, uint8_t *chunk, size_t len)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
+
 	if (n >= 0)
 		take_fds(c, &m);
 	return n;
@@ -139,6 +144,7 @@ static ssize_t receive(struct call *c, uint8_t *chunk, size_t len)
 static int parse_reply(struct call *c, struct err *err)
 {
 	CLEANUP_JSON json_t *doc = json_parse(buf_str(&c->reader.body), c->reader.body.len, err);
+
 	if (!doc)
 		return err_set(err, -EPROTO, "the daemon's answer cannot be understood");
 	return ipc_reply_parse(doc, &c->reply, err);
@@ -151,8 +157,10 @@ static int parse_reply(struct call *c, struct err *err)
 static int call_step(struct call *c, short *ret_events, int *ret, struct err *err)
 {
 	uint8_t chunk[65536];
+
 	while (c->out_pos < c->out_len) {
 		ssize_t n = send(c->fd, c->out + c->out_pos, c->out_len - c->out_pos, MSG_NOSIGNAL);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
@@ -167,6 +175,7 @@ static int call_step(struct call *c, short *ret_events, int *ret, struct err *er
 	}
 	for (;;) {
 		ssize_t n = receive(c, chunk, ipc_reader_wants(&c->reader));
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
@@ -178,6 +187,7 @@ static int call_step(struct call *c, short *ret_events, int *ret, struct err *er
 		if (n == 0)
 			return -ECONNRESET;
 		int r = ipc_reader_add(&c->reader, chunk, (size_t) n);
+
 		if (r < 0)
 			return r;
 		if (r > 0) {
@@ -190,16 +200,21 @@ static int call_step(struct call *c, short *ret_events, int *ret, struct err *er
 static int wait_for(int fd, short events, uint64_t deadline_us)
 {
 	struct pollfd p = { fd, events, 0 };
+
 	for (;;) {
 		int timeout = -1;
+
 		if (deadline_us) {
 			uint64_t now = clock_now_us();
+
 			if (now >= deadline_us)
 				return -ETIMEDOUT;
 			uint64_t ms = (deadline_us - now + 999) / 1000;
+
 			timeout = ms > 3600000 ? 3600000 : (int) ms;
 		}
 		int n = poll(&p, 1, timeout);
+
 		if (n > 0)
 			return 0;
 		if (n < 0 && errno != EINTR)
@@ -214,8 +229,10 @@ int ipc_call(const char *path, const char *call, const json_t *args, uint64_t ti
 	uint64_t deadline = timeout_us ? clock_now_us() + timeout_us : 0;
 	short events = 0;
 	int result = 0;
+
 	*ret = (struct ipc_reply){ .fd = -1 };
 	int r = call_open(&c, path, call, args, timeout_us ? timeout_us : UINT64_MAX);
+
 	while (r == 0) {
 		r = call_step(&c, &events, &result, err);
 		if (r == 0)
@@ -247,6 +264,7 @@ static void async_end(struct ipc_async *a, int r, const struct err *err)
 	CLEANUP_IPC_REPLY struct ipc_reply reply = a->call.reply;
 	ipc_done_fn done = a->done;
 	void *ctx = a->ctx;
+
 	a->call.reply = (struct ipc_reply){ .fd = -1 };
 	(void) async_free(a);
 	done(ctx, r, &reply, err);
@@ -259,6 +277,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 	short events = 0;
 	int result = 0;
 	int r = call_step(&a->call, &events, &result, &e);
+
 	if (r == 0) {
 		(void) sd_event_source_set_io_events(
 			source, events == POLLOUT ? EPOLLOUT : EPOLLIN);
@@ -274,6 +293,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct ipc_async *a = userdata;
 	struct err e = { 0 };
+
 	async_end(a, explain(-ETIMEDOUT, a->path, &e), &e);
 	return 0;
 }
@@ -282,11 +302,13 @@ int ipc_call_async(sd_event *event, const char *path, const char *call, const js
 	uint64_t timeout_us, ipc_done_fn done, void *ctx, struct ipc_async **ret, struct err *err)
 {
 	struct ipc_async *a = calloc(1, sizeof(*a));
+
 	if (!a)
 		return err_set(err, -ENOMEM, "%s: out of memory", path);
 	a->done = done;
 	a->ctx = ctx;
 	int r = call_open(&a->call, path, call, args, 0);
+
 	if (r >= 0 && !(a->path = strdup(path)))
 		r = -ENOMEM;
 	if (r >= 0)

@@ -35,6 +35,7 @@ size_t ipc_reader_wants(const struct ipc_reader *reader)
 	if (reader->head_len < IPC_HEAD_LEN)
 		return IPC_HEAD_LEN - reader->head_len;
 	size_t left = reader->body_len - reader->body.len;
+
 	return left < READ_MAX ? left : READ_MAX;
 }
 
@@ -60,11 +61,13 @@ int ipc_reader_add(struct ipc_reader *reader, const void *data, size_t len)
 int ipc_frame(const json_t *message, uint8_t **ret, size_t *ret_len)
 {
 	size_t len = json_dumpb(message, NULL, 0, JSON_COMPACT);
+
 	if (!len)
 		return -ENOMEM;
 	if (len > IPC_MESSAGE_MAX)
 		return -EMSGSIZE;
 	uint8_t *frame = malloc(IPC_HEAD_LEN + len);
+
 	if (!frame)
 		return -ENOMEM;
 	frame[0] = (uint8_t) (len >> 24);
@@ -86,6 +89,7 @@ int ipc_request_parse(
 	const char *call = NULL;
 	json_t *args = NULL;
 	int r = json_is_object(doc) ? 0 : err_set(err, -EINVAL, "the request is not an object");
+
 	if (!r)
 		r = json_get_str(doc, "call", &call, err);
 	if (!r && strlen(call) > CALL_MAX)
@@ -104,6 +108,7 @@ int ipc_reply_parse(const json_t *doc, struct ipc_reply *ret, struct err *err)
 	json_t *refusal = NULL;
 	const char *code = NULL, *message = NULL;
 	json_t *ok = json_is_object(doc) ? json_object_get(doc, "ok") : NULL;
+
 	if (ok) {
 		ret->ok = json_incref(ok);
 		return 0;

@@ -23,11 +23,13 @@
 static int clear_path(const struct sockaddr_un *sa)
 {
 	struct stat st;
+
 	if (lstat(sa->sun_path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
 	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *) sa, sizeof(*sa)) == 0 || errno == EAGAIN)
@@ -41,10 +43,12 @@ static char *follow(const char *path)
 	char to[PATH_MAX], *whole = NULL;
 	const char *slash = strrchr(path, '/');
 	struct stat st;
+
 	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) ||
 		(st.st_uid != 0 && st.st_uid != geteuid()))
 		return strdup(path);
 	ssize_t n = readlink(path, to, sizeof(to) - 1);
+
 	if (n < 0)
 		return strdup(path);
 	to[n] = 0;
@@ -57,15 +61,18 @@ int ipc_listen(const char *path, mode_t mode, gid_t gid, int *ret_fd, char **ret
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	CLEANUP(free_p) char *place = follow(path);
+
 	if (!place)
 		return -ENOMEM;
 	if (strlen(place) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
 	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", place);
 	int r = clear_path(&sa);
+
 	if (r < 0)
 		return r;
 	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
 	/* The socket is born with the mode of its descriptor: nobody gets in before chmod(). */
 	if (fd < 0 || fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0)
 		return -errno;
@@ -86,6 +93,7 @@ static int own_dir(const char *path, uid_t uid, gid_t gid)
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return -errno;
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
 	if (fd < 0 || fchown(fd, uid, gid) < 0 || fchmod(fd, 0755) < 0)
 		return -errno;
 	return 0;
@@ -96,9 +104,11 @@ static int make_link(const char *to, const char *link)
 {
 	char seen[PATH_MAX];
 	struct stat st;
+
 	if (lstat(link, &st) == 0 && !S_ISLNK(st.st_mode) && !S_ISSOCK(st.st_mode))
 		return -EEXIST;
 	ssize_t n = readlink(link, seen, sizeof(seen));
+
 	if (n == (ssize_t) strlen(to) && !memcmp(seen, to, (size_t) n))
 		return 0;
 	if (unlink(link) < 0 && errno != ENOENT)
@@ -109,11 +119,13 @@ static int make_link(const char *to, const char *link)
 int ipc_make_place(const char *run, const char *name, uid_t uid, gid_t gid, struct err *err)
 {
 	char dir[PATH_MAX], to[PATH_MAX], link[PATH_MAX];
+
 	if (snprintf(link, sizeof(link), "%s/%s.sock", run, name) >= (int) sizeof(link))
 		return err_set(err, -ENAMETOOLONG, "%s is too long", run);
 	(void) snprintf(dir, sizeof(dir), "%s/%s", run, name);
 	(void) snprintf(to, sizeof(to), "%s/%s.sock", name, name);
 	int r = file_mkdirs(run, 0755);
+
 	if (r == 0)
 		r = own_dir(run, 0, 0);
 	if (r < 0)

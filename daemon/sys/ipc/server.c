@@ -122,6 +122,7 @@ static struct client *client_free(struct client *c)
 static void client_gone(struct client *c)
 {
 	struct ipc_request *request = c->request;
+
 	(void) client_free(c);
 	if (request && request->gone)
 		request->gone(request->gone_ctx);
@@ -133,6 +134,7 @@ static void set_phase(struct client *c, enum phase phase, bool message_begun)
 		[PHASE_WAITING] = 0,
 		[PHASE_WRITING] = EPOLLOUT,
 		[PHASE_RESTING] = 0 };
+
 	c->phase = phase;
 	(void) sd_event_source_set_io_events(c->on_io, events[phase]);
 	c->deadline_us = message_begun ? clock_now_us() + MESSAGE_TIMEOUT_US : 0;
@@ -146,6 +148,7 @@ static void set_phase(struct client *c, enum phase phase, bool message_begun)
 static void rest_if_due(struct client *c)
 {
 	uint64_t now = clock_now_us(), wait;
+
 	if (c->phase != PHASE_READING)
 		return;
 	wait = budget_wait(&c->server->budget, c->creds.uid, now);
@@ -176,6 +179,7 @@ static void read_on(struct client *c)
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct client *c = userdata;
+
 	if (c->phase == PHASE_RESTING)
 		read_on(c);
 	else
@@ -202,10 +206,12 @@ static ssize_t send_some(struct client *c)
 	} control = { 0 };
 	struct iovec iov = { c->out + c->out_pos, c->out_len - c->out_pos };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
 	if (c->out_fd >= 0) {
 		m.msg_control = &control;
 		m.msg_controllen = sizeof(control);
 		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
 		h->cmsg_level = SOL_SOCKET;
 		h->cmsg_type = SCM_RIGHTS;
 		h->cmsg_len = CMSG_LEN(sizeof(int));
@@ -218,6 +224,7 @@ static int client_write(struct client *c)
 {
 	while (c->out_pos < c->out_len) {
 		ssize_t n = send_some(c);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -243,12 +250,14 @@ static int client_write(struct client *c)
 static void client_send(struct client *c, json_t *message, int fd)
 {
 	int r = message ? ipc_frame(message, &c->out, &c->out_len) : -ENOMEM;
+
 	json_decref(message);
 	c->out_pos = 0;
 	c->out_fd = fd;
 	if (r < 0) { /* too large or no memory: a fixed answer instead */
 		json_t *refusal = json_pack("{s:{s:s, s:s}}", "error", "code", "internal",
 			"message", "The answer is too large to be sent.");
+
 		close_p(&c->out_fd);
 		c->out_fd = -1;
 		if (!refusal || ipc_frame(refusal, &c->out, &c->out_len) < 0)
@@ -267,6 +276,7 @@ static void request_end(struct ipc_request *request, json_t *message, int fd)
 	struct ipc_server *s = request->server;
 	uid_t uid = request->creds.uid;
 	bool began = s && meter_begin(s);
+
 	if (c) {
 		c->request = NULL;
 		client_send(c, message, fd);
@@ -292,6 +302,7 @@ static void client_request(struct client *c)
 	struct err e = { 0 };
 	struct ipc_request *request = calloc(1, sizeof(*request));
 	json_t *doc = json_parse(buf_str(&c->reader.body), c->reader.body.len, &e);
+
 	ipc_reader_reset(&c->reader);
 	if (!request) {
 		json_decref(doc);
@@ -325,8 +336,10 @@ static int client_read(struct client *c)
 {
 	uint8_t chunk[65536];
 	bool begun = c->reader.head_len > 0;
+
 	for (;;) {
 		ssize_t n = recv(c->fd, chunk, ipc_reader_wants(&c->reader), 0);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -334,6 +347,7 @@ static int client_read(struct client *c)
 		if (n <= 0)
 			return -ECONNRESET;
 		int r = ipc_reader_add(&c->reader, chunk, (size_t) n);
+
 		explicit_bzero(chunk, (size_t) n);
 		if (r < 0) { /* no way to find the next message */
 			client_send(
@@ -358,6 +372,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 	uid_t uid = c->creds.uid;
 	bool began = meter_begin(s);
 	int r = 0;
+
 	switch (c->phase) {
 	case PHASE_READING:
 		r = client_read(c);
@@ -390,6 +405,7 @@ static bool has_sent(const struct client *c)
 static struct client *idle_client(struct ipc_server *s, uid_t uid, bool same_user)
 {
 	struct client *found = NULL;
+
 	for (struct client *c = s->clients; c; c = c->next)
 		if ((c->phase == PHASE_READING || c->phase == PHASE_RESTING) &&
 			!c->reader.head_len && (!same_user || c->creds.uid == uid) && !has_sent(c))
@@ -400,6 +416,7 @@ static struct client *idle_client(struct ipc_server *s, uid_t uid, bool same_use
 static size_t find_clients_max(void)
 {
 	size_t share = descriptors_allow(0) / DESCRIPTORS_SHARE;
+
 	if (share < 2)
 		return 2;
 	return share < IPC_CLIENTS_MAX ? share : IPC_CLIENTS_MAX;
@@ -408,13 +425,16 @@ static size_t find_clients_max(void)
 static bool make_room(struct ipc_server *s, uid_t uid)
 {
 	size_t of_user = 0;
+
 	for (struct client *c = s->clients; c; c = c->next)
 		of_user += c->creds.uid == uid;
 	bool user_full = uid != 0 && of_user >= s->clients_max / 2;
 	size_t for_root = s->clients_max / 4 < FOR_ROOT ? s->clients_max / 4 : FOR_ROOT;
+
 	if (!user_full && s->n_clients < s->clients_max - (uid ? for_root : 0))
 		return true;
 	struct client *idle = idle_client(s, uid, user_full);
+
 	if (!idle)
 		return false;
 	(void) client_free(idle);
@@ -426,6 +446,7 @@ static void refuse(int fd)
 	json_t *message = refusal("busy", "Too many requests at once. Try again in a moment.");
 	uint8_t *out = NULL;
 	size_t len = 0;
+
 	if (message && ipc_frame(message, &out, &len) == 0)
 		(void) send(fd, out, len, MSG_NOSIGNAL); /* best effort: it is closed anyway */
 	free(out);
@@ -437,6 +458,7 @@ static int client_new(struct ipc_server *s, int fd, uid_t *ret_uid)
 	CLEANUP(close_p) int owned = fd;
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
+
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return -errno;
 	*ret_uid = cred.uid;
@@ -445,6 +467,7 @@ static int client_new(struct ipc_server *s, int fd, uid_t *ret_uid)
 		return -EBUSY;
 	}
 	struct client *c = calloc(1, sizeof(*c));
+
 	if (!c)
 		return -ENOMEM;
 	*c = (struct client){ .server = s,
@@ -453,6 +476,7 @@ static int client_new(struct ipc_server *s, int fd, uid_t *ret_uid)
 		.creds = { cred.uid, cred.gid, cred.pid },
 		.reader = { .max = IPC_REQUEST_MAX } };
 	int r = sd_event_add_io(s->event, &c->on_io, c->fd, EPOLLIN, on_io, c);
+
 	if (r >= 0)
 		r = sd_event_add_time_relative(s->event, &c->on_timeout, CLOCK_BOOTTIME,
 			MESSAGE_TIMEOUT_US, USEC_PER_SEC, on_timeout, c);
@@ -475,6 +499,7 @@ static int client_new(struct ipc_server *s, int fd, uid_t *ret_uid)
 static int on_accept_again(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct ipc_server *s = userdata;
+
 	(void) sd_event_source_set_enabled(s->on_accept, SD_EVENT_ON);
 	return 0;
 }
@@ -492,19 +517,23 @@ static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, v
 {
 	struct ipc_server *s = userdata;
 	bool is_over = false;
+
 	for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
 		if (fd < 0) {
 			/* Out of descriptors: give one back, or the loop would spin on it. */
 			struct client *idle = errno == EMFILE || errno == ENFILE
 						      ? idle_client(s, 0, false)
 						      : NULL;
+
 			if (idle)
 				(void) client_free(idle);
 			return 0;
 		}
 		uid_t uid = 0;
 		bool began = meter_begin(s);
+
 		(void) client_new(s, fd, &uid); /* a refused peer sees its connection closed */
 		meter_end(s, began, uid);
 		is_over |= uid != s->master && budget_wait(&s->budget, uid, clock_now_us()) > 0;
@@ -518,6 +547,7 @@ int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, vo
 	struct ipc_server **ret, struct err *err)
 {
 	struct ipc_server *s = calloc(1, sizeof(*s));
+
 	if (!s)
 		return err_set(err, -ENOMEM, "local socket: out of memory");
 	*s = (struct ipc_server){ .event = sd_event_ref(event),
@@ -528,6 +558,7 @@ int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, vo
 	/* systemd hands over a blocking one; accepting until there is no more would wait for ever */
 	int flags = fcntl(listen_fd, F_GETFL);
 	int r = flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+
 	if (r == 0)
 		r = sd_event_add_io(event, &s->on_accept, listen_fd, EPOLLIN, on_accept, s);
 	if (r >= 0)
@@ -550,6 +581,7 @@ int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 	CLEANUP(close_p) int fd = -1;
 	CLEANUP(free_p) char *place = NULL;
 	int r = ipc_listen(path, mode, gid, &fd, &place);
+
 	if (r == -EADDRINUSE)
 		return err_set(err, r, "%s: another process answers there already", path);
 	if (r == -EEXIST)
@@ -573,6 +605,7 @@ void ipc_server_serve(struct ipc_server *s, uid_t uid)
 bool ipc_server_has_path(const struct ipc_server *s)
 {
 	struct stat now;
+
 	return !s->path || (lstat(s->path, &now) == 0 && now.st_ino == s->made.st_ino &&
 				   now.st_dev == s->made.st_dev);
 }
@@ -642,6 +675,7 @@ void ipc_request_fail(struct ipc_request *request, const char *code, const char 
 {
 	char text[ERR_TEXT_MAX];
 	va_list args;
+
 	va_start(args, format);
 	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

@@ -25,6 +25,7 @@ static uint64_t number_at(const char *text)
 	char digits[24];
 	size_t len = strspn(text, "0123456789");
 	uint64_t n = 0;
+
 	if (len >= sizeof(digits) || text[len] != '\n')
 		return 0;
 	memcpy(digits, text, len);
@@ -36,9 +37,11 @@ void leases_lines_released(const char *text, uint64_t now_us, struct buf *ret)
 {
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
 		size_t len = strcspn(line, "\n"), name = strcspn(line, " \n");
+
 		if (line[len] != '\n')
 			break;
 		uint64_t at_us = line[name] == ' ' ? number_at(line + name + 1) : 0;
+
 		if (at_us && at_us <= now_us &&
 			now_us - at_us < LEASES_REUSE_DELAY_MS * USEC_PER_MSEC)
 			buf_add(ret, line, len + 1);
@@ -48,6 +51,7 @@ void leases_lines_released(const char *text, uint64_t now_us, struct buf *ret)
 static void read_released(struct leases *store, uint64_t now_us, struct buf *ret)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+
 	if (leases_read(store, "released", SMALL_MAX, &text) == 0)
 		leases_lines_released(buf_str(&text), now_us, ret);
 }
@@ -55,6 +59,7 @@ static void read_released(struct leases *store, uint64_t now_us, struct buf *ret
 uint64_t leases_lines_rest_us(const char *released, const char *addr, uint64_t now_us)
 {
 	size_t len = strlen(addr);
+
 	for (const char *line = released; *line; line += strcspn(line, "\n") + 1)
 		if (!strncmp(line, addr, len) && line[len] == ' ')
 			return number_at(line + len + 1) + LEASES_REUSE_DELAY_MS * USEC_PER_MSEC -
@@ -67,6 +72,7 @@ void leases_note_released(struct leases *store, const struct lease *lease)
 	char text[IP_TEXT_MAX];
 	CLEANUP_BUF struct buf lines = { 0 };
 	uint64_t now_us = clock_now_us();
+
 	read_released(store, now_us, &lines);
 	for (size_t i = 0; i < lease->n_addrs; i++)
 		buf_printf(&lines, "%s %llu\n", ip_addr_format(&lease->addrs[i], text),
@@ -83,6 +89,7 @@ static void bounds(const struct ip_prefix *subnet, uint64_t *ret_first, uint64_t
 {
 	unsigned bits = ip_bits(subnet->addr.family) - subnet->len;
 	uint64_t size = bits >= 17 ? RANGE_MAX : UINT64_C(1) << bits;
+
 	if (subnet->addr.family == AF_INET && bits >= 17)
 		size = UINT64_C(1) << bits;
 	*ret_first = 2;
@@ -92,6 +99,7 @@ static void bounds(const struct ip_prefix *subnet, uint64_t *ret_first, uint64_t
 uint64_t leases_capacity(const struct ip_prefix *subnet)
 {
 	uint64_t first, last;
+
 	bounds(subnet, &first, &last);
 	return last - first + 1;
 }
@@ -99,10 +107,12 @@ uint64_t leases_capacity(const struct ip_prefix *subnet)
 static bool is_free(struct leases_choice *c, const struct ip_addr *addr)
 {
 	char text[IP_TEXT_MAX];
+
 	ip_addr_format(addr, text);
 	if (faccessat(c->store->dir, text, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
 		return false;
 	uint64_t wait_us = leases_lines_rest_us(buf_str(&c->released), text, c->now_us);
+
 	if (wait_us && (!c->wait_us || wait_us < c->wait_us))
 		c->wait_us = wait_us;
 	return wait_us == 0;
@@ -111,10 +121,12 @@ static bool is_free(struct leases_choice *c, const struct ip_addr *addr)
 uint64_t leases_lines_next(const char *text, const char *subnet, uint64_t first, uint64_t last)
 {
 	size_t len = strlen(subnet);
+
 	for (const char *line = text; *line; line += strcspn(line, "\n")) {
 		line += strspn(line, "\n");
 		if (!strncmp(line, subnet, len) && line[len] == ' ') {
 			uint64_t index = number_at(line + len + 1);
+
 			return index >= first && index <= last ? index : first;
 		}
 	}
@@ -125,15 +137,18 @@ static int choose_in(struct leases_choice *c, const struct ip_prefix *subnet, st
 {
 	uint64_t first, last;
 	char text[PREFIX_TEXT_MAX];
+
 	bounds(subnet, &first, &last);
 	if (last < first)
 		return -ENOSPC;
 	uint64_t start = leases_lines_next(
 			 buf_str(&c->next), ip_prefix_format(subnet, text), first, last),
 		 index = start;
+
 	do {
 		struct ip_addr addr;
 		uint64_t next = index == last ? first : index + 1;
+
 		if (ip_prefix_nth(subnet, index, &addr) == 0 && is_free(c, &addr)) {
 			buf_printf(&c->new_next, "%s %llu\n", text, (unsigned long long) next);
 			*ret = addr;
@@ -150,6 +165,7 @@ static bool may_be_leased(
 	for (size_t i = 0; i < n_subnets; i++) {
 		struct ip_addr zero, one, top;
 		uint64_t first, last;
+
 		bounds(&subnets[i], &first, &last);
 		if (!ip_prefix_contains(&subnets[i], addr))
 			continue;
@@ -169,6 +185,7 @@ int leases_choice_make(struct leases_choice *c, const struct ip_prefix *subnets,
 	static const int families[] = { AF_INET, AF_INET6 };
 	char text[IP_TEXT_MAX];
 	bool have[2] = { false, false };
+
 	for (size_t i = 0; i < n_want; i++) {
 		if (lease->n_addrs == LEASES_ADDRS_MAX)
 			return err_set(err, -EADDRINUSE, "more than %d addresses are wanted",
@@ -185,6 +202,7 @@ int leases_choice_make(struct leases_choice *c, const struct ip_prefix *subnets,
 	}
 	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
 		bool ranges = false, found = have[f];
+
 		for (size_t i = 0; i < n_subnets && !found; i++) {
 			if (subnets[i].addr.family != families[f])
 				continue;
@@ -205,11 +223,14 @@ int leases_choice_make(struct leases_choice *c, const struct ip_prefix *subnets,
 void leases_lines_merge(const char *old, struct buf *lines)
 {
 	CLEANUP_BUF struct buf keep = { 0 };
+
 	for (const char *line = old; *line;) {
 		size_t len = strcspn(line, "\n"), name = strcspn(line, " \n");
+
 		if (line[len] != '\n' || lines->len + keep.len > SMALL_MAX / 2)
 			break;
 		CLEANUP_BUF struct buf key = { 0 };
+
 		buf_add(&key, line, name);
 		buf_add_str(&key, " ");
 		if (!strstr(buf_str(lines), buf_str(&key)))

@@ -30,6 +30,7 @@ int leases_read(const struct leases *store, const char *name, size_t max, struct
 	CLEANUP(close_p)
 	int fd =
 		openat(store->dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0)
@@ -39,6 +40,7 @@ int leases_read(const struct leases *store, const char *name, size_t max, struct
 	for (;;) {
 		char chunk[1024];
 		ssize_t n = read(fd, chunk, sizeof(chunk));
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -57,6 +59,7 @@ int leases_write_new(const struct leases *store, const char *text, size_t len)
 	CLEANUP(close_p)
 	int fd = openat(
 		store->dir, ".new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+
 	if (fd < 0)
 		return -errno;
 	return file_write_all(fd, text, len);
@@ -65,6 +68,7 @@ int leases_write_new(const struct leases *store, const char *text, size_t len)
 int leases_replace(const struct leases *store, const char *name, const char *text, size_t len)
 {
 	int r = leases_write_new(store, text, len);
+
 	if (r == 0 && renameat(store->dir, ".new", store->dir, name) < 0)
 		r = -errno;
 	return r;
@@ -78,6 +82,7 @@ int leases_remove(const struct leases *store, const char *name)
 bool leases_is_same_file(const struct leases *store, const char *a, const char *b)
 {
 	struct stat x, y;
+
 	return fstatat(store->dir, a, &x, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       fstatat(store->dir, b, &y, AT_SYMLINK_NOFOLLOW) == 0 && x.st_dev == y.st_dev &&
 	       x.st_ino == y.st_ino;
@@ -89,6 +94,7 @@ void leases_pause_us(uint64_t us)
 {
 	struct timespec t = { .tv_sec = (time_t) (us / USEC_PER_SEC),
 		.tv_nsec = (long) (us % USEC_PER_SEC) * 1000 };
+
 	(void) nanosleep(&t, NULL); /* woken early: the caller looks again */
 }
 
@@ -103,6 +109,7 @@ int leases_lock(struct leases *store, struct err *err)
 {
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		int r = leases_try_lock(store, err);
+
 		if (r != -EAGAIN)
 			return r;
 		leases_pause_us(LOCK_PAUSE_US);
@@ -121,6 +128,7 @@ static int read_boot_id(char ret[static BOOT_ID_MAX])
 	/* Tests reboot by naming another one. */
 	const char *fake = getenv("HEARTH_BOOT_ID");
 	int r = fake && *fake ? 0 : file_read("/proc/sys/kernel/random/boot_id", 64, &text);
+
 	if (r < 0)
 		return r;
 	(void) snprintf(ret, BOOT_ID_MAX, "%s", fake && *fake ? fake : buf_str(&text));
@@ -131,6 +139,7 @@ static int read_boot_id(char ret[static BOOT_ID_MAX])
 static uint64_t read_netns(void)
 {
 	struct stat st;
+
 	return stat("/proc/self/ns/net", &st) == 0 ? (uint64_t) st.st_ino : 0;
 }
 
@@ -140,6 +149,7 @@ int leases_each(struct leases *store, bool (*wanted)(const char *name),
 	CLEANUP(close_p) int fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	int r = 0;
+
 	if (!dir)
 		return -errno;
 	(void) take_fd(&fd);
@@ -163,6 +173,7 @@ static int drop_file(struct leases *store, void *ctx, const char *name)
 static bool is_this_boot(const struct leases *store)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+
 	return leases_read(store, "boot", BOOT_ID_MAX, &text) == 0 &&
 	       !strcmp(buf_str(&text), store->boot);
 }
@@ -171,6 +182,7 @@ static bool is_this_boot(const struct leases *store)
 static void take_boot(struct leases *store)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+
 	if (leases_read(store, "boot", BOOT_ID_MAX - 1, &text) == 0)
 		(void) snprintf(store->boot, sizeof(store->boot), "%s", buf_str(&text));
 }
@@ -180,6 +192,7 @@ static int check_boot(struct leases *store, struct err *err)
 	if (is_this_boot(store))
 		return 0;
 	int r = leases_each(store, is_of_a_boot, drop_file, NULL);
+
 	if (r == 0)
 		r = leases_replace(store, "boot", store->boot, strlen(store->boot));
 	return r < 0 ? err_set(err, r, "%s: drop the leases of an earlier boot: %s", store->path,
@@ -194,15 +207,18 @@ static int make_dir(const char *path, struct err *err)
 {
 	char up[PATH_MAX];
 	struct stat st;
+
 	(void) snprintf(up, sizeof(up), "%s", path);
 	*strrchr(up, '/') = 0;
 	int r = file_mkdirs(up, 0755);
+
 	if (r < 0)
 		return err_set(err, r, "create %s: %s", up, strerror(-r));
 	if (mkdir(path, 0770) < 0)
 		return errno == EEXIST ? 0 : err_set(err, -errno, "create %s: %m", path);
 	/* By descriptor: hearthd's user could put a link to somewhere else in its place meanwhile. */
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
 	if (fd < 0)
 		return err_set(err, -errno, "open %s: %m", path);
 	if (stat(up, &st) == 0)
@@ -214,15 +230,18 @@ static int make_dir(const char *path, struct err *err)
 static int open_store(const char *network, int lock_flags, struct leases **ret, struct err *err)
 {
 	CLEANUP_LEASES struct leases *store = calloc(1, sizeof(*store));
+
 	if (!store)
 		return err_set(err, -ENOMEM, "out of memory");
 	store->dir = store->lock = store->held = -1;
 	int n = snprintf(store->path, sizeof(store->path), "%s/cni/%s",
 		env_dir("HEARTH_RUN", NAMES_RUN), network);
+
 	if (n < 0 || (size_t) n >= sizeof(store->path))
 		return err_set(err, -ENAMETOOLONG, "$HEARTH_RUN is too long");
 	store->netns = read_netns();
 	int r = read_boot_id(store->boot);
+
 	if (r < 0 && lock_flags & O_CREAT)
 		return err_set(err, r, "read the boot id: %s", strerror(-r));
 	r = lock_flags & O_CREAT ? make_dir(store->path, err) : 0;
@@ -243,6 +262,7 @@ int leases_open(const char *network, struct leases **ret, struct err *err)
 {
 	CLEANUP_LEASES struct leases *store = NULL;
 	int r = open_store(network, O_RDWR | O_CREAT, &store, err);
+
 	if (r == 0)
 		r = leases_lock(store, err);
 	if (r < 0)
@@ -258,6 +278,7 @@ int leases_open_existing(const char *network, struct leases **ret, struct err *e
 {
 	CLEANUP_LEASES struct leases *store = NULL;
 	int r = open_store(network, O_RDONLY, &store, err);
+
 	if (r < 0)
 		return r;
 	if (!*store->boot)

@@ -37,6 +37,7 @@ static int add_idle(struct reclaim *reclaim, const struct lease *lease)
 	if (reclaim->n == reclaim->cap) {
 		size_t cap = reclaim->cap ? reclaim->cap * 2 : 16;
 		struct lease *idle = reallocarray(reclaim->idle, cap, sizeof(*idle));
+
 		if (!idle)
 			return -ENOMEM;
 		reclaim->idle = idle;
@@ -55,6 +56,7 @@ static bool is_key(const char *name)
 static int look_at_address(struct leases *store, struct reclaim *reclaim, const char *name)
 {
 	struct stat st;
+
 	if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		(!S_ISREG(st.st_mode) || st.st_nlink < 2))
 		reclaim->census.damaged++;
@@ -65,6 +67,7 @@ static int look_at(struct leases *store, void *ctx, const char *name)
 {
 	struct reclaim *reclaim = ctx;
 	struct lease lease;
+
 	if (!is_key(name))
 		return look_at_address(store, reclaim, name);
 	if (leases_read_lease(store, name, &lease) < 0 || strcmp(name, lease.key)) {
@@ -72,6 +75,7 @@ static int look_at(struct leases *store, void *ctx, const char *name)
 		return 0;
 	}
 	CLEANUP(close_p) int fd = leases_hold(store, name, true);
+
 	if (fd < 0) {
 		reclaim->census.held++;
 		reclaim->unsettled |= strcmp(lease.runtime, reclaim->runtime) != 0;
@@ -88,6 +92,7 @@ static const struct link *find_link(const struct leases *store, const struct lin
 {
 	char alias[LINK_ALIAS_MAX];
 	const struct link *found = NULL;
+
 	(void) snprintf(alias, sizeof(alias), LEASES_ALIAS, strrchr(store->path, '/') + 1,
 		lease->container, lease->ifname);
 	*ret_own = false;
@@ -102,6 +107,7 @@ static const struct link *find_link(const struct leases *store, const struct lin
 static int give_back(struct leases *store, const struct lease *lease, struct err *err)
 {
 	int r = leases_remove_lease(store, lease);
+
 	return r < 0 ? err_set(err, r, "give back the lease %s/%s: %s", store->path, lease->key,
 			       strerror(-r))
 		     : 0;
@@ -120,12 +126,14 @@ static int judge_suspects(
 	CLEANUP(free_p)
 	struct netns_use *uses = calloc(reclaim->n_suspects + 1, sizeof(*uses));
 	int r = uses ? 0 : -ENOMEM;
+
 	for (size_t i = 0; r == 0 && i < reclaim->n_suspects; i++)
 		uses[i].ino = reclaim->suspects[i].lease->pod_netns;
 	if (r == 0 && reclaim->n_suspects)
 		(void) netns_mark_used(uses, reclaim->n_suspects); /* fails: all are */
 	for (size_t i = 0; r == 0 && i < reclaim->n_suspects; i++) {
 		const struct suspect *s = &reclaim->suspects[i];
+
 		if (uses[i].used) {
 			is_living(reclaim, s->lease);
 			reclaim->census.orphans++;
@@ -146,6 +154,7 @@ static bool is_suspect(const struct reclaim *reclaim, struct nl *nl, const struc
 	if (!(reclaim->flags & LEASES_FORGOTTEN) || !leases_is_forgotten(lease, reclaim->runtime))
 		return false;
 	CLEANUP(close_p) int fd = netns_open(lease->pod, lease->pod_netns);
+
 	return fd >= 0 && link->peer_netnsid >= 0 && netns_id(nl, fd) == link->peer_netnsid;
 }
 
@@ -154,6 +163,7 @@ static int judge(struct leases *store, struct nl *nl, struct reclaim *reclaim, s
 	CLEANUP(free_p) struct link *links = NULL;
 	size_t n = 0;
 	int r = reclaim->n ? link_list(nl, &links, &n, err) : 0;
+
 	reclaim->suspects = calloc(reclaim->n + 1, sizeof(*reclaim->suspects));
 	if (!reclaim->suspects)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -161,6 +171,7 @@ static int judge(struct leases *store, struct nl *nl, struct reclaim *reclaim, s
 		const struct lease *lease = &reclaim->idle[i];
 		bool own;
 		const struct link *link = find_link(store, links, n, lease, &own);
+
 		if (!link) {
 			r = give_back(store, lease, err);
 			reclaim->census.dead += r == 0;
@@ -179,6 +190,7 @@ int leases_reclaim(struct leases *store, struct nl *nl, unsigned flags, struct l
 {
 	struct reclaim reclaim = { .flags = flags };
 	int r = flags & LEASES_WAIT ? leases_lock(store, err) : leases_try_lock(store, err);
+
 	if (r < 0)
 		return r;
 	leases_runtime(reclaim.runtime);

@@ -28,10 +28,12 @@ enum { FILE_MAX = 2048 };
 static bool take_line(const char **at, const char *key, char *ret, size_t size)
 {
 	size_t key_len = strlen(key);
+
 	if (strncmp(*at, key, key_len) || (*at)[key_len] != ' ')
 		return false;
 	const char *value = *at + key_len + 1;
 	size_t len = strcspn(value, "\n");
+
 	if (value[len] != '\n' || len == 0 || len >= size)
 		return false;
 	memcpy(ret, value, len);
@@ -45,6 +47,7 @@ int lease_parse(const char *text, const char *boot, struct lease *ret)
 	struct lease lease = { 0 };
 	char stamp[BOOT_ID_MAX], addr[IP_TEXT_MAX], netns[24];
 	const char *at = text;
+
 	if (!take_line(&at, "boot", stamp, sizeof(stamp)) ||
 		!take_line(&at, "key", lease.key, sizeof(lease.key)) ||
 		!take_line(&at, "container", lease.container, sizeof(lease.container)) ||
@@ -73,6 +76,7 @@ int lease_parse(const char *text, const char *boot, struct lease *ret)
 static void lease_format(const struct lease *lease, const char *boot, struct buf *ret)
 {
 	char text[IP_TEXT_MAX];
+
 	buf_printf(ret, "boot %s\nkey %s\ncontainer %s\nifname %s\n", boot, lease->key,
 		lease->container, lease->ifname);
 	if (lease->netns)
@@ -90,6 +94,7 @@ int leases_read_lease(struct leases *store, const char *name, struct lease *ret)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	int r = leases_read(store, name, FILE_MAX, &text);
+
 	if (r < 0)
 		return r;
 	if (strlen(buf_str(&text)) != text.len)
@@ -105,6 +110,7 @@ static bool owns(const struct lease_owner *owner, const struct lease *lease)
 bool leases_is_lease_name(const char *name)
 {
 	struct ip_addr addr;
+
 	return names_is_pod_link(name) || ip_addr_parse(name, &addr) == 0;
 }
 
@@ -114,10 +120,12 @@ static int write_lease(struct leases *store, const struct lease *lease)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	char name[IP_TEXT_MAX];
+
 	lease_format(lease, store->boot, &text);
 	if (buf_failed(&text))
 		return -ENOMEM;
 	int r = leases_write_new(store, text.data, text.len);
+
 	if (r == 0 && linkat(store->dir, ".new", store->dir, lease->key, 0) < 0)
 		r = -errno;
 	for (size_t i = 0; i < lease->n_addrs && r == 0; i++)
@@ -132,6 +140,7 @@ int leases_hold(const struct leases *store, const char *key, bool alone)
 {
 	CLEANUP(close_p)
 	int fd = openat(store->dir, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
 	if (fd < 0 || flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0)
 		return -errno;
 	return take_fd(&fd);
@@ -141,6 +150,7 @@ int leases_hold(const struct leases *store, const char *key, bool alone)
 static int hold(struct leases *store, const struct lease *lease)
 {
 	int fd = leases_hold(store, lease->key, false);
+
 	if (fd < 0)
 		return fd;
 	close_p(&store->held);
@@ -153,6 +163,7 @@ int leases_remove_lease(struct leases *store, const struct lease *lease)
 {
 	char name[IP_TEXT_MAX];
 	int r = 0;
+
 	leases_note_released(store, lease);
 	for (size_t i = 0; i < lease->n_addrs && r == 0; i++) {
 		ip_addr_format(&lease->addrs[i], name);
@@ -166,6 +177,7 @@ int leases_remove_lease(struct leases *store, const struct lease *lease)
 static int find(struct leases *store, const struct lease_owner *owner, struct lease *ret)
 {
 	int r = leases_read_lease(store, owner->key, ret);
+
 	if (r == -EBADMSG || r == -ESTALE)
 		return -ENOENT;
 	if (r < 0)
@@ -177,6 +189,7 @@ static int find(struct leases *store, const struct lease_owner *owner, struct le
 static bool is_whole(struct leases *store, const struct lease *lease)
 {
 	char name[IP_TEXT_MAX];
+
 	for (size_t i = 0; i < lease->n_addrs; i++)
 		if (!leases_is_same_file(store, ip_addr_format(&lease->addrs[i], name), lease->key))
 			return false;
@@ -190,6 +203,7 @@ static int take_locked(struct leases *store, const struct lease_owner *owner,
 	struct lease lease = { 0 };
 	CLEANUP(leases_choice_done) struct leases_choice c = { 0 };
 	int r = find(store, owner, &lease);
+
 	if (r == -EEXIST)
 		return err_set(
 			err, r, "%s belongs to container %s already", owner->key, lease.container);
@@ -238,9 +252,11 @@ int leases_take(struct leases *store, const struct lease_owner *owner,
 	size_t n_want, struct lease *ret, struct err *err)
 {
 	uint64_t deadline_us = clock_now_us() + 2 * LEASES_REUSE_DELAY_MS * USEC_PER_MSEC;
+
 	for (;;) {
 		uint64_t wait_us = 0;
 		int r = leases_lock(store, err);
+
 		if (r < 0)
 			return r;
 		r = take_locked(store, owner, subnets, n_subnets, want, n_want, ret, &wait_us, err);
@@ -258,6 +274,7 @@ int leases_find(
 	struct leases *store, const struct lease_owner *owner, struct lease *ret, struct err *err)
 {
 	int r = leases_lock(store, err);
+
 	if (r < 0)
 		return r;
 	r = find(store, owner, ret);
@@ -276,6 +293,7 @@ bool leases_is_held(struct leases *store, const struct lease_owner *owner)
 	if (leases_lock(store, NULL) < 0)
 		return true;
 	int fd = leases_hold(store, owner->key, true);
+
 	close_p(&fd);
 	leases_unlock(store);
 	return fd == -EAGAIN;
@@ -293,6 +311,7 @@ static int release_file(struct leases *store, void *ctx, const char *name)
 {
 	struct sweep *sweep = ctx;
 	struct lease lease;
+
 	if (leases_read_lease(store, name, &lease) < 0 || !owns(sweep->owner, &lease))
 		return 0;
 	sweep->found = true;
@@ -304,6 +323,7 @@ int leases_release(struct leases *store, const struct lease_owner *owner, struct
 	struct lease lease;
 	struct sweep sweep = { .owner = owner };
 	int r = leases_lock(store, err);
+
 	if (r < 0)
 		return r;
 	r = find(store, owner, &lease);
@@ -324,6 +344,7 @@ static int collect_file(struct leases *store, void *ctx, const char *name)
 	struct sweep *sweep = ctx;
 	struct lease lease = { 0 };
 	int r = leases_read_lease(store, name, &lease);
+
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
@@ -336,6 +357,7 @@ static int collect_file(struct leases *store, void *ctx, const char *name)
 	if (sweep->n == sweep->cap) {
 		size_t cap = sweep->cap ? sweep->cap * 2 : 16;
 		struct lease *items = realloc(sweep->items, cap * sizeof(*items));
+
 		if (!items)
 			return -ENOMEM;
 		sweep->items = items;
@@ -349,6 +371,7 @@ int leases_list(struct leases *store, struct lease **ret, size_t *ret_n, struct 
 {
 	struct sweep sweep = { 0 };
 	int r = leases_lock(store, err);
+
 	if (r < 0)
 		return r;
 	r = leases_each(store, leases_is_lease_name, collect_file, &sweep);
@@ -366,12 +389,14 @@ static int remove_damaged_file(struct leases *store, void *ctx, const char *name
 {
 	struct lease lease;
 	int r = leases_read_lease(store, name, &lease);
+
 	return r == -EBADMSG || r == -ESTALE || r == -ELOOP ? leases_remove(store, name) : 0;
 }
 
 int leases_remove_damaged(struct leases *store, struct err *err)
 {
 	int r = leases_lock(store, err);
+
 	if (r < 0)
 		return r;
 	r = leases_each(store, leases_is_lease_name, remove_damaged_file, NULL);

@@ -9,6 +9,7 @@ int addr_parse(void *unused, const struct nlmsghdr *nlh, void *ret_addr)
 	const struct nlattr *a[IFA_FLAGS + 1] = { 0 };
 	struct link_addr *addr = ret_addr;
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+
 	if (nlh->nlmsg_type != RTM_NEWADDR && nlh->nlmsg_type != RTM_DELADDR)
 		return 0;
 	if (nl_attrs(nlh, sizeof(*ifa), a, IFA_FLAGS) < 0)
@@ -23,6 +24,7 @@ int addr_parse(void *unused, const struct nlmsghdr *nlh, void *ret_addr)
 	if (a[IFA_CACHEINFO] &&
 		mnl_attr_get_payload_len(a[IFA_CACHEINFO]) >= sizeof(struct ifa_cacheinfo)) {
 		struct ifa_cacheinfo info;
+
 		memcpy(&info, mnl_attr_get_payload(a[IFA_CACHEINFO]), sizeof(info));
 		addr->preferred_s = info.ifa_prefered;
 		addr->valid_s = info.ifa_valid;
@@ -36,6 +38,7 @@ static struct nlmsghdr *start(
 	void *family;
 	struct nlmsghdr *nlh = nl_start(nl, type, flags, sizeof(struct ifaddrmsg), &family);
 	struct ifaddrmsg *ifa = family;
+
 	ifa->ifa_family = addr->addr.family;
 	ifa->ifa_prefixlen = addr->prefix_len;
 	ifa->ifa_scope = addr->scope;
@@ -50,6 +53,7 @@ static int finish(struct nl *nl, struct nlmsghdr *nlh, const struct link_addr *a
 {
 	char text[IP_TEXT_MAX];
 	int r = nl_ask(nl, nlh, NULL, NULL, err);
+
 	if (r < 0)
 		(void) err_prefix(err, "%s address %s/%u on link number %d", what,
 			ip_addr_format(&addr->addr, text), addr->prefix_len, addr->ifindex);
@@ -59,10 +63,12 @@ static int finish(struct nl *nl, struct nlmsghdr *nlh, const struct link_addr *a
 int addr_add(struct nl *nl, const struct link_addr *addr, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, addr);
+
 	nl_put_u32(nl, nlh, IFA_FLAGS, addr->flags);
 	if (addr->valid_s) {
 		struct ifa_cacheinfo info = { .ifa_prefered = addr->preferred_s,
 			.ifa_valid = addr->valid_s };
+
 		nl_put(nl, nlh, IFA_CACHEINFO, &info, sizeof(info));
 	}
 	return finish(nl, nlh, addr, "add", err);
@@ -77,6 +83,7 @@ static int parse_of_link(void *ctx, const struct nlmsghdr *nlh, void *item)
 {
 	const int *ifindex = ctx;
 	int r = addr_parse(NULL, nlh, item);
+
 	return r > 0 && *ifindex && ((struct link_addr *) item)->ifindex != *ifindex ? 0 : r;
 }
 
@@ -86,10 +93,12 @@ int addr_list(struct nl *nl, int ifindex, int family, struct link_addr **ret, si
 	void *header, *items = NULL;
 	struct nlmsghdr *nlh =
 		nl_start(nl, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg), &header);
+
 	((struct ifaddrmsg *) header)->ifa_family = (uint8_t) family;
 	((struct ifaddrmsg *) header)->ifa_index = (uint32_t) ifindex;
 	int r = nl_collect(
 		nl, nlh, sizeof(struct link_addr), parse_of_link, &ifindex, &items, ret_n, err);
+
 	if (r < 0) {
 		(void) err_prefix(err, "list addresses");
 		return r;

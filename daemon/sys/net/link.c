@@ -38,6 +38,7 @@ int link_parse(void *unused, const struct nlmsghdr *nlh, void *ret_link)
 	const struct nlattr *a[IFLA_LINK_NETNSID + 1] = { 0 }, *info[IFLA_INFO_KIND + 1] = { 0 };
 	struct link *link = ret_link;
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
 	if (nlh->nlmsg_type != RTM_NEWLINK && nlh->nlmsg_type != RTM_DELLINK)
 		return 0;
 	if (nl_attrs(nlh, sizeof(*ifi), a, IFLA_LINK_NETNSID) < 0)
@@ -70,6 +71,7 @@ int link_parse(void *unused, const struct nlmsghdr *nlh, void *ret_link)
 static int take_link(void *ctx, const struct nlmsghdr *nlh)
 {
 	int r = link_parse(NULL, nlh, ctx);
+
 	return r < 0 ? r : 0;
 }
 
@@ -77,6 +79,7 @@ static struct nlmsghdr *start(struct nl *nl, uint16_t type, uint16_t flags, int 
 {
 	void *family;
 	struct nlmsghdr *nlh = nl_start(nl, type, flags, sizeof(struct ifinfomsg), &family);
+
 	((struct ifinfomsg *) family)->ifi_index = index;
 	return nlh;
 }
@@ -137,8 +140,10 @@ int link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err)
 {
 	void *items = NULL;
 	struct nlmsghdr *nlh = start(nl, RTM_GETLINK, NLM_F_DUMP, 0);
+
 	skip_statistics(nl, nlh);
 	int r = nl_collect(nl, nlh, sizeof(struct link), link_parse, NULL, &items, ret_n, err);
+
 	if (r < 0) {
 		(void) err_prefix(err, "list links");
 		return r;
@@ -150,6 +155,7 @@ int link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err)
 static int change(struct nl *nl, struct nlmsghdr *nlh, int index, const char *what, struct err *err)
 {
 	int r = nl_ask(nl, nlh, NULL, NULL, err);
+
 	if (r < 0)
 		(void) err_prefix(err, "link number %d: %s", index, what);
 	return r;
@@ -159,6 +165,7 @@ int link_set_up(struct nl *nl, int index, bool up, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_SETLINK, 0, index);
 	struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
 	ifi->ifi_change = IFF_UP;
 	ifi->ifi_flags = up ? IFF_UP : 0;
 	return change(nl, nlh, index, up ? "set up" : "set down", err);
@@ -167,6 +174,7 @@ int link_set_up(struct nl *nl, int index, bool up, struct err *err)
 int link_set_mtu(struct nl *nl, int index, unsigned mtu, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_SETLINK, 0, index);
+
 	nl_put_u32(nl, nlh, IFLA_MTU, mtu);
 	return change(nl, nlh, index, "set MTU", err);
 }
@@ -174,6 +182,7 @@ int link_set_mtu(struct nl *nl, int index, unsigned mtu, struct err *err)
 int link_set_name(struct nl *nl, int index, const char *name, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_SETLINK, 0, index);
+
 	nl_put_str(nl, nlh, IFLA_IFNAME, name);
 	return change(nl, nlh, index, "rename", err);
 }
@@ -181,6 +190,7 @@ int link_set_name(struct nl *nl, int index, const char *name, struct err *err)
 int link_set_alias(struct nl *nl, int index, const char *alias, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_SETLINK, 0, index);
+
 	nl_put(nl, nlh, IFLA_IFALIAS, alias, strlen(alias));
 	return change(nl, nlh, index, "set alias", err);
 }
@@ -190,6 +200,7 @@ int link_set_no_autoaddr6(struct nl *nl, int index, struct err *err)
 	struct nlmsghdr *nlh = start(nl, RTM_SETLINK, 0, index);
 	struct nlattr *spec = nl_nest(nl, nlh, IFLA_AF_SPEC);
 	struct nlattr *inet6 = nl_nest(nl, nlh, AF_INET6);
+
 	nl_put_u8(nl, nlh, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	nl_nest_end(nlh, inet6);
 	nl_nest_end(nlh, spec);
@@ -199,6 +210,7 @@ int link_set_no_autoaddr6(struct nl *nl, int index, struct err *err)
 int link_delete(struct nl *nl, int index, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_DELLINK, 0, index);
+
 	return change(nl, nlh, index, "delete", err);
 }
 
@@ -224,11 +236,14 @@ static void put_segments(struct nl *nl, struct nlmsghdr *nlh, unsigned segments,
 int link_add_veth(struct nl *nl, const struct link_veth *veth, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+
 	put_end(nl, nlh, veth->name, veth->mtu, veth->mac);
 	struct nlattr *info = nl_nest(nl, nlh, IFLA_LINKINFO);
+
 	nl_put_str(nl, nlh, IFLA_INFO_KIND, "veth");
 	struct nlattr *data = nl_nest(nl, nlh, IFLA_INFO_DATA);
 	struct nlattr *peer = nl_nest(nl, nlh, VETH_INFO_PEER);
+
 	(void) nl_put_raw(nl, nlh, sizeof(struct ifinfomsg)); /* no room shows in nl_ask() */
 	put_end(nl, nlh, veth->peer_name, veth->mtu, veth->peer_mac);
 	put_segments(nl, nlh, veth->peer_segments, veth->mtu);
@@ -237,6 +252,7 @@ int link_add_veth(struct nl *nl, const struct link_veth *veth, struct err *err)
 	nl_nest_end(nlh, data);
 	nl_nest_end(nlh, info);
 	int r = nl_ask(nl, nlh, NULL, NULL, err);
+
 	if (r < 0)
 		(void) err_prefix(err, "create veth %s with peer %s", veth->name, veth->peer_name);
 	return r;

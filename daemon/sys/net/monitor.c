@@ -70,6 +70,7 @@ int monitor_open(unsigned what, struct err *err)
 	int on = 1, queue = MONITOR_QUEUE;
 	CLEANUP(close_p)
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
 	if (fd < 0 || bind(fd, (struct sockaddr *) &any, sizeof(any)) < 0)
 		return err_set(err, -errno, "netlink socket: %m");
 	if (what & MONITOR_EVERYWHERE &&
@@ -82,6 +83,7 @@ int monitor_open(unsigned what, struct err *err)
 	(void) setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue));
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
 		int r = what & groups[i].what ? join(fd, groups[i].group) : 0;
+
 		if (r < 0)
 			return err_set(err, r, "netlink group %d: %m", groups[i].group);
 	}
@@ -93,6 +95,7 @@ static int parse_netconf(const struct nlmsghdr *nlh)
 {
 	struct netconf conf;
 	int r = netconf_parse(NULL, nlh, &conf);
+
 	return r > 0 ? conf.ifindex == NETCONF_ALL : r;
 }
 

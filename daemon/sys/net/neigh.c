@@ -10,6 +10,7 @@ int neigh_parse(void *unused, const struct nlmsghdr *nlh, void *ret_neigh)
 	const struct nlattr *a[NDA_LLADDR + 1] = { 0 };
 	struct neigh *neigh = ret_neigh;
 	const struct ndmsg *nd = mnl_nlmsg_get_payload(nlh);
+
 	if (nlh->nlmsg_type != RTM_NEWNEIGH && nlh->nlmsg_type != RTM_DELNEIGH)
 		return 0;
 	if (nl_attrs(nlh, sizeof(*nd), a, NDA_LLADDR) < 0)
@@ -30,6 +31,7 @@ static struct nlmsghdr *start(
 	void *family;
 	struct nlmsghdr *nlh = nl_start(nl, type, flags, sizeof(struct ndmsg), &family);
 	struct ndmsg *nd = family;
+
 	nd->ndm_family = addr->family;
 	nd->ndm_ifindex = ifindex;
 	nd->ndm_state = NUD_PERMANENT;
@@ -42,6 +44,7 @@ static int finish(struct nl *nl, struct nlmsghdr *nlh, int ifindex, const struct
 {
 	char text[IP_TEXT_MAX];
 	int r = nl_ask(nl, nlh, NULL, NULL, err);
+
 	if (r < 0)
 		(void) err_prefix(
 			err, "neighbour %s on link number %d", ip_addr_format(addr, text), ifindex);
@@ -52,6 +55,7 @@ int neigh_set_permanent(struct nl *nl, int ifindex, const struct ip_addr *addr,
 	const uint8_t mac[static LINK_MAC_LEN], struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ifindex, addr);
+
 	nl_put(nl, nlh, NDA_LLADDR, mac, LINK_MAC_LEN);
 	return finish(nl, nlh, ifindex, addr, err);
 }
@@ -60,6 +64,7 @@ int neigh_set_learning(struct nl *nl, int ifindex, const struct ip_addr *addr, s
 {
 	struct nlmsghdr *nlh = start(nl, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, ifindex, addr);
 	struct ndmsg *nd = mnl_nlmsg_get_payload(nlh);
+
 	nd->ndm_state = NUD_NONE;
 	nd->ndm_flags = NTF_EXT_LEARNED;
 	return finish(nl, nlh, ifindex, addr, err);
@@ -69,6 +74,7 @@ static int parse_of_link(void *ctx, const struct nlmsghdr *nlh, void *item)
 {
 	const int *ifindex = ctx;
 	int r = neigh_parse(NULL, nlh, item);
+
 	return r > 0 && *ifindex && ((struct neigh *) item)->ifindex != *ifindex ? 0 : r;
 }
 
@@ -77,10 +83,12 @@ int neigh_list(struct nl *nl, int ifindex, struct neigh **ret, size_t *ret_n, st
 	void *family, *items = NULL;
 	struct nlmsghdr *nlh =
 		nl_start(nl, RTM_GETNEIGH, NLM_F_DUMP, sizeof(struct ndmsg), &family);
+
 	if (ifindex) /* in a strict dump the index goes here, not into the header */
 		nl_put_u32(nl, nlh, NDA_IFINDEX, (uint32_t) ifindex);
 	int r = nl_collect(
 		nl, nlh, sizeof(struct neigh), parse_of_link, &ifindex, &items, ret_n, err);
+
 	if (r < 0) {
 		(void) err_prefix(err, "list neighbours");
 		return r;

@@ -33,6 +33,7 @@ int nl_open_protocol(int protocol, struct nl **ret, struct err *err)
 	struct timeval timeout = { .tv_sec = NL_TIMEOUT_S };
 	CLEANUP_NL struct nl *nl = malloc(sizeof(*nl));
 	int one = 1;
+
 	if (!nl)
 		return err_set(err, -ENOMEM, "netlink: out of memory");
 	nl->seq = 0;
@@ -61,6 +62,7 @@ struct nlmsghdr *nl_start(
 	struct nl *nl, uint16_t type, uint16_t flags, size_t family_len, void **ret_family)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(nl->send);
+
 	nl->overflow = false;
 	nlh->nlmsg_type = type;
 	nlh->nlmsg_flags = (uint16_t) (NLM_F_REQUEST | flags);
@@ -99,6 +101,7 @@ void nl_put_addr(struct nl *nl, struct nlmsghdr *nlh, uint16_t type, const struc
 struct nlattr *nl_nest(struct nl *nl, struct nlmsghdr *nlh, uint16_t type)
 {
 	struct nlattr *nest = mnl_attr_nest_start_check(nlh, sizeof(nl->send), type);
+
 	if (!nest)
 		nl->overflow = true;
 	return nest;
@@ -123,15 +126,19 @@ void *nl_put_raw(struct nl *nl, struct nlmsghdr *nlh, size_t len)
 static const char *ext_ack(const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
 	if (!(nlh->nlmsg_flags & NLM_F_ACK_TLVS))
 		return NULL;
 	size_t offset = sizeof(*e);
+
 	if (!(nlh->nlmsg_flags & NLM_F_CAPPED) && e->msg.nlmsg_len >= sizeof(e->msg))
 		offset += NLMSG_ALIGN(e->msg.nlmsg_len) - sizeof(e->msg);
 	const struct nlattr *attrs[NLMSGERR_ATTR_MSG + 1] = { 0 };
+
 	if (nl_attrs(nlh, offset, attrs, NLMSGERR_ATTR_MSG) < 0)
 		return NULL;
 	const struct nlattr *text = attrs[NLMSGERR_ATTR_MSG];
+
 	return text && mnl_attr_validate(text, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(text)
 									 : NULL;
 }
@@ -145,12 +152,14 @@ static int errno_of(int code)
 static int kernel_error(const struct nlmsghdr *nlh, struct err *err)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
 		return err_set(err, -EBADMSG, "netlink: short answer");
 	if (e->error == 0)
 		return 0;
 	int code = errno_of(e->error);
 	const char *why = ext_ack(nlh);
+
 	if (why && *why)
 		return err_set(err, code, "%s (%s)", strerror(-code), why);
 	return err_set(err, code, "%s", strerror(-code));
@@ -160,9 +169,11 @@ static int kernel_error(const struct nlmsghdr *nlh, struct err *err)
 const struct nlmsghdr *nl_next(const void **at, size_t *left)
 {
 	const struct nlmsghdr *nlh = *at;
+
 	if (*left < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) || nlh->nlmsg_len > *left)
 		return NULL;
 	size_t step = NLMSG_ALIGN((size_t) nlh->nlmsg_len);
+
 	if (step > *left)
 		step = *left;
 	*at = (const char *) *at + step;
@@ -175,6 +186,7 @@ static int answer(
 	struct nl *nl, size_t n, nl_each *each, void *ctx, bool *interrupted, struct err *err)
 {
 	const void *at = nl->receive;
+
 	for (const struct nlmsghdr *nlh; (nlh = nl_next(&at, &n));) {
 		if (nlh->nlmsg_seq != nl->seq)
 			continue;
@@ -182,6 +194,7 @@ static int answer(
 			*interrupted = true;
 		if (nlh->nlmsg_type == NLMSG_ERROR) {
 			int r = kernel_error(nlh, err);
+
 			return r < 0 ? r : 1;
 		}
 		if (nlh->nlmsg_type == NLMSG_DONE) {
@@ -189,10 +202,12 @@ static int answer(
 			int code = mnl_nlmsg_get_payload_len(nlh) >= sizeof(int)
 					   ? *(int *) mnl_nlmsg_get_payload(nlh)
 					   : 0;
+
 			code = code > 0 ? 0 : errno_of(code);
 			return code < 0 ? err_set(err, code, "%s", strerror(-code)) : 1;
 		}
 		int r = nlh->nlmsg_type >= NLMSG_MIN_TYPE && each ? each(ctx, nlh) : 0;
+
 		if (r < 0)
 			return err_set(err, r, "netlink: %s", strerror(-r));
 	}
@@ -203,6 +218,7 @@ int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_each *each, void *ctx, struct
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	bool interrupted = false;
+
 	if (nl->overflow)
 		return err_set(err, -EMSGSIZE, "netlink: request too large");
 	nlh->nlmsg_seq = ++nl->seq;
@@ -216,6 +232,7 @@ int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_each *each, void *ctx, struct
 			.msg_iov = &iov,
 			.msg_iovlen = 1 };
 		ssize_t n = recvmsg(nl->fd, &msg, 0);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -226,6 +243,7 @@ int nl_ask(struct nl *nl, struct nlmsghdr *nlh, nl_each *each, void *ctx, struct
 		if (msg.msg_flags & MSG_TRUNC)
 			return err_set(err, -EMSGSIZE, "netlink: answer too large");
 		int r = answer(nl, (size_t) n, each, ctx, &interrupted, err);
+
 		if (r < 0)
 			return r;
 		if (r > 0)
@@ -244,9 +262,11 @@ struct collection {
 static int collect(void *ctx, const struct nlmsghdr *nlh)
 {
 	struct collection *c = ctx;
+
 	if (c->n == c->cap) {
 		size_t cap = c->cap ? c->cap * 2 : 16;
 		char *items = cap <= NL_ITEMS_MAX ? realloc(c->items, cap * c->size) : NULL;
+
 		if (!items)
 			return cap <= NL_ITEMS_MAX ? -ENOMEM : -E2BIG;
 		c->items = items;
@@ -254,6 +274,7 @@ static int collect(void *ctx, const struct nlmsghdr *nlh)
 	}
 	memset(c->items + c->n * c->size, 0, c->size);
 	int r = c->parse(c->ctx, nlh, c->items + c->n * c->size);
+
 	if (r > 0)
 		c->n++;
 	return r < 0 ? r : 0;
@@ -264,6 +285,7 @@ int nl_collect(struct nl *nl, struct nlmsghdr *nlh, size_t size, nl_parse *parse
 {
 	struct collection c = { .parse = parse, .ctx = ctx, .size = size };
 	int r = -EINTR;
+
 	for (int i = 0; i < NL_DUMP_TRIES && r == -EINTR; i++) {
 		c.n = 0;
 		r = nl_ask(nl, nlh, collect, &c, err);
@@ -282,12 +304,15 @@ static int walk(const char *at, size_t left, const struct nlattr **ret, size_t m
 {
 	while (left >= sizeof(struct nlattr)) {
 		const struct nlattr *attr = (const struct nlattr *) at;
+
 		if (!mnl_attr_ok(attr, (int) left))
 			return -EBADMSG;
 		uint16_t type = mnl_attr_get_type(attr);
+
 		if (type <= max)
 			ret[type] = attr;
 		size_t step = MNL_ALIGN(attr->nla_len);
+
 		if (step >= left)
 			break;
 		at += step;
@@ -299,6 +324,7 @@ static int walk(const char *at, size_t left, const struct nlattr **ret, size_t m
 int nl_attrs(const struct nlmsghdr *nlh, size_t family_len, const struct nlattr **ret, size_t max)
 {
 	size_t len = mnl_nlmsg_get_payload_len(nlh), skip = MNL_ALIGN(family_len);
+
 	if (len < family_len)
 		return -EBADMSG;
 	if (len <= skip)
@@ -316,6 +342,7 @@ int nl_attrs_nested(const struct nlattr *nest, const struct nlattr **ret, size_t
 uint32_t nl_get_u32(const struct nlattr *attr, uint32_t fallback)
 {
 	uint32_t value = fallback;
+
 	if (attr && mnl_attr_get_payload_len(attr) >= sizeof(value))
 		memcpy(&value, mnl_attr_get_payload(attr), sizeof(value));
 	return value;
@@ -329,6 +356,7 @@ uint8_t nl_get_u8(const struct nlattr *attr, uint8_t fallback)
 void nl_get_str(const struct nlattr *attr, char *ret, size_t size)
 {
 	size_t len = attr ? mnl_attr_get_payload_len(attr) : 0;
+
 	if (len > size - 1)
 		len = size - 1;
 	if (len)
@@ -339,6 +367,7 @@ void nl_get_str(const struct nlattr *attr, char *ret, size_t size)
 struct ip_addr nl_get_addr(const struct nlattr *attr, uint8_t family)
 {
 	struct ip_addr addr = { 0 };
+
 	if (attr && ip_bytes(family) && mnl_attr_get_payload_len(attr) == ip_bytes(family)) {
 		addr.family = family;
 		memcpy(addr.bytes, mnl_attr_get_payload(attr), ip_bytes(family));

@@ -12,16 +12,19 @@ static int first_hop(const struct nlattr *multipath, uint8_t family, struct rout
 	const struct nlattr *a[RTA_VIA + 1] = { 0 };
 	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
 	size_t len = mnl_attr_get_payload_len(multipath);
+
 	if (len < sizeof(*hop) || hop->rtnh_len < sizeof(*hop) || hop->rtnh_len > len)
 		return -EBADMSG;
 	route->oif = hop->rtnh_ifindex;
 	route->flags |= hop->rtnh_flags;
 	const char *at = (const char *) hop + RTNH_ALIGN(sizeof(*hop));
 	size_t left = hop->rtnh_len - sizeof(*hop);
+
 	while (left >= sizeof(struct nlattr) &&
 		mnl_attr_ok((const struct nlattr *) at, (int) left)) {
 		const struct nlattr *attr = (const struct nlattr *) at;
 		size_t step = MNL_ALIGN(attr->nla_len);
+
 		if (mnl_attr_get_type(attr) <= RTA_VIA)
 			a[mnl_attr_get_type(attr)] = attr;
 		if (step >= left)
@@ -39,9 +42,11 @@ static struct ip_addr via(const struct nlattr *attr)
 	struct ip_addr addr = { 0 };
 	const struct rtvia *v = attr ? mnl_attr_get_payload(attr) : NULL;
 	size_t len = attr ? mnl_attr_get_payload_len(attr) : 0;
+
 	if (!v || len < sizeof(*v))
 		return addr;
 	size_t bytes = ip_bytes(v->rtvia_family);
+
 	if (!bytes || len - sizeof(*v) < bytes)
 		return addr;
 	addr.family = (uint8_t) v->rtvia_family;
@@ -59,11 +64,13 @@ static int parse(const struct nlmsghdr *nlh, struct route *route)
 {
 	const struct nlattr *a[RTA_VIA + 1] = { 0 }, *metrics[RTAX_MTU + 1] = { 0 };
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+
 	if (nl_attrs(nlh, sizeof(*rtm), a, RTA_VIA) < 0 ||
 		nl_attrs_nested(a[RTA_METRICS], metrics, RTAX_MTU) < 0)
 		return -EBADMSG;
 	memset(route, 0, sizeof(*route));
 	uint8_t family = rtm->rtm_family;
+
 	if (!ip_bytes(family) || rtm->rtm_dst_len > ip_bits(family))
 		return 0;
 	route->dst.addr = nl_get_addr(a[RTA_DST], family);
@@ -89,9 +96,11 @@ static int parse(const struct nlmsghdr *nlh, struct route *route)
 int route_parse(void *unused, const struct nlmsghdr *nlh, void *ret_route)
 {
 	struct route *route = ret_route;
+
 	if (nlh->nlmsg_type != RTM_NEWROUTE && nlh->nlmsg_type != RTM_DELROUTE)
 		return 0;
 	int r = parse(nlh, route);
+
 	if (r <= 0)
 		return r;
 	return is_listed(route->type) && !(route->flags & RTM_F_CLONED);
@@ -103,6 +112,7 @@ static struct nlmsghdr *start(
 	void *family;
 	struct nlmsghdr *nlh = nl_start(nl, type, flags, sizeof(struct rtmsg), &family);
 	struct rtmsg *rtm = family;
+
 	rtm->rtm_family = route->dst.addr.family;
 	rtm->rtm_dst_len = route->dst.len;
 	rtm->rtm_protocol = route->protocol ? route->protocol : ROUTE_PROTOCOL_HEARTH;
@@ -125,6 +135,7 @@ static int finish(struct nl *nl, struct nlmsghdr *nlh, const struct route *route
 {
 	char text[PREFIX_TEXT_MAX];
 	int r = nl_ask(nl, nlh, NULL, NULL, err);
+
 	if (r < 0)
 		(void) err_prefix(err, "%s route to %s", what, ip_prefix_format(&route->dst, text));
 	return r;
@@ -135,6 +146,7 @@ static int put(struct nl *nl, const struct route *route, uint16_t flags, struct 
 	struct nlmsghdr *nlh = start(nl, RTM_NEWROUTE, (uint16_t) (NLM_F_CREATE | flags), route);
 	struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
 	bool unicast = rtm->rtm_type == RTN_UNICAST;
+
 	rtm->rtm_scope = unicast && !route->gateway.family ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	if (route->onlink)
 		rtm->rtm_flags |= RTNH_F_ONLINK;
@@ -142,6 +154,7 @@ static int put(struct nl *nl, const struct route *route, uint16_t flags, struct 
 		nl_put_addr(nl, nlh, RTA_PREFSRC, &route->src);
 	if (route->mtu) {
 		struct nlattr *metrics = nl_nest(nl, nlh, RTA_METRICS);
+
 		nl_put_u32(nl, nlh, RTAX_MTU, route->mtu);
 		nl_nest_end(nlh, metrics);
 	}
@@ -161,6 +174,7 @@ int route_add(struct nl *nl, const struct route *route, struct err *err)
 int route_del(struct nl *nl, const struct route *route, struct err *err)
 {
 	struct nlmsghdr *nlh = start(nl, RTM_DELROUTE, 0, route);
+
 	((struct rtmsg *) mnl_nlmsg_get_payload(nlh))->rtm_scope = RT_SCOPE_NOWHERE;
 	return finish(nl, nlh, route, "remove", err);
 }
@@ -170,6 +184,7 @@ static int parse_matching(void *ctx, const struct nlmsghdr *nlh, void *item)
 	const struct route_filter *f = ctx;
 	const struct route *route = item;
 	int r = route_parse(NULL, nlh, item);
+
 	if (r <= 0)
 		return r;
 	return (!f->table || f->table == route->table) &&
@@ -254,6 +269,7 @@ int route_list(struct nl *nl, const struct route_filter *filter, struct route **
 static int take_route(void *ctx, const struct nlmsghdr *nlh)
 {
 	int r = nlh->nlmsg_type == RTM_NEWROUTE ? parse(nlh, ctx) : 0;
+
 	return r < 0 ? r : 0;
 }
 
@@ -339,6 +355,7 @@ static int match_rule(void *ctx, const struct nlmsghdr *nlh)
 	const struct nlattr *a[FRA_TABLE + 1] = { 0 };
 	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(nlh);
 	struct rule_search *search = ctx;
+
 	if (nlh->nlmsg_type == RTM_NEWRULE && nl_attrs(nlh, sizeof(*rule), a, FRA_TABLE) == 0 &&
 		nl_get_u32(a[FRA_TABLE], rule->table) == search->table)
 		search->found = true;
@@ -351,8 +368,10 @@ int route_has_rule_to(struct nl *nl, uint8_t family, uint32_t table, bool *ret, 
 	struct rule_search search = { .table = table };
 	struct nlmsghdr *nlh =
 		nl_start(nl, RTM_GETRULE, NLM_F_DUMP, sizeof(struct fib_rule_hdr), &header);
+
 	((struct fib_rule_hdr *) header)->family = family;
 	int r = nl_ask(nl, nlh, match_rule, &search, err);
+
 	/* A dump that changed while it was read: what was found is there all the same. */
 	if (r < 0 && r != -EINTR) {
 		(void) err_prefix(err, "list rules");

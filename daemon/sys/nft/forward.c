@@ -31,6 +31,7 @@ struct rule {
 static bool begins_with_pods(const void *data, size_t len, const struct ip_prefix *pods)
 {
 	size_t n = pods->len / 8;
+
 	return pods->addr.family && n && len >= n && !memcmp(data, pods->addr.bytes, n);
 }
 
@@ -41,6 +42,7 @@ static void read_compared(struct rule *rule, const struct nlattr *data)
 	size_t len = value ? mnl_attr_get_payload_len(value) : 0, links = strlen(rule->pods->links);
 	const void *bytes = value ? mnl_attr_get_payload(value) : NULL;
 	bool is_link = len >= links && !memcmp(bytes, rule->pods->links, links);
+
 	if (!value)
 		return;
 	rule->from_link |= is_link && rule->meta == NFT_META_IIFNAME;
@@ -64,6 +66,7 @@ static void read_expression(struct rule *rule, const struct nlattr *element)
 	char name[32], match[32];
 	NEST(e, element, NFTA_EXPR_MAX);
 	const struct nlattr *data = e[NFTA_EXPR_DATA];
+
 	nl_get_str(e[NFTA_EXPR_NAME], name, sizeof(name));
 	if (!strcmp(name, "immediate")) {
 		read_immediate(rule, data);
@@ -91,6 +94,7 @@ void nft_forward_add_rule(const struct nlmsghdr *nlh, const struct nft_forward_p
 {
 	struct rule rule = { .pods = pods, .meta = UINT32_MAX };
 	const struct nlattr *a[NFTA_RULE_MAX + 1] = { 0 }, *element;
+
 	if (nlh->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWRULE) ||
 		nl_attrs(nlh, sizeof(struct nfgenmsg), a, NFTA_RULE_MAX) < 0 ||
 		!a[NFTA_RULE_EXPRESSIONS])
@@ -114,6 +118,7 @@ static int take_chain(void *ctx, const struct nlmsghdr *nlh)
 {
 	struct chain *chain = ctx;
 	const struct nlattr *a[NFTA_CHAIN_MAX + 1] = { 0 };
+
 	if (nlh->nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWCHAIN) ||
 		nl_attrs(nlh, sizeof(struct nfgenmsg), a, NFTA_CHAIN_MAX) < 0)
 		return 0;
@@ -131,6 +136,7 @@ struct rules {
 static int take_rule(void *ctx, const struct nlmsghdr *nlh)
 {
 	struct rules *rules = ctx;
+
 	nft_forward_add_rule(nlh, rules->pods, &rules->accepts);
 	return 0;
 }
@@ -143,10 +149,12 @@ static int ask(struct nl *nl, uint16_t type, uint16_t flags, uint8_t family, con
 	struct nlmsghdr *q = nl_start(nl, (uint16_t) (NFNL_SUBSYS_NFTABLES << 8 | type), flags,
 		sizeof(*head), (void **) &head);
 	bool rule = type == NFT_MSG_GETRULE;
+
 	head->nfgen_family = family;
 	nl_put_str(nl, q, rule ? NFTA_RULE_TABLE : NFTA_CHAIN_TABLE, "filter");
 	nl_put_str(nl, q, rule ? NFTA_RULE_CHAIN : NFTA_CHAIN_NAME, chain);
 	int r = nl_ask(nl, q, each, ctx, NULL);
+
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -166,6 +174,7 @@ static int add_tool(
 {
 	struct chain chain = { 0 };
 	int r = name ? ask(nl, NFT_MSG_GETCHAIN, 0, family, name, take_chain, &chain) : 0;
+
 	if (!r && chain.found)
 		r = ask(nl, NFT_MSG_GETRULE, NLM_F_DUMP, family, name, take_rule, rules);
 	*ret_found = chain.found;
@@ -181,6 +190,7 @@ static int look_at_hook(
 	struct rules rules = { .pods = pods };
 	bool docker = false, ufw = false;
 	int r = ask(nl, NFT_MSG_GETCHAIN, 0, family, base, take_chain, &chain);
+
 	if (r < 0 || !chain.drops)
 		return r;
 	r = ask(nl, NFT_MSG_GETRULE, NLM_F_DUMP, family, base, take_rule, &rules);
@@ -208,6 +218,7 @@ static int look_at_input(struct nl *nl, uint8_t family, const char *name,
 	struct rules rules = { .pods = &mesh };
 	bool ufw = false;
 	int r = ask(nl, NFT_MSG_GETCHAIN, 0, family, "INPUT", take_chain, &chain);
+
 	if (r < 0 || !chain.drops)
 		return r;
 	r = ask(nl, NFT_MSG_GETRULE, NLM_F_DUMP, family, "INPUT", take_rule, &rules);
@@ -222,6 +233,7 @@ int nft_forward_look(struct nl *nl, const struct nft_forward_pods *pods, struct 
 {
 	struct nft_forward found = { 0 };
 	int r = 0;
+
 	for (size_t i = 0; i < ARRAY_LEN(hooks) && !r; i++)
 		r = look_at_hook(nl, i, pods, &found);
 	if (!r && pods->mesh)

@@ -135,6 +135,7 @@ static int read_whole(int fd, pid_t pid, uint64_t end_us, void *ret, size_t len)
 {
 	for (size_t at = 0; at < len;) {
 		int r = wait_for_word(fd, pid, end_us);
+
 		if (r < 0)
 			return r;
 		ssize_t n = read(fd, (char *) ret + at, len - at);
@@ -210,6 +211,7 @@ int priv_run_as(const char *user, priv_fn fn, void *ctx, void *share, size_t len
 	}
 	(void) close(ends[1]);
 	CLEANUP(close_p) int fd = ends[0];
+
 	return pid < 0 ? err_set(err, -errno, "fork: %m")
 		       : hear_child(fd, pid, user, share, len, err);
 }

@@ -55,6 +55,7 @@ static int code_of(sqlite3 *db, int rc)
 	case SQLITE_CANTOPEN:
 	case SQLITE_IOERR: {
 		int e = db ? sqlite3_system_errno(db) : 0;
+
 		return e == ENOSPC || e == EDQUOT ? -ENOSPC : e == EACCES ? -EACCES : -EIO;
 	}
 	default:
@@ -65,6 +66,7 @@ static int code_of(sqlite3 *db, int rc)
 static int explain(struct db *s, int rc, const char *doing, struct err *err)
 {
 	int r = code_of(s->db, rc);
+
 	switch (r) {
 	case -ENOSPC:
 		return err_set(err, r,
@@ -90,6 +92,7 @@ static int explain(struct db *s, int rc, const char *doing, struct err *err)
 static int run_sql(struct db *s, const char *sql, const char *doing, struct err *err)
 {
 	int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
 	return rc == SQLITE_OK ? 0 : explain(s, rc, doing, err);
 }
 
@@ -97,6 +100,7 @@ static int read_number(struct db *s, const char *sql, sqlite3_int64 *ret, struct
 {
 	sqlite3_stmt *st = NULL;
 	int rc = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW)
@@ -110,6 +114,7 @@ static int check_whole(struct db *s, struct err *err)
 	sqlite3_stmt *st = NULL;
 	int r = 0;
 	int rc = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL);
+
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(st);
 	if (rc != SQLITE_ROW)
@@ -125,6 +130,7 @@ static int migrate(struct db *s, struct err *err)
 	sqlite3_int64 version = 0, application = 0;
 	char sql[128];
 	int r = read_number(s, "PRAGMA user_version", &version, err);
+
 	if (!r)
 		r = read_number(s, "PRAGMA application_id", &application, err);
 	if (r < 0)
@@ -158,6 +164,7 @@ static int prepare(struct db *s, struct err *err)
 		[OP_PUT] = "INSERT OR REPLACE INTO \"%w\"(key, value) VALUES(?1, ?2)",
 		[OP_DELETE] = "DELETE FROM \"%w\" WHERE key = ?1",
 	};
+
 	s->statements = calloc(s->schema->n_tables * ARRAY_LEN(forms), sizeof(*s->statements));
 	if (!s->statements)
 		return err_set(err, -ENOMEM, "%s: out of memory", s->path);
@@ -167,6 +174,7 @@ static int prepare(struct db *s, struct err *err)
 			int rc = sql ? sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
 					       &s->statements[t * ARRAY_LEN(forms) + k], NULL)
 				     : SQLITE_NOMEM;
+
 			sqlite3_free(sql);
 			if (rc != SQLITE_OK)
 				return explain(s, rc, "prepare it", err);
@@ -204,6 +212,7 @@ static int open_database(struct db *s, bool create, struct err *err)
 			s, errno == EWOULDBLOCK ? SQLITE_BUSY : SQLITE_IOERR, "lock it", err);
 	int rc = sqlite3_open_v2(s->path, &s->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+
 	if (rc != SQLITE_OK)
 		return explain(s, rc, "open it", err);
 	sqlite3_limit(s->db, SQLITE_LIMIT_ATTACHED, 0);
@@ -212,6 +221,7 @@ static int open_database(struct db *s, bool create, struct err *err)
 		"PRAGMA synchronous=FULL; PRAGMA journal_size_limit=4194304;"
 		"PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT",
 		"open it", err);
+
 	if (!r)
 		r = check_whole(s, err);
 	if (!r)
@@ -247,6 +257,7 @@ int db_each(struct db *s, size_t table, store_row_fn row, void *ctx, struct err 
 	int r = 0, rc;
 	char *sql = sqlite3_mprintf(
 		"SELECT key, value FROM \"%w\" ORDER BY key", s->schema->tables[table]);
+
 	rc = sql ? sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) : SQLITE_NOMEM;
 	sqlite3_free(sql);
 	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
@@ -255,6 +266,7 @@ int db_each(struct db *s, size_t table, store_row_fn row, void *ctx, struct err 
 			break;
 		const void *value = sqlite3_column_blob(st, 1);
 		size_t len = (size_t) sqlite3_column_bytes(st, 1);
+
 		r = row(ctx, (const char *) sqlite3_column_text(st, 0), value ? value : "", len);
 		if (r)
 			break;
@@ -269,6 +281,7 @@ static int run_op(struct db *s, const struct op *op)
 {
 	sqlite3_stmt *st = s->statements[op->table * 3 + (size_t) op->kind];
 	int rc = sqlite3_bind_text(st, 1, op->key, -1, SQLITE_STATIC);
+
 	if (rc == SQLITE_OK && op->kind != OP_DELETE)
 		rc = sqlite3_bind_blob64(st, 2, op->value, op->len, SQLITE_STATIC);
 	if (rc == SQLITE_OK)
@@ -281,6 +294,7 @@ static int run_op(struct db *s, const struct op *op)
 static void run_batch(struct db *s, struct store_batch *b)
 {
 	int rc = SQLITE_OK;
+
 	if (b->failed) {
 		b->result = err_set(&b->err, -ENOMEM, "out of memory");
 		return;
@@ -303,6 +317,7 @@ static bool run_together(
 	struct db *s, struct store_batch *list, struct store_batch *end, struct err *err)
 {
 	int r = run_sql(s, "BEGIN IMMEDIATE", "write", err);
+
 	for (struct store_batch *b = list; b != end && !r; b = b->next) {
 		run_batch(s, b);
 		if (sqlite3_get_autocommit(s->db)) { /* everything so far was rolled back */
@@ -320,6 +335,7 @@ static bool run_together(
 void db_run(struct db *s, struct store_batch *list)
 {
 	struct err e = { 0 };
+
 	if (run_together(s, list, NULL, &e))
 		return;
 	/* Together they do not fit on the disk: alone, some may. */

@@ -72,6 +72,7 @@ static void batch_add(struct store_batch *b, enum op_kind kind, size_t table, co
 	if (b->n_ops == b->cap) {
 		size_t cap = b->cap ? b->cap * 2 : 4;
 		struct op *ops = reallocarray(b->ops, cap, sizeof(*ops));
+
 		if (!ops) {
 			b->failed = true;
 			return;
@@ -80,6 +81,7 @@ static void batch_add(struct store_batch *b, enum op_kind kind, size_t table, co
 		b->cap = cap;
 	}
 	struct op op = { .kind = kind, .table = table, .key = strdup(key), .len = len };
+
 	op.value = malloc(len + 1);
 	if (!op.key || !op.value || strlen(key) > STORE_KEY_MAX || len > STORE_VALUE_MAX) {
 		free(op.key);

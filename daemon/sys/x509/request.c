@@ -34,6 +34,7 @@ static int copy_name(const ASN1_STRING *from, char *ret, const char *what, struc
 {
 	const unsigned char *data = ASN1_STRING_get0_data(from);
 	int len = ASN1_STRING_length(from);
+
 	if (len <= 0 || len >= X509_NAME_MAX)
 		return err_set(err, -EBADMSG, "its %s is empty or too long", what);
 	for (int i = 0; i < len; i++)
@@ -47,9 +48,11 @@ static int copy_name(const ASN1_STRING *from, char *ret, const char *what, struc
 static int read_subject(const X509_REQ *req, struct x509_request *ret, struct err *err)
 {
 	const X509_NAME *subject = X509_REQ_get_subject_name(req);
+
 	for (int i = 0; i < X509_NAME_entry_count(subject); i++) {
 		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(subject, i);
 		int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry)), r;
+
 		if (nid == NID_commonName && !ret->common_name[0])
 			r = copy_name(X509_NAME_ENTRY_get_data(entry), ret->common_name,
 				"common name", err);
@@ -71,6 +74,7 @@ static int add_ip(const ASN1_STRING *from, struct x509_request *ret, struct err 
 {
 	int len = ASN1_STRING_length(from);
 	struct ip_addr *ip = &ret->ips[ret->n_ips];
+
 	if (len != 4 && len != 16)
 		return err_set(err, -EBADMSG, "an address in it has %d bytes", len);
 	*ip = (struct ip_addr){ .family = len == 4 ? AF_INET : AF_INET6 };
@@ -103,6 +107,7 @@ static int read_alternatives(X509_REQ *req, struct x509_request *ret, struct err
 	CLEANUP(names_free_p)
 	GENERAL_NAMES *names = X509V3_get_d2i(list, NID_subject_alt_name, &critical, NULL);
 	int r = 0;
+
 	if (!names) /* -1: it has none; -2: it has two */
 		return critical == -1
 			       ? 0
@@ -115,9 +120,11 @@ static int read_alternatives(X509_REQ *req, struct x509_request *ret, struct err
 static int read_request(X509_REQ *req, struct x509_request *ret, struct err *err)
 {
 	EVP_PKEY *key = X509_REQ_get0_pubkey(req);
+
 	if (!key || X509_REQ_verify(req, key) != 1)
 		return err_set(err, -EBADMSG, "its signature does not fit its key");
 	int r = read_subject(req, ret, err);
+
 	return r < 0 ? r : read_alternatives(req, ret, err);
 }
 
@@ -127,9 +134,11 @@ int x509_request_read(const char *pem, size_t pem_len, struct x509_request *ret,
 	BIO *bio = pem_len <= INT_MAX ? BIO_new_mem_buf(pem, (int) pem_len) : NULL;
 	CLEANUP(request_free_p)
 	X509_REQ *req = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
+
 	*ret = (struct x509_request){ 0 };
 	int r = req ? read_request(req, ret, err)
 		    : err_set(err, -EBADMSG, "it is no certificate request in PEM");
+
 	ERR_clear_error();
 	return r;
 }

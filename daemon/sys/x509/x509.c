@@ -44,9 +44,11 @@ static int bio_text(BIO *bio, char **ret)
 {
 	char *data = NULL;
 	long len = BIO_get_mem_data(bio, &data);
+
 	if (len <= 0)
 		return failed(-EIO);
 	char *text = malloc((size_t) len + 1);
+
 	if (!text)
 		return -ENOMEM;
 	memcpy(text, data, (size_t) len);
@@ -59,6 +61,7 @@ int x509_public_key(const uint8_t seed[static X509_SEED_LEN], uint8_t ret_key[st
 {
 	CLEANUP(pkey_free_p) EVP_PKEY *key = key_of_seed(seed);
 	size_t len = X509_KEY_LEN;
+
 	if (!key || EVP_PKEY_get_raw_public_key(key, ret_key, &len) != 1 || len != X509_KEY_LEN)
 		return failed(-EIO);
 	return 0;
@@ -69,10 +72,12 @@ static int set_serial(X509 *cert, const uint8_t *public_key)
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 	BIGNUM *number;
+
 	SHA256(public_key, X509_KEY_LEN, hash);
 	hash[0] = (hash[0] & 0x7f) | 0x40;
 	number = BN_bin2bn(hash, 16, NULL);
 	bool good = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert));
+
 	BN_free(number);
 	return good ? 0 : failed(-EIO);
 }
@@ -84,9 +89,11 @@ int x509_certificate_pem(const uint8_t seed[static X509_SEED_LEN], const char *n
 	CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_mem());
 	uint8_t public_key[X509_KEY_LEN];
 	X509_NAME *subject;
+
 	if (!key || !cert || !bio)
 		return failed(-ENOMEM);
 	int r = x509_public_key(seed, public_key);
+
 	if (!r)
 		r = set_serial(cert, public_key);
 	if (r < 0)
@@ -108,6 +115,7 @@ int x509_key_pem(const uint8_t seed[static X509_SEED_LEN], char **ret_pem)
 {
 	CLEANUP(pkey_free_p) EVP_PKEY *key = key_of_seed(seed);
 	CLEANUP(bio_free_p) BIO *bio = BIO_new(BIO_s_secmem());
+
 	if (!key || !bio)
 		return failed(-ENOMEM);
 	if (PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
@@ -127,6 +135,7 @@ static int pin_of(EVP_PKEY *key, char *ret_pin)
 {
 	unsigned char *der = NULL, hash[SHA256_DIGEST_LENGTH];
 	int len = i2d_PUBKEY(key, &der);
+
 	if (len <= 0)
 		return failed(-EIO);
 	SHA256(der, (size_t) len, hash);
@@ -140,12 +149,14 @@ int x509_pin_of_key(const uint8_t key[static X509_KEY_LEN], char ret_pin[static 
 	CLEANUP(pkey_free_p)
 	EVP_PKEY *public_key =
 		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, X509_KEY_LEN);
+
 	return public_key ? pin_of(public_key, ret_pin) : failed(-EIO);
 }
 
 int x509_name_of_pem(const char *pem, size_t pem_len, char ret_name[static X509_NAME_TEXT_MAX])
 {
 	char name[X509_NAME_TEXT_MAX];
+
 	if (pem_len > INT32_MAX)
 		return -EINVAL;
 	CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem, (int) pem_len);
@@ -153,6 +164,7 @@ int x509_name_of_pem(const char *pem, size_t pem_len, char ret_name[static X509_
 	int len = cert ? X509_NAME_get_text_by_NID(
 				 X509_get_subject_name(cert), NID_commonName, name, sizeof(name))
 		       : -1;
+
 	if (len <= 0 || (size_t) len != strlen(name))
 		return failed(-EINVAL);
 	for (int i = 0; i < len; i++)
@@ -166,12 +178,15 @@ int x509_key_of_der(const void *der, size_t der_len, uint8_t ret_key[static X509
 {
 	const unsigned char *p = der;
 	size_t len = X509_KEY_LEN;
+
 	if (der_len > INT32_MAX)
 		return -EINVAL;
 	CLEANUP(cert_free_p) X509 *cert = d2i_X509(NULL, &p, (long) der_len);
+
 	if (!cert || p != (const unsigned char *) der + der_len)
 		return failed(-EINVAL);
 	EVP_PKEY *key = X509_get0_pubkey(cert);
+
 	if (!key || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519)
 		return failed(-EPROTONOSUPPORT);
 	if (EVP_PKEY_get_raw_public_key(key, ret_key, &len) != 1 || len != X509_KEY_LEN)
