@@ -54,9 +54,11 @@ static int kubectl(const char *const *args, const char *input, struct buf *ret, 
 		.input_len = input ? strlen(input) : 0,
 		.output_max = OUTPUT_MAX,
 		.timeout_us = 30 * USEC_PER_SEC };
+
 	for (size_t n = 4; *args && n < ARRAY_LEN(argv) - 1; n++)
 		argv[n] = *args++;
 	int r = exec_run(&options, &out, err);
+
 	if (r == -ENOENT)
 		return err_set(err, r, "kubectl is not installed (or not in PATH)");
 	if (!r)
@@ -76,6 +78,7 @@ static bool board_serves(const char *name)
 {
 	char path[128];
 	const char *const args[] = { "get", "--raw", path, NULL };
+
 	(void) snprintf(path, sizeof(path), "/api/v1/nodes/%.63s/proxy/healthz", name);
 	return kubectl(args, NULL, NULL, NULL) == 0;
 }
@@ -87,6 +90,7 @@ static int put_approval(const json_t *csr, const struct serving_board *board, st
 	const char *const args[] = { "replace", "--raw", path, "-f", "-", NULL };
 	CLEANUP_JSON json_t *approved = serving_approved(csr, board);
 	CLEANUP(free_p) char *text = approved ? json_dumps(approved, JSON_COMPACT) : NULL;
+
 	if (!text)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.")])
@@ -101,6 +105,7 @@ static bool is_known(const json_t *list, const char *name)
 {
 	size_t i;
 	json_t *item;
+
 	json_array_foreach(list, i, item) if (!strcmp(cli_str(item, "name"), name)) return true;
 	return false;
 }
@@ -118,6 +123,7 @@ static void forget_refusal(struct approve *a, const char *name)
 {
 	size_t i;
 	json_t *item;
+
 	json_array_foreach(a->refused, i, item) if (!strcmp(cli_str(item, "name"), name))
 	{
 		(void) json_array_remove(a->refused, i);
@@ -130,6 +136,7 @@ static void decide(struct approve *a, const json_t *csr)
 	const char *name = cli_str(json_object_get(csr, "metadata"), "name");
 	const struct serving_board *board = NULL;
 	struct err err = { 0 };
+
 	switch (serving_judge(csr, &a->mesh, &board, &err)) {
 	case SERVING_OTHER:
 	case SERVING_DECIDED:
@@ -156,11 +163,13 @@ static int look(struct approve *a, struct err *err)
 	const char *const args[] = { "get", "--raw", REQUESTS, NULL };
 	CLEANUP_BUF struct buf text = { 0 };
 	int r = kubectl(args, NULL, &text, err);
+
 	if (r < 0)
 		return r;
 	CLEANUP_JSON json_t *list = json_parse(buf_str(&text), text.len, err);
 	size_t i;
 	json_t *csr;
+
 	if (!list)
 		return err_prefix(err, "kubectl get --raw " REQUESTS);
 	json_array_foreach(json_object_get(list, "items"), i, csr) decide(a, csr);
@@ -172,6 +181,7 @@ static int look(struct approve *a, struct err *err)
 static int add_board(struct approve *a, const struct node *node)
 {
 	const struct node *once;
+
 	if (!node_has_pods(node))
 		return 0;
 	if (a->mesh.n_boards == BOARDS_MAX)
@@ -192,6 +202,7 @@ static int read_boards(struct approve *a)
 	struct config config;
 	struct err err = { 0 };
 	int r;
+
 	paths_init(&paths);
 	r = config_read(paths_join(paths.etc, "hearthd.yaml", path), &config, &err);
 	if (!r)
@@ -211,8 +222,10 @@ static int read_boards(struct approve *a)
 static size_t count_waiting(struct approve *a, struct buf *ret_text)
 {
 	size_t n = 0;
+
 	for (size_t i = 0; i < a->mesh.n_boards; i++) {
 		const char *name = a->boards[i].name;
+
 		if (!a->serves[i])
 			a->serves[i] = board_serves(name);
 		if (a->serves[i])
@@ -227,10 +240,12 @@ static int wait_for_all(struct approve *a, uint64_t seconds, struct err *err)
 {
 	uint64_t end = clock_now_us() + seconds * USEC_PER_SEC;
 	size_t before = 0;
+
 	for (;;) {
 		CLEANUP_BUF struct buf names = { 0 };
 		size_t n;
 		int r = look(a, err);
+
 		if (r < 0)
 			return r;
 		n = count_waiting(a, &names);
@@ -263,6 +278,7 @@ static int approve_all(struct approve *a, uint64_t wait_s)
 {
 	struct err err = { 0 };
 	int r;
+
 	if (access(ADMIN_CONF, R_OK) < 0)
 		return cli_fail(CLI_FAILED,
 			"read " ADMIN_CONF
@@ -283,6 +299,7 @@ int cli_kube_approve(const struct cli_verb *verb, int argc, char **argv)
 	CLEANUP(approve_done)
 	struct approve a = { .approved = json_array(), .refused = json_array() };
 	uint64_t wait_s = 0;
+
 	for (int c; (c = cli_getopt(&o, argc, argv, options_known)) != -1;) {
 		if (c != 'w')
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
@@ -293,6 +310,7 @@ int cli_kube_approve(const struct cli_verb *verb, int argc, char **argv)
 				WAIT_MAX_S, optarg);
 	}
 	int r = cli_operands(&o, argc, argv, 0, 0);
+
 	if (r)
 		return r;
 	r = approve_all(&a, wait_s);

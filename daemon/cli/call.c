@@ -43,9 +43,11 @@ int cli_call_unless(
 	CLEANUP_JSON json_t *owned = args;
 	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
 	struct err err = { 0 };
+
 	(void) snprintf(
 		path, sizeof(path), "%s/%s", env_dir("HEARTH_RUN", NAMES_RUN), sockets[server]);
 	int r = ipc_call(path, call, owned, CALL_TIMEOUT_S * USEC_PER_SEC, &reply, &err);
+
 	if (r == -EREMOTEIO && code && !strcmp(reply.code, code))
 		return CLI_USAGE + 1;
 	if (r < 0) {
@@ -70,6 +72,7 @@ int cli_print_json(const json_t *json)
 	CLEANUP(free_p)
 	char *text = json_dumps(
 		json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+
 	if (!text)
 		return cli_fail(CLI_FAILED, "out of memory");
 	for (char *p = text; *p; p++) /* ASCII to Jansson, but a control character all the same */
@@ -85,9 +88,11 @@ const char *cli_text(json_t *string, const char *fallback)
 {
 	const char *text = json_string_value(string);
 	size_t len = json_string_length(string);
+
 	if (!text || text_is_clean(text, len, TEXT_LINE))
 		return text ? text : fallback;
 	CLEANUP(free_p) char *clean = malloc(TEXT_GROWTH * len + 1);
+
 	if (!clean)
 		return fallback;
 	(void) text_clean(text, len, TEXT_LINE, clean, TEXT_GROWTH * len + 1);
@@ -103,5 +108,6 @@ const char *cli_str(const json_t *obj, const char *key)
 uint64_t cli_u64(const json_t *obj, const char *key)
 {
 	json_int_t n = json_integer_value(json_object_get(obj, key));
+
 	return n > 0 ? (uint64_t) n : 0;
 }

@@ -32,6 +32,7 @@ static int set_label(const char *verb, json_t *labels, const char *text)
 	const char *eq = strchr(text, '=');
 	char key[512];
 	struct err err = { 0 };
+
 	if (!eq || eq == text || (size_t) (eq - text) >= sizeof(key))
 		return cli_fail(CLI_USAGE, "%s: a label is KEY=VALUE, not \"%.80s\"", verb, text);
 	(void) snprintf(key, sizeof(key), "%.*s", (int) (eq - text), text);
@@ -48,6 +49,7 @@ static int check_role(const char *text)
 	static const char *const names[] = { "control-plane", "worker", "member", NULL };
 	enum node_role role;
 	const char *near = usage_nearest(text, names);
+
 	if (node_role_parse(text, &role) == 0)
 		return 0;
 	return cli_fail(CLI_USAGE,
@@ -61,6 +63,7 @@ static int check_name(const char *verb, const char *text)
 {
 	char name[NODE_NAME_MAX];
 	struct err err = { 0 };
+
 	return node_name_choose(text, name, &err) < 0
 		       ? cli_fail(CLI_USAGE, "%s: %s", verb, err.text)
 		       : 0;
@@ -87,6 +90,7 @@ static int token_option(int c, json_t *args)
 {
 	uint64_t minutes;
 	int r = 0;
+
 	switch (c) {
 	case OPT_ROLE:
 		r = check_role(optarg);
@@ -121,12 +125,14 @@ int cli_token_create(const struct cli_verb *verb, int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb };
 	CLEANUP_JSON json_t *args = json_pack("{s:[], s:{}}", "tags", "labels");
+
 	if (!args)
 		return cli_fail(CLI_FAILED, "out of memory");
 	for (int c; (c = cli_getopt(&o, argc, argv, token_options)) != -1;) {
 		if (c < 256)
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
 		int r = token_option(c, args);
+
 		if (r)
 			return r;
 	}
@@ -137,12 +143,14 @@ int cli_token_create(const struct cli_verb *verb, int argc, char **argv)
 			argv[optind], argv[optind]);
 	CLEANUP_JSON json_t *reply = NULL;
 	int r = cli_call(CLI_COORDINATOR, "token.create", TAKE(args), &reply);
+
 	if (r)
 		return r;
 	if (o.json)
 		return cli_print_json(reply);
 	char text[32];
 	uint64_t now = clock_wall_us() / USEC_PER_SEC, expires = cli_u64(reply, "expires");
+
 	fprintf(stderr,
 		"Token %s for %s %s, good for %s. On the board: sudo enroll-node, and paste it "
 		"when asked.\n",
@@ -158,6 +166,7 @@ static const char *join(const json_t *list, struct buf *buf)
 {
 	size_t i;
 	json_t *item;
+
 	json_array_foreach((json_t *) list, i, item)
 		buf_printf(buf, "%s%s", i ? "," : "", cli_text(item, "?"));
 	return buf_str(buf);
@@ -168,15 +177,18 @@ static void print_tokens(const json_t *tokens)
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
 	static const char *const head[] = { "ID", "ROLE", "NAME", "STATE", "EXPIRES", "USED BY" };
 	uint64_t now = clock_wall_us() / USEC_PER_SEC;
+
 	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i;
 	json_t *token;
+
 	json_array_foreach((json_t *) tokens, i, token)
 	{
 		CLEANUP_BUF struct buf used = { 0 };
 		char text[32], expires[48];
 		uint64_t when = cli_u64(token, "expires");
 		const char *ago = when > now ? cli_ago(now, when, text) : cli_ago(when, now, text);
+
 		(void) snprintf(expires, sizeof(expires), when > now ? "in %s" : "%s ago", ago);
 		cli_table_add(&t, cli_str(token, "id"));
 		cli_table_add(&t, cli_str(token, "role"));
@@ -194,9 +206,11 @@ static const char *label_text(const json_t *labels, struct buf *buf)
 {
 	const char *key;
 	json_t *value;
+
 	json_object_foreach((json_t *) labels, key, value)
 	{
 		char shown[512];
+
 		(void) text_clean(key, strlen(key), TEXT_LINE, shown, sizeof(shown));
 		buf_printf(buf, "%s%s=%s", buf->len ? " " : "", shown, cli_text(value, "?"));
 	}
@@ -209,12 +223,15 @@ static void print_nodes(const json_t *nodes)
 	static const char *const head[] = { "ID", "NAME", "ROLE", "IPV4", "IPV6", "PODS",
 		"COORDINATOR SEES" };
 	uint64_t now = clock_wall_us() / USEC_PER_SEC;
+
 	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i;
 	json_t *node;
+
 	json_array_foreach((json_t *) nodes, i, node)
 	{
 		char id[24], text[32], seen[48];
+
 		(void) snprintf(id, sizeof(id), "%llu", (unsigned long long) cli_u64(node, "id"));
 		(void) snprintf(seen, sizeof(seen), "%s%s",
 			cli_ago(cli_u64(node, "last_seen"), now, text),
@@ -236,12 +253,15 @@ static int list(const struct cli_verb *verb, const char *call, const char *field
 	void (*print)(const json_t *), int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb };
+
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, 0, 0);
+
 	if (r)
 		return r;
 	CLEANUP_JSON json_t *reply = NULL;
+
 	r = cli_call(CLI_COORDINATOR, call, NULL, &reply);
 	if (r)
 		return r;
@@ -269,20 +289,24 @@ static int act(const struct cli_verb *verb, const char *call, const char *first,
 	void (*say)(const json_t *reply, const char *text), int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb };
+
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, second ? 2 : 1, second ? 2 : 1);
+
 	if (!r && second)
 		r = check_name(verb->name, argv[optind + 1]);
 	if (r)
 		return r;
 	json_t *args = json_pack("{s:s}", first, argv[optind]);
+
 	if (!args ||
 		(second && json_object_set_new(args, second, json_string(argv[optind + 1])) < 0)) {
 		json_decref(args);
 		return cli_fail(CLI_USAGE, "%s: the operands are not valid text", verb->name);
 	}
 	CLEANUP_JSON json_t *reply = NULL;
+
 	r = cli_call(CLI_COORDINATOR, call, args, &reply);
 	if (r)
 		return r;
@@ -332,6 +356,7 @@ int cli_node_rename(const struct cli_verb *verb, int argc, char **argv)
 static int add_change(json_t *args, const char *text)
 {
 	size_t len = strlen(text);
+
 	if (strchr(text, '=') || len < 2 || text[len - 1] != '-')
 		return set_label("node label", json_object_get(args, "set"), text);
 	return json_array_append_new(json_object_get(args, "remove"), json_stringn(text, len - 1)) <
@@ -345,6 +370,7 @@ static void say_labelled(const json_t *reply, char **changes, int n)
 {
 	CLEANUP_BUF struct buf labels = { 0 };
 	const char *name = cli_str(reply, "name");
+
 	if (!json_is_true(json_object_get(reply, "changed"))) {
 		fprintf(stderr, "%s has these labels already; nothing was changed\n", name);
 	} else {
@@ -362,13 +388,16 @@ static void say_labelled(const json_t *reply, char **changes, int n)
 int cli_node_label(const struct cli_verb *verb, int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb };
+
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, 2, 1 + NODE_LABELS_MAX);
+
 	if (r)
 		return r;
 	CLEANUP_JSON json_t *args =
 		json_pack("{s:s, s:{}, s:[]}", "node", argv[optind], "set", "remove");
+
 	if (!args)
 		return cli_fail(CLI_USAGE, "node label: the name is not valid text");
 	for (int i = optind + 1; !r && i < argc; i++)
@@ -376,6 +405,7 @@ int cli_node_label(const struct cli_verb *verb, int argc, char **argv)
 	if (r)
 		return r;
 	CLEANUP_JSON json_t *reply = NULL;
+
 	r = cli_call(CLI_COORDINATOR, "node.label", TAKE(args), &reply);
 	if (r)
 		return r;

@@ -24,12 +24,15 @@ static void print_peers(const json_t *peers)
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
 	static const char *const head[] = { "NAME", "ROLE", "ADDRESS", "STATE", "ENDPOINT",
 		"HANDSHAKE", "RECEIVED", "SENT" };
+
 	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i;
 	json_t *p;
+
 	json_array_foreach(peers, i, p)
 	{
 		char text[32];
+
 		cli_table_add(&t, cli_str(p, "name"));
 		cli_table_add(&t, cli_str(p, "role"));
 		cli_table_add(&t, cli_str(p, "mesh4"));
@@ -49,10 +52,12 @@ static void explain_silence(const json_t *peers)
 	unsigned n = 0;
 	size_t i;
 	json_t *p;
+
 	json_array_foreach(peers, i, p)
 	{
 		uint64_t s = cli_u64(p, "state_seconds");
 		char ago[32];
+
 		if (!strcmp(cli_str(p, "state"), "direct") || s < PATIENCE_S)
 			continue;
 		printf("%s%s (%s for %s)", n++ ? ", " : "\nNot heard from: ", cli_str(p, "name"),
@@ -68,6 +73,7 @@ static void explain_silence(const json_t *peers)
 static void print_refused(const struct refused *refused, FILE *to)
 {
 	char ago[32];
+
 	if (refused->count)
 		fprintf(to,
 			"refused      root refused %llu request%s since this board booted that "
@@ -86,6 +92,7 @@ static void print_status(const json_t *status, const struct refused *refused)
 		     *log = json_object_get(status, "log"),
 		     *peers = json_object_get(status, "peers");
 	char ago[32];
+
 	printf("%s  %s in mesh %s  %s  %s\n", cli_str(node, "name"), cli_str(node, "role"),
 		cli_str(status, "mesh"), cli_str(node, "mesh4"), cli_str(node, "mesh6"));
 	printf("interface    %s, MTU %llu, UDP port %llu\n", cli_str(status, "interface"),
@@ -105,6 +112,7 @@ static void print_status(const json_t *status, const struct refused *refused)
 		*cli_str(log, "problem") ? "; " : "", cli_str(log, "problem"));
 	size_t i;
 	json_t *problem;
+
 	json_array_foreach(json_object_get(status, "problems"), i, problem)
 		printf("problem      %s\n", cli_text(problem, ""));
 	print_refused(refused, stdout);
@@ -120,12 +128,15 @@ static void print_links(const json_t *links)
 {
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
 	static const char *const head[] = { "LINK", "VERDICT", "GUARDED", "ANNOUNCED", "WHY" };
+
 	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i, k;
 	json_t *link, *addr;
+
 	json_array_foreach(links, i, link)
 	{
 		CLEANUP_BUF struct buf addrs = { 0 };
+
 		json_array_foreach(json_object_get(link, "addresses"), k, addr)
 			buf_printf(&addrs, "%s%s", k ? " " : "", cli_text(addr, "?"));
 		cli_table_add(&t, cli_str(link, "name"));
@@ -152,17 +163,20 @@ int cli_status(const struct cli_verb *verb, int argc, char **argv)
 	static const struct option options[] = { { "verbose", no_argument, NULL, 'v' }, { 0 } };
 	struct cli_options o = { .verb = verb };
 	bool verbose = false;
+
 	for (int c; (c = cli_getopt(&o, argc, argv, options)) != -1;) {
 		if (c != 'v')
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
 		verbose = true;
 	}
 	int r = cli_operands(&o, argc, argv, 0, 0);
+
 	if (r)
 		return r;
 	CLEANUP_JSON json_t *status = NULL;
 	struct refused refused = { 0 };
 	struct paths paths;
+
 	paths_init(&paths);
 	(void) refused_read(paths.run, &refused, NULL); /* none: nothing was */
 	r = cli_call(CLI_HEARTHD, "status", NULL, &status);
@@ -197,9 +211,11 @@ static const struct option ping_options[] = {
 static void wait_rest_of_second(uint64_t started_us)
 {
 	uint64_t passed = clock_now_us() - started_us;
+
 	if (passed >= USEC_PER_SEC)
 		return;
 	struct timespec rest = { .tv_nsec = (long) (USEC_PER_SEC - passed) * 1000 };
+
 	(void) nanosleep(&rest, NULL); /* interrupted: the next echo goes out early */
 }
 
@@ -208,6 +224,7 @@ int cli_ping(const struct cli_verb *verb, int argc, char **argv)
 	struct cli_options o = { .verb = verb };
 	int family = 4, answered = 0;
 	uint64_t count = 4;
+
 	for (int c; (c = cli_getopt(&o, argc, argv, ping_options)) != -1;) {
 		if (c == '4' || c == '6')
 			family = c - '0';
@@ -221,9 +238,11 @@ int cli_ping(const struct cli_verb *verb, int argc, char **argv)
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
 	}
 	int wrong = cli_operands(&o, argc, argv, 1, 1);
+
 	if (wrong)
 		return wrong;
 	CLEANUP_JSON json_t *all = json_array();
+
 	for (uint64_t i = 0; i < count; i++) {
 		CLEANUP_JSON json_t *reply = NULL;
 		uint64_t started = clock_now_us();
@@ -231,6 +250,7 @@ int cli_ping(const struct cli_verb *verb, int argc, char **argv)
 			json_pack("{s:s, s:i, s:i}", "peer", argv[optind], "family", family,
 				"timeout_ms", 2000),
 			"timeout", &reply);
+
 		if (r == CLI_FAILED)
 			return r;
 		if (!r)
@@ -301,26 +321,31 @@ int cli_ip(const struct cli_verb *verb, int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb };
 	int family = 0;
+
 	for (int c; (c = cli_getopt(&o, argc, argv, family_options)) != -1;) {
 		if (c != '4' && c != '6')
 			return c == 'h' ? CLI_DONE : CLI_USAGE;
 		family = c - '0';
 	}
 	int r = cli_operands(&o, argc, argv, 0, 1);
+
 	if (r)
 		return r;
 	const char *name = optind < argc ? argv[optind] : NULL;
 	CLEANUP_JSON json_t *status = NULL;
+
 	r = cli_call(CLI_HEARTHD, "status", NULL, &status);
 	if (r)
 		return r;
 	const json_t *node = find_node(status, name);
+
 	if (!node)
 		return cli_fail(CLI_FAILED, "no board is \"%s\"; `hearth status` lists them", name);
 	if (o.json) {
 		CLEANUP_JSON json_t *out =
 			json_pack("{s:s, s:s, s:s}", "name", cli_str(node, "name"), "mesh4",
 				cli_str(node, "mesh4"), "mesh6", cli_str(node, "mesh6"));
+
 		return out ? cli_print_json(out) : cli_fail(CLI_FAILED, "out of memory");
 	}
 	if (family != 6)
@@ -333,11 +358,14 @@ int cli_ip(const struct cli_verb *verb, int argc, char **argv)
 int cli_reload(const struct cli_verb *verb, int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb };
+
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, 0, 0);
+
 	if (r)
 		return r;
 	CLEANUP_JSON json_t *reply = NULL;
+
 	return cli_call(CLI_HEARTHD, "reload", NULL, &reply);
 }

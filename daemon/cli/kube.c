@@ -51,25 +51,30 @@ static int read_pins(struct kube_cluster *cluster, struct err *err)
 {
 	CLEANUP_BUF struct buf pem = { 0 };
 	int r = file_read(CA_PATH, CA_FILE_MAX, &pem);
+
 	if (r < 0)
 		return err_set(err, r,
 			"read " CA_PATH
 			": %s. Run this on a control plane, as root, after kubeadm init",
 			strerror(-r));
 	CLEANUP(bio_free_p) BIO *bio = BIO_new_mem_buf(pem.data, (int) pem.len);
+
 	while (bio && cluster->n_ca < KUBE_CA_MAX) {
 		CLEANUP(x509_free_p) X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 		unsigned char *der = NULL, hash[32];
+
 		if (!cert)
 			break;
 		int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
 		bool hashed = len > 0 &&
 			      EVP_Digest(der, (size_t) len, hash, NULL, EVP_sha256(), NULL) == 1;
+
 		OPENSSL_free(der);
 		if (!hashed)
 			return err_set(
 				err, -EINVAL, CA_PATH ": a certificate whose key cannot be read");
 		char *text = cluster->ca[cluster->n_ca++];
+
 		memcpy(text, "sha256:", 7);
 		(void) sodium_bin2hex(text + 7, KUBE_CA_TEXT_MAX - 7, hash, sizeof(hash));
 	}
@@ -85,6 +90,7 @@ static int kubeadm_line(
 		.argv = argv, .output_max = OUTPUT_MAX, .timeout_us = 60 * USEC_PER_SEC
 	};
 	int r = exec_run(&options, &out, err);
+
 	if (r == -ENOENT)
 		return err_set(err, r, "kubeadm is not installed (or not in PATH)");
 	if (!r)
@@ -94,8 +100,10 @@ static int kubeadm_line(
 	while (out.out.len && out.out.data[out.out.len - 1] == '\n')
 		out.out.data[--out.out.len] = 0;
 	const char *line = out.out.data ? strrchr(out.out.data, '\n') : NULL;
+
 	line = line ? line + 1 : buf_str(&out.out);
 	size_t len = strlen(line);
+
 	if (!len || len >= ret_size)
 		r = err_set(err, -EINVAL, "%s printed something unexpected", what);
 	else
@@ -108,9 +116,11 @@ static int kubeadm_line(
 static int make_token(struct kube_bundle *bundle, int minutes, struct err *err)
 {
 	char ttl[16];
+
 	(void) snprintf(ttl, sizeof(ttl), "%dm", minutes);
 	const char *const create[] = { "kubeadm", "token", "create", "--kubeconfig", ADMIN_CONF,
 		"--ttl", ttl, "--description", "hearth kube publish", NULL };
+
 	bundle->expires = clock_wall_us() / USEC_PER_SEC + (uint64_t) minutes * 60;
 	return kubeadm_line(
 		create, "kubeadm token create", bundle->token, sizeof(bundle->token), err);
@@ -123,6 +133,7 @@ static int upload_certs(struct kube_bundle *bundle, struct err *err)
 		"--kubeconfig", ADMIN_CONF, NULL };
 	int r = kubeadm_line(argv, "kubeadm init phase upload-certs", bundle->certificate_key,
 		sizeof(bundle->certificate_key), err);
+
 	bundle->has_certificate_key = !r;
 	return r;
 }
@@ -131,6 +142,7 @@ static int upload_certs(struct kube_bundle *bundle, struct err *err)
 static int find_server(const char *text, char *ret, size_t ret_size)
 {
 	static const char scheme[] = "https://";
+
 	for (const char *line = text; line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		line += strspn(line, " ");
@@ -142,6 +154,7 @@ static int find_server(const char *text, char *ret, size_t ret_size)
 			return -EINVAL;
 		line += sizeof(scheme) - 1;
 		size_t n = strcspn(line, "\"' /\r\n");
+
 		if (!n || n >= ret_size)
 			return -EINVAL;
 		memcpy(ret, line, n);
@@ -156,6 +169,7 @@ static int endpoint(struct kube_cluster *cluster, struct err *err)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	int r = file_read(ADMIN_CONF, CA_FILE_MAX, &text);
+
 	if (r < 0)
 		return err_set(err, r,
 			"read " ADMIN_CONF
@@ -198,6 +212,7 @@ static int read_identity(struct signer *signer, const struct node *self, struct 
 	struct stat st;
 	int r = owned_read(
 		paths_join(signer->paths.state, "identity.key", path), KEY_FILE_MAX, &text, &st);
+
 	if (!r) {
 		text.data[strcspn(buf_str(&text), "\r\n")] = 0;
 		r = key_from_base64(buf_str(&text), signer->seed);
@@ -219,14 +234,17 @@ static int read_identity(struct signer *signer, const struct node *self, struct 
 static int find_signer(struct signer *signer, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
+
 	paths_init(&signer->paths);
 	int r = config_read(
 		paths_join(signer->paths.etc, "hearthd.yaml", path), &signer->config, err);
+
 	if (!r)
 		r = trust_open(&signer->paths, signer->config.root, true, &signer->trust, err);
 	if (r < 0)
 		return r;
 	const struct node *self = netmap_by_id(trust_netmap(signer->trust), signer->config.node);
+
 	if (!self || self->role != NODE_ROLE_CONTROL_PLANE)
 		return err_set(err, -EPERM,
 			"only a control plane publishes how to join the cluster; this board is "
@@ -240,11 +258,13 @@ static int sign(struct signer *signer, struct kube_cluster *cluster, struct kube
 {
 	uint64_t seen = trust_cluster(signer->trust), now_s = clock_wall_us() / USEC_PER_SEC;
 	struct kube_cluster again;
+
 	cluster->node = signer->config.node;
 	memcpy(cluster->root, signer->config.root, sizeof(cluster->root));
 	/* A control plane that was set up anew goes on above what it published before. */
 	cluster->seq = now_s > seen ? now_s : seen + 1;
 	int r = kube_cluster_sign(cluster, signer->seed, ret, err);
+
 	if (!r)
 		r = cluster_judge(
 			trust_netmap(signer->trust), signer->config.root, ret, seen, &again, err);
@@ -254,8 +274,10 @@ static int sign(struct signer *signer, struct kube_cluster *cluster, struct kube
 static int name_cluster(struct signer *signer, struct kube_cluster *cluster, struct err *err)
 {
 	static const char *const version[] = { "kubeadm", "version", "-o", "short", NULL };
+
 	memcpy(cluster->mesh, signer->config.mesh, sizeof(cluster->mesh));
 	int r = read_pins(cluster, err);
+
 	if (!r)
 		r = endpoint(cluster, err);
 	return r ? r
@@ -278,6 +300,7 @@ static int publish(struct kube_bundle *bundle, int minutes, bool control_plane)
 	CLEANUP_JSON json_t *status = NULL;
 	/* hearthd is asked for before a token is made for nobody. */
 	int r = cli_call(CLI_HEARTHD, "status", NULL, &status);
+
 	if (r)
 		return r;
 	if (find_signer(&signer, &err) < 0 || name_cluster(&signer, &cluster, &err) < 0 ||
@@ -290,6 +313,7 @@ static int publish(struct kube_bundle *bundle, int minutes, bool control_plane)
 	json_t *doc = kube_bundle_to_json(bundle);
 	json_t *args = doc ? json_pack("{s:o}", "bundle", doc) : NULL;
 	CLEANUP_JSON json_t *reply = NULL;
+
 	return args ? cli_call(CLI_HEARTHD, "kube.publish", args, &reply)
 		    : cli_fail(CLI_FAILED, "out of memory");
 }
@@ -303,9 +327,11 @@ static unsigned print_boards(const json_t *boards)
 	unsigned failed = 0;
 	size_t i;
 	json_t *board;
+
 	json_array_foreach(boards, i, board)
 	{
 		const char *state = cli_str(board, "state"), *name = cli_str(board, "name");
+
 		if (!strcmp(state, "written"))
 			printf("%-16s has it\n", name);
 		else if (!strcmp(state, "failed"))
@@ -327,6 +353,7 @@ static int tell_boards(const struct kube_bundle *bundle, bool json)
 	int r = cli_call(CLI_HEARTHD, "wait",
 		json_pack("{s:s, s:i}", "bundle", bundle->id, "timeout_ms", BOARDS_WAIT_MS),
 		&reply);
+
 	if (r)
 		return r;
 	if (json)
@@ -340,6 +367,7 @@ int cli_kube_publish(const struct cli_verb *verb, int argc, char **argv)
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 	uint64_t minutes = TTL_MINUTES;
 	bool control_plane = false;
+
 	for (int c; (c = cli_getopt(&o, argc, argv, options_known)) != -1;) {
 		if (c == 'C') {
 			control_plane = true;
@@ -353,6 +381,7 @@ int cli_kube_publish(const struct cli_verb *verb, int argc, char **argv)
 				TTL_MINUTES_MAX, optarg);
 	}
 	int r = cli_operands(&o, argc, argv, 0, 0);
+
 	if (r)
 		return r;
 	if (sodium_init() < 0)

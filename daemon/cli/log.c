@@ -38,12 +38,14 @@ static int add(struct view *v, const struct record *record)
 	struct err err = { 0 };
 	struct story story;
 	char by[STORY_KEY_LEN];
+
 	if (mesh_log_append(v->log, record, &err) < 0)
 		return cli_fail(CLI_FAILED,
 			"what hearthd has is not this mesh's log, from record %llu on: %s",
 			(unsigned long long) mesh_log_head(v->log) + 1, err.text);
 	story_tell(v->netmap, record, &story);
 	int r = netmap_apply(v->netmap, record, NULL, &err);
+
 	if (r == -ENOMEM)
 		return cli_fail(CLI_FAILED, "out of memory");
 	if (story.rekeys && r >= 0)
@@ -53,6 +55,7 @@ static int add(struct view *v, const struct record *record)
 		(json_int_t) record->seq, "type", record->type, "by", story_key(record->by, by),
 		"node", (json_int_t) story.id, "name", story.name, "rekeys", story.rekeys && r >= 0,
 		"refused", r < 0 ? err.text : "", "text", story.text);
+
 	return json_array_append_new(v->records, shown) < 0 ? cli_fail(CLI_FAILED, "out of memory")
 							    : 0;
 }
@@ -66,6 +69,7 @@ static int read_page(struct view *v, bool *ret_more)
 	size_t n = 0;
 	int r = cli_call(CLI_HEARTHD, "log",
 		json_pack("{s:I}", "from", (json_int_t) mesh_log_head(v->log) + 1), &reply);
+
 	if (r)
 		return r;
 	if (record_list_from_json(reply, "records", PAGE_MAX, &records, &n, &err) < 0)
@@ -133,13 +137,16 @@ static void print(struct view *v)
 {
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
 	static const char *const head[] = { "RECORD", "SIGNED BY", "WHAT" };
+
 	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i;
 	json_t *record;
+
 	json_array_foreach(v->records, i, record)
 	{
 		CLEANUP_BUF struct buf what = { 0 };
 		char seq[24];
+
 		(void) snprintf(
 			seq, sizeof(seq), "%llu", (unsigned long long) cli_u64(record, "seq"));
 		buf_printf(&what, "%s%s%s%s", cli_str(record, "text"),
@@ -163,6 +170,7 @@ static int open_view(struct view *v)
 	struct config config;
 	struct paths paths;
 	struct err err = { 0 };
+
 	paths_init(&paths);
 	if (config_read(paths_join(paths.etc, "hearthd.yaml", path), &config, &err) < 0)
 		return cli_fail(CLI_FAILED, "%s", err.text);
@@ -177,9 +185,11 @@ int cli_log(const struct cli_verb *verb, int argc, char **argv)
 	struct cli_options o = { .verb = verb };
 	CLEANUP(view_done) struct view v = { 0 };
 	bool more = true;
+
 	for (int c; (c = cli_getopt(&o, argc, argv, NULL)) != -1;)
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, 0, 1);
+
 	if (r)
 		return r;
 	r = open_view(&v);
@@ -195,5 +205,6 @@ int cli_log(const struct cli_verb *verb, int argc, char **argv)
 	}
 	CLEANUP_JSON json_t *out = json_pack("{s:I, s:i, s:O}", "seq",
 		(json_int_t) mesh_log_head(v.log), "rekeys", (int) v.rekeys, "records", v.records);
+
 	return out ? cli_print_json(out) : cli_fail(CLI_FAILED, "out of memory");
 }

@@ -58,6 +58,7 @@ static const struct cli_verb *find_verb(int argc, char **argv, int *ret_words)
 	for (const struct cli_verb *v = verbs; v->name; v++) {
 		const char *blank = strchr(v->name, ' ');
 		size_t len = blank ? (size_t) (blank - v->name) : strlen(v->name);
+
 		if (strlen(argv[1]) != len || strncmp(argv[1], v->name, len) != 0)
 			continue;
 		if (blank && (argc < 3 || strcmp(argv[2], blank + 1) != 0))
@@ -74,8 +75,10 @@ enum { WORD_MAX = 40, VERBS_MAX = 32 };
 static size_t list_words(const char *group, char words[][WORD_MAX], const char **ret)
 {
 	size_t n = 0;
+
 	for (const struct cli_verb *v = verbs; v->name && n < VERBS_MAX; v++) {
 		size_t first = strcspn(v->name, " ");
+
 		if (!group)
 			(void) snprintf(words[n], WORD_MAX, "%.*s", (int) first, v->name);
 		else if (v->name[first] && strlen(group) == first &&
@@ -96,6 +99,7 @@ static int refuse_verb(int argc, char **argv)
 	char words[VERBS_MAX][WORD_MAX];
 	const char *list[VERBS_MAX + 1], *near;
 	size_t n = list_words(argv[1], words, list);
+
 	if (n && argc < 3)
 		return cli_fail(CLI_USAGE, "\"%s\" alone is no verb: %s what? See hearth --help",
 			argv[1], argv[1]);
@@ -133,10 +137,12 @@ int main(int argc, char **argv)
 	}
 	int words;
 	const struct cli_verb *verb = find_verb(argc, argv, &words);
+
 	if (!verb)
 		return refuse_verb(argc, argv);
 	argv[words] = argv[0];
 	int status = verb->run(verb, argc - words, argv + words);
+
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return cli_fail(CLI_FAILED, "write to standard output: %s", strerror(errno));
 	return status;

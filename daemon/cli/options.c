@@ -13,8 +13,10 @@ int cli_fail(int status, const char *format, ...)
 {
 	char text[2 * ERR_TEXT_MAX];
 	va_list ap;
+
 	va_start(ap, format);
 	int n = vsnprintf(text, sizeof(text), format, ap);
+
 	va_end(ap);
 	text_say(stderr, "hearth: %s", n < 0 ? format : text);
 	return status;
@@ -31,9 +33,11 @@ int cli_getopt(struct cli_options *options, int argc, char **argv, const struct 
 		{ "help", no_argument, NULL, 'h' } };
 	char shorts[64] = "hj";
 	size_t n = 2;
+
 	for (; own && own->name && n < ARRAY_LEN(all) - 1; own++, n++) {
 		all[n] = *own;
 		size_t len = strlen(shorts);
+
 		if (own->val < 128 && len + 3 < sizeof(shorts))
 			snprintf(shorts + len, sizeof(shorts) - len, "%c%s", own->val,
 				own->has_arg == optional_argument ? "::"
@@ -43,6 +47,7 @@ int cli_getopt(struct cli_options *options, int argc, char **argv, const struct 
 	for (;;) {
 		char wrong[USAGE_TEXT_MAX];
 		int c = usage_getopt(argc, argv, shorts, all, NULL, wrong);
+
 		if (c == 'j') {
 			options->json = true;
 			continue;
@@ -60,6 +65,7 @@ int cli_operands(const struct cli_options *options, int argc, char **argv, int m
 {
 	const struct cli_verb *verb = options->verb;
 	int n = argc - optind;
+
 	if (n < min)
 		return cli_fail(CLI_USAGE, "%s: an operand is missing: hearth %s %s", verb->name,
 			verb->name, verb->args);

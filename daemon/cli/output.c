@@ -26,6 +26,7 @@ static int write_clean(struct output *o, const char *text, size_t len)
 {
 	char clean[TEXT_GROWTH * CHUNK + 1];
 	size_t n = text_clean(text, len, TEXT_LINES, clean, sizeof(clean));
+
 	return file_write_all(o->fd, clean, n);
 }
 
@@ -33,8 +34,10 @@ static ssize_t on_write(void *cookie, const char *data, size_t len)
 {
 	struct output *o = cookie;
 	char chunk[CHUNK];
+
 	for (size_t at = 0; at < len;) {
 		size_t n = o->n_waits, take = sizeof(chunk) - n;
+
 		take = take < len - at ? take : len - at;
 		memcpy(chunk, o->waits, n);
 		memcpy(chunk + n, data + at, take);
@@ -42,6 +45,7 @@ static ssize_t on_write(void *cookie, const char *data, size_t len)
 		n += take;
 		size_t whole = text_whole(chunk, n);
 		int r = write_clean(o, chunk, whole);
+
 		if (r < 0) {
 			errno = -r;
 			return 0;
@@ -56,6 +60,7 @@ static FILE *open_output(struct output *o)
 {
 	cookie_io_functions_t calls = { .write = on_write };
 	FILE *f = fopencookie(o, "w", calls);
+
 	if (f)
 		(void) setvbuf(
 			f, NULL, o->fd == STDERR_FILENO || isatty(o->fd) ? _IOLBF : _IOFBF, 0);
@@ -65,6 +70,7 @@ static FILE *open_output(struct output *o)
 int cli_open_output(void)
 {
 	FILE *out = open_output(&outputs[0]), *err = open_output(&outputs[1]);
+
 	if (!out || !err) {
 		perror("hearth");
 		return -ENOMEM;

@@ -25,15 +25,18 @@ void cli_table_add(struct cli_table *table, const char *cell)
 void cli_table_print(const struct cli_table *table)
 {
 	size_t width[CLI_COLUMNS_MAX] = { 0 };
+
 	if (buf_failed(&table->cells) || !table->columns || table->columns > CLI_COLUMNS_MAX)
 		return;
 	const char *cell = table->cells.data;
+
 	for (size_t i = 0; i < table->n; i++, cell += strlen(cell) + 1)
 		if (strlen(cell) > width[i % table->columns])
 			width[i % table->columns] = strlen(cell);
 	cell = table->cells.data;
 	for (size_t i = 0; i < table->n; i++, cell += strlen(cell) + 1) {
 		bool last = i % table->columns == table->columns - 1;
+
 		printf("%-*s%s", last ? 0 : (int) width[i % table->columns], cell,
 			last ? "\n" : "  ");
 	}
@@ -42,6 +45,7 @@ void cli_table_print(const struct cli_table *table)
 const char *cli_ago(uint64_t since, uint64_t now, char ret_text[static 32])
 {
 	uint64_t s = now > since ? now - since : 0;
+
 	if (!since)
 		(void) snprintf(ret_text, 32, "never");
 	else if (s < 120)
@@ -60,6 +64,7 @@ const char *cli_bytes(uint64_t bytes, char ret_text[static 32])
 	static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
 	double n = (double) bytes;
 	size_t unit = 0;
+
 	while (n >= 1000 && unit < ARRAY_LEN(units) - 1) {
 		n /= 1000;
 		unit++;
