@@ -20,6 +20,7 @@ enum { REQUEST_MAX = 16 << 10 };
 static const char *text_of(const json_t *obj, const char *key)
 {
 	const char *text = json_string_value(json_object_get(obj, key));
+
 	return text ? text : "";
 }
 
@@ -27,6 +28,7 @@ static bool lists(const json_t *array, const char *text)
 {
 	size_t i;
 	json_t *item;
+
 	json_array_foreach(array, i, item) if (json_is_string(item) &&
 					       !strcmp(json_string_value(item), text)) return true;
 	return false;
@@ -36,10 +38,12 @@ static bool is_decided(const json_t *csr)
 {
 	size_t i;
 	json_t *condition;
+
 	json_array_foreach(
 		json_object_get(json_object_get(csr, "status"), "conditions"), i, condition)
 	{
 		const char *type = text_of(condition, "type");
+
 		if (!strcmp(type, "Approved") || !strcmp(type, "Denied"))
 			return true;
 	}
@@ -50,6 +54,7 @@ static bool is_decided(const json_t *csr)
 static bool usages_fit(const json_t *usages)
 {
 	size_t n = json_array_size(usages);
+
 	return lists(usages, "digital signature") && lists(usages, "server auth") &&
 	       n == (lists(usages, "key encipherment") ? 3 : 2);
 }
@@ -67,6 +72,7 @@ static int check_dns(
 {
 	size_t len = strlen(board->name);
 	char rest[X509_NAME_MAX];
+
 	(void) snprintf(rest, sizeof(rest), ".%s.internal", mesh);
 	if (!strncmp(name, board->name, len) && (!name[len] || !strcmp(name + len, rest)))
 		return 0;
@@ -79,6 +85,7 @@ static int check_names(const struct x509_request *request, const struct serving_
 {
 	char text[IP_TEXT_MAX], own4[IP_TEXT_MAX], own6[IP_TEXT_MAX];
 	int r = 0;
+
 	if (!request->n_dns && !request->n_ips)
 		return err_set(why, -EACCES, "it asks for no name and no address at all");
 	for (size_t i = 0; i < request->n_dns && !r; i++)
@@ -103,10 +110,12 @@ static int check_request(
 	struct x509_request request;
 	const char *text = text_of(spec, "request");
 	size_t len;
+
 	if (base64_decode(text, strlen(text), REQUEST_MAX, &pem, &len) < 0)
 		return err_set(why, -EBADMSG, "spec.request is not base64 of at most %d bytes",
 			REQUEST_MAX);
 	int r = x509_request_read((const char *) pem, len, &request, why);
+
 	if (r < 0)
 		return r;
 	if (strcmp(request.common_name, text_of(spec, "username")) != 0)
@@ -123,6 +132,7 @@ enum serving_verdict serving_judge(const json_t *csr, const struct serving_mesh 
 {
 	const json_t *spec = json_object_get(csr, "spec");
 	const char *user = text_of(spec, "username");
+
 	if (strcmp(text_of(spec, "signerName"), SIGNER) != 0)
 		return SERVING_OTHER;
 	if (is_decided(csr))
@@ -133,6 +143,7 @@ enum serving_verdict serving_judge(const json_t *csr, const struct serving_mesh 
 		return SERVING_BAD;
 	}
 	const struct serving_board *board = find(mesh, user + sizeof(USER_HEAD) - 1);
+
 	if (!board) {
 		err_set(why, -EACCES, "a node asks whose name no board of mesh %s has", mesh->name);
 		return SERVING_BAD;
@@ -160,6 +171,7 @@ json_t *serving_approved(const json_t *csr, const struct serving_board *board)
 	CLEANUP_JSON json_t *copy = json_deep_copy(csr);
 	json_t *status = json_object_get(copy, "status"), *conditions;
 	char message[200];
+
 	(void) snprintf(message, sizeof(message),
 		"it asks for nothing but the names and addresses that the mesh gave %s",
 		board->name);
