@@ -23,6 +23,7 @@ enum { BEFORE_MAX = 1 << 20 };
 static json_t *list(struct enroll *e, const char *key)
 {
 	json_t *found = json_object_get(e->before, key);
+
 	if (!json_is_array(found)) {
 		found = json_array();
 		(void) json_object_set_new(e->before, key, found); /* no memory: seen by save */
@@ -34,6 +35,7 @@ int before_load(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
 	struct err why = { 0 };
+
 	if (e->before)
 		return 0;
 	e->before = json_read_file(paths_join(e->paths.etc, "before.json", path), BEFORE_MAX, &why);
@@ -54,8 +56,10 @@ int before_load(struct enroll *e, struct err *err)
 int before_save(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
+
 	paths_join(e->paths.etc, "before.json", path);
 	int r = file_mkdirs(e->paths.etc, 0755);
+
 	if (!r)
 		r = json_write_file(path, e->before, 0644);
 	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
@@ -64,6 +68,7 @@ int before_save(struct enroll *e, struct err *err)
 static const char *text_of(const json_t *obj, const char *key)
 {
 	const char *text = json_string_value(json_object_get(obj, key));
+
 	return text ? text : "";
 }
 
@@ -71,6 +76,7 @@ bool before_knows(struct enroll *e, const char *name)
 {
 	size_t i;
 	json_t *entry;
+
 	json_array_foreach(list(e, "sysctls"), i,
 		entry) if (!strcmp(text_of(entry, "name"), name)) return true;
 	return false;
@@ -81,6 +87,7 @@ void before_note_sysctl(struct enroll *e, const char *name, const char *was, con
 	if (before_knows(e, name))
 		return;
 	json_t *entry = json_pack("{s:s, s:s}", "name", name, "was", was);
+
 	if (entry && set)
 		(void) json_object_set_new(entry, "set", json_string(set));
 	(void) json_array_append_new(list(e, "sysctls"), entry);
@@ -90,6 +97,7 @@ void before_note_sysctl(struct enroll *e, const char *name, const char *was, con
 bool before_sysctl(struct enroll *e, size_t i, struct before_sysctl *ret)
 {
 	const json_t *entry;
+
 	while ((entry = json_array_get(list(e, "sysctls"), i++))) {
 		*ret = (struct before_sysctl){ .name = text_of(entry, "name"),
 			.was = text_of(entry, "was"),
@@ -105,6 +113,7 @@ static bool has_name(struct enroll *e, const char *key, const char *name)
 {
 	size_t i;
 	json_t *entry;
+
 	json_array_foreach(
 		list(e, key), i, entry) if (json_string_value(entry) &&
 					    !strcmp(json_string_value(entry), name)) return true;
@@ -143,9 +152,11 @@ static size_t note_missing(struct enroll *e, const char *path)
 	char dir[PATH_TEXT_MAX];
 	struct stat st;
 	size_t n = 0;
+
 	(void) snprintf(dir, sizeof(dir), "%s", path);
 	while (stat(dir, &st) < 0 && errno == ENOENT) {
 		char *slash = strrchr(dir, '/');
+
 		(void) json_array_insert_new(list(e, "dirs"), n++, json_string(dir));
 		if (!slash || slash == dir)
 			break;
@@ -157,6 +168,7 @@ static size_t note_missing(struct enroll *e, const char *path)
 int before_mkdirs(struct enroll *e, const char *path, struct err *err)
 {
 	int r = before_load(e, err);
+
 	if (!r && note_missing(e, path))
 		r = before_save(e, err);
 	if (r)
@@ -169,9 +181,11 @@ void before_remove_dirs(struct enroll *e)
 {
 	size_t i;
 	json_t *dir;
+
 	json_array_foreach(list(e, "dirs"), i, dir)
 	{
 		const char *path = json_string_value(dir);
+
 		if (path && !strncmp(path, e->host, strlen(e->host)) && !strstr(path, ".."))
 			(void) rmdir(path); /* with something of others in it: it stays */
 	}

@@ -74,6 +74,7 @@ static const struct option options[] = {
 __attribute__((format(printf, 1, 2))) static int misuse(const char *format, ...)
 {
 	va_list ap;
+
 	fputs("enroll-node: ", stderr);
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
@@ -88,8 +89,10 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 	struct err err = { 0 };
 	struct kubeadm_version version;
 	char wrong[USAGE_TEXT_MAX];
+
 	for (int c; (c = usage_getopt(argc, argv, "h", options, NULL, wrong)) != -1;) {
 		uint64_t wait_s;
+
 		switch (c) {
 		case 't':
 			e->token_file = optarg;
@@ -164,6 +167,7 @@ static int lock(struct enroll *e, int *ret_fd, struct err *err)
 	int fd = r < 0 ? -1
 		       : open(paths_join(e->paths.etc, ".enroll-node.lock", path),
 				 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
 	if (fd < 0)
 		return err_set(err, r < 0 ? r : -errno, "make %s: %s", e->paths.etc,
 			strerror(r < 0 ? -r : errno));
@@ -187,6 +191,7 @@ static int run_steps(struct enroll *e, const struct step *steps, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct err err = { 0 };
+
 		if (steps[i].run(e, &err) < 0) {
 			talk_failed(&e->talk, steps[i].name, &err);
 			return e->needs_token ? EXIT_NO_TOKEN : EXIT_FAILED;
@@ -210,6 +215,7 @@ static int step_removed(struct enroll *e, struct err *err)
 		return 0;
 	}
 	int r = service_stop(e, err);
+
 	return r ? r : local_put_away(e, err);
 }
 
@@ -218,6 +224,7 @@ static int step_token(struct enroll *e, struct err *err)
 	if (e->enrolled && !e->token_file)
 		return 0;
 	int r = join_read_token(e, err);
+
 	e->needs_token = r == -ENODATA && !e->enrolled;
 	if (r && e->removed)
 		return err_prefix(err,
@@ -261,6 +268,7 @@ static int step_config(struct enroll *e, struct err *err)
 		return 0;
 	}
 	int r = look_ranges(e, err);
+
 	if (r || e->enrolled)
 		return r;
 	return join_write_config(e, err);
@@ -276,6 +284,7 @@ static bool unknown_yet(struct enroll *e)
 static int step_kubeadm(struct enroll *e, struct err *err)
 {
 	int r = kubefiles_write(e, err);
+
 	if (r != -ENOKEY)
 		return r;
 	talk_step(&e->talk, TALK_NOTE, "kubeadm", "%s", err->text);
@@ -297,6 +306,7 @@ static int step_booted(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
 	struct err why = { 0 };
+
 	if (config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &e->config, &why) < 0)
 		(void) snprintf(e->config.interface, sizeof(e->config.interface), "%s",
 			CONFIG_INTERFACE_DEFAULT);
@@ -311,6 +321,7 @@ static const struct step leave_steps[] = { { "leave", leave_check }, { "state", 
 static json_t *about(struct enroll *e)
 {
 	json_t *node = e->enrolled ? node_to_json(&e->node) : json_null();
+
 	return json_pack("{s:o, s:o, s:b, s:s}", "board", facts_to_json(&e->facts), "node", node,
 		"dry_run", e->dry_run, "mesh", e->enrolled ? e->settings.mesh : "");
 }
@@ -319,6 +330,7 @@ static void finish(struct enroll *e)
 {
 	char a4[IP_TEXT_MAX], a6[IP_TEXT_MAX];
 	CLEANUP_BUF struct buf text = { 0 };
+
 	if (e->dry_run && e->talk.done)
 		buf_add_str(&text, "Nothing was changed (--dry-run).");
 	else if (!e->talk.done)
@@ -333,12 +345,14 @@ static void finish(struct enroll *e)
 	if (!e->dry_run)
 		talk_next(&e->talk, "hearth status shows who is there");
 	CLEANUP_JSON json_t *what = e->talk.json_output ? about(e) : NULL;
+
 	talk_end(&e->talk, buf_str(&text), what);
 }
 
 static int leave(struct enroll *e)
 {
 	int status = run_steps(e, leave_steps, ARRAY_LEN(leave_steps));
+
 	if (status)
 		return status;
 	if (!e->dry_run)
@@ -357,6 +371,7 @@ static int enroll(struct enroll *e)
 {
 	CLEANUP(close_p) int lock_fd = -1;
 	struct err err = { 0 };
+
 	if (!e->dry_run && geteuid() == 0 && lock(e, &lock_fd, &err) < 0) {
 		talk_failed(&e->talk, "lock", &err);
 		return EXIT_FAILED;
@@ -364,6 +379,7 @@ static int enroll(struct enroll *e)
 	if (e->leave)
 		return leave(e);
 	int status = run_steps(e, mesh_steps, ARRAY_LEN(mesh_steps));
+
 	if (!status && unknown_yet(e))
 		talk_step(&e->talk, TALK_WOULD, "pods",
 			"unless the token is for a member: turn forwarding on, write the CNI "
@@ -382,6 +398,7 @@ static int read_bundle(struct kube_bundle *ret, struct err *err)
 	CLEANUP_BUF struct buf text = { 0 };
 	int r = file_read_stream("/dev/stdin", BUNDLE_INPUT_MAX, &text);
 	CLEANUP_JSON json_t *json = NULL;
+
 	if (r < 0)
 		return err_set(err, r, "read the bundle from standard input: %s", strerror(-r));
 	json = json_parse(buf_str(&text), text.len, err);
@@ -404,6 +421,7 @@ static int load_for_helper(struct enroll *e, int *ret_lock_fd, struct err *err)
 {
 	e->talk.quiet = e->follows = true;
 	int r = facts_get(e->paths.etc, &e->facts, err);
+
 	if (!r)
 		r = lock(e, ret_lock_fd, err);
 	if (!r)
@@ -415,6 +433,7 @@ static int load_for_helper(struct enroll *e, int *ret_lock_fd, struct err *err)
 static void say_joined(const struct enroll *e)
 {
 	char joined[JOINED_NAME_MAX];
+
 	if (joined_as_another(e, joined))
 		printf("joined %s\n", joined);
 }
@@ -426,6 +445,7 @@ static int kubeadm_files(struct enroll *e)
 	bool believed = true;
 	struct err err = { 0 };
 	int r = read_bundle(&bundle, &err);
+
 	if (!r)
 		r = load_for_helper(e, &lock_fd, &err);
 	if (!r) {
@@ -449,6 +469,7 @@ static int kubeadm_follow(struct enroll *e)
 	CLEANUP(close_p) int lock_fd = -1;
 	struct err err = { 0 };
 	int r = load_for_helper(e, &lock_fd, &err);
+
 	if (!r && kubefiles_are_there(e))
 		r = kubefiles_write(e, &err);
 	if (r < 0)
@@ -463,6 +484,7 @@ static int pods_resolv(struct enroll *e)
 	CLEANUP(close_p) int lock_fd = -1;
 	struct err err = { 0 };
 	int r = load_for_helper(e, &lock_fd, &err);
+
 	if (!r)
 		r = resolv_follow(e, &err);
 	if (r < 0)
@@ -479,6 +501,7 @@ int main(int argc, char **argv)
 {
 	CLEANUP(enroll_done) struct enroll e = { 0 };
 	struct sigaction alarm_action = { .sa_handler = on_alarm };
+
 	env_open_log("enroll-node");
 	(void) guard_memory(false); /* a dry run of somebody else's has no keys */
 	(void) sigaction(SIGALRM, &alarm_action, NULL);
@@ -489,6 +512,7 @@ int main(int argc, char **argv)
 	}
 	init(&e);
 	int status = parse_options(argc, argv, &e);
+
 	if (status >= 0)
 		return status;
 	if (optind < argc && !strcmp(argv[optind], "kubeadm-files") && optind + 1 == argc)

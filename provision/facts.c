@@ -24,6 +24,7 @@ enum { PROC_FILE_MAX = 1 << 20, FACTS_FILE_MAX = 16 * 1024, CORES_MAX = 4096 };
 static void clean(char *ret, size_t size, const char *from)
 {
 	size_t n = 0;
+
 	memset(ret, 0, size);
 	while (*from == ' ')
 		from++;
@@ -42,12 +43,14 @@ struct source {
 static int read_below(const struct source *from, const char *path, struct buf *ret)
 {
 	int r = from->read(from->ctx, path, ret);
+
 	return r < 0 ? r : ret->len ? 0 : -ENODATA;
 }
 
 static void read_word(const struct source *from, const char *path, char *ret, size_t size)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+
 	*ret = 0;
 	if (read_below(from, path, &text) == 0)
 		clean(ret, size, buf_str(&text));
@@ -60,9 +63,11 @@ static void read_value(const char *text, const char *key, char *ret, size_t size
 	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		size_t n = strlen(key);
+
 		if (strncmp(line, key, n))
 			continue;
 		const char *p = line + n + strspn(line + n, " \t");
+
 		if (*p == ':') {
 			clean(ret, size, p + 1);
 			return;
@@ -73,6 +78,7 @@ static void read_value(const char *text, const char *key, char *ret, size_t size
 static unsigned count_lines(const char *text, const char *start)
 {
 	unsigned n = 0;
+
 	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		n += !strncmp(line, start, strlen(start));
@@ -87,6 +93,7 @@ static void read_dmi(const struct source *from, const char *cpu, struct facts *f
 		"To be filled by O.E.M.", "System Product Name", "System manufacturer",
 		"Not Specified", "None", NULL };
 	char vendor[48], product[48];
+
 	read_word(from, "/sys/class/dmi/id/sys_vendor", vendor, sizeof(vendor));
 	read_word(from, "/sys/class/dmi/id/product_name", product, sizeof(product));
 	for (size_t i = 0; empty[i]; i++) {
@@ -96,6 +103,7 @@ static void read_dmi(const struct source *from, const char *cpu, struct facts *f
 			*product = 0;
 	}
 	char model[sizeof(facts->model)]; /* a name that is cut may end in a blank */
+
 	(void) snprintf(model, sizeof(model), "%s%s%s%s%.28s", vendor,
 		*vendor && *product ? " " : "", product, (*vendor || *product) && *cpu ? ", " : "",
 		cpu);
@@ -106,11 +114,14 @@ static void read_dmi(const struct source *from, const char *cpu, struct facts *f
 static void disk_of(const char *device, char *ret, size_t size)
 {
 	const char *name = strrchr(device, '/');
+
 	(void) snprintf(ret, size, "%s", name ? name + 1 : device);
 	size_t n = strlen(ret);
+
 	while (n && isdigit((unsigned char) ret[n - 1]))
 		n--;
 	bool p = n > 1 && ret[n - 1] == 'p' && isdigit((unsigned char) ret[n - 2]) && ret[n];
+
 	if (p)
 		ret[n - 1] = 0;
 	else if (!strncmp(ret, "sd", 2) || !strncmp(ret, "vd", 2) || !strncmp(ret, "hd", 2))
@@ -121,15 +132,19 @@ static void read_storage(const struct source *from, struct facts *facts)
 {
 	CLEANUP_BUF struct buf mounts = { 0 };
 	char disk[128] = "", rotational[4], path[192];
+
 	if (read_below(from, "/proc/mounts", &mounts) < 0)
 		return;
 	char *rest = mounts.data;
+
 	for (char *line; (line = strsep(&rest, "\n"));) {
 		char device[128], where[128];
+
 		if (sscanf(line, "%127s %127s", device, where) == 2 && !strcmp(where, "/"))
 			disk_of(device, disk, sizeof(disk));
 	}
 	const char *kind = "";
+
 	if (!strncmp(disk, "mmcblk", 6)) {
 		kind = "sd";
 	} else if (!strncmp(disk, "nvme", 4)) {
@@ -147,6 +162,7 @@ static void set_arch(const char *machine, struct facts *facts)
 	static const char *const names[][2] = { { "x86_64", "amd64" }, { "aarch64", "arm64" },
 		{ "armv7l", "arm" }, { "armv6l", "arm" }, { "i686", "386" }, { NULL, NULL } };
 	size_t i = 0;
+
 	while (names[i][0] && strcmp(names[i][0], machine))
 		i++;
 	clean(facts->arch, sizeof(facts->arch), names[i][0] ? names[i][1] : machine);
@@ -156,6 +172,7 @@ static void set_arch(const char *machine, struct facts *facts)
 static unsigned sold_gib(uint64_t memory_bytes)
 {
 	unsigned gib = 1;
+
 	while ((uint64_t) gib << 30 < memory_bytes)
 		gib *= 2;
 	return gib;
@@ -176,6 +193,7 @@ static void recognise(struct facts *facts)
 		{ "Raspberry Pi Zero 2", "pizero2", false },
 		{ "N100", "n100", false },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(boards); i++) {
 		if (!strstr(facts->model, boards[i].sign))
 			continue;
@@ -197,6 +215,7 @@ void facts_read_from(facts_file_fn *read, void *ctx, const char *machine, struct
 	CLEANUP_BUF struct buf meminfo = { 0 };
 	char cpu[64] = "", total[32] = "";
 	struct facts facts = { 0 };
+
 	set_arch(machine, &facts);
 	if (read_below(from, "/proc/cpuinfo", &cpuinfo) == 0) {
 		read_value(cpuinfo.data, "model name", cpu, sizeof(cpu));
@@ -207,6 +226,7 @@ void facts_read_from(facts_file_fn *read, void *ctx, const char *machine, struct
 	if (read_below(from, "/proc/meminfo", &meminfo) == 0) {
 		read_value(meminfo.data, "MemTotal", total, sizeof(total));
 		uint64_t kib = strtoull(total, NULL, 10);
+
 		facts.memory_bytes = kib <= MEMORY_MAX_KIB ? kib * 1024 : 0;
 	}
 	read_word(from, "/proc/device-tree/model", facts.model, sizeof(facts.model));
@@ -220,6 +240,7 @@ void facts_read_from(facts_file_fn *read, void *ctx, const char *machine, struct
 static int read_disk(void *root, const char *path, struct buf *ret)
 {
 	char full[4096];
+
 	(void) snprintf(full, sizeof(full), "%s%s", (const char *) root, path);
 	return file_read(full, PROC_FILE_MAX, ret);
 }
@@ -235,6 +256,7 @@ static int get_word(const json_t *json, const char *key, char *ret, size_t size,
 {
 	const char *s = "";
 	int r = json_has(json, key) ? json_get_str(json, key, &s, err) : 0;
+
 	if (!r)
 		clean(ret, size, s);
 	return r;
@@ -248,6 +270,7 @@ int facts_from_json(const json_t *json, struct facts *ret, struct err *err)
 	struct facts facts = { 0 };
 	uint64_t cores = 0;
 	int r = json_only(json, known, err);
+
 	if (!r)
 		r = get_word(json, "model", facts.model, sizeof(facts.model), err);
 	if (!r)
@@ -261,6 +284,7 @@ int facts_from_json(const json_t *json, struct facts *ret, struct err *err)
 	if (r)
 		return r;
 	size_t i = 0;
+
 	while (storages[i] && strcmp(storages[i], facts.storage))
 		i++;
 	if (!storages[i])
@@ -282,19 +306,23 @@ int facts_get(const char *etc, struct facts *ret, struct err *err)
 {
 	char path[4096];
 	const char *named = getenv("HEARTH_FACTS");
+
 	if (named && !*named)
 		named = NULL;
 	(void) snprintf(path, sizeof(path), "%s/facts.json", etc);
 	if (!named && access(path, F_OK) < 0) {
 		struct utsname uts;
+
 		facts_read("", uname(&uts) < 0 ? "" : uts.machine, ret);
 		return 0;
 	}
 	if (named)
 		(void) snprintf(path, sizeof(path), "%s", named);
 	CLEANUP_JSON json_t *json = json_read_file(path, FACTS_FILE_MAX, err);
+
 	if (!json)
 		return err->code;
 	int r = facts_from_json(json, ret, err);
+
 	return r ? err_prefix(err, "%s", path) : 0;
 }

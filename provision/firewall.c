@@ -43,12 +43,14 @@ static int run(const char *const *argv, const char *what, struct err *err)
 	};
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
 	int r = exec_run(&options, &result, err);
+
 	return r < 0 ? r : exec_check(&result, what, err);
 }
 
 static int shell(const char *script, const char *what, struct err *err)
 {
 	const char *const argv[] = { "sh", "-c", script, NULL };
+
 	return run(argv, what, err);
 }
 
@@ -57,6 +59,7 @@ static int ufw_rule(
 {
 	const char *argv[8] = { "ufw" };
 	size_t n = 1;
+
 	if (route)
 		argv[n++] = "route";
 	if (!allow)
@@ -72,6 +75,7 @@ static int ufw_rule(
 static int ufw(const struct enroll *e, bool allow, struct err *err)
 {
 	int r = ufw_rule(allow, true, "in", NAMES_POD_LINK "+", err);
+
 	if (!r)
 		r = ufw_rule(allow, true, "out", NAMES_POD_LINK "+", err);
 	if (!r)
@@ -83,6 +87,7 @@ static int fix_docker(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX], dir[PATH_TEXT_MAX];
 	int r = before_mkdirs(e, paths_join(e->host, DROP_IN_DIR, dir), err);
+
 	if (r)
 		return r;
 	r = file_write_if_changed(
@@ -102,6 +107,7 @@ static int fix_one(struct enroll *e, enum nft_forward_owner owner, struct err *e
 {
 	const char *name = owner_name(owner);
 	int r = before_load(e, err);
+
 	if (!r) {
 		before_note_firewall(e, name);
 		r = before_save(e, err);
@@ -125,6 +131,7 @@ int firewall_fix(struct enroll *e, struct err *err)
 	struct nft_forward found;
 	unsigned fixed = 0;
 	int r = 0;
+
 	while (!r && e->fix && stops_look_at_firewall(&stops, &found) &&
 		found.owner != NFT_FORWARD_OTHER) {
 		if (e->dry_run) {
@@ -162,6 +169,7 @@ int firewall_back(struct enroll *e, struct err *err)
 	struct err why = { 0 };
 	char path[PATH_TEXT_MAX];
 	int r = before_load(e, err);
+
 	if (r)
 		return r;
 	if (before_has_firewall(e, "docker")) {

@@ -33,6 +33,7 @@ static bool get(struct enroll *e, const char *name, char ret[static VALUE_MAX])
 {
 	char path[PATH_TEXT_MAX];
 	CLEANUP_BUF struct buf now = { 0 };
+
 	if (file_read(paths_join(e->proc_sys, name, path), VALUE_MAX - 1, &now) < 0 || !now.len)
 		return false;
 	(void) snprintf(ret, VALUE_MAX, "%.*s", (int) strcspn(buf_str(&now), "\n"), buf_str(&now));
@@ -42,6 +43,7 @@ static bool get(struct enroll *e, const char *name, char ret[static VALUE_MAX])
 static bool has_value(struct enroll *e, const char *name, const char *value)
 {
 	char now[VALUE_MAX];
+
 	return get(e, name, now) && !strcmp(now, value);
 }
 
@@ -51,6 +53,7 @@ static int set(struct enroll *e, const char *name, const char *value)
 	ssize_t len = (ssize_t) strlen(value);
 	CLEANUP(close_p)
 	int fd = open(paths_join(e->proc_sys, name, path), O_WRONLY | O_CLOEXEC);
+
 	if (fd < 0 || write(fd, value, (size_t) len) != len)
 		return -errno;
 	return 0;
@@ -69,12 +72,14 @@ static size_t add_uplinks(struct enroll *e, struct sysctl *list, size_t n)
 	CLEANUP_LINKS struct links links = { 0 };
 	struct links_rules rules = { .own_ifname = e->config.interface };
 	CLEANUP_NL struct nl *nl = NULL;
+
 	if (nl_open(&nl, NULL) < 0 || links_facts_read(nl, &facts, NULL) < 0 ||
 		links_judge(&facts, &rules, &links) < 0)
 		return n;
 	for (size_t i = 0; i < links.n; i++) {
 		const struct link_verdict *v = &links.list[i];
 		char now[VALUE_MAX];
+
 		if (!(v->class == LINK_CLASS_UPLINK || v->has_default) || n == UPLINKS_MAX ||
 			strchr(v->name, '/'))
 			continue;
@@ -92,6 +97,7 @@ static int write_sysctls(struct enroll *e, const struct sysctl *list, size_t n, 
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	char path[PATH_TEXT_MAX];
+
 	buf_add_str(&text,
 		"# Written by enroll-node: boards pass packets between pods and the mesh. "
 		"accept_ra 2\n"
@@ -99,6 +105,7 @@ static int write_sysctls(struct enroll *e, const struct sysctl *list, size_t n, 
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&text, "%s = %s\n", list[i].path, list[i].value);
 	int r = before_mkdirs(e, paths_join(e->host, "sysctl.d", path), err);
+
 	if (r)
 		return r;
 	r = file_write_if_changed(
@@ -109,6 +116,7 @@ static int write_sysctls(struct enroll *e, const struct sysctl *list, size_t n, 
 static const char *kernel_default(const char *name)
 {
 	size_t len = strlen(name), tail = strlen("/accept_ra");
+
 	return len > tail && !strcmp(name + len - tail, "/accept_ra") ? "1" : "0";
 }
 
@@ -123,6 +131,7 @@ static void note_older(struct enroll *e)
 {
 	char path[PATH_TEXT_MAX];
 	CLEANUP_BUF struct buf text = { 0 };
+
 	if (file_read(paths_join(e->host, "sysctl.d/" OWN_FILE, path), 65536, &text) < 0)
 		return;
 	if (*buf_str(&text))
@@ -139,8 +148,10 @@ static void closedir_p(DIR **dir)
 static void note_links_of(struct enroll *e, const char *family, const char *all)
 {
 	char path[PATH_TEXT_MAX], name[PATH_TEXT_MAX], was[VALUE_MAX];
+
 	(void) snprintf(name, sizeof(name), "net/%s/conf", family);
 	CLEANUP(closedir_p) DIR *dir = opendir(paths_join(e->proc_sys, name, path));
+
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		if (entry->d_name[0] == '.' || !strcmp(entry->d_name, "all") ||
 			!strcmp(entry->d_name, "default"))
@@ -157,6 +168,7 @@ static bool may_need_forwarding(const struct enroll *e, const struct link *link)
 {
 	static const char *const kinds[] = { "bridge", "veth", "wireguard", "tun", "vxlan",
 		"ipvlan", "macvlan" };
+
 	if (names_is_pod_link(link->name) || !strcmp(link->name, e->config.interface))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
@@ -170,6 +182,7 @@ static void note_links(struct enroll *e)
 	CLEANUP_NL struct nl *nl = NULL;
 	struct link *links = NULL;
 	size_t n = 0;
+
 	if (nl_open(&nl, NULL) == 0 && link_list(nl, &links, &n, NULL) == 0)
 		for (size_t i = 0; i < n; i++)
 			if (may_need_forwarding(e, &links[i]))
@@ -182,9 +195,11 @@ static int note_before(struct enroll *e, const struct sysctl *list, size_t n, st
 	static const char redirects[] = "net/ipv4/conf/all/accept_redirects";
 	char was[VALUE_MAX];
 	int r = before_load(e, err);
+
 	if (r)
 		return r;
 	bool first = !before_knows(e, "net/ipv4/ip_forward");
+
 	note_older(e);
 	for (size_t i = 0; i < n; i++)
 		if (get(e, list[i].path, was))
@@ -205,6 +220,7 @@ static int note_before(struct enroll *e, const struct sysctl *list, size_t n, st
 static bool kernel_has_ipv6(const struct enroll *e)
 {
 	char path[PATH_TEXT_MAX];
+
 	return access(paths_join(e->proc_sys, "net/ipv6/conf", path), F_OK) == 0;
 }
 
@@ -215,6 +231,7 @@ static size_t wanted(struct enroll *e, struct sysctl list[static SYSCTLS_MAX])
 	/* accept_ra first: forwarding throws routes of advertisements away at once. */
 	size_t n = add_uplinks(e, list, 0);
 	size_t families = kernel_has_ipv6(e) ? ARRAY_LEN(forwarding) : 1;
+
 	for (size_t i = 0; i < families && n < SYSCTLS_MAX; i++) {
 		(void) snprintf(list[n].path, sizeof(list[n].path), "%s", forwarding[i]);
 		list[n++].value = "1";
@@ -226,17 +243,20 @@ int forwarding_on(struct enroll *e, struct err *err)
 {
 	struct sysctl list[SYSCTLS_MAX];
 	size_t n = wanted(e, list), changed = 0;
+
 	for (size_t i = 0; i < n; i++)
 		changed += !has_value(e, list[i].path, list[i].value);
 	const char *at_boot = stops_look_at_boot(e->host, NULL)
 				      ? "and until the next boot, see below"
 				      : "and at every boot";
+
 	if (e->dry_run) {
 		talk_step(&e->talk, changed ? TALK_WOULD : TALK_KEPT, "forwarding", "%s%s",
 			changed ? "turn on, now " : "is on", changed ? at_boot : "");
 		return 0;
 	}
 	int wrote = note_before(e, list, n, err);
+
 	if (!wrote)
 		wrote = write_sysctls(e, list, n, err);
 	if (wrote < 0)
@@ -245,6 +265,7 @@ int forwarding_on(struct enroll *e, struct err *err)
 		int r = has_value(e, list[i].path, list[i].value)
 				? 0
 				: set(e, list[i].path, list[i].value);
+
 		if (r < 0)
 			return err_set(err, r,
 				"set %s to %s: %s. Pods need it; in a container, the host must set "
@@ -266,6 +287,7 @@ static bool newcomer(struct enroll *e, char ret[static IFNAMSIZ])
 	struct link *links = NULL;
 	size_t n = 0;
 	bool found = false;
+
 	if (strcmp(e->proc_sys, "/proc/sys") != 0 || nl_open(&nl, NULL) < 0 ||
 		link_list(nl, &links, &n, NULL) < 0)
 		n = 0;
@@ -294,6 +316,7 @@ static bool is_needed(
 	struct enroll *e, const struct before_sysctl *s, const struct back *back, bool forwarding)
 {
 	char path[SYSCTLS_PATH_MAX];
+
 	if (sysctls_set_by_others(e->host, OWN_FILE, s->name, s->set, path)) {
 		talk_step(&e->talk, TALK_NOTE, "forwarding", "%s stays %s: %s sets it", s->name,
 			s->set, path);
@@ -313,6 +336,7 @@ static void turn_back(struct enroll *e, const struct before_sysctl *s, struct ba
 	char now[VALUE_MAX];
 	bool forwarding = !strcmp(s->name, "net/ipv4/ip_forward") || strstr(s->name, "/forwarding");
 	bool along = !*s->set; /* changes with another one, and so goes back with it */
+
 	if (!get(e, s->name, now) || !strcmp(now, s->was) || (along && !back->turned))
 		return;
 	if (!along && strcmp(now, s->set) != 0) {
@@ -324,6 +348,7 @@ static void turn_back(struct enroll *e, const struct before_sysctl *s, struct ba
 	if (!along && is_needed(e, s, back, forwarding))
 		return;
 	int r = e->dry_run ? 0 : set(e, s->name, s->was);
+
 	if (r < 0) {
 		talk_step(&e->talk, TALK_NOTE, "forwarding",
 			"set %s to %s again: %s. It is so after the next boot", s->name, s->was,
@@ -339,6 +364,7 @@ int forwarding_back(struct enroll *e, struct err *err)
 	CLEANUP(back_done) struct back back = { 0 };
 	struct before_sysctl s = { 0 };
 	int r = before_load(e, err);
+
 	if (r)
 		return r;
 	note_older(e);

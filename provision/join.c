@@ -37,8 +37,10 @@ static void wipe_buf(struct buf *buf)
 static int read_input(int fd, struct buf *ret)
 {
 	char c;
+
 	for (;;) {
 		ssize_t n = read(fd, &c, 1);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -58,9 +60,11 @@ static int read_input(int fd, struct buf *ret)
 static int read_hidden(struct buf *ret)
 {
 	enum { CTRL_C = 3, CTRL_D = 4, BACKSPACE = 8, CTRL_U = 21, DELETE = 127 };
+
 	for (;;) {
 		char c;
 		ssize_t n = read(STDIN_FILENO, &c, 1);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -85,6 +89,7 @@ static int read_hidden(struct buf *ret)
 static int prompt(struct buf *ret)
 {
 	struct termios saved, quiet;
+
 	if (tcgetattr(STDIN_FILENO, &saved) < 0)
 		return -errno;
 	quiet = saved;
@@ -96,6 +101,7 @@ static int prompt(struct buf *ret)
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) < 0)
 		return -errno;
 	int r = read_hidden(ret);
+
 	(void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &saved);
 	fputc('\n', stderr);
 	return r;
@@ -106,6 +112,7 @@ int join_read_token(struct enroll *e, struct err *err)
 	CLEANUP(wipe_buf) struct buf text = { 0 };
 	const char *from = e->token_file ? e->token_file : "standard input";
 	int r;
+
 	if (e->token_file && strcmp(e->token_file, "-"))
 		r = file_read_stream(e->token_file, TOKEN_INPUT_MAX, &text);
 	else if (!e->token_file && isatty(STDIN_FILENO))
@@ -143,6 +150,7 @@ static void caller_done(struct caller *caller)
 static int caller_init(struct enroll *e, struct caller *ret, struct err *err)
 {
 	const struct token *t = &e->token;
+
 	for (size_t i = 0; i < t->n_urls; i++)
 		ret->urls[i] = t->urls[i];
 	for (size_t i = 0; i < t->n_pins; i++) {
@@ -165,6 +173,7 @@ static int explain(int r, struct err *err)
 {
 	char text[ERR_TEXT_MAX];
 	const char *next;
+
 	if (r == -EKEYREJECTED)
 		next = "Whoever answers there is not the coordinator that made the token: either "
 		       "the address belongs to another machine now, or the coordinator was set up "
@@ -190,10 +199,12 @@ static int ask(struct caller *caller, const char *method, const char *path, cons
 		.body = text,
 		.body_len = text ? strlen(text) : 0,
 		.reply_max = API_REPLY_MAX };
+
 	*ret_code = 0;
 	if (body && !text)
 		return err_set(err, -ENOMEM, "out of memory");
 	int r = http_request_blocking(&caller->options, &request, &reply, err);
+
 	if (text)
 		sodium_memzero(text, strlen(text));
 	if (r < 0)
@@ -209,22 +220,26 @@ static int ask(struct caller *caller, const char *method, const char *path, cons
 static json_t *host_name(void)
 {
 	char host[256] = "", name[NODE_NAME_MAX];
+
 	if (gethostname(host, sizeof(host) - 1) < 0)
 		return json_string("");
 	host[strcspn(host, ".")] = 0;
 	json_t *json = json_string(node_name_choose(host, name, NULL) == 0 ? name : host);
+
 	return json ? json : json_string("?"); /* no UTF-8 */
 }
 
 static json_t *request_body(struct enroll *e, struct err *err)
 {
 	CLEANUP_API_ENROLL_REQUEST struct api_enroll_request request = { 0 };
+
 	(void) snprintf(request.token_id, sizeof(request.token_id), "%s", e->token.id);
 	memcpy(request.secret, e->token.secret, sizeof(request.secret));
 	memcpy(request.wg, e->wg, sizeof(request.wg));
 	(void) snprintf(request.name, sizeof(request.name), "%s", e->name);
 	request.board = facts_to_json(&e->facts);
 	json_t *body = NULL;
+
 	if (request.board && !json_object_set_new(request.board, "hostname", host_name()))
 		body = api_enroll_request_to_json(&request);
 	if (!body)
@@ -249,6 +264,7 @@ static int check_health(struct enroll *e, struct caller *caller, struct err *err
 	struct api_health health;
 	char code[64];
 	int r = ask(caller, "GET", "/v1/health", NULL, &json, code, err);
+
 	if (!r)
 		r = api_health_from_json(json, &health, err);
 	if (!r)
@@ -265,9 +281,11 @@ int join_check(struct enroll *e, struct err *err)
 	CLEANUP_JSON json_t *json = NULL;
 	struct api_enroll_check check;
 	char code[64];
+
 	borrow_keys(e);
 	int r = caller_init(e, &caller, err);
 	CLEANUP_JSON json_t *body = r ? NULL : request_body(e, err);
+
 	if (!body)
 		return r ? r : err->code;
 	r = ask(&caller, "POST", "/v1/enroll/check", body, &json, code, err);
@@ -287,10 +305,12 @@ int join_check(struct enroll *e, struct err *err)
 static int take_news(struct book *book, const struct api_news *news, struct err *err)
 {
 	int r = book_add_records(book, news->records, news->n_records, NULL, err);
+
 	if (r < 0)
 		return err_prefix(err, "the coordinator's answer cannot be believed");
 	size_t i;
 	json_t *doc;
+
 	json_array_foreach(news->presence, i, doc)
 	{
 		struct book_heard heard;
@@ -307,9 +327,11 @@ static int take_rest(struct caller *caller, struct book *book, struct err *err)
 		CLEANUP_JSON json_t *json = NULL;
 		CLEANUP_API_NEWS struct api_news news = { 0 };
 		char path[80], code[64];
+
 		(void) snprintf(path, sizeof(path), "/v1/poll?seq=%llu&wait=0",
 			(unsigned long long) mesh_log_head(book_log(book)));
 		int r = ask(caller, "GET", path, NULL, &json, code, err);
+
 		if (!r && (r = api_news_from_json(json, &news, err)))
 			r = err_prefix(err, "the coordinator's answer cannot be understood");
 		if (!r)
@@ -325,6 +347,7 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 {
 	CLEANUP_API_ENROLL_REPLY struct api_enroll_reply reply = { 0 };
 	int r = api_enroll_reply_from_json(json, &reply, err);
+
 	if (r)
 		return err_prefix(err, "the coordinator's answer cannot be understood");
 	r = take_news(book, &reply.news, err);
@@ -333,6 +356,7 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 	if (r)
 		return r;
 	const struct node *self = netmap_by_id(book_netmap(book), reply.node.id);
+
 	if (!self || memcmp(self->wg, e->wg, sizeof(e->wg)) ||
 		memcmp(self->identity, e->identity, sizeof(e->identity)))
 		return err_set(err, -EBADMSG,
@@ -353,6 +377,7 @@ static int follow(struct enroll *e, struct err *err)
 {
 	struct err why = { 0 };
 	int r = trust_open(&e->paths, e->token.root, true, &e->trust, err);
+
 	if (!r)
 		r = local_follow(e, trust_netmap(e->trust), e->config.node, err);
 	if (r || !e->has_bundle || kubefiles_believe(e, e->token.root, &why) == 0)
@@ -374,6 +399,7 @@ static int join_as_user(
 {
 	CLEANUP(book_close_p) struct book *book = NULL;
 	int r = book_open(e->paths.state, e->token.root, &book, err);
+
 	return r < 0 ? r : believe(e, caller, json, book, err);
 }
 
@@ -382,9 +408,11 @@ int join_mesh(struct enroll *e, struct err *err)
 	CLEANUP(caller_done) struct caller caller = { 0 };
 	CLEANUP_JSON json_t *json = NULL;
 	char code[64] = "";
+
 	talk_wait(&e->talk, "enroll", "asking the coordinator of mesh %s", e->token.mesh);
 	int r = caller_init(e, &caller, err);
 	CLEANUP_JSON json_t *body = r ? NULL : request_body(e, err);
+
 	if (!body)
 		return r ? r : err->code;
 	r = ask(&caller, "POST", "/v1/enroll", body, &json, code, err);
@@ -394,6 +422,7 @@ int join_mesh(struct enroll *e, struct err *err)
 	if (!r)
 		r = join_as_user(e, &caller, json, err);
 	int back = local_as_user(e, false, err);
+
 	if (!r && !back)
 		r = follow(e, err);
 	if (r || back)
@@ -411,6 +440,7 @@ static json_t *config_json(struct enroll *e)
 		(int) e->node.id, "root", field_key(e->token.root), "urls",
 		field_urls(e->token.urls, e->token.n_urls), "pins",
 		field_keys(e->token.pins, e->token.n_pins));
+
 	if (json && strcmp(e->config.interface, CONFIG_INTERFACE_DEFAULT))
 		json_object_set_new(json, "interface", json_string(e->config.interface));
 	if (json && e->config.port != CONFIG_PORT_DEFAULT)
@@ -426,9 +456,11 @@ int join_write_config(struct enroll *e, struct err *err)
 	CLEANUP_BUF struct buf text = { 0 };
 	CLEANUP_JSON json_t *json = config_json(e);
 	struct config config;
+
 	buf_add_str(&text,
 		"# Written by enroll-node: this board's place in the mesh. hearthd(8) reads it.\n");
 	int r = json ? yaml_add(&text, json) : -ENOMEM;
+
 	if (!r)
 		r = config_from_json(json, &config, err);
 	if (r)

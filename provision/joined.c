@@ -22,6 +22,7 @@ enum { CERTIFICATE_MAX = 65536 };
 static const char *text_of(const json_t *obj, const char *key)
 {
 	const char *text = json_string_value(json_object_get(obj, key));
+
 	return text ? text : "";
 }
 
@@ -29,6 +30,7 @@ static const char *text_of(const json_t *obj, const char *key)
 static int read_file(const char *conf, const char *path, struct buf *ret)
 {
 	char dir[PATH_TEXT_MAX], whole[PATH_TEXT_MAX];
+
 	if (path[0] == '/')
 		return file_read(path, CERTIFICATE_MAX, ret);
 	(void) snprintf(dir, sizeof(dir), "%s", conf);
@@ -41,9 +43,11 @@ static int read_certificate(const char *conf, const json_t *user, struct buf *re
 	const char *path = text_of(user, "client-certificate");
 	CLEANUP(free_p) uint8_t *pem = NULL;
 	size_t len = 0;
+
 	if (!*data)
 		return *path ? read_file(conf, path, ret) : -ENOENT;
 	int r = base64_decode(data, strlen(data), CERTIFICATE_MAX, &pem, &len);
+
 	if (!r)
 		buf_add(ret, pem, len);
 	return r ? r : buf_failed(ret) ? -ENOMEM : 0;
@@ -58,6 +62,7 @@ static bool name_of_user(const char *conf, const json_t *user, char ret[static J
 		     x509_name_of_pem(pem.data, pem.len, name) == 0 &&
 		     !strncmp(name, USER_HEAD, head) && name[head] &&
 		     strlen(name + head) < JOINED_NAME_MAX;
+
 	if (pem.data)
 		explicit_bzero(pem.data, pem.len); /* kubelet keeps its key in the same file */
 	if (found)
@@ -72,6 +77,7 @@ bool joined_name(const struct enroll *e, char ret[static JOINED_NAME_MAX])
 		yaml_read_file(paths_join(e->host, "kubernetes/kubelet.conf", conf), NULL);
 	size_t i;
 	json_t *user;
+
 	json_array_foreach(json_object_get(json, "users"), i, user)
 	{
 		if (name_of_user(conf, json_object_get(user, "user"), ret))

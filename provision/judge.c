@@ -21,10 +21,12 @@ enum { OUTPUT_MAX = 16 * 1024, WARNINGS_MAX = 4, FLAGS_MAX = 128 };
 static const char *made_for(const struct enroll *e, struct buf *text)
 {
 	char path[PATH_TEXT_MAX];
+
 	if (!e->follows || file_read(paths_join(e->paths.etc, "kubeadm/upgrade.yaml", path),
 				   OUTPUT_MAX, text) < 0)
 		return NULL;
 	char *line = strstr(buf_str(text), JUDGE_MADE_FOR);
+
 	if (!line)
 		return NULL;
 	line += sizeof(JUDGE_MADE_FOR) - 1;
@@ -42,8 +44,10 @@ int judge_find(struct enroll *e, struct judge *ret, struct err *err)
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
 	struct kubeadm_version own;
 	int r = exec_run(&options, &result, NULL);
+
 	ret->found = r == 0;
 	char *line = result.out.data ? result.out.data : (char *) "";
+
 	if (*line)
 		line[strcspn(line, "\r\n")] = 0;
 	if (e->kubeadm_version) {
@@ -56,6 +60,7 @@ int judge_find(struct enroll *e, struct judge *ret, struct err *err)
 	if (r == -ENOENT) {
 		CLEANUP_BUF struct buf kept = { 0 };
 		const char *before = made_for(e, &kept);
+
 		return kubeadm_version_parse(
 			before ? before : KUBEADM_VERSION_DEFAULT, &ret->version, err);
 	}
@@ -68,12 +73,15 @@ int judge_find(struct enroll *e, struct judge *ret, struct err *err)
 static void tell_warnings(struct enroll *e, const char *program, const char *text)
 {
 	unsigned told = 0;
+
 	while (*text && told < WARNINGS_MAX) {
 		size_t n = strcspn(text, "\n");
 		const char *head = memchr(text, ']', n);
 		const char *from = *text == 'W' && head ? head + 1 : text;
+
 		from += strspn(from, " ");
 		int len = (int) (text + n - from);
+
 		if (len > 0) {
 			talk_step(&e->talk, TALK_NOTE, "kubeadm", "%s: %.*s", program,
 				len < 400 ? len : 400, from);
@@ -87,6 +95,7 @@ static void tell_warnings(struct enroll *e, const char *program, const char *tex
 static bool refused(struct enroll *e, const struct exec_result *result, const char *what)
 {
 	struct err why = { 0 };
+
 	if (result->status > 0)
 		return true;
 	if (exec_check(result, what, &why) < 0)
@@ -101,9 +110,11 @@ int judge_documents(struct enroll *e, const struct judge *judge, const json_t *d
 		NULL };
 	CLEANUP_BUF struct buf text = { 0 };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+
 	if (!docs || !judge->asked)
 		return 0;
 	int r = kubeadm_text(&text, "", docs);
+
 	if (r)
 		return err_set(err, r, "out of memory");
 	struct exec_options options = { .argv = argv,
@@ -111,6 +122,7 @@ int judge_documents(struct enroll *e, const struct judge *judge, const json_t *d
 		.input_len = text.len,
 		.output_max = OUTPUT_MAX,
 		.timeout_us = 60 * USEC_PER_SEC };
+
 	r = exec_run(&options, &result, err);
 	explicit_bzero(text.data, text.len);
 	if (r < 0)
@@ -142,9 +154,11 @@ static const json_t *arguments_of(const json_t *docs)
 	size_t i;
 	json_t *doc;
 	const json_t *list = NULL;
+
 	json_array_foreach(docs, i, doc)
 	{
 		const json_t *reg = json_object_get(doc, "nodeRegistration");
+
 		list = list ? list : json_object_get(reg, "kubeletExtraArgs");
 	}
 	return list;
@@ -154,11 +168,13 @@ static int add_flags(struct flags *flags, const json_t *list)
 {
 	size_t i;
 	json_t *arg;
+
 	json_array_foreach(list, i, arg)
 	{
 		CLEANUP_BUF struct buf text = { 0 };
 		const char *name = json_string_value(json_object_get(arg, "name"));
 		const char *value = json_string_value(json_object_get(arg, "value"));
+
 		if (!name || !value || flags->n >= FLAGS_MAX - 2)
 			continue;
 		buf_printf(&text, "--%s=%s", name, value);
@@ -175,6 +191,7 @@ int judge_kubelet_flags(
 {
 	CLEANUP(flags_done) struct flags flags = { .list = { (char *) "kubelet" }, .n = 1 };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+
 	if (!docs || !judge->asked)
 		return 0;
 	if (add_flags(&flags, arguments_of(docs)))
@@ -183,6 +200,7 @@ int judge_kubelet_flags(
 	struct exec_options options = { .argv = (const char *const *) flags.list,
 		.output_max = OUTPUT_MAX,
 		.timeout_us = 30 * USEC_PER_SEC };
+
 	if (exec_run(&options, &result, NULL) < 0)
 		return 0; /* no kubelet yet */
 	if (!refused(e, &result, "kubelet --version"))

@@ -49,6 +49,7 @@ static bool has_desktop(const struct enroll *e)
 {
 	char path[PATH_TEXT_MAX];
 	struct stat st;
+
 	return lstat(paths_join(e->host, "systemd/system/display-manager.service", path), &st) == 0;
 }
 
@@ -112,6 +113,7 @@ static json_t *sample_docs(struct files *files)
 {
 	struct kubeadm_bundle bundle = { .endpoint = "api.example.internal:6443",
 		.token = "abcdef.0123456789abcdef" };
+
 	files->ca = json_pack(
 		"[s]", "sha256:0000000000000000000000000000000000000000000000000000000000000000");
 	bundle.ca = files->ca;
@@ -128,6 +130,7 @@ static json_t *join_docs(struct enroll *e, struct files *files)
 		.ca = files->ca,
 		.certificate_key =
 			e->bundle.has_certificate_key ? e->bundle.certificate_key : NULL };
+
 	return kubeadm_join_documents(&files->home, &bundle);
 }
 
@@ -149,6 +152,7 @@ static int generate(struct enroll *e, struct files *files, struct err *err)
 static int merge_all(struct enroll *e, struct files *files, struct err *err)
 {
 	int r = kubeadm_merge_patch(files->patch, files->overrides, e->first_control_plane, err);
+
 	if (!r)
 		r = kubeadm_merge(files->upgrade, files->overrides, err);
 	if (!r && files->docs)
@@ -159,6 +163,7 @@ static int merge_all(struct enroll *e, struct files *files, struct err *err)
 static bool is_in_cluster(const struct enroll *e)
 {
 	char path[PATH_TEXT_MAX];
+
 	return access(paths_join(e->host, "kubernetes/kubelet.conf", path), F_OK) == 0;
 }
 
@@ -171,6 +176,7 @@ static bool lacks_certificate_key(const struct enroll *e, const struct files *fi
 	char path[PATH_TEXT_MAX];
 	const json_t *plane = json_object_get(json_array_get(files->docs, 0), "controlPlane");
 	const char *key = json_string_value(json_object_get(plane, "certificateKey"));
+
 	return plane && !files->is_sample && !(key && *key) && !is_in_cluster(e) &&
 	       access(paths_join(e->host, "kubernetes/pki/ca.key", path), F_OK) < 0;
 }
@@ -178,6 +184,7 @@ static bool lacks_certificate_key(const struct enroll *e, const struct files *fi
 static int check_all(struct files *files, struct err *err)
 {
 	int r = kubeadm_check(files->patch, &files->home, files->notes, err);
+
 	if (!r)
 		r = kubeadm_check(files->upgrade, &files->home, files->notes, err);
 	if (!r && files->docs)
@@ -189,6 +196,7 @@ static int check_all(struct files *files, struct err *err)
 static int judge_patch(struct enroll *e, struct files *files, struct err *err)
 {
 	CLEANUP_JSON json_t *docs = kubeadm_init_documents(&files->home);
+
 	if (!docs || kubeadm_derive(docs, &files->home, err) < 0 ||
 		kubeadm_apply_patch(docs, files->patch) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -198,6 +206,7 @@ static int judge_patch(struct enroll *e, struct files *files, struct err *err)
 static int judge_all(struct enroll *e, struct files *files, struct err *err)
 {
 	int r = judge_documents(e, &files->judge, files->docs, docs_name(e), err);
+
 	if (!r)
 		r = judge_patch(e, files, err);
 	if (!r)
@@ -208,10 +217,12 @@ static int judge_all(struct enroll *e, struct files *files, struct err *err)
 static int make_documents(struct enroll *e, struct files *files, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
+
 	files->overrides = kubeadm_read_overrides(paths_join(e->paths.etc, "kubeadm.d", path), err);
 	if (!files->overrides)
 		return err->code;
 	int r = generate(e, files, err);
+
 	if (!r)
 		r = merge_all(e, files, err);
 	if (!r)
@@ -236,6 +247,7 @@ static void tell_notes(struct enroll *e, const struct files *files)
 {
 	size_t i;
 	json_t *note;
+
 	json_array_foreach(files->notes, i, note)
 	{
 		talk_step(&e->talk, TALK_NOTE, "kubeadm", "%s", json_string_value(note));
@@ -262,6 +274,7 @@ static json_t *settings_of(const json_t *docs)
 {
 	json_t *copy = json_deep_copy(docs), *doc;
 	size_t i;
+
 	if (copy)
 		(void) json_array_remove(copy, 0);
 	json_array_foreach(copy, i, doc)
@@ -277,9 +290,11 @@ static void compare_docs(const struct enroll *e, struct files *files)
 	char path[PATH_TEXT_MAX];
 	CLEANUP_JSON json_t *before =
 		yaml_read_file_all(paths_join(files->dir, docs_name(e), path), NULL);
+
 	if (!before || !files->docs)
 		return;
 	CLEANUP_JSON json_t *was = settings_of(before), *is = settings_of(files->docs);
+
 	files->made_of_else = !json_equal(was, is);
 	files->registers_else = !json_equal(registration_of(before), registration_of(files->docs));
 }
@@ -290,19 +305,23 @@ static int put_file(struct enroll *e, struct files *files, const char *name, con
 	char path[PATH_TEXT_MAX];
 	CLEANUP_BUF struct buf now = { 0 };
 	struct stat st;
+
 	paths_join(files->dir, name, path);
 	bool same = file_read(path, 1 << 20, &now) == 0 && now.len == text->len &&
 		    !memcmp(now.data, text->data, text->len) && stat(path, &st) == 0 &&
 		    (st.st_mode & 07777) == mode;
+
 	if (now.data)
 		explicit_bzero(now.data, now.len);
 	if (same)
 		return 0;
 	size_t len = strlen(files->names);
+
 	files->written++;
 	(void) snprintf(
 		files->names + len, sizeof(files->names) - len, "%s%s", len ? ", " : "", name);
 	int r = e->dry_run ? 0 : file_write_atomic(path, text->data, text->len, mode);
+
 	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
 }
 
@@ -312,6 +331,7 @@ static const char *when(uint64_t seconds, char ret[static WHEN_TEXT_MAX])
 {
 	time_t t = (time_t) seconds;
 	struct tm tm;
+
 	if (!gmtime_r(&t, &tm) || !strftime(ret, WHEN_TEXT_MAX, "%Y-%m-%d %H:%M UTC", &tm))
 		(void) snprintf(ret, WHEN_TEXT_MAX, "an unknown time");
 	return ret;
@@ -323,6 +343,7 @@ static int put_docs(struct enroll *e, struct files *files, const char *name, con
 	CLEANUP_BUF struct buf head = { 0 };
 	CLEANUP_BUF struct buf text = { 0 };
 	char until[WHEN_TEXT_MAX];
+
 	buf_add_str(&head, HEAD);
 	if (!strcmp(name, "join.yaml"))
 		buf_printf(&head,
@@ -333,6 +354,7 @@ static int put_docs(struct enroll *e, struct files *files, const char *name, con
 	if (!strcmp(name, "upgrade.yaml"))
 		buf_printf(&head, JUDGE_MADE_FOR "%s.\n", files->judge.version.text);
 	int r = kubeadm_text(&text, buf_str(&head), docs);
+
 	if (r)
 		return err_set(err, r, "write %s: %s", name, strerror(-r));
 	r = put_file(e, files, name, &text, mode, err);
@@ -345,14 +367,17 @@ static int put_bundle(struct enroll *e, struct files *files, struct err *err)
 	CLEANUP_JSON json_t *json = kube_bundle_to_json(&e->bundle);
 	CLEANUP(free_p) char *line = json ? json_text(json) : NULL;
 	CLEANUP_BUF struct buf text = { 0 };
+
 	if (!line)
 		return err_set(err, -ENOMEM, "out of memory");
 	buf_printf(&text, "%s\n", line);
 	explicit_bzero(line, strlen(line));
 	unsigned before = files->written;
 	char names[sizeof(files->names)];
+
 	memcpy(names, files->names, sizeof(names));
 	int r = put_file(e, files, "bundle.json", &text, 0600, err);
+
 	explicit_bzero(text.data, text.len);
 	files->written = before; /* not worth a word: join.yaml says it all */
 	memcpy(files->names, names, sizeof(names));
@@ -365,9 +390,11 @@ static int put_plane_patches(struct enroll *e, struct files *files, struct err *
 	const char *file;
 	json_t *docs;
 	int r = all ? 0 : err_set(err, -ENOMEM, "out of memory");
+
 	json_object_foreach(all, file, docs)
 	{
 		char name[128];
+
 		(void) snprintf(name, sizeof(name), "patches/%s", file);
 		r = r ? r : put_docs(e, files, name, docs, 0644, err);
 	}
@@ -379,6 +406,7 @@ static int write_all(struct enroll *e, struct files *files, struct err *err)
 	char path[PATH_TEXT_MAX];
 	CLEANUP_BUF struct buf resolv = { 0 };
 	int r = e->dry_run ? 0 : file_mkdirs(paths_join(files->dir, "patches", path), 0755);
+
 	if (r < 0)
 		return err_set(err, r, "make %s: %s", path, strerror(-r));
 	resolv_tell(e, resolv_make(e, &resolv));
@@ -412,6 +440,7 @@ static void load_bundle(struct enroll *e, const char *dir)
 	struct err ignored = { 0 };
 	CLEANUP_JSON json_t *json =
 		json_read_file(paths_join(dir, "bundle.json", path), BUNDLE_MAX, &ignored);
+
 	/* Damaged is as good as absent: the next one is published to all boards. */
 	if (json && kube_bundle_from_json(json, &e->bundle, &ignored) == 0)
 		e->has_bundle = true;
@@ -426,6 +455,7 @@ static void drop_old(struct enroll *e, const char *dir)
 	static const char *const names[] = { "join.yaml", "bundle.json" };
 	char path[PATH_TEXT_MAX], then[WHEN_TEXT_MAX], why[ERR_TEXT_MAX];
 	struct err refused = { 0 };
+
 	if (!e->has_bundle || (kubefiles_believe(e, e->config.root, &refused) == 0 &&
 				      e->bundle.expires > clock_wall_us() / USEC_PER_SEC))
 		return;
@@ -447,6 +477,7 @@ static void compare_versions(struct enroll *e, const struct files *files)
 {
 	struct kubeadm_version cluster;
 	const struct kubeadm_version *own = &files->judge.version;
+
 	if (!files->judge.found || !e->has_bundle || e->first_control_plane ||
 		kubeadm_version_parse(e->cluster.version, &cluster, NULL) < 0)
 		return;
@@ -466,6 +497,7 @@ static void compare_versions(struct enroll *e, const struct files *files)
 static void say_registered(struct enroll *e, const struct files *files)
 {
 	const char *name = e->node.name;
+
 	if (*files->joined)
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
 			"Kubernetes knows this board as %s, by the name that it joined with, and a "
@@ -526,6 +558,7 @@ static void say_next(struct enroll *e, const struct files *files)
 			"logs and exec work");
 	} else if (files->docs) {
 		char until[WHEN_TEXT_MAX];
+
 		talk_next(&e->talk, "until %s: kubeadm join --config %s/join.yaml",
 			when(e->bundle.expires, until), files->dir);
 	} else {
@@ -540,18 +573,21 @@ static void say_next(struct enroll *e, const struct files *files)
 bool kubefiles_are_there(const struct enroll *e)
 {
 	char path[PATH_TEXT_MAX];
+
 	return access(paths_join(e->paths.etc, "kubeadm/upgrade.yaml", path), F_OK) == 0;
 }
 
 int kubefiles_write(struct enroll *e, struct err *err)
 {
 	CLEANUP(files_done) struct files files = { 0 };
+
 	paths_join(e->paths.etc, "kubeadm", files.dir);
 	if (!e->has_bundle) {
 		load_bundle(e, files.dir);
 		drop_old(e, files.dir);
 	}
 	int r = e->has_bundle ? kubefiles_believe(e, e->config.root, err) : 0;
+
 	if (!r)
 		r = judge_find(e, &files.judge, err);
 	if (!r)
@@ -578,6 +614,7 @@ int kubefiles_write(struct enroll *e, struct err *err)
 	compare_versions(e, &files);
 	tell_notes(e, &files);
 	const char *judged = files.judge.asked ? "; kubeadm config validate accepts them" : "";
+
 	if (files.written)
 		talk_step(&e->talk, e->dry_run ? TALK_WOULD : TALK_DONE, "kubeadm",
 			"%s%s in %s, for %s%s", e->dry_run ? "write " : "", files.names, files.dir,

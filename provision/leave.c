@@ -23,6 +23,7 @@ static const char patch_file[] = "kubeadm/patches/" KUBEADM_PATCH_FILE;
 int leave_check(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
+
 	if (geteuid() != 0)
 		return err_set(err, -EPERM, "enroll-node must be root; run it with sudo");
 	if (access(paths_join(e->host, "kubernetes/kubelet.conf", path), F_OK) == 0)
@@ -44,6 +45,7 @@ static int remove_path(struct enroll *e, const char *dir, const char *name, stru
 {
 	char path[PATH_TEXT_MAX];
 	struct stat st;
+
 	if (lstat(paths_join(dir, name, path), &st) < 0)
 		return 0;
 	if (!e->dry_run && (S_ISDIR(st.st_mode) ? rmdir(path) : unlink(path)) < 0 &&
@@ -65,6 +67,7 @@ static int remove_files_in(struct enroll *e, const char *path, struct err *err)
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	CLEANUP(closedir_p) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	int found = 0;
+
 	if (dir)
 		(void) take_fd(&fd); /* closedir() closes it */
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
@@ -82,9 +85,11 @@ static int remove_files_in(struct enroll *e, const char *path, struct err *err)
 static int remove_state(struct enroll *e, struct err *err)
 {
 	int r = local_as_user(e, !e->dry_run, err);
+
 	if (r < 0)
 		return r;
 	int found = remove_files_in(e, e->paths.state, err);
+
 	r = local_as_user(e, false, err);
 	return r < 0 ? r : found;
 }
@@ -92,8 +97,10 @@ static int remove_state(struct enroll *e, struct err *err)
 static int remove_list(struct enroll *e, const char *dir, const char *const list[], struct err *err)
 {
 	int found = 0;
+
 	for (size_t i = 0; list[i]; i++) {
 		int r = remove_path(e, dir, list[i], err);
+
 		if (r < 0)
 			return r;
 		found += r;
@@ -105,6 +112,7 @@ static int remove_list(struct enroll *e, const char *dir, const char *const list
 static void note_coordinator(struct enroll *e)
 {
 	char path[PATH_TEXT_MAX];
+
 	if (access(paths_join(e->paths.run, NAMES_COORD_SOCK, path), F_OK) == 0)
 		talk_step(&e->talk, TALK_NOTE, "files",
 			"the coordinator on this board stays and goes on; to end it: systemctl "
@@ -121,6 +129,7 @@ static int remove_host_files(struct enroll *e, struct err *err)
 	bool unit = access(paths_join(e->host, drop_in, path), F_OK) == 0;
 	int found = remove_list(e, e->host, host, err);
 	int alone = found < 0 ? found : leftalone_remove(e, err);
+
 	if (alone < 0)
 		return alone;
 	found += alone;
@@ -128,6 +137,7 @@ static int remove_host_files(struct enroll *e, struct err *err)
 		return found;
 	before_remove_dirs(e);
 	int r = unit ? service_reload_units(e, err) : 0;
+
 	return r < 0 ? r : found;
 }
 
@@ -139,10 +149,12 @@ static int remove_run(struct enroll *e, struct err *err)
 		"hearthd.sock", "hearthd", NULL };
 	char leases[PATH_TEXT_MAX];
 	int a = remove_files_in(e, paths_join(e->paths.run, "cni/hearth", leases), err);
+
 	if (a >= 0 && !e->dry_run)
 		(void) rmdir(leases);
 	int b = a < 0 || e->systemd ? 0 : remove_list(e, e->paths.run, background, err);
 	int c = a < 0 || b < 0 ? 0 : remove_list(e, e->paths.run, always, err);
+
 	return a < 0 ? a : b < 0 ? b : c < 0 ? c : a + b + c;
 }
 
@@ -165,6 +177,7 @@ int leave_files(struct enroll *e, struct err *err)
 	int c = b < 0 ? b : remove_run(e, err);
 	int d = c < 0 ? c : remove_state(e, err);
 	int f = d < 0 ? d : remove_list(e, e->paths.etc, last, err);
+
 	if (f < 0)
 		return f;
 	if (enrolled || a > 1 || b + c + d + f) /* 1: the lock of this very run */

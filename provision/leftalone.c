@@ -48,6 +48,7 @@ static void first_line(const struct enroll *e, struct buf *ret)
 static bool is_ours(const struct enroll *e, const char *path)
 {
 	CLEANUP_BUF struct buf now = { 0 }, line = { 0 };
+
 	first_line(e, &line);
 	return file_read(path, FILE_MAX, &now) == 0 && !buf_failed(&line) &&
 	       !strncmp(buf_str(&now), buf_str(&line), line.len);
@@ -60,6 +61,7 @@ static int remove_others(
 	char where[PATH_TEXT_MAX], path[PATH_TEXT_MAX];
 	CLEANUP(closedir_p) DIR *dir = opendir(paths_join(e->host, m->dir, where));
 	int found = 0;
+
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		if (strncmp(entry->d_name, m->before, strlen(m->before)) != 0 ||
 			(keep && !strcmp(entry->d_name, keep)) ||
@@ -79,6 +81,7 @@ static void reload(const struct enroll *e, const struct manager *m)
 		.argv = m->reload, .output_max = FILE_MAX, .timeout_us = 10 * USEC_PER_SEC
 	};
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+
 	if (e->systemd)
 		(void) exec_run(&options, &result, NULL);
 }
@@ -88,6 +91,7 @@ static int write_file(struct enroll *e, const struct manager *m, const char *nam
 {
 	char dir[PATH_TEXT_MAX], path[PATH_TEXT_MAX];
 	CLEANUP_BUF struct buf text = { 0 }, now = { 0 };
+
 	first_line(e, &text);
 	for (const char *p = m->rule; *p; p++)
 		if (*p == '@')
@@ -102,6 +106,7 @@ static int write_file(struct enroll *e, const struct manager *m, const char *nam
 	if (e->dry_run)
 		return 1;
 	int r = before_mkdirs(e, dir, err);
+
 	if (r)
 		return r;
 	r = file_write_atomic(path, text.data, text.len, 0644);
@@ -111,6 +116,7 @@ static int write_file(struct enroll *e, const struct manager *m, const char *nam
 static bool is_here(const struct enroll *e, const struct manager *m)
 {
 	char path[PATH_TEXT_MAX];
+
 	return access(paths_join(e->host, m->home, path), F_OK) == 0;
 }
 
@@ -118,9 +124,11 @@ static int see_to(struct enroll *e, const struct manager *m, struct err *err)
 {
 	bool covered = names_is_mesh_link(e->config.interface);
 	char name[64];
+
 	(void) snprintf(name, sizeof(name), "%s%s%s", m->before, e->config.interface, m->after);
 	int removed = remove_others(e, m, covered ? NULL : name, err);
 	int written = removed < 0 || covered || !is_here(e, m) ? 0 : write_file(e, m, name, err);
+
 	if (removed < 0 || written < 0)
 		return removed < 0 ? removed : written;
 	if (removed + written == 0)
@@ -136,6 +144,7 @@ static int see_to(struct enroll *e, const struct manager *m, struct err *err)
 int leftalone_write(struct enroll *e, struct err *err)
 {
 	int r = 0;
+
 	for (size_t i = 0; !r && i < ARRAY_LEN(managers); i++)
 		r = see_to(e, &managers[i], err);
 	return r;
@@ -144,8 +153,10 @@ int leftalone_write(struct enroll *e, struct err *err)
 int leftalone_remove(struct enroll *e, struct err *err)
 {
 	int found = 0;
+
 	for (size_t i = 0; i < ARRAY_LEN(managers); i++) {
 		int r = remove_others(e, &managers[i], NULL, err);
+
 		if (r < 0)
 			return r;
 		if (r > 0 && !e->dry_run)

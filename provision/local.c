@@ -42,6 +42,7 @@ static void make_user(void)
 		.argv = argv, .output_max = 4096, .timeout_us = 20 * USEC_PER_SEC
 	};
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+
 	(void) exec_run(&options, &result, NULL); /* whether it helped is asked next */
 }
 
@@ -49,6 +50,7 @@ int local_find_user(struct enroll *e, struct err *err)
 {
 	const char *name = e->user;
 	struct passwd *pw = getpwnam(name);
+
 	if (!pw && !e->dry_run) {
 		make_user();
 		pw = getpwnam(name);
@@ -93,10 +95,12 @@ static int read_key(
 	char path[PATH_TEXT_MAX];
 	struct err why = { 0 };
 	int r = local_as_user(e, !e->dry_run, err);
+
 	if (r)
 		return r;
 	r = state_read_key(paths_join(e->paths.state, name, path), ret, &why);
 	int back = local_as_user(e, false, err);
+
 	if (r == -ENOENT || back)
 		return back;
 	return r < 0 ? err_set(err, r, "%s", why.text) : 1;
@@ -106,6 +110,7 @@ int local_follow(struct enroll *e, const struct netmap *netmap, uint32_t id, str
 {
 	const struct node *self = netmap_by_id(netmap, id);
 	const struct settings *settings = netmap_settings(netmap);
+
 	if (!self || !settings)
 		return err_set(err, -ENOENT, "this board is not in the mesh's log");
 	node_done(&e->node);
@@ -123,6 +128,7 @@ int local_follow(struct enroll *e, const struct netmap *netmap, uint32_t id, str
 static int check_membership(struct enroll *e, const struct netmap *netmap, struct err *err)
 {
 	uint32_t id = 0;
+
 	switch (netmap_identity(netmap, e->identity, &id)) {
 	case NETMAP_IDENTITY_CURRENT:
 		return id == e->config.node ? local_follow(e, netmap, id, err) : -ESTALE;
@@ -144,6 +150,7 @@ static int check_membership(struct enroll *e, const struct netmap *netmap, struc
 static int load_enrolled(struct enroll *e, struct err *err)
 {
 	int r = trust_open(&e->paths, e->config.root, !e->dry_run, &e->trust, err);
+
 	if (r == -ESTALE)
 		return err->code = -EUCLEAN; /* not what check_membership() means by it */
 	return r ? r : check_membership(e, trust_netmap(e->trust), err);
@@ -154,10 +161,12 @@ int local_load(struct enroll *e, struct err *err)
 	char path[PATH_TEXT_MAX];
 	struct err why = { 0 };
 	int r = local_find_user(e, err);
+
 	if (r)
 		return r;
 	int identity = read_key(e, "identity.key", e->identity_seed, err);
 	int wg = identity < 0 ? identity : read_key(e, "wireguard.key", e->wg_private, err);
+
 	if (wg < 0)
 		return wg;
 	local_public_keys(e);
@@ -187,14 +196,17 @@ static int make_key(struct enroll *e, const char *name, const uint8_t key[static
 	struct err *err)
 {
 	char path[PATH_TEXT_MAX], text[KEY_BASE64_LEN + 1];
+
 	key_to_base64(key, text);
 	(void) strcat(text, "\n");
 	int r = local_as_user(e, true, err);
+
 	if (r)
 		return r;
 	r = file_write_atomic(paths_join(e->paths.state, name, path), text, strlen(text), 0600);
 	sodium_memzero(text, sizeof(text));
 	int back = local_as_user(e, false, err);
+
 	if (r < 0)
 		return err_set(err, r, "write %s: %s", path, strerror(-r));
 	return back;
@@ -203,6 +215,7 @@ static int make_key(struct enroll *e, const char *name, const uint8_t key[static
 static int make_state_dir(struct enroll *e, struct err *err)
 {
 	int r = owned_make_dir(e->paths.state, 0700, e->uid, e->gid);
+
 	if (r == -EPERM)
 		return err_set(err, r,
 			"%s does not belong to user %s (%u), whom hearthd runs as. If it is "
@@ -225,6 +238,7 @@ int local_keys(struct enroll *e, struct err *err)
 	}
 	uint8_t none[FIELD_KEY_LEN] = { 0 };
 	int r = make_state_dir(e, err);
+
 	if (!r && !memcmp(e->identity_seed, none, sizeof(none))) {
 		randombytes_buf(e->identity_seed, sizeof(e->identity_seed));
 		r = make_key(e, "identity.key", e->identity_seed, err);
@@ -248,6 +262,7 @@ int local_keys(struct enroll *e, struct err *err)
 static int rename_away(const char *dir, const char *name, struct err *err)
 {
 	char path[PATH_TEXT_MAX], away[PATH_TEXT_MAX + 16];
+
 	paths_join(dir, name, path);
 	(void) snprintf(away, sizeof(away), "%s.removed", path);
 	if (rename(path, away) < 0 && errno != ENOENT)
@@ -260,11 +275,13 @@ int local_put_away(struct enroll *e, struct err *err)
 	static const char *const state[] = { "identity.key", "wireguard.key", "log", "presence",
 		"state.json" };
 	int r = rename_away(e->paths.etc, "hearthd.yaml", err);
+
 	if (!r)
 		r = local_as_user(e, true, err);
 	for (size_t i = 0; !r && i < ARRAY_LEN(state); i++)
 		r = rename_away(e->paths.state, state[i], err);
 	int back = local_as_user(e, false, err);
+
 	if (r || back)
 		return r ? r : back;
 	sodium_memzero(e->identity_seed, sizeof(e->identity_seed));

@@ -24,6 +24,7 @@ enum { OUTPUT_MAX = 4096 };
 static int check_tun(struct err *err)
 {
 	CLEANUP(close_p) int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
 	if (fd >= 0)
 		return 0;
 	(void) tun_explain(-errno, err);
@@ -38,6 +39,7 @@ static int check_nft(struct err *err)
 	};
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
 	int r = exec_run(&options, &result, err);
+
 	if (r == -ENOENT)
 		return err_set(err, r, "nft is not installed; `apt install nftables`");
 	if (!r)
@@ -50,13 +52,16 @@ static int keep_facts(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
 	CLEANUP_JSON json_t *json = json_read_file(e->facts_file, 65536, err);
+
 	if (!json)
 		return err->code;
 	paths_join(e->paths.etc, "facts.json", path);
 	CLEANUP_JSON json_t *now = json_read_file(path, 65536, NULL);
+
 	if (now && json_equal(now, json))
 		return 0;
 	int r = file_mkdirs(e->paths.etc, 0755);
+
 	if (!r)
 		r = json_write_file(path, json, 0644);
 	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
@@ -67,6 +72,7 @@ static int find_facts(struct enroll *e, struct err *err)
 	if (e->facts_file && setenv("HEARTH_FACTS", e->facts_file, 1) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
 	int r = facts_get(e->paths.etc, &e->facts, err);
+
 	if (!r && e->facts_file && !e->dry_run)
 		r = keep_facts(e, err);
 	if (r)
@@ -81,6 +87,7 @@ static int find_facts(struct enroll *e, struct err *err)
 int look_board(struct enroll *e, struct err *err)
 {
 	int r = find_facts(e, err);
+
 	if (r)
 		return r;
 	e->systemd = sd_booted() > 0;
@@ -104,11 +111,13 @@ int look_ranges(struct enroll *e, struct err *err)
 	CLEANUP_LOCALS struct locals l = { 0 };
 	struct locals_own own = { .ifname = e->config.interface };
 	unsigned flags = 0;
+
 	if (e->enrolled) {
 		own.mesh4 = e->node.mesh4;
 		own.mesh6 = e->node.mesh6;
 	}
 	int r = locals_read(&own, &l, err);
+
 	if (l.tailscale)
 		flags |= RANGES_TAILSCALE;
 	if (!e->allow_public_ranges && !(e->enrolled && e->config.public_ranges))
@@ -141,6 +150,7 @@ int look_pods(struct enroll *e, struct err *err)
 		.range6 = e->settings.mesh6,
 		.ahead = true };
 	int r = nl_open(&nl, err);
+
 	if (r)
 		return r;
 	stops_look(&stops, nl, found);

@@ -17,12 +17,14 @@
 static json_t *addr_text(const struct ip_addr *addr)
 {
 	char s[IP_TEXT_MAX];
+
 	return json_string(ip_addr_format(addr, s));
 }
 
 static json_t *prefix_text(const struct ip_prefix *prefix)
 {
 	char s[PREFIX_TEXT_MAX];
+
 	return json_string(ip_prefix_format(prefix, s));
 }
 
@@ -43,12 +45,14 @@ static json_t *read_list(const char *path)
 	CLEANUP_JSON json_t *list = NULL;
 	const json_t *plugin;
 	size_t i;
+
 	if (file_read(path, 65536, &text) < 0)
 		return NULL;
 	list = json_parse(text.data ? text.data : "", text.len, NULL);
 	json_array_foreach(json_object_get(list, "plugins"), i, plugin)
 	{
 		const char *type = json_string_value(json_object_get(plugin, "type"));
+
 		if (type && !strcmp(type, "hearth"))
 			return TAKE(list);
 	}
@@ -61,12 +65,14 @@ static json_t *merge_list(const json_t *now, const json_t *ours)
 	CLEANUP_JSON json_t *list = json_deep_copy(now), *plugins = NULL;
 	json_t *own = json_array_get(json_object_get(ours, "plugins"), 0), *plugin;
 	size_t i;
+
 	if (!list)
 		return NULL;
 	plugins = json_incref(json_object_get(list, "plugins"));
 	json_array_foreach(plugins, i, plugin)
 	{
 		const char *type = json_string_value(json_object_get(plugin, "type"));
+
 		if (type && !strcmp(type, "hearth") && json_object_update(plugin, own) < 0)
 			return NULL;
 	}
@@ -79,23 +85,27 @@ static json_t *merge_list(const json_t *now, const json_t *ours)
 int pods_cni(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX], p4[PREFIX_TEXT_MAX], p6[PREFIX_TEXT_MAX], dir[PATH_TEXT_MAX];
+
 	paths_join(e->host, "cni/net.d/05-hearth.conflist", path);
 	CLEANUP_JSON json_t *ours = pods_conflist(&e->node, e->config.interface);
 	CLEANUP_JSON json_t *now = read_list(path);
 	CLEANUP_JSON json_t *list = now ? merge_list(now, ours) : json_incref(ours);
 	CLEANUP(free_p) char *text = list ? json_dumps(list, JSON_INDENT(2)) : NULL;
 	CLEANUP_BUF struct buf out = { 0 };
+
 	if (!text)
 		return err_set(err, -ENOMEM, "out of memory");
 	buf_add_str(&out, text);
 	buf_add_str(&out, "\n");
 	bool same = now && json_equal(now, list);
+
 	if (e->dry_run) {
 		talk_step(&e->talk, same ? TALK_KEPT : TALK_WOULD, "cni", "%s%s",
 			same ? "" : "write ", path);
 		return 0;
 	}
 	int r = before_mkdirs(e, paths_join(e->host, "cni/net.d", dir), err);
+
 	if (r)
 		return r;
 	r = same ? 0 : file_write_if_changed(path, out.data, out.len, 0644);
@@ -118,14 +128,17 @@ int pods_kubelet_order(struct enroll *e, struct err *err)
 {
 	char path[PATH_TEXT_MAX], dir[PATH_TEXT_MAX];
 	CLEANUP_BUF struct buf now = { 0 };
+
 	paths_join(e->host, "systemd/system/kubelet.service.d/10-hearth.conf", path);
 	bool same = file_read(path, 65536, &now) == 0 && !strcmp(buf_str(&now), drop_in);
+
 	if (same || e->dry_run) {
 		talk_step(&e->talk, same ? TALK_KEPT : TALK_WOULD, "kubelet", "%s%s",
 			same ? "" : "write ", path);
 		return 0;
 	}
 	int r = before_mkdirs(e, paths_join(e->host, "systemd/system/kubelet.service.d", dir), err);
+
 	if (r)
 		return r;
 	r = file_write_atomic(path, drop_in, strlen(drop_in), 0644);

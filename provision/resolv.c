@@ -32,6 +32,7 @@ static bool may_serve(const struct ip_addr *addr, const struct settings *s)
 static bool read_server(const char *line, struct ip_addr *ret)
 {
 	char word[16], value[64], copy[128];
+
 	(void) snprintf(copy, sizeof(copy), "%.*s", (int) strcspn(line, "\n"), line);
 	return sscanf(copy, "%15s %63s", word, value) == 2 && !strcmp(word, "nameserver") &&
 	       ip_addr_parse(value, ret) == 0;
@@ -50,6 +51,7 @@ unsigned resolv_servers(const char *text, const struct settings *settings, struc
 	struct ip_addr seen[RESOLV_SERVERS], addr;
 	char shown[IP_TEXT_MAX];
 	unsigned n = 0;
+
 	for (const char *line = text; line && *line && n < RESOLV_SERVERS;
 		line = strchr(line, '\n')) {
 		line += *line == '\n';
@@ -69,10 +71,12 @@ static unsigned gateway_servers(const struct settings *settings, struct buf *ret
 	struct route_filter filter = { .table = RT_TABLE_MAIN, .only_default = true };
 	CLEANUP(free_p) struct route *routes = NULL;
 	size_t n = 0;
+
 	if (nl_open(&nl, NULL) < 0 || route_list(nl, &filter, &routes, &n, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < n; i++) {
 		char shown[IP_TEXT_MAX];
+
 		if (!routes[i].gateway.family || !may_serve(&routes[i].gateway, settings))
 			continue;
 		buf_printf(ret, "nameserver %s\n", ip_addr_format(&routes[i].gateway, shown));
@@ -84,6 +88,7 @@ static unsigned gateway_servers(const struct settings *settings, struct buf *ret
 static unsigned servers_in(const char *path, const struct settings *settings, struct buf *ret)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+
 	return file_read(path, RESOLV_MAX, &text) == 0
 		       ? resolv_servers(buf_str(&text), settings, ret)
 		       : 0;
@@ -97,6 +102,7 @@ static const char *own_path(const struct enroll *e, char ret[static PATH_TEXT_MA
 enum resolv_from resolv_make(const struct enroll *e, struct buf *ret)
 {
 	char path[PATH_TEXT_MAX], shown[IP_TEXT_MAX];
+
 	buf_add_str(ret, HEAD);
 	if (!strcmp(e->host, "/etc") &&
 		servers_in("/run/systemd/resolve/resolv.conf", &e->settings, ret))
@@ -130,6 +136,7 @@ void resolv_tell(struct enroll *e, enum resolv_from from)
 			"this board knows no DNS server and has no router: pods find no names "
 			"outside the cluster until it has one",
 	};
+
 	if (notes[from])
 		talk_step(&e->talk, TALK_NOTE, "resolv", "%s", notes[from]);
 }
@@ -141,6 +148,7 @@ static void print_servers(const char *text)
 	struct ip_addr addr;
 	char shown[IP_TEXT_MAX];
 	const char *comma = "";
+
 	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
 		line += *line == '\n';
 		if (!read_server(line, &addr))
@@ -157,6 +165,7 @@ int resolv_follow(struct enroll *e, struct err *err)
 	CLEANUP_BUF struct buf text = { 0 };
 	char path[PATH_TEXT_MAX];
 	int r = file_read(own_path(e, path), RESOLV_MAX, &now);
+
 	if (r == -ENOENT) /* there are no files for kubeadm here */
 		return 0;
 	(void) resolv_make(e, &text);

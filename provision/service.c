@@ -36,6 +36,7 @@ static int run(const char *const *argv, const char *what, struct exec_result *re
 		.output_max = OUTPUT_MAX,
 		.timeout_us = (START_LIMIT_S + 30) * USEC_PER_SEC };
 	int r = exec_run(&options, ret, err);
+
 	return r < 0 ? r : exec_check(ret, what, err);
 }
 
@@ -45,6 +46,7 @@ static int ask_status(struct enroll *e, json_t **ret, struct err *err)
 	char path[PATH_TEXT_MAX];
 	int r = ipc_call(paths_join(e->paths.run, NAMES_HEARTHD_SOCK, path), "status", NULL,
 		2 * USEC_PER_SEC, &reply, err);
+
 	if (!r)
 		*ret = TAKE(reply.ok);
 	return r;
@@ -54,6 +56,7 @@ static bool answers(struct enroll *e)
 {
 	json_t *status = NULL;
 	bool yes = ask_status(e, &status, NULL) == 0;
+
 	json_decref(status);
 	return yes;
 }
@@ -61,6 +64,7 @@ static bool answers(struct enroll *e)
 static void pause_ms(long ms)
 {
 	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
 	(void) nanosleep(&t, NULL); /* interrupted: asked again a little sooner */
 }
 
@@ -72,6 +76,7 @@ static void add_journal(struct err *err)
 	CLEANUP_EXEC_RESULT struct exec_result out = { 0 };
 	struct err ignored = { 0 };
 	char text[ERR_TEXT_MAX];
+
 	if (run(argv, "journalctl", &out, &ignored) < 0 || !out.out.len)
 		return;
 	for (char *p = out.out.data; *p; p++)
@@ -93,6 +98,7 @@ static int start_unit(struct err *err)
 	CLEANUP_EXEC_RESULT struct exec_result c = { 0 };
 	struct err ignored = { 0 };
 	int r = run(enable, "systemctl enable hearthd.service", &a, err);
+
 	if (r)
 		return r;
 	(void) run(reset, "systemctl reset-failed", &b, &ignored); /* says no if it never failed */
@@ -106,9 +112,11 @@ static int start_unit(struct err *err)
 static const char *program_beside(const char *name, char ret[static PATH_MAX])
 {
 	ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 64);
+
 	if (n > 0) {
 		ret[n] = 0;
 		char *slash = strrchr(ret, '/');
+
 		if (slash) {
 			(void) snprintf(slash + 1, 64, "%s", name);
 			if (access(ret, X_OK) == 0)
@@ -124,6 +132,7 @@ static int start_background(struct enroll *e, struct err *err)
 	const char *const argv[] = { program_beside("hearthd", path), "--background", "--user",
 		e->user, "--hosts", paths_join(e->host, "hosts", hosts), NULL };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+
 	return run(argv, "hearthd --background", &result, err);
 }
 
@@ -132,6 +141,7 @@ static int wait_for_answer(struct enroll *e, struct err *err)
 	uint64_t until = clock_now_us() + START_LIMIT_S * USEC_PER_SEC;
 	json_t *status = NULL;
 	struct err last = { 0 };
+
 	while (ask_status(e, &status, &last) < 0) {
 		if (clock_now_us() > until)
 			return err_set(err, -ETIMEDOUT,
@@ -147,11 +157,13 @@ static bool says_removed(struct enroll *e)
 {
 	CLEANUP_JSON json_t *status = NULL;
 	struct err ignored = { 0 };
+
 	if (ask_status(e, &status, &ignored) < 0)
 		return false;
 	const char *code =
 		json_string_value(json_object_get(json_object_get(status, "coordinator"), "code"));
 	const char *state = json_string_value(json_object_get(status, "state"));
+
 	return (code && !strcmp(code, "removed")) ||
 	       (state && (!strcmp(state, "removed") || !strcmp(state, "replaced")));
 }
@@ -161,9 +173,11 @@ static int kill_background(struct enroll *e, const char *name, struct err *err)
 {
 	char path[PATH_TEXT_MAX], comm_path[64], file[64];
 	CLEANUP_BUF struct buf text = { 0 }, comm = { 0 };
+
 	(void) snprintf(file, sizeof(file), "%s.pid", name);
 	int r = file_read(paths_join(e->paths.run, file, path), 64, &text);
 	long pid = r < 0 ? 0 : strtol(buf_str(&text), NULL, 10);
+
 	(void) snprintf(comm_path, sizeof(comm_path), "/proc/%ld/comm", pid);
 	if (pid <= 1 || file_read(comm_path, 64, &comm) < 0 ||
 		strncmp(buf_str(&comm), name, strlen(name)) != 0)
@@ -178,11 +192,13 @@ int service_stop(struct enroll *e, struct err *err)
 {
 	const char *const stop[] = { "systemctl", "--quiet", "stop", "hearthd.service", NULL };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+
 	if (!answers(e))
 		return 0;
 	int r = e->systemd ? run(stop, "systemctl stop hearthd.service", &result, err)
 			   : kill_background(e, "hearthd", err);
 	uint64_t until = clock_now_us() + START_LIMIT_S * USEC_PER_SEC;
+
 	while (!r && answers(e)) {
 		if (clock_now_us() > until)
 			return err_set(err, -ETIMEDOUT, "hearthd does not stop");
@@ -197,6 +213,7 @@ static bool enabled(void)
 		NULL };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
 	struct err ignored = { 0 };
+
 	return run(argv, "systemctl is-enabled", &result, &ignored) == 0;
 }
 
@@ -213,6 +230,7 @@ int service_start(struct enroll *e, struct err *err)
 	}
 	talk_wait(&e->talk, "service", "starting hearthd");
 	int r = e->systemd ? start_unit(err) : start_background(e, err);
+
 	if (!r)
 		r = wait_for_answer(e, err);
 	if (r)
@@ -229,9 +247,11 @@ int service_start(struct enroll *e, struct err *err)
 static void remove_wg_socket(struct enroll *e)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
+
 	(void) snprintf(name.sun_path, sizeof(name.sun_path), "/var/run/wireguard/%s.sock",
 		e->config.interface);
 	CLEANUP(close_p) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
 	if (fd >= 0 && connect(fd, (struct sockaddr *) &name, sizeof(name)) < 0 &&
 		errno == ECONNREFUSED)
 		(void) unlink(name.sun_path);
@@ -244,6 +264,7 @@ static void take_down(struct enroll *e)
 	const char *const argv[] = { program_beside("hearthd", path), "--down", NULL };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
 	struct err why = { 0 };
+
 	if (access(paths_join(e->paths.etc, "hearthd.yaml", config), F_OK) < 0)
 		return;
 	if (run(argv, "hearthd --down", &result, &why) < 0)
@@ -263,6 +284,7 @@ int service_down(struct enroll *e, struct err *err)
 	struct err none = { 0 };
 	bool ran = answers(e);
 	int r = service_stop(e, err);
+
 	if (!r && e->systemd && enabled())
 		r = run(disable, "systemctl disable hearthd.service", &result, err);
 	if (r)
@@ -284,6 +306,7 @@ int service_reload_units(struct enroll *e, struct err *err)
 {
 	const char *const argv[] = { "systemctl", "daemon-reload", NULL };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+
 	return e->systemd ? run(argv, "systemctl daemon-reload", &result, err) : 0;
 }
 
@@ -297,10 +320,12 @@ static void count_peers(const json_t *status, struct peers_seen *ret)
 {
 	size_t i;
 	json_t *peer;
+
 	*ret = (struct peers_seen){ 0 };
 	json_array_foreach(json_object_get(status, "peers"), i, peer)
 	{
 		const char *state = json_string_value(json_object_get(peer, "state"));
+
 		ret->all++;
 		ret->answered += state && !strcmp(state, "direct");
 	}
@@ -311,16 +336,19 @@ int service_wait(struct enroll *e, struct err *err)
 	uint64_t start = clock_now_us(), last = start;
 	struct peers_seen seen = { 0 };
 	bool said = false;
+
 	if (e->dry_run)
 		return 0;
 	for (;;) {
 		CLEANUP_JSON json_t *status = NULL;
 		size_t before = seen.answered;
 		int r = ask_status(e, &status, err);
+
 		if (r)
 			return err_prefix(err, "hearthd has stopped answering");
 		count_peers(status, &seen);
 		uint64_t now = clock_now_us();
+
 		if (seen.answered > before)
 			last = now;
 		if (seen.answered == seen.all || now > start + e->wait_s * USEC_PER_SEC ||

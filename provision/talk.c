@@ -28,6 +28,7 @@ __attribute__((format(printf, 1, 0))) static char *format_text(const char *forma
 	CLEANUP(free_p) char *text = NULL;
 	int len = vasprintf(&text, format, ap);
 	char *clean = len < 0 ? NULL : malloc(TEXT_GROWTH * (size_t) len + 1);
+
 	if (clean)
 		(void) text_clean(
 			text, (size_t) len, TEXT_LINE, clean, TEXT_GROWTH * (size_t) len + 1);
@@ -42,8 +43,10 @@ static bool on_terminal(void)
 void talk_step(struct talk *talk, enum talk_state state, const char *step, const char *format, ...)
 {
 	va_list ap;
+
 	va_start(ap, format);
 	CLEANUP(free_p) char *text = format_text(format, ap);
+
 	va_end(ap);
 	talk->done += state == TALK_DONE || state == TALK_WOULD;
 	if (!talk->steps)
@@ -58,8 +61,10 @@ void talk_step(struct talk *talk, enum talk_state state, const char *step, const
 void talk_wait(struct talk *talk, const char *step, const char *format, ...)
 {
 	va_list ap;
+
 	va_start(ap, format);
 	CLEANUP(free_p) char *text = format_text(format, ap);
+
 	va_end(ap);
 	if (talk->quiet)
 		return;
@@ -71,8 +76,10 @@ void talk_wait(struct talk *talk, const char *step, const char *format, ...)
 void talk_next(struct talk *talk, const char *format, ...)
 {
 	va_list ap;
+
 	va_start(ap, format);
 	CLEANUP(free_p) char *text = format_text(format, ap);
+
 	va_end(ap);
 	if (!talk->next)
 		talk->next = json_array();
@@ -86,6 +93,7 @@ static void print_json(struct talk *talk, json_t *out)
 	json_object_set(out, "steps", talk->steps ? talk->steps : json_array());
 	json_object_set(out, "next", talk->next ? talk->next : json_array());
 	CLEANUP(free_p) char *text = json_dumps(out, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+
 	if (text)
 		puts(text);
 }
@@ -102,6 +110,7 @@ void talk_failed(struct talk *talk, const char *step, const struct err *err)
 		return;
 	CLEANUP_JSON json_t *out = json_pack("{s:{s:s, s:s}, s:b}", "failed", "step", step,
 		"message", err->text, "changed", talk->done);
+
 	print_json(talk, out);
 }
 
@@ -109,6 +118,7 @@ void talk_end(struct talk *talk, const char *sentence, const json_t *about)
 {
 	if (talk->json_output) {
 		CLEANUP_JSON json_t *out = about ? json_deep_copy(about) : json_object();
+
 		json_object_set_new(out, "changed", json_boolean(talk->done));
 		json_object_set_new(out, "result", json_string(sentence));
 		print_json(talk, out);
@@ -117,6 +127,7 @@ void talk_end(struct talk *talk, const char *sentence, const json_t *about)
 	text_say(stdout, "%s", sentence);
 	size_t i;
 	json_t *next;
+
 	if (json_array_size(talk->next))
 		puts("Next:");
 	json_array_foreach(talk->next, i, next)

@@ -18,11 +18,14 @@ int kubeadm_check(
 	struct rules rules = { .home = home, .docs = docs, .notes = notes };
 	size_t i;
 	json_t *doc;
+
 	json_array_foreach(docs, i, doc)
 	{
 		const char *kind = rule_text(doc, "kind");
+
 		for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
 			int r = strcmp(kinds[k].kind, kind) ? 0 : kinds[k].check(&rules, doc, err);
+
 			if (r)
 				return r;
 		}

@@ -19,12 +19,14 @@
 static json_t *address(const struct ip_addr *addr)
 {
 	char s[IP_TEXT_MAX];
+
 	return json_string(ip_addr_format(addr, s));
 }
 
 static json_t *cert_names(const struct kubeadm_cluster *cluster, const struct kubeadm_node *node)
 {
 	struct ip_addr first6;
+
 	if (ip_prefix_nth(&cluster->services6, 1, &first6) < 0)
 		first6 = cluster->services6.addr;
 	return json_pack("[o, o, s, o, o, s, s, s, o, o, o]",
@@ -39,6 +41,7 @@ static int derive_names(json_t *doc, const struct kubeadm_home *home)
 {
 	CLEANUP_JSON json_t *names = cert_names(home->cluster, home->node);
 	json_t *server = json_object_get(doc, "apiServer");
+
 	if (!names)
 		return -ENOMEM;
 	if (!server) {
@@ -50,6 +53,7 @@ static int derive_names(json_t *doc, const struct kubeadm_home *home)
 		return 0; /* kubeadm's to refuse */
 	const json_t *own = json_object_get(server, "certSANs");
 	int r = json_array_size(own) ? list_merge(names, own, "", "", NULL) : 0;
+
 	return r ? r : json_object_set(server, "certSANs", names) ? -ENOMEM : 0;
 }
 
@@ -58,10 +62,12 @@ static int derive_endpoint(json_t *doc, const json_t *init, const struct kubeadm
 	char host[256];
 	unsigned port = 0;
 	const char *text = rule_text(doc, "controlPlaneEndpoint");
+
 	(void) snprintf(host, sizeof(host), "api.%s.internal", home->cluster->mesh);
 	if (*text && (!rule_host_port(text, host, &port) || port))
 		return 0;
 	bool v6 = strchr(host, ':');
+
 	return json_object_set_new(doc, "controlPlaneEndpoint",
 		       json_sprintf("%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
 			       rule_bind_port(init)))
@@ -77,6 +83,7 @@ static int derive_bind_port(json_t *doc)
 	json_t *plane = json_object_get(doc, "controlPlane");
 	json_t *local = json_object_get(plane, "localAPIEndpoint");
 	const json_t *boot = json_object_get(json_object_get(doc, "discovery"), "bootstrapToken");
+
 	if (!json_is_object(local) || json_object_get(local, "bindPort") ||
 		!rule_host_port(rule_text(boot, "apiServerEndpoint"), host, &port) || !port ||
 		port == KUBEADM_API_PORT)
@@ -90,9 +97,11 @@ int kubeadm_derive(json_t *docs, const struct kubeadm_home *home, struct err *er
 	size_t i;
 	json_t *doc;
 	int r = 0;
+
 	json_array_foreach(docs, i, doc)
 	{
 		const char *kind = rule_text(doc, "kind");
+
 		if (!r && !strcmp(kind, "ClusterConfiguration")) {
 			r = derive_endpoint(doc, init, home);
 			r = r ? r : derive_names(doc, home);

@@ -29,6 +29,7 @@ static json_t *text(const char *s)
 static json_t *address(const struct ip_addr *addr)
 {
 	char s[IP_TEXT_MAX];
+
 	return json_string(ip_addr_format(addr, s));
 }
 
@@ -36,6 +37,7 @@ static json_t *address(const struct ip_addr *addr)
 static json_t *prefix_pair(const struct ip_prefix *v4, const struct ip_prefix *v6)
 {
 	char a[PREFIX_TEXT_MAX], b[PREFIX_TEXT_MAX];
+
 	return json_sprintf("%s,%s", ip_prefix_format(v4, a), ip_prefix_format(v6, b));
 }
 
@@ -49,6 +51,7 @@ static char *node_labels(const struct kubeadm_node *node)
 {
 	CLEANUP_JSON json_t *all = json_pack("{s:s, s:s}", "hearth.internal/board", node->board,
 		"hearth.internal/class", kubeadm_class(node->memory_bytes));
+
 	if (!all)
 		return NULL;
 	if (node->storage)
@@ -58,6 +61,7 @@ static char *node_labels(const struct kubeadm_node *node)
 	CLEANUP_BUF struct buf out = { 0 };
 	const char *key;
 	json_t *value;
+
 	json_object_foreach(all, key, value)
 	{
 		if (json_is_string(value))
@@ -70,9 +74,11 @@ static char *node_labels(const struct kubeadm_node *node)
 static json_t *kubelet_arguments(const struct kubeadm_node *node)
 {
 	char v4[IP_TEXT_MAX], v6[IP_TEXT_MAX], pair[2 * IP_TEXT_MAX];
+
 	(void) snprintf(pair, sizeof(pair), "%s,%s", ip_addr_format(&node->mesh4, v4),
 		ip_addr_format(&node->mesh6, v6));
 	CLEANUP(free_p) char *labels = node_labels(node);
+
 	if (!labels)
 		return NULL;
 	return json_pack("[o, o]", argument("node-ip", pair), argument("node-labels", labels));
@@ -87,6 +93,7 @@ static json_t *registration(const struct kubeadm_node *node)
 {
 	json_t *reg = json_pack("{s:s, s:s}", "name", node->name, "criSocket", CRI_SOCKET);
 	json_t *taints = NULL;
+
 	if (!strcmp(kubeadm_class(node->memory_bytes), "tiny"))
 		taints = json_pack("[{s:s, s:s, s:s}]", "key", "hearth.internal/tiny", "value",
 			"true", "effect", "NoSchedule");
@@ -127,6 +134,7 @@ static json_t *timeouts(enum command command)
 		{ "upgradeManifests", "10m0s", UPGRADE },
 	};
 	json_t *ret = json_object();
+
 	for (size_t i = 0; ret && i < ARRAY_LEN(waits); i++)
 		if (waits[i].commands & (int) command)
 			json_object_set_new(ret, waits[i].name, text(waits[i].value));
@@ -171,6 +179,7 @@ static json_t *cluster_configuration(const struct kubeadm_home *home)
 		"podSubnet", prefix_pair(&c->pods4, &c->pods6), "controllerManager", "extraArgs",
 		argument("allocate-node-cidrs", "false"),
 		argument("node-monitor-grace-period", "60s"));
+
 	if (doc && strcmp(storage, "nvme") && strcmp(storage, "ssd") &&
 		json_object_set_new(doc, "etcd", etcd())) {
 		json_decref(doc);
@@ -204,8 +213,10 @@ static json_t *node_port_addresses(const struct kubeadm_cluster *cluster)
 		"fc00::/7" };
 	bool need4 = true, need6 = true;
 	json_t *list = json_array();
+
 	for (size_t i = 0; i < ARRAY_LEN(lans); i++) {
 		struct ip_prefix lan;
+
 		if (ip_prefix_parse(lans[i], &lan) < 0)
 			continue;
 		json_array_append_new(list, text(lans[i]));
@@ -213,6 +224,7 @@ static json_t *node_port_addresses(const struct kubeadm_cluster *cluster)
 		need6 = need6 && !ip_prefix_contains(&lan, &cluster->mesh6.addr);
 	}
 	char s[PREFIX_TEXT_MAX];
+
 	if (need4)
 		json_array_append_new(list, text(ip_prefix_format(&cluster->mesh4, s)));
 	if (need6)
@@ -251,8 +263,10 @@ json_t *kubeadm_join_documents(const struct kubeadm_home *home, const struct kub
 		"apiServerEndpoint", bundle->endpoint, "token", bundle->token, "caCertHashes",
 		json_deep_copy(bundle->ca), "nodeRegistration", registration(node), "patches",
 		patches(home->dir), "timeouts", timeouts(node->control_plane ? JOIN_PLANE : JOIN));
+
 	if (join && node->control_plane) {
 		json_t *plane = json_pack("{s:o}", "localAPIEndpoint", endpoint(node));
+
 		if (plane && bundle->certificate_key)
 			json_object_set_new(plane, "certificateKey", text(bundle->certificate_key));
 		if (json_object_set_new(join, "controlPlane", plane)) {

@@ -49,9 +49,11 @@ bool list_is_known(const char *field)
 static bool same(const struct list_kind *kind, const json_t *a, const json_t *b)
 {
 	bool keyed = false;
+
 	for (size_t k = 0; k < ARRAY_LEN(kind->keys) && kind->keys[k]; k++) {
 		const json_t *x = json_object_get(a, kind->keys[k]);
 		const json_t *y = json_object_get(b, kind->keys[k]);
+
 		if (x != y && !json_equal(x, y))
 			return false;
 		keyed |= x != NULL;
@@ -71,6 +73,7 @@ static bool may_repeat(const char *name)
 {
 	static const char *const names[] = { "service-account-issuer", "service-account-key-file",
 		"tls-sni-cert-key", NULL };
+
 	return rule_one_of(name, names);
 }
 
@@ -78,6 +81,7 @@ static bool may_repeat(const char *name)
 static bool is_map(const char *name)
 {
 	static const char *const names[] = { "node-labels", "feature-gates", NULL };
+
 	return rule_one_of(name, names);
 }
 
@@ -85,9 +89,11 @@ static int check_arguments(const json_t *from, const char *where, struct err *er
 {
 	size_t i, j;
 	json_t *arg, *other;
+
 	json_array_foreach(from, i, arg)
 	{
 		const char *name = name_of(arg);
+
 		if (!*name)
 			return err_set(err, -EINVAL, "%s[%zu] has no name", where, i);
 		json_array_foreach(from, j, other)
@@ -111,6 +117,7 @@ static int add_parts(json_t *map, const char *text)
 	while (*text) {
 		size_t whole = strcspn(text, ","), key = strcspn(text, ",=");
 		CLEANUP_JSON json_t *part = json_stringn(text, whole);
+
 		if (!part || json_object_setn(map, text, key, part))
 			return -ENOMEM;
 		text += whole + (text[whole] == ',');
@@ -127,6 +134,7 @@ static int emit_map(json_t *ret, const json_t *into, const json_t *from, const c
 	size_t i;
 	json_t *arg, *part;
 	const char *key;
+
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++)
 		json_array_foreach(lists[l], i, arg)
 		{
@@ -149,6 +157,7 @@ static int emit(json_t *ret, const json_t *into, const json_t *from, const char 
 	size_t i;
 	json_t *arg;
 	bool removed = false;
+
 	json_array_foreach(from, i, arg)
 	{
 		if (strcmp(name_of(arg), name))
@@ -175,9 +184,11 @@ static int merge_arguments(json_t *into, const json_t *from)
 	size_t i, n = json_array_size(from);
 	json_t *arg;
 	int r = out ? 0 : -ENOMEM;
+
 	json_array_foreach(into, i, arg)
 	{
 		const char *name = name_of(arg);
+
 		if (r)
 			break;
 		if (!has_name(from, n, name))
@@ -187,6 +198,7 @@ static int merge_arguments(json_t *into, const json_t *from)
 	}
 	for (i = 0; !r && i < n; i++) {
 		const char *name = name_of(json_array_get(from, i));
+
 		if (!has_name(into, json_array_size(into), name) && !has_name(from, i, name))
 			r = emit(out, into, from, name);
 	}
@@ -199,6 +211,7 @@ static int merge_element(const struct list_kind *kind, json_t *into, const json_
 {
 	size_t i;
 	json_t *have;
+
 	json_array_foreach(into, i, have)
 	{
 		if (json_equal(have, element))
@@ -216,6 +229,7 @@ int list_merge(
 	size_t i;
 	json_t *element;
 	int r = 0;
+
 	if (!json_array_size(from) || (kind && kind->replaces))
 		json_array_clear(into);
 	if (kind && kind->keys[0])

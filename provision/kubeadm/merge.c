@@ -15,12 +15,14 @@
 static size_t group_len(const char *version)
 {
 	const char *slash = strchr(version, '/');
+
 	return slash ? (size_t) (slash - version) : strlen(version);
 }
 
 static bool same_group(const char *a, const char *b)
 {
 	size_t n = group_len(a);
+
 	return n == group_len(b) && !memcmp(a, b, n);
 }
 
@@ -28,6 +30,7 @@ static json_t *find(json_t *docs, const json_t *over)
 {
 	size_t i;
 	json_t *doc;
+
 	json_array_foreach(docs, i, doc)
 	{
 		if (!strcmp(rule_text(doc, "kind"), rule_text(over, "kind")) &&
@@ -75,10 +78,12 @@ static int make_room_for_all(
 {
 	const char *key;
 	json_t *value;
+
 	json_object_foreach((json_t *) from, key, value)
 	{
 		bool nothing =
 			json_is_null(value) || (json_is_array(value) && !json_array_size(value));
+
 		if (!nothing && make_room(merge, into, where, key))
 			return -ENOMEM;
 	}
@@ -94,6 +99,7 @@ static bool holds_quantities(const char *where)
 		"KubeletConfiguration.kubeReserved", "KubeletConfiguration.evictionHard",
 		"KubeletConfiguration.evictionSoft", "KubeletConfiguration.evictionMinimumReclaim",
 		NULL };
+
 	return rule_one_of(where, names);
 }
 
@@ -101,9 +107,11 @@ static bool holds_quantities(const char *where)
 static json_t *number_text(const json_t *number)
 {
 	char text[32];
+
 	if (json_is_integer(number))
 		return json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(number));
 	double value = json_real_value(number);
+
 	for (int digits = 15; digits <= 17; digits++) {
 		(void) snprintf(text, sizeof(text), "%.*g", digits, value);
 		if (strtod(text, NULL) == value)
@@ -124,6 +132,7 @@ static int set_single(json_t *into, const char *key, const json_t *value, const 
 {
 	json_t *copy = json_is_number(value) && holds_quantities(where) ? number_text(value)
 									: json_deep_copy(value);
+
 	return json_object_set_new(into, key, copy) ? -ENOMEM : 0;
 }
 
@@ -131,6 +140,7 @@ static int merge_value(const struct merge *merge, json_t *into, const char *key,
 	const json_t *value, const char *where, const char *path)
 {
 	json_t *have = json_object_get(into, key);
+
 	if (json_is_null(value) && merge->patch)
 		return json_object_set_new(into, key, json_null()) ? -ENOMEM : 0;
 	if (json_is_null(value)) {
@@ -144,6 +154,7 @@ static int merge_value(const struct merge *merge, json_t *into, const char *key,
 				  "rewrites older documents"
 				: "");
 	bool nested = json_is_object(value) || json_is_array(value);
+
 	/* What is new is merged, too: what it says is removed is not there, and no name stands twice. */
 	if (nested && (!have || json_is_null(have))) {
 		if (json_object_set_new(
@@ -165,9 +176,11 @@ static int merge_map(const struct merge *merge, json_t *into, const json_t *from
 	const char *key;
 	json_t *value;
 	int r = make_room_for_all(merge, into, from, where);
+
 	json_object_foreach((json_t *) from, key, value)
 	{
 		char path[256];
+
 		(void) snprintf(path, sizeof(path), "%s.%s", where, key);
 		r = r ? r : merge_value(merge, into, key, value, where, path);
 	}
@@ -179,6 +192,7 @@ static int merge_map(const struct merge *merge, json_t *into, const json_t *from
 static int merge_one(const struct merge *merge, json_t *doc, const json_t *over)
 {
 	const char *kind = rule_text(over, "kind");
+
 	if (strcmp(rule_text(doc, "apiVersion"), rule_text(over, "apiVersion")))
 		return err_set(merge->err, -EINVAL, "%s must have apiVersion %s, not %.60s", kind,
 			rule_text(doc, "apiVersion"), rule_text(over, "apiVersion"));
@@ -189,10 +203,12 @@ static int merge_all(const struct merge *merge, json_t *docs, const json_t *over
 {
 	size_t i;
 	json_t *over;
+
 	json_array_foreach(overrides, i, over)
 	{
 		json_t *doc = find(docs, over);
 		int r = doc ? merge_one(merge, doc, over) : 0;
+
 		if (r)
 			return r;
 	}
@@ -202,6 +218,7 @@ static int merge_all(const struct merge *merge, json_t *docs, const json_t *over
 int kubeadm_merge(json_t *docs, const json_t *overrides, struct err *err)
 {
 	struct merge merge = { .err = err };
+
 	return merge_all(&merge, docs, overrides);
 }
 
@@ -211,6 +228,7 @@ static json_t *shared(const json_t *patch, const json_t *over)
 	json_t *both = json_object();
 	const char *key;
 	json_t *value;
+
 	json_object_foreach((json_t *) over, key, value)
 	{
 		if (json_object_get(patch, key) && json_object_set(both, key, value)) {
@@ -224,18 +242,22 @@ static json_t *shared(const json_t *patch, const json_t *over)
 int kubeadm_merge_patch(json_t *patch, const json_t *overrides, bool init, struct err *err)
 {
 	struct merge merge = { .patch = true, .err = err };
+
 	if (!init)
 		return merge_all(&merge, patch, overrides);
 	size_t i;
 	json_t *over;
+
 	json_array_foreach(overrides, i, over)
 	{
 		json_t *doc = find(patch, over);
+
 		if (!doc)
 			continue;
 		CLEANUP_JSON json_t *both = shared(doc, over);
 		int r = both ? merge_one(&merge, doc, both)
 			     : err_set(err, -ENOMEM, "out of memory");
+
 		if (r)
 			return r;
 	}
@@ -248,9 +270,11 @@ static int apply(json_t *into, const json_t *from)
 	const char *key;
 	json_t *value;
 	int r = 0;
+
 	json_object_foreach((json_t *) from, key, value)
 	{
 		json_t *have = json_object_get(into, key);
+
 		if (json_is_null(value)) {
 			json_object_del(into, key);
 		} else if (!json_is_object(value)) {
@@ -267,5 +291,6 @@ static int apply(json_t *into, const json_t *from)
 int kubeadm_apply_patch(json_t *docs, const json_t *patch)
 {
 	json_t *over = json_array_get(patch, 0), *doc = find(docs, over);
+
 	return doc ? apply(doc, over) : 0;
 }

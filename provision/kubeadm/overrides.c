@@ -25,6 +25,7 @@ static const struct {
 static int wanted(const struct dirent *entry)
 {
 	const char *dot = strrchr(entry->d_name, '.');
+
 	return entry->d_name[0] != '.' && dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml"));
 }
 
@@ -43,6 +44,7 @@ static void names_done(struct names *names)
 static int check_kind(const json_t *doc, const char *path, size_t number, struct err *err)
 {
 	const char *version = rule_text(doc, "apiVersion"), *kind = rule_text(doc, "kind");
+
 	if (!*version || !*kind)
 		return err_set(
 			err, -EINVAL, "%s: document %zu has no apiVersion and kind", path, number);
@@ -72,13 +74,16 @@ static int check_kind(const json_t *doc, const char *path, size_t number, struct
 static int add_file(json_t *all, const char *path, struct err *err)
 {
 	CLEANUP_JSON json_t *docs = yaml_read_file_all(path, err);
+
 	if (!docs)
 		return err->code;
 	size_t i;
 	json_t *doc;
+
 	json_array_foreach(docs, i, doc)
 	{
 		int r = check_kind(doc, path, i + 1, err);
+
 		if (r)
 			return r;
 		if (json_array_append(all, doc))
@@ -92,9 +97,11 @@ json_t *kubeadm_read_overrides(const char *dir, struct err *err)
 	struct err local = { 0 };
 	CLEANUP(names_done) struct names names = { 0 };
 	CLEANUP_JSON json_t *all = json_array();
+
 	names.n = scandir(dir, &names.list, wanted, alphasort);
 	if (names.n < 0) {
 		int e = errno;
+
 		names.n = 0;
 		if (e == ENOENT)
 			return TAKE(all);
@@ -103,8 +110,10 @@ json_t *kubeadm_read_overrides(const char *dir, struct err *err)
 	}
 	for (int i = 0; i < names.n; i++) {
 		char path[4096];
+
 		(void) snprintf(path, sizeof(path), "%s/%s", dir, names.list[i]->d_name);
 		int r = add_file(all, path, &local);
+
 		if (r) {
 			err_set(err, r, "%s", local.text);
 			return NULL;

@@ -47,10 +47,12 @@ static int check_order(
 	const struct kubeadm_version *version = rules->home->version;
 	const json_t *arg = json_array_get(list, n);
 	const char *name = rule_text(arg, "name"), *value = rule_text(arg, "value");
+
 	if (!version || !kubeadm_version_sorts(version))
 		return 0;
 	for (size_t i = 0; i < n; i++) {
 		const json_t *before = json_array_get(list, i);
+
 		if (strcmp(rule_text(before, "name"), name) ||
 			strcmp(rule_text(before, "value"), value) <= 0)
 			continue;
@@ -68,9 +70,11 @@ int rules_arguments(const struct rules *rules, const json_t *list, const char *c
 {
 	size_t i;
 	json_t *arg;
+
 	json_array_foreach(list, i, arg)
 	{
 		const char *name = rule_text(arg, "name");
+
 		if (!*name || *name == '-')
 			return err_set(err, -EINVAL,
 				"%s[%zu] needs a name, without dashes in front", where, i);
@@ -82,6 +86,7 @@ int rules_arguments(const struct rules *rules, const json_t *list, const char *c
 				return err_set(err, -EINVAL, "%s: %s is not said here: %s", where,
 					name, owned[o].instead);
 		int r = check_order(rules, list, i, where, err);
+
 		if (r)
 			return r;
 	}

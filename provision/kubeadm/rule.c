@@ -14,6 +14,7 @@ const json_t *rule_document(const json_t *docs, const char *kind)
 {
 	size_t i;
 	json_t *doc;
+
 	json_array_foreach(docs, i, doc)
 	{
 		if (!strcmp(rule_text(doc, "kind"), kind))
@@ -25,6 +26,7 @@ const json_t *rule_document(const json_t *docs, const char *kind)
 const char *rule_text(const json_t *obj, const char *key)
 {
 	const char *s = json_string_value(json_object_get(obj, key));
+
 	return s ? s : "";
 }
 
@@ -33,6 +35,7 @@ const char *rule_argument(const json_t *list, const char *name)
 	const char *value = NULL;
 	size_t i;
 	json_t *arg;
+
 	json_array_foreach(list, i, arg)
 	{
 		if (!strcmp(rule_text(arg, "name"), name))
@@ -57,10 +60,12 @@ bool rule_hex(const char *text, size_t len)
 static bool rule_dns_name(const char *text)
 {
 	size_t all = strlen(text);
+
 	if (!all || all > 253)
 		return false;
 	for (const char *p = text;; p++) {
 		size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
 		if (!n || n > 63 || p[0] == '-' || p[n - 1] == '-')
 			return false;
 		p += n;
@@ -79,18 +84,22 @@ int64_t rule_duration(const char *text)
 	} units[] = { { "ns", 1e-3 }, { "us", 1 }, { "\xc2\xb5s", 1 }, { "ms", 1e3 }, { "s", 1e6 },
 		{ "m", 60e6 }, { "h", 3600e6 } };
 	double sum = 0;
+
 	if (!strcmp(text, "0"))
 		return 0;
 	if (!*text)
 		return -1;
 	while (*text) {
 		size_t n = strspn(text, "0123456789."), u = 0;
+
 		if (!n || n > 20 || (n == 1 && *text == '.'))
 			return -1;
 		char number[24], *end;
+
 		memcpy(number, text, n);
 		number[n] = 0;
 		double value = strtod(number, &end);
+
 		if (*end)
 			return -1;
 		text += n;
@@ -118,19 +127,23 @@ double rule_quantity(const char *text)
 		{ "Ki", 0x1p10 }, { "Mi", 0x1p20 }, { "Gi", 0x1p30 }, { "Ti", 0x1p40 },
 		{ "Pi", 0x1p50 }, { "Ei", 0x1p60 } };
 	size_t n = strspn(text, "0123456789."), e = n;
+
 	if (!n || n > 40 || strcspn(text, "0123456789") >= n)
 		return -1;
 	if ((text[n] == 'e' || text[n] == 'E') && text[n + 1]) {
 		e = n + 1 + (text[n + 1] == '+' || text[n + 1] == '-');
 		size_t digits = strspn(text + e, "0123456789");
+
 		if (!digits || digits > 3 || text[e + digits])
 			return -1;
 		e += digits;
 	}
 	char number[64], *end;
+
 	memcpy(number, text, e);
 	number[e] = 0;
 	double value = strtod(number, &end);
+
 	if (*end)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
@@ -145,21 +158,25 @@ bool rule_host_port(const char *text, char ret_host[static 256], unsigned *ret_p
 	uint64_t port = 0;
 	struct ip_addr addr;
 	bool bracket = *text == '[';
+
 	if (colon && (strchr(text, ':') == colon || (bracket && colon[-1] == ']'))) {
 		if (number_parse(colon + 1, 1, UINT16_MAX, &port) < 0)
 			return false;
 		end = colon;
 	}
 	size_t len = (size_t) (end - text);
+
 	if (bracket && (len < 2 || text[len - 1] != ']'))
 		return false;
 	len -= bracket ? 2 : 0;
 	if (!len || len > 255)
 		return false;
 	char host[256];
+
 	memcpy(host, text + bracket, len);
 	host[len] = 0;
 	bool v6 = ip_addr_parse(host, &addr) == 0 && addr.family == AF_INET6;
+
 	if (bracket ? !v6 : !v6 && !rule_dns_name(host))
 		return false;
 	memcpy(ret_host, host, len + 1);
@@ -171,10 +188,12 @@ bool rule_is_pair(const char *text, const struct ip_prefix *v4, const struct ip_
 {
 	char copy[2 * PREFIX_TEXT_MAX + 1];
 	struct ip_prefix a, b;
+
 	if (strlen(text) >= sizeof(copy))
 		return false;
 	(void) snprintf(copy, sizeof(copy), "%s", text);
 	char *comma = strchr(copy, ',');
+
 	if (!comma)
 		return false;
 	*comma++ = 0;
@@ -188,6 +207,7 @@ unsigned rule_bind_port(const json_t *owner)
 	const json_t *port =
 		json_object_get(json_object_get(owner, "localAPIEndpoint"), "bindPort");
 	json_int_t n = json_integer_value(port);
+
 	return n > 0 && n <= UINT16_MAX ? (unsigned) n : KUBEADM_API_PORT;
 }
 
@@ -195,6 +215,7 @@ void rules_note(const struct rules *rules, const char *format, ...)
 {
 	char text[512];
 	va_list args;
+
 	va_start(args, format);
 	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

@@ -17,6 +17,7 @@ static int check_range(const json_t *net, const char *field, const struct ip_pre
 {
 	char a[PREFIX_TEXT_MAX], b[PREFIX_TEXT_MAX];
 	const char *text = rule_text(net, field);
+
 	if (rule_is_pair(text, v4, v6))
 		return 0;
 	return err_set(err, -EINVAL,
@@ -29,6 +30,7 @@ static int check_range(const json_t *net, const char *field, const struct ip_pre
 static bool ends_in(const char *name, const char *domain)
 {
 	size_t n = strlen(name), d = strlen(domain);
+
 	return n >= d && !strcmp(name + n - d, domain) && (n == d || name[n - d - 1] == '.');
 }
 
@@ -37,6 +39,7 @@ static int check_domain(const struct rules *rules, const json_t *net, struct err
 {
 	char mesh[300];
 	const char *domain = rule_text(net, "dnsDomain");
+
 	(void) snprintf(mesh, sizeof(mesh), "%s.internal", rules->home->cluster->mesh);
 	if (!*domain || (!ends_in(domain, mesh) && !ends_in(mesh, domain)))
 		return 0;
@@ -52,6 +55,7 @@ static int check_networking(const struct rules *rules, const json_t *doc, struct
 	const struct kubeadm_cluster *c = rules->home->cluster;
 	const json_t *net = json_object_get(doc, "networking");
 	int r = check_range(net, "podSubnet", &c->pods4, &c->pods6, "--pods4 and --pods6", err);
+
 	if (!r)
 		r = check_range(net, "serviceSubnet", &c->services4, &c->services6,
 			"--services4 and --services6", err);
@@ -64,6 +68,7 @@ static int check_endpoint(const struct rules *rules, const json_t *doc, struct e
 	const char *text = rule_text(doc, "controlPlaneEndpoint");
 	char host[256], ours[300];
 	unsigned port = 0;
+
 	(void) snprintf(ours, sizeof(ours), "api.%s.internal", rules->home->cluster->mesh);
 	if (!init || !rule_host_port(text, host, &port) || port == rule_bind_port(init) ||
 		strcmp(host, ours))
@@ -81,6 +86,7 @@ static int check_version(const json_t *doc, const struct kubeadm_version *versio
 {
 	struct kubeadm_version want;
 	const char *text = rule_text(doc, "kubernetesVersion");
+
 	if (!json_object_get(doc, "kubernetesVersion"))
 		return 0;
 	if (kubeadm_version_parse(text, &want, NULL) < 0 || *text != 'v')
@@ -91,6 +97,7 @@ static int check_version(const json_t *doc, const struct kubeadm_version *versio
 		return 0;
 	bool newer = want.major > version->major ||
 		     (want.major == version->major && want.minor > version->minor);
+
 	if (newer || want.major < version->major || want.minor + 1 < version->minor)
 		return err_set(err, -EINVAL,
 			"ClusterConfiguration.kubernetesVersion %s does not go with kubeadm %s, "
@@ -104,6 +111,7 @@ static int check_components(const struct rules *rules, const json_t *doc, struct
 	static const char *const components[] = { "apiServer", "controllerManager", "scheduler" };
 	char where[80];
 	int r = 0;
+
 	for (size_t i = 0; !r && i < ARRAY_LEN(components); i++) {
 		(void) snprintf(
 			where, sizeof(where), "ClusterConfiguration.%s.extraArgs", components[i]);
@@ -112,6 +120,7 @@ static int check_components(const struct rules *rules, const json_t *doc, struct
 			components[i], where, err);
 	}
 	const json_t *local = json_object_get(json_object_get(doc, "etcd"), "local");
+
 	return r ? r
 		 : rules_arguments(rules, json_object_get(local, "extraArgs"), "etcd",
 			   "ClusterConfiguration.etcd.local.extraArgs", err);
@@ -125,6 +134,7 @@ static const char *component_argument(const json_t *doc, const char *component, 
 static int check_allocator(const json_t *doc, struct err *err)
 {
 	const char *value = component_argument(doc, "controllerManager", "allocate-node-cidrs");
+
 	if (value && !strcmp(value, "false"))
 		return 0;
 	return err_set(err, -EINVAL,
@@ -136,11 +146,13 @@ static int check_allocator(const json_t *doc, struct err *err)
 int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err)
 {
 	const char *dir = rule_text(doc, "certificatesDir");
+
 	if (*dir && strcmp(dir, "/etc/kubernetes/pki"))
 		return err_set(err, -EINVAL,
 			"ClusterConfiguration.certificatesDir must stay /etc/kubernetes/pki: the "
 			"kubelets of joining boards look there whatever it says");
 	int r = check_version(doc, rules->home->version, err);
+
 	if (!r)
 		r = check_networking(rules, doc, err);
 	if (!r)
@@ -150,6 +162,7 @@ int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err)
 	if (!r)
 		r = check_allocator(doc, err);
 	const char *modes = component_argument(doc, "apiServer", "authorization-mode");
+
 	if (!r && modes && strstr(modes, "AlwaysAllow"))
 		rules_note(rules, "with authorization-mode AlwaysAllow everybody who reaches the "
 				  "API server may do everything");

@@ -18,6 +18,7 @@ static bool is_percent(const char *text)
 {
 	char *end;
 	double value = isdigit((unsigned char) *text) ? strtod(text, &end) : -1;
+
 	return value >= 0 && value <= 100 && !strcmp(end, "%");
 }
 
@@ -27,6 +28,7 @@ static bool may_reserve(const struct rules *rules, const char *key)
 	static const char *const resources[] = { "cpu", "memory", "ephemeral-storage", "pid",
 		NULL };
 	const struct kubeadm_version *version = rules->home->version;
+
 	return rule_one_of(key, resources) ||
 	       (version && version->minor > KUBEADM_MINOR_KNOWN && !strncmp(key, "hugepages-", 10));
 }
@@ -36,6 +38,7 @@ static int check_reserved(
 {
 	const char *key;
 	json_t *value;
+
 	json_object_foreach(json_object_get(doc, field), key, value)
 	{
 		if (json_is_null(value))
@@ -63,9 +66,11 @@ static int check_evictions(const json_t *doc, const char *field, struct err *err
 		"allocatableMemory.available", NULL };
 	const char *key;
 	json_t *value;
+
 	json_object_foreach(json_object_get(doc, field), key, value)
 	{
 		const char *s = json_is_string(value) ? json_string_value(value) : "";
+
 		if (!rule_one_of(key, signals))
 			return err_set(err, -EINVAL, "KubeletConfiguration.%s knows no \"%.60s\"",
 				field, key);
@@ -81,6 +86,7 @@ static int check_evictions(const json_t *doc, const char *field, struct err *err
 static double memory_of(const json_t *doc, const char *field, const char *key)
 {
 	double n = rule_quantity(rule_text(json_object_get(doc, field), key));
+
 	return n > 0 ? n : 0;
 }
 
@@ -88,6 +94,7 @@ static int check_sizes(const struct rules *rules, const json_t *doc, struct err 
 {
 	uint64_t memory = rules->home->node->memory_bytes;
 	int r = check_reserved(rules, doc, "systemReserved", err);
+
 	if (!r)
 		r = check_reserved(rules, doc, "kubeReserved", err);
 	if (!r)
@@ -99,6 +106,7 @@ static int check_sizes(const struct rules *rules, const json_t *doc, struct err 
 	double kept = memory_of(doc, "systemReserved", "memory") +
 		      memory_of(doc, "kubeReserved", "memory") +
 		      memory_of(doc, "evictionHard", "memory.available");
+
 	if (memory && kept >= (double) memory)
 		return err_set(err, -EINVAL,
 			"KubeletConfiguration keeps %.0f MiB back (systemReserved, kubeReserved "
@@ -115,6 +123,7 @@ static int check_words(const json_t *doc, struct err *err)
 	static const char *const swaps[] = { "", "NoSwap", "LimitedSwap", NULL };
 	static const char *const drivers[] = { "", "systemd", "cgroupfs", NULL };
 	const char *resolv = rule_text(doc, "resolvConf"), *pods = rule_text(doc, "staticPodPath");
+
 	if (!rule_one_of(rule_text(json_object_get(doc, "memorySwap"), "swapBehavior"), swaps))
 		return err_set(err, -EINVAL,
 			"KubeletConfiguration.memorySwap.swapBehavior must be NoSwap or "
@@ -136,6 +145,7 @@ static int check_shutdown(const json_t *doc, struct err *err)
 {
 	int64_t grace = rule_duration(rule_text(doc, "shutdownGracePeriod"));
 	int64_t critical = rule_duration(rule_text(doc, "shutdownGracePeriodCriticalPods"));
+
 	if (critical > 0 && critical > grace)
 		return err_set(err, -EINVAL,
 			"KubeletConfiguration.shutdownGracePeriodCriticalPods is part of "
@@ -155,6 +165,7 @@ static int check_limits(const json_t *doc, struct err *err)
 	const json_t *low = json_object_get(doc, "imageGCLowThresholdPercent");
 	const char *signal;
 	json_t *value;
+
 	if (json_is_integer(pods) &&
 		(json_integer_value(pods) < 1 || json_integer_value(pods) > 250))
 		return err_set(err, -EINVAL,
@@ -181,6 +192,7 @@ static void note_open_kubelet(const struct rules *rules, const json_t *doc)
 	const json_t *anonymous =
 		json_object_get(json_object_get(doc, "authentication"), "anonymous");
 	json_int_t port = json_integer_value(json_object_get(doc, "readOnlyPort"));
+
 	if (json_is_true(json_object_get(anonymous, "enabled")) ||
 		!strcmp(rule_text(json_object_get(doc, "authorization"), "mode"), "AlwaysAllow"))
 		rules_note(rules,
@@ -199,6 +211,7 @@ static int check_domain(const struct rules *rules, const json_t *doc, struct err
 	const json_t *cluster = rule_document(rules->docs, "ClusterConfiguration");
 	const char *own = rule_text(doc, "clusterDomain");
 	const char *served = rule_text(json_object_get(cluster, "networking"), "dnsDomain");
+
 	if (!*own || !cluster || !strcmp(own, *served ? served : "cluster.local"))
 		return 0;
 	return err_set(err, -EINVAL,
@@ -210,6 +223,7 @@ static int check_domain(const struct rules *rules, const json_t *doc, struct err
 int rules_kubelet(const struct rules *rules, const json_t *doc, struct err *err)
 {
 	int r = check_words(doc, err);
+
 	if (!r)
 		r = check_shutdown(doc, err);
 	if (!r)
@@ -229,10 +243,12 @@ static int check_node_ports(const struct rules *rules, const json_t *doc, struct
 {
 	size_t i;
 	json_t *v;
+
 	json_array_foreach(json_object_get(doc, "nodePortAddresses"), i, v)
 	{
 		struct ip_prefix p = { 0 };
 		const char *s = json_is_string(v) ? json_string_value(v) : "";
+
 		if (strcmp(s, "primary") && (!strchr(s, '/') || ip_prefix_parse(s, &p) < 0))
 			return err_set(err, -EINVAL,
 				"KubeProxyConfiguration.nodePortAddresses[%zu] \"%.60s\" must be a "
@@ -254,6 +270,7 @@ static int check_local(const json_t *doc, struct err *err)
 		NULL };
 	const char *mode = rule_text(doc, "detectLocalMode");
 	const char *prefix = rule_text(json_object_get(doc, "detectLocal"), "interfaceNamePrefix");
+
 	if (!rule_one_of(mode, locals))
 		return err_set(err, -EINVAL,
 			"KubeProxyConfiguration.detectLocalMode must stay InterfaceNamePrefix, or "
@@ -270,6 +287,7 @@ int rules_proxy(const struct rules *rules, const json_t *doc, struct err *err)
 	static const char *const modes[] = { "", "iptables", "ipvs", "nftables", NULL };
 	const struct kubeadm_cluster *c = rules->home->cluster;
 	const char *range = rule_text(doc, "clusterCIDR");
+
 	if (!rule_one_of(rule_text(doc, "mode"), modes))
 		return err_set(err, -EINVAL,
 			"KubeProxyConfiguration.mode must be nftables, iptables or ipvs");
@@ -279,5 +297,6 @@ int rules_proxy(const struct rules *rules, const json_t *doc, struct err *err)
 			"pods: leave it out, kubeadm fills it in",
 			range);
 	int r = check_local(doc, err);
+
 	return r ? r : check_node_ports(rules, doc, err);
 }

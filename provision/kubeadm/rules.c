@@ -17,10 +17,12 @@
 static bool parse_pair(const char *value, struct ip_addr ret[static 2], size_t *ret_n)
 {
 	char copy[2 * IP_TEXT_MAX + 1];
+
 	if (strlen(value) >= sizeof(copy))
 		return false;
 	(void) snprintf(copy, sizeof(copy), "%s", value);
 	char *comma = strchr(copy, ',');
+
 	if (comma)
 		*comma++ = 0;
 	*ret_n = comma ? 2 : 1;
@@ -40,12 +42,14 @@ static int check_node_ip(
 	char own4[IP_TEXT_MAX], own6[IP_TEXT_MAX];
 	struct ip_addr addrs[2];
 	size_t n = 0;
+
 	if (value && !parse_pair(value, addrs, &n))
 		return err_set(err, -EINVAL,
 			"%s: kubelet's node-ip \"%.90s\" must be an address of this board, or an "
 			"IPv4 and an IPv6 address in this order with a comma between",
 			kind, value);
 	bool own = n > 0;
+
 	for (size_t i = 0; i < n; i++)
 		own = own && (ip_addr_equal(&addrs[i], &node->mesh4) ||
 				     ip_addr_equal(&addrs[i], &node->mesh6));
@@ -64,17 +68,21 @@ static int check_node_ip(
 static int check_node_labels(const char *value, const char *kind, struct err *err)
 {
 	CLEANUP(free_p) char *copy = strdup(value);
+
 	if (!copy)
 		return err_set(err, -ENOMEM, "out of memory");
 	char *rest = copy;
+
 	for (char *label; (label = strsep(&rest, ","));) {
 		char *equals = strchr(label, '=');
+
 		if (!equals)
 			return err_set(err, -EINVAL,
 				"%s: \"%.90s\" in kubelet's node-labels is no label (name=value)",
 				kind, label);
 		*equals = 0;
 		int r = node_label_check(label, equals + 1, err);
+
 		if (r)
 			return err_prefix(err, "%s, node-labels", kind);
 	}
@@ -89,6 +97,7 @@ static int check_taints(const json_t *registration, const char *kind, struct err
 		NULL };
 	size_t i;
 	json_t *taint;
+
 	json_array_foreach(json_object_get(registration, "taints"), i, taint)
 	{
 		if (!*rule_text(taint, "key") || !rule_one_of(rule_text(taint, "effect"), effects))
@@ -106,8 +115,10 @@ static int check_kubelet(
 	const json_t *list = json_object_get(registration, "kubeletExtraArgs");
 	const char *labels = rule_argument(list, "node-labels");
 	char where[80];
+
 	(void) snprintf(where, sizeof(where), "%s.nodeRegistration.kubeletExtraArgs", kind);
 	int r = rules_arguments(rules, list, "kubelet", where, err);
+
 	if (!r)
 		r = check_node_ip(rules, rule_argument(list, "node-ip"), kind, err);
 	return r || !labels || !*labels ? r : check_node_labels(labels, kind, err);
@@ -118,6 +129,7 @@ static int check_patches(
 {
 	const json_t *patches = json_object_get(owner, "patches");
 	char ours[4096];
+
 	(void) snprintf(ours, sizeof(ours), "%s/patches", rules->home->dir);
 	if (patches && !strcmp(rule_text(patches, "directory"), ours))
 		return 0;
@@ -132,6 +144,7 @@ static int check_registration(
 {
 	const json_t *reg = json_object_get(doc, "nodeRegistration");
 	const char *ours = rules->home->node->name;
+
 	if (strcmp(rule_text(reg, "name"), ours))
 		return err_set(err, -EINVAL,
 			"%s.nodeRegistration.name must stay %s, the board's name in the mesh, by "
@@ -139,6 +152,7 @@ static int check_registration(
 			"changes both, before the board joins",
 			kind, ours);
 	int r = check_patches(rules, doc, kind, err);
+
 	if (!r)
 		r = check_taints(reg, kind, err);
 	return r ? r : check_kubelet(rules, reg, kind, err);
@@ -154,6 +168,7 @@ static int check_advertised(
 	const json_t *endpoint = json_object_get(owner, "localAPIEndpoint");
 	struct ip_addr addr;
 	char ours[IP_TEXT_MAX];
+
 	if (ip_addr_parse(rule_text(endpoint, "advertiseAddress"), &addr) == 0 &&
 		ip_addr_equal(&addr, &rules->home->node->mesh4))
 		return 0;
@@ -167,6 +182,7 @@ static int check_advertised(
 int rules_init(const struct rules *rules, const json_t *doc, struct err *err)
 {
 	int r = check_registration(rules, doc, "InitConfiguration", err);
+
 	return r ? r : check_advertised(rules, doc, "InitConfiguration", err);
 }
 
@@ -176,9 +192,11 @@ static int check_hashes(const struct rules *rules, const json_t *boot, struct er
 {
 	size_t i;
 	json_t *hash;
+
 	json_array_foreach(json_object_get(boot, "caCertHashes"), i, hash)
 	{
 		const char *s = json_string_value(hash);
+
 		if (!s || strncmp(s, "sha256:", 7) || !rule_hex(s + 7, 64))
 			return err_set(err, -EINVAL,
 				"JoinConfiguration.discovery.bootstrapToken.caCertHashes[%zu] must "
@@ -198,6 +216,7 @@ static int check_joining_plane(const struct rules *rules, const json_t *doc, str
 	char host[256], ours[300];
 	unsigned port = 0;
 	int r = check_advertised(rules, plane, "JoinConfiguration.controlPlane", err);
+
 	(void) snprintf(ours, sizeof(ours), "api.%s.internal", rules->home->cluster->mesh);
 	if (r || !rule_host_port(rule_text(boot, "apiServerEndpoint"), host, &port) ||
 		strcmp(host, ours) || port == rule_bind_port(plane))
@@ -212,6 +231,7 @@ int rules_join(const struct rules *rules, const json_t *doc, struct err *err)
 {
 	const json_t *discovery = json_object_get(doc, "discovery");
 	int r = check_registration(rules, doc, "JoinConfiguration", err);
+
 	if (!r)
 		r = check_hashes(rules, json_object_get(discovery, "bootstrapToken"), err);
 	if (!r && json_object_get(doc, "controlPlane"))
@@ -223,6 +243,7 @@ int rules_upgrade(const struct rules *rules, const json_t *doc, struct err *err)
 {
 	int r = check_patches(
 		rules, json_object_get(doc, "apply"), "UpgradeConfiguration.apply", err);
+
 	return r ? r
 		 : check_patches(
 			   rules, json_object_get(doc, "node"), "UpgradeConfiguration.node", err);

@@ -28,6 +28,7 @@ static const struct size *size_of(uint64_t memory_bytes)
 {
 	size_t i = 0;
 	uint64_t mib = memory_bytes ? memory_bytes >> 20 : 4096;
+
 	while (mib >= sizes[i].below_mib)
 		i++;
 	return &sizes[i];
@@ -52,6 +53,7 @@ json_t *kubeadm_kubelet_patch(const struct kubeadm_node *node)
 		s->kube_cpu, "memory", s->kube_memory, "evictionHard", "memory.available",
 		s->evict_memory, "nodefs.available", "10%", "nodefs.inodesFree", "5%",
 		"imagefs.available", "15%", "imagefs.inodesFree", "5%");
+
 	/* An SD card is small and wears out: unused images go early, logs stay short. */
 	if (patch && (s->tiny || (node->storage && !strcmp(node->storage, "sd")))) {
 		json_object_set_new(patch, "imageGCHighThresholdPercent", json_integer(70));
@@ -87,8 +89,10 @@ json_t *kubeadm_plane_patches(void)
 	} pods[] = { { "kube-apiserver", "384Mi" }, { "kube-controller-manager", "128Mi" },
 		{ "kube-scheduler", "80Mi" } };
 	json_t *all = json_object();
+
 	for (size_t i = 0; all && i < sizeof(pods) / sizeof(pods[0]); i++) {
 		char file[64];
+
 		(void) snprintf(file, sizeof(file), "%s+strategic.yaml", pods[i].component);
 		json_object_set_new(all, file,
 			json_pack("[{s:{s:[{s:s, s:{s:{s:s}}}]}}]", "spec", "containers", "name",

@@ -9,5 +9,6 @@ int kubeadm_text(struct buf *ret, const char *head, const json_t *docs)
 {
 	buf_add_str(ret, head);
 	int r = yaml_add_all(ret, docs);
+
 	return r ? r : buf_failed(ret) ? -ENOMEM : 0;
 }

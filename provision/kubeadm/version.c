@@ -11,6 +11,7 @@ static const char *number(const char *p, unsigned *ret)
 {
 	unsigned n = 0;
 	int digits = 0;
+
 	for (; isdigit((unsigned char) *p); p++, digits++)
 		n = n * 10 + (unsigned) (*p - '0');
 	if (!digits || digits > 4)
@@ -26,6 +27,7 @@ static const char *part(const char *p, char sign)
 		return p;
 	size_t n =
 		strspn(p + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
+
 	return n ? p + 1 + n : NULL;
 }
 
@@ -33,12 +35,14 @@ int kubeadm_version_parse(const char *text, struct kubeadm_version *ret, struct 
 {
 	struct kubeadm_version v = { 0 };
 	const char *p = text + (*text == 'v');
+
 	p = number(p, &v.major);
 	p = p && *p == '.' ? number(p + 1, &v.minor) : NULL;
 	if (p && *p == '.')
 		p = number(p + 1, &v.patch);
 	/* "-rc.1", "-rc.0.12+abc", "+k3s1" */
 	const char *rest = p ? part(p, '-') : NULL;
+
 	rest = rest ? part(rest, '+') : NULL;
 	if (!rest || *rest || strlen(p) > 40)
 		return err_set(err, -EINVAL,
@@ -54,6 +58,7 @@ bool kubeadm_version_sorts(const struct kubeadm_version *version)
 	static const struct {
 		unsigned minor, patch;
 	} first[] = { { 32, 12 }, { 33, 8 }, { 34, 4 }, { 35, 1 } };
+
 	for (size_t i = 0; i < ARRAY_LEN(first); i++)
 		if (version->minor == first[i].minor)
 			return version->patch < first[i].patch;
