@@ -34,6 +34,7 @@ static size_t usable_subnets(const struct conf *conf, struct ip_prefix ret[stati
 {
 	bool ipv6 = access("/proc/sys/net/ipv6/conf", F_OK) == 0;
 	size_t n = 0;
+
 	for (size_t i = 0; i < conf->n_subnets; i++)
 		if (ipv6 || conf->subnets[i].addr.family != AF_INET6)
 			ret[n++] = conf->subnets[i];
@@ -46,6 +47,7 @@ static int explain_full(
 {
 	char text[IP_TEXT_MAX];
 	CLEANUP_BUF struct buf who = { 0 }, what = { 0 };
+
 	buf_printf(&who, "%zu pods that live", census->living);
 	if (census->living)
 		buf_printf(&who, " (such as container %.64s, %s, %s)", census->example.container,
@@ -71,6 +73,7 @@ static int explain_full(
 static int reclaim(struct nl *nl, struct leases *store, struct leases_census *ret)
 {
 	int r = leases_reclaim(store, nl, LEASES_WAIT | LEASES_FORGOTTEN, ret, NULL);
+
 	if (r == 0 && ret->dead + ret->forgotten)
 		log_notice("%zu leases of pods that went without DEL are given back%s",
 			ret->dead + ret->forgotten,
@@ -85,10 +88,12 @@ static int take_or_reclaim(struct nl *nl, struct leases *store, const struct lea
 	size_t n_want, struct lease *ret, struct err *err)
 {
 	struct leases_census census = { 0 };
+
 	if (leases_runtime_is_new(store))
 		(void) reclaim(
 			nl, store, &census); /* nobody else may ever do it; no reason not to ADD */
 	int r = leases_take(store, owner, subnets, n_subnets, want, n_want, ret, err);
+
 	if (r != -ENOSPC && r != -EADDRINUSE)
 		return r;
 	if (reclaim(nl, store, &census) < 0)
@@ -103,12 +108,14 @@ static enum cni_code take_lease(const struct env *env, const struct conf *conf, 
 {
 	struct ip_addr want[CONF_SUBNETS_MAX + ENV_ADDRS_MAX];
 	size_t n = conf->n_want;
+
 	memcpy(want, conf->want, n * sizeof(want[0]));
 	memcpy(want + n, env->want, env->n_want * sizeof(want[0]));
 	n += env->n_want;
 	struct ip_prefix subnets[CONF_SUBNETS_MAX];
 	size_t n_subnets = usable_subnets(conf, subnets);
 	int r = take_or_reclaim(nl, store, owner, subnets, n_subnets, want, n, ret, err);
+
 	*ret_new = r == 1;
 	return r < 0 ? code_of_store(r) : CNI_OK;
 }
@@ -118,6 +125,7 @@ static enum cni_code find_mtu(
 {
 	struct link device;
 	int r = link_find(nl, conf->device, &device, err);
+
 	if (r < 0) {
 		(void) err_set(err, r,
 			"the mesh interface %s does not exist: is hearthd running? (systemctl "
@@ -140,6 +148,7 @@ enum cni_code verb_add(
 	struct lease lease;
 	unsigned mtu;
 	bool is_new;
+
 	if (attach_name(&at, conf->name, env->container, env->ifname, err) < 0)
 		return CNI_ENVIRONMENT;
 	if (!conf->n_subnets) {
@@ -149,6 +158,7 @@ enum cni_code verb_add(
 		return CNI_CONFIG;
 	}
 	enum cni_code code = attach_open_netns(env->netns, env->netns_override, &netns, err);
+
 	if (code)
 		return code;
 	if (nl_open(&nl, err) < 0)
@@ -157,9 +167,11 @@ enum cni_code verb_add(
 	if (code)
 		return code;
 	int r = leases_open(conf->name, &store, err);
+
 	if (r < 0)
 		return r == -ETIMEDOUT ? CNI_TRY_LATER : CNI_IO;
 	struct lease_owner owner = { at.link, env->container, env->ifname, env->netns };
+
 	code = take_lease(env, conf, nl, &owner, store, &lease, &is_new, err);
 	if (code)
 		return code;

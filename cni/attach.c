@@ -39,12 +39,14 @@ int attach_name(struct attachment *ret, const char *network, const char *contain
 {
 	struct attachment at = { .network = network, .container = container, .ifname = ifname };
 	int n = snprintf(at.alias, sizeof(at.alias), LEASES_ALIAS, network, container, ifname);
+
 	if (n < 0 || (size_t) n >= sizeof(at.alias) || strlen(container) > LEASES_CONTAINER_MAX)
 		return err_set(err, -ENAMETOOLONG,
 			"CNI_CONTAINERID is longer than this plugin can note on a link (%d "
 			"characters)",
 			LEASES_CONTAINER_MAX);
 	uint64_t hash = fnv64(FNV64_START, container, strlen(container));
+
 	hash = fnv64(hash, ifname, strlen(ifname));
 	(void) snprintf(at.link, sizeof(at.link), NAMES_POD_LINK "%010llx",
 		(unsigned long long) (hash >> 24));
@@ -58,10 +60,12 @@ bool attach_parse_alias(const char *alias, const char *network,
 	char ret_container[static LEASES_CONTAINER_MAX + 1], char ret_ifname[static IFNAMSIZ])
 {
 	size_t len = strlen(network);
+
 	if (strncmp(alias, "hearth/", 7) || strncmp(alias + 7, network, len) ||
 		alias[7 + len] != '/')
 		return false;
 	const char *container = alias + 8 + len, *slash = strchr(container, '/');
+
 	if (!slash || slash - container > LEASES_CONTAINER_MAX || slash == container || !slash[1] ||
 		strlen(slash + 1) >= IFNAMSIZ)
 		return false;
@@ -75,8 +79,10 @@ enum cni_code attach_open_netns(const char *path, bool own, int *ret_fd, struct 
 {
 	struct stat theirs, ours;
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
 	if (fd < 0) {
 		int saved = errno;
+
 		(void) err_set(err, -saved, "open CNI_NETNS %s: %s", path, strerror(saved));
 		return saved == ENOENT ? CNI_UNKNOWN_CONTAINER : CNI_ENVIRONMENT;
 	}
@@ -107,6 +113,7 @@ int attach_remove(struct nl *nl, const struct attachment *at, struct err *err)
 {
 	struct link link;
 	int r = link_find(nl, at->link, &link, err);
+
 	if (r == -ENODEV)
 		return 0;
 	if (r < 0)
@@ -124,12 +131,15 @@ int attach_remove(struct nl *nl, const struct attachment *at, struct err *err)
 static int set_sysctl(const char *ifname, const char *name, char value, struct err *err)
 {
 	char path[128], now = 0;
+
 	(void) snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", ifname, name);
 	CLEANUP(close_p) int fd = open(path, O_WRONLY | O_CLOEXEC);
+
 	if (fd >= 0 && write(fd, &value, 1) == 1)
 		return 0;
 	int r = -errno;
 	CLEANUP(close_p) int ro = open(path, O_RDONLY | O_CLOEXEC);
+
 	if (ro >= 0 && read(ro, &now, 1) == 1 && now == value)
 		return 0;
 	return err_set(err, r, "set %s to %c: %s", path, value, strerror(-r));
@@ -146,6 +156,7 @@ static bool has_family(const struct lease *lease, int family)
 static struct ip_addr address(const char *text)
 {
 	struct ip_addr addr = { 0 };
+
 	(void) ip_addr_parse(text, &addr); /* our own constants */
 	return addr;
 }
@@ -164,6 +175,7 @@ static int add_gateway(struct nl *nl, int index, int family, uint8_t prefix_len,
 		.prefix_len = prefix_len,
 		.scope = RT_SCOPE_LINK,
 		.flags = IFA_F_NODAD };
+
 	return has_family(lease, family) ? addr_add(nl, &gate, err) : 0;
 }
 
@@ -171,6 +183,7 @@ static int make_host_end(struct nl *nl, const struct attachment *at, int index,
 	const struct lease *lease, struct err *err)
 {
 	int r = link_set_alias(nl, index, at->alias, err);
+
 	if (r == 0 && has_family(lease, AF_INET6)) {
 		r = set_sysctl(at->link, "disable_ipv6", '0', err);
 		/* A pod is no router: what it announces is not believed. */
@@ -197,8 +210,10 @@ static int add_host_route(struct nl *nl, int index, const struct ip_addr *addr,
 		.src = *src,
 		.protocol = ROUTE_PROTOCOL_HEARTH_CNI };
 	int r = route_add(nl, &route, err);
+
 	if (r == -EINVAL && src->family) {
 		char text[IP_TEXT_MAX];
+
 		log_warning("this board does not have its mesh address %s now; the pod's route is "
 			    "made without it",
 			ip_addr_format(src, text));
@@ -212,8 +227,10 @@ static int add_host_routes(struct nl *nl, int index, const struct conf *conf,
 	const struct lease *lease, struct err *err)
 {
 	int r = 0;
+
 	for (size_t i = 0; i < lease->n_addrs && r == 0; i++) {
 		const struct ip_addr *addr = &lease->addrs[i];
+
 		r = neigh_set_learning(nl, index, addr, err);
 		if (r == 0)
 			r = add_host_route(nl, index, addr,
@@ -226,6 +243,7 @@ static int add_host_routes(struct nl *nl, int index, const struct conf *conf,
 static int add_pod_route(struct nl *nl, struct route *route, struct err *err)
 {
 	int r = route_add(nl, route, err);
+
 	if (r == -EEXIST) {
 		route->priority = SECOND_METRIC + (uint32_t) route->oif; /* each its own */
 		r = route_add(nl, route, err);
@@ -245,6 +263,7 @@ static int add_pod_routes(struct nl *nl, int index, const struct ip_addr *gate, 
 		.protocol = RTPROT_STATIC };
 	/* Others (source routing, VPNs) add routes by this gateway, and do not say "onlink". */
 	int r = gate->family == AF_INET ? add_pod_route(nl, &link, err) : 0;
+
 	return r < 0 ? r : add_pod_route(nl, &out, err);
 }
 
@@ -252,14 +271,17 @@ static int add_pod_family(struct nl *nl, const struct attachment *at, int index,
 	const struct lease *lease, struct err *err)
 {
 	struct ip_addr gate = gateway(family);
+
 	if (!has_family(lease, family))
 		return 0;
 	int r = neigh_set_permanent(nl, index, &gate, at->host_mac, err);
+
 	for (size_t i = 0; i < lease->n_addrs && r == 0; i++) {
 		struct link_addr addr = { .ifindex = index,
 			.addr = lease->addrs[i],
 			.prefix_len = (uint8_t) ip_bits(family),
 			.flags = IFA_F_NODAD };
+
 		if (addr.addr.family == family)
 			r = addr_add(nl, &addr, err);
 	}
@@ -272,6 +294,7 @@ static int make_pod_end(const struct attachment *at, const struct lease *lease, 
 	CLEANUP_NL struct nl *nl = NULL;
 	struct link link;
 	int r = nl_open(&nl, err);
+
 	if (r == 0)
 		r = link_find(nl, at->ifname, &link, err);
 	if (r == 0 && has_family(lease, AF_INET6)) {
@@ -297,9 +320,11 @@ static int in_namespace(
 	int netns_fd, const struct attachment *at, const struct lease *lease, struct err *err)
 {
 	CLEANUP(close_p) int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
 	if (own < 0 || setns(netns_fd, CLONE_NEWNET) < 0)
 		return err_set(err, -errno, "enter the pod's namespace: %m");
 	int r = make_pod_end(at, lease, err);
+
 	if (setns(own, CLONE_NEWNET) < 0 && r == 0)
 		r = err_set(err, -errno, "leave the pod's namespace: %m");
 	return r;
@@ -314,11 +339,14 @@ static enum cni_code create_pair(
 		.mtu = mtu,
 		.peer_segments = wg_super_segments(mtu),
 		.peer_netns_fd = netns_fd };
+
 	memcpy(veth.mac, at->host_mac, LINK_MAC_LEN);
 	memcpy(veth.peer_mac, at->pod_mac, LINK_MAC_LEN);
 	int r = link_add_veth(nl, &veth, err);
+
 	if (r == -EEXIST) {
 		struct link old;
+
 		if (link_find(nl, at->link, &old, NULL) < 0) {
 			(void) err_set(err, r, "the pod has an interface %s already", at->ifname);
 			return CNI_EXISTS;
@@ -343,9 +371,11 @@ enum cni_code attach_make(struct nl *nl, const struct attachment *at, int netns_
 {
 	struct link link;
 	enum cni_code code = create_pair(nl, at, netns_fd, mtu, err);
+
 	if (code)
 		return code;
 	int r = link_find(nl, at->link, &link, err);
+
 	if (r == 0)
 		r = make_host_end(nl, at, link.index, lease, err);
 	if (r == 0)

@@ -32,6 +32,7 @@ struct check {
 static int check_prev(struct check *c)
 {
 	char text[IP_TEXT_MAX];
+
 	if (!c->prev.has_pod)
 		return DIFFERS(c, "prevResult has no interface %s in a sandbox", c->env->ifname);
 	if (!c->prev.has_host)
@@ -41,6 +42,7 @@ static int check_prev(struct check *c)
 			c->prev.sandbox, c->env->netns);
 	for (size_t i = 0; i < c->lease.n_addrs; i++) {
 		bool found = false;
+
 		for (size_t j = 0; j < c->prev.n_addrs && !found; j++)
 			found = ip_addr_equal(&c->lease.addrs[i], &c->prev.addrs[j].addr);
 		if (!found)
@@ -53,6 +55,7 @@ static int check_prev(struct check *c)
 static int check_link(struct check *c, const struct link *link, const char *where, const char *mac)
 {
 	char text[LINK_MAC_TEXT_MAX];
+
 	if (strcmp(link->kind, "veth"))
 		return DIFFERS(c, "link %s %s is no veth", link->name, where);
 	if (*mac && strcasecmp(mac, link_mac_format(link->mac, text)))
@@ -73,6 +76,7 @@ static int check_host_route(struct check *c, struct nl *nl, int index, const str
 		.protocol = ROUTE_PROTOCOL_HEARTH_CNI,
 		.oif = index };
 	int r = route_list(nl, &filter, &routes, &n, c->err);
+
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++)
@@ -87,6 +91,7 @@ static int check_host(struct check *c, struct nl *nl, int *ret_pod_index)
 {
 	struct link link;
 	int r = link_find(nl, c->at.link, &link, c->err);
+
 	if (r < 0)
 		return r;
 	if (strcmp(link.alias, c->at.alias))
@@ -104,8 +109,10 @@ static int check_pod_addresses(struct check *c, struct nl *nl, int index)
 	size_t n = 0;
 	char text[PREFIX_TEXT_MAX];
 	int r = addr_list(nl, index, AF_UNSPEC, &addrs, &n, c->err);
+
 	for (size_t i = 0; r == 0 && i < c->prev.n_addrs; i++) {
 		bool found = false;
+
 		for (size_t j = 0; j < n && !found; j++)
 			found = addrs[j].prefix_len == c->prev.addrs[i].len &&
 				ip_addr_equal(&addrs[j].addr, &c->prev.addrs[i].addr);
@@ -142,6 +149,7 @@ static int check_neighbour(struct check *c, struct nl *nl, int index, const stru
 	size_t n = 0;
 	char text[IP_TEXT_MAX];
 	int r = neigh_list(nl, index, &neighs, &n, c->err);
+
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (neighs[i].state & NUD_PERMANENT && ip_addr_equal(&neighs[i].addr, gate) &&
 			memcmp(neighs[i].mac, c->at.host_mac, LINK_MAC_LEN) != 0)
@@ -157,9 +165,11 @@ static int check_pod_gateways(
 {
 	char text[IP_TEXT_MAX];
 	int r = 0;
+
 	for (size_t i = 0; r == 0 && i < c->lease.n_addrs; i++) {
 		struct ip_prefix any = { .addr = { .family = c->lease.addrs[i].family } };
 		struct ip_addr gate = { 0 };
+
 		(void) ip_addr_parse(
 			any.addr.family == AF_INET ? ATTACH_GATEWAY4 : ATTACH_GATEWAY6, &gate);
 		if (wants_default(c, any.addr.family) &&
@@ -179,6 +189,7 @@ static int check_pod_routes(struct check *c, struct nl *nl, int index)
 	char text[PREFIX_TEXT_MAX];
 	struct route_filter all = { 0 };
 	int r = route_list(nl, &all, &routes, &n, c->err);
+
 	for (size_t i = 0; r == 0 && i < c->prev.n_routes; i++)
 		if (!has_route(routes, n, &c->prev.routes[i], &c->prev.vias[i], 0))
 			r = DIFFERS(c, "the route to %s of prevResult is missing in the pod",
@@ -186,6 +197,7 @@ static int check_pod_routes(struct check *c, struct nl *nl, int index)
 	for (size_t i = 0; r == 0 && i < c->prev.n_addrs; i++) {
 		char addr[IP_TEXT_MAX];
 		struct ip_prefix any = { .addr = { .family = c->prev.addrs[i].addr.family } };
+
 		if (c->prev.gateways[i].family && wants_default(c, any.addr.family) &&
 			!has_route(routes, n, &any, &c->prev.gateways[i], index))
 			r = DIFFERS(c,
@@ -200,6 +212,7 @@ static int check_pod(struct check *c, int pod_index)
 	CLEANUP_NL struct nl *nl = NULL;
 	struct link link;
 	int r = nl_open(&nl, c->err);
+
 	if (r == 0)
 		r = link_find(nl, c->env->ifname, &link, c->err);
 	if (r == -ENODEV)
@@ -222,6 +235,7 @@ static int check_all(struct check *c, int netns)
 	int pod_index = 0;
 	struct lease_owner owner = { c->at.link, c->env->container, c->env->ifname, NULL };
 	int r = leases_open_existing(c->conf->name, &store, c->err);
+
 	if (r == 0)
 		r = leases_find(store, &owner, &c->lease, c->err);
 	if (r == 0)
@@ -239,6 +253,7 @@ enum cni_code verb_check(const struct env *env, const struct conf *conf, struct 
 {
 	CLEANUP(close_p) int netns = -1;
 	struct check check = { .env = env, .conf = conf, .err = err };
+
 	if (!conf->prev) {
 		(void) err_set(err, -ENOENT, "CHECK needs prevResult in the network configuration");
 		return CNI_CONFIG;
@@ -248,6 +263,7 @@ enum cni_code verb_check(const struct env *env, const struct conf *conf, struct 
 	if (result_read(conf->prev, check.at.link, env->ifname, &check.prev, err) < 0)
 		return CNI_DECODE;
 	enum cni_code code = attach_open_netns(env->netns, env->netns_override, &netns, err);
+
 	if (code)
 		return code;
 	return check_all(&check, netns) < 0 ? CNI_DIFFERS : CNI_OK;

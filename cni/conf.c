@@ -25,6 +25,7 @@ static json_t *conf_get_nocase(const json_t *obj, const char *key)
 {
 	const char *k;
 	json_t *v;
+
 	json_object_foreach((json_t *) obj, k, v) if (!strcasecmp(k, key)) return v;
 	return NULL;
 }
@@ -40,6 +41,7 @@ static bool is_version(const char *text)
 {
 	for (unsigned parts = 1; parts <= 3; parts++) {
 		size_t digits = strspn(text, "0123456789");
+
 		if (!digits || digits > 6)
 			return false;
 		text += digits;
@@ -55,6 +57,7 @@ static enum cni_code read_version(struct conf *conf, struct err *err)
 {
 	const json_t *v = json_object_get(conf->json, "cniVersion");
 	const char *text = v && !json_is_null(v) ? json_string_value(v) : "0.1.0";
+
 	if (text && !*text)
 		text = "0.1.0"; /* what the specification says about a missing one */
 	if (!text || !is_version(text))
@@ -75,6 +78,7 @@ static enum cni_code read_version(struct conf *conf, struct err *err)
 static enum cni_code read_name(struct conf *conf, struct err *err)
 {
 	const char *name = json_string_value(json_object_get(conf->json, "name"));
+
 	if (!name || !env_is_identifier(name) || strlen(name) > CONF_NAME_MAX)
 		return fail(err, CNI_CONFIG,
 			"the network's \"name\" must be 1 to 63 letters, digits and _.- beginning "
@@ -87,6 +91,7 @@ static enum cni_code read_device(struct conf *conf, struct err *err)
 {
 	const json_t *v = json_object_get(conf->json, "device");
 	const char *name = v && !json_is_null(v) ? json_string_value(v) : "hearth0";
+
 	if (!name || !*name || strlen(name) >= IFNAMSIZ || strpbrk(name, "/: \t\n"))
 		return fail(err, CNI_CONFIG, "\"device\" is not the name of an interface");
 	memcpy(conf->device, name, strlen(name) + 1);
@@ -96,6 +101,7 @@ static enum cni_code read_device(struct conf *conf, struct err *err)
 static bool is_pod_range(const struct ip_prefix *p)
 {
 	const struct ip_addr *a = &p->addr;
+
 	return p->len > 0 && ip_bits(a->family) - p->len >= 2 && !ip_addr_is_loopback(a) &&
 	       !ip_addr_is_multicast(a) && !ip_addr_is_link_local(a) && !ip_addr_is_unspecified(a);
 }
@@ -104,6 +110,7 @@ static enum cni_code read_subnets(struct conf *conf, struct err *err)
 {
 	const json_t *list = json_object_get(conf->json, "subnets"), *v;
 	size_t i;
+
 	if (!list || json_is_null(list))
 		return CNI_OK;
 	if (!json_is_array(list) || json_array_size(list) > CONF_SUBNETS_MAX)
@@ -111,6 +118,7 @@ static enum cni_code read_subnets(struct conf *conf, struct err *err)
 	json_array_foreach(list, i, v)
 	{
 		struct ip_prefix p;
+
 		if (!json_is_string(v) || ip_prefix_parse(json_string_value(v), &p) < 0 ||
 			!is_pod_range(&p))
 			return fail(err, CNI_CONFIG,
@@ -128,6 +136,7 @@ static enum cni_code read_node_addresses(struct conf *conf, struct err *err)
 {
 	const json_t *list = json_object_get(conf->json, "nodeAddresses"), *v;
 	size_t i;
+
 	if (!list || json_is_null(list))
 		return CNI_OK;
 	if (!json_is_array(list))
@@ -135,10 +144,12 @@ static enum cni_code read_node_addresses(struct conf *conf, struct err *err)
 	json_array_foreach(list, i, v)
 	{
 		struct ip_addr a;
+
 		if (!json_is_string(v) || ip_addr_parse(json_string_value(v), &a) < 0)
 			return fail(err, CNI_CONFIG,
 				"\"nodeAddresses\" holds something that is no address");
 		struct ip_addr *to = a.family == AF_INET ? &conf->node4 : &conf->node6;
+
 		if (!to->family)
 			*to = a;
 	}
@@ -150,6 +161,7 @@ static enum cni_code read_wanted(struct conf *conf, const json_t *list, struct e
 {
 	const json_t *v;
 	size_t i;
+
 	if (!list || json_is_null(list))
 		return CNI_OK;
 	if (!json_is_array(list))
@@ -158,6 +170,7 @@ static enum cni_code read_wanted(struct conf *conf, const json_t *list, struct e
 	{
 		char text[PREFIX_TEXT_MAX];
 		const char *s = json_string_value(v);
+
 		if (!s || strlen(s) >= sizeof(text) || conf->n_want == CONF_SUBNETS_MAX)
 			return fail(err, CNI_CONFIG, "the requested \"ips\" hold no addresses");
 		memcpy(text, s, strlen(s) + 1);
@@ -172,6 +185,7 @@ static enum cni_code read_wanted(struct conf *conf, const json_t *list, struct e
 static enum cni_code unsupported(struct err *err, const char *key, const json_t *value)
 {
 	CLEANUP(free_p) char *text = json_text(value);
+
 	(void) err_set(err, -EOPNOTSUPP,
 		"runtimeConfig.%s %.400s: not supported by this plugin; chain the plugin that does",
 		key, text ? text : "");
@@ -183,6 +197,7 @@ static bool maps_a_port(const json_t *list)
 {
 	const json_t *v;
 	size_t i;
+
 	json_array_foreach(list, i,
 		v) if (json_integer_value(conf_get_nocase(v, "hostPort")) != 0) return true;
 	return false;
@@ -199,12 +214,14 @@ static enum cni_code read_runtime(struct conf *conf, struct err *err)
 	const json_t *runtime = json_object_get(conf->json, "runtimeConfig");
 	const json_t *cni = json_object_get(json_object_get(conf->json, "args"), "cni");
 	enum cni_code code = read_wanted(conf, conf_get_nocase(cni, "ips"), err);
+
 	if (code || !runtime || json_is_null(runtime))
 		return code;
 	if (!json_is_object(runtime))
 		return fail(err, CNI_CONFIG, "\"runtimeConfig\" must be an object");
 	const json_t *ports = conf_get_nocase(runtime, "portMappings");
 	const json_t *bandwidth = conf_get_nocase(runtime, "bandwidth");
+
 	if (maps_a_port(ports))
 		return unsupported(err, "portMappings", ports);
 	if (limits_rate(bandwidth))
@@ -216,6 +233,7 @@ static enum cni_code read_valid(struct conf *conf, struct err *err)
 {
 	const json_t *list = json_object_get(conf->json, "cni.dev/valid-attachments"), *v;
 	size_t i;
+
 	if (!list)
 		list = json_object_get(conf->json, "cni.dev/attachments"); /* its older name */
 	if (!list || json_is_null(list))
@@ -233,6 +251,7 @@ static enum cni_code read_valid(struct conf *conf, struct err *err)
 static enum cni_code read_prev(struct conf *conf, struct err *err)
 {
 	const json_t *prev = json_object_get(conf->json, "prevResult");
+
 	if (!prev || json_is_null(prev))
 		return CNI_OK;
 	if (!json_is_object(prev))
@@ -245,6 +264,7 @@ static enum cni_code read_for_add(struct conf *conf, struct err *err)
 {
 	const json_t *dns = json_object_get(conf->json, "dns");
 	enum cni_code code = read_subnets(conf, err);
+
 	if (!code)
 		code = read_node_addresses(conf, err);
 	if (!code)
@@ -258,6 +278,7 @@ static enum cni_code read_for_add(struct conf *conf, struct err *err)
 static enum cni_code read_for(struct conf *conf, enum verb verb, struct err *err)
 {
 	enum cni_code code = read_version(conf, err);
+
 	if (code || verb == VERB_VERSION)
 		return code;
 	if ((verb == VERB_GC || verb == VERB_STATUS) && conf->version < CONF_1_1_0) {
@@ -283,6 +304,7 @@ enum cni_code conf_parse(
 	const char *text, size_t len, enum verb verb, struct conf *ret, struct err *err)
 {
 	CLEANUP_CONF struct conf conf = { .version = CONF_1_0_0 };
+
 	conf.json = json_parse(text, len, err);
 	if (!conf.json) {
 		(void) err_prefix(err, "network configuration");
@@ -291,6 +313,7 @@ enum cni_code conf_parse(
 	if (!json_is_object(conf.json))
 		return fail(err, CNI_DECODE, "the network configuration must be a JSON object");
 	enum cni_code code = read_for(&conf, verb, err);
+
 	ret->version = conf.version;
 	if (code)
 		return code;
@@ -302,6 +325,7 @@ enum cni_code conf_parse(
 void conf_peek_version(const char *text, size_t len, enum conf_version *version)
 {
 	CLEANUP_CONF struct conf conf = { .json = json_parse(text, len, NULL) };
+
 	if (json_is_object(conf.json) && read_version(&conf, NULL) == CNI_OK)
 		*version = conf.version;
 }

@@ -32,6 +32,7 @@ bool env_is_empty(env_getter *get, void *ctx)
 {
 	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
 		const char *value = get(ctx, variables[i]);
+
 		if (value && *value)
 			return false;
 	}
@@ -70,12 +71,14 @@ static enum cni_code fail(struct err *err, const char *name, const char *why)
 static bool take_arg(struct env *env, const char *arg, size_t len)
 {
 	const char *equals = memchr(arg, '=', len);
+
 	if (!equals || equals == arg)
 		return false;
 	if (equals - arg != 2 || strncasecmp(arg, "IP", 2))
 		return true;
 	char text[PREFIX_TEXT_MAX];
 	size_t value_len = len - 3;
+
 	if (value_len >= sizeof(text) || env->n_want == ENV_ADDRS_MAX)
 		return false;
 	memcpy(text, equals + 1, value_len);
@@ -88,6 +91,7 @@ static enum cni_code read_args(struct env *env, const char *args, struct err *er
 {
 	while (*args) {
 		size_t len = strcspn(args, ";");
+
 		if (len && !take_arg(env, args, len))
 			return fail(err, "CNI_ARGS",
 				"must be KEY=VALUE pairs separated by \";\", IP= an address");
@@ -105,6 +109,7 @@ static enum cni_code check_missing(
 	const struct env *env, unsigned needs, bool command, struct err *err)
 {
 	CLEANUP_BUF struct buf missing = { 0 };
+
 	if (!command)
 		buf_add_str(&missing, ", CNI_COMMAND");
 	if (needs & NEED_CONTAINER && !env->container)
@@ -123,6 +128,7 @@ static enum cni_code check_missing(
 static const char *get_set(env_getter *get, void *ctx, const char *name)
 {
 	const char *value = get(ctx, name);
+
 	return value && *value ? value : NULL;
 }
 
@@ -134,6 +140,7 @@ enum cni_code env_read(env_getter *get, void *ctx, struct env *ret, struct err *
 		.netns_override = is_true(get(ctx, "CNI_NETNS_OVERRIDE")) };
 	const char *command = get_set(get, ctx, "CNI_COMMAND");
 	size_t i = 0;
+
 	/* Without a command the most that any verb needs is asked for. */
 	while (command && i < ARRAY_LEN(verbs) && strcmp(command, verbs[i].name))
 		i++;
@@ -142,8 +149,10 @@ enum cni_code env_read(env_getter *get, void *ctx, struct env *ret, struct err *
 		return CNI_ENVIRONMENT;
 	}
 	unsigned needs = verbs[i].needs;
+
 	env.verb = verbs[i].verb;
 	enum cni_code code = check_missing(&env, needs, command != NULL, err);
+
 	if (code)
 		return code;
 	if (needs & NEED_CONTAINER && !env_is_identifier(env.container))
@@ -155,6 +164,7 @@ enum cni_code env_read(env_getter *get, void *ctx, struct env *ret, struct err *
 			"\".\" or \"..\"");
 	if (needs) {
 		const char *args = get_set(get, ctx, "CNI_ARGS");
+
 		code = args ? read_args(&env, args, err) : CNI_OK;
 		/* DEL must work whatever somebody wrote there. */
 		if (code && env.verb != VERB_DEL)

@@ -26,6 +26,7 @@ static bool is_valid(const json_t *valid, const char *container, const char *ifn
 {
 	const json_t *v;
 	size_t i;
+
 	json_array_foreach(valid, i,
 		v) if (!strcmp(json_string_value(json_object_get(v, "containerID")), container) &&
 		       (!*ifname || !strcmp(json_string_value(json_object_get(v, "ifname")),
@@ -44,6 +45,7 @@ static void trouble(struct gc *gc, const char *container, const char *ifname, co
 static bool is_used(struct gc *gc, const struct lease_owner *owner, const struct link *link)
 {
 	struct lease lease;
+
 	return leases_find(gc->store, owner, &lease, NULL) < 0 ||
 	       leases_is_used(gc->nl, &lease, link);
 }
@@ -53,6 +55,7 @@ static void collect_one(struct gc *gc, const char *container, const char *ifname
 	struct attachment at;
 	struct link link;
 	struct err err = { 0 };
+
 	if (is_valid(gc->conf->valid, container, ifname))
 		return;
 	if (attach_name(&at, gc->conf->name, container, ifname, &err) < 0) {
@@ -60,11 +63,13 @@ static void collect_one(struct gc *gc, const char *container, const char *ifname
 		return;
 	}
 	struct lease_owner owner = { at.link, container, ifname, NULL };
+
 	if (leases_is_held(gc->store, &owner)) {
 		trouble(gc, container, ifname, "kept: it is being attached now");
 		return;
 	}
 	int r = link_find(gc->nl, at.link, &link, &err);
+
 	if (r == 0 && attach_owns(&at, &link) && link.flags & IFF_UP && link.carrier &&
 		is_used(gc, &owner, &link)) {
 		trouble(gc, container, ifname, "kept: its link is up, so a pod still uses it");
@@ -87,6 +92,7 @@ static int collect_leases(struct gc *gc, struct err *err)
 	CLEANUP(free_p) struct lease *leases = NULL;
 	size_t n = 0;
 	int r = leases_list(gc->store, &leases, &n, err);
+
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (*leases[i].container)
 			collect_one(gc, leases[i].container, leases[i].ifname);
@@ -100,14 +106,17 @@ static int collect_links(struct gc *gc, struct err *err)
 	size_t n = 0;
 	char container[LEASES_CONTAINER_MAX + 1], ifname[IFNAMSIZ];
 	int r = link_list(gc->nl, &links, &n, err);
+
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct attachment at;
 		struct lease lease;
+
 		if (!names_is_pod_link(links[i].name) ||
 			!attach_parse_alias(links[i].alias, gc->conf->name, container, ifname) ||
 			attach_name(&at, gc->conf->name, container, ifname, NULL) < 0)
 			continue;
 		struct lease_owner owner = { at.link, container, ifname, NULL };
+
 		if (leases_find(gc->store, &owner, &lease, NULL) < 0)
 			collect_one(gc, container, ifname);
 	}
@@ -119,9 +128,11 @@ enum cni_code verb_gc(const struct conf *conf, struct err *err)
 	CLEANUP_NL struct nl *nl = NULL;
 	CLEANUP_LEASES struct leases *store = NULL;
 	struct gc gc = { .conf = conf };
+
 	if (!conf->valid)
 		return CNI_OK;
 	int r = leases_open(conf->name, &store, err);
+
 	if (r < 0)
 		return r == -ETIMEDOUT ? CNI_TRY_LATER : CNI_IO;
 	if (nl_open(&nl, err) < 0)

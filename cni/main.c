@@ -25,6 +25,7 @@ static int occupy(int fd, int flags)
 	if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
 		return 0;
 	int null = open("/dev/null", flags | O_CLOEXEC);
+
 	return null < 0 ? -errno : null == fd ? 0 : -EBADF;
 }
 

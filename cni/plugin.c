@@ -19,6 +19,7 @@ static int print(int out, const json_t *json)
 {
 	CLEANUP(free_p) char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	CLEANUP_BUF struct buf line = { 0 };
+
 	if (!text)
 		return -ENOMEM;
 	buf_add_str(&line, text);
@@ -31,8 +32,10 @@ static int print(int out, const json_t *json)
 static int fail(int out, enum conf_version version, enum cni_code code, const struct err *err)
 {
 	CLEANUP_JSON json_t *json = result_error(version, code, err->text);
+
 	log_error("%s", err->text);
 	int r = print(out, json);
+
 	if (r < 0)
 		log_error("print the error: %s", strerror(-r));
 	return 1;
@@ -46,9 +49,11 @@ static enum cni_code read_input(int in, int wait_ms, struct buf *ret, struct err
 	for (;;) {
 		char chunk[8192];
 		struct pollfd ready = { .fd = in, .events = POLLIN };
+
 		if (wait_ms != FOR_EVER && poll(&ready, 1, wait_ms) == 0)
 			break;
 		ssize_t n = read(in, chunk, sizeof(chunk));
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
@@ -81,6 +86,7 @@ static void peek_version(int in, enum conf_version *version)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	struct err err = { 0 };
+
 	if (read_input(in, PATIENCE_MS, &text, &err) == CNI_OK)
 		conf_peek_version(buf_str(&text), text.len, version);
 }
@@ -92,6 +98,7 @@ static int run_version(int in, int out)
 	CLEANUP_JSON json_t *asked = NULL;
 	struct err err = { 0 };
 	const char *version = NULL;
+
 	if (read_input(in, FOR_EVER, &text, &err) == CNI_OK && text.len) {
 		asked = json_parse(text.data, text.len, &err);
 		if (!asked)
@@ -100,6 +107,7 @@ static int run_version(int in, int out)
 	}
 	CLEANUP_JSON json_t *answer = result_version(version && *version ? version : NULL);
 	int r = print(out, answer);
+
 	if (r < 0)
 		log_error("print the versions: %s", strerror(-r));
 	return r < 0;
@@ -110,9 +118,11 @@ static int run_add(const struct env *env, const struct conf *conf, int out)
 	CLEANUP_JSON json_t *result = NULL;
 	struct err err = { 0 };
 	enum cni_code code = verb_add(env, conf, &result, &err);
+
 	if (code)
 		return fail(out, conf->version, code, &err);
 	int r = print(out, result);
+
 	if (r == 0)
 		return 0;
 	log_error("print the result: %s", strerror(-r));
@@ -147,6 +157,7 @@ int plugin_run(env_getter *get, void *ctx, int in, int out)
 	struct err err = { 0 };
 	struct env env;
 	enum cni_code code = env_read(get, ctx, &env, &err);
+
 	if (code) {
 		peek_version(in, &conf.version);
 		return fail(out, conf.version, code, &err);

@@ -12,6 +12,7 @@ enum cni_code verb_status(const struct conf *conf, struct err *err)
 {
 	CLEANUP_NL struct nl *nl = NULL;
 	struct link device;
+
 	if (!conf->n_subnets) {
 		(void) err_set(err, -ENOENT, "this board has no range for pods yet");
 		return CNI_NOT_READY;
@@ -19,6 +20,7 @@ enum cni_code verb_status(const struct conf *conf, struct err *err)
 	if (nl_open(&nl, err) < 0)
 		return CNI_NOT_READY;
 	int r = link_find(nl, conf->device, &device, err);
+
 	if (r == -ENODEV)
 		(void) err_set(err, r, "the mesh interface %s does not exist: is hearthd running?",
 			conf->device);
