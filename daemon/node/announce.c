@@ -1,95 +1,197 @@
 /* announce: see announce.h. */
 #include "node/announce.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "node/announce-choose.h"
 
-static const struct damping damping = {
-	.free = 4, /* both families, DHCP and a router that was slower, at every start */
-	.first_us = 2 * USEC_PER_SEC,
-	.longest_us = 300 * USEC_PER_SEC,
-	.forget_us = 900 * USEC_PER_SEC,
+#define ADDRESSLESS_US (5 * USEC_PER_SEC)
+
+struct announce {
+	struct core *core;
+	const struct announce_hooks *hooks;
+	void *ctx;
+	uint64_t number; /* of the last presence made, or what was reserved before the start */
+	uint64_t told;   /* the number of the one the coordinator is to have, 0: none */
+	bool waits;      /* for a number */
+	struct announce_past past;
+	sd_event_source *timer;
+	uint64_t addressless_us; /* no address since then, 0: there is one */
 };
-#define LIVES_US (30 * USEC_PER_SEC)
 
-static uint64_t since_of(const struct announce *a, const struct endpoint *endpoint, uint64_t now_us)
+struct announce *announce_new(
+	struct core *core, uint64_t number, const struct announce_hooks *hooks, void *ctx)
 {
-	for (size_t i = 0; i < a->n; i++)
-		if (endpoint_equal(&a->own[i].endpoint, endpoint))
-			return a->own[i].since_us;
-	return now_us;
+	struct announce *a = calloc(1, sizeof(*a));
+
+	if (a)
+		*a = (struct announce){
+			.core = core, .hooks = hooks, .ctx = ctx, .number = number
+		};
+	return a;
 }
 
-static void remember(struct announce *a, const struct endpoint *own, size_t n_own, uint64_t now_us)
+struct announce *announce_free(struct announce *a)
 {
-	struct announce next = { .damper = a->damper, .restless_us = a->restless_us };
+	if (a)
+		(void) sd_event_source_disable_unref(a->timer);
+	free(a);
+	return NULL;
+}
 
-	for (size_t i = 0; i < n_own && next.n < PRESENCE_ENDPOINTS_MAX; i++) {
-		next.own[next.n].endpoint = own[i];
-		next.own[next.n++].since_us = since_of(a, &own[i], now_us);
+uint64_t announce_number(const struct announce *a)
+{
+	return a->number;
+}
+
+/* Known already but for its endpoints, and not older than what we made last. */
+static bool is_current(
+	const struct announce *a, const struct announce_facts *facts, const struct presence *known)
+{
+	return known && known->counter >= a->number && known->no_ipv6 == facts->no_ipv6 &&
+	       !strcmp(known->kube, facts->kube) &&
+	       !strcmp(known->kube_problem, facts->kube_problem) &&
+	       presence_verify(known, a->core->identity) == 0;
+}
+
+static int make(const struct announce *a, const struct announce_facts *facts,
+	const struct endpoint *endpoints, size_t n, struct presence *ret)
+{
+	*ret = (struct presence){ .node = a->core->config.node,
+		.counter = a->number,
+		.no_ipv6 = facts->no_ipv6,
+		.n_endpoints = n };
+	(void) snprintf(ret->kube, sizeof(ret->kube), "%s", facts->kube);
+	(void) snprintf(ret->kube_problem, sizeof(ret->kube_problem), "%s", facts->kube_problem);
+	memcpy(ret->endpoints, endpoints, n * sizeof(*endpoints));
+	return presence_sign(ret, a->core->identity_seed);
+}
+
+static void tell(struct announce *a, const struct presence *presence, json_t *doc)
+{
+	a->told = presence->counter;
+	if (doc)
+		a->hooks->tell(a->ctx, doc);
+}
+
+static void tell_new(struct announce *a, const struct announce_facts *facts,
+	const struct endpoint *endpoints, size_t n)
+{
+	CLEANUP(presence_done) struct presence made = { 0 };
+	CLEANUP_JSON json_t *doc = NULL;
+	struct book_heard heard;
+	struct err err = { 0 };
+
+	if (make(a, facts, endpoints, n, &made) < 0)
+		return;
+	doc = presence_to_json(&made);
+	if (doc && book_add_presence(a->core->book, doc, clock_now_us(), &heard, &err) < 0)
+		log_warning("our own presence: %s", err.text);
+	log_debug("announcing %zu addresses", n);
+	tell(a, &made, doc);
+}
+
+static void tell_again(struct announce *a, const struct presence *known)
+{
+	CLEANUP_JSON json_t *doc = presence_to_json(known);
+
+	tell(a, known, doc);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	announce_look(ctx);
+	return 0;
+}
+
+static void look_again(struct announce *a, uint64_t wait_us)
+{
+	int r = 0;
+
+	if (!a->timer)
+		r = sd_event_add_time(
+			a->core->event, &a->timer, CLOCK_MONOTONIC, 0, 0, on_timer, a);
+	if (r < 0)
+		return; /* then with the next change */
+	(void) sd_event_source_set_time_relative(a->timer, wait_us);
+	(void) sd_event_source_set_enabled(a->timer, wait_us ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+/*
+ * A board that was restored or wiped goes on above what the others have seen of it.
+ */
+static bool take_number(struct announce *a, const struct presence *known)
+{
+	a->waits = !a->hooks->take_number(a->ctx, known ? known->counter : 0, &a->number);
+	return !a->waits;
+}
+
+void announce_look(struct announce *a)
+{
+	const struct presence *known = book_presence(a->core->book, a->core->config.node);
+	struct endpoint all[PRESENCE_ENDPOINTS_MAX], told[PRESENCE_ENDPOINTS_MAX];
+	struct announce_facts facts;
+	size_t n_all = 0, n_told = 0;
+	uint64_t wait_us = 0;
+	bool moved;
+
+	a->hooks->look(a->ctx, &facts);
+	for (size_t i = 0; i < facts.own->n_endpoints && n_all < PRESENCE_ENDPOINTS_MAX; i++)
+		if (presence_endpoint_is_valid(&facts.own->endpoints[i]))
+			all[n_all++] = facts.own->endpoints[i];
+	if (!n_all)
+		return; /* no uplink: nothing to tell, and nobody to tell it to */
+	moved = announce_choose(
+		&a->past, all, n_all, known, clock_now_us(), told, &n_told, &wait_us);
+	look_again(a, wait_us);
+	if (!moved && is_current(a, &facts, known)) {
+		if (a->told != known->counter)
+			tell_again(a, known);
+		return;
 	}
-	*a = next;
+	if (!take_number(a, known))
+		return;
+	if (moved)
+		announce_chosen(&a->past, clock_now_us());
+	if (moved || !known)
+		tell_new(a, &facts, told, n_told);
+	else
+		tell_new(a, &facts, known->endpoints, known->n_endpoints);
 }
 
-static bool is_known(
-	const struct presence *known, const struct endpoint *endpoints, size_t n_endpoints)
+void announce_go_on(struct announce *a)
 {
-	if (!known || known->n_endpoints != n_endpoints)
-		return false;
-	for (size_t i = 0; i < n_endpoints; i++)
-		if (!endpoint_equal(&known->endpoints[i], &endpoints[i]))
-			return false;
-	return true;
+	if (!a->waits)
+		return;
+	a->waits = false;
+	announce_look(a);
 }
 
-/* Those older than @age_us; *ret_wait_us becomes when the next one of the others is. */
-static size_t take(const struct announce *a, uint64_t age_us, uint64_t now_us, struct endpoint *ret,
-	uint64_t *ret_wait_us)
+/* A cable that is moved, DHCP at the start: nothing to speak of. */
+void announce_check(struct announce *a, bool up)
 {
-	size_t n = 0;
+	uint64_t now = clock_now_us();
+	struct announce_facts facts;
+	struct err err = { 0 };
 
-	*ret_wait_us = 0;
-	for (size_t i = 0; i < a->n; i++) {
-		uint64_t age = now_us - a->own[i].since_us;
-
-		if (age >= age_us)
-			ret[n++] = a->own[i].endpoint;
-		else if (!*ret_wait_us || age_us - age < *ret_wait_us)
-			*ret_wait_us = age_us - age;
+	a->hooks->look(a->ctx, &facts);
+	if (!up || facts.own->n_endpoints) {
+		a->addressless_us = 0;
+		problem_set(&a->core->problems, "addresses", NULL);
+		return;
 	}
-	return n;
-}
-
-static bool is_damped(const struct announce *a, uint64_t now_us)
-{
-	return damper_is_on(&a->damper, &damping, now_us) ||
-	       (a->restless_us && now_us - a->restless_us <= damping.forget_us);
-}
-
-bool announce_choose(struct announce *a, const struct endpoint *own, size_t n_own,
-	const struct presence *known, uint64_t now_us,
-	struct endpoint ret[static PRESENCE_ENDPOINTS_MAX], size_t *ret_n, uint64_t *ret_wait_us)
-{
-	uint64_t pause = damper_wait_us(&a->damper, &damping, now_us);
-
-	remember(a, own, n_own, now_us);
-	*ret_n = take(a, is_damped(a, now_us) ? LIVES_US : 0, now_us, ret, ret_wait_us);
-	if (*ret_wait_us)
-		a->restless_us = now_us;
-	if (!*ret_n && a->n) { /* none has lived for long: better than nothing */
-		*ret_n = take(a, 0, now_us, ret, ret_wait_us);
-		*ret_wait_us = LIVES_US;
-	}
-	if (is_known(known, ret, *ret_n))
-		return false;
-	if (!pause)
-		return true;
-	*ret_wait_us = pause;
-	return false;
-}
-
-void announce_done(struct announce *a, uint64_t now_us)
-{
-	damper_done(&a->damper, &damping, now_us);
+	if (!a->addressless_us)
+		a->addressless_us = now;
+	if (now - a->addressless_us < ADDRESSLESS_US)
+		return;
+	err_set(&err, -EADDRNOTAVAIL,
+		"no link of this board has an address that others could try; connect it, or see "
+		"with `hearth status --verbose` what its links are taken for");
+	problem_set(&a->core->problems, "addresses", &err);
 }

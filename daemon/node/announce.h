@@ -1,38 +1,54 @@
 /*
- * announce: which of a board's addresses others are told of, and when. A change is told at once; where
- * addresses change all the time (a LAN host can do that to a board, with router advertisements), ever more
- * seldom, and then only those that have lived for half a minute: each announcement is written and read on
- * every board of the mesh. Pure.
+ * announce: the subject of our presence: the addresses at which others may try this board, and what
+ * else they should know of it, signed, for the coordinator and for our own book. Which addresses,
+ * and when, is announce-choose.h's.
+ *
+ * Its problem is "addresses": for five seconds there has been none.
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "base/ip.h"
-#include "base/pace.h"
-#include "wire/presence.h"
+#include "node/candidates.h"
+#include "node/core.h"
 
-/* Zero-initialise. */
-struct announce {
-	struct {
-		struct endpoint endpoint;
-		uint64_t since_us;
-	} own[PRESENCE_ENDPOINTS_MAX];
-	size_t n;
-	struct damper damper;
-	uint64_t restless_us; /* when last an address was too young to be told, 0: never */
+struct announce;
+
+/* What there is to tell. Borrowed. */
+struct announce_facts {
+	const struct candidates *own;
+	bool no_ipv6;
+	const char *kube, *kube_problem; /* the bundle tried last; why that came to nothing */
+};
+
+struct announce_hooks {
+	void (*look)(const void *ctx, struct announce_facts *ret);
+	/*
+	 * As state_take_counter(). False: the number is being reserved on the disk;
+	 * announce_go_on() is called once it is.
+	 */
+	bool (*take_number)(void *ctx, uint64_t known, uint64_t *last);
+	/* The coordinator is to have @doc (borrowed). */
+	void (*tell)(void *ctx, json_t *doc);
 };
 
 /*
- * @own are the board's at @now_us, @known (NULL: none) what it announced last. What others should be told goes
- * to @ret, in the order of @own. True: now. False: it is what they know, or it must wait; *ret_wait_us is when
- * to ask again, 0 for not before something changes.
+ * @core and @hooks are borrowed. Numbers of presences up to @number may have been used. NULL: out
+ * of memory.
  */
-bool announce_choose(struct announce *announce, const struct endpoint *own, size_t n_own,
-	const struct presence *known, uint64_t now_us,
-	struct endpoint ret[static PRESENCE_ENDPOINTS_MAX], size_t *ret_n, uint64_t *ret_wait_us);
+struct announce *announce_new(
+	struct core *core, uint64_t number, const struct announce_hooks *hooks, void *ctx);
+/* Returns NULL; announce_number() comes before. */
+struct announce *announce_free(struct announce *announce);
 
-/* They were told of other addresses than before. */
-void announce_done(struct announce *announce, uint64_t now_us);
+/* Something of it has changed, or may have: a new presence if so. */
+void announce_look(struct announce *announce);
+/* The number that was waited for is reserved. */
+void announce_go_on(struct announce *announce);
+/* Whether others could try any address of this board, which is in the mesh or not (@up). */
+void announce_check(struct announce *announce, bool up);
+
+/* The highest that may have been used. */
+uint64_t announce_number(const struct announce *announce);

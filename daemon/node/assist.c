@@ -1,20 +1,13 @@
 /*
  * Who asks hearth-helper: names, uapi, cluster, resolv are made here, connected with the rest, and
- * tried again. It may be missing or slow: only the device at the start is waited for, everything
- * else is tried by and by and is a problem in `hearth status` until then.
+ * tried again. It may be missing or slow: everything is tried by and by and is a problem in `hearth
+ * status` until then.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <string.h>
-#include <sys/ioctl.h>
+#include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "node/hearthd.h"
-
-/* --- what connects them with the rest --- */
 
 static bool is_up(const void *ctx)
 {
@@ -30,15 +23,19 @@ static const struct names_hooks names_hooks = { .is_up = is_up, .has_ipv6 = has_
 
 static void on_told(void *ctx)
 {
-	feed_announce(ctx);
+	struct hearthd *h = ctx;
+
+	if (h->announce) /* not at the end */
+		announce_look(h->announce);
 }
 
 static void on_done(void *ctx, const char *id)
 {
 	struct hearthd *h = ctx;
+	struct state *state = keep_state(h->keep);
 
-	(void) snprintf(h->state.kube_done, sizeof(h->state.kube_done), "%s", id);
-	save_state(h);
+	(void) snprintf(state->kube_done, sizeof(state->kube_done), "%s", id);
+	keep_save_state(h->keep);
 }
 
 static bool is_reachable(const void *ctx, uint32_t id)
@@ -61,25 +58,12 @@ int assist_open(struct hearthd *h)
 	return h->cluster && h->names && h->resolv && h->uapi ? 0 : -ENOMEM;
 }
 
-/* --- the TUN device, where only root may open it --- */
-
-int assist_open_tun(struct hearthd *h, struct err *err)
+void assist_close(struct hearthd *h)
 {
-	CLEANUP_IPC_REPLY struct ipc_reply reply = { .fd = -1 };
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
-	int r = ipc_call(h->core.helper_path, "tun.open", NULL, 2 * USEC_PER_SEC, &reply, err);
-
-	if (r < 0)
-		return err_prefix(
-			err, "only root may open /dev/net/tun here, and hearth-helper did not");
-	if (reply.fd < 0)
-		return err_set(err, -EPROTO, "hearth-helper sent no descriptor");
-	(void) snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", h->core.config.interface);
-	if (ioctl(reply.fd, TUNSETIFF, &ifr) < 0)
-		return err_set(err, -errno, "make TUN device %s: %m", h->core.config.interface);
-	if (ioctl(reply.fd, TUNSETPERSIST, 1) < 0)
-		return err_set(err, -errno, "keep TUN device %s: %m", h->core.config.interface);
-	return take_fd(&reply.fd);
+	h->cluster = cluster_free(h->cluster);
+	h->names = names_free(h->names);
+	h->resolv = resolv_free(h->resolv);
+	h->uapi = uapi_free(h->uapi);
 }
 
 /* Started again, as its socket shows: what failed without it need not wait. */
@@ -122,12 +106,4 @@ void assist_retry_now(struct hearthd *h)
 {
 	no_pauses(h);
 	assist_retry(h);
-}
-
-void assist_close(struct hearthd *h)
-{
-	h->cluster = cluster_free(h->cluster);
-	h->names = names_free(h->names);
-	h->resolv = resolv_free(h->resolv);
-	h->uapi = uapi_free(h->uapi);
 }

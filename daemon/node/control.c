@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/number.h"
 #include "node/hearthd.h"
 
@@ -21,8 +22,8 @@ static void call_status(struct hearthd *h, struct ipc_request *request)
 
 	if (!h->status || ipc_request_creds(request)->uid == 0 ||
 		now - h->status_us >= STATUS_AGE_US) {
-		watch_refresh(h);
-		watch_fill_report(h, &report);
+		status_look(h);
+		status_fill(h, &report);
 		json_decref(h->status);
 		h->status = report_json(&report);
 		h->status_us = now;
@@ -50,7 +51,7 @@ static json_t *endpoint_json(struct hearthd *h, uint32_t id)
 
 	const struct peer *peer;
 
-	watch_refresh(h);
+	status_look(h);
 	peer = peers_get(h->peers, id);
 	if (!peer || !peer->stats.endpoint.addr.family)
 		return json_null();
@@ -164,7 +165,7 @@ static void call_wait(struct hearthd *h, struct ipc_request *request)
 
 static void look(void *ctx)
 {
-	watch_refresh(ctx);
+	status_look(ctx);
 }
 
 /* Peers that nobody knows an address of cannot be waited for. */
@@ -195,7 +196,9 @@ static json_t *answer(void *ctx, const struct wait_for *what, bool done)
 		(json_int_t) peers_reachable(h->peers), "peers", (json_int_t) n);
 }
 
-const struct waits_hooks control_waits = { .look = look, .has_come = has_come, .answer = answer };
+static const struct waits_hooks waits_hooks = {
+	.look = look, .has_come = has_come, .answer = answer
+};
 
 static void kube_put(void *ctx, int r, const struct err *err)
 {
@@ -280,7 +283,7 @@ static const struct {
 	{ "reload", true, call_reload },
 };
 
-void control_handle(void *ctx, struct ipc_request *request)
+static void handle(void *ctx, struct ipc_request *request)
 {
 	struct hearthd *h = ctx;
 	const char *call = ipc_request_call(request);
@@ -295,4 +298,48 @@ void control_handle(void *ctx, struct ipc_request *request)
 		return;
 	}
 	ipc_request_fail(request, "not_found", "hearthd " HEARTH_VERSION " knows no such call");
+}
+
+/* --- the socket --- */
+
+static int listen_again(struct hearthd *h, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+
+	return ipc_server_new(h->core.event,
+		paths_join(h->core.paths.run, NAMES_HEARTHD_SOCK, path), 0666, (gid_t) -1, handle,
+		h, &h->ipc, err);
+}
+
+int control_open(struct hearthd *h, struct err *err)
+{
+	int r = waits_new(&h->core, &waits_hooks, h, &h->waits, err);
+
+	return r < 0 ? r : listen_again(h, err);
+}
+
+void control_keep(struct hearthd *h)
+{
+	struct err err = { 0 };
+
+	if (h->ipc && ipc_server_has_path(h->ipc))
+		return;
+	h->ipc = ipc_server_free(h->ipc);
+	if (listen_again(h, &err) < 0)
+		log_seldom(LOG_LEVEL_WARNING, "`hearth` does not work: %s", err.text);
+	else
+		log_notice("the socket in %s was removed by another program; listening again",
+			h->core.paths.run);
+}
+
+void control_end_waits(struct hearthd *h)
+{
+	h->waits = waits_free(h->waits);
+}
+
+void control_close(struct hearthd *h)
+{
+	h->ipc = ipc_server_free(h->ipc);
+	json_decref(h->status);
+	h->status = NULL;
 }

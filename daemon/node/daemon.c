@@ -3,14 +3,12 @@
  * asks the coordinator for more.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,7 +21,6 @@
 #include "node/hearthd.h"
 #include "node/hostnames.h"
 #include "node/iface.h"
-#include "node/stamps.h"
 #include "sys/net/rule.h"
 #include "sys/nft/nft.h"
 #include "sys/notify/notify.h"
@@ -44,12 +41,12 @@ static void on_uplink_changed(void *ctx, bool moved)
 		(void) sd_event_exit(h->core.event, 1);
 		return;
 	}
-	watch_refresh(h);
+	status_look(h);
 	if (!moved)
 		return;
-	if (h->tunnel) {
-		watch_moved(h);
-		peers_initiate(h->peers, h->tunnel);
+	if (overlay_tunnel(h->overlay)) {
+		tick_moved(h);
+		peers_initiate(h->peers, overlay_tunnel(h->overlay));
 	}
 	sync_link_changed(h->sync);
 }
@@ -74,48 +71,11 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-int hearthd_reload(struct hearthd *h, struct err *err)
-{
-	struct config config;
-	struct timespec now;
-	int r;
-
-	(void) clock_gettime(CLOCK_MONOTONIC, &now); /* systemd wants its own clock's time */
-	(void) notify_send("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-		(uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000);
-	r = config_read(h->config_path, &config, err);
-	if (r == 0 && (config.node != h->core.config.node ||
-			      strcmp(config.mesh, h->core.config.mesh) != 0 ||
-			      memcmp(config.root, h->core.config.root, sizeof(config.root)) != 0))
-		r = err_set(err, -EINVAL, "%s is about another board or mesh; restart hearthd",
-			h->config_path);
-	if (r == 0) {
-		if (config.port != h->core.config.port ||
-			strcmp(config.interface, h->core.config.interface) != 0)
-			log_notice("interface and port change with the next restart");
-		config.port = h->core.config.port;
-		memcpy(config.interface, h->core.config.interface, sizeof(config.interface));
-		h->core.config = config;
-		r = mesh_update(h, CHANGE_ALL, err);
-	}
-	if (r == 0) {
-		names_write(h->names, true);
-		mesh_retry(h);
-		assist_retry_now(h);
-		pods_hurry(h->pods);
-		pods_look(h->pods, clock_now_us());
-		sync_link_changed(h->sync);
-		log_info("configuration read again");
-	}
-	(void) notify_send("READY=1");
-	return r;
-}
-
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
 {
 	struct err err = { 0 };
 
-	hearthd_keep_files(ctx);
+	tick_keep_files(ctx);
 	if (hearthd_reload(ctx, &err) < 0)
 		log_error("%s; going on as before", err.text);
 	return 0;
@@ -152,8 +112,6 @@ static void set_paths(struct hearthd *h, const struct hearthd_options *options)
 	paths_join(h->core.paths.etc, "hearthd.yaml", h->config_path);
 	if (options->config_path)
 		(void) snprintf(h->config_path, sizeof(h->config_path), "%s", options->config_path);
-	paths_join(h->core.paths.state, "state.json", h->state_path);
-	paths_join(h->core.paths.state, "timestamp", h->timestamp_path);
 	paths_join(h->core.paths.run, NAMES_HELPER_SOCK, h->core.helper_path);
 	(void) snprintf(up, sizeof(up), "%.*s",
 		(int) (strrchr(h->core.paths.etc, '/') - h->core.paths.etc), h->core.paths.etc);
@@ -199,7 +157,6 @@ static int when_wrong(int r)
 
 static int read_all(struct hearthd *h, struct err *err)
 {
-	struct err damage = { 0 };
 	int r;
 
 	r = when_wrong(config_read(h->config_path, &h->core.config, err));
@@ -207,73 +164,49 @@ static int read_all(struct hearthd *h, struct err *err)
 		r = h->state_lock = state_lock(h->core.paths.state, err);
 	if (r >= 0)
 		r = when_wrong(read_identity(h, err));
-	if (r < 0)
-		return r;
-	if (state_load(h->state_path, &h->state, &damage) < 0)
-		problem_set(&h->core.problems, "files", &damage);
-	h->counter = h->state.counter;
-	r = book_open(h->core.paths.state, h->core.config.root, &h->core.book, err);
+	if (r == 0 && keep_load(h->keep) < 0)
+		r = err_set(err, -ENOMEM, "out of memory");
+	if (r == 0)
+		r = book_open(h->core.paths.state, h->core.config.root, &h->core.book, err);
 	if (r < 0)
 		return r;
 	problem_set(&h->core.problems, "damage", book_damage(h->core.book));
 	return 0;
 }
 
-static int open_control(struct hearthd *h, struct err *err)
+static void on_log_settled(void *ctx, bool saved)
 {
-	char path[PATH_TEXT_MAX];
-
-	return ipc_server_new(h->core.event,
-		paths_join(h->core.paths.run, NAMES_HEARTHD_SOCK, path), 0666, (gid_t) -1,
-		control_handle, h, &h->ipc, err);
+	assist_log_settled(ctx, saved);
 }
 
-static void keep_control(struct hearthd *h)
+static void on_state_settled(void *ctx)
 {
-	struct err err = { 0 };
+	struct hearthd *h = ctx;
 
-	if (h->ipc && ipc_server_has_path(h->ipc))
-		return;
-	h->ipc = ipc_server_free(h->ipc);
-	if (open_control(h, &err) < 0)
-		log_seldom(LOG_LEVEL_WARNING, "`hearth` does not work: %s", err.text);
-	else
-		log_notice("the socket in %s was removed by another program; listening again",
-			h->core.paths.run);
+	if (h->announce) /* not at the end */
+		announce_go_on(h->announce);
 }
 
-/* It is root's: we only say that the next start will fail. */
-static void look_at_config(struct hearthd *h)
-{
-	struct config config;
-	struct err why = { 0 }, err = { 0 };
-
-	if (config_read(h->config_path, &config, &why) < 0)
-		err_set(&err, why.code,
-			"hearthd goes on as before, but will not start again: %.600s", why.text);
-	problem_set(&h->core.problems, "config", &err);
-}
-
-void hearthd_keep_files(struct hearthd *h)
-{
-	keep_control(h);
-	look_at_config(h);
-	pods_hurry(h->pods);
-	uapi_keep(h->uapi);
-	save_again(h);
-}
+static const struct keep_hooks keep_hooks = { .log_settled = on_log_settled,
+	.state_settled = on_state_settled };
 
 /* Each borrows the core, which is complete before anything is asked of them. */
 static int make_subjects(struct hearthd *h, struct err *err)
 {
+	h->keep = keep_new(&h->core, &keep_hooks, h);
+	h->news = news_new(&h->core, &mesh_news_hooks, h);
 	h->pods = pods_new(&h->core);
-	return h->pods && assist_open(h) == 0 ? 0 : err_set(err, -ENOMEM, "out of memory");
+	if (!h->keep || !h->news || !h->pods || assist_open(h) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	return 0;
 }
 
 static void free_subjects(struct hearthd *h)
 {
 	assist_close(h);
 	h->pods = pods_free(h->pods);
+	h->news = news_free(h->news);
+	h->keep = keep_free(h->keep);
 }
 
 static int hearthd_open(struct hearthd *h, const struct hearthd_options *options, struct err *err)
@@ -300,14 +233,14 @@ static int hearthd_open(struct hearthd *h, const struct hearthd_options *options
 		r = ping_new(h->core.event, h->core.config.interface, &h->ping, err);
 	if (r == 0)
 		r = mesh_open(h, err);
+	if (r < 0)
+		return r;
+	cluster_load(h->cluster, keep_state(h->keep)->kube_done);
+	r = ask_open(h, err);
 	if (r == 0)
-		r = feed_open(h, err);
+		r = control_open(h, err);
 	if (r == 0)
-		r = waits_new(&h->core, &control_waits, h, &h->waits, err);
-	if (r == 0)
-		r = open_control(h, err);
-	if (r == 0)
-		r = watch_begin(h, err);
+		r = tick_begin(h, err);
 	return r;
 }
 
@@ -315,23 +248,24 @@ static void hearthd_close(struct hearthd *h)
 {
 	if (h->sync)
 		sync_stop(h->sync);
-	watch_end(h);
-	h->waits = waits_free(h->waits); /* they are told, while there are peers */
-	h->announce_waits = false;
-	if (h->core.book && state_settle(&h->state, h->counter))
-		save_state(h);
-	save_all(h); /* while the tunnel still carries packets */
-	h->announce_timer = sd_event_source_disable_unref(h->announce_timer);
+	tick_end(h);
+	control_end_waits(h); /* they are told, while there are peers */
+	if (h->announce)
+		keep_settle_number(h->keep, announce_number(h->announce));
+	h->announce = announce_free(h->announce);
+	if (h->keep)
+		keep_all(h->keep); /* while the tunnel still carries packets */
 	mesh_close(h);
 	h->sync = sync_free(h->sync); /* who waits for it, or for an echo, hears that it ends */
 	h->ping = ping_free(h->ping);
-	h->ipc = ipc_server_free(h->ipc);
+	control_close(h);
 	h->uplink = uplink_free(h->uplink);
 	h->core.nl = nl_close(h->core.nl);
 	h->core.disk = disk_free(h->core.disk);
 	free_subjects(h); /* nobody tells them any more of what was written */
 	h->core.book = book_close(h->core.book);
-	free(h->sync_sources);
+	free(h->asked);
+	free(h->said);
 	free(h->cert_pem);
 	x509_wipe_p(&h->key_pem);
 	h->core.event = sd_event_unref(h->core.event);

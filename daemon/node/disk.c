@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "sys/work/work.h"
 
 struct disk {
@@ -76,6 +78,21 @@ void disk_write(struct disk *disk, struct write *write, disk_done_fn done, void 
 	else
 		write_free(write);
 	free(job);
+}
+
+static void restored(void *ctx, struct write *w)
+{
+	if (w->result == 0)
+		log_notice("%s was removed by another program; written again", w->path);
+	else
+		log_seldom(LOG_LEVEL_WARNING, "%s is gone and cannot be written again: %s", w->path,
+			strerror(-w->result));
+	write_free(w);
+}
+
+void disk_restore(struct disk *disk, struct write *write)
+{
+	disk_write(disk, write, restored, NULL);
 }
 
 void disk_drain(struct disk *disk)

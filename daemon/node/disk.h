@@ -24,5 +24,11 @@ typedef void (*disk_done_fn)(void *ctx, struct write *write);
  */
 void disk_write(struct disk *disk, struct write *write, disk_done_fn done, void *ctx);
 
+/*
+ * The same of a file that was there and that somebody removed: says so once it is there again, or
+ * cannot be.
+ */
+void disk_restore(struct disk *disk, struct write *write);
+
 /* Waits until all is written and told. */
 void disk_drain(struct disk *disk);

@@ -119,3 +119,8 @@ bool ipv6_is_missing(const struct ipv6 *ipv6)
 {
 	return ipv6->missing;
 }
+
+void ipv6_forget(struct ipv6 *ipv6)
+{
+	problem_set(&ipv6->core->problems, "ipv6", NULL);
+}

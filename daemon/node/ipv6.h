@@ -26,3 +26,5 @@ void ipv6_found(struct ipv6 *ipv6, enum iface_ipv6 found);
 bool ipv6_is_missing(const struct ipv6 *ipv6);
 /* Whether it leads to node @id, ourselves included: nowhere where we have none. */
 bool ipv6_leads_to(const struct ipv6 *ipv6, uint32_t id);
+/* There is no mesh any more that would need it. */
+void ipv6_forget(struct ipv6 *ipv6);

@@ -95,3 +95,8 @@ void pods_hurry(struct pods *pods)
 {
 	pods->next_us = 0;
 }
+
+void pods_forget(struct pods *pods)
+{
+	problem_set(&pods->core->problems, "pods", NULL);
+}

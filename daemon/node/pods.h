@@ -20,3 +20,5 @@ struct pods *pods_free(struct pods *pods);
 void pods_look(struct pods *pods, uint64_t now_us);
 /* The next time at once. */
 void pods_hurry(struct pods *pods);
+/* There is no mesh any more that gives them addresses. */
+void pods_forget(struct pods *pods);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """
 circles.py BUILD: which files of daemon/, provision/ and cni/ call each other in a circle, by the symbols of the
-object files in BUILD; what hearthd's subjects include; and whether the coordinator's arrows run downward. Ends with 1
-if there is a circle that is not the engine's own, a subject that knows another, or an arrow that does not.
+object files in BUILD; what hearthd's subjects include; and whether hearthd's and the coordinator's arrows run downward.
+Ends with 1 if there is a circle that is not the engine's own, a subject that knows another, or an arrow that does not.
 """
 import os
 import re
@@ -11,9 +11,8 @@ import sys
 
 # One state machine in five files, by its nature (daemon/wg/device.h says how).
 ENGINE = {f"daemon/wg/{n}.c" for n in ("device", "handshake", "peer", "session", "timers")}
-# hearthd's own files, which make and connect its subjects. They may only become fewer.
-HEARTHD = {f"daemon/node/{n}.c" for n in ("assist", "control", "daemon", "feed", "mesh", "save", "watch")}
-ALLOWED = (ENGINE, HEARTHD)
+# hearthd's own files, which make and connect its subjects, from above to below; only they include hearthd.h.
+HEARTHD = "daemon tick control reload mesh assist ask status".split()
 
 # The coordinator from above to below: a file includes only what is listed below its own line.
 COORDINATOR = (
@@ -84,11 +83,23 @@ def circles(edges):
 
 def subjects_that_know_another(node):
     texts = {n: open(os.path.join(node, n)).read() for n in sorted(os.listdir(node)) if n.endswith((".c", ".h"))}
-    subjects = {n[:-2] for n, text in texts.items() if n.endswith(".h") and "_new(struct core *core" in text} - {"core"}
+    subjects = {n[:-2] for n, text in texts.items() if n.endswith(".h") and re.search(r"_new\(\s*struct core \*core", text)}
     for name, text in texts.items():
         for other in re.findall(r'#include "node/([a-z0-9-]+)\.h"', text):
             if name[:-2] in subjects and other != name[:-2] and (other in subjects or other == "hearthd"):
                 yield f"daemon/node/{name} includes node/{other}.h: a subject knows no other; what it needs comes as argument or hook"
+
+
+def hearthd_not_downward(edges, node):
+    for name in sorted(os.listdir(node)):
+        text = open(os.path.join(node, name)).read() if name.endswith((".c", ".h")) else ""
+        if '#include "node/hearthd.h"' in text and name[:-2] not in HEARTHD + ["main"]:
+            yield f"daemon/node/{name} includes node/hearthd.h, and is none of hearthd's own files (HEARTHD in tests/lib/circles.py)"
+    for above, name in enumerate(HEARTHD):
+        for used in edges[f"daemon/node/{name}.c"]:
+            other = os.path.basename(used)[:-2]
+            if used.startswith("daemon/node/") and other in HEARTHD and HEARTHD.index(other) <= above:
+                yield f"daemon/node/{name}.c uses {other}.c, which is not below it (HEARTHD in tests/lib/circles.py)"
 
 
 def arrows_not_downward(folder):
@@ -110,13 +121,13 @@ def main():
     if len(edges) < 100:
         sys.exit(f"only {len(edges)} object files in {sys.argv[1]}: is it built?")
     for part in circles(edges):
-        if any(set(part) <= allowed for allowed in ALLOWED):
+        if set(part) <= ENGINE:
             continue
         bad = 1
         print("a circle:")
         for v in part:
             print(f"  {v} uses {', '.join(w for w in edges[v] if w in part)}")
-    for line in (*subjects_that_know_another("daemon/node"), *arrows_not_downward("daemon/coordinator")):
+    for line in (*subjects_that_know_another("daemon/node"), *hearthd_not_downward(edges, "daemon/node"), *arrows_not_downward("daemon/coordinator")):
         bad = 1
         print(line)
     sys.exit(bad)

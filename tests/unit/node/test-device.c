@@ -25,12 +25,18 @@ void tunnel_forget_device(struct tunnel *tunnel)
 static struct core *core;
 static struct device *device;
 
+static void on_ipv6(void *ctx, enum iface_ipv6 found)
+{
+}
+
+static const struct device_hooks hooks = { .ipv6 = on_ipv6 };
+
 static int set_up(void **state)
 {
 	fake_net_reset();
 	removed = forgotten = false;
 	core = fake_core_new();
-	device = device_new(core);
+	device = device_new(core, &hooks, NULL);
 	assert_non_null(device);
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* announce: at once, then ever more slowly, then only what lives. Time is moved by hand. */
+/* announce-choose: at once, then ever more slowly, then only what lives. Time is moved by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,11 +7,11 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "node/announce.h"
+#include "node/announce-choose.h"
 
 #define S USEC_PER_SEC
 
-static struct announce a;
+static struct announce_past a;
 static struct presence known;
 static bool is_known;
 static struct endpoint told[PRESENCE_ENDPOINTS_MAX];
@@ -38,13 +38,13 @@ static bool has(uint64_t now, size_t n, const char *const *texts)
 	memcpy(known.endpoints, told, sizeof(told));
 	known.n_endpoints = n_told;
 	is_known = true;
-	announce_done(&a, now);
+	announce_chosen(&a, now);
 	return true;
 }
 
 static int begin(void **state)
 {
-	a = (struct announce){ 0 };
+	a = (struct announce_past){ 0 };
 	known = (struct presence){ 0 };
 	is_known = false;
 	return 0;
