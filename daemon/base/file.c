@@ -109,11 +109,11 @@ int file_write_atomic(const char *path, const void *data, size_t len, mode_t mod
 		return -errno;
 	int r = fchmod(fd, mode) < 0 ? -errno : 0;
 
-	if (!r)
+	if (r == 0)
 		r = file_write_all(fd, data, len);
-	if (!r && fsync(fd) < 0)
+	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
-	if (!r && rename(tmp, path) < 0)
+	if (r == 0 && rename(tmp, path) < 0)
 		r = -errno;
 	if (r) {
 		(void) unlink(tmp); /* the first error is the one to tell */

@@ -113,7 +113,7 @@ int json_get_str(const json_t *obj, const char *key, const char **ret, struct er
 	json_t *v = NULL;
 	int r = get(obj, key, JSON_STRING, "a string", &v, err);
 
-	if (!r)
+	if (r == 0)
 		*ret = json_string_value(v);
 	return r;
 }

@@ -483,9 +483,9 @@ static int emit_object(yaml_emitter_t *emitter, const json_t *object, unsigned d
 
 	json_object_foreach((json_t *) object, key, value)
 	{
-		if (!r)
+		if (r == 0)
 			r = emit_string(emitter, key);
-		if (!r)
+		if (r == 0)
 			r = emit_value(emitter, value, depth);
 	}
 	return r ? r : emit(emitter, yaml_mapping_end_event_initialize(&event), &event);
@@ -499,7 +499,7 @@ static int emit_array(yaml_emitter_t *emitter, const json_t *array, unsigned dep
 			&event, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE),
 		&event);
 
-	for (size_t i = 0; !r && i < json_array_size(array); i++)
+	for (size_t i = 0; r == 0 && i < json_array_size(array); i++)
 		r = emit_value(emitter, json_array_get(array, i), depth);
 	return r ? r : emit(emitter, yaml_sequence_end_event_initialize(&event), &event);
 }
@@ -525,7 +525,7 @@ static int emit_document(yaml_emitter_t *emitter, const json_t *doc, bool first)
 	int r = emit(emitter, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, first),
 		&event);
 
-	if (!r)
+	if (r == 0)
 		r = emit_value(emitter, doc, 0);
 	return r ? r : emit(emitter, yaml_document_end_event_initialize(&event, 1), &event);
 }
@@ -544,7 +544,7 @@ static int emit_stream(yaml_emitter_t *emitter, const json_t *docs)
 	int r = emit(
 		emitter, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING), &event);
 
-	for (size_t i = 0; !r && i < json_array_size(docs); i++)
+	for (size_t i = 0; r == 0 && i < json_array_size(docs); i++)
 		r = emit_document(emitter, json_array_get(docs, i), i == 0);
 	return r ? r : emit(emitter, yaml_stream_end_event_initialize(&event), &event);
 }
