@@ -103,7 +103,7 @@ int api_cursor_from_json(const json_t *json, struct api_cursor *ret, struct err 
 	const char *text;
 	int r = field_refuse_missing(json_get_str(json, "cursor", &text, err), err);
 
-	if (!r && api_cursor_parse(text, ret) < 0)
+	if (r == 0 && api_cursor_parse(text, ret) < 0)
 		r = err_set(err, -EINVAL, "field \"cursor\" is not well formed");
 	return r;
 }

@@ -242,9 +242,9 @@ int field_get_addr(
 	char text[IP_TEXT_MAX];
 	int r = json_get_addr(obj, key, family, &addr, err);
 
-	if (!r)
+	if (r == 0)
 		r = must_be_written(obj, key, ip_addr_format(&addr, text), err);
-	if (!r)
+	if (r == 0)
 		*ret = addr;
 	return r;
 }
@@ -256,9 +256,9 @@ int field_get_prefix(
 	char text[PREFIX_TEXT_MAX];
 	int r = json_get_prefix(obj, key, family, &prefix, err);
 
-	if (!r)
+	if (r == 0)
 		r = must_be_written(obj, key, ip_prefix_format(&prefix, text), err);
-	if (!r)
+	if (r == 0)
 		*ret = prefix;
 	return r;
 }

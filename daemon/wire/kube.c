@@ -93,7 +93,7 @@ static int get_checked(const json_t *json, const char *key, size_t size,
 {
 	int r = field_get_text(json, key, size, ret, err);
 
-	if (!r && !is_valid(ret))
+	if (r == 0 && !is_valid(ret))
 		r = err_set(err, -EINVAL, "field \"%s\" is not well formed", key);
 	return r;
 }
@@ -254,9 +254,9 @@ int kube_bundle_from_json(const json_t *json, struct kube_bundle *ret, struct er
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
 	int r = field_get_hex(json, "id", KUBE_ID_MAX - 1, bundle.id, err);
 
-	if (!r)
+	if (r == 0)
 		r = read_signed(json, &bundle.cluster, err);
-	if (!r)
+	if (r == 0)
 		r = read_secret(json, &bundle, err);
 	r = field_refuse_missing(r, err);
 	if (r) {

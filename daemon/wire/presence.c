@@ -146,9 +146,9 @@ static int read_kube(const json_t *json, struct presence *presence, struct err *
 		return 0;
 	int r = json_get_object(json, "kube", &kube, err);
 
-	if (!r)
+	if (r == 0)
 		r = field_get_hex(kube, "bundle", FIELD_ID_MAX - 1, presence->kube, err);
-	if (!r && json_has(kube, "problem"))
+	if (r == 0 && json_has(kube, "problem"))
 		r = field_get_text(
 			kube, "problem", PRESENCE_PROBLEM_MAX, presence->kube_problem, err);
 	return r;

@@ -99,7 +99,7 @@ int record_sign(struct record *record, const uint8_t seed[static RECORD_SEED_LEN
 	(void) crypto_sign_seed_keypair(record->by, secret, seed);
 	int r = signed_bytes(record, &bytes);
 
-	if (!r)
+	if (r == 0)
 		(void) crypto_sign_detached(
 			record->sig, NULL, (uint8_t *) bytes.data, bytes.len, secret);
 	sodium_memzero(secret, sizeof(secret));
@@ -230,7 +230,7 @@ int record_list_from_json(const json_t *obj, const char *key, size_t max, struct
 
 	if (!records)
 		return err_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < n && !r; i++)
+	for (size_t i = 0; i < n && r == 0; i++)
 		r = record_from_json(json_array_get(list, i), &records[i], err);
 	if (r) {
 		err_prefix(err, "field \"%s\"", key);
@@ -293,9 +293,9 @@ int tombstone_from_json(const json_t *json, struct tombstone *ret, struct err *e
 	uint64_t id;
 	int r = json_get_u64(json, "id", NODE_ID_MAX, &id, err);
 
-	if (!r && !id)
+	if (r == 0 && !id)
 		r = err_set(err, -EINVAL, "field \"id\" counts from 1");
-	if (!r && json_has(json, "reason"))
+	if (r == 0 && json_has(json, "reason"))
 		r = field_get_text(json, "reason", sizeof(tombstone.reason), tombstone.reason, err);
 	if (r)
 		return field_refuse_missing(r, err);

@@ -136,7 +136,7 @@ static int read_coordinators(const json_t *json, struct settings *settings, stru
 	if (!json_has(json, "coordinators"))
 		return 0;
 	r = json_get_array(json, "coordinators", SETTINGS_COORDINATORS_MAX, &list, err);
-	for (size_t i = 0; !r && i < json_array_size(list); i++) {
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
 		struct settings_coordinator *c = &settings->coordinators[i];
 		const json_t *entry = json_array_get(list, i);
 		uint64_t node = 0, port = 0;

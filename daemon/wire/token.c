@@ -132,7 +132,7 @@ int token_format(const struct token *token, char **ret_text)
 		r = -ENAMETOOLONG;
 	else if (!(whole = malloc(len + PREFIX_LEN + 1)))
 		r = -ENOMEM;
-	if (!r) {
+	if (r == 0) {
 		memcpy(whole, prefix, PREFIX_LEN);
 		memcpy(whole + PREFIX_LEN, encoded, len + 1);
 		*ret_text = whole;
