@@ -153,7 +153,7 @@ static int check(const struct mesh_log *log, const struct record *record, bool p
 			"missing",
 			record->seq, log->n + 1);
 	r = check_signer(log, record, ret_key, err);
-	if (!r && (prove || is_key_record(record)))
+	if (r == 0 && (prove || is_key_record(record)))
 		r = check_signature(record, err);
 	if (r)
 		return r;
@@ -228,7 +228,7 @@ int mesh_log_make_next(const struct mesh_log *log, const char *type, const json_
 	CLEANUP_RECORD struct record record = { 0 };
 	int r = record_make(log->n + 1, mesh_log_head_hash(log), type, payload, &record);
 
-	if (!r)
+	if (r == 0)
 		r = record_sign(&record, seed);
 	if (r)
 		return r;
@@ -290,7 +290,7 @@ static int load_line(struct mesh_log *log, const char *line, size_t len, struct 
 	CLEANUP_JSON json_t *json = json_parse(line, len, err);
 	int r = json ? record_from_json(json, &record, err) : -EINVAL;
 
-	if (!r)
+	if (r == 0)
 		r = append(log, &record, false, err);
 	return r == -EALREADY ? 0 : r ? r : 1;
 }
@@ -344,9 +344,9 @@ int mesh_log_load(const uint8_t root_hash[static RECORD_HASH_LEN], const char *t
 	size_t good = 0;
 	int r = log ? load_lines(log, text, len, &starts, &good, &why) : -ENOMEM;
 
-	while (!r && log->n) {
+	while (r == 0 && log->n) {
 		r = check_signature(&log->items[log->n - 1].record, &bad);
-		if (!r)
+		if (r == 0)
 			break;
 		if (r == -EBADMSG) {
 			why = bad;

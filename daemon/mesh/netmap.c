@@ -482,7 +482,7 @@ static int apply_settings(
 	CLEANUP_SETTINGS struct settings settings = { 0 };
 	int r = settings_from_json(json, &settings, err);
 
-	if (!r)
+	if (r == 0)
 		r = netmap_check_settings(netmap, &settings, err);
 	if (r)
 		return r;

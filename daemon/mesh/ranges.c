@@ -264,7 +264,7 @@ int ranges_check(const struct settings *settings, const struct ranges_local *loc
 	if ((flags & RANGES_TAILSCALE) && (r = check_tailscale(settings, locals, n_locals, err)))
 		return r;
 	r = check_locals(settings, locals, n_locals, err);
-	if (!r && (flags & RANGES_ONLY_PRIVATE))
+	if (r == 0 && (flags & RANGES_ONLY_PRIVATE))
 		r = check_private(settings, locals, n_locals, err);
 	return r;
 }
