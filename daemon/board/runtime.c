@@ -105,7 +105,7 @@ static int toml_read(char *text, toml_each *each, void *ctx)
 	struct toml t = { 0 };
 	int r = 0;
 
-	for (char *rest = text, *line; !r && (line = strsep(&rest, "\n"));)
+	for (char *rest = text, *line; r == 0 && (line = strsep(&rest, "\n"));)
 		if (read_line(&t, line))
 			r = each(ctx, t.table, t.key, t.value);
 	return r;
@@ -298,13 +298,13 @@ static int look_at_arguments(const char *etc, struct err *err)
 	char path[PATH_MAX];
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(files) && !r; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(files) && r == 0; i++) {
 		CLEANUP_BUF struct buf text = { 0 };
 
 		(void) snprintf(path, sizeof(path), "%s/%s", etc, files[i]);
 		if (file_read(path, FILE_MAX, &text) < 0 || !*buf_str(&text))
 			continue;
-		for (char *rest = text.data, *line; !r && (line = strsep(&rest, "\n"));) {
+		for (char *rest = text.data, *line; r == 0 && (line = strsep(&rest, "\n"));) {
 			line += strspn(line, " \t");
 			if (!strncmp(line, "KUBELET_EXTRA_ARGS=", 19))
 				r = check_arguments(path, line, err);
