@@ -99,22 +99,22 @@ static int spawn(const struct exec_options *o, int in, int out, int err, pid_t *
 		posix_spawn_file_actions_destroy(&files);
 		return -r;
 	}
-	if (!r)
+	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&files, in, 0);
-	if (!r)
+	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&files, out, 1);
-	if (!r)
+	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&files, err, 2);
-	if (!r)
+	if (r == 0)
 		r = posix_spawn_file_actions_addclosefrom_np(&files, 3);
-	if (!r)
+	if (r == 0)
 		r = posix_spawnattr_setflags(&attr,
 			POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	if (!r)
+	if (r == 0)
 		r = posix_spawnattr_setsigdefault(&attr, &all);
-	if (!r)
+	if (r == 0)
 		r = posix_spawnattr_setsigmask(&attr, &none);
-	if (!r)
+	if (r == 0)
 		r = posix_spawnp(ret, o->argv[0], &files, &attr, (char *const *) o->argv,
 			o->envp ? (char *const *) o->envp : environ);
 	posix_spawnattr_destroy(&attr);
@@ -146,7 +146,7 @@ static int start(struct exec *e, const struct exec_options *o, struct err *err)
 	if (in < 0)
 		return err_set(err, -errno, "run %s: prepare its input: %m", o->argv[0]);
 	r = output_pipe(&e->out_fd, &out);
-	if (!r)
+	if (r == 0)
 		r = output_pipe(&e->err_fd, &errors);
 	if (r < 0)
 		return err_set(err, r, "run %s: make a pipe: %s", o->argv[0], strerror(-r));

@@ -90,11 +90,11 @@ int ipc_request_parse(
 	json_t *args = NULL;
 	int r = json_is_object(doc) ? 0 : err_set(err, -EINVAL, "the request is not an object");
 
-	if (!r)
+	if (r == 0)
 		r = json_get_str(doc, "call", &call, err);
-	if (!r && strlen(call) > CALL_MAX)
+	if (r == 0 && strlen(call) > CALL_MAX)
 		r = err_set(err, -EINVAL, "field \"call\" is too long");
-	if (!r && json_has(doc, "args"))
+	if (r == 0 && json_has(doc, "args"))
 		r = json_get_object(doc, "args", &args, err);
 	if (r < 0)
 		return r;

@@ -175,7 +175,7 @@ static int add_tool(
 	struct chain chain = { 0 };
 	int r = name ? ask(nl, NFT_MSG_GETCHAIN, 0, family, name, take_chain, &chain) : 0;
 
-	if (!r && chain.found)
+	if (r == 0 && chain.found)
 		r = ask(nl, NFT_MSG_GETRULE, NLM_F_DUMP, family, name, take_rule, rules);
 	*ret_found = chain.found;
 	return r;
@@ -194,9 +194,9 @@ static int look_at_hook(
 	if (r < 0 || !chain.drops)
 		return r;
 	r = ask(nl, NFT_MSG_GETRULE, NLM_F_DUMP, family, base, take_rule, &rules);
-	if (!r)
+	if (r == 0)
 		r = add_tool(nl, family, hooks[hook].docker, &docker, &rules);
-	if (!r)
+	if (r == 0)
 		r = add_tool(nl, family, hooks[hook].ufw, &ufw, &rules);
 	if (r < 0 || (rules.accepts.from && rules.accepts.to))
 		return r;
@@ -222,9 +222,9 @@ static int look_at_input(struct nl *nl, uint8_t family, const char *name,
 	if (r < 0 || !chain.drops)
 		return r;
 	r = ask(nl, NFT_MSG_GETRULE, NLM_F_DUMP, family, "INPUT", take_rule, &rules);
-	if (!r)
+	if (r == 0)
 		r = add_tool(nl, family, name, &ufw, &rules);
-	if (!r)
+	if (r == 0)
 		*ret_drops = ufw && !rules.accepts.from;
 	return r;
 }
@@ -234,15 +234,15 @@ int nft_forward_look(struct nl *nl, const struct nft_forward_pods *pods, struct 
 	struct nft_forward found = { 0 };
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(hooks) && !r; i++)
+	for (size_t i = 0; i < ARRAY_LEN(hooks) && r == 0; i++)
 		r = look_at_hook(nl, i, pods, &found);
-	if (!r && pods->mesh)
+	if (r == 0 && pods->mesh)
 		r = look_at_input(nl, NFPROTO_IPV4, "ufw-user-input", pods, &found.input4);
-	if (!r && pods->mesh)
+	if (r == 0 && pods->mesh)
 		r = look_at_input(nl, NFPROTO_IPV6, "ufw6-user-input", pods, &found.input6);
 	if ((found.input4 || found.input6) && !found.drops4 && !found.drops6)
 		found.owner = NFT_FORWARD_UFW;
-	if (!r)
+	if (r == 0)
 		*ret = found;
 	return r;
 }

@@ -131,7 +131,7 @@ static int migrate(struct db *s, struct err *err)
 	char sql[128];
 	int r = read_number(s, "PRAGMA user_version", &version, err);
 
-	if (!r)
+	if (r == 0)
 		r = read_number(s, "PRAGMA application_id", &application, err);
 	if (r < 0)
 		return r;
@@ -143,15 +143,15 @@ static int migrate(struct db *s, struct err *err)
 			"%s: written by a newer program (format %lld, this one knows up to %zu). "
 			"Install that version again, or restore an older copy.",
 			s->path, (long long) version, s->schema->n_migrations);
-	for (; version < (sqlite3_int64) s->schema->n_migrations && !r; version++) {
+	for (; version < (sqlite3_int64) s->schema->n_migrations && r == 0; version++) {
 		snprintf(sql, sizeof(sql),
 			"PRAGMA user_version=%lld; PRAGMA application_id=%u; COMMIT",
 			(long long) version + 1, s->schema->application_id);
 		r = run_sql(s, "BEGIN IMMEDIATE", "bring it to the new format", err);
-		if (!r)
+		if (r == 0)
 			r = run_sql(s, s->schema->migrations[version], "bring it to the new format",
 				err);
-		if (!r)
+		if (r == 0)
 			r = run_sql(s, sql, "bring it to the new format", err);
 	}
 	return r;
@@ -222,11 +222,11 @@ static int open_database(struct db *s, bool create, struct err *err)
 		"PRAGMA temp_store=MEMORY; BEGIN IMMEDIATE; COMMIT",
 		"open it", err);
 
-	if (!r)
+	if (r == 0)
 		r = check_whole(s, err);
-	if (!r)
+	if (r == 0)
 		r = migrate(s, err);
-	if (!r)
+	if (r == 0)
 		r = prepare(s, err);
 	return r;
 }
@@ -271,7 +271,7 @@ int db_each(struct db *s, size_t table, store_row_fn row, void *ctx, struct err 
 		if (r)
 			break;
 	}
-	if (!r && rc != SQLITE_DONE)
+	if (r == 0 && rc != SQLITE_DONE)
 		r = explain(s, rc, "read it", err);
 	sqlite3_finalize(st);
 	return r;
@@ -318,14 +318,14 @@ static bool run_together(
 {
 	int r = run_sql(s, "BEGIN IMMEDIATE", "write", err);
 
-	for (struct store_batch *b = list; b != end && !r; b = b->next) {
+	for (struct store_batch *b = list; b != end && r == 0; b = b->next) {
 		run_batch(s, b);
 		if (sqlite3_get_autocommit(s->db)) { /* everything so far was rolled back */
 			r = -EIO;
 			*err = b->err;
 		}
 	}
-	if (!r)
+	if (r == 0)
 		r = run_sql(s, "COMMIT", "write", err);
 	if (r < 0 && !sqlite3_get_autocommit(s->db))
 		(void) run_sql(s, "ROLLBACK", "undo", NULL);

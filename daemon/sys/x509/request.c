@@ -112,7 +112,7 @@ static int read_alternatives(X509_REQ *req, struct x509_request *ret, struct err
 		return critical == -1
 			       ? 0
 			       : err_set(err, -EBADMSG, "its alternative names cannot be read");
-	for (int i = 0; i < sk_GENERAL_NAME_num(names) && !r; i++)
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && r == 0; i++)
 		r = add_alternative(sk_GENERAL_NAME_value(names, i), ret, err);
 	return r;
 }

@@ -94,7 +94,7 @@ int x509_certificate_pem(const uint8_t seed[static X509_SEED_LEN], const char *n
 		return failed(-ENOMEM);
 	int r = x509_public_key(seed, public_key);
 
-	if (!r)
+	if (r == 0)
 		r = set_serial(cert, public_key);
 	if (r < 0)
 		return r;
