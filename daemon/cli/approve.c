@@ -61,12 +61,12 @@ static int kubectl(const char *const *args, const char *input, struct buf *ret, 
 
 	if (r == -ENOENT)
 		return err_set(err, r, "kubectl is not installed (or not in PATH)");
-	if (!r)
+	if (r == 0)
 		r = exec_check(&out, "kubectl", err);
-	if (!r && out.truncated)
+	if (r == 0 && out.truncated)
 		r = err_set(err, -EFBIG, "kubectl: the cluster's answer is larger than %d MiB",
 			OUTPUT_MAX >> 20);
-	if (!r && ret) {
+	if (r == 0 && ret) {
 		*ret = out.out;
 		out.out = (struct buf){ 0 };
 	}
@@ -205,15 +205,15 @@ static int read_boards(struct approve *a)
 
 	paths_init(&paths);
 	r = config_read(paths_join(paths.etc, "hearthd.yaml", path), &config, &err);
-	if (!r)
+	if (r == 0)
 		r = trust_open(&paths, config.root, true, &a->trust, &err);
-	if (!r && !netmap_settings(trust_netmap(a->trust)))
+	if (r == 0 && !netmap_settings(trust_netmap(a->trust)))
 		r = err_set(&err, -ENOENT, "there is no log of the mesh in %s", paths.state);
 	if (r)
 		return cli_fail(CLI_FAILED, "kube approve: %s", err.text);
 	a->mesh.name = netmap_settings(trust_netmap(a->trust))->mesh;
 	a->mesh.boards = a->boards;
-	for (const struct node *n = NULL; !r && (n = netmap_next(trust_netmap(a->trust), n));)
+	for (const struct node *n = NULL; r == 0 && (n = netmap_next(trust_netmap(a->trust), n));)
 		r = add_board(a, n);
 	return r;
 }

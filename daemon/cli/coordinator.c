@@ -112,7 +112,7 @@ static int token_option(int c, json_t *args)
 		return 0;
 	case OPT_TAG:
 		r = check_tag(optarg);
-		if (!r)
+		if (r == 0)
 			(void) json_array_append_new(
 				json_object_get(args, "tags"), json_string(optarg));
 		return r;
@@ -294,7 +294,7 @@ static int act(const struct cli_verb *verb, const char *call, const char *first,
 		return c == 'h' ? CLI_DONE : CLI_USAGE;
 	int r = cli_operands(&o, argc, argv, second ? 2 : 1, second ? 2 : 1);
 
-	if (!r && second)
+	if (r == 0 && second)
 		r = check_name(verb->name, argv[optind + 1]);
 	if (r)
 		return r;
@@ -400,7 +400,7 @@ int cli_node_label(const struct cli_verb *verb, int argc, char **argv)
 
 	if (!args)
 		return cli_fail(CLI_USAGE, "node label: the name is not valid text");
-	for (int i = optind + 1; !r && i < argc; i++)
+	for (int i = optind + 1; r == 0 && i < argc; i++)
 		r = add_change(args, argv[i]);
 	if (r)
 		return r;

@@ -253,7 +253,7 @@ int cli_ping(const struct cli_verb *verb, int argc, char **argv)
 
 		if (r == CLI_FAILED)
 			return r;
-		if (!r)
+		if (r == 0)
 			answered++;
 		if (o.json)
 			(void) json_array_append(all, r ? json_null() : reply);

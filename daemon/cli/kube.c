@@ -93,7 +93,7 @@ static int kubeadm_line(
 
 	if (r == -ENOENT)
 		return err_set(err, r, "kubeadm is not installed (or not in PATH)");
-	if (!r)
+	if (r == 0)
 		r = exec_check(&out, what, err);
 	if (r < 0)
 		return r;
@@ -134,7 +134,7 @@ static int upload_certs(struct kube_bundle *bundle, struct err *err)
 	int r = kubeadm_line(argv, "kubeadm init phase upload-certs", bundle->certificate_key,
 		sizeof(bundle->certificate_key), err);
 
-	bundle->has_certificate_key = !r;
+	bundle->has_certificate_key = r == 0;
 	return r;
 }
 
@@ -213,7 +213,7 @@ static int read_identity(struct signer *signer, const struct node *self, struct 
 	int r = owned_read(
 		paths_join(signer->paths.state, "identity.key", path), KEY_FILE_MAX, &text, &st);
 
-	if (!r) {
+	if (r == 0) {
 		text.data[strcspn(buf_str(&text), "\r\n")] = 0;
 		r = key_from_base64(buf_str(&text), signer->seed);
 	}
@@ -239,7 +239,7 @@ static int find_signer(struct signer *signer, struct err *err)
 	int r = config_read(
 		paths_join(signer->paths.etc, "hearthd.yaml", path), &signer->config, err);
 
-	if (!r)
+	if (r == 0)
 		r = trust_open(&signer->paths, signer->config.root, true, &signer->trust, err);
 	if (r < 0)
 		return r;
@@ -265,7 +265,7 @@ static int sign(struct signer *signer, struct kube_cluster *cluster, struct kube
 	cluster->seq = now_s > seen ? now_s : seen + 1;
 	int r = kube_cluster_sign(cluster, signer->seed, ret, err);
 
-	if (!r)
+	if (r == 0)
 		r = cluster_judge(
 			trust_netmap(signer->trust), signer->config.root, ret, seen, &again, err);
 	return r ? r : trust_keep_cluster(signer->trust, cluster->seq, err);
@@ -278,7 +278,7 @@ static int name_cluster(struct signer *signer, struct kube_cluster *cluster, str
 	memcpy(cluster->mesh, signer->config.mesh, sizeof(cluster->mesh));
 	int r = read_pins(cluster, err);
 
-	if (!r)
+	if (r == 0)
 		r = endpoint(cluster, err);
 	return r ? r
 		 : kubeadm_line(version, "kubeadm version", cluster->version,

@@ -74,7 +74,7 @@ static int read_page(struct view *v, bool *ret_more)
 		return r;
 	if (record_list_from_json(reply, "records", PAGE_MAX, &records, &n, &err) < 0)
 		return cli_fail(CLI_FAILED, "hearthd's answer cannot be understood: %s", err.text);
-	for (size_t i = 0; !r && i < n; i++)
+	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add(v, &records[i]);
 	records = record_list_free(records, n);
 	*ret_more = n > 0 && mesh_log_head(v->log) < cli_u64(reply, "seq");
@@ -193,9 +193,9 @@ int cli_log(const struct cli_verb *verb, int argc, char **argv)
 	if (r)
 		return r;
 	r = open_view(&v);
-	while (!r && more)
+	while (r == 0 && more)
 		r = read_page(&v, &more);
-	if (!r && optind < argc)
+	if (r == 0 && optind < argc)
 		r = choose(&v, argv[optind]);
 	if (r)
 		return r;
