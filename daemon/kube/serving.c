@@ -88,9 +88,9 @@ static int check_names(const struct x509_request *request, const struct serving_
 
 	if (!request->n_dns && !request->n_ips)
 		return err_set(why, -EACCES, "it asks for no name and no address at all");
-	for (size_t i = 0; i < request->n_dns && !r; i++)
+	for (size_t i = 0; i < request->n_dns && r == 0; i++)
 		r = check_dns(request->dns[i], board, mesh, why);
-	for (size_t i = 0; i < request->n_ips && !r; i++)
+	for (size_t i = 0; i < request->n_ips && r == 0; i++)
 		if (!ip_addr_equal(&request->ips[i], &board->mesh4) &&
 			!ip_addr_equal(&request->ips[i], &board->mesh6))
 			r = err_set(why, -EACCES,
