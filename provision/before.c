@@ -60,7 +60,7 @@ int before_save(struct enroll *e, struct err *err)
 	paths_join(e->paths.etc, "before.json", path);
 	int r = file_mkdirs(e->paths.etc, 0755);
 
-	if (!r)
+	if (r == 0)
 		r = json_write_file(path, e->before, 0644);
 	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
 }
@@ -169,7 +169,7 @@ int before_mkdirs(struct enroll *e, const char *path, struct err *err)
 {
 	int r = before_load(e, err);
 
-	if (!r && note_missing(e, path))
+	if (r == 0 && note_missing(e, path))
 		r = before_save(e, err);
 	if (r)
 		return r;

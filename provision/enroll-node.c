@@ -422,9 +422,9 @@ static int load_for_helper(struct enroll *e, int *ret_lock_fd, struct err *err)
 	e->talk.quiet = e->follows = true;
 	int r = facts_get(e->paths.etc, &e->facts, err);
 
-	if (!r)
+	if (r == 0)
 		r = lock(e, ret_lock_fd, err);
-	if (!r)
+	if (r == 0)
 		r = local_load(e, err);
 	return r ? r : check_role(e, err);
 }
@@ -446,15 +446,15 @@ static int kubeadm_files(struct enroll *e)
 	struct err err = { 0 };
 	int r = read_bundle(&bundle, &err);
 
-	if (!r)
+	if (r == 0)
 		r = load_for_helper(e, &lock_fd, &err);
-	if (!r) {
+	if (r == 0) {
 		e->bundle = bundle;
 		e->has_bundle = true;
 		r = kubefiles_believe(e, e->config.root, &err);
 		believed = r == 0;
 	}
-	if (!r)
+	if (r == 0)
 		r = kubefiles_write(e, &err);
 	if (r < 0)
 		text_say(stderr, "enroll-node: kubeadm-files: %s", err.text);
@@ -470,7 +470,7 @@ static int kubeadm_follow(struct enroll *e)
 	struct err err = { 0 };
 	int r = load_for_helper(e, &lock_fd, &err);
 
-	if (!r && kubefiles_are_there(e))
+	if (r == 0 && kubefiles_are_there(e))
 		r = kubefiles_write(e, &err);
 	if (r < 0)
 		text_say(stderr, "enroll-node: kubeadm-follow: %s", err.text);
@@ -485,7 +485,7 @@ static int pods_resolv(struct enroll *e)
 	struct err err = { 0 };
 	int r = load_for_helper(e, &lock_fd, &err);
 
-	if (!r)
+	if (r == 0)
 		r = resolv_follow(e, &err);
 	if (r < 0)
 		text_say(stderr, "enroll-node: pods-resolv: %s", err.text);

@@ -257,7 +257,7 @@ static int get_word(const json_t *json, const char *key, char *ret, size_t size,
 	const char *s = "";
 	int r = json_has(json, key) ? json_get_str(json, key, &s, err) : 0;
 
-	if (!r)
+	if (r == 0)
 		clean(ret, size, s);
 	return r;
 }
@@ -271,15 +271,15 @@ int facts_from_json(const json_t *json, struct facts *ret, struct err *err)
 	uint64_t cores = 0;
 	int r = json_only(json, known, err);
 
-	if (!r)
+	if (r == 0)
 		r = get_word(json, "model", facts.model, sizeof(facts.model), err);
-	if (!r)
+	if (r == 0)
 		r = get_word(json, "arch", facts.arch, sizeof(facts.arch), err);
-	if (!r)
+	if (r == 0)
 		r = get_word(json, "storage", facts.storage, sizeof(facts.storage), err);
-	if (!r && json_has(json, "cores"))
+	if (r == 0 && json_has(json, "cores"))
 		r = json_get_u64(json, "cores", CORES_MAX, &cores, err);
-	if (!r && json_has(json, "memory"))
+	if (r == 0 && json_has(json, "memory"))
 		r = json_get_u64(json, "memory", MEMORY_MAX_KIB * 1024, &facts.memory_bytes, err);
 	if (r)
 		return r;

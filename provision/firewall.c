@@ -76,9 +76,9 @@ static int ufw(const struct enroll *e, bool allow, struct err *err)
 {
 	int r = ufw_rule(allow, true, "in", NAMES_POD_LINK "+", err);
 
-	if (!r)
+	if (r == 0)
 		r = ufw_rule(allow, true, "out", NAMES_POD_LINK "+", err);
-	if (!r)
+	if (r == 0)
 		r = ufw_rule(allow, false, "in", e->config.interface, err);
 	return r ? r : ufw_rule(allow, false, "in", NAMES_POD_LINK "+", err);
 }
@@ -108,13 +108,13 @@ static int fix_one(struct enroll *e, enum nft_forward_owner owner, struct err *e
 	const char *name = owner_name(owner);
 	int r = before_load(e, err);
 
-	if (!r) {
+	if (r == 0) {
 		before_note_firewall(e, name);
 		r = before_save(e, err);
 	}
-	if (!r)
+	if (r == 0)
 		r = owner == NFT_FORWARD_UFW ? ufw(e, true, err) : fix_docker(e, err);
-	if (!r)
+	if (r == 0)
 		talk_step(&e->talk, TALK_DONE, "firewall",
 			"pods are let through that of %s, now and at every boot", name);
 	return r;
@@ -132,7 +132,7 @@ int firewall_fix(struct enroll *e, struct err *err)
 	unsigned fixed = 0;
 	int r = 0;
 
-	while (!r && e->fix && stops_look_at_firewall(&stops, &found) &&
+	while (r == 0 && e->fix && stops_look_at_firewall(&stops, &found) &&
 		found.owner != NFT_FORWARD_OTHER) {
 		if (e->dry_run) {
 			talk_step(&e->talk, TALK_WOULD, "firewall", "let pods through that of %s",
@@ -175,7 +175,7 @@ int firewall_back(struct enroll *e, struct err *err)
 	if (before_has_firewall(e, "docker")) {
 		if (!e->dry_run && unlink(paths_join(e->host, DROP_IN, path)) == 0)
 			r = service_reload_units(e, &why);
-		if (!r && !e->dry_run)
+		if (r == 0 && !e->dry_run)
 			r = shell(REMOVE("$"), "iptables", &why);
 		tell(e, "docker", r, &why);
 	}

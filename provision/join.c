@@ -265,9 +265,9 @@ static int check_health(struct enroll *e, struct caller *caller, struct err *err
 	char code[64];
 	int r = ask(caller, "GET", "/v1/health", NULL, &json, code, err);
 
-	if (!r)
+	if (r == 0)
 		r = api_health_from_json(json, &health, err);
-	if (!r)
+	if (r == 0)
 		talk_step(&e->talk, TALK_WOULD, "enroll",
 			"redeem the token; the coordinator of mesh %s answers and holds the right "
 			"key, but is too old to say whether it would accept it",
@@ -291,7 +291,7 @@ int join_check(struct enroll *e, struct err *err)
 	r = ask(&caller, "POST", "/v1/enroll/check", body, &json, code, err);
 	if (r && !strcmp(code, api_code_name(API_NOT_FOUND)))
 		return check_health(e, &caller, err);
-	if (!r)
+	if (r == 0)
 		r = api_enroll_check_from_json(json, &check, err);
 	if (r)
 		return r;
@@ -332,9 +332,9 @@ static int take_rest(struct caller *caller, struct book *book, struct err *err)
 			(unsigned long long) mesh_log_head(book_log(book)));
 		int r = ask(caller, "GET", path, NULL, &json, code, err);
 
-		if (!r && (r = api_news_from_json(json, &news, err)))
+		if (r == 0 && (r = api_news_from_json(json, &news, err)))
 			r = err_prefix(err, "the coordinator's answer cannot be understood");
-		if (!r)
+		if (r == 0)
 			r = take_news(book, &news, err);
 		if (r || !news.n_records)
 			return r;
@@ -351,7 +351,7 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 	if (r)
 		return err_prefix(err, "the coordinator's answer cannot be understood");
 	r = take_news(book, &reply.news, err);
-	if (!r && mesh_log_head(book_log(book)) < reply.news.head_seq)
+	if (r == 0 && mesh_log_head(book_log(book)) < reply.news.head_seq)
 		r = take_rest(caller, book, err);
 	if (r)
 		return r;
@@ -378,7 +378,7 @@ static int follow(struct enroll *e, struct err *err)
 	struct err why = { 0 };
 	int r = trust_open(&e->paths, e->token.root, true, &e->trust, err);
 
-	if (!r)
+	if (r == 0)
 		r = local_follow(e, trust_netmap(e->trust), e->config.node, err);
 	if (r || !e->has_bundle || kubefiles_believe(e, e->token.root, &why) == 0)
 		return r;
@@ -419,11 +419,11 @@ int join_mesh(struct enroll *e, struct err *err)
 	if (r < 0)
 		return r;
 	r = local_as_user(e, true, err);
-	if (!r)
+	if (r == 0)
 		r = join_as_user(e, &caller, json, err);
 	int back = local_as_user(e, false, err);
 
-	if (!r && !back)
+	if (r == 0 && !back)
 		r = follow(e, err);
 	if (r || back)
 		return r ? r : back;
@@ -461,13 +461,13 @@ int join_write_config(struct enroll *e, struct err *err)
 		"# Written by enroll-node: this board's place in the mesh. hearthd(8) reads it.\n");
 	int r = json ? yaml_add(&text, json) : -ENOMEM;
 
-	if (!r)
+	if (r == 0)
 		r = config_from_json(json, &config, err);
 	if (r)
 		return r == -ENOMEM ? err_set(err, r, "out of memory") : r;
 	paths_join(e->paths.etc, "hearthd.yaml", path);
 	r = file_mkdirs(e->paths.etc, 0755);
-	if (!r)
+	if (r == 0)
 		r = file_write_atomic(path, text.data, text.len, 0644);
 	if (r < 0)
 		return err_set(err, r, "write %s: %s", path, strerror(-r));

@@ -48,7 +48,7 @@ static int read_certificate(const char *conf, const json_t *user, struct buf *re
 		return *path ? read_file(conf, path, ret) : -ENOENT;
 	int r = base64_decode(data, strlen(data), CERTIFICATE_MAX, &pem, &len);
 
-	if (!r)
+	if (r == 0)
 		buf_add(ret, pem, len);
 	return r ? r : buf_failed(ret) ? -ENOMEM : 0;
 }

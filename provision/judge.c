@@ -52,7 +52,7 @@ int judge_find(struct enroll *e, struct judge *ret, struct err *err)
 		line[strcspn(line, "\r\n")] = 0;
 	if (e->kubeadm_version) {
 		r = kubeadm_version_parse(e->kubeadm_version, &ret->version, err);
-		ret->asked = !r && ret->found && kubeadm_version_parse(line, &own, NULL) == 0 &&
+		ret->asked = r == 0 && ret->found && kubeadm_version_parse(line, &own, NULL) == 0 &&
 			     !strcmp(own.text, ret->version.text);
 		return r;
 	}
@@ -64,7 +64,7 @@ int judge_find(struct enroll *e, struct judge *ret, struct err *err)
 		return kubeadm_version_parse(
 			before ? before : KUBEADM_VERSION_DEFAULT, &ret->version, err);
 	}
-	if (!r)
+	if (r == 0)
 		r = exec_check(&result, "kubeadm version -o short", err);
 	return r ? r : kubeadm_version_parse(line, &ret->version, err);
 }

@@ -153,9 +153,9 @@ static int merge_all(struct enroll *e, struct files *files, struct err *err)
 {
 	int r = kubeadm_merge_patch(files->patch, files->overrides, e->first_control_plane, err);
 
-	if (!r)
+	if (r == 0)
 		r = kubeadm_merge(files->upgrade, files->overrides, err);
-	if (!r && files->docs)
+	if (r == 0 && files->docs)
 		r = kubeadm_merge(files->docs, files->overrides, err);
 	return r || !files->docs ? r : kubeadm_derive(files->docs, &files->home, err);
 }
@@ -185,9 +185,9 @@ static int check_all(struct files *files, struct err *err)
 {
 	int r = kubeadm_check(files->patch, &files->home, files->notes, err);
 
-	if (!r)
+	if (r == 0)
 		r = kubeadm_check(files->upgrade, &files->home, files->notes, err);
-	if (!r && files->docs)
+	if (r == 0 && files->docs)
 		r = kubeadm_check(files->docs, &files->home, files->notes, err);
 	return r;
 }
@@ -207,9 +207,9 @@ static int judge_all(struct enroll *e, struct files *files, struct err *err)
 {
 	int r = judge_documents(e, &files->judge, files->docs, docs_name(e), err);
 
-	if (!r)
+	if (r == 0)
 		r = judge_patch(e, files, err);
-	if (!r)
+	if (r == 0)
 		r = judge_documents(e, &files->judge, files->upgrade, "upgrade.yaml", err);
 	return r ? r : judge_kubelet_flags(e, &files->judge, files->docs, err);
 }
@@ -223,18 +223,18 @@ static int make_documents(struct enroll *e, struct files *files, struct err *err
 		return err->code;
 	int r = generate(e, files, err);
 
-	if (!r)
+	if (r == 0)
 		r = merge_all(e, files, err);
-	if (!r)
+	if (r == 0)
 		r = check_all(files, err);
-	if (!r)
+	if (r == 0)
 		r = judge_all(e, files, err);
-	files->lacks_key = !r && lacks_certificate_key(e, files);
+	files->lacks_key = r == 0 && lacks_certificate_key(e, files);
 	if (files->lacks_key) {
 		kube_bundle_done(&e->bundle);
 		e->has_bundle = false;
 	}
-	if (!r && (files->is_sample || files->lacks_key)) {
+	if (r == 0 && (files->is_sample || files->lacks_key)) {
 		json_decref(files->docs);
 		files->docs = NULL; /* nothing of it is written */
 	}
@@ -411,17 +411,17 @@ static int write_all(struct enroll *e, struct files *files, struct err *err)
 		return err_set(err, r, "make %s: %s", path, strerror(-r));
 	resolv_tell(e, resolv_make(e, &resolv));
 	r = put_file(e, files, "resolv.conf", &resolv, 0644, err);
-	if (!r)
+	if (r == 0)
 		r = put_docs(e, files, "patches/" KUBEADM_PATCH_FILE, files->patch, 0644, err);
-	if (!r && files->node.control_plane)
+	if (r == 0 && files->node.control_plane)
 		r = put_plane_patches(e, files, err);
-	if (!r)
+	if (r == 0)
 		r = put_docs(e, files, "upgrade.yaml", files->upgrade, 0644, err);
-	if (!r && e->has_bundle)
+	if (r == 0 && e->has_bundle)
 		r = put_bundle(e, files, err);
-	if (!r && files->docs)
+	if (r == 0 && files->docs)
 		r = put_docs(e, files, docs_name(e), files->docs, 0600, err);
-	if (!r && !e->dry_run)
+	if (r == 0 && !e->dry_run)
 		(void) unlink(paths_join(files->dir, other_docs_name(e), path));
 	return r;
 }
@@ -588,9 +588,9 @@ int kubefiles_write(struct enroll *e, struct err *err)
 	}
 	int r = e->has_bundle ? kubefiles_believe(e, e->config.root, err) : 0;
 
-	if (!r)
+	if (r == 0)
 		r = judge_find(e, &files.judge, err);
-	if (!r)
+	if (r == 0)
 		r = kubeadm_version_check(&files.judge.version, err);
 	if (r)
 		return r;
@@ -601,11 +601,11 @@ int kubefiles_write(struct enroll *e, struct err *err)
 		.version = &files.judge.version,
 		.dir = files.dir };
 	r = make_documents(e, &files, err);
-	if (!r) {
+	if (r == 0) {
 		compare_docs(e, &files);
 		r = write_all(e, &files, err);
 	}
-	if (!r && e->has_bundle && !e->dry_run)
+	if (r == 0 && e->has_bundle && !e->dry_run)
 		r = trust_keep_cluster(e->trust, e->cluster.seq, err);
 	if (r)
 		return r;

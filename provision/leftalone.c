@@ -145,7 +145,7 @@ int leftalone_write(struct enroll *e, struct err *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; !r && i < ARRAY_LEN(managers); i++)
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(managers); i++)
 		r = see_to(e, &managers[i], err);
 	return r;
 }

@@ -239,11 +239,11 @@ int local_keys(struct enroll *e, struct err *err)
 	uint8_t none[FIELD_KEY_LEN] = { 0 };
 	int r = make_state_dir(e, err);
 
-	if (!r && !memcmp(e->identity_seed, none, sizeof(none))) {
+	if (r == 0 && !memcmp(e->identity_seed, none, sizeof(none))) {
 		randombytes_buf(e->identity_seed, sizeof(e->identity_seed));
 		r = make_key(e, "identity.key", e->identity_seed, err);
 	}
-	if (!r && !memcmp(e->wg_private, none, sizeof(none))) {
+	if (r == 0 && !memcmp(e->wg_private, none, sizeof(none))) {
 		randombytes_buf(e->wg_private, sizeof(e->wg_private));
 		e->wg_private[0] &= 248;
 		e->wg_private[31] = (uint8_t) ((e->wg_private[31] & 127) | 64);
@@ -276,9 +276,9 @@ int local_put_away(struct enroll *e, struct err *err)
 		"state.json" };
 	int r = rename_away(e->paths.etc, "hearthd.yaml", err);
 
-	if (!r)
+	if (r == 0)
 		r = local_as_user(e, true, err);
-	for (size_t i = 0; !r && i < ARRAY_LEN(state); i++)
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(state); i++)
 		r = rename_away(e->paths.state, state[i], err);
 	int back = local_as_user(e, false, err);
 

@@ -42,7 +42,7 @@ static int check_nft(struct err *err)
 
 	if (r == -ENOENT)
 		return err_set(err, r, "nft is not installed; `apt install nftables`");
-	if (!r)
+	if (r == 0)
 		r = exec_check(&result, "nft list tables", err);
 	return r < 0 ? err_prefix(err, "nftables does not work here") : 0;
 }
@@ -62,7 +62,7 @@ static int keep_facts(struct enroll *e, struct err *err)
 		return 0;
 	int r = file_mkdirs(e->paths.etc, 0755);
 
-	if (!r)
+	if (r == 0)
 		r = json_write_file(path, json, 0644);
 	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
 }
@@ -73,7 +73,7 @@ static int find_facts(struct enroll *e, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	int r = facts_get(e->paths.etc, &e->facts, err);
 
-	if (!r && e->facts_file && !e->dry_run)
+	if (r == 0 && e->facts_file && !e->dry_run)
 		r = keep_facts(e, err);
 	if (r)
 		return r;
@@ -96,9 +96,9 @@ int look_board(struct enroll *e, struct err *err)
 			"enroll-node must be root: it writes below /etc and starts a service. Run "
 			"it with sudo");
 	r = check_tun(err);
-	if (!r)
+	if (r == 0)
 		r = check_nft(err);
-	if (!r)
+	if (r == 0)
 		talk_step(&e->talk, TALK_KEPT, "needs", "root, TUN and nftables%s",
 			e->systemd ? "" : "; no systemd as process 1, which is fine");
 	return r;
@@ -122,7 +122,7 @@ int look_ranges(struct enroll *e, struct err *err)
 		flags |= RANGES_TAILSCALE;
 	if (!e->allow_public_ranges && !(e->enrolled && e->config.public_ranges))
 		flags |= RANGES_ONLY_PRIVATE;
-	if (!r)
+	if (r == 0)
 		r = ranges_check(&e->settings, l.list, l.n, flags, err);
 	if (r)
 		return r;

@@ -47,7 +47,7 @@ static int ask_status(struct enroll *e, json_t **ret, struct err *err)
 	int r = ipc_call(paths_join(e->paths.run, NAMES_HEARTHD_SOCK, path), "status", NULL,
 		2 * USEC_PER_SEC, &reply, err);
 
-	if (!r)
+	if (r == 0)
 		*ret = TAKE(reply.ok);
 	return r;
 }
@@ -199,7 +199,7 @@ int service_stop(struct enroll *e, struct err *err)
 			   : kill_background(e, "hearthd", err);
 	uint64_t until = clock_now_us() + START_LIMIT_S * USEC_PER_SEC;
 
-	while (!r && answers(e)) {
+	while (r == 0 && answers(e)) {
 		if (clock_now_us() > until)
 			return err_set(err, -ETIMEDOUT, "hearthd does not stop");
 		pause_ms(POLL_MS);
@@ -231,7 +231,7 @@ int service_start(struct enroll *e, struct err *err)
 	talk_wait(&e->talk, "service", "starting hearthd");
 	int r = e->systemd ? start_unit(err) : start_background(e, err);
 
-	if (!r)
+	if (r == 0)
 		r = wait_for_answer(e, err);
 	if (r)
 		return r;
@@ -285,7 +285,7 @@ int service_down(struct enroll *e, struct err *err)
 	bool ran = answers(e);
 	int r = service_stop(e, err);
 
-	if (!r && e->systemd && enabled())
+	if (r == 0 && e->systemd && enabled())
 		r = run(disable, "systemctl disable hearthd.service", &result, err);
 	if (r)
 		return r;

@@ -102,10 +102,10 @@ int kubeadm_derive(json_t *docs, const struct kubeadm_home *home, struct err *er
 	{
 		const char *kind = rule_text(doc, "kind");
 
-		if (!r && !strcmp(kind, "ClusterConfiguration")) {
+		if (r == 0 && !strcmp(kind, "ClusterConfiguration")) {
 			r = derive_endpoint(doc, init, home);
 			r = r ? r : derive_names(doc, home);
-		} else if (!r && !strcmp(kind, "JoinConfiguration")) {
+		} else if (r == 0 && !strcmp(kind, "JoinConfiguration")) {
 			r = derive_bind_port(doc);
 		}
 	}

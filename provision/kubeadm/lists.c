@@ -196,7 +196,7 @@ static int merge_arguments(json_t *into, const json_t *from)
 		else if (!has_name(into, i, name))
 			r = emit(out, into, from, name);
 	}
-	for (i = 0; !r && i < n; i++) {
+	for (i = 0; r == 0 && i < n; i++) {
 		const char *name = name_of(json_array_get(from, i));
 
 		if (!has_name(into, json_array_size(into), name) && !has_name(from, i, name))

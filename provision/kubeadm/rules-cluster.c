@@ -56,7 +56,7 @@ static int check_networking(const struct rules *rules, const json_t *doc, struct
 	const json_t *net = json_object_get(doc, "networking");
 	int r = check_range(net, "podSubnet", &c->pods4, &c->pods6, "--pods4 and --pods6", err);
 
-	if (!r)
+	if (r == 0)
 		r = check_range(net, "serviceSubnet", &c->services4, &c->services6,
 			"--services4 and --services6", err);
 	return r ? r : check_domain(rules, net, err);
@@ -112,7 +112,7 @@ static int check_components(const struct rules *rules, const json_t *doc, struct
 	char where[80];
 	int r = 0;
 
-	for (size_t i = 0; !r && i < ARRAY_LEN(components); i++) {
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(components); i++) {
 		(void) snprintf(
 			where, sizeof(where), "ClusterConfiguration.%s.extraArgs", components[i]);
 		r = rules_arguments(rules,
@@ -153,17 +153,17 @@ int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err)
 			"kubelets of joining boards look there whatever it says");
 	int r = check_version(doc, rules->home->version, err);
 
-	if (!r)
+	if (r == 0)
 		r = check_networking(rules, doc, err);
-	if (!r)
+	if (r == 0)
 		r = check_endpoint(rules, doc, err);
-	if (!r)
+	if (r == 0)
 		r = check_components(rules, doc, err);
-	if (!r)
+	if (r == 0)
 		r = check_allocator(doc, err);
 	const char *modes = component_argument(doc, "apiServer", "authorization-mode");
 
-	if (!r && modes && strstr(modes, "AlwaysAllow"))
+	if (r == 0 && modes && strstr(modes, "AlwaysAllow"))
 		rules_note(rules, "with authorization-mode AlwaysAllow everybody who reaches the "
 				  "API server may do everything");
 	return r;

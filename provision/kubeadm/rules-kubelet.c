@@ -95,11 +95,11 @@ static int check_sizes(const struct rules *rules, const json_t *doc, struct err 
 	uint64_t memory = rules->home->node->memory_bytes;
 	int r = check_reserved(rules, doc, "systemReserved", err);
 
-	if (!r)
+	if (r == 0)
 		r = check_reserved(rules, doc, "kubeReserved", err);
-	if (!r)
+	if (r == 0)
 		r = check_evictions(doc, "evictionHard", err);
-	if (!r)
+	if (r == 0)
 		r = check_evictions(doc, "evictionSoft", err);
 	if (r)
 		return r;
@@ -224,15 +224,15 @@ int rules_kubelet(const struct rules *rules, const json_t *doc, struct err *err)
 {
 	int r = check_words(doc, err);
 
-	if (!r)
+	if (r == 0)
 		r = check_shutdown(doc, err);
-	if (!r)
+	if (r == 0)
 		r = check_limits(doc, err);
-	if (!r)
+	if (r == 0)
 		r = check_domain(rules, doc, err);
-	if (!r)
+	if (r == 0)
 		r = check_sizes(rules, doc, err);
-	if (!r)
+	if (r == 0)
 		note_open_kubelet(rules, doc);
 	return r;
 }

@@ -119,7 +119,7 @@ static int check_kubelet(
 	(void) snprintf(where, sizeof(where), "%s.nodeRegistration.kubeletExtraArgs", kind);
 	int r = rules_arguments(rules, list, "kubelet", where, err);
 
-	if (!r)
+	if (r == 0)
 		r = check_node_ip(rules, rule_argument(list, "node-ip"), kind, err);
 	return r || !labels || !*labels ? r : check_node_labels(labels, kind, err);
 }
@@ -153,7 +153,7 @@ static int check_registration(
 			kind, ours);
 	int r = check_patches(rules, doc, kind, err);
 
-	if (!r)
+	if (r == 0)
 		r = check_taints(reg, kind, err);
 	return r ? r : check_kubelet(rules, reg, kind, err);
 }
@@ -232,9 +232,9 @@ int rules_join(const struct rules *rules, const json_t *doc, struct err *err)
 	const json_t *discovery = json_object_get(doc, "discovery");
 	int r = check_registration(rules, doc, "JoinConfiguration", err);
 
-	if (!r)
+	if (r == 0)
 		r = check_hashes(rules, json_object_get(discovery, "bootstrapToken"), err);
-	if (!r && json_object_get(doc, "controlPlane"))
+	if (r == 0 && json_object_get(doc, "controlPlane"))
 		r = check_joining_plane(rules, doc, err);
 	return r;
 }
