@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 
-/* ---- scalars ---- */
+/* --- scalars --- */
 
 enum scalar {
 	SCALAR_STRING,
@@ -136,7 +136,7 @@ static enum scalar plain_type(const char *text)
 	return is_number_like(text) ? SCALAR_AMBIGUOUS : SCALAR_STRING;
 }
 
-/* ---- parser ---- */
+/* --- parser --- */
 
 struct level {
 	json_t *container; /* owned */
@@ -421,7 +421,7 @@ json_t *yaml_read_file_all(const char *path, struct err *err)
 	return read_file(path, yaml_parse_all, err);
 }
 
-/* ---- emitter ---- */
+/* --- emitter --- */
 
 /*
  * Plain only what no reader can take for anything but text: a letter or a slash first, harmless signs
