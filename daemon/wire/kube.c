@@ -62,7 +62,7 @@ static bool version_is_valid(const char *version)
 	       strspn(p + 1, ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-+") == strlen(p + 1);
 }
 
-/* ---- the cluster document ---- */
+/* --- the cluster document --- */
 
 static int read_ca(const json_t *json, struct kube_cluster *cluster, struct err *err)
 {
@@ -195,7 +195,7 @@ int kube_cluster_verify(
 	return crypto_sign_verify_detached(document->sig, bytes, len, identity) ? -EBADMSG : 0;
 }
 
-/* ---- the bundle ---- */
+/* --- the bundle --- */
 
 static int get_bytes(const json_t *json, const char *key, size_t max, uint8_t *ret, size_t *ret_len,
 	struct err *err)
