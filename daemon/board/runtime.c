@@ -21,7 +21,7 @@ enum { FILE_MAX = 1 << 20, TABLE_MAX = 256, VALUE_MAX = 1024 };
 
 #define CRI_SOCKET "/run/containerd/containerd.sock"
 
-/* ---- TOML ---- */
+/* --- TOML --- */
 
 /* One key; @table is without quotes ("plugins.io.containerd.grpc.v1.cri.cni"), @value as it was written. */
 typedef int toml_each(void *ctx, const char *table, const char *key, const char *value);
@@ -128,7 +128,7 @@ static bool string_of(const char *value, size_t n, char *ret, size_t size)
 	}
 }
 
-/* ---- containerd ---- */
+/* --- containerd --- */
 
 struct containerd {
 	const char *path;
@@ -264,7 +264,7 @@ int runtime_look_at_containerd(const struct runtime_where *where, struct err *er
 	return runtime_check_containerd(text.data, path, where, err);
 }
 
-/* ---- kubelet ---- */
+/* --- kubelet --- */
 
 /* Those that older guides tell people to set, and that undo what kubeadm and enroll-node set. */
 static int check_arguments(const char *path, const char *line, struct err *err)

@@ -18,7 +18,7 @@
 
 enum { RESOLV_MAX = 65536 };
 
-/* ---- forwarding ---- */
+/* --- forwarding --- */
 
 static bool has_pods(struct nl *nl)
 {
@@ -91,7 +91,7 @@ int stops_look_at_boot(const char *etc, struct err *ret)
 	return 0;
 }
 
-/* ---- firewalls ---- */
+/* --- firewalls --- */
 
 int stops_look_at_firewall(const struct stops *s, struct nft_forward *ret)
 {
@@ -175,7 +175,7 @@ static void look_at_firewall(
 	}
 }
 
-/* ---- the rest ---- */
+/* --- the rest --- */
 
 /* Where ipv6.disable=1 is on the kernel's command line, or it was built without. */
 static void look_at_ipv6(const struct stops *s, struct nl *nl, struct err *ret)

@@ -145,7 +145,7 @@ bool sysctls_set_by_others(const char *etc, const char *but, const char *name, c
 	return found;
 }
 
-/* ---- the next boot ---- */
+/* --- the next boot --- */
 
 enum { FILES_MAX = 256 };
 

@@ -57,7 +57,7 @@ struct trust *trust_free(struct trust *trust)
 	return NULL;
 }
 
-/* ---- what was believed before ---- */
+/* --- what was believed before --- */
 
 static int read_fields(const json_t *json, struct seen *seen, struct err *err)
 {
@@ -132,7 +132,7 @@ static int save(struct trust *trust, struct err *err)
 		     : 0;
 }
 
-/* ---- the log ---- */
+/* --- the log --- */
 
 static int load_log(struct trust *trust, struct err *err)
 {
