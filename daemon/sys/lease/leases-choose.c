@@ -17,7 +17,7 @@ enum { SMALL_MAX = 65536 };
 /* IPv6 ranges are large: this many addresses of one are used. */
 #define RANGE_MAX UINT64_C(65536)
 
-/* -- addresses given back a moment ago -------------------------------------------------------- */
+/* --- addresses given back a moment ago --- */
 
 /* The digits up to the end of the line; 0 for anything else. (strtoull() would go on in the next line.) */
 static uint64_t number_at(const char *text)
@@ -82,7 +82,7 @@ void leases_note_released(struct leases *store, const struct lease *lease)
 		(void) leases_replace(store, "released", lines.data, lines.len);
 }
 
-/* -- choosing --------------------------------------------------------------------------------- */
+/* --- choosing --- */
 
 /* First and last index used of @subnet: not the network, its first address, the broadcast. */
 static void bounds(const struct ip_prefix *subnet, uint64_t *ret_first, uint64_t *ret_last)

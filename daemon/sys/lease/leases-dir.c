@@ -22,7 +22,7 @@
 
 enum { LOCK_TRIES = 20000, LOCK_PAUSE_US = 500 };
 
-/* -- files ------------------------------------------------------------------------------------ */
+/* --- files --- */
 
 int leases_read(const struct leases *store, const char *name, size_t max, struct buf *ret)
 {
@@ -88,7 +88,7 @@ bool leases_is_same_file(const struct leases *store, const char *a, const char *
 	       x.st_ino == y.st_ino;
 }
 
-/* -- lock and boot ---------------------------------------------------------------------------- */
+/* --- lock and boot --- */
 
 void leases_pause_us(uint64_t us)
 {

@@ -19,7 +19,7 @@ struct leases {
 	char path[PATH_MAX];
 };
 
-/* -- leases-dir.c: each returns 0 or -errno unless it says otherwise ---------------------------- */
+/* --- leases-dir.c: each returns 0 or -errno unless it says otherwise --- */
 
 /* Appends what file @name holds to @ret. -EBADMSG: no plain file, or more than @max bytes. */
 int leases_read(const struct leases *store, const char *name, size_t max, struct buf *ret);
@@ -42,7 +42,7 @@ int leases_try_lock(struct leases *store, struct err *err);
 void leases_unlock(struct leases *store);
 void leases_pause_us(uint64_t us);
 
-/* -- leases.c ---------------------------------------------------------------------------------- */
+/* --- leases.c --- */
 
 /* The file's lease. -EBADMSG: it holds none; -ESTALE: one of another boot. */
 int leases_read_lease(struct leases *store, const char *name, struct lease *ret);
@@ -53,7 +53,7 @@ int leases_hold(const struct leases *store, const char *key, bool alone);
 /* A key or an address. */
 bool leases_is_lease_name(const char *name);
 
-/* -- leases-forgotten.c ------------------------------------------------------------------------ */
+/* --- leases-forgotten.c --- */
 
 /* Notes where the pod is, and for which run of containerd it is made. */
 void leases_note_origin(struct lease *lease, const struct lease_owner *owner);
@@ -64,7 +64,7 @@ bool leases_is_forgotten(const struct lease *lease, const char *runtime);
 /* Nothing of a run before @runtime is left to look after. Under the lock. */
 void leases_runtime_settled(struct leases *store, const char *runtime);
 
-/* -- leases-choose.c: all of it under the lock -------------------------------------------------- */
+/* --- leases-choose.c: all of it under the lock --- */
 
 /* One search. From init() to done(), which takes one that is all zero, too. */
 struct leases_choice {
@@ -90,7 +90,7 @@ void leases_choice_keep(struct leases_choice *c);
 /* The addresses of @lease are given back: they rest a while. */
 void leases_note_released(struct leases *store, const struct lease *lease);
 
-/* -- leases-choose.c: the lines of its two files, which hearthd's user may have written ---------- */
+/* --- leases-choose.c: the lines of its two files, which hearthd's user may have written --- */
 
 /* "released", lines "ADDRESS MICROSECONDS": appends those that are younger than the delay. */
 void leases_lines_released(const char *text, uint64_t now_us, struct buf *ret);

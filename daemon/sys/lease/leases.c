@@ -22,7 +22,7 @@
 
 enum { FILE_MAX = 2048 };
 
-/* -- leases ----------------------------------------------------------------------------------- */
+/* --- leases --- */
 
 /* The value of the line that @at points to, if its key is @key; moves behind the line. */
 static bool take_line(const char **at, const char *key, char *ret, size_t size)
@@ -114,7 +114,7 @@ bool leases_is_lease_name(const char *name)
 	return names_is_pod_link(name) || ip_addr_parse(name, &addr) == 0;
 }
 
-/* -- taking and giving back ------------------------------------------------------------------- */
+/* --- taking and giving back --- */
 
 static int write_lease(struct leases *store, const struct lease *lease)
 {

@@ -9,7 +9,7 @@
 
 #include "sys/net/nl.h"
 
-/* -- each returns a negative errno if that cannot be known -- */
+/* --- each returns a negative errno if that cannot be known --- */
 
 /*
  * Opens the namespace that is pinned or linked at @path, if its inode is @ino: a descriptor. -ESTALE: another one

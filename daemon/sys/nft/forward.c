@@ -13,7 +13,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-/* ---- one rule ---- */
+/* --- one rule --- */
 
 /* Attributes of a nest, none where there is no nest or a broken one. */
 #define NEST(name, nest, max)                                    \
@@ -106,7 +106,7 @@ void nft_forward_add_rule(const struct nlmsghdr *nlh, const struct nft_forward_p
 	accepts->to |= rule.to_link || rule.address || !rule.has_condition;
 }
 
-/* ---- chains ---- */
+/* --- chains --- */
 
 struct chain {
 	const char *name;

@@ -57,7 +57,7 @@ struct sock_batch *sock_batch_free(struct sock_batch *batch)
 	return NULL;
 }
 
-/* --- receiving ------------------------------------------------------------------------------------ */
+/* --- receiving --- */
 
 static void read_address4(const struct cmsghdr *c, struct sock_msg *msg)
 {
@@ -161,7 +161,7 @@ int sock_recv(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n,
 	return got;
 }
 
-/* --- sending -------------------------------------------------------------------------------------- */
+/* --- sending --- */
 
 /* Appends one control message. */
 static void put_control(

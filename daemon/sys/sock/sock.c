@@ -227,7 +227,7 @@ int sock_fd_for(const struct sock *sock, const struct sock_msg *msg)
 	}
 }
 
-/* --- a filter in the kernel ----------------------------------------------------------------------- */
+/* --- a filter in the kernel --- */
 
 /* A socket filter sees the UDP header first, and a load beyond the end refuses the datagram. */
 enum { AT_PAYLOAD = 8, AT_MAC2_INITIATION = AT_PAYLOAD + 132, AT_MAC2_RESPONSE = AT_PAYLOAD + 76 };
