@@ -61,7 +61,7 @@ const char *aead_name(const struct aead *aead)
 	return aead->code ? aead->code->name : "libcrypto";
 }
 
-/* ---- the self-test ---- */
+/* --- the self-test --- */
 
 enum { TEST_N = 19, TEST_SLOT = 1536 };
 
@@ -139,7 +139,7 @@ static bool agrees(const struct aead_code *code, struct aead_libcrypto *libcrypt
 	return ok;
 }
 
-/* ---- the choice ---- */
+/* --- the choice --- */
 
 struct aead *aead_new_as(const char *name)
 {

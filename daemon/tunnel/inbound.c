@@ -25,7 +25,7 @@ static struct wg_endpoint sender(const struct sock_msg *msg)
 	};
 }
 
-/* --- to the device -------------------------------------------------------------------------------- */
+/* --- to the device --- */
 
 /* The kernel does not take such a super-packet, whatever it said: never again. */
 static void stop_joining(struct lane *l, enum vnet_gso gso)
@@ -112,7 +112,7 @@ static size_t check_inner(struct lane *l, const struct wg_peer *peer, const stru
 	return ip.len;
 }
 
-/* --- opening -------------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 /*
  * Opened ones of @session, in_packets[0 .. n): tells the engine of those that are neither forged nor
@@ -201,7 +201,7 @@ static void open_first(struct lane *l)
 	lane_lock(l);
 }
 
-/* --- datagrams, with the lock --------------------------------------------------------------------- */
+/* --- datagrams, with the lock --- */
 
 static void gather(
 	struct lane *l, const struct sock_msg *msg, uint8_t *data, size_t len, uint32_t receiver)

@@ -56,7 +56,7 @@ static void stage(struct lane *l, struct wg_peer *peer, const uint8_t *data, siz
 		tell_unreachable(l, data, len);
 }
 
-/* --- where packets go, with the lock -------------------------------------------------------------- */
+/* --- where packets go, with the lock --- */
 
 /* As path_nested_hops(), for a packet to @peer. */
 static int hops_to(struct tunnel *t, struct wg_peer *peer, const uint8_t *data, size_t len)
@@ -131,7 +131,7 @@ static bool make_room(struct lane *l)
 	return ok;
 }
 
-/* --- small packets -------------------------------------------------------------------------------- */
+/* --- small packets --- */
 
 /* Takes the packets from @first on that go to the same peer, as many as fit. Returns how many. */
 static size_t take_alike(struct lane *l, size_t first, const struct outgoing *run[static BATCH])
@@ -209,7 +209,7 @@ static void collect(struct lane *l, const uint8_t *data, size_t len)
 		seal_collected(l);
 }
 
-/* --- super-packets -------------------------------------------------------------------------------- */
+/* --- super-packets --- */
 
 static void add_segment(struct lane *l, struct group *g, const struct segment_plan *plan, size_t i)
 {
@@ -293,7 +293,7 @@ static void seal_super(
 	lane_unlock(l);
 }
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static int take_packet(struct lane *l, uint8_t *data, size_t len)
 {
@@ -343,7 +343,7 @@ int outbound_run(struct lane *l)
 	return n >= 0 && !outbox_waits(&l->outbox);
 }
 
-/* --- what does not come from the device ----------------------------------------------------------- */
+/* --- what does not come from the device --- */
 
 /* Up to LATE_BATCH staged packets. Returns how many, or -ENOKEY if there is no session after all. */
 static int send_late(struct lane *l, struct wg_peer *peer)
