@@ -188,7 +188,7 @@ static int endpoint(struct kube_cluster *cluster, struct err *err)
 	return 0;
 }
 
-/* ---- who signs ---- */
+/* --- who signs --- */
 
 struct signer {
 	struct paths paths;
