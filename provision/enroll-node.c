@@ -180,7 +180,7 @@ static int lock(struct enroll *e, int *ret_fd, struct err *err)
 	return 0;
 }
 
-/* ---- the steps ---- */
+/* --- the steps --- */
 
 struct step {
 	const char *name;
@@ -391,7 +391,7 @@ static int enroll(struct enroll *e)
 	return status;
 }
 
-/* ---- run by hearth-helper: kubeadm-files (a bundle on stdin), kubeadm-follow, pods-resolv ---- */
+/* --- run by hearth-helper: kubeadm-files (a bundle on stdin), kubeadm-follow, pods-resolv --- */
 
 static int read_bundle(struct kube_bundle *ret, struct err *err)
 {

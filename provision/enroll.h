@@ -67,14 +67,14 @@ struct enroll {
 
 void enroll_done(struct enroll *enroll);
 
-/* ---- look.c ---- */
+/* --- look.c --- */
 
 /* Finds the board's facts and what is wrong with it, in this order, with one sentence each. */
 int look_board(struct enroll *enroll, struct err *err);
 /* The ranges of the mesh against what this board is connected to, and against Tailscale. */
 int look_ranges(struct enroll *enroll, struct err *err);
 
-/* ---- local.c ---- */
+/* --- local.c --- */
 
 /* The user that hearthd runs as; made if there is none. */
 int local_find_user(struct enroll *enroll, struct err *err);
@@ -94,7 +94,7 @@ int local_put_away(struct enroll *enroll, struct err *err);
 /* Takes node, settings and role of this board from a netmap. -ENOENT if it is not in it. */
 int local_follow(struct enroll *enroll, const struct netmap *netmap, uint32_t id, struct err *err);
 
-/* ---- join.c ---- */
+/* --- join.c --- */
 
 /* Reads the token from --token-file, a prompt without echo, or stdin. */
 int join_read_token(struct enroll *enroll, struct err *err);
@@ -105,7 +105,7 @@ int join_mesh(struct enroll *enroll, struct err *err);
 /* Writes hearthd.yaml. */
 int join_write_config(struct enroll *enroll, struct err *err);
 
-/* ---- service.c ---- */
+/* --- service.c --- */
 
 int service_start(struct enroll *enroll, struct err *err);
 /* Stops hearthd if it runs. */
@@ -116,14 +116,14 @@ int service_wait(struct enroll *enroll, struct err *err);
 /* After a unit's file or drop-in came or went; nothing without systemd. */
 int service_reload_units(struct enroll *enroll, struct err *err);
 
-/* ---- leave.c ---- */
+/* --- leave.c --- */
 
 /* Refuses while kubeadm's work is still there. */
 int leave_check(struct enroll *enroll, struct err *err);
 int leave_service(struct enroll *enroll, struct err *err);
 int leave_files(struct enroll *enroll, struct err *err);
 
-/* ---- before.c ---- */
+/* --- before.c --- */
 
 /* Reads ETC/before.json, once; what is damaged counts as absent, and is said. */
 int before_load(struct enroll *enroll, struct err *err);
@@ -154,20 +154,20 @@ bool before_has_firewall(struct enroll *enroll, const char *name);
 int before_mkdirs(struct enroll *enroll, const char *path, struct err *err);
 void before_remove_dirs(struct enroll *enroll);
 
-/* ---- forwarding.c ---- */
+/* --- forwarding.c --- */
 
 int forwarding_on(struct enroll *enroll, struct err *err);
 /* For --leave: as it was, or who needs it. */
 int forwarding_back(struct enroll *enroll, struct err *err);
 
-/* ---- firewall.c ---- */
+/* --- firewall.c --- */
 
 /* With --fix: lets pods through another tool's firewall that drops what they send and get. */
 int firewall_fix(struct enroll *enroll, struct err *err);
 /* For --leave. */
 int firewall_back(struct enroll *enroll, struct err *err);
 
-/* ---- leftalone.c ---- */
+/* --- leftalone.c --- */
 
 /* Files for NetworkManager and systemd-networkd, where the package's do not fit the interface's name. */
 int leftalone_write(struct enroll *enroll, struct err *err);
@@ -177,7 +177,7 @@ int leftalone_remove(struct enroll *enroll, struct err *err);
 /* What would stop pods here all the same, each with its remedy: notes, for nothing failed. */
 int look_pods(struct enroll *enroll, struct err *err);
 
-/* ---- pods.c ---- */
+/* --- pods.c --- */
 
 int pods_cni(struct enroll *enroll, struct err *err);
 int pods_kubelet_order(struct enroll *enroll, struct err *err);
@@ -185,7 +185,7 @@ int pods_kubelet_order(struct enroll *enroll, struct err *err);
 /* The CNI configuration of @node; a new reference, NULL when out of memory. Pure. */
 json_t *pods_conflist(const struct node *node, const char *device);
 
-/* ---- joined.c ---- */
+/* --- joined.c --- */
 
 enum { JOINED_NAME_MAX = 254 };
 
@@ -194,7 +194,7 @@ bool joined_name(const struct enroll *enroll, char ret[static JOINED_NAME_MAX]);
 /* Whether that is not the board's name in the mesh: it was renamed after it joined. */
 bool joined_as_another(const struct enroll *enroll, char ret[static JOINED_NAME_MAX]);
 
-/* ---- kubefiles.c ---- */
+/* --- kubefiles.c --- */
 
 /*
  * Sets cluster to what the bundle names, if root believes it (mesh/cluster.h): signed by a control
@@ -211,7 +211,7 @@ int kubefiles_write(struct enroll *enroll, struct err *err);
 /* Whether it was done here before. */
 bool kubefiles_are_there(const struct enroll *enroll);
 
-/* ---- resolv.c ---- */
+/* --- resolv.c --- */
 
 /* Whose name servers pods are given. */
 enum resolv_from {

@@ -250,7 +250,7 @@ void facts_read(const char *root, const char *machine, struct facts *ret)
 	facts_read_from(read_disk, (char *) (uintptr_t) root, machine, ret);
 }
 
-/* ---- recorded ---- */
+/* --- recorded --- */
 
 static int get_word(const json_t *json, const char *key, char *ret, size_t size, struct err *err)
 {

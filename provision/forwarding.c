@@ -59,7 +59,7 @@ static int set(struct enroll *e, const char *name, const char *value)
 	return 0;
 }
 
-/* ---- on ---- */
+/* --- on --- */
 
 /*
  * With forwarding on, Linux ignores router advertisements unless accept_ra is 2, and the board
@@ -278,7 +278,7 @@ int forwarding_on(struct enroll *e, struct err *err)
 	return 0;
 }
 
-/* ---- back ---- */
+/* --- back --- */
 
 /* Links that were there before enrolment did without forwarding, or it was on. A made-up /proc/sys has none. */
 static bool newcomer(struct enroll *e, char ret[static IFNAMSIZ])

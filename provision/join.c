@@ -130,7 +130,7 @@ int join_read_token(struct enroll *e, struct err *err)
 	return token_parse(buf_str(&text), &e->token, err);
 }
 
-/* ---- the coordinator ---- */
+/* --- the coordinator --- */
 
 struct caller {
 	const char *urls[FIELD_URLS_MAX];
@@ -432,7 +432,7 @@ int join_mesh(struct enroll *e, struct err *err)
 	return 0;
 }
 
-/* ---- configuration ---- */
+/* --- configuration --- */
 
 static json_t *config_json(struct enroll *e)
 {

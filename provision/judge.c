@@ -136,7 +136,7 @@ int judge_documents(struct enroll *e, const struct judge *judge, const json_t *d
 	return 0;
 }
 
-/* ---- kubelet ---- */
+/* --- kubelet --- */
 
 struct flags {
 	char *list[FLAGS_MAX]; /* owned but for the first and the last */

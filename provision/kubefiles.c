@@ -29,7 +29,7 @@ enum { BUNDLE_MAX = 65536 };
 	"# /etc/hearth/kubeadm.d/*.yaml (man enroll-node says how they are merged) and\n" \
 	"# run enroll-node again.\n"
 
-/* ---- documents ---- */
+/* --- documents --- */
 
 static void cluster_of(const struct settings *s, struct kubeadm_cluster *ret)
 {
@@ -259,7 +259,7 @@ static void tell_notes(struct enroll *e, const struct files *files)
 			e->paths.etc, files->judge.version.text);
 }
 
-/* ---- writing ---- */
+/* --- writing --- */
 
 static json_t *registration_of(const json_t *docs)
 {
@@ -426,7 +426,7 @@ static int write_all(struct enroll *e, struct files *files, struct err *err)
 	return r;
 }
 
-/* ---- the bundle ---- */
+/* --- the bundle --- */
 
 int kubefiles_believe(struct enroll *e, const uint8_t root[static FIELD_KEY_LEN], struct err *err)
 {

@@ -104,7 +104,7 @@ int look_board(struct enroll *e, struct err *err)
 	return r;
 }
 
-/* ---- ranges ---- */
+/* --- ranges --- */
 
 int look_ranges(struct enroll *e, struct err *err)
 {
@@ -131,7 +131,7 @@ int look_ranges(struct enroll *e, struct err *err)
 	return 0;
 }
 
-/* ---- pods ---- */
+/* --- pods --- */
 
 int look_pods(struct enroll *e, struct err *err)
 {

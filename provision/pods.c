@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "provision/enroll.h"
 
-/* ---- CNI ---- */
+/* --- CNI --- */
 
 static json_t *addr_text(const struct ip_addr *addr)
 {
@@ -116,7 +116,7 @@ int pods_cni(struct enroll *e, struct err *err)
 	return 0;
 }
 
-/* ---- kubelet ---- */
+/* --- kubelet --- */
 
 static const char drop_in[] = "# Written by enroll-node: kubelet's node addresses are the mesh's, "
 			      "so it starts after them.\n"

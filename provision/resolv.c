@@ -141,7 +141,7 @@ void resolv_tell(struct enroll *e, enum resolv_from from)
 		talk_step(&e->talk, TALK_NOTE, "resolv", "%s", notes[from]);
 }
 
-/* ---- pods-resolv: run by hearth-helper when the uplink's servers may have changed ---- */
+/* --- pods-resolv: run by hearth-helper when the uplink's servers may have changed --- */
 
 static void print_servers(const char *text)
 {

@@ -310,7 +310,7 @@ int service_reload_units(struct enroll *e, struct err *err)
 	return e->systemd ? run(argv, "systemctl daemon-reload", &result, err) : 0;
 }
 
-/* ---- peers ---- */
+/* --- peers --- */
 
 struct peers_seen {
 	size_t all, answered;

@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "base/ip.h"
 
-/* ---- versions ---- */
+/* --- versions --- */
 
 struct kubeadm_version {
 	unsigned major, minor, patch;
@@ -44,7 +44,7 @@ int kubeadm_version_check(const struct kubeadm_version *version, struct err *err
 /* Whether it sorts the values of an argument that is said more than once; newer ones leave them in order. */
 bool kubeadm_version_sorts(const struct kubeadm_version *version);
 
-/* ---- what the documents are made from; all pointers are borrowed ---- */
+/* --- what the documents are made from; all pointers are borrowed --- */
 
 struct kubeadm_cluster {
 	const char *mesh;              /* "home" */
@@ -83,12 +83,12 @@ struct kubeadm_home {
 
 enum { KUBEADM_API_PORT = 6443 };
 
-/* ---- sizes ---- */
+/* --- sizes --- */
 
 /* "tiny" (under 1.5 GiB), "small" (under 6), "medium" (under 12), "large". Unknown memory: "small". */
 const char *kubeadm_class(uint64_t memory_bytes);
 
-/* ---- documents; a new reference, NULL when out of memory. Whole after kubeadm_derive() ---- */
+/* --- documents; a new reference, NULL when out of memory. Whole after kubeadm_derive() --- */
 
 /* Array: InitConfiguration, ClusterConfiguration, KubeletConfiguration, KubeProxyConfiguration. */
 json_t *kubeadm_init_documents(const struct kubeadm_home *home);
@@ -108,7 +108,7 @@ json_t *kubeadm_kubelet_patch(const struct kubeadm_node *node);
 /* Patches of a control plane's own pods and of CoreDNS: an object of file name to array of documents. */
 json_t *kubeadm_plane_patches(void);
 
-/* ---- the user's own documents ---- */
+/* --- the user's own documents --- */
 
 /*
  * All documents of the files DIR/X.yaml in the order of their names, as an array; empty if there is no
@@ -147,7 +147,7 @@ int kubeadm_apply_patch(json_t *docs, const json_t *patch);
  */
 int kubeadm_derive(json_t *docs, const struct kubeadm_home *home, struct err *err);
 
-/* ---- checks ---- */
+/* --- checks --- */
 
 /*
  * Refuses what is the mesh's to say or cannot work, and what `kubeadm config validate` overlooks; shape
@@ -157,7 +157,7 @@ int kubeadm_derive(json_t *docs, const struct kubeadm_home *home, struct err *er
 int kubeadm_check(
 	const json_t *docs, const struct kubeadm_home *home, json_t *notes, struct err *err);
 
-/* ---- text ---- */
+/* --- text --- */
 
 struct buf;
 

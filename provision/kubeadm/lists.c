@@ -61,7 +61,7 @@ static bool same(const struct list_kind *kind, const json_t *a, const json_t *b)
 	return keyed;
 }
 
-/* ---- arguments ---- */
+/* --- arguments --- */
 
 static const char *name_of(const json_t *arg)
 {
@@ -205,7 +205,7 @@ static int merge_arguments(json_t *into, const json_t *from)
 	return r || json_array_clear(into) || json_array_extend(into, out) ? -ENOMEM : 0;
 }
 
-/* ---- other lists ---- */
+/* --- other lists --- */
 
 static int merge_element(const struct list_kind *kind, json_t *into, const json_t *element)
 {

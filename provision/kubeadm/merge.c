@@ -45,7 +45,7 @@ struct merge {
 	struct err *err;
 };
 
-/* ---- fields that go with no other ---- */
+/* --- fields that go with no other --- */
 
 /* A field of the user's, and those of ours that cannot stand beside it. */
 static const struct {
@@ -90,7 +90,7 @@ static int make_room_for_all(
 	return 0;
 }
 
-/* ---- maps ---- */
+/* --- maps --- */
 
 /* Maps of quantities, which people write as numbers; the API has texts there. */
 static bool holds_quantities(const char *where)
@@ -187,7 +187,7 @@ static int merge_map(const struct merge *merge, json_t *into, const json_t *from
 	return r == -ENOMEM ? err_set(merge->err, r, "out of memory") : r;
 }
 
-/* ---- documents ---- */
+/* --- documents --- */
 
 static int merge_one(const struct merge *merge, json_t *doc, const json_t *over)
 {

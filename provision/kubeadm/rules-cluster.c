@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "kubeadm/rules.h"
 
-/* ---- what is the mesh's ---- */
+/* --- what is the mesh's --- */
 
 static int check_range(const json_t *net, const char *field, const struct ip_prefix *v4,
 	const struct ip_prefix *v6, const char *flags, struct err *err)
@@ -80,7 +80,7 @@ static int check_endpoint(const struct rules *rules, const json_t *doc, struct e
 		port, rule_bind_port(init));
 }
 
-/* ---- what breaks later ---- */
+/* --- what breaks later --- */
 
 static int check_version(const json_t *doc, const struct kubeadm_version *version, struct err *err)
 {

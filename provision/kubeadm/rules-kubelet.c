@@ -12,7 +12,7 @@
 #include "base/names.h"
 #include "kubeadm/rules.h"
 
-/* ---- sizes ---- */
+/* --- sizes --- */
 
 static bool is_percent(const char *text)
 {
@@ -116,7 +116,7 @@ static int check_sizes(const struct rules *rules, const json_t *doc, struct err 
 	return 0;
 }
 
-/* ---- kubelet ---- */
+/* --- kubelet --- */
 
 static int check_words(const json_t *doc, struct err *err)
 {
@@ -237,7 +237,7 @@ int rules_kubelet(const struct rules *rules, const json_t *doc, struct err *err)
 	return r;
 }
 
-/* ---- kube-proxy ---- */
+/* --- kube-proxy --- */
 
 static int check_node_ports(const struct rules *rules, const json_t *doc, struct err *err)
 {

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "wire/node-label.h"
 
-/* ---- node-ip ---- */
+/* --- node-ip --- */
 
 static bool parse_pair(const char *value, struct ip_addr ret[static 2], size_t *ret_n)
 {
@@ -63,7 +63,7 @@ static int check_node_ip(
 		ip_addr_format(&node->mesh4, own4), ip_addr_format(&node->mesh6, own6));
 }
 
-/* ---- node-labels ---- */
+/* --- node-labels --- */
 
 static int check_node_labels(const char *value, const char *kind, struct err *err)
 {
@@ -89,7 +89,7 @@ static int check_node_labels(const char *value, const char *kind, struct err *er
 	return 0;
 }
 
-/* ---- registration ---- */
+/* --- registration --- */
 
 static int check_taints(const json_t *registration, const char *kind, struct err *err)
 {
@@ -186,7 +186,7 @@ int rules_init(const struct rules *rules, const json_t *doc, struct err *err)
 	return r ? r : check_advertised(rules, doc, "InitConfiguration", err);
 }
 
-/* ---- joining ---- */
+/* --- joining --- */
 
 static int check_hashes(const struct rules *rules, const json_t *boot, struct err *err)
 {

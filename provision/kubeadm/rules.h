@@ -31,7 +31,7 @@ int rules_arguments(const struct rules *rules, const json_t *list, const char *c
 void rules_note(const struct rules *rules, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* ---- small parts; an absent field reads as "" or NULL ---- */
+/* --- small parts; an absent field reads as "" or NULL --- */
 
 const json_t *rule_document(const json_t *docs, const char *kind);
 const char *rule_text(const json_t *obj, const char *key);
