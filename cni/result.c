@@ -103,7 +103,7 @@ json_t *result_version(const char *asked)
 		"supportedVersions", list);
 }
 
-/* -- prevResult ------------------------------------------------------------------------------- */
+/* --- prevResult --- */
 
 static int bad(struct err *err, const char *what)
 {
