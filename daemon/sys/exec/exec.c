@@ -292,9 +292,9 @@ static struct exec *exec_free(struct exec *e)
 	return NULL;
 }
 
-static int on_output(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static int on_output(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
-	struct exec *e = userdata;
+	struct exec *e = ctx;
 	bool out = fd == e->out_fd;
 
 	if (!drain(fd, out ? &e->result.out : &e->result.err, e->output_max, &e->result.truncated))
@@ -302,24 +302,24 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
 	return 0;
 }
 
-static int on_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static int on_end(sd_event_source *source, int fd, uint32_t events, void *ctx)
 {
-	struct exec *e = userdata;
+	struct exec *e = ctx;
 	exec_done_fn done = e->done;
-	void *ctx = e->ctx;
+	void *done_ctx = e->ctx;
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
 
 	reap(e);
 	result = e->result;
 	e->result = (struct exec_result){ 0 };
 	(void) exec_free(e);
-	done(ctx, &result);
+	done(done_ctx, &result);
 	return 0;
 }
 
-static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timeout(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct exec *e = userdata;
+	struct exec *e = ctx;
 
 	e->result.timed_out = true;
 	kill_group(e);

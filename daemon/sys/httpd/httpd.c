@@ -64,22 +64,22 @@ static void run(struct httpd *h)
 	}
 }
 
-static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
-	((struct httpd *) userdata)->idle_runs = 0;
-	run(userdata);
+	((struct httpd *) ctx)->idle_runs = 0;
+	run(ctx);
 	return 0;
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	run(userdata);
+	run(ctx);
 	return 0;
 }
 
-static int on_again(sd_event_source *source, void *userdata)
+static int on_again(sd_event_source *source, void *ctx)
 {
-	run(userdata);
+	run(ctx);
 	return 0;
 }
 
@@ -100,9 +100,9 @@ static struct conn *next_conn(const struct httpd *h, const struct conn *c)
 	return !c || !c->known ? h->known : NULL;
 }
 
-static int on_sweep(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_sweep(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct httpd *h = userdata;
+	struct httpd *h = ctx;
 	uint64_t now = clock_now_us();
 	bool waiting = false;
 

@@ -270,13 +270,13 @@ static void async_end(struct ipc_async *a, int r, const struct err *err)
 	done(ctx, r, &reply, err);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
-	struct ipc_async *a = userdata;
-	struct err e = { 0 };
+	struct ipc_async *a = ctx;
+	struct err err = { 0 };
 	short events = 0;
 	int result = 0;
-	int r = call_step(&a->call, &events, &result, &e);
+	int r = call_step(&a->call, &events, &result, &err);
 
 	if (r == 0) {
 		(void) sd_event_source_set_io_events(
@@ -284,17 +284,17 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 		return 0;
 	}
 	if (r < 0)
-		result = explain(r, a->path, &e);
-	async_end(a, result, &e);
+		result = explain(r, a->path, &err);
+	async_end(a, result, &err);
 	return 0;
 }
 
-static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timeout(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct ipc_async *a = userdata;
-	struct err e = { 0 };
+	struct ipc_async *a = ctx;
+	struct err err = { 0 };
 
-	async_end(a, explain(-ETIMEDOUT, a->path, &e), &e);
+	async_end(a, explain(-ETIMEDOUT, a->path, &err), &err);
 	return 0;
 }
 

@@ -176,9 +176,9 @@ static void read_on(struct client *c)
 	rest_if_due(c);
 }
 
-static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timeout(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct client *c = userdata;
+	struct client *c = ctx;
 
 	if (c->phase == PHASE_RESTING)
 		read_on(c);
@@ -299,9 +299,9 @@ static json_t *refusal(const char *code, const char *message)
 
 static void client_request(struct client *c)
 {
-	struct err e = { 0 };
+	struct err err = { 0 };
 	struct ipc_request *request = calloc(1, sizeof(*request));
-	json_t *doc = json_parse(buf_str(&c->reader.body), c->reader.body.len, &e);
+	json_t *doc = json_parse(buf_str(&c->reader.body), c->reader.body.len, &err);
 
 	ipc_reader_reset(&c->reader);
 	if (!request) {
@@ -312,9 +312,9 @@ static void client_request(struct client *c)
 	request->creds = c->creds;
 	request->doc = doc;
 	request->no_args = json_object();
-	if (!doc || ipc_request_parse(doc, &request->call, &request->args, &e) < 0) {
+	if (!doc || ipc_request_parse(doc, &request->call, &request->args, &err) < 0) {
 		request_free(request);
-		client_send(c, refusal("bad_request", e.text), -1);
+		client_send(c, refusal("bad_request", err.text), -1);
 		return;
 	}
 	if (!request->args)
@@ -365,9 +365,9 @@ static int client_read(struct client *c)
 	}
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
-	struct client *c = userdata;
+	struct client *c = ctx;
 	struct ipc_server *s = c->server;
 	uid_t uid = c->creds.uid;
 	bool began = meter_begin(s);
@@ -496,9 +496,9 @@ static int client_new(struct ipc_server *s, int fd, uid_t *ret_uid)
 	return 0;
 }
 
-static int on_accept_again(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_accept_again(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct ipc_server *s = userdata;
+	struct ipc_server *s = ctx;
 
 	(void) sd_event_source_set_enabled(s->on_accept, SD_EVENT_ON);
 	return 0;
@@ -513,9 +513,9 @@ static void pause_accepts(struct ipc_server *s)
 	(void) sd_event_source_set_enabled(s->on_accept, SD_EVENT_OFF);
 }
 
-static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, void *userdata)
+static int on_accept(sd_event_source *source, int listen_fd, uint32_t revents, void *ctx)
 {
-	struct ipc_server *s = userdata;
+	struct ipc_server *s = ctx;
 	bool is_over = false;
 
 	for (int i = 0; i < ACCEPTS_PER_WAKEUP; i++) {

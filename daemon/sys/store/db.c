@@ -334,17 +334,17 @@ static bool run_together(
 
 void db_run(struct db *s, struct store_batch *list)
 {
-	struct err e = { 0 };
+	struct err err = { 0 };
 
-	if (run_together(s, list, NULL, &e))
+	if (run_together(s, list, NULL, &err))
 		return;
 	/* Together they do not fit on the disk: alone, some may. */
 	for (struct store_batch *b = list; b; b = b->next) {
-		e = (struct err){ 0 };
-		b->err = e;
-		if (!run_together(s, b, b->next, &e)) {
-			b->err = e;
-			b->result = e.code ? e.code : -EIO;
+		err = (struct err){ 0 };
+		b->err = err;
+		if (!run_together(s, b, b->next, &err)) {
+			b->err = err;
+			b->result = err.code ? err.code : -EIO;
 		}
 	}
 }
