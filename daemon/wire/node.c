@@ -43,7 +43,7 @@ int node_revoke_identity(struct node *node)
 {
 	if (node->n_revoked >= NODE_REVOKED_MAX)
 		return -E2BIG;
-	void *grown = realloc(node->revoked, (node->n_revoked + 1) * sizeof(*node->revoked));
+	void *grown = reallocarray(node->revoked, node->n_revoked + 1, sizeof(*node->revoked));
 
 	if (!grown)
 		return -ENOMEM;
