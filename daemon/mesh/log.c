@@ -172,7 +172,7 @@ static int check(const struct mesh_log *log, const struct record *record, bool p
 
 static int certify(struct mesh_log *log, const uint8_t key[static RECORD_KEY_LEN])
 {
-	void *grown = realloc(log->certified, (log->n_certified + 1) * sizeof(*log->certified));
+	void *grown = reallocarray(log->certified, log->n_certified + 1, sizeof(*log->certified));
 
 	if (!grown)
 		return -ENOMEM;
@@ -186,7 +186,7 @@ static int grow(struct mesh_log *log)
 	if (log->n < log->cap)
 		return 0;
 	size_t cap = log->cap ? log->cap * 2 : 64;
-	void *grown = realloc(log->items, cap * sizeof(*log->items));
+	void *grown = reallocarray(log->items, cap, sizeof(*log->items));
 
 	if (!grown)
 		return -ENOMEM;
@@ -312,7 +312,7 @@ static int load_lines(struct mesh_log *log, const char *text, size_t len, size_t
 			break;
 		if (log->n > cap) {
 			cap = cap ? cap * 2 : 64;
-			void *grown = realloc(*starts, cap * sizeof(**starts));
+			void *grown = reallocarray(*starts, cap, sizeof(**starts));
 
 			if (!grown)
 				return -ENOMEM;

@@ -369,7 +369,7 @@ static int reserve_pods(struct netmap *netmap, uint32_t number)
 	if (number < netmap->n_pods)
 		return 0;
 	size_t n = number + 1 > netmap->n_pods * 2 ? (size_t) number + 1 : netmap->n_pods * 2;
-	uint32_t *grown = realloc(netmap->pods, n * sizeof(*grown));
+	uint32_t *grown = reallocarray(netmap->pods, n, sizeof(*grown));
 
 	if (!grown)
 		return -ENOMEM;
@@ -404,7 +404,7 @@ static struct entry *make_entry(struct netmap *netmap, uint32_t id)
 		return entry;
 	if (netmap->n == netmap->cap) {
 		size_t cap = netmap->cap ? netmap->cap * 2 : 16;
-		void *grown = realloc(netmap->entries, cap * sizeof(struct entry *));
+		void *grown = reallocarray(netmap->entries, cap, sizeof(struct entry *));
 
 		if (!grown)
 			return NULL;
