@@ -21,7 +21,8 @@ int wg_heap_reserve(struct wg_heap *heap, size_t n)
 
 	while (room < n)
 		room *= 2;
-	struct wg_heap_node **nodes = realloc(heap->nodes, room * sizeof(struct wg_heap_node *));
+	struct wg_heap_node **nodes =
+		reallocarray(heap->nodes, room, sizeof(struct wg_heap_node *));
 
 	if (!nodes)
 		return -ENOMEM;
