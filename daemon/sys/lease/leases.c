@@ -356,7 +356,7 @@ static int collect_file(struct leases *store, void *ctx, const char *name)
 			return 0;
 	if (sweep->n == sweep->cap) {
 		size_t cap = sweep->cap ? sweep->cap * 2 : 16;
-		struct lease *items = realloc(sweep->items, cap * sizeof(*items));
+		struct lease *items = reallocarray(sweep->items, cap, sizeof(*items));
 
 		if (!items)
 			return -ENOMEM;

@@ -265,7 +265,7 @@ static int collect(void *ctx, const struct nlmsghdr *nlh)
 
 	if (c->n == c->cap) {
 		size_t cap = c->cap ? c->cap * 2 : 16;
-		char *items = cap <= NL_ITEMS_MAX ? realloc(c->items, cap * c->size) : NULL;
+		char *items = cap <= NL_ITEMS_MAX ? reallocarray(c->items, cap, c->size) : NULL;
 
 		if (!items)
 			return cap <= NL_ITEMS_MAX ? -ENOMEM : -E2BIG;
