@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "enroll.h"
+#include "provision/enroll.h"
 #include "sys/net/route.h"
 
 enum { RESOLV_SERVERS = 3 /* resolv.conf(5) knows no more */, RESOLV_MAX = 64 << 10 };
