@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/number.h"
 #include "board/trust.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "kube/serving.h"
 #include "sys/exec/exec.h"
 

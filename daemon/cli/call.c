@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/names.h"
 #include "base/text.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "sys/ipc/ipc.h"
 
 enum { CALL_TIMEOUT_S = 30 };

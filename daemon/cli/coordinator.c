@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "base/usage.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "wire/node-label.h"
 #include "wire/node-name.h"
 

@@ -9,7 +9,7 @@
 #include "base/number.h"
 #include "board/config.h"
 #include "board/refused.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "wire/node-name.h"
 
 enum { PINGS_MAX = 100000 };

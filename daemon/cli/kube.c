@@ -20,7 +20,7 @@
 #include "base/number.h"
 #include "base/owned.h"
 #include "board/trust.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "mesh/cluster.h"
 #include "sys/exec/exec.h"
 #include "wire/kube.h"

@@ -9,7 +9,7 @@
 
 #include "base/json.h"
 #include "board/config.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "mesh/log.h"
 #include "mesh/netmap.h"
 #include "mesh/story.h"

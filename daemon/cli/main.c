@@ -9,7 +9,7 @@
 #include "base/guard.h"
 #include "base/text.h"
 #include "base/usage.h"
-#include "cli.h"
+#include "cli/cli.h"
 
 static const struct cli_verb verbs[] = {
 	{ "status", "[--verbose] [--json]", "this board, its peers and how they are reached",

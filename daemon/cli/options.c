@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "base/usage.h"
-#include "cli.h"
+#include "cli/cli.h"
 
 int cli_fail(int status, const char *format, ...)
 {

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "cli.h"
+#include "cli/cli.h"
 
 enum { CHUNK = 4096, WAITS_MAX = 3 };
 
