@@ -54,8 +54,8 @@ static int explain_full(
 			census->example.ifname, ip_addr_format(&census->example.addrs[0], text));
 	if (census->orphans)
 		buf_printf(&who,
-			", %zu of them lost by containerd but with processes that still run (`ip "
-			"netns pids NAME`)",
+			", %zu of them lost by containerd but with processes that still run "
+			"(`ip netns pids NAME`)",
 			census->orphans);
 	if (census->held)
 		buf_printf(&who, ", %zu being attached", census->held);
@@ -128,8 +128,8 @@ static enum cni_code find_mtu(
 
 	if (r < 0) {
 		(void) err_set(err, r,
-			"the mesh interface %s does not exist: is hearthd running? (systemctl "
-			"status hearthd)",
+			"the mesh interface %s does not exist: is hearthd running? "
+			"(systemctl status hearthd)",
 			conf->device);
 		return CNI_TRY_LATER;
 	}
@@ -153,8 +153,8 @@ enum cni_code verb_add(
 		return CNI_ENVIRONMENT;
 	if (!conf->n_subnets) {
 		(void) err_set(err, -ENOENT,
-			"the network configuration names no \"subnets\": this board has no range "
-			"for pods yet");
+			"the network configuration names no \"subnets\": "
+			"this board has no range for pods yet");
 		return CNI_CONFIG;
 	}
 	enum cni_code code = attach_open_netns(env->netns, env->netns_override, &netns, err);

@@ -42,8 +42,8 @@ int attach_name(struct attachment *ret, const char *network, const char *contain
 
 	if (n < 0 || (size_t) n >= sizeof(at.alias) || strlen(container) > LEASES_CONTAINER_MAX)
 		return err_set(err, -ENAMETOOLONG,
-			"CNI_CONTAINERID is longer than this plugin can note on a link (%d "
-			"characters)",
+			"CNI_CONTAINERID is longer than this plugin can note on a link "
+			"(%d characters)",
 			LEASES_CONTAINER_MAX);
 	uint64_t hash = fnv64(FNV64_START, container, strlen(container));
 
@@ -93,8 +93,8 @@ enum cni_code attach_open_netns(const char *path, bool own, int *ret_fd, struct 
 	if (!own && fstat(fd, &theirs) == 0 && stat("/proc/self/ns/net", &ours) == 0 &&
 		theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino) {
 		(void) err_set(err, -EINVAL,
-			"CNI_NETNS %s is the plugin's own namespace (CNI_NETNS_OVERRIDE=1 allows "
-			"that)",
+			"CNI_NETNS %s is the plugin's own namespace "
+			"(CNI_NETNS_OVERRIDE=1 allows that)",
 			path);
 		return CNI_NETNS;
 	}
@@ -214,8 +214,8 @@ static int add_host_route(struct nl *nl, int index, const struct ip_addr *addr,
 	if (r == -EINVAL && src->family) {
 		char text[IP_TEXT_MAX];
 
-		log_warning("this board does not have its mesh address %s now; the pod's route is "
-			    "made without it",
+		log_warning("this board does not have its mesh address %s now; "
+			    "the pod's route is made without it",
 			ip_addr_format(src, text));
 		route.src.family = AF_UNSPEC;
 		r = route_add(nl, &route, err);

@@ -122,8 +122,8 @@ static enum cni_code read_subnets(struct conf *conf, struct err *err)
 		if (!json_is_string(v) || ip_prefix_parse(json_string_value(v), &p) < 0 ||
 			!is_pod_range(&p))
 			return fail(err, CNI_CONFIG,
-				"\"subnets\" holds something that is no range for pods (such as "
-				"10.244.1.0/24)");
+				"\"subnets\" holds something that is no range for pods "
+				"(such as 10.244.1.0/24)");
 		for (size_t j = 0; j < conf->n_subnets; j++)
 			if (ip_prefix_overlaps(&conf->subnets[j], &p))
 				return fail(err, CNI_CONFIG, "\"subnets\" overlap");
