@@ -407,8 +407,8 @@ static int load_log(struct book *book, const uint8_t *root_hash, struct err *err
 
 	if (r < 0 && r != -ENOENT)
 		return err_set(err, r,
-			"read %s: %s. If it cannot be repaired, move it away: the coordinator "
-			"sends it again",
+			"read %s: %s. "
+			"If it cannot be repaired, move it away: the coordinator sends it again",
 			path, strerror(-r));
 	r = mesh_log_load(root_hash, buf_str(&text), text.len, &book->log, &bad, &good, &why);
 	if (r < 0)

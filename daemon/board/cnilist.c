@@ -54,8 +54,8 @@ int cnilist_look(struct cnilist *cni, struct err *err)
 	(void) snprintf(path, sizeof(path), "%s/%s", cni->dir, own_list);
 	if (is_gone(path, &cni->had_list))
 		return err_set(err, -ENOENT,
-			"new pods of this board get no network from Hearth: %s was removed; run "
-			"enroll-node again, which writes it",
+			"new pods of this board get no network from Hearth: "
+			"%s was removed; run enroll-node again, which writes it",
 			path);
 	if (cni->had_list && find_first(cni->dir, first))
 		return err_set(err, -EEXIST,
@@ -64,8 +64,8 @@ int cnilist_look(struct cnilist *cni, struct err *err)
 			cni->dir, first, own_list);
 	if (is_gone(cni->plugin, &cni->had_plugin))
 		return err_set(err, -ENOEXEC,
-			"pods of this board cannot start or end: %s was removed; install Hearth "
-			"again",
+			"pods of this board cannot start or end: "
+			"%s was removed; install Hearth again",
 			cni->plugin);
 	return 0;
 }

@@ -91,8 +91,8 @@ int config_read(const char *path, struct config *ret, struct err *err)
 	if (!json) {
 		if (err->code == -ENOENT)
 			return err_set(err, -ENOENT,
-				"there is no %s: this board is in no mesh yet; enrol it with "
-				"`enroll-node`",
+				"there is no %s: "
+				"this board is in no mesh yet; enrol it with `enroll-node`",
 				path);
 		return err->code;
 	}

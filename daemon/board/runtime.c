@@ -176,9 +176,9 @@ static int check_bin(struct containerd *c, const char *value)
 	if (!*first || access(plugin, X_OK) < 0)
 		return 0; /* nothing said; or Hearth's own is not installed, which is another matter */
 	return err_set(c->err, -ENOEXEC,
-		"pods of this board cannot start: by %s containerd looks for network plugins in "
-		"%.90s, and %s is not there; set bin_dir (bin_dirs) to \"%.*s\", then `sudo "
-		"systemctl restart containerd`, or `sudo ln -s %s %.90s/`",
+		"pods of this board cannot start: by %s containerd "
+		"looks for network plugins in %.90s, and %s is not there; set bin_dir (bin_dirs) "
+		"to \"%.*s\", then `sudo systemctl restart containerd`, or `sudo ln -s %s %.90s/`",
 		c->path, first, plugin, (int) (name - 1 - plugin), plugin, plugin, first);
 }
 
@@ -190,9 +190,9 @@ static int check_lists(struct containerd *c, const char *value)
 	if (!string_of(value, 0, dir, sizeof(dir)) || !*dir || !strcmp(dir, own))
 		return 0;
 	return err_set(c->err, -ENOTDIR,
-		"pods of this board get no network from Hearth: by %s containerd reads network "
-		"configurations in %.90s, not in %s; set conf_dir to that, then `sudo systemctl "
-		"restart containerd`",
+		"pods of this board get no network from Hearth: "
+		"by %s containerd reads network configurations in %.90s, not in %s; "
+		"set conf_dir to that, then `sudo systemctl restart containerd`",
 		c->path, dir, own);
 }
 
@@ -203,9 +203,8 @@ static int check_socket(struct containerd *c, const char *value)
 	if (!string_of(value, 0, path, sizeof(path)) || !*path || !strcmp(path, CRI_SOCKET))
 		return 0;
 	return err_set(c->err, -ENOTSOCK,
-		"kubelet looks for containerd at " CRI_SOCKET
-		", and by %s it listens on %.90s; set "
-		"address in [grpc] to the former, or criSocket in /etc/hearth/kubeadm.d",
+		"kubelet looks for containerd at " CRI_SOCKET ", and by %s it listens on %.90s; "
+		"set address in [grpc] to the former, or criSocket in /etc/hearth/kubeadm.d",
 		c->path, path);
 }
 
@@ -237,10 +236,10 @@ static int check_cgroups(const struct containerd *c)
 	if (c->is_new || c->has_imports || c->has_systemd || access(shim, F_OK) < 0)
 		return 0;
 	return err_set(c->err, -EBADE,
-		"pods of this board will be killed now and then: kubelet leaves cgroups to "
-		"systemd, and containerd does not; set SystemdCgroup = true in %s, under "
-		"[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options], then "
-		"`sudo systemctl restart containerd`",
+		"pods of this board will be killed now and then: kubelet leaves "
+		"cgroups to systemd, and containerd does not; set SystemdCgroup = true in %s, "
+		"under [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options], "
+		"then `sudo systemctl restart containerd`",
 		c->path);
 }
 
@@ -363,17 +362,17 @@ static int look_at_units(const char *etc, struct err *err)
 		return 0;
 	if (!unit.reads_kubeadm)
 		return err_set(err, -ENOEXEC,
-			"kubelet does not read what kubeadm writes for it: none of its unit's "
-			"drop-ins (kubelet.service.d/10-kubeadm.conf, of the package kubeadm) "
-			"names kubeadm-flags.env; install kubeadm again");
+			"kubelet does not read what kubeadm writes for it: "
+			"none of its unit's drop-ins (kubelet.service.d/10-kubeadm.conf, "
+			"of the package kubeadm) names kubeadm-flags.env; install kubeadm again");
 	(void) snprintf(
 		path, sizeof(path), "%s/systemd/system/kubelet.service.d/10-hearth.conf", etc);
 	return access(path, F_OK) == 0 || errno != ENOENT
 		       ? 0
 		       : err_set(err, -ENOLINK,
-				 "kubelet may start before the mesh has its addresses, and "
-				 "register without one: %s is not there; `sudo enroll-node` writes "
-				 "it",
+				 "kubelet may start before the mesh has its addresses, "
+				 "and register without one: "
+				 "%s is not there; `sudo enroll-node` writes it",
 				 path);
 }
 

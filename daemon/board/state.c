@@ -132,8 +132,8 @@ int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], stru
 	r = owned_read(path, KEY_FILE_MAX, &text, &st);
 	if (r == -ELOOP || r == -EMLINK || r == -EMEDIUMTYPE || r == -EISDIR)
 		return err_set(err, r,
-			"%s is no file of its own (a link, a pipe, a directory): nobody of "
-			"Hearth's made it. Move it away",
+			"%s is no file of its own (a link, a pipe, a directory): "
+			"nobody of Hearth's made it. Move it away",
 			path);
 	if (r < 0)
 		return err_set(err, r, "read %s: %s", path, strerror(-r));

@@ -84,9 +84,9 @@ int stops_look_at_boot(const char *etc, struct err *ret)
 	for (size_t i = 0; i < ARRAY_LEN(switches); i++)
 		if (sysctls_at_boot(etc, switches[i], value, path) && !strcmp(value, "0"))
 			return err_set(ret, i ? -ENETUNREACH : -ENETDOWN,
-				"pods of this board will be cut off at the next boot: %s sets %s "
-				"to 0, and is read after Hearth's 60-hearth.conf; take that line "
-				"out, or set it to 1 there",
+				"pods of this board will be cut off at the next boot: "
+				"%s sets %s to 0, and is read after Hearth's 60-hearth.conf; "
+				"take that line out, or set it to 1 there",
 				path, dotted(switches[i], name));
 	return 0;
 }
@@ -130,10 +130,10 @@ static void tell_input(const struct stops *s, const struct nft_forward *found, s
 {
 	if (found->input4 || found->input6)
 		err_set(ret, -EPERM,
-			"kubectl logs and exec, and whatever else other boards and their pods ask "
-			"of this one, get no answer: ufw drops what comes in (%s, policy of "
-			"INPUT); `sudo enroll-node --fix` lets the mesh in, or by hand: `sudo ufw "
-			"allow in on %s` and `sudo ufw allow in on hth+`",
+			"kubectl logs and exec, and whatever else other boards "
+			"and their pods ask of this one, get no answer: ufw drops what comes in "
+			"(%s, policy of INPUT); `sudo enroll-node --fix` lets the mesh in, "
+			"or by hand: `sudo ufw allow in on %s` and `sudo ufw allow in on hth+`",
 			families(found->input4, found->input6), s->ifname);
 }
 
@@ -153,9 +153,9 @@ static void look_at_firewall(
 	switch (found.owner) {
 	case NFT_FORWARD_DOCKER:
 		err_set(ret, -EACCES,
-			"pods of this board are cut off: Docker's firewall drops what is passed on "
-			"(%s, policy of FORWARD); `sudo enroll-node --fix` lets pods through, by "
-			"rules in DOCKER-USER",
+			"pods of this board are cut off: "
+			"Docker's firewall drops what is passed on (%s, policy of FORWARD); "
+			"`sudo enroll-node --fix` lets pods through, by rules in DOCKER-USER",
 			dropped);
 		break;
 	case NFT_FORWARD_UFW:
@@ -167,9 +167,9 @@ static void look_at_firewall(
 		break;
 	case NFT_FORWARD_OTHER:
 		err_set(ret, -ECONNREFUSED,
-			"pods of this board are cut off: a firewall drops what is passed on (%s, "
-			"policy of chain FORWARD in table filter: `sudo nft list ruleset`); let in "
-			"it pass what comes from and goes to interfaces hth+",
+			"pods of this board are cut off: a firewall drops what is passed on "
+			"(%s, policy of chain FORWARD in table filter: `sudo nft list ruleset`); "
+			"let in it pass what comes from and goes to interfaces hth+",
 			dropped);
 		break;
 	}
@@ -221,9 +221,9 @@ static void look_at_dns(const struct stops *s, struct err *ret)
 	if (file_read(path, RESOLV_MAX, &text) < 0 || names_server(buf_str(&text), &s->mesh4))
 		return;
 	err_set(ret, -ENOENT,
-		"pods of this board find no names outside the cluster: the board has no name "
-		"server that they could ask; give it one (its router's DHCP, or /etc/resolv.conf), "
-		"which then comes into %s",
+		"pods of this board find no names outside the cluster: "
+		"the board has no name server that they could ask; "
+		"give it one (its router's DHCP, or /etc/resolv.conf), which then comes into %s",
 		path);
 }
 

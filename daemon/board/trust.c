@@ -162,18 +162,18 @@ static int check_not_older(const struct trust *trust, struct err *err)
 		return err_set(err, -ESTALE,
 			"the log in %s is proved up to record %" PRIu64
 			", and root of this board has believed %" PRIu64
-			" records: it was lost, put back from an old copy, or somebody who is not "
-			"root changed it. hearthd gets what is missing from the coordinator; then "
-			"try again. If the coordinator itself went back and is to be believed, "
-			"move %s/trust.json away",
+			" records: it was lost, put back from an old copy, or somebody who is "
+			"not root changed it. hearthd gets what is missing from the coordinator; "
+			"then try again. If the coordinator itself went back "
+			"and is to be believed, move %s/trust.json away",
 			trust->paths.state, head, seq, trust->paths.etc);
 	if (hash && memcmp(hash, trust->seen.hash, RECORD_HASH_LEN) != 0)
 		return err_set(err, -ENOTUNIQ,
 			"record %" PRIu64
-			" of the log in %s is another than the one that root of this board has "
-			"believed: the coordinator was put back from a copy and went on, or "
-			"somebody has its signing key. If it is to be believed, move "
-			"%s/trust.json away",
+			" of the log in %s is another than the one that root of this "
+			"board has believed: the coordinator was put back from a copy and went on, "
+			"or somebody has its signing key. "
+			"If it is to be believed, move %s/trust.json away",
 			seq, trust->paths.state, trust->paths.etc);
 	return 0;
 }
