@@ -256,9 +256,9 @@ static int wait_for_all(struct approve *a, uint64_t seconds, struct err *err)
 		}
 		if (clock_now_us() >= end)
 			return err_set(err, -ETIMEDOUT,
-				"after %llu s these boards do not serve: %s. A board asks once it "
-				"has joined (kubeadm join) and its kubelet runs: journalctl -u "
-				"kubelet",
+				"after %llu s these boards do not serve: %s. "
+				"A board asks once it has joined "
+				"(kubeadm join) and its kubelet runs: journalctl -u kubelet",
 				(unsigned long long) seconds, buf_str(&names));
 		if (n != before)
 			fprintf(stderr, "waiting   for %s\n", buf_str(&names));

@@ -26,8 +26,8 @@ static void explain(enum cli_server server, int r, const char *path, const struc
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		cli_fail(0, "%s does not run on this machine (nobody listens on %s). %s",
 			programs[server], path,
-			server == CLI_HEARTHD ? "Start it: systemctl start hearthd; why it "
-						"stopped: journalctl -u hearthd"
+			server == CLI_HEARTHD ? "Start it: systemctl start hearthd; "
+						"why it stopped: journalctl -u hearthd"
 					      : "This verb is for the board with the coordinator; "
 						"there: systemctl start hearth-coord");
 	else if (r == -EACCES || r == -EPERM)

@@ -138,8 +138,8 @@ int cli_token_create(const struct cli_verb *verb, int argc, char **argv)
 	}
 	if (optind < argc)
 		return cli_fail(CLI_USAGE,
-			"token create: what is \"%.40s\"? There are options only; did you mean "
-			"--name %.40s?",
+			"token create: what is \"%.40s\"? "
+			"There are options only; did you mean --name %.40s?",
 			argv[optind], argv[optind]);
 	CLEANUP_JSON json_t *reply = NULL;
 	int r = cli_call(CLI_COORDINATOR, "token.create", TAKE(args), &reply);
@@ -152,8 +152,8 @@ int cli_token_create(const struct cli_verb *verb, int argc, char **argv)
 	uint64_t now = clock_wall_us() / USEC_PER_SEC, expires = cli_u64(reply, "expires");
 
 	fprintf(stderr,
-		"Token %s for %s %s, good for %s. On the board: sudo enroll-node, and paste it "
-		"when asked.\n",
+		"Token %s for %s %s, good for %s. "
+		"On the board: sudo enroll-node, and paste it when asked.\n",
 		cli_str(reply, "id"),
 		json_is_true(json_object_get(reply, "reusable")) ? "any number of boards as"
 								 : "one",
@@ -341,9 +341,9 @@ int cli_node_remove(const struct cli_verb *verb, int argc, char **argv)
 static void say_renamed(const json_t *reply, const char *text)
 {
 	fprintf(stderr,
-		"%s is called %s now: addresses stay, and its kubeadm files follow. Is it part of "
-		"the cluster already? A Node's name cannot be changed: rename the board back, or "
-		"let it join anew (hearth(1) says how)\n",
+		"%s is called %s now: addresses stay, and its kubeadm files follow. "
+		"Is it part of the cluster already? A Node's name cannot be changed: "
+		"rename the board back, or let it join anew (hearth(1) says how)\n",
 		text, cli_str(reply, "name"));
 }
 

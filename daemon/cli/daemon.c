@@ -64,9 +64,9 @@ static void explain_silence(const json_t *peers)
 			cli_str(p, "state"), cli_ago(1, 1 + s, ago));
 	}
 	if (n)
-		printf("\nIt is off, or the two boards do not hear each other: look at `systemctl "
-		       "status hearthd`\nthere, and let its UDP port (41741 unless set) in where "
-		       "it has a firewall.\n");
+		printf("\nIt is off, or the two boards do not hear each other: "
+		       "look at `systemctl status hearthd`\nthere, "
+		       "and let its UDP port (41741 unless set) in where it has a firewall.\n");
 }
 
 /* Told past hearthd, which may be the one who asked. */
@@ -76,10 +76,10 @@ static void print_refused(const struct refused *refused, FILE *to)
 
 	if (refused->count)
 		fprintf(to,
-			"refused      root refused %llu request%s since this board booted that "
-			"nothing of Hearth's makes, the last %s ago by user %u: %s: %s. Somebody "
-			"may have taken over the programs of that user: journalctl -u "
-			"hearth-helper\n",
+			"refused      root refused %llu request%s since this board booted "
+			"that nothing of Hearth's makes, the last %s ago by user %u: %s: %s. "
+			"Somebody may have taken over the programs of that user: "
+			"journalctl -u hearth-helper\n",
 			(unsigned long long) refused->count, refused->count == 1 ? "" : "s",
 			cli_ago(refused->at, wall_s(), ago), (unsigned) refused->uid, refused->call,
 			refused->why);
@@ -103,8 +103,8 @@ static void print_status(const json_t *status, const struct refused *refused)
 	if (json_is_true(json_object_get(coord, "connected")))
 		printf("coordinator  connected to %s\n", cli_str(coord, "url"));
 	else
-		printf("coordinator  not reached since %s%s%s (the mesh goes on as it last knew "
-		       "it)\n",
+		printf("coordinator  not reached since %s%s%s "
+		       "(the mesh goes on as it last knew it)\n",
 			cli_u64(coord, "since") ? cli_ago(cli_u64(coord, "since"), wall_s(), ago)
 						: "the start",
 			*cli_str(coord, "error") ? ": " : "", cli_str(coord, "error"));

@@ -225,8 +225,8 @@ static int read_identity(struct signer *signer, const struct node *self, struct 
 	sodium_memzero(secret, sizeof(secret));
 	return memcmp(key, self->identity, sizeof(key))
 		       ? err_set(err, -EKEYREVOKED,
-				 "%s holds another key than the mesh's log says of %s: this board "
-				 "was replaced",
+				 "%s holds another key than the mesh's log says of %s: "
+				 "this board was replaced",
 				 path, self->name)
 		       : 0;
 }
@@ -247,8 +247,8 @@ static int find_signer(struct signer *signer, struct err *err)
 
 	if (!self || self->role != NODE_ROLE_CONTROL_PLANE)
 		return err_set(err, -EPERM,
-			"only a control plane publishes how to join the cluster; this board is "
-			"none");
+			"only a control plane publishes how to join the cluster; "
+			"this board is none");
 	return read_identity(signer, self, err);
 }
 
@@ -337,8 +337,8 @@ static unsigned print_boards(const json_t *boards)
 		else if (!strcmp(state, "failed"))
 			printf("%-16s could not write it: %s\n", name, cli_str(board, "problem"));
 		else if (!strcmp(state, "trying"))
-			printf("%-16s has not said yet; `hearth status` will name it here if it "
-			       "fails\n",
+			printf("%-16s has not said yet; "
+			       "`hearth status` will name it here if it fails\n",
 				name);
 		else
 			printf("%-16s is not reachable now, and gets it when it is\n", name);

@@ -159,8 +159,8 @@ static void print(struct view *v)
 	cli_table_print(&t);
 	if (v->rekeys)
 		printf("\nA board was given other keys by record%s %s. `hearth token create "
-		       "--replace` does "
-		       "that; so can whoever takes over the coordinator.\n",
+		       "--replace` does that; "
+		       "so can whoever takes over the coordinator.\n",
 			v->rekeys > 1 ? "s" : "", buf_str(&v->rekeyed));
 }
 

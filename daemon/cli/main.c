@@ -24,8 +24,8 @@ static const struct cli_verb verbs[] = {
 		"on a control plane: give every board what it needs for kubeadm join",
 		cli_kube_publish },
 	{ "kube approve", "[--wait[=SECONDS]] [--json]",
-		"on a control plane: approve the certificates with which kubectl logs and exec "
-		"work",
+		"on a control plane: "
+		"approve the certificates with which kubectl logs and exec work",
 		cli_kube_approve },
 	{ "token create",
 		"[--role R] [--name N] [--ttl MINUTES] [--reusable] [--replace NODE] [--tag T] "
