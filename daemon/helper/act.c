@@ -63,8 +63,8 @@ static int check_name(
 				  : is_own(netmap_by_name(netmap, label), addr))
 		return 0;
 	return err_set(err, -EACCES,
-		"the mesh's log, as far as it is proved on this board's disk, does not give %s to "
-		"%.100s",
+		"the mesh's log, "
+		"as far as it is proved on this board's disk, does not give %s to %.100s",
 		ip_addr_format(addr, text), name);
 }
 
