@@ -94,8 +94,8 @@ static int check_names(const struct x509_request *request, const struct serving_
 		if (!ip_addr_equal(&request->ips[i], &board->mesh4) &&
 			!ip_addr_equal(&request->ips[i], &board->mesh6))
 			r = err_set(why, -EACCES,
-				"it asks for the address %s; the mesh gave %s %s and %s (does its "
-				"kubelet run with the --node-ip of /etc/hearth/kubeadm?)",
+				"it asks for the address %s; the mesh gave %s %s and %s "
+				"(does its kubelet run with the --node-ip of /etc/hearth/kubeadm?)",
 				ip_addr_format(&request->ips[i], text), board->name,
 				ip_addr_format(&board->mesh4, own4),
 				ip_addr_format(&board->mesh6, own6));
