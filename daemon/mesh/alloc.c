@@ -18,9 +18,9 @@ static int give_pods(const struct netmap *netmap, uint32_t id, struct node *node
 	if (number > max)
 		return err_set(err, -ENOSPC,
 			"The pod ranges %s and %s are full: they hold %u boards that run pods, "
-			"and a range is never given to a second board. Enrol this one as "
-			"`member`, or make the mesh anew with larger ranges (`hearth-coord init "
-			"--pods4 --pods6`).",
+			"and a range is never given to a second board. "
+			"Enrol this one as `member`, or make the mesh anew with larger ranges "
+			"(`hearth-coord init --pods4 --pods6`).",
 			ip_prefix_format(&settings->pods4, four),
 			ip_prefix_format(&settings->pods6, six), max);
 	(void) numbers_pods4(settings, number, &node->pods4);
@@ -39,9 +39,9 @@ int alloc_node(const struct netmap *netmap, enum node_role role, struct node *no
 
 	if (id > max)
 		return err_set(err, -ENOSPC,
-			"The mesh range %s is full: it holds %u nodes, and an address is never "
-			"given to a second node. Make the mesh anew with a larger range "
-			"(`hearth-coord init --mesh4`).",
+			"The mesh range %s is full: "
+			"it holds %u nodes, and an address is never given to a second node. "
+			"Make the mesh anew with a larger range (`hearth-coord init --mesh4`).",
 			ip_prefix_format(&settings->mesh4, text), max);
 	if (node_role_has_pods(role)) {
 		int r = give_pods(netmap, id, node, err);

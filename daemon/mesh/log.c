@@ -115,8 +115,8 @@ static int check_signer(const struct mesh_log *log, const struct record *record,
 		return check_key_record(log, record, ret_key, err);
 	if (!mesh_log_certifies(log, record->by))
 		return err_set(err, -EKEYREJECTED,
-			"record %" PRIu64 " (%s) is signed by a key that the root key has not "
-			"certified",
+			"record %" PRIu64 " (%s) is signed by a key "
+			"that the root key has not certified",
 			record->seq, record->type);
 	return 0;
 }
@@ -149,8 +149,8 @@ static int check(const struct mesh_log *log, const struct record *record, bool p
 		return err_set(err, -EALREADY, "record %" PRIu64 " is known", record->seq);
 	if (record->seq > log->n + 1)
 		return err_set(err, -ERANGE,
-			"record %" PRIu64 " came where record %zu is next; those between are "
-			"missing",
+			"record %" PRIu64 " came where record %zu is next; "
+			"those between are missing",
 			record->seq, log->n + 1);
 	r = check_signer(log, record, ret_key, err);
 	if (r == 0 && (prove || is_key_record(record)))
@@ -159,13 +159,13 @@ static int check(const struct mesh_log *log, const struct record *record, bool p
 		return r;
 	if (known)
 		return err_set(err, -ENOTUNIQ,
-			"record %" PRIu64 " is not the one held under that number (%zu are "
-			"held): the logs have grown apart",
+			"record %" PRIu64 " is not the one held under that number "
+			"(%zu are held): the logs have grown apart",
 			record->seq, log->n);
 	if (memcmp(record->prev, mesh_log_head_hash(log), RECORD_HASH_LEN))
 		return err_set(err, -ENOTUNIQ,
-			"record %" PRIu64 " does not follow the record %zu held: the logs have "
-			"grown apart",
+			"record %" PRIu64 " does not follow the record %zu held: "
+			"the logs have grown apart",
 			record->seq, log->n);
 	return 0;
 }
@@ -246,13 +246,13 @@ int mesh_log_check_head(const struct mesh_log *log, uint64_t seq,
 		return 0;
 	if (memcmp(known, hash, RECORD_HASH_LEN))
 		return err_set(err, -ENOTUNIQ,
-			"the other log has another record %" PRIu64 " than the one held (%zu "
-			"are held): the logs have grown apart; what is held stays",
+			"the other log has another record %" PRIu64 " than the one held "
+			"(%zu are held): the logs have grown apart; what is held stays",
 			seq, log->n);
 	if (seq < log->n)
 		return err_set(err, -ESTALE,
-			"the other log ends at record %" PRIu64 ", %zu are held: it was "
-			"restored from an old copy; what is held stays",
+			"the other log ends at record %" PRIu64 ", %zu are held: "
+			"it was restored from an old copy; what is held stays",
 			seq, log->n);
 	return 0;
 }

@@ -127,8 +127,8 @@ static int refuse(const struct settings *settings, const struct named *range,
 		}
 	}
 	return err_set(err, -EADDRINUSE,
-		"The %s %s %s. The ranges are fixed when the mesh is made; choose another with "
-		"`hearth-coord init %s %s`%s.",
+		"The %s %s %s. The ranges are fixed when the mesh is made; "
+		"choose another with `hearth-coord init %s %s`%s.",
 		range->what, ip_prefix_format(current, text), why, range->flag, free_text,
 		!strcmp(range->flag, "--ula") ? ", or leave the flag out for a random one" : "");
 }
@@ -144,8 +144,8 @@ static int check_places(const struct settings *settings, struct err *err)
 
 			if (ip_prefix_overlaps(range, &other))
 				return err_set(err, -EINVAL,
-					"The %s %s lies in %s, which is %s. Choose another with "
-					"`hearth-coord init %s`.",
+					"The %s %s lies in %s, which is %s. "
+					"Choose another with `hearth-coord init %s`.",
 					named[i].what, ip_prefix_format(range, text),
 					special[j].prefix, special[j].what, named[i].flag);
 		}
