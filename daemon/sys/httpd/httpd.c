@@ -265,8 +265,8 @@ int httpd_listen(const char *where, int *ret_fd, struct err *err)
 		endpoint.port = (uint16_t) port;
 	else if (endpoint_parse(where, &endpoint) < 0)
 		return err_set(err, -EINVAL,
-			"\"%s\" is not an address to listen on: write PORT, IPV4:PORT or "
-			"[IPV6]:PORT",
+			"\"%s\" is not an address to listen on: "
+			"write PORT, IPV4:PORT or [IPV6]:PORT",
 			where);
 	socklen_t len = endpoint_to_sockaddr(&endpoint, &sa);
 	int r = listen_on((struct sockaddr *) &sa, len, ret_fd);

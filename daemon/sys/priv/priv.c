@@ -31,8 +31,8 @@ int priv_find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, struct err 
 
 	if (!found)
 		return err_set(err, r ? -r : -ENOENT,
-			"there is no user \"%s\" on this machine; make it with `systemd-sysusers` "
-			"or `useradd --system %s`",
+			"there is no user \"%s\" on this machine; "
+			"make it with `systemd-sysusers` or `useradd --system %s`",
 			name, name);
 	*ret_uid = entry.pw_uid;
 	*ret_gid = entry.pw_gid;

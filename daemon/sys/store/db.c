@@ -70,15 +70,15 @@ static int explain(struct db *s, int rc, const char *doing, struct err *err)
 	switch (r) {
 	case -ENOSPC:
 		return err_set(err, r,
-			"%s: %s: the disk is full. Nothing was changed; free some space and try "
-			"again.",
+			"%s: %s: the disk is full. "
+			"Nothing was changed; free some space and try again.",
 			s->path, doing);
 	case -EBUSY:
 		return err_set(err, r, "%s: another process has it open: stop that first", s->path);
 	case -EBADMSG:
 		return err_set(err, r,
-			"%s: %s: the file is damaged (%s). It was left as it is; restore %s from a "
-			"copy.",
+			"%s: %s: the file is damaged (%s). "
+			"It was left as it is; restore %s from a copy.",
 			s->path, doing, sqlite3_errstr(rc), s->schema->what);
 	case -EACCES:
 		return err_set(

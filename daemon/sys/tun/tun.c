@@ -36,8 +36,8 @@ int tun_explain(int code, struct err *err)
 	switch (code) {
 	case -ENOENT:
 		return err_set(err, code,
-			"%s does not exist: load the module (`modprobe tun`); in a container, have "
-			"the host pass the device in",
+			"%s does not exist: load the module (`modprobe tun`); "
+			"in a container, have the host pass the device in",
 			clone_device);
 	case -ENODEV:
 	case -ENXIO:
@@ -46,9 +46,9 @@ int tun_explain(int code, struct err *err)
 			clone_device);
 	case -EPERM: /* rights would be EACCES */
 		return err_set(err, code,
-			"open %s: %s: not a matter of rights, the device is forbidden here for "
-			"everybody. In a container, have the host allow it (c 10:200 rwm); in a "
-			"systemd unit, DeviceAllow=/dev/net/tun rw",
+			"open %s: %s: not a matter of rights, the device is forbidden here "
+			"for everybody. In a container, have the host allow it (c 10:200 rwm); "
+			"in a systemd unit, DeviceAllow=/dev/net/tun rw",
 			clone_device, strerror(-code));
 	case -EACCES:
 		return err_set(err, code,
@@ -66,8 +66,8 @@ static int refuse_name(const char *name, struct err *err)
 
 	if (code == -EBUSY || code == -EINVAL || code == -EEXIST)
 		return err_set(err, -EBUSY,
-			"interface %s exists already (ip link show dev %s): remove it or choose "
-			"another name",
+			"interface %s exists already (ip link show dev %s): "
+			"remove it or choose another name",
 			name, name);
 	if (code == -EPERM || code == -EACCES)
 		return err_set(
@@ -156,8 +156,8 @@ static int open_device(const char *name, short flags, bool persistent, bool offl
 
 	if (!name_is_valid(name))
 		return err_set(err, -EINVAL,
-			"\"%.32s\" cannot name an interface: 1 to 15 characters without space, '/' "
-			"and ':'",
+			"\"%.32s\" cannot name an interface: "
+			"1 to 15 characters without space, '/' and ':'",
 			name);
 	fd = open_clone();
 	if (fd < 0)

@@ -94,8 +94,8 @@ static int add_alternative(const GENERAL_NAME *name, struct x509_request *ret, s
 		return add_ip(name->d.iPAddress, ret, err);
 	default:
 		return err_set(err, -EBADMSG,
-			"it asks for an alternative name that is neither a DNS name nor an "
-			"address");
+			"it asks for an alternative name "
+			"that is neither a DNS name nor an address");
 	}
 }
 
