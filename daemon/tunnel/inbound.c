@@ -35,8 +35,8 @@ static void stop_joining(struct lane *l, enum vnet_gso gso)
 	if (!*joined)
 		return;
 	*joined = false;
-	log_warning("%s: the kernel refused a %s super-packet (EINVAL): packets are written one by "
-		    "one now",
+	log_warning("%s: the kernel refused a %s super-packet (EINVAL): "
+		    "packets are written one by one now",
 		l->tunnel->ifname, gso == VNET_GSO_UDP_L4 ? "UDP" : "TCP");
 }
 

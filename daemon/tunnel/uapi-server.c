@@ -79,8 +79,8 @@ static int clear_stale(const struct sockaddr_un *addr, struct err *err)
 		return err_set(err, -errno, "socket: %m");
 	if (connect(fd, (const struct sockaddr *) addr, sizeof(*addr)) == 0 || errno == EAGAIN)
 		return err_set(err, -EADDRINUSE,
-			"%s is in use by another WireGuard program (names are machine-wide, also "
-			"across network namespaces)",
+			"%s is in use by another WireGuard program "
+			"(names are machine-wide, also across network namespaces)",
 			addr->sun_path);
 	if (unlink(addr->sun_path) < 0 && errno != ENOENT)
 		return err_set(err, -errno, "remove %s: %m", addr->sun_path);
