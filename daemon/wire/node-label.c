@@ -100,13 +100,13 @@ static int check_form(const char *key, const char *value, struct err *err)
 			shown(key, text), (int) PREFIX_MAX);
 	if (!*name || strlen(name) > NAME_MAX_LEN || !is_name(name))
 		return err_set(err, -EINVAL,
-			"\"%s\" is no label: its name must be 1 to %d letters and digits, with "
-			"\"-\", \"_\" and \".\" inside",
+			"\"%s\" is no label: its name must be 1 to %d letters and digits, "
+			"with \"-\", \"_\" and \".\" inside",
 			shown(key, text), (int) NAME_MAX_LEN);
 	if (strlen(value) > VALUE_MAX || !is_name(value))
 		return err_set(err, -EINVAL,
-			"the label %s cannot be \"%s\": a value is at most %d letters and "
-			"digits, with \"-\", \"_\" and \".\" inside",
+			"the label %s cannot be \"%s\": a value is at most %d letters and digits, "
+			"with \"-\", \"_\" and \".\" inside",
 			shown(key, text), shown(value, other), (int) VALUE_MAX);
 	return 0;
 }
@@ -119,11 +119,11 @@ int node_label_check(const char *key, const char *value, struct err *err)
 	if (r < 0 || !slash || may_kubelet_set(key, (size_t) (slash - key)))
 		return r;
 	return err_set(err, -EINVAL,
-		"a kubelet may not give itself the label %.90s: of kubernetes.io and k8s.io it may "
-		"only set names of node.kubernetes.io and kubelet.kubernetes.io, and "
-		"topology.kubernetes.io/zone and region. Take node.kubernetes.io%s or a name of "
-		"your own (%s); or, once the board is part of the cluster: kubectl label node NAME "
-		"%.90s=%s",
+		"a kubelet may not give itself the label %.90s: "
+		"of kubernetes.io and k8s.io it may only set names of node.kubernetes.io "
+		"and kubelet.kubernetes.io, and topology.kubernetes.io/zone and region. "
+		"Take node.kubernetes.io%s or a name of your own (%s); "
+		"or, once the board is part of the cluster: kubectl label node NAME %.90s=%s",
 		key, slash, slash + 1, key, value);
 }
 

@@ -179,8 +179,8 @@ static int read_payload(struct presence *presence, struct err *err)
 		return r;
 	if (!is_well_formed(presence))
 		return err_set(err, -EINVAL,
-			"\"node\" and \"counter\" count from 1; \"endpoints\" must be usable "
-			"addresses, each once");
+			"\"node\" and \"counter\" count from 1; "
+			"\"endpoints\" must be usable addresses, each once");
 	return 0;
 }
 

@@ -33,8 +33,8 @@ static int read_fields(const json_t *json, struct token *token, struct err *err)
 		return r;
 	if (version != VERSION)
 		return err_set(err, -EPROTONOSUPPORT,
-			"it is of version %llu, this program reads version %d; install the same "
-			"release of Hearth as on the coordinator",
+			"it is of version %llu, this program reads version %d; "
+			"install the same release of Hearth as on the coordinator",
 			(unsigned long long) version, VERSION);
 	if ((r = field_get_name(json, "mesh", token->mesh, err)) ||
 		(r = field_get_urls(json, "urls", 1, token->urls, &token->n_urls, err)) ||
@@ -64,13 +64,13 @@ int token_parse(const char *text, struct token *ret, struct err *err)
 	if (!strncmp(text, "hearth", 6) && len > 7 && text[6] >= '2' && text[6] <= '9' &&
 		text[7] == '.')
 		return err_set(err, -EPROTONOSUPPORT,
-			"The token is of a later kind (hearth%c); install the same release of "
-			"Hearth as on the coordinator.",
+			"The token is of a later kind (hearth%c); "
+			"install the same release of Hearth as on the coordinator.",
 			text[6]);
 	if (strncmp(text, prefix, PREFIX_LEN))
 		return err_set(err, -EINVAL,
-			"This is no enrolment token: one begins with \"%s\". `hearth token create` "
-			"on the coordinator prints one.",
+			"This is no enrolment token: one begins with \"%s\". "
+			"`hearth token create` on the coordinator prints one.",
 			prefix);
 
 	CLEANUP(free_p) uint8_t *data = NULL;
