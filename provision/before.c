@@ -47,8 +47,8 @@ int before_load(struct enroll *e, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (access(path, F_OK) == 0)
 		talk_step(&e->talk, TALK_NOTE, "before",
-			"%s says no more how this board was before (%s); what the kernel starts "
-			"with is taken for it",
+			"%s says no more how this board was before (%s); "
+			"what the kernel starts with is taken for it",
 			path, *why.text ? why.text : "no JSON object");
 	return 0;
 }

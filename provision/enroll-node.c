@@ -228,8 +228,8 @@ static int step_token(struct enroll *e, struct err *err)
 	e->needs_token = r == -ENODATA && !e->enrolled;
 	if (r && e->removed)
 		return err_prefix(err,
-			"this board was removed from mesh %s, and needs a new token to be enrolled "
-			"anew",
+			"this board was removed from mesh %s, "
+			"and needs a new token to be enrolled anew",
 			e->config.mesh);
 	if (!e->enrolled)
 		return r;
@@ -237,9 +237,9 @@ static int step_token(struct enroll *e, struct err *err)
 		return r;
 	if (memcmp(e->token.root, e->config.root, sizeof(e->token.root)))
 		return err_set(err, -EEXIST,
-			"this board is in mesh %s, and the token is for another mesh (%s). To move "
-			"it, remove the board there (`hearth node remove %s`), stop hearthd, put "
-			"%s/hearthd.yaml and %s away, and run this again",
+			"this board is in mesh %s, and the token is for another mesh (%s). "
+			"To move it, remove the board there (`hearth node remove %s`), "
+			"stop hearthd, put %s/hearthd.yaml and %s away, and run this again",
 			e->config.mesh, e->token.mesh, e->node.name, e->paths.etc, e->paths.state);
 	talk_step(&e->talk, TALK_NOTE, "token", "not used: this board is in mesh %s already",
 		e->config.mesh);
@@ -356,9 +356,9 @@ static int leave(struct enroll *e)
 	if (status)
 		return status;
 	if (!e->dry_run)
-		talk_next(&e->talk, "on the coordinator's board: hearth node remove NAME (or, to "
-				    "enrol this board again in its place: hearth token create "
-				    "--replace NAME)");
+		talk_next(&e->talk, "on the coordinator's board: hearth node remove NAME "
+				    "(or, to enrol this board again in its place: "
+				    "hearth token create --replace NAME)");
 	talk_end(&e->talk,
 		e->dry_run     ? "Nothing was changed (--dry-run)."
 		: e->talk.done ? "Done: this board is in no mesh any more."
@@ -382,8 +382,8 @@ static int enroll(struct enroll *e)
 
 	if (!status && unknown_yet(e))
 		talk_step(&e->talk, TALK_WOULD, "pods",
-			"unless the token is for a member: turn forwarding on, write the CNI "
-			"configuration and the kubeadm files");
+			"unless the token is for a member: "
+			"turn forwarding on, write the CNI configuration and the kubeadm files");
 	else if (!status && node_has_pods(&e->node))
 		status = run_steps(e, pod_steps, ARRAY_LEN(pod_steps));
 	if (!status)
@@ -522,9 +522,8 @@ int main(int argc, char **argv)
 	if (optind < argc && !strcmp(argv[optind], "pods-resolv") && optind + 1 == argc)
 		return pods_resolv(&e);
 	if (optind < argc)
-		return misuse(
-			"what is \"%.40s\"? A token is never an argument: it would show in the "
-			"process list",
+		return misuse("what is \"%.40s\"? "
+			      "A token is never an argument: it would show in the process list",
 			argv[optind]);
 	return enroll(&e);
 }

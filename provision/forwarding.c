@@ -268,8 +268,8 @@ int forwarding_on(struct enroll *e, struct err *err)
 
 		if (r < 0)
 			return err_set(err, r,
-				"set %s to %s: %s. Pods need it; in a container, the host must set "
-				"it",
+				"set %s to %s: %s. "
+				"Pods need it; in a container, the host must set it",
 				list[i].path, list[i].value, strerror(-r));
 	}
 	talk_step(&e->talk, wrote || changed ? TALK_DONE : TALK_KEPT, "forwarding",
@@ -325,8 +325,8 @@ static bool is_needed(
 	if (!forwarding || !*back->newcomer)
 		return false;
 	talk_step(&e->talk, TALK_NOTE, "forwarding",
-		"%s stays %s until the next boot: %s came after enrolment and may need it. If "
-		"nothing does: sysctl -w %s=%s",
+		"%s stays %s until the next boot: %s came after enrolment and may need it. "
+		"If nothing does: sysctl -w %s=%s",
 		s->name, s->set, back->newcomer, s->name, s->was);
 	return true;
 }

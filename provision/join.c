@@ -175,14 +175,14 @@ static int explain(int r, struct err *err)
 	const char *next;
 
 	if (r == -EKEYREJECTED)
-		next = "Whoever answers there is not the coordinator that made the token: either "
-		       "the address belongs to another machine now, or the coordinator was set up "
-		       "anew. Make another token with `hearth token create`";
+		next = "Whoever answers there is not the coordinator that made the token: "
+		       "either the address belongs to another machine now, or the "
+		       "coordinator was set up anew. Make another token with `hearth token create`";
 	else if (r == -ECONNREFUSED)
 		next = "Is hearth-coord running there? `systemctl status hearth-coord`";
 	else if (r == -ETIMEDOUT || r == -EHOSTUNREACH || r == -ENETUNREACH)
-		next = "Is this board on the same network as the coordinator, and TCP 8443 let "
-		       "through there?";
+		next = "Is this board on the same network as the coordinator, "
+		       "and TCP 8443 let through there?";
 	else
 		return r;
 	(void) snprintf(text, sizeof(text), "%s", err->text);
@@ -269,8 +269,8 @@ static int check_health(struct enroll *e, struct caller *caller, struct err *err
 		r = api_health_from_json(json, &health, err);
 	if (r == 0)
 		talk_step(&e->talk, TALK_WOULD, "enroll",
-			"redeem the token; the coordinator of mesh %s answers and holds the right "
-			"key, but is too old to say whether it would accept it",
+			"redeem the token; the coordinator of mesh %s answers "
+			"and holds the right key, but is too old to say whether it would accept it",
 			health.mesh);
 	return r;
 }
@@ -360,8 +360,8 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 	if (!self || memcmp(self->wg, e->wg, sizeof(e->wg)) ||
 		memcmp(self->identity, e->identity, sizeof(e->identity)))
 		return err_set(err, -EBADMSG,
-			"the coordinator says that this board is node %u, but its signed log does "
-			"not",
+			"the coordinator says that this board is node %u, "
+			"but its signed log does not",
 			reply.node.id);
 	book_save(book, UINT64_MAX);
 	if (book_unsaved(book)->code)

@@ -207,8 +207,8 @@ int judge_kubelet_flags(
 		return 0;
 	if (!strstr(buf_str(&result.err), "flag")) {
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
-			"kubelet could not be asked about its flags: kubelet --version ends with "
-			"status %d",
+			"kubelet could not be asked about its flags: "
+			"kubelet --version ends with status %d",
 			result.status);
 		return 0;
 	}

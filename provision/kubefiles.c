@@ -254,8 +254,8 @@ static void tell_notes(struct enroll *e, const struct files *files)
 	}
 	if (json_array_size(files->overrides) && !files->judge.asked)
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
-			"what %s/kubeadm.d adds was not looked at for misspelt fields and wrong "
-			"types: that is for kubeadm %s, which is not here",
+			"what %s/kubeadm.d adds was not looked at for misspelt fields "
+			"and wrong types: that is for kubeadm %s, which is not here",
 			e->paths.etc, files->judge.version.text);
 }
 
@@ -485,8 +485,8 @@ static void compare_versions(struct enroll *e, const struct files *files)
 		(cluster.minor == own->minor || cluster.minor + 1 == own->minor))
 		return;
 	talk_step(&e->talk, TALK_NOTE, "kubeadm",
-		"this board has kubeadm %s, the cluster runs %s: install v%u.%u here before it "
-		"joins",
+		"this board has kubeadm %s, the cluster runs %s: "
+		"install v%u.%u here before it joins",
 		own->text, cluster.text, cluster.major, cluster.minor);
 }
 
@@ -500,11 +500,11 @@ static void say_registered(struct enroll *e, const struct files *files)
 
 	if (*files->joined)
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
-			"Kubernetes knows this board as %s, by the name that it joined with, and a "
-			"Node's name cannot be changed: `sudo hearth node rename %s %s` on the "
-			"coordinator makes them one again. Or let it join anew, unless it is the "
-			"only control plane: kubectl drain %s --ignore-daemonsets, kubectl delete "
-			"node %s, and here kubeadm reset, then kubeadm join",
+			"Kubernetes knows this board as %s, by the name that it joined with, "
+			"and a Node's name cannot be changed: `sudo hearth node rename %s %s` "
+			"on the coordinator makes them one again. Or let it join anew, unless "
+			"it is the only control plane: kubectl drain %s --ignore-daemonsets, "
+			"kubectl delete node %s, and here kubeadm reset, then kubeadm join",
 			files->joined, name, files->joined, files->joined, files->joined);
 	else if (files->registers_else)
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
@@ -523,13 +523,13 @@ static void say_too_late(struct enroll *e, const struct files *files)
 			files->dir);
 	if (e->first_control_plane && files->made_of_else && !*files->joined)
 		talk_step(&e->talk, TALK_NOTE, "kubeadm",
-			"the cluster was made already and does not read init.yaml again: change it "
-			"where it keeps this (ConfigMaps kubeadm-config, kubelet-config and "
-			"kube-proxy in kube-system)");
+			"the cluster was made already and does not read init.yaml again: "
+			"change it where it keeps this (ConfigMaps kubeadm-config, "
+			"kubelet-config and kube-proxy in kube-system)");
 	say_registered(e, files);
 	talk_next(&e->talk,
-		"to upgrade: kubeadm upgrade %s --config %s/upgrade.yaml, or the board's sizes are "
-		"forgotten",
+		"to upgrade: "
+		"kubeadm upgrade %s --config %s/upgrade.yaml, or the board's sizes are forgotten",
 		e->first_control_plane ? "apply VERSION" : "node", files->dir);
 }
 
@@ -541,9 +541,9 @@ static void say_next(struct enroll *e, const struct files *files)
 			files->judge.version.text);
 	else if (!files->judge.found)
 		talk_next(&e->talk,
-			"install containerd, kubelet and kubeadm, then run enroll-node again: no "
-			"kubeadm was found, so the files are for %s, which an older kubeadm "
-			"refuses",
+			"install containerd, kubelet and kubeadm, then run enroll-node again: "
+			"no kubeadm was found, "
+			"so the files are for %s, which an older kubeadm refuses",
 			files->judge.version.text);
 	if (is_in_cluster(e)) {
 		say_too_late(e, files);
@@ -554,8 +554,8 @@ static void say_next(struct enroll *e, const struct files *files)
 		talk_next(&e->talk,
 			"then hearth kube publish, and every enrolled board gets its join.yaml");
 		talk_next(&e->talk,
-			"when the boards have joined, hearth kube approve --wait, so that kubectl "
-			"logs and exec work");
+			"when the boards have joined, "
+			"hearth kube approve --wait, so that kubectl logs and exec work");
 	} else if (files->docs) {
 		char until[WHEN_TEXT_MAX];
 
@@ -623,10 +623,9 @@ int kubefiles_write(struct enroll *e, struct err *err)
 		talk_step(&e->talk, TALK_KEPT, "kubeadm", "the files in %s are up to date%s",
 			files.dir, judged);
 	say_next(e, &files);
-	return files.lacks_key
-		       ? err_set(err, -ENOKEY,
-				 "no join.yaml: this board is to be a control plane, and the "
-				 "bundle has no key to the certificates of one, which `hearth kube "
-				 "publish --control-plane` brings")
-		       : 0;
+	return files.lacks_key ? err_set(err, -ENOKEY,
+					 "no join.yaml: this board is to be a control plane, "
+					 "and the bundle has no key to the certificates of one, "
+					 "which `hearth kube publish --control-plane` brings")
+			       : 0;
 }

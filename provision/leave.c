@@ -115,8 +115,8 @@ static void note_coordinator(struct enroll *e)
 
 	if (access(paths_join(e->paths.run, NAMES_COORD_SOCK, path), F_OK) == 0)
 		talk_step(&e->talk, TALK_NOTE, "files",
-			"the coordinator on this board stays and goes on; to end it: systemctl "
-			"disable --now hearth-coord");
+			"the coordinator on this board stays and goes on; "
+			"to end it: systemctl disable --now hearth-coord");
 }
 
 /* What lies in /etc, outside of our own directory. */

@@ -139,10 +139,10 @@ static int check_membership(struct enroll *e, const struct netmap *netmap, struc
 		break;
 	}
 	return err_set(err, -EUCLEAN,
-		"%s says that this board is node %u of mesh %s, but the log in %s does not know "
-		"its key. If the log was lost, start hearthd and run this again; else put %s and "
-		"%s away and enrol the board anew with a token made by `hearth token create "
-		"--replace`",
+		"%s says that this board is node %u of mesh %s, "
+		"but the log in %s does not know its key. "
+		"If the log was lost, start hearthd and run this again; else put %s and %s away "
+		"and enrol the board anew with a token made by `hearth token create --replace`",
 		"hearthd.yaml", e->config.node, e->config.mesh, e->paths.state, e->paths.etc,
 		e->paths.state);
 }
@@ -183,8 +183,8 @@ int local_load(struct enroll *e, struct err *err)
 	if (e->new_keys)
 		return err_set(err, -ENOKEY,
 			"%s says that this board is in mesh %s, but its keys in %s are gone. "
-			"Remove %s and enrol the board anew with a token made by `hearth token "
-			"create --replace`",
+			"Remove %s and "
+			"enrol the board anew with a token made by `hearth token create --replace`",
 			path, e->config.mesh, e->paths.state, path);
 	r = load_enrolled(e, err);
 	e->removed = r == -ESTALE;
@@ -218,8 +218,8 @@ static int make_state_dir(struct enroll *e, struct err *err)
 
 	if (r == -EPERM)
 		return err_set(err, r,
-			"%s does not belong to user %s (%u), whom hearthd runs as. If it is "
-			"Hearth's: `chown -R %u:%u %s`",
+			"%s does not belong to user %s (%u), whom hearthd runs as. "
+			"If it is Hearth's: `chown -R %u:%u %s`",
 			e->paths.state, e->user, (unsigned) e->uid, (unsigned) e->uid,
 			(unsigned) e->gid, e->paths.state);
 	return r < 0 ? err_set(err, r, "make %s: %s", e->paths.state, strerror(-r)) : 0;
@@ -289,8 +289,8 @@ int local_put_away(struct enroll *e, struct err *err)
 	e->new_keys = true;
 	e->enrolled = false;
 	talk_step(&e->talk, TALK_DONE, "removed",
-		"this board was removed from mesh %s; its old keys are kept as *.removed and new "
-		"ones are made",
+		"this board was removed from mesh %s; "
+		"its old keys are kept as *.removed and new ones are made",
 		e->config.mesh);
 	return 0;
 }

@@ -93,8 +93,8 @@ int look_board(struct enroll *e, struct err *err)
 	e->systemd = sd_booted() > 0;
 	if (geteuid() != 0)
 		return err_set(err, -EPERM,
-			"enroll-node must be root: it writes below /etc and starts a service. Run "
-			"it with sudo");
+			"enroll-node must be root: it writes below /etc and starts a service. "
+			"Run it with sudo");
 	r = check_tun(err);
 	if (r == 0)
 		r = check_nft(err);

@@ -16,10 +16,9 @@
 
 enum { RESOLV_SERVERS = 3 /* resolv.conf(5) knows no more */, RESOLV_MAX = 64 << 10 };
 
-#define HEAD                                                                                  \
-	"# Written for the pods of this board: the name servers of its uplink only. hearthd " \
-	"follows "                                                                            \
-	"them.\n"
+#define HEAD                                                                          \
+	"# Written for the pods of this board: the name servers of its uplink only. " \
+	"hearthd follows them.\n"
 
 static bool may_serve(const struct ip_addr *addr, const struct settings *s)
 {
@@ -126,15 +125,12 @@ void resolv_tell(struct enroll *e, enum resolv_from from)
 {
 	static const char *const notes[] = {
 		[RESOLV_UPLINK] = NULL,
-		[RESOLV_ROUTER] =
-			"this board names no DNS server that pods could use; they will ask the "
-			"router",
-		[RESOLV_KEPT] =
-			"this board names no DNS server now and has no router; pods keep asking "
-			"those it named before",
-		[RESOLV_NOBODY] =
-			"this board knows no DNS server and has no router: pods find no names "
-			"outside the cluster until it has one",
+		[RESOLV_ROUTER] = "this board names no DNS server that pods could use; "
+				  "they will ask the router",
+		[RESOLV_KEPT] = "this board names no DNS server now and has no router; "
+				"pods keep asking those it named before",
+		[RESOLV_NOBODY] = "this board knows no DNS server and has no router: "
+				  "pods find no names outside the cluster until it has one",
 	};
 
 	if (notes[from])

@@ -362,9 +362,9 @@ int service_wait(struct enroll *e, struct err *err)
 	}
 	if (says_removed(e))
 		return err_set(err, -ESTALE,
-			"the coordinator says that this board was removed from mesh %s. If that is "
-			"so, its log proves it to this board in a moment: run enroll-node again, "
-			"with a new token to enrol it anew",
+			"the coordinator says that this board was removed from mesh %s. "
+			"If that is so, its log proves it to this board in a moment: "
+			"run enroll-node again, with a new token to enrol it anew",
 			e->settings.mesh);
 	if (!seen.all)
 		talk_step(&e->talk, TALK_KEPT, "peers", "this is the first board of the mesh");

@@ -103,9 +103,8 @@ void talk_failed(struct talk *talk, const char *step, const struct err *err)
 	if (on_terminal())
 		fputs("\r\033[K", stderr);
 	text_say(stderr, "enroll-node: %s: %s", step, err->text);
-	fprintf(stderr,
-		"What was done stays. When that is put right, run enroll-node again: it goes "
-		"on from there.\n");
+	fprintf(stderr, "What was done stays. "
+			"When that is put right, run enroll-node again: it goes on from there.\n");
 	if (!talk->json_output)
 		return;
 	CLEANUP_JSON json_t *out = json_pack("{s:{s:s, s:s}, s:b}", "failed", "step", step,

@@ -102,9 +102,9 @@ static int check_arguments(const json_t *from, const char *where, struct err *er
 				is_map(name))
 				continue;
 			return err_set(err, -EINVAL,
-				"%s says %.60s twice, and which of the two counts depends on "
-				"kubeadm's version: leave one, with all its values and commas "
-				"between",
+				"%s says %.60s twice, "
+				"and which of the two counts depends on kubeadm's version: "
+				"leave one, with all its values and commas between",
 				where, name);
 		}
 	}

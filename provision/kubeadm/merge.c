@@ -149,10 +149,9 @@ static int merge_value(const struct merge *merge, json_t *into, const char *key,
 	}
 	if (list_is_known(key) && !json_is_array(value))
 		return err_set(merge->err, -EINVAL, "%s must be a list%s", path,
-			json_is_object(value)
-				? ", of name and value since v1beta4: `kubeadm config migrate` "
-				  "rewrites older documents"
-				: "");
+			json_is_object(value) ? ", of name and value since v1beta4: "
+						"`kubeadm config migrate` rewrites older documents"
+					      : "");
 	bool nested = json_is_object(value) || json_is_array(value);
 
 	/* What is new is merged, too: what it says is removed is not there, and no name stands twice. */

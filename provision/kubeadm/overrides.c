@@ -53,9 +53,9 @@ static int check_kind(const json_t *doc, const char *path, size_t number, struct
 			return 0;
 	if (!strcmp(version, "kubeadm.k8s.io/v1"))
 		return err_set(err, -EINVAL,
-			"%s: document %zu is written in kubeadm's configuration API v1, which "
-			"kubeadm before v1.37 does not read: write it in v1beta4 (without "
-			"mergeMethod)",
+			"%s: document %zu is written in kubeadm's configuration API v1, "
+			"which kubeadm before v1.37 does not read: "
+			"write it in v1beta4 (without mergeMethod)",
 			path, number);
 	if (!strncmp(version, "kubeadm.k8s.io/", 15) && strcmp(version, known[0].api_version))
 		return err_set(err, -EINVAL,
@@ -66,8 +66,8 @@ static int check_kind(const json_t *doc, const char *path, size_t number, struct
 	return err_set(err, -EINVAL,
 		"%s: document %zu is a %.60s of %.60s, which is not part of our files; use "
 		"InitConfiguration, ClusterConfiguration, JoinConfiguration, UpgradeConfiguration "
-		"(kubeadm.k8s.io/v1beta4), KubeletConfiguration (kubelet.config.k8s.io/v1beta1) or "
-		"KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1)",
+		"(kubeadm.k8s.io/v1beta4), KubeletConfiguration (kubelet.config.k8s.io/v1beta1) "
+		"or KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1)",
 		path, number, kind, version);
 }
 

@@ -17,11 +17,11 @@ static const struct {
 	{ "apiServer", "secure-port",
 		"say localAPIEndpoint.bindPort in InitConfiguration, which the endpoint follows" },
 	{ "apiServer", "service-cluster-ip-range",
-		"the ranges are the mesh's: `hearth-coord init` takes --services4 and "
-		"--services6" },
+		"the ranges are the mesh's: "
+		"`hearth-coord init` takes --services4 and --services6" },
 	{ "controllerManager", "service-cluster-ip-range",
-		"the ranges are the mesh's: `hearth-coord init` takes --services4 and "
-		"--services6" },
+		"the ranges are the mesh's: "
+		"`hearth-coord init` takes --services4 and --services6" },
 	{ "controllerManager", "cluster-cidr",
 		"the ranges are the mesh's: `hearth-coord init` takes --pods4 and --pods6" },
 	{ "etcd", "data-dir", "say etcd.local.dataDir, or the data is lost with the container" },
@@ -29,8 +29,8 @@ static const struct {
 		"a Node has the board's name in the mesh; `sudo hearth node rename` changes it" },
 	{ "kubelet", "pod-cidr", "the mesh gives each board its ranges" },
 	{ "kubelet", "cluster-domain",
-		"say networking.dnsDomain in ClusterConfiguration, or pods look for names where "
-		"none are" },
+		"say networking.dnsDomain in ClusterConfiguration, "
+		"or pods look for names where none are" },
 	{ "kubelet", "container-runtime-endpoint", "say nodeRegistration.criSocket" },
 	{ "kubelet", "config", "kubeadm writes that file; say a KubeletConfiguration" },
 	{ "kubelet", "kubeconfig", "kubeadm writes that file" },

@@ -21,9 +21,9 @@ static int check_range(const json_t *net, const char *field, const struct ip_pre
 	if (rule_is_pair(text, v4, v6))
 		return 0;
 	return err_set(err, -EINVAL,
-		"ClusterConfiguration.networking.%s \"%.90s\" must stay %s,%s: the ranges are the "
-		"mesh's, which routes them, and cannot be changed for the cluster alone. Others "
-		"are given to `hearth-coord init` with %s, before boards are enrolled",
+		"ClusterConfiguration.networking.%s \"%.90s\" must stay %s,%s: the ranges "
+		"are the mesh's, which routes them, and cannot be changed for the cluster alone. "
+		"Others are given to `hearth-coord init` with %s, before boards are enrolled",
 		field, text, ip_prefix_format(v4, a), ip_prefix_format(v6, b), flags);
 }
 
@@ -45,8 +45,8 @@ static int check_domain(const struct rules *rules, const json_t *net, struct err
 		return 0;
 	return err_set(err, -EINVAL,
 		"ClusterConfiguration.networking.dnsDomain \"%.90s\" overlaps the mesh's own %s, "
-		"in which the boards have their names: leave it out (cluster.local) or take "
-		"another",
+		"in which the boards have their names: "
+		"leave it out (cluster.local) or take another",
 		domain, mesh);
 }
 
@@ -74,9 +74,9 @@ static int check_endpoint(const struct rules *rules, const json_t *doc, struct e
 		strcmp(host, ours))
 		return 0;
 	return err_set(err, -EINVAL,
-		"ClusterConfiguration.controlPlaneEndpoint says port %u and "
-		"InitConfiguration.localAPIEndpoint.bindPort %u, and nothing stands between the "
-		"two: leave controlPlaneEndpoint out, and its port follows bindPort",
+		"ClusterConfiguration.controlPlaneEndpoint says port %u "
+		"and InitConfiguration.localAPIEndpoint.bindPort %u, and nothing stands "
+		"between the two: leave controlPlaneEndpoint out, and its port follows bindPort",
 		port, rule_bind_port(init));
 }
 
@@ -138,9 +138,9 @@ static int check_allocator(const json_t *doc, struct err *err)
 	if (value && !strcmp(value, "false"))
 		return 0;
 	return err_set(err, -EINVAL,
-		"ClusterConfiguration.controllerManager.extraArgs must say allocate-node-cidrs "
-		"false: the mesh has given each board its pod ranges, and Kubernetes would give it "
-		"others");
+		"ClusterConfiguration.controllerManager.extraArgs "
+		"must say allocate-node-cidrs false: the mesh has given each board its pod ranges, "
+		"and Kubernetes would give it others");
 }
 
 int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err)
@@ -149,8 +149,8 @@ int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err)
 
 	if (*dir && strcmp(dir, "/etc/kubernetes/pki"))
 		return err_set(err, -EINVAL,
-			"ClusterConfiguration.certificatesDir must stay /etc/kubernetes/pki: the "
-			"kubelets of joining boards look there whatever it says");
+			"ClusterConfiguration.certificatesDir must stay /etc/kubernetes/pki: "
+			"the kubelets of joining boards look there whatever it says");
 	int r = check_version(doc, rules->home->version, err);
 
 	if (r == 0)
@@ -164,7 +164,7 @@ int rules_cluster(const struct rules *rules, const json_t *doc, struct err *err)
 	const char *modes = component_argument(doc, "apiServer", "authorization-mode");
 
 	if (r == 0 && modes && strstr(modes, "AlwaysAllow"))
-		rules_note(rules, "with authorization-mode AlwaysAllow everybody who reaches the "
-				  "API server may do everything");
+		rules_note(rules, "with authorization-mode AlwaysAllow everybody "
+				  "who reaches the API server may do everything");
 	return r;
 }

@@ -45,9 +45,9 @@ static int check_reserved(
 			continue;
 		if (!may_reserve(rules, key))
 			return err_set(err, -EINVAL,
-				"KubeletConfiguration.%s: kubelet does not start when told to "
-				"reserve \"%.60s\"; it reserves cpu, memory, ephemeral-storage and "
-				"pid",
+				"KubeletConfiguration.%s: "
+				"kubelet does not start when told to reserve \"%.60s\"; "
+				"it reserves cpu, memory, ephemeral-storage and pid",
 				field, key);
 		if (rule_quantity(json_is_string(value) ? json_string_value(value) : "") < 0)
 			return err_set(err, -EINVAL,
@@ -109,9 +109,9 @@ static int check_sizes(const struct rules *rules, const json_t *doc, struct err 
 
 	if (memory && kept >= (double) memory)
 		return err_set(err, -EINVAL,
-			"KubeletConfiguration keeps %.0f MiB back (systemReserved, kubeReserved "
-			"and evictionHard), but the board has %.0f MiB: nothing would be left for "
-			"pods",
+			"KubeletConfiguration keeps %.0f MiB back (systemReserved, "
+			"kubeReserved and evictionHard), but the board has %.0f MiB: "
+			"nothing would be left for pods",
 			kept / 0x1p20, (double) memory / 0x1p20);
 	return 0;
 }
@@ -126,8 +126,8 @@ static int check_words(const json_t *doc, struct err *err)
 
 	if (!rule_one_of(rule_text(json_object_get(doc, "memorySwap"), "swapBehavior"), swaps))
 		return err_set(err, -EINVAL,
-			"KubeletConfiguration.memorySwap.swapBehavior must be NoSwap or "
-			"LimitedSwap");
+			"KubeletConfiguration.memorySwap.swapBehavior must be NoSwap "
+			"or LimitedSwap");
 	if (!rule_one_of(rule_text(doc, "cgroupDriver"), drivers))
 		return err_set(err, -EINVAL,
 			"KubeletConfiguration.cgroupDriver must be systemd or cgroupfs");
@@ -153,8 +153,8 @@ static int check_shutdown(const json_t *doc, struct err *err)
 	if ((grace > 0 || critical > 0) &&
 		json_array_size(json_object_get(doc, "shutdownGracePeriodByPodPriority")))
 		return err_set(err, -EINVAL,
-			"KubeletConfiguration: kubelet takes shutdownGracePeriod or "
-			"shutdownGracePeriodByPodPriority, not both");
+			"KubeletConfiguration: kubelet takes shutdownGracePeriod "
+			"or shutdownGracePeriodByPodPriority, not both");
 	return 0;
 }
 
@@ -169,8 +169,8 @@ static int check_limits(const json_t *doc, struct err *err)
 	if (json_is_integer(pods) &&
 		(json_integer_value(pods) < 1 || json_integer_value(pods) > 250))
 		return err_set(err, -EINVAL,
-			"KubeletConfiguration.maxPods must be between 1 and 250: a board has a /24 "
-			"of pod addresses");
+			"KubeletConfiguration.maxPods must be between 1 and 250: "
+			"a board has a /24 of pod addresses");
 	if (json_is_integer(high) && json_is_integer(low) &&
 		json_integer_value(low) >= json_integer_value(high))
 		return err_set(err, -EINVAL,
@@ -215,8 +215,8 @@ static int check_domain(const struct rules *rules, const json_t *doc, struct err
 	if (!*own || !cluster || !strcmp(own, *served ? served : "cluster.local"))
 		return 0;
 	return err_set(err, -EINVAL,
-		"KubeletConfiguration.clusterDomain \"%.90s\" is not the cluster's %.90s: say it "
-		"as ClusterConfiguration.networking.dnsDomain, which kubelet follows",
+		"KubeletConfiguration.clusterDomain \"%.90s\" is not the cluster's %.90s: "
+		"say it as ClusterConfiguration.networking.dnsDomain, which kubelet follows",
 		own, *served ? served : "cluster.local");
 }
 
@@ -273,8 +273,8 @@ static int check_local(const json_t *doc, struct err *err)
 
 	if (!rule_one_of(mode, locals))
 		return err_set(err, -EINVAL,
-			"KubeProxyConfiguration.detectLocalMode must stay InterfaceNamePrefix, or "
-			"be ClusterCIDR or NodeCIDR; pods have no bridge here");
+			"KubeProxyConfiguration.detectLocalMode must stay InterfaceNamePrefix, "
+			"or be ClusterCIDR or NodeCIDR; pods have no bridge here");
 	if (!strcmp(mode, "InterfaceNamePrefix") && strcmp(prefix, NAMES_POD_LINK))
 		return err_set(err, -EINVAL,
 			"KubeProxyConfiguration.detectLocal.interfaceNamePrefix must "

@@ -45,8 +45,8 @@ static int check_node_ip(
 
 	if (value && !parse_pair(value, addrs, &n))
 		return err_set(err, -EINVAL,
-			"%s: kubelet's node-ip \"%.90s\" must be an address of this board, or an "
-			"IPv4 and an IPv6 address in this order with a comma between",
+			"%s: kubelet's node-ip \"%.90s\" must be an address of this board, "
+			"or an IPv4 and an IPv6 address in this order with a comma between",
 			kind, value);
 	bool own = n > 0;
 
@@ -102,8 +102,8 @@ static int check_taints(const json_t *registration, const char *kind, struct err
 	{
 		if (!*rule_text(taint, "key") || !rule_one_of(rule_text(taint, "effect"), effects))
 			return err_set(err, -EINVAL,
-				"%s.nodeRegistration.taints[%zu] needs a key and an effect of "
-				"NoSchedule, PreferNoSchedule or NoExecute",
+				"%s.nodeRegistration.taints[%zu] needs a key "
+				"and an effect of NoSchedule, PreferNoSchedule or NoExecute",
 				kind, i);
 	}
 	return 0;
@@ -134,8 +134,8 @@ static int check_patches(
 	if (patches && !strcmp(rule_text(patches, "directory"), ours))
 		return 0;
 	return err_set(err, -EINVAL,
-		"%s.patches.directory must stay %s, where this board's sizes are: put patches of "
-		"your own beside them, their names as kubeadm wants them",
+		"%s.patches.directory must stay %s, where this board's sizes are: "
+		"put patches of your own beside them, their names as kubeadm wants them",
 		where, ours);
 }
 
@@ -222,8 +222,8 @@ static int check_joining_plane(const struct rules *rules, const json_t *doc, str
 		strcmp(host, ours) || port == rule_bind_port(plane))
 		return r;
 	return err_set(err, -EINVAL,
-		"JoinConfiguration.controlPlane.localAPIEndpoint.bindPort must be %u: %s:%u stands "
-		"for every control plane of this cluster",
+		"JoinConfiguration.controlPlane.localAPIEndpoint.bindPort must be %u: "
+		"%s:%u stands for every control plane of this cluster",
 		port, host, port);
 }
 

@@ -71,7 +71,7 @@ int kubeadm_version_check(const struct kubeadm_version *version, struct err *err
 		return 0;
 	return err_set(err, -ENOTSUP,
 		"kubeadm %s is too old: the files are written in its configuration API v1beta4, "
-		"which kubeadm reads from v1.%d on. Install a newer kubeadm, or name the one you "
-		"will use with --kubeadm-version",
+		"which kubeadm reads from v1.%d on. "
+		"Install a newer kubeadm, or name the one you will use with --kubeadm-version",
 		version->text, KUBEADM_MINOR_OLDEST);
 }
