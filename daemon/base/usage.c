@@ -1,6 +1,7 @@
 /* usage: see usage.h. */
 #include "base/usage.h"
 
+#include <assert.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -97,6 +98,7 @@ int usage_getopt(int argc, char **argv, const char *shorts, const struct option 
 	const char *name;
 	int c;
 
+	assert(strspn(shorts, ":+-") == 0);
 	(void) snprintf(quiet, sizeof(quiet), ":%s", shorts);
 	opterr = 0;
 	c = getopt_long(argc, argv, quiet, longs, ret_index);
