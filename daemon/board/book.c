@@ -473,6 +473,7 @@ struct book *book_close(struct book *book)
 {
 	if (!book)
 		return NULL;
+	assert(!book->log_write && !book->presence_write);
 	if (book->log)
 		book_save(book, UINT64_MAX);
 	for (size_t i = 0; i < book->n_entries; i++)
