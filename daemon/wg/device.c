@@ -4,6 +4,7 @@
  */
 #include "wg/device.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,6 +287,7 @@ int wg_device_add_peer(
 
 struct wg_peer *wg_device_next_peer(const struct wg_device *device, const struct wg_peer *peer)
 {
+	assert(!peer || !peer->removed);
 	return peer ? peer->next : device->first;
 }
 
