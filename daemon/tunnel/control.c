@@ -3,6 +3,7 @@
  * between two batches, with the lock, and so never meets a packet half-way. What a call checks, it checks before it changes
  * anything.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ int control_move_port(struct tunnel *t, uint16_t port)
 	struct sock fresh[TUNNEL_QUEUES_MAX];
 	int r;
 
+	assert(lane_runs_here(t->lanes[0]));
 	if (port && port == t->port)
 		return 0;
 	r = sock_open_group(port, t->fwmark, t->sock_offload, t->n_lanes, fresh, NULL);
@@ -72,6 +74,7 @@ int tunnel_set_port(struct tunnel *t, uint16_t port)
 
 int control_set_fwmark(struct tunnel *t, uint32_t fwmark)
 {
+	assert(lane_runs_here(t->lanes[0]));
 	for (unsigned i = 0; i < t->n_lanes; i++) {
 		int r = sock_set_mark(lane_newest_sock(t->lanes[i]), fwmark);
 
@@ -94,6 +97,7 @@ int control_add_peer(
 	struct wg_peer *peer = NULL;
 	int r = wg_device_add_peer(t->device, key, &peer);
 
+	assert(lane_runs_here(t->lanes[0]));
 	if (r < 0)
 		return r;
 	if (!wg_peer_user(peer)) {
@@ -114,6 +118,7 @@ void control_set_endpoint(struct tunnel *t, struct wg_peer *peer, const struct e
 {
 	struct peer_user *user = wg_peer_user(peer);
 
+	assert(lane_runs_here(t->lanes[0]));
 	user->configured = *endpoint;
 	wg_peer_set_endpoint(peer, endpoint);
 }

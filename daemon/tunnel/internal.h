@@ -255,6 +255,12 @@ static inline void lane_unlock(struct lane *l)
 		(void) pthread_mutex_unlock(&l->tunnel->engine);
 }
 
+/* Is this @l's thread? In a test, which has none, it is. */
+static inline bool lane_runs_here(const struct lane *l)
+{
+	return !l->started || pthread_equal(pthread_self(), l->thread);
+}
+
 /* In its own thread with the lock: what others have left for it, and what it shows them. */
 static inline void lane_meet(struct lane *l)
 {

@@ -2,6 +2,7 @@
  * A lane's memory, all of which is mapped once, and its meetings with the other lanes: once per round
  * it takes what was left for it and shows what it has counted. With one lane there is nobody to meet.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -89,6 +90,7 @@ static void take_sock(struct lane *l, const struct sock *sock)
 
 void lane_give_sock(struct lane *l, const struct sock *sock)
 {
+	assert(lane_runs_here(l->tunnel->lanes[0]));
 	if (l->number == 0 || l->ended) {
 		take_sock(l, sock);
 		return;

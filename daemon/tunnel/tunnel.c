@@ -4,6 +4,7 @@
  */
 #include "tunnel/tunnel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -335,6 +336,7 @@ int tunnel_call(struct tunnel *t, int (*fn)(struct tunnel *t, void *arg), void *
 {
 	struct call call = { .fn = fn, .arg = arg, .result = -ENODEV };
 
+	assert(!pthread_equal(pthread_self(), t->lanes[0]->thread)); /* it would wait for itself */
 	(void) pthread_mutex_lock(&t->caller);
 	(void) pthread_mutex_lock(&t->lock);
 	if (!t->ended) {
