@@ -4,6 +4,7 @@
  */
 #include "sys/exec/exec.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -224,6 +225,7 @@ int exec_run(const struct exec_options *options, struct exec_result *ret, struct
 	uint64_t deadline = options->timeout_us ? clock_now_us() + options->timeout_us : 0;
 	int r = start(&e, options, err);
 
+	assert(!ret->out.data && !ret->err.data);
 	if (r < 0)
 		return r;
 	for (;;) {

@@ -3,6 +3,7 @@
  * reply (nothing is read meanwhile), writing the reply, and resting, when its user has had his share of our time. Objects are freed from the loop only, never
  * under a handler's feet: a request outlives its connection and is freed by its reply.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -614,6 +615,7 @@ struct ipc_server *ipc_server_free(struct ipc_server *s)
 {
 	if (!s)
 		return NULL;
+	assert(!s->metered_us); /* not from within a handler */
 	while (s->clients)
 		(void) client_free(s->clients);
 	for (struct ipc_request *r = s->requests, *next; r; r = next) {

@@ -97,6 +97,7 @@ static int start(struct work *w, const char *name)
 	sigset_t all, before;
 	int r;
 
+	assert(strlen(name) <= 15);
 	(void) sigfillset(&all);
 	(void) pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&w->thread, NULL, thread_main, w);
@@ -158,6 +159,7 @@ int work_do(struct work *w, work_fn run, work_fn done, void *job)
 	bool room;
 
 	assert(run && done);
+	assert(!pthread_equal(pthread_self(), w->thread));
 	(void) pthread_mutex_lock(&w->lock);
 	room = w->n_given - w->n_told < WORK_MAX;
 	if (room) {
