@@ -20,6 +20,7 @@
 static void test_buf(void **state)
 {
 	CLEANUP_BUF struct buf b = { 0 };
+
 	assert_string_equal(buf_str(&b), "");
 	for (int i = 0; i < 1000; i++)
 		buf_printf(&b, "%d,", i);
@@ -35,6 +36,7 @@ static void test_buf(void **state)
 static void test_err(void **state)
 {
 	struct err e = { 0 };
+
 	errno = ENOENT;
 	assert_int_equal(err_set(&e, -ENOENT, "open %s: %m", "/x"), -ENOENT);
 	assert_string_equal(e.text, "open /x: No such file or directory");
@@ -46,18 +48,21 @@ static void test_err(void **state)
 static void test_file(void **state)
 {
 	char dir[] = "/tmp/hearth-test-base.XXXXXX", path[64], deep[64];
+
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/f", dir);
 	snprintf(deep, sizeof(deep), "%s/a/b", dir);
 	assert_int_equal(file_mkdirs(deep, 0700), 0);
 	assert_int_equal(file_mkdirs(deep, 0700), 0);
 	CLEANUP_BUF struct buf b = { 0 };
+
 	assert_int_equal(file_read(path, 10, &b), -ENOENT);
 	assert_int_equal(file_write_atomic(path, "hello", 5, 0600), 0);
 	assert_int_equal(file_write_if_changed(path, "hello", 5, 0600), 0);
 	assert_int_equal(file_write_if_changed(path, "hello", 5, 0640), 1); /* the mode counts */
 	assert_int_equal(file_write_if_changed(path, "hellO", 5, 0640), 1);
 	struct stat st;
+
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0640);
 	assert_int_equal(file_read(path, 4, &b), -EFBIG);
@@ -100,10 +105,12 @@ static void test_prefixes(void **state)
 		{ "/16", NULL },
 		{ "fd00:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/48", NULL },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct ip_prefix p;
 		char text[PREFIX_TEXT_MAX];
 		int r = ip_prefix_parse(cases[i].text, &p);
+
 		assert_int_equal(r, cases[i].back ? 0 : -EINVAL);
 		if (cases[i].back)
 			assert_string_equal(ip_prefix_format(&p, text), cases[i].back);
@@ -164,14 +171,17 @@ static void test_endpoints(void **state)
 		{ "[:1", false },
 		{ "192.0.2.1:01", false },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct endpoint e, f;
 		char text[ENDPOINT_TEXT_MAX];
+
 		assert_int_equal(endpoint_parse(cases[i].text, &e), cases[i].good ? 0 : -EINVAL);
 		if (!cases[i].good)
 			continue;
 		assert_string_equal(endpoint_format(&e, text), cases[i].text);
 		struct sockaddr_storage ss;
+
 		assert_true(endpoint_to_sockaddr(&e, &ss) > 0);
 		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &ss, &f), 0);
 		assert_true(endpoint_equal(&e, &f));
@@ -179,6 +189,7 @@ static void test_endpoints(void **state)
 	struct sockaddr_in6 mapped = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
 	struct endpoint e;
 	char text[ENDPOINT_TEXT_MAX];
+
 	memcpy(mapped.sin6_addr.s6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\1", 16);
 	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &mapped, &e), 0);
 	assert_string_equal(endpoint_format(&e, text), "10.0.0.1:9");
@@ -189,6 +200,7 @@ static void test_arithmetic(void **state)
 	struct ip_prefix p, q, sub;
 	struct ip_addr a;
 	char text[PREFIX_TEXT_MAX], addr[IP_TEXT_MAX];
+
 	assert_int_equal(ip_prefix_parse("10.244.0.0/16", &p), 0);
 	assert_int_equal(ip_prefix_subnet(&p, 24, 255, &sub), 0);
 	assert_string_equal(ip_prefix_format(&sub, text), "10.244.255.0/24");
@@ -334,5 +346,6 @@ int main(void)
 		cmocka_unit_test(test_prefix_order),
 		cmocka_unit_test(test_fnv),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,21 +23,25 @@ static void test_refused(void **state)
 		"[1e999]",
 		"[9223372036854775808]",
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err e = { 0 };
 		json_t *j = json_parse(bad[i], strlen(bad[i]), &e);
+
 		if (j)
 			fail_msg("accepted: %s", bad[i]);
 		assert_int_equal(e.code, -EINVAL);
 	}
 	char deep[200];
 	struct err e = { 0 };
+
 	memset(deep, '[', 100);
 	memset(deep + 100, ']', 100);
 	assert_null(json_parse(deep, 200, &e));
 	assert_non_null(strstr(e.text, "nested"));
 	CLEANUP_JSON json_t *fine =
 		json_parse("[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[\"]", 51, &e);
+
 	assert_non_null(fine);
 }
 
@@ -54,6 +58,7 @@ static void test_fields(void **state)
 	json_t *v;
 	struct ip_addr a;
 	struct ip_prefix p;
+
 	assert_non_null(j);
 	assert_int_equal(json_get_str(j, "s", &s, &e), 0);
 	assert_int_equal(json_get_u64(j, "n", 7, &n, &e), 0);
@@ -71,6 +76,7 @@ static void test_fields(void **state)
 	assert_string_equal(e.text, "field \"n\" must be a string");
 	assert_int_equal(json_get_str(v, "missing", &s, &e), -ENOENT);
 	static const char *const known[] = { "s", "n", NULL };
+
 	assert_int_equal(json_only(j, known, &e), -EINVAL);
 }
 
@@ -78,5 +84,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_fields) };
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

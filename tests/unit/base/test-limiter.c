@@ -15,6 +15,7 @@
 static struct ip_addr addr(const char *text)
 {
 	struct ip_addr a = { 0 };
+
 	assert_int_equal(ip_addr_parse(text, &a), 0);
 	return a;
 }
@@ -24,6 +25,7 @@ static void test_bucket(void **state)
 	struct limiter *l = limiter_new(3, 2 * S, 64);
 	struct ip_addr a = addr("192.0.2.1"), b = addr("192.0.2.2");
 	uint64_t wait = 0;
+
 	for (int i = 0; i < 3; i++)
 		assert_true(limiter_take(l, &a, 100 * S, NULL));
 	assert_false(limiter_take(l, &a, 100 * S, &wait));
@@ -48,6 +50,7 @@ static void test_ipv6(void **state)
 		       other = addr("2001:db8:1:3::1"), v4 = addr("192.0.2.1");
 	struct ip_addr source_a = limiter_source(&a), source_same = limiter_source(&same),
 		       source_other = limiter_source(&other), source_v4 = limiter_source(&v4);
+
 	assert_true(ip_addr_equal(&source_a, &source_same));
 	assert_false(ip_addr_equal(&source_a, &source_other));
 	assert_true(ip_addr_equal(&source_v4, &v4));
@@ -56,11 +59,14 @@ static void test_ipv6(void **state)
 static void test_many(void **state)
 {
 	struct limiter *l = limiter_new(2, S, 256);
+
 	for (unsigned i = 0; i < 100000; i++) {
 		char text[32];
+
 		(void) snprintf(
 			text, sizeof(text), "10.%u.%u.%u", i >> 16, (i >> 8) & 255, i & 255);
 		struct ip_addr a = addr(text);
+
 		assert_true(limiter_take(l, &a, S, NULL));
 	}
 	limiter_free(l);
@@ -73,5 +79,6 @@ int main(void)
 		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_many),
 	};
+
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,7 @@ static void end(struct place *p)
 static int read_it(const char *path, struct stat *ret_stat)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+
 	return owned_read(path, 100, &text, ret_stat);
 }
 
@@ -50,6 +51,7 @@ static void test_read(void **state)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct stat st;
 	struct place p;
+
 	begin(&p);
 	assert_int_equal(owned_read(p.other, 6, &text, &st), 0);
 	assert_string_equal(buf_str(&text), "secret");
@@ -64,6 +66,7 @@ static void test_read(void **state)
 	assert_int_equal(unlink(p.path), 0);
 	assert_int_equal(read_it(p.dir, &st), -EISDIR);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
 	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", p.path);
 	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
 	assert_int_equal(read_it(p.path, &st), -ENXIO);
@@ -79,6 +82,7 @@ static void test_fifo(void **state)
 	CLEANUP_BUF struct buf text = { 0 };
 	struct stat st;
 	struct place p;
+
 	begin(&p);
 	assert_int_equal(mkfifo(p.path, 0600), 0);
 	(void) alarm(10);
@@ -93,6 +97,7 @@ static void test_make_dir(void **state)
 	char deep[128];
 	struct stat st;
 	struct place p;
+
 	begin(&p);
 	(void) snprintf(deep, sizeof(deep), "%s/f/g//", p.dir);
 	assert_int_equal(owned_make_dir(deep, 0750, geteuid(), getegid()), 1);
@@ -120,5 +125,6 @@ int main(void)
 		cmocka_unit_test(test_fifo),
 		cmocka_unit_test(test_make_dir),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

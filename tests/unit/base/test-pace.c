@@ -123,5 +123,6 @@ int main(void)
 		cmocka_unit_test(test_backoff),
 		cmocka_unit_test(test_span),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,8 +24,10 @@
 static void hear(void (*talk)(void), struct buf *ret)
 {
 	int ends[2], status = 0;
+
 	assert_int_equal(pipe(ends), 0);
 	pid_t pid = fork();
+
 	assert_true(pid >= 0);
 	if (!pid) {
 		(void) dup2(ends[1], STDERR_FILENO);
@@ -36,6 +38,7 @@ static void hear(void (*talk)(void), struct buf *ret)
 	}
 	(void) close(ends[1]);
 	char chunk[4096];
+
 	for (ssize_t n; (n = read(ends[0], chunk, sizeof(chunk))) > 0;)
 		buf_add(ret, chunk, (size_t) n);
 	(void) close(ends[0]);
@@ -76,6 +79,7 @@ static void talk_to_journal(void)
 static void talk_at_length(void)
 {
 	static char text[5000];
+
 	memset(text, 'x', sizeof(text) - 1);
 	env_open_log("prog");
 	log_error("%s", text);
@@ -85,6 +89,7 @@ static void talk_at_length(void)
 static void test_log(void **state)
 {
 	CLEANUP_BUF struct buf plain = { 0 }, journal = { 0 }, large = { 0 };
+
 	hear(talk_plainly, &plain);
 	assert_string_equal(buf_str(&plain), "prog: error: a 1\n"
 					     "prog: warning: b\n"
@@ -95,6 +100,7 @@ static void test_log(void **state)
 	assert_string_equal(buf_str(&journal), "<3>a\n<4>b\n<5>c\n<6>d\n<7>e\n");
 	hear(talk_at_length, &large);
 	const char *end = strchr(buf_str(&large), '\n');
+
 	assert_non_null(end);
 	assert_true(end - large.data > 1000);
 	assert_string_equal(end + 1, "prog: error: next\n");
@@ -193,6 +199,7 @@ static void talk_of_time(void)
 	(void) setenv("HEARTH_CLOCK_OFFSET", "-86400", 1);
 	uint64_t real = (uint64_t) time(NULL), ours = clock_wall_us() / USEC_PER_SEC;
 	uint64_t before = clock_now_us();
+
 	log_error("%d %d", ours + 86400 >= real && ours + 86400 <= real + 5,
 		clock_now_us() >= before);
 }
@@ -206,6 +213,7 @@ static void talk_of_early_time(void)
 static void test_clock(void **state)
 {
 	CLEANUP_BUF struct buf shifted = { 0 }, early = { 0 };
+
 	hear(talk_of_time, &shifted);
 	assert_string_equal(buf_str(&shifted), "hearth: error: 1 1\n");
 	hear(talk_of_early_time, &early);
@@ -220,6 +228,7 @@ static void test_full_disk(void **state)
 	struct rlimit old, small;
 	CLEANUP_BUF struct buf b = { 0 };
 	int files = 0;
+
 	assert_non_null(mkdtemp(dir));
 	(void) snprintf(path, sizeof(path), "%s/f", dir);
 	assert_int_equal(file_write_atomic(path, "old", 3, 0600), 0);
@@ -229,11 +238,13 @@ static void test_full_disk(void **state)
 	small.rlim_cur = 4096;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	int r = file_write_atomic(path, large, sizeof(large), 0600);
+
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_int_equal(r, -EFBIG);
 	assert_int_equal(file_read(path, 100, &b), 0);
 	assert_string_equal(buf_str(&b), "old");
 	DIR *d = opendir(dir);
+
 	assert_non_null(d);
 	while (readdir(d))
 		files++;
@@ -248,6 +259,7 @@ static void test_killed(void **state)
 {
 	char dir[] = "/tmp/hearth-test-process.XXXXXX", path[64], command[80];
 	static char one[20000], two[20000];
+
 	assert_non_null(mkdtemp(dir));
 	(void) snprintf(path, sizeof(path), "%s/f", dir);
 	memset(one, '1', sizeof(one));
@@ -255,15 +267,18 @@ static void test_killed(void **state)
 	assert_int_equal(file_write_atomic(path, one, sizeof(one), 0600), 0);
 	for (int i = 0; i < 20; i++) {
 		pid_t pid = fork();
+
 		assert_true(pid >= 0);
 		if (!pid)
 			for (bool odd = false;; odd = !odd)
 				(void) file_write_atomic(path, odd ? one : two, sizeof(one), 0600);
 		struct timespec t = { .tv_nsec = 300000 + i * 170000 };
+
 		(void) nanosleep(&t, NULL);
 		assert_int_equal(kill(pid, SIGKILL), 0);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		CLEANUP_BUF struct buf b = { 0 };
+
 		assert_int_equal(file_read(path, sizeof(one), &b), 0);
 		assert_int_equal(b.len, sizeof(one));
 		assert_true(!memcmp(b.data, one, b.len) || !memcmp(b.data, two, b.len));
@@ -283,5 +298,6 @@ int main(void)
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_killed),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,9 +48,11 @@ static const struct {
 static void test_clean(void **state)
 {
 	char out[256];
+
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *lines = cases[i].lines ? cases[i].lines : cases[i].line;
 		size_t len = strlen(cases[i].in);
+
 		assert_int_equal(text_clean(cases[i].in, len, TEXT_LINE, out, sizeof(out)),
 			strlen(cases[i].line));
 		assert_string_equal(out, cases[i].line);
@@ -69,6 +71,7 @@ static void test_clean(void **state)
 static void test_cut(void **state)
 {
 	char out[8] = "unset";
+
 	assert_int_equal(text_clean("ab\x1b", 3, TEXT_LINE, out, 6), 2);
 	assert_string_equal(out, "ab");
 	assert_int_equal(text_clean("ab\x1b", 3, TEXT_LINE, out, 7), 6);
@@ -94,6 +97,7 @@ static void test_whole(void **state)
 		{ "\x80\x80\x80", 3 }, /* never a character */
 		{ "\xff", 1 },
 	};
+
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		assert_int_equal(text_whole(t[i].in, strlen(t[i].in)), t[i].whole);
 }
@@ -103,6 +107,7 @@ static void test_say(void **state)
 	char *said = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&said, &len);
+
 	assert_non_null(f);
 	text_say(f, "%s: %d", "a\x1b[1m\nb", 7);
 	assert_int_equal(fclose(f), 0);
@@ -118,5 +123,6 @@ int main(void)
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_say),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,15 +34,19 @@ static void test_read(void **state)
 			"{\"a\":9223372036854775807,\"b\":\"10.244.0.0/16,fd00::/56\"}" },
 		{ "\xc3\xa4: \"\\u00fc\"\n", "{\"\xc3\xa4\":\"\xc3\xbc\"}" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		struct err e = { 0 };
 		CLEANUP_JSON json_t *got = parse(good[i].yaml, &e);
+
 		if (!got)
 			fail_msg("%s: %s", good[i].yaml, e.text);
 		CLEANUP_JSON json_t *want = json_parse(good[i].json, strlen(good[i].json), &e);
+
 		assert_non_null(want);
 		if (!json_equal(got, want)) {
 			CLEANUP(free_p) char *text = json_text(got);
+
 			fail_msg("%s: got %s", good[i].yaml, text);
 		}
 	}
@@ -92,9 +96,11 @@ static void test_refused(void **state)
 		{ "a: 1\n---\nb: 2\n", "more than one" },
 		{ "\"\\ud800\"", "" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err e = { 0 };
 		CLEANUP_JSON json_t *got = parse(bad[i].yaml, &e);
+
 		if (got)
 			fail_msg("accepted: %s", bad[i].yaml);
 		assert_int_equal(e.code, -EINVAL);
@@ -107,20 +113,24 @@ static void test_bounds(void **state)
 {
 	struct err e = { 0 };
 	char deep[200];
+
 	memset(deep, '[', 100);
 	memset(deep + 100, ']', 100);
 	assert_null(yaml_parse(deep, sizeof(deep), &e));
 	assert_non_null(strstr(e.text, "deeply"));
 	CLEANUP_JSON json_t *fine = yaml_parse(deep + 68, 64, &e);
+
 	assert_non_null(fine);
 
 	CLEANUP(free_p) char *big = malloc(YAML_SIZE_MAX + 1);
+
 	assert_non_null(big);
 	memset(big, '#', YAML_SIZE_MAX + 1);
 	assert_null(yaml_parse_all(big, YAML_SIZE_MAX + 1, &e));
 	assert_int_equal(e.code, -EFBIG);
 
 	CLEANUP_BUF struct buf many = { 0 };
+
 	for (int i = 0; i <= YAML_DOCUMENTS_MAX; i++)
 		buf_add_str(&many, "--- a\n");
 	assert_null(yaml_parse_all(many.data, many.len, &e));
@@ -132,9 +142,11 @@ static void test_documents(void **state)
 	static const char text[] = "# head\n---\na: 1\n---\n---\n# empty\n---\nb: 2\n...\n";
 	struct err e = { 0 };
 	CLEANUP_JSON json_t *docs = yaml_parse_all(text, strlen(text), &e);
+
 	assert_non_null(docs);
 	assert_int_equal(json_array_size(docs), 2);
 	CLEANUP_BUF struct buf out = { 0 };
+
 	assert_int_equal(yaml_add_all(&out, docs), 0);
 	assert_string_equal(buf_str(&out), "a: 1\n---\nb: 2\n");
 	assert_null(yaml_read_file("/nonexistent/hearth.yaml", &e));
@@ -154,16 +166,20 @@ static void test_quoting(void **state)
 	static const char *const plain[] = { "a", "pi4-8g", "v1.37.2", "unix:///run/x.sock",
 		"/etc/a", "api.home.internal:6443", "system:bootstrappers:x",
 		"hearth.internal/board=pi3", "two words" };
+
 	for (size_t i = 0; i < ARRAY_LEN(quoted) + ARRAY_LEN(plain); i++) {
 		bool quote = i < ARRAY_LEN(quoted);
 		const char *s = quote ? quoted[i] : plain[i - ARRAY_LEN(quoted)];
 		CLEANUP_JSON json_t *doc = json_pack("{s:s,s:[s]}", "k", s, "l", s);
+
 		if (*s)
 			json_object_set_new(doc, s, json_integer(1));
 		CLEANUP_BUF struct buf out = { 0 };
+
 		assert_int_equal(yaml_add(&out, doc), 0);
 		struct err e = { 0 };
 		CLEANUP_JSON json_t *back = yaml_parse(out.data, out.len, &e);
+
 		if (!back)
 			fail_msg("%s\n%s", e.text, out.data);
 		assert_true(json_equal(doc, back));
@@ -176,8 +192,10 @@ static void test_layout(void **state)
 	CLEANUP_JSON json_t *doc = json_pack(
 		"{s:s, s:{s:b, s:i, s:n, s:f}, s:[{s:s,s:s},{s:[]}], s:{}}", "kind", "Z", "map",
 		"t", 1, "i", -7, "n", "f", 0.5, "list", "name", "a", "value", "1", "empty", "none");
+
 	assert_non_null(doc);
 	CLEANUP_BUF struct buf out = { 0 };
+
 	assert_int_equal(yaml_add(&out, doc), 0);
 	assert_string_equal(buf_str(&out), "kind: Z\n"
 					   "map:\n"
@@ -202,5 +220,6 @@ int main(void)
 		cmocka_unit_test(test_quoting),
 		cmocka_unit_test(test_layout),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

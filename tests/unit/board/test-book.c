@@ -101,6 +101,7 @@ static int set_up(void **state)
 	settings_done(&settings);
 	for (uint32_t id = 1; id <= NODES; id++) {
 		struct node node = board(id);
+
 		maker_append(f->log, RECORD_TYPE_NODE, node_json(&node));
 	}
 	for (size_t i = 0; i < RECORDS; i++)
@@ -116,6 +117,7 @@ static int tear_down(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		char path[96];
+
 		(void) snprintf(path, sizeof(path), "%s/%s", f->dir, names[i]);
 		(void) remove(path);
 	}
@@ -564,5 +566,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_announced_without_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_presences_after_full_disk, set_up, tear_down),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -537,5 +537,6 @@ int main(void)
 		cmocka_unit_test(test_may_change),
 		cmocka_unit_test(test_names),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@ static void test_counts(void **state)
 	assert_int_equal(refused_read(dir, &refused, NULL), -ENOENT);
 	refused_note(dir, 100, 998, "hosts.write", "\033[2Jmetadata\xff.google.internal");
 	int r = refused_read(dir, &refused, NULL);
+
 	if (geteuid() != 0) {
 		assert_int_equal(r, -EPERM);
 		return;
@@ -53,9 +54,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_counts) };
 	char path[PATH_TEXT_MAX];
+
 	if (!mkdtemp(dir))
 		return 77;
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
+
 	(void) unlink(paths_join(dir, "refused.json", path));
 	(void) rmdir(dir);
 	return r;

@@ -50,6 +50,7 @@ static void put_with_root(const char *name, const char *text)
 
 	for (; *text; text++) {
 		size_t len = strlen(made);
+
 		(void) snprintf(made + len, sizeof(made) - len, *text == '@' ? "%s" : "%.1s",
 			*text == '@' ? root : text);
 	}
@@ -199,5 +200,6 @@ int main(void)
 		TEST(test_kubelet),
 		TEST(test_units),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

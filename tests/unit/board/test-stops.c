@@ -147,5 +147,6 @@ int main(void)
 		TEST(test_boot),
 		TEST(test_files),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,8 +26,10 @@ static struct mesh_log *log_of(int nodes)
 	maker_append(log, "settings", settings_to_json(&settings));
 	for (int i = 1; i <= nodes; i++) {
 		char name[8];
+
 		(void) snprintf(name, sizeof(name), "n%d", i);
 		CLEANUP_NODE struct node node = maker_node((uint32_t) i, (uint32_t) i, name);
+
 		maker_append(log, "node", node_to_json(&node));
 	}
 	return log;
@@ -98,6 +100,7 @@ static void test_grows(void **state)
 	assert_non_null(strstr(err.text, "up to record 4"));
 	assert_non_null(strstr(err.text, "has believed 5 records"));
 	char path[PATH_TEXT_MAX];
+
 	assert_int_equal(unlink(path_of("state/log", path)), 0);
 	assert_int_equal(believe(true, &nodes, &err), -ESTALE);
 	put_log(three);
@@ -145,6 +148,7 @@ static void test_cluster(void **state)
 	assert_int_equal(trust_cluster(again), 1000);
 	put_log(two);
 	size_t nodes;
+
 	assert_int_equal(believe(false, &nodes, &err), -ESTALE);
 }
 
@@ -190,5 +194,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cluster, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_strange_files, set_up, tear_down),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

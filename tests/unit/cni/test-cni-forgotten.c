@@ -76,6 +76,7 @@ static const char *netns_path(const char *name, char ret[static 128])
 static uint64_t inode(const char *path)
 {
 	struct stat st;
+
 	assert_int_equal(stat(path, &st), 0);
 	return st.st_ino;
 }
@@ -84,6 +85,7 @@ int __wrap_netns_open(const char *path, uint64_t ino);
 int __wrap_netns_open(const char *path, uint64_t ino)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
 	assert_true(fd >= 0);
 	if (inode(path) == ino)
 		return fd;
@@ -101,6 +103,7 @@ int __wrap_netns_mark_used(struct netns_use *list, size_t n);
 int __wrap_netns_mark_used(struct netns_use *list, size_t n)
 {
 	char path[128];
+
 	for (size_t i = 0; i < n; i++)
 		for (size_t p = 0; p < ARRAY_LEN(pods); p++)
 			list[i].used |=
@@ -115,6 +118,7 @@ int __wrap_netns_mark_used(struct netns_use *list, size_t n)
 static void touch(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
 	assert_true(fd >= 0);
 	close(fd);
 }
@@ -123,6 +127,7 @@ static void touch(const char *path)
 static void start_containerd(void)
 {
 	char path[128], other[128];
+
 	snprintf(path, sizeof(path), "%s/containerd.sock", run);
 	snprintf(other, sizeof(other), "%s/other", run);
 	touch(other);
@@ -195,6 +200,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	char command[128];
+
 	snprintf(command, sizeof(command), "rm -rf %s", run);
 	return system(command);
 }
@@ -217,6 +223,7 @@ static struct leases_census reclaim(struct leases *store, unsigned flags)
 {
 	struct leases_census census;
 	struct err err = { 0 };
+
 	assert_int_equal(leases_reclaim(store, NULL, flags, &census, &err), 0);
 	assert_int_equal(census.dead, 0);
 	return census;
@@ -227,6 +234,7 @@ static bool has_lease(struct leases *store, size_t i)
 	struct lease lease;
 	char path[128];
 	struct lease_owner owner = owner_of(i, path);
+
 	return leases_find(store, &owner, &lease, NULL) == 0;
 }
 
@@ -242,6 +250,7 @@ static void only_what_nobody_can_use_is_given_back(void **state)
 	/* hearthd, which does not see processes */
 	assert_int_equal(reclaim(store, 0).living, ARRAY_LEN(pods));
 	struct leases_census census = reclaim(store, LEASES_FORGOTTEN);
+
 	assert_int_equal(census.forgotten, 2);
 	assert_int_equal(census.orphans, 1);
 	assert_int_equal(census.living, ARRAY_LEN(pods) - 2);
@@ -304,6 +313,7 @@ static void a_namespace_is_used_unless_that_is_known(void **state)
 	replace_netns();
 	for (size_t i = 0; i < ARRAY_LEN(pods); i++) {
 		struct lease_owner owner = owner_of(i, path);
+
 		if (pods[i].same_run)
 			continue;
 		assert_int_equal(leases_find(store, &owner, &lease, &err), 0);
@@ -323,5 +333,6 @@ int main(void)
 		TEST(it_is_looked_when_containerd_is_new),
 		TEST(a_namespace_is_used_unless_that_is_known),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 static const char *get(void *ctx, const char *name)
 {
 	size_t len = strlen(name);
+
 	for (const char *p = ctx; *p; p += strlen(p) + 1)
 		if (!strncmp(p, name, len) && p[len] == '=')
 			return p + len + 1;
@@ -54,10 +55,12 @@ static void missing_variables_are_all_named(void **state)
 		{ "CNI_COMMAND=add\0CNI_CONTAINERID=c\0CNI_NETNS=n\0CNI_IFNAME=e\0", "\"add\"" },
 		{ "CNI_COMMAND=FROB\0", "\"FROB\"" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct env env;
 		struct err err = { 0 };
 		enum cni_code code = env_of(cases[i].vars, &env, &err);
+
 		assert_int_equal(code, cases[i].missing ? CNI_ENVIRONMENT : CNI_OK);
 		if (cases[i].missing && !strstr(err.text, cases[i].missing))
 			fail_msg("case %zu: %s", i, err.text);
@@ -77,9 +80,11 @@ static void malformed_variables_are_refused(void **state)
 	char vars[256];
 	struct env env;
 	struct err err;
+
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
 		int n = snprintf(vars, sizeof(vars),
 			"CNI_COMMAND=DEL%cCNI_IFNAME=e%cCNI_CONTAINERID=%s%c", 0, 0, ids[i], 0);
+
 		vars[n] = 0;
 		assert_int_equal(env_of(vars, &env, &err), CNI_ENVIRONMENT);
 		assert_non_null(strstr(err.text, "CNI_CONTAINERID"));
@@ -87,6 +92,7 @@ static void malformed_variables_are_refused(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
 		int n = snprintf(vars, sizeof(vars),
 			"CNI_COMMAND=DEL%cCNI_IFNAME=%s%cCNI_CONTAINERID=c%c", 0, links[i], 0, 0);
+
 		vars[n] = 0;
 		assert_int_equal(env_of(vars, &env, &err), CNI_ENVIRONMENT);
 		assert_non_null(strstr(err.text, "CNI_IFNAME"));
@@ -96,6 +102,7 @@ static void malformed_variables_are_refused(void **state)
 			"CNI_COMMAND=ADD%cCNI_IFNAME=e%cCNI_CONTAINERID=c%cCNI_NETNS=n%cCNI_ARGS=%"
 			"s%c",
 			0, 0, 0, 0, args[i], 0);
+
 		vars[n] = 0;
 		assert_int_equal(env_of(vars, &env, &err), CNI_ENVIRONMENT);
 		assert_non_null(strstr(err.text, "CNI_ARGS"));
@@ -190,10 +197,12 @@ static void configurations_are_read(void **state)
 		{ CONF("1.1.0", ",\"cni.dev/valid-attachments\":[{}]"), VERB_GC, CNI_CONFIG },
 		{ CONF("1.1.0", ",\"cni.dev/valid-attachments\":[7]"), VERB_GC, CNI_CONFIG },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP_CONF struct conf conf;
 		struct err err = { 0 };
 		enum cni_code code = conf_of(cases[i].text, cases[i].verb, &conf, &err);
+
 		if (code != cases[i].code)
 			fail_msg("%s: code %d, want %d (%s)", cases[i].text, code, cases[i].code,
 				err.text);
@@ -205,6 +214,7 @@ static void fields_arrive(void **state)
 {
 	CLEANUP_CONF struct conf conf, gc, old;
 	struct err err = { 0 };
+
 	assert_int_equal(
 		conf_of(CONF("1.1.0", ",\"device\":\"mesh7\",\"nodeAddresses\":[\"10.77.0.1\","
 				      "\"fd00::1\"],"
@@ -235,6 +245,7 @@ static void fields_arrive(void **state)
 static void identity(struct attachment *at, struct lease *lease)
 {
 	struct err err;
+
 	assert_int_equal(attach_name(at, "hearth", "c1", "eth0", &err), 0);
 	memset(lease, 0, sizeof(*lease));
 	assert_int_equal(ip_addr_parse("10.244.1.7", &lease->addrs[0]), 0);
@@ -247,6 +258,7 @@ static void names_are_as_designed(void **state)
 	struct attachment at, other;
 	struct err err = { 0 };
 	char container[LEASES_CONTAINER_MAX + 1], ifname[IFNAMSIZ], id[300];
+
 	assert_int_equal(attach_name(&at, "hearth", "c1", "eth0", &err), 0);
 	/* FNV-1a 64 of "c1eth0" is e85c39c9d8......: computed apart. */
 	assert_string_equal(at.link, "hthe85c39c9d8");
@@ -272,6 +284,7 @@ static void names_are_as_designed(void **state)
 	assert_true(attach_name(&at, "hearth", id, "eth0", &err) < 0);
 
 	struct link link = { .kind = "veth", .flags = IFF_UP };
+
 	assert_int_equal(attach_name(&at, "hearth", "c1", "eth0", &err), 0);
 	strcpy(link.name, at.link);
 	assert_false(attach_owns(&at, &link)); /* up without an alias: not ours */
@@ -320,6 +333,7 @@ static void results_have_their_version_s_form(void **state)
 	struct attachment at;
 	struct lease lease;
 	struct err err = { 0 };
+
 	identity(&at, &lease);
 	for (int v = 0; v < CONF_VERSIONS; v++) {
 		struct conf conf = { .version = (enum conf_version) v };
@@ -327,8 +341,10 @@ static void results_have_their_version_s_form(void **state)
 		CLEANUP(free_p) char *text = json_text(result);
 		char expect[1024], mac[LINK_MAC_TEXT_MAX];
 		size_t n = 0;
+
 		for (const char *p = want[v]; *p; p++) {
 			const char *piece = NULL;
+
 			if (*p == '%')
 				switch (*++p) {
 				case 'h':
@@ -345,6 +361,7 @@ static void results_have_their_version_s_form(void **state)
 		}
 		assert_string_equal(text, expect);
 		struct result back;
+
 		assert_int_equal(result_read(result, at.link, "eth0", &back, &err), 0);
 		assert_true(back.has_host && back.has_pod);
 		assert_string_equal(back.sandbox, "/n");
@@ -358,6 +375,7 @@ static void a_previous_result_is_passed_on(void **state)
 	struct attachment at;
 	struct lease lease;
 	struct err err = { 0 };
+
 	identity(&at, &lease);
 	CLEANUP_JSON json_t *prev =
 		json_loads("{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"other\"}],"
@@ -366,6 +384,7 @@ static void a_previous_result_is_passed_on(void **state)
 			0, NULL);
 	struct conf conf = { .version = CONF_1_0_0, .prev = prev };
 	CLEANUP_JSON json_t *result = result_add(&conf, &at, "/n", 1420, &lease, &err);
+
 	assert_int_equal(json_array_size(json_object_get(result, "interfaces")), 3);
 	assert_int_equal(json_array_size(json_object_get(result, "ips")), 3);
 	assert_int_equal(json_integer_value(json_object_get(
@@ -375,6 +394,7 @@ static void a_previous_result_is_passed_on(void **state)
 		json_string_value(json_object_get(json_object_get(result, "dns"), "domain")), "x");
 	assert_int_equal(json_array_size(json_object_get(prev, "ips")), 1); /* left as it was */
 	struct result back;
+
 	assert_int_equal(result_read(result, at.link, "eth0", &back, &err), 0);
 	assert_int_equal(back.n_addrs, 2); /* the other plugin's is not ours */
 	json_object_set_new(prev, "ips", json_string("x"));
@@ -396,10 +416,12 @@ static void malformed_previous_results_are_refused(void **state)
 		"{\"interfaces\":[],\"routes\":{}}",
 		"{\"interfaces\":[],\"routes\":[{\"dst\":\"x\"}]}",
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		struct result back;
 		struct err err = { 0 };
 		CLEANUP_JSON json_t *prev = json_loads(texts[i], 0, NULL);
+
 		assert_non_null(prev);
 		if (result_read(prev, "hth0", "eth0", &back, &err) == 0)
 			fail_msg("accepted: %s", texts[i]);
@@ -410,11 +432,13 @@ static void malformed_previous_results_are_refused(void **state)
 static void errors_are_printable(void **state)
 {
 	CLEANUP_JSON json_t *e = result_error(CONF_0_4_0, CNI_CONFIG, "a\xff\n\"b\"");
+
 	assert_string_equal(json_string_value(json_object_get(e, "msg")), "a??\"b\"");
 	assert_int_equal(json_integer_value(json_object_get(e, "code")), 7);
 	assert_string_equal(json_string_value(json_object_get(e, "cniVersion")), "0.4.0");
 	CLEANUP_JSON json_t *v = result_version("1.0.0");
 	CLEANUP(free_p) char *text = json_text(v);
+
 	assert_string_equal(text,
 		"{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"0.4.0\",\"1.0.0\",\"1.1.0\"]}");
 }
@@ -434,8 +458,10 @@ static void the_version_is_seen_in_what_is_wrong_otherwise(void **state)
 		{ "[\"1.1.0\"]", CONF_1_0_0 },
 		{ "", CONF_1_0_0 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		enum conf_version version = CONF_1_0_0;
+
 		conf_peek_version(cases[i].text, strlen(cases[i].text), &version);
 		assert_int_equal(version, cases[i].version);
 	}
@@ -455,5 +481,6 @@ int main(void)
 		cmocka_unit_test(malformed_previous_results_are_refused),
 		cmocka_unit_test(errors_are_printable),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

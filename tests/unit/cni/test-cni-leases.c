@@ -45,8 +45,10 @@ int __wrap_openat(int dir, const char *path, int flags, ...);
 int __wrap_openat(int dir, const char *path, int flags, ...)
 {
 	va_list ap;
+
 	va_start(ap, flags);
 	mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+
 	va_end(ap);
 	maybe_die();
 	return __real_openat(dir, path, flags, mode);
@@ -91,6 +93,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	char command[128];
+
 	snprintf(command, sizeof(command), "rm -rf %s", run);
 	return system(command);
 }
@@ -99,6 +102,7 @@ static struct leases *open_store(void)
 {
 	struct leases *store = NULL;
 	struct err err = { 0 };
+
 	if (leases_open("net", &store, &err) < 0)
 		fail_msg("%s", err.text);
 	return store;
@@ -116,10 +120,12 @@ static int take(struct leases *store, const char *container, struct lease *lease
 {
 	char key[16];
 	unsigned n = 0;
+
 	for (const char *p = container; *p; p++)
 		n = n * 31 + (unsigned char) *p;
 	snprintf(key, sizeof(key), "hth%010x", n);
 	struct lease_owner owner = { key, container, "eth0", NULL };
+
 	return leases_take(store, &owner, ranges, 2, NULL, 0, lease, err);
 }
 
@@ -128,10 +134,12 @@ static int release(struct leases *store, const char *container)
 	char key[16];
 	struct err err = { 0 };
 	unsigned n = 0;
+
 	for (const char *p = container; *p; p++)
 		n = n * 31 + (unsigned char) *p;
 	snprintf(key, sizeof(key), "hth%010x", n);
 	struct lease_owner owner = { key, container, "eth0", NULL };
+
 	return leases_release(store, &owner, &err);
 }
 
@@ -139,6 +147,7 @@ static const char *text_of(const struct ip_addr *addr)
 {
 	static char text[4][IP_TEXT_MAX];
 	static unsigned i;
+
 	return ip_addr_format(addr, text[i++ % 4]);
 }
 
@@ -147,8 +156,10 @@ static size_t left(void)
 {
 	char path[128];
 	size_t n = 0;
+
 	snprintf(path, sizeof(path), "%s/cni/net", run);
 	DIR *dir = opendir(path);
+
 	for (struct dirent *e; dir && (e = readdir(dir));)
 		n += e->d_name[0] != '.' &&
 		     (strpbrk(e->d_name, ".:") || !strncmp(e->d_name, "hth", 3));
@@ -162,6 +173,7 @@ static void addresses_go_round(void **state)
 	CLEANUP_LEASES struct leases *store = open_store();
 	struct lease a, b, again;
 	struct err err = { 0 };
+
 	set_ranges("10.1.0.0/29", "fd00::/64");
 	assert_int_equal(leases_capacity(&ranges[0]), 5);
 	assert_int_equal(take(store, "a", &a, &err), 1);
@@ -177,6 +189,7 @@ static void addresses_go_round(void **state)
 	assert_string_equal(text_of(&b.addrs[1]), "fd00::3");
 	/* A new process goes on where this one stopped. */
 	CLEANUP_LEASES struct leases *other = open_store();
+
 	assert_int_equal(take(other, "c", &b, &err), 1);
 	assert_string_equal(text_of(&b.addrs[0]), "10.1.0.4");
 }
@@ -187,6 +200,7 @@ static void a_full_pool_says_so(void **state)
 	struct lease lease;
 	struct err err = { 0 };
 	char name[2] = "a";
+
 	set_ranges("10.1.0.0/29", "fd00::/64");
 	for (; *name < 'f'; (*name)++) {
 		assert_int_equal(take(store, name, &lease, &err), 1);
@@ -197,6 +211,7 @@ static void a_full_pool_says_so(void **state)
 	assert_int_equal(left(), 15); /* nothing half-made */
 	/* One comes back: it is given out, but not at once. */
 	struct timespec before, after;
+
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	assert_int_equal(release(store, "b"), 1);
 	assert_int_equal(take(store, "f", &lease, &err), 1);
@@ -204,6 +219,7 @@ static void a_full_pool_says_so(void **state)
 	assert_string_equal(text_of(&lease.addrs[0]), "10.1.0.3");
 	double waited = (double) (after.tv_sec - before.tv_sec) +
 			(double) (after.tv_nsec - before.tv_nsec) / 1e9;
+
 	assert_true(waited > 1.8 && waited < 30);
 }
 
@@ -216,6 +232,7 @@ static void wanted_addresses_are_given(void **state)
 	struct lease_owner a = { "hth1", "a", "eth0", NULL }, b = { "hth2", "b", "eth0", NULL };
 	static const char *const wrong[] = { "10.1.0.0", "10.1.0.1", "10.1.0.7", "10.1.0.8",
 		"10.1.0.5", "fd00::", "fd00::1", "fd01::5" };
+
 	set_ranges("10.1.0.0/29", "fd00::/64");
 	assert_int_equal(ip_addr_parse("10.1.0.5", &want), 0);
 	assert_int_equal(leases_take(store, &a, ranges, 2, &want, 1, &lease, &err), 1);
@@ -230,6 +247,7 @@ static void wanted_addresses_are_given(void **state)
 	}
 	/* The same key for another container: a clash of names, not a lease. */
 	struct lease_owner clash = { "hth1", "c", "eth0", NULL };
+
 	assert_int_equal(leases_take(store, &clash, ranges, 2, NULL, 0, &lease, &err), -EEXIST);
 	assert_int_equal(leases_release(store, &clash, &err), 0);
 	assert_int_equal(leases_find(store, &clash, &lease, &err), -ENOENT);
@@ -240,15 +258,19 @@ static void a_reboot_frees_everything(void **state)
 {
 	struct lease lease;
 	struct err err = { 0 };
+
 	set_ranges("10.1.0.0/29", "fd00::/64");
 	struct leases *store = open_store();
+
 	for (char name[2] = "a"; *name < 'f'; (*name)++)
 		assert_int_equal(take(store, name, &lease, &err), 1);
 	leases_close(store);
 	setenv("HEARTH_BOOT_ID", "boot-two", 1);
 	CLEANUP_LEASES struct leases *readonly = NULL;
+
 	assert_int_equal(leases_open_existing("net", &readonly, &err), -ENOENT);
 	CLEANUP_LEASES struct leases *next = open_store();
+
 	assert_int_equal(left(), 0);
 	for (char name[2] = "g"; *name < 'l'; (*name)++)
 		assert_int_equal(take(next, name, &lease, &err), 1);
@@ -257,8 +279,10 @@ static void a_reboot_frees_everything(void **state)
 static void put(const char *name, const char *text)
 {
 	char path[160];
+
 	snprintf(path, sizeof(path), "%s/cni/net/%s", run, name);
 	FILE *f = fopen(path, "we");
+
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
@@ -272,6 +296,7 @@ static void put(const char *name, const char *text)
 static void lines_keep_to_themselves(void **state)
 {
 	CLEANUP_BUF struct buf young = { 0 };
+
 	leases_lines_released(
 		"10.1.0.5 \n999000\n10.1.0.6 999000\n10.1.0.7 1x\n10.1.0.8 9", 1000000, &young);
 	assert_string_equal(buf_str(&young), "10.1.0.6 999000\n");
@@ -289,8 +314,10 @@ static void damage_is_survived(void **state)
 	struct err err = { 0 };
 	size_t n = 0, empty = 0;
 	char path[160];
+
 	set_ranges("10.1.0.0/29", "fd00::/64");
 	CLEANUP_LEASES struct leases *store = open_store();
+
 	assert_int_equal(take(store, "a", &lease, &err), 1);
 	put("10.1.0.3", "");
 	put("10.1.0.4", "boot boot-one\nkey x\ncontainer");
@@ -323,6 +350,7 @@ static void damage_is_survived(void **state)
 		"boot x\nkey k\ncontainer c\nifname e\naddress\n",
 		"boot x\nkey k\ncontainer c\nifname e\naddress 1.2.3\n",
 		"boot x\nkey k\ncontainer c\nifname sixteen-letters-\n", (LEASE_WITH_FIVE) };
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(lease_parse(bad[i], "x", &lease), -EBADMSG);
 	assert_int_equal(
@@ -334,19 +362,23 @@ static void damage_is_survived(void **state)
 static bool dies_at(int n, bool taking, const char *container)
 {
 	pid_t pid = fork();
+
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		struct leases *store = NULL;
 		struct lease lease;
 		struct err err;
+
 		calls_left = n;
 		if (leases_open("net", &store, &err) < 0)
 			_exit(1);
 		int r = taking ? take(store, container, &lease, &err) : release(store, container);
+
 		calls_left = 0;
 		_exit(r < 0);
 	}
 	int status;
+
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status))
 		assert_int_equal(WEXITSTATUS(status), 0);
@@ -358,10 +390,12 @@ static void no_moment_to_die_loses_a_lease(void **state)
 	struct lease other, mine;
 	struct err err = { 0 };
 	int moments = 0;
+
 	set_ranges("10.1.0.0/24", "fd00::/64");
 	for (bool done = false; !done; moments++) {
 		done = dies_at(moments + 1, true, "victim");
 		CLEANUP_LEASES struct leases *store = open_store();
+
 		/* Somebody else comes between: never gets what the victim may have. */
 		assert_int_equal(take(store, "other", &other, &err), 1);
 		assert_int_equal(release(store, "victim") >= 0, 1);
@@ -371,8 +405,10 @@ static void no_moment_to_die_loses_a_lease(void **state)
 	}
 	assert_in_range(moments, 10, 100);
 	int more = 0;
+
 	for (bool done = false; !done; more++) {
 		CLEANUP_LEASES struct leases *store = open_store();
+
 		assert_int_equal(take(store, "victim", &mine, &err), 1);
 		done = dies_at(more + 1, false, "victim");
 		assert_int_equal(take(store, "other", &other, &err), 1);
@@ -387,6 +423,7 @@ static void no_moment_to_die_loses_a_lease(void **state)
 	for (int i = 1; i < moments; i++) {
 		(void) dies_at(i, true, "again");
 		CLEANUP_LEASES struct leases *store = open_store();
+
 		assert_true(take(store, "again", &mine, &err) >= 0);
 		assert_int_equal(left(), 3);
 		assert_int_equal(release(store, "again"), 1);
@@ -413,6 +450,7 @@ static struct lease add(const char *container)
 	CLEANUP_LEASES struct leases *store = open_store();
 	struct lease lease;
 	struct err err = { 0 };
+
 	assert_int_equal(take(store, container, &lease, &err), 1);
 	return lease;
 }
@@ -422,16 +460,20 @@ static void what_has_no_link_is_given_back(void **state)
 	struct err err = { 0 };
 	struct leases_census census;
 	struct lease later, none;
+
 	set_ranges("10.1.0.0/29", "fd00::/64"); /* five, all of which are taken */
 	memset(links_there, 0, sizeof(links_there));
 	struct lease living = add("living"), dead = add("dead"), deader = add("deader");
+
 	(void) add("renamed");
 	CLEANUP_LEASES struct leases *making = open_store();
+
 	assert_int_equal(take(making, "making", &later, &err), 1);
 	put("hth0000000bad", "nonsense\n");
 	put("10.1.0.9", "boot boot-one\nkey hth000000cafe\ncontainer far\nifname eth0\nnetns "
 			"1\naddress 10.1.0.9\n");
 	char from[160], to[160];
+
 	snprintf(from, sizeof(from), "%s/cni/net/10.1.0.9", run);
 	snprintf(to, sizeof(to), "%s/cni/net/hth000000cafe", run);
 	assert_int_equal(link(from, to), 0);
@@ -443,6 +485,7 @@ static void what_has_no_link_is_given_back(void **state)
 	strcpy(links_there[2].alias, "hearth/net2/dead/eth0");
 
 	CLEANUP_LEASES struct leases *store = NULL;
+
 	assert_int_equal(leases_open_existing("net", &store, &err), 0);
 	assert_int_equal(leases_reclaim(store, NULL, LEASES_WAIT, &census, &err), 0);
 	assert_int_equal(census.dead, 2);
@@ -455,10 +498,12 @@ static void what_has_no_link_is_given_back(void **state)
 	struct lease_owner owners[] = { { dead.key, "dead", "eth0", NULL },
 		{ deader.key, "deader", "eth0", NULL }, { living.key, "living", "eth0", NULL },
 		{ later.key, "making", "eth0", NULL } };
+
 	for (size_t i = 0; i < ARRAY_LEN(owners); i++)
 		assert_int_equal(leases_find(store, &owners[i], &none, &err), i < 2 ? -ENOENT : 0);
 	/* What is free now is free for others, though not at once. */
 	char next[2] = "x";
+
 	assert_int_equal(take(store, next, &none, &err), 1);
 	assert_true(ip_addr_equal(&none.addrs[0], &dead.addrs[0]) ||
 		    ip_addr_equal(&none.addrs[0], &deader.addrs[0]));
@@ -477,22 +522,28 @@ static void who_holds_what(void **state)
 	struct err err = { 0 };
 	struct lease lease;
 	struct leases_census census;
+
 	set_ranges("10.1.0.0/29", "fd00::/64");
 	memset(links_there, 0, sizeof(links_there));
 	CLEANUP_LEASES struct leases *store = open_store();
+
 	(void) add("a");
 	CLEANUP_LEASES struct leases *again = open_store();
+
 	assert_int_equal(take(again, "a", &lease, &err), 0);
 	assert_int_equal(leases_reclaim(store, NULL, LEASES_WAIT, &census, &err), 0);
 	assert_int_equal(census.held, 1);
 	pid_t pid = fork();
+
 	if (pid == 0) {
 		struct leases *theirs = NULL;
+
 		if (leases_open("net", &theirs, &err) == 0 && take(theirs, "b", &lease, &err) == 1)
 			(void) kill(getpid(), SIGKILL);
 		_exit(1);
 	}
 	int status;
+
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(leases_reclaim(store, NULL, LEASES_WAIT, &census, &err), 0);
@@ -509,21 +560,25 @@ static void many_at_once_get_different_addresses(void **state)
 {
 	enum { MANY = 40 };
 	pid_t pids[MANY];
+
 	set_ranges("10.1.0.0/24", "fd00::/64");
 	for (int i = 0; i < MANY; i++) {
 		char name[16];
+
 		snprintf(name, sizeof(name), "c%d", i);
 		pids[i] = fork();
 		if (pids[i] == 0) {
 			struct lease lease;
 			struct err err;
 			struct leases *store = NULL;
+
 			_exit(leases_open("net", &store, &err) < 0 ||
 				take(store, name, &lease, &err) != 1);
 		}
 	}
 	for (int i = 0; i < MANY; i++) {
 		int status;
+
 		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	}
@@ -545,5 +600,6 @@ int main(void)
 		TEST(who_holds_what),
 		TEST(many_at_once_get_different_addresses),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

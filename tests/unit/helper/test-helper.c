@@ -187,6 +187,7 @@ static void test_names(void **state)
 		(void) snprintf(e.names[0], sizeof(e.names[0]), "%s", cases[i].name);
 		(void) snprintf(e.names[1], sizeof(e.names[1]), "%s", cases[i].name);
 		int r = act_check_names(map, &e, 1, &err);
+
 		if (cases[i].fine ? r : r != -EPERM && r != -EACCES)
 			fail_msg("%s %s: %s", cases[i].address, cases[i].name, err.text);
 		assert_int_equal(act_check_names(empty, &e, 1, &err), -EACCES);
@@ -264,6 +265,7 @@ static void test_edit(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		CLEANUP_BUF struct buf a = { 0 }, b = { 0 };
+
 		edit(files[i], &one, 1, &a);
 		assert_memory_equal(buf_str(&a), files[i], strlen(files[i]));
 		assert_non_null(
@@ -475,6 +477,7 @@ int main(void)
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_uapi),
 	};
+
 	if (!mkdtemp(dir))
 		return 77;
 	return cmocka_run_group_tests(tests, NULL, clean);

@@ -38,6 +38,7 @@ struct wish {
 static void add_san(X509_REQ *req, const char *san)
 {
 	STACK_OF(X509_EXTENSION) *list = sk_X509_EXTENSION_new_null();
+
 	sk_X509_EXTENSION_push(list, X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san));
 	assert_int_equal(X509_REQ_add_extensions(req, list), 1);
 	sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
@@ -59,6 +60,7 @@ static char *request(const struct wish *wish)
 	X509_NAME *name = X509_NAME_new();
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *data;
+
 	add_entry(name, "O", wish->o);
 	add_entry(name, "CN", wish->cn);
 	add_entry(name, "OU", wish->more);
@@ -70,6 +72,7 @@ static char *request(const struct wish *wish)
 	assert_int_equal(PEM_write_bio_X509_REQ(bio, req), 1);
 	long len = BIO_get_mem_data(bio, &data);
 	char *text = base64_encode(data, (size_t) len);
+
 	assert_non_null(text);
 	BIO_free(bio);
 	X509_NAME_free(name);
@@ -87,6 +90,7 @@ static json_t *csr_of(const struct wish *wish)
 		"kubernetes.io/kubelet-serving", "username", "system:node:pi3", "groups",
 		"system:nodes", "system:authenticated", "usages", "digital signature",
 		"server auth", "request", text, "status");
+
 	assert_non_null(csr);
 	return csr;
 }
@@ -98,6 +102,7 @@ static void expect(json_t *csr, enum serving_verdict verdict, const char *why)
 	const struct serving_board *board = NULL;
 	struct err err = { 0 };
 	enum serving_verdict got = serving_judge(csr, &mesh, &board, &err);
+
 	if (got != verdict || (why && !strstr(err.text, why)))
 		fail_msg("verdict %d, not %d: \"%s\", not \"%s\"", got, verdict, err.text,
 			why ? why : "");
@@ -110,12 +115,15 @@ static void test_good(void **state)
 {
 	static const char *const sans[] = { PI3_SAN, "DNS:pi3", "IP:10.77.0.5",
 		"DNS:pi3.home.internal,DNS:pi3,IP:fd77:0:0::5" };
+
 	for (size_t i = 0; i < ARRAY_LEN(sans); i++) {
 		struct wish wish = good;
+
 		wish.san = sans[i];
 		expect(csr_of(&wish), SERVING_GOOD, NULL);
 	}
 	json_t *csr = csr_of(&good);
+
 	json_array_append_new(json_object_get(json_object_get(csr, "spec"), "usages"),
 		json_string("key encipherment"));
 	expect(csr, SERVING_GOOD, NULL);
@@ -161,6 +169,7 @@ static void test_wrong_request(void **state)
 			"plain ASCII" },
 		{ { "system:nodes", "system:node:pi3", NULL, PI3_SAN, true }, "signature" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		expect(csr_of(&rows[i].wish), SERVING_BAD, rows[i].why);
 }
@@ -168,6 +177,7 @@ static void test_wrong_request(void **state)
 static json_t *with(const char *key, json_t *value)
 {
 	json_t *csr = csr_of(&good);
+
 	json_object_set_new(json_object_get(csr, "spec"), key, value);
 	return csr;
 }
@@ -209,16 +219,20 @@ static void test_renamed(void **state)
 static void test_decided(void **state)
 {
 	static const char *const types[] = { "Approved", "Denied" };
+
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
 		json_t *csr = csr_of(&good);
+
 		json_object_set_new(
 			csr, "status", json_pack("{s:[{s:s}]}", "conditions", "type", types[i]));
 		expect(csr, SERVING_DECIDED, NULL);
 	}
 	/* what was approved is decided, and keeps the version that was judged */
 	CLEANUP_JSON json_t *csr = csr_of(&good);
+
 	json_object_del(csr, "status");
 	json_t *approved = serving_approved(csr, &boards[1]);
+
 	assert_non_null(approved);
 	assert_string_equal(json_string_value(json_object_get(
 				    json_object_get(approved, "metadata"), "resourceVersion")),
@@ -231,6 +245,7 @@ static void test_many_names(void **state)
 {
 	char san[X509_NAMES_MAX * 32] = "DNS:pi3";
 	struct wish wish = good;
+
 	for (int i = 1; i < X509_NAMES_MAX; i++)
 		strcat(san, ",DNS:pi3");
 	wish.san = san;
@@ -249,5 +264,6 @@ int main(void)
 		cmocka_unit_test(test_decided),
 		cmocka_unit_test(test_many_names),
 	};
+
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }

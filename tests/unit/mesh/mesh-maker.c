@@ -13,6 +13,7 @@ const uint8_t maker_sign_seed[32] = { REPEAT32(2) };
 void maker_root_hash(uint8_t ret[static 32])
 {
 	uint8_t root[32];
+
 	record_public_key(maker_root_seed, root);
 	record_root_hash(root, ret);
 }
@@ -21,6 +22,7 @@ struct settings maker_settings(void)
 {
 	static const uint8_t random[RANGES_RANDOM_LEN] = { 0x12, 0x34, 0x56, 0x78, 0x9a };
 	struct settings settings = { .mesh = "home", .n_urls = 1, .n_pins = 1 };
+
 	memcpy(settings.urls[0], "https://192.168.50.11:8443", 27);
 	memset(settings.pins[0], 9, sizeof(settings.pins[0]));
 	ranges_set_defaults(&settings, random);
@@ -32,6 +34,7 @@ struct node maker_node(uint32_t id, uint32_t number, const char *name)
 	struct settings settings = maker_settings();
 	struct node node = { .id = id, .role = number ? NODE_ROLE_WORKER : NODE_ROLE_MEMBER };
 	uint32_t be = htobe32(id);
+
 	if (name)
 		(void) snprintf(node.name, sizeof(node.name), "%s", name);
 	else
@@ -52,8 +55,10 @@ struct node maker_node(uint32_t id, uint32_t number, const char *name)
 struct mesh_log *maker_empty_log(void)
 {
 	uint8_t hash[32];
+
 	maker_root_hash(hash);
 	struct mesh_log *log = mesh_log_new(hash);
+
 	assert_non_null(log);
 	return log;
 }
@@ -63,6 +68,7 @@ struct mesh_log *maker_log(void)
 	struct mesh_log *log = maker_empty_log();
 	struct record_key key;
 	CLEANUP_RECORD struct record record = { 0 };
+
 	record_public_key(maker_root_seed, key.root);
 	record_public_key(maker_sign_seed, key.key);
 	record = maker_record(1, NULL, RECORD_TYPE_KEY, record_key_to_json(&key), maker_root_seed);
@@ -74,6 +80,7 @@ struct record maker_record(uint64_t seq, const uint8_t *prev, const char *type, 
 	const uint8_t seed[static 32])
 {
 	struct record record = { 0 };
+
 	assert_non_null(payload);
 	assert_int_equal(record_make(seq, prev, type, payload, &record), 0);
 	assert_int_equal(record_sign(&record, seed), 0);
@@ -85,6 +92,7 @@ void maker_append(struct mesh_log *log, const char *type, json_t *payload)
 {
 	CLEANUP_RECORD struct record record = { 0 };
 	struct err err = { 0 };
+
 	assert_int_equal(mesh_log_make_next(log, type, payload, maker_sign_seed, &record), 0);
 	json_decref(payload);
 	if (mesh_log_append(log, &record, &err))
@@ -95,6 +103,7 @@ int maker_apply(struct netmap *netmap, const char *type, json_t *payload,
 	struct netmap_change *change, struct err *err)
 {
 	CLEANUP_RECORD struct record record = { 0 };
+
 	assert_non_null(payload);
 	assert_int_equal(record_make(netmap_seq(netmap) + 1, NULL, type, payload, &record), 0);
 	json_decref(payload);
@@ -105,6 +114,7 @@ struct netmap *maker_netmap(const struct settings *settings)
 {
 	struct netmap *netmap = netmap_new();
 	struct err err = { 0 };
+
 	assert_non_null(netmap);
 	if (maker_apply(netmap, RECORD_TYPE_SETTINGS, settings_to_json(settings), NULL, &err) != 1)
 		fail_msg("%s", err.text);

@@ -4,12 +4,14 @@
 static void assert_addr(const struct ip_addr *addr, const char *expected)
 {
 	char text[IP_TEXT_MAX];
+
 	assert_string_equal(ip_addr_format(addr, text), expected);
 }
 
 static void assert_prefix(const struct ip_prefix *prefix, const char *expected)
 {
 	char text[PREFIX_TEXT_MAX];
+
 	assert_string_equal(ip_prefix_format(prefix, text), expected);
 }
 
@@ -18,9 +20,11 @@ static int enrol(struct netmap *netmap, enum node_role role, struct node *ret, s
 {
 	struct node node = { 0 };
 	int r = alloc_node(netmap, role, &node, err);
+
 	if (r)
 		return r;
 	CLEANUP_NODE struct node made = maker_node(node.id, 0, NULL);
+
 	memcpy(node.name, made.name, sizeof(node.name));
 	memcpy(node.wg, made.wg, 32);
 	memcpy(node.identity, made.identity, 32);
@@ -33,6 +37,7 @@ static int enrol(struct netmap *netmap, enum node_role role, struct node *ret, s
 static void remove_node(struct netmap *netmap, uint32_t id)
 {
 	struct tombstone tombstone = { .id = id };
+
 	assert_int_equal(
 		maker_apply(netmap, "tombstone", tombstone_to_json(&tombstone), NULL, NULL), 1);
 }
@@ -42,6 +47,7 @@ static void test_sequence(void **state)
 	struct settings settings = maker_settings();
 	CLEANUP_NETMAP struct netmap *netmap = maker_netmap(&settings);
 	struct node node;
+
 	assert_int_equal(enrol(netmap, NODE_ROLE_CONTROL_PLANE, &node, NULL), 0);
 	assert_int_equal(node.id, 1);
 	assert_addr(&node.mesh4, "10.77.0.1");
@@ -69,6 +75,7 @@ static void test_no_settings(void **state)
 	CLEANUP_NETMAP struct netmap *netmap = netmap_new();
 	struct node node = { 0 };
 	struct err err = { 0 };
+
 	assert_int_equal(alloc_node(netmap, NODE_ROLE_WORKER, &node, &err), -ENOENT);
 	assert_int_equal(node.id, 0);
 }
@@ -76,19 +83,23 @@ static void test_no_settings(void **state)
 static void test_full_mesh(void **state)
 {
 	struct settings settings = maker_settings();
+
 	(void) ip_prefix_parse("10.9.0.0/24", &settings.mesh4);
 	settings_set_virtual(&settings);
 	CLEANUP_NETMAP struct netmap *netmap = netmap_new();
+
 	assert_int_equal(
 		maker_apply(netmap, "settings", settings_to_json(&settings), NULL, NULL), 1);
 	struct node node = { 0 };
 	struct err err = { 0 };
+
 	assert_int_equal(numbers_nodes_max(&settings), 239);
 	for (uint32_t id = 1; id <= 239; id++)
 		assert_int_equal(enrol(netmap, NODE_ROLE_MEMBER, &node, &err), 0);
 	assert_addr(&node.mesh4, "10.9.0.239"); /* 10.9.0.240/28 is reserved */
 	remove_node(netmap, 5);
 	struct node before = node;
+
 	assert_int_equal(alloc_node(netmap, NODE_ROLE_MEMBER, &node, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "10.9.0.0/24"));
 	assert_non_null(strstr(err.text, "239 nodes"));
@@ -99,16 +110,19 @@ static void test_full_mesh(void **state)
 static void test_full_pods(void **state)
 {
 	struct settings settings = maker_settings();
+
 	(void) ip_prefix_parse("10.244.0.0/22", &settings.pods4);
 	CLEANUP_NETMAP struct netmap *netmap = maker_netmap(&settings);
 	struct node node = { 0 };
 	struct err err = { 0 };
+
 	assert_int_equal(numbers_pods_max(&settings), 3);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(enrol(netmap, NODE_ROLE_WORKER, &node, &err), 0);
 	assert_prefix(&node.pods4, "10.244.3.0/24");
 	remove_node(netmap, 1);
 	struct node before = node;
+
 	assert_int_equal(alloc_node(netmap, NODE_ROLE_WORKER, &node, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "10.244.0.0/22"));
 	assert_non_null(strstr(err.text, "3 boards"));
@@ -130,17 +144,21 @@ static void test_capacity(void **state)
 		{ "10.77.0.0/24", "10.244.0.0/23", "fd12:3456:789a:1000::/63", 239, 1 },
 		{ "10.77.0.0/20", "10.244.0.0/16", "fd12:3456:789a:1000::/62", 3839, 3 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct settings settings = maker_settings();
 		struct ip_prefix pods;
 		struct ip_addr addr;
+
 		assert_int_equal(ip_prefix_parse(cases[i].mesh4, &settings.mesh4), 0);
 		assert_int_equal(ip_prefix_parse(cases[i].pods4, &settings.pods4), 0);
 		assert_int_equal(ip_prefix_parse(cases[i].pods6, &settings.pods6), 0);
 		uint32_t nodes = numbers_nodes_max(&settings), max = numbers_pods_max(&settings);
+
 		assert_int_equal(nodes, cases[i].nodes);
 		assert_int_equal(max, cases[i].pods);
 		struct ip_prefix reserved = settings_reserved4(&settings);
+
 		assert_int_equal(numbers_mesh4(&settings, nodes, &addr), 0);
 		assert_false(ip_prefix_contains(&reserved, &addr));
 		assert_int_equal(numbers_mesh4(&settings, nodes + 1, &addr), -ERANGE);
@@ -168,5 +186,6 @@ int main(void)
 		cmocka_unit_test(test_full_pods),
 		cmocka_unit_test(test_capacity),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,7 @@ static struct kube_cluster named(void)
 		.endpoint = "api.home.internal:6443",
 		.n_ca = 1,
 		.version = "v1.37.2" };
+
 	memcpy(c.root, root, sizeof(c.root));
 	memcpy(c.ca[0], "sha256:", 7);
 	memset(c.ca[0] + 7, 'a', 64);
@@ -50,6 +51,7 @@ static int judge(const struct netmap *map, const struct kube_cluster *cluster, c
 	if (kube_cluster_sign(cluster, seed, &document, err) < 0)
 		fail_msg("%s", err->text);
 	int r = cluster_judge(map, root, &document, seen, &ret, err);
+
 	assert_true(r ? !ret.node && err->text[0] : ret.seq == cluster->seq);
 	return r;
 }
@@ -138,6 +140,7 @@ static void test_inputs(void **state)
 	settings_copy(netmap_settings(map), &settings);
 	enum { LABEL, NAME, REKEY, PLANE_NAME, URL, PIN, PLANE_GONE, STEPS };
 	static const bool differs[STEPS] = { [LABEL] = true, [NAME] = true };
+
 	for (int step = 0; step < STEPS; step++) {
 		CLEANUP(free_p) char *now = NULL;
 		json_t *payload = NULL;
@@ -220,5 +223,6 @@ int main(void)
 		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_first),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

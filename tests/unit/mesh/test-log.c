@@ -13,6 +13,7 @@ static json_t *number(int n)
 static struct mesh_log *log_of(size_t n)
 {
 	struct mesh_log *log = maker_log();
+
 	for (size_t i = 1; i < n; i++)
 		maker_append(log, "checkpoint", number((int) i));
 	return log;
@@ -24,8 +25,10 @@ static void assert_refused(
 	struct err err = { 0 };
 	uint64_t head = mesh_log_head(log);
 	uint8_t hash[32];
+
 	memcpy(hash, mesh_log_head_hash(log), sizeof(hash));
 	int r = mesh_log_append(log, record, &err);
+
 	if (r != code || !strstr(err.text, says))
 		fail_msg("%d instead of %d: %s", r, code, err.text);
 	assert_int_equal(err.code, code);
@@ -37,6 +40,7 @@ static void assert_refused(
 static void test_grows(void **state)
 {
 	CLEANUP_MESH_LOG struct mesh_log *log = maker_empty_log();
+
 	assert_int_equal(mesh_log_head(log), 0);
 	assert_null(mesh_log_get(log, 0));
 	assert_null(mesh_log_get(log, 1));
@@ -44,6 +48,7 @@ static void test_grows(void **state)
 	log = log_of(5);
 	assert_int_equal(mesh_log_head(log), 5);
 	uint8_t key[32];
+
 	record_public_key(maker_root_seed, key);
 	assert_false(mesh_log_certifies(log, key));
 	record_public_key(maker_sign_seed, key);
@@ -65,6 +70,7 @@ static void test_bytes_as_sent(void **state)
 	CLEANUP_BUF struct buf text = { 0 };
 	static const char odd[] = " {\"b\" : 1,\n\"a\":1e0} ";
 	size_t lines, good;
+
 	record.payload = (uint8_t *) strdup(odd);
 	record.payload_len = sizeof(odd) - 1;
 	memcpy(record.prev, mesh_log_head_hash(log), sizeof(record.prev));
@@ -72,12 +78,14 @@ static void test_bytes_as_sent(void **state)
 	assert_int_equal(mesh_log_append(log, &record, NULL), 0);
 	assert_int_equal(mesh_log_save(log, 1, &text), 0);
 	uint8_t hash[32];
+
 	maker_root_hash(hash);
 	assert_int_equal(mesh_log_load(hash, text.data, text.len, &again, &lines, &good, NULL), 0);
 	assert_int_equal(mesh_log_get(again, 2)->payload_len, sizeof(odd) - 1);
 	assert_memory_equal(mesh_log_get(again, 2)->payload, odd, sizeof(odd) - 1);
 	/* No JSON at all is kept too, as long as nobody has to understand it. */
 	CLEANUP_RECORD struct record empty = { .seq = 3, .type = "policy" };
+
 	memcpy(empty.prev, mesh_log_head_hash(log), sizeof(empty.prev));
 	assert_int_equal(record_sign(&empty, maker_sign_seed), 0);
 	assert_int_equal(mesh_log_append(log, &empty, NULL), 0);
@@ -89,6 +97,7 @@ static void test_refused(void **state)
 	static const uint8_t foreign[32] = { 7 };
 	const uint8_t *prev = mesh_log_head_hash(log);
 	CLEANUP_RECORD struct record r = maker_record(6, prev, "node", number(1), maker_sign_seed);
+
 	assert_refused(log, &r, -ERANGE, "missing");
 	record_done(&r);
 	r = maker_record(UINT64_C(1) << 50, prev, "node", number(1), maker_sign_seed);
@@ -113,6 +122,7 @@ static void test_refused(void **state)
 	assert_refused(log, &r, -EKEYREJECTED, "not certified");
 	record_done(&r);
 	struct record_key key;
+
 	record_public_key(maker_root_seed, key.root);
 	record_public_key(foreign, key.key);
 	r = maker_record(6, prev, "key", record_key_to_json(&key), maker_sign_seed);
@@ -140,9 +150,11 @@ static void test_first(void **state)
 {
 	CLEANUP_MESH_LOG struct mesh_log *log = maker_empty_log(), *full = maker_log();
 	struct record_key key;
+
 	record_public_key(maker_root_seed, key.root);
 	record_public_key(maker_sign_seed, key.key);
 	CLEANUP_RECORD struct record r = maker_record(1, NULL, "node", number(1), maker_root_seed);
+
 	assert_refused(log, &r, -EKEYREJECTED, "not certified");
 	record_done(&r);
 	r = maker_record(
@@ -156,6 +168,7 @@ static void test_first(void **state)
 	assert_int_equal(mesh_log_append(log, &r, NULL), 0);
 	/* The right record under another token's root hash. */
 	uint8_t hash[32] = { 1 };
+
 	log = mesh_log_free(log);
 	log = mesh_log_new(hash);
 	assert_refused(log, &r, -EKEYREJECTED, "another mesh");
@@ -166,10 +179,12 @@ static void test_second_key(void **state)
 	CLEANUP_MESH_LOG struct mesh_log *log = log_of(3);
 	static const uint8_t seed[32] = { 4 };
 	struct record_key key;
+
 	record_public_key(maker_root_seed, key.root);
 	record_public_key(seed, key.key);
 	CLEANUP_RECORD struct record r = maker_record(
 		4, mesh_log_head_hash(log), "key", record_key_to_json(&key), maker_root_seed);
+
 	assert_int_equal(mesh_log_append(log, &r, NULL), 0);
 	record_done(&r);
 	r = maker_record(5, mesh_log_head_hash(log), "node", number(1), seed);
@@ -184,6 +199,7 @@ static void test_mutations(void **state)
 {
 	CLEANUP_MESH_LOG struct mesh_log *log = log_of(3), *longer = log_of(4);
 	CLEANUP_RECORD struct record r = { 0 };
+
 	assert_int_equal(record_copy(mesh_log_get(longer, 4), &r), 0);
 	struct {
 		uint8_t *at;
@@ -196,9 +212,11 @@ static void test_mutations(void **state)
 		{ (uint8_t *) r.type, strlen(r.type) },
 		{ r.payload, r.payload_len },
 	};
+
 	for (size_t p = 0; p < ARRAY_LEN(parts); p++)
 		for (size_t i = 0; i < parts[p].len; i++) {
 			struct err err = { 0 };
+
 			parts[p].at[i] ^= 4;
 			assert_true(mesh_log_append(log, &r, &err) < 0);
 			assert_true(err.text[0] != '\0');
@@ -213,6 +231,7 @@ static void test_heads(void **state)
 	CLEANUP_MESH_LOG struct mesh_log *log = log_of(6);
 	uint8_t other[32] = { 1 };
 	struct err err = { 0 };
+
 	assert_int_equal(mesh_log_check_head(log, 6, mesh_log_head_hash(log), NULL), 0);
 	assert_int_equal(mesh_log_check_head(log, 7, other, NULL), 0);
 	assert_int_equal(mesh_log_check_head(log, 0, other, NULL), 0);
@@ -228,6 +247,7 @@ static struct mesh_log *load(
 {
 	struct mesh_log *log = NULL;
 	uint8_t hash[32];
+
 	maker_root_hash(hash);
 	assert_int_equal(mesh_log_load(hash, text, len, &log, lines, good, err), 0);
 	return log;
@@ -236,6 +256,7 @@ static struct mesh_log *load(
 static size_t lines_in(const char *text, size_t len)
 {
 	size_t n = 0;
+
 	for (size_t i = 0; i < len; i++)
 		n += text[i] == '\n';
 	return n;
@@ -246,13 +267,16 @@ static void test_torn(void **state)
 {
 	CLEANUP_MESH_LOG struct mesh_log *log = log_of(4);
 	CLEANUP_BUF struct buf text = { 0 };
+
 	assert_int_equal(mesh_log_save(log, 1, &text), 0);
 	for (size_t len = 0; len <= text.len; len++) {
 		size_t lines, good, whole = lines_in(text.data, len);
 		struct err err = { 0 };
 		CLEANUP(free_p) char *exact = malloc(len ? len : 1);
+
 		memcpy(exact, text.data, len);
 		CLEANUP_MESH_LOG struct mesh_log *some = load(exact, len, &lines, &good, &err);
+
 		assert_int_equal(mesh_log_head(some), whole);
 		assert_int_equal(lines, good != len);
 		assert_int_equal(lines_in(text.data, good), whole);
@@ -261,6 +285,7 @@ static void test_torn(void **state)
 			assert_non_null(strstr(err.text, "dropped 1 of"));
 		/* Appending what is missing to the good part gives the file again. */
 		CLEANUP_BUF struct buf again = { 0 };
+
 		buf_add(&again, exact, good);
 		assert_int_equal(mesh_log_save(log, whole + 1, &again), 0);
 		assert_int_equal(again.len, text.len);
@@ -273,14 +298,17 @@ static void test_rotten(void **state)
 {
 	CLEANUP_MESH_LOG struct mesh_log *log = log_of(4);
 	CLEANUP_BUF struct buf text = { 0 };
+
 	assert_int_equal(mesh_log_save(log, 1, &text), 0);
 	for (size_t i = 0; i < text.len; i++) {
 		size_t lines, good, before = lines_in(text.data, i);
 		char old = text.data[i];
+
 		text.data[i] = (char) (old ^ (i % 3 ? 1 : 0x20));
 		struct err err = { 0 };
 		CLEANUP_MESH_LOG struct mesh_log *some =
 			load(text.data, text.len, &lines, &good, &err);
+
 		text.data[i] = old;
 		assert_int_equal(mesh_log_head(some), before);
 		assert_true(lines >= 1);
@@ -295,15 +323,18 @@ static void test_garbage(void **state)
 	CLEANUP_MESH_LOG struct mesh_log *log = log_of(3);
 	static const char *const tails[] = { "\n", "x\n", "{}\n", "null\n", "\n\n\n", "[",
 		"\xff\xfe\n" };
+
 	for (size_t i = 0; i < ARRAY_LEN(tails); i++) {
 		CLEANUP_BUF struct buf text = { 0 };
 		size_t lines, good, whole;
 		struct err err = { 0 };
+
 		assert_int_equal(mesh_log_save(log, 1, &text), 0);
 		whole = text.len;
 		buf_add_str(&text, tails[i]);
 		CLEANUP_MESH_LOG struct mesh_log *some =
 			load(text.data, text.len, &lines, &good, &err);
+
 		assert_int_equal(mesh_log_head(some), 3);
 		assert_int_equal(good, whole);
 		assert_true(lines >= 1);
@@ -312,18 +343,22 @@ static void test_garbage(void **state)
 	/* A line of a megabyte without an end, a NUL, and a whole file of another mesh. */
 	CLEANUP_BUF struct buf large = { 0 }, text = { 0 };
 	size_t lines, good;
+
 	for (int i = 0; i < 1024; i++)
 		buf_printf(&large, "%01024d", 0);
 	CLEANUP_MESH_LOG struct mesh_log *one = load(large.data, large.len, &lines, &good, NULL);
+
 	assert_int_equal(mesh_log_head(one), 0);
 	large.data[7] = '\0';
 	CLEANUP_MESH_LOG struct mesh_log *two = load(large.data, large.len, &lines, &good, NULL);
+
 	assert_int_equal(mesh_log_head(two), 0);
 	assert_int_equal(lines, 1);
 	assert_int_equal(mesh_log_save(log, 1, &text), 0);
 	uint8_t hash[32] = { 3 };
 	CLEANUP_MESH_LOG struct mesh_log *foreign = NULL;
 	struct err err = { 0 };
+
 	assert_int_equal(
 		mesh_log_load(hash, text.data, text.len, &foreign, &lines, &good, &err), 0);
 	assert_int_equal(mesh_log_head(foreign), 0);
@@ -332,9 +367,11 @@ static void test_garbage(void **state)
 	assert_non_null(strstr(err.text, "another mesh"));
 	/* The same record twice in a file does no harm. */
 	CLEANUP_BUF struct buf twice = { 0 };
+
 	assert_int_equal(mesh_log_save(log, 1, &twice), 0);
 	assert_int_equal(mesh_log_save(log, 2, &twice), 0);
 	CLEANUP_MESH_LOG struct mesh_log *same = load(twice.data, twice.len, &lines, &good, NULL);
+
 	assert_int_equal(mesh_log_head(same), 3);
 	assert_int_equal(lines, 0);
 	assert_int_equal(good, twice.len);
@@ -350,21 +387,25 @@ static void test_forged_file(void **state)
 	static const uint8_t foreign[32] = { 7 };
 	CLEANUP_BUF struct buf text = { 0 };
 	uint8_t prev[32];
+
 	assert_int_equal(mesh_log_save(log, 1, &text), 0);
 	memcpy(prev, mesh_log_head_hash(log), sizeof(prev));
 	for (uint64_t seq = 4; seq < 8; seq++) {
 		/* A chain that fits, by the certified key's name, with signatures of another. */
 		CLEANUP_RECORD struct record r =
 			maker_record(seq, prev, "node", number(1), foreign);
+
 		record_public_key(maker_sign_seed, r.by);
 		assert_int_equal(record_hash(&r, prev), 0);
 		CLEANUP_JSON json_t *json = record_to_json(&r);
 		CLEANUP(free_p) char *line = json_text(json);
+
 		buf_printf(&text, "%s\n", line);
 	}
 	size_t lines, good;
 	struct err err = { 0 };
 	CLEANUP_MESH_LOG struct mesh_log *some = load(text.data, text.len, &lines, &good, &err);
+
 	assert_int_equal(mesh_log_head(some), 3);
 	assert_int_equal(lines, 4);
 	assert_non_null(strstr(err.text, "does not hold"));
@@ -376,6 +417,7 @@ static void test_forged_file(void **state)
 static double now_s(void)
 {
 	struct timespec t;
+
 	(void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
 }
@@ -385,26 +427,32 @@ static void test_ten_thousand(void **state)
 	CLEANUP_MESH_LOG struct mesh_log *log = maker_log();
 	struct settings settings = maker_settings();
 	double start = now_s();
+
 	maker_append(log, "settings", settings_to_json(&settings));
 	while (mesh_log_head(log) < 10000) {
 		CLEANUP_NODE struct node node = maker_node((uint32_t) mesh_log_head(log), 0, NULL);
+
 		maker_append(log, "node", node_to_json(&node));
 	}
 	double made = now_s();
 	CLEANUP_BUF struct buf text = { 0 };
 	size_t lines, good;
+
 	assert_int_equal(mesh_log_save(log, 1, &text), 0);
 	double saved = now_s();
 	CLEANUP_MESH_LOG struct mesh_log *again = load(text.data, text.len, &lines, &good, NULL);
+
 	assert_int_equal(mesh_log_head(again), 10000);
 	assert_int_equal(lines, 0);
 	double loaded = now_s();
 	CLEANUP_NETMAP struct netmap *netmap = netmap_new();
 	size_t refused;
+
 	assert_int_equal(netmap_follow(netmap, again, &refused, NULL), 0);
 	assert_int_equal(refused, 0);
 	assert_int_equal(netmap_count(netmap), 9998);
 	double mapped = now_s();
+
 	print_message("10,000 records: %.2f s made and verified, %.2f s saved (%zu KiB), "
 		      "%.2f s loaded, %.2f s netmap\n",
 		made - start, saved - made, text.len / 1024, loaded - saved, mapped - loaded);
@@ -428,5 +476,6 @@ int main(void)
 		cmocka_unit_test(test_forged_file),
 		cmocka_unit_test(test_ten_thousand),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

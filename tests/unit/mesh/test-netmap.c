@@ -11,6 +11,7 @@ static int apply_node(struct netmap *netmap, const struct node *node, struct err
 static int apply_tombstone(struct netmap *netmap, uint32_t id, struct netmap_change *change)
 {
 	struct tombstone tombstone = { .id = id, .reason = "removed" };
+
 	return maker_apply(
 		netmap, RECORD_TYPE_TOMBSTONE, tombstone_to_json(&tombstone), change, NULL);
 }
@@ -20,9 +21,11 @@ static struct netmap *home(void)
 {
 	struct settings settings = maker_settings();
 	struct netmap *netmap = maker_netmap(&settings);
+
 	for (uint32_t id = 1; id <= 4; id++) {
 		CLEANUP_NODE struct node node = maker_node(id, id < 4 ? id : 0, NULL);
 		struct err err = { 0 };
+
 		if (apply_node(netmap, &node, &err) != 1)
 			fail_msg("%s", err.text);
 	}
@@ -32,6 +35,7 @@ static struct netmap *home(void)
 static const struct node *by_addr(const struct netmap *netmap, const char *text)
 {
 	struct ip_addr addr;
+
 	assert_int_equal(ip_addr_parse(text, &addr), 0);
 	return netmap_by_addr(netmap, &addr);
 }
@@ -66,6 +70,7 @@ static void test_lookups(void **state)
 	};
 	uint8_t key[32] = { 0 };
 	struct ip_addr none = { 0 };
+
 	assert_non_null(two);
 	assert_string_equal(two->name, "node-2");
 	assert_int_equal(netmap_count(netmap), 4);
@@ -87,6 +92,7 @@ static void test_lookups(void **state)
 			fail_msg("%s: node %u", addrs[i].addr, node ? node->id : 0);
 	}
 	uint32_t expected = 0;
+
 	for (node = NULL; (node = netmap_next(netmap, node));)
 		assert_int_equal(node->id, ++expected);
 	assert_int_equal(expected, 4);
@@ -130,8 +136,10 @@ static void test_find(void **state)
 		{ "99999999999999999999", 0 },
 		{ "a-name-that-is-far-longer-than-any-name-of-a-node-could-ever-be-anywhere", 0 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const struct node *node = netmap_find(netmap, cases[i].text);
+
 		if ((node ? node->id : 0) != cases[i].id)
 			fail_msg("%s: node %u", cases[i].text, node ? node->id : 0);
 	}
@@ -143,6 +151,7 @@ static void test_changes(void **state)
 	CLEANUP_NODE struct node node = { 0 };
 	struct netmap_change change = { 0 };
 	struct err err = { 0 };
+
 	assert_int_equal(node_copy(netmap_by_id(netmap, 2), &node), 0);
 	/* The same again changes nothing. */
 	assert_int_equal(maker_apply(netmap, "node", node_to_json(&node), &change, &err), 0);
@@ -155,6 +164,7 @@ static void test_changes(void **state)
 	assert_null(netmap_by_name(netmap, "node-2"));
 	assert_int_equal(netmap_by_name(netmap, "pi3")->id, 2);
 	CLEANUP_NODE struct node three = { 0 };
+
 	assert_int_equal(node_copy(netmap_by_id(netmap, 3), &three), 0);
 	memcpy(three.name, "node-2", 7);
 	assert_int_equal(apply_node(netmap, &three, &err), 1);
@@ -179,6 +189,7 @@ static void test_replace(void **state)
 	uint8_t old_identity[32], old_wg[32];
 	uint32_t id = 0;
 	struct err err = { 0 };
+
 	assert_int_equal(node_copy(netmap_by_id(netmap, 2), &node), 0);
 	memcpy(old_identity, node.identity, 32);
 	memcpy(old_wg, node.wg, 32);
@@ -201,24 +212,28 @@ static void test_replace(void **state)
 
 	/* The old identity never comes back, not even where the record forgets that it was revoked. */
 	CLEANUP_NODE struct node back = { 0 };
+
 	assert_int_equal(node_copy(&node, &back), 0);
 	memcpy(back.identity, old_identity, 32);
 	back.n_revoked = 0;
 	assert_int_equal(apply_node(netmap, &back, &err), -EKEYREVOKED);
 	/* Nor do the old keys go to another node. */
 	CLEANUP_NODE struct node five = maker_node(5, 5, NULL), six = maker_node(6, 6, NULL);
+
 	memcpy(five.wg, old_wg, 32);
 	assert_int_equal(apply_node(netmap, &five, &err), -EEXIST);
 	memcpy(six.identity, old_identity, 32);
 	assert_int_equal(apply_node(netmap, &six, &err), -EEXIST);
 	/* Nor does another node revoke this one's. */
 	CLEANUP_NODE struct node seven = maker_node(7, 7, NULL);
+
 	seven.revoked = malloc(32);
 	memcpy(seven.revoked[0], node.identity, 32);
 	seven.n_revoked = 1;
 	assert_int_equal(apply_node(netmap, &seven, &err), -EEXIST);
 	assert_int_equal(netmap_identity(netmap, node.identity, NULL), NETMAP_IDENTITY_CURRENT);
 	uint8_t unknown[32] = { 1 };
+
 	assert_int_equal(netmap_identity(netmap, unknown, NULL), NETMAP_IDENTITY_UNKNOWN);
 }
 
@@ -229,6 +244,7 @@ static void test_tombstone(void **state)
 	struct netmap_change change = { 0 };
 	const struct node *removed = NULL;
 	struct err err = { 0 };
+
 	assert_int_equal(node_copy(netmap_by_id(netmap, 2), &node), 0);
 	assert_int_equal(apply_tombstone(netmap, 2, &change), 1);
 	assert_int_equal(change.kind, NETMAP_CHANGE_REMOVED);
@@ -247,6 +263,7 @@ static void test_tombstone(void **state)
 	/* Nothing of it comes back: id, keys, pods. The name may. */
 	assert_int_equal(apply_node(netmap, &node, &err), -EPERM);
 	CLEANUP_NODE struct node next = maker_node(5, 2, NULL);
+
 	assert_int_equal(apply_node(netmap, &next, &err), -EEXIST);
 	node_done(&next);
 	next = maker_node(5, 5, "node-2");
@@ -278,11 +295,13 @@ static void test_conflicts(void **state)
 		{ "id", "holds", -EINVAL },
 		{ "nothing", "", 1 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP_NETMAP struct netmap *netmap = home();
 		CLEANUP_NODE struct node node = maker_node(5, 5, NULL);
 		const struct node *two = netmap_by_id(netmap, 2);
 		const char *what = cases[i].what;
+
 		if (!strcmp(what, "name"))
 			memcpy(node.name, two->name, sizeof(node.name));
 		else if (!strcmp(what, "wg"))
@@ -308,6 +327,7 @@ static void test_conflicts(void **state)
 		int checked = netmap_check_node(netmap, &node, &err);
 		uint64_t seq = netmap_seq(netmap);
 		int r = apply_node(netmap, &node, &err);
+
 		if (r != cases[i].code || !strstr(err.text, cases[i].says))
 			fail_msg("%s: %d, %s", what, r, err.text);
 		assert_int_equal(checked, r == 1 ? 0 : r);
@@ -327,6 +347,7 @@ static void test_pods_for_life(void **state)
 	struct settings settings = maker_settings();
 	CLEANUP_NODE struct node node = { 0 }, member = { 0 };
 	struct err err = { 0 };
+
 	assert_int_equal(node_copy(netmap_by_id(netmap, 2), &node), 0);
 	(void) numbers_pods4(&settings, 9, &node.pods4);
 	(void) numbers_pods6(&settings, 9, &node.pods6);
@@ -346,6 +367,7 @@ static void test_pods_for_life(void **state)
 	assert_int_equal(by_addr(netmap, "10.244.2.1")->id, 2);
 	/* The number a refused record named (9) is never given to anyone else. */
 	CLEANUP_NODE struct node five = maker_node(5, 9, NULL);
+
 	assert_int_equal(apply_node(netmap, &five, &err), -EEXIST);
 }
 
@@ -356,6 +378,7 @@ static void test_settings(void **state)
 	struct settings settings = maker_settings();
 	struct netmap_change change = { 0 };
 	struct err err = { 0 };
+
 	assert_null(netmap_settings(netmap));
 	assert_int_equal(apply_node(netmap, &node, &err), -ENOENT);
 	assert_null(by_addr(netmap, "10.77.0.1"));
@@ -394,8 +417,10 @@ static void test_order(void **state)
 	CLEANUP_NETMAP struct netmap *netmap = home();
 	CLEANUP_JSON json_t *payload = json_object();
 	static const uint64_t wrong[] = { 1, 5, 7, 1000 };
+
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		CLEANUP_RECORD struct record record = { 0 };
+
 		assert_int_equal(record_make(wrong[i], NULL, "policy", payload, &record), 0);
 		assert_int_equal(netmap_apply(netmap, &record, NULL, NULL), -ERANGE);
 		assert_int_equal(netmap_seq(netmap), 5);
@@ -412,6 +437,7 @@ static void test_nodes_stay(void **state)
 	struct settings settings = maker_settings();
 	bool there[64] = { false, true, true, true, true };
 	unsigned refused = 0, accepted = 0;
+
 	srand(20240607);
 	for (int step = 0; step < 20000; step++) {
 		uint32_t id = 1 + (uint32_t) rand() % 60;
@@ -420,6 +446,7 @@ static void test_nodes_stay(void **state)
 		int what = rand() % 20, r;
 		CLEANUP_NODE struct node node =
 			maker_node(id, rand() % 3 ? id : (uint32_t) rand() % 40, NULL);
+
 		if (rand() % 4 == 0)
 			memset(node.wg, 1 + rand() % 3, 32);
 		if (rand() % 8 == 0)
@@ -431,6 +458,7 @@ static void test_nodes_stay(void **state)
 		json = node_to_json(&node);
 		if (what == 0) {
 			struct tombstone tombstone = { .id = id };
+
 			json_decref(json);
 			json = tombstone_to_json(&tombstone);
 			type = step % 10 ? "policy" : "tombstone"; /* few of them */
@@ -453,6 +481,7 @@ static void test_nodes_stay(void **state)
 		if (!strcmp(type, "node") && r >= 0)
 			there[id] = true;
 		size_t count = 0;
+
 		for (uint32_t i = 1; i < 64; i++) {
 			count += there[i];
 			assert_int_equal(netmap_by_id(netmap, i) != NULL, there[i]);
@@ -463,6 +492,7 @@ static void test_nodes_stay(void **state)
 	assert_true(accepted > 1000);
 	/* No two nodes share anything. */
 	const struct node *a, *b;
+
 	for (a = NULL; (a = netmap_next(netmap, a));) {
 		uint32_t id = 0;
 
@@ -484,9 +514,11 @@ static void test_follow(void **state)
 	struct settings settings = maker_settings();
 	size_t refused = 0;
 	struct err err = { 0 };
+
 	maker_append(log, "settings", settings_to_json(&settings));
 	for (uint32_t id = 1; id <= 20; id++) {
 		CLEANUP_NODE struct node node = maker_node(id, id, id == 7 ? "node-6" : NULL);
+
 		maker_append(log, "node", node_to_json(&node));
 		assert_int_equal(netmap_follow(step, log, &refused, &err), 0);
 		assert_int_equal(refused, id == 7);
@@ -551,5 +583,6 @@ int main(void)
 		cmocka_unit_test(test_nodes_stay),
 		cmocka_unit_test(test_follow),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@ static void test_defaults(void **state)
 		{ offsetof(struct settings, services6), "fd12:3456:789a:f000::/112" },
 	};
 	char text[PREFIX_TEXT_MAX];
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		assert_string_equal(
 			ip_prefix_format(
@@ -33,6 +34,7 @@ static void test_defaults(void **state)
 	assert_int_equal(ranges_check(&settings, NULL, 0, 0, &err), 0);
 	assert_int_equal(ranges_check(&settings, NULL, 0, RANGES_TAILSCALE, &err), 0);
 	struct ip_prefix bad;
+
 	set(&bad, "fd12:3456:789a::/56");
 	assert_int_equal(ranges_set_ula(&settings, &bad), -EINVAL);
 	set(&bad, "fc12:3456:789a::/48");
@@ -86,11 +88,14 @@ static void test_each_other(void **state)
 		{ offsetof(struct settings, mesh4), "100.64.0.0/16", 0, "", "" },
 		{ offsetof(struct settings, mesh4), "192.168.7.0/24", 0, "", "" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct settings settings = maker_settings();
 		struct err err = { 0 };
+
 		set((struct ip_prefix *) ((char *) &settings + cases[i].offset), cases[i].value);
 		int r = ranges_check(&settings, NULL, 0, 0, &err);
+
 		if (r != cases[i].code || !strstr(err.text, cases[i].says) ||
 			!strstr(err.text, cases[i].flag))
 			fail_msg("%s: %d, %s", cases[i].value, r, err.text);
@@ -120,11 +125,14 @@ static void test_private(void **state)
 		{ offsetof(struct settings, mesh4), "100.127.0.0/16", NULL },
 		{ offsetof(struct settings, pods6), "fd12:3456:789a:4000::/56", NULL },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct settings settings = maker_settings();
 		struct err err = { 0 };
+
 		set((struct ip_prefix *) ((char *) &settings + cases[i].offset), cases[i].value);
 		int r = ranges_check(&settings, NULL, 0, RANGES_ONLY_PRIVATE, &err);
+
 		if (r != (cases[i].says ? -EPERM : 0) ||
 			(r && (!strstr(err.text, cases[i].says) ||
 				      !strstr(err.text, "--allow-public-ranges"))))
@@ -157,13 +165,16 @@ static void test_locals(void **state)
 		{ "fd12:3456:789a:77::/64", "--ula", -EADDRINUSE },
 		{ "fd00::/8", "--ula", -EADDRINUSE },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct settings settings = maker_settings();
 		struct ranges_local locals[2] = { { .name = "wlan0" }, { .name = "eth0" } };
 		struct err err = { 0 };
+
 		set(&locals[0].prefix, "192.168.1.0/24");
 		set(&locals[1].prefix, cases[i].local);
 		int r = ranges_check(&settings, locals, 2, 0, &err);
+
 		if (r != cases[i].code || !strstr(err.text, cases[i].says) ||
 			(r && (!strstr(err.text, "eth0") || !strstr(err.text, cases[i].local))))
 			fail_msg("%s: %d, %s", cases[i].local, r, err.text);
@@ -175,6 +186,7 @@ static void test_tailscale(void **state)
 	struct settings settings = maker_settings();
 	struct err err = { 0 };
 	struct ip_prefix ula;
+
 	set(&settings.mesh4, "100.100.0.0/16");
 	assert_int_equal(ranges_check(&settings, NULL, 0, 0, &err), 0);
 	assert_int_equal(ranges_check(&settings, NULL, 0, RANGES_TAILSCALE, &err), -EADDRINUSE);
@@ -205,5 +217,6 @@ int main(void)
 		cmocka_unit_test(test_locals),
 		cmocka_unit_test(test_tailscale),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@ static struct story tell(const struct netmap *netmap, const char *type, json_t *
 	CLEANUP_RECORD struct record record =
 		maker_record(netmap_seq(netmap) + 1, NULL, type, payload, maker_sign_seed);
 	struct story story;
+
 	story_tell(netmap, &record, &story);
 	return story;
 }
@@ -30,6 +31,7 @@ static void test_rekeys(void **state)
 	CLEANUP_NETMAP struct netmap *netmap = maker_netmap(&settings);
 	CLEANUP_NODE struct node node = maker_node(3, 3, "pi3");
 	struct story s = tell_node(netmap, &node);
+
 	assert_false(s.rekeys); /* it was not there */
 	assert_int_equal(s.id, 3);
 	assert_string_equal(s.name, "pi3");
@@ -41,6 +43,7 @@ static void test_rekeys(void **state)
 	assert_string_equal(s.text, "pi3 (node 3) is written once more");
 
 	uint8_t identity[NODE_KEY_LEN], wg[NODE_KEY_LEN];
+
 	memcpy(identity, node.identity, sizeof(identity));
 	memcpy(wg, node.wg, sizeof(wg));
 	node.identity[31] ^= 1; /* one bit, and nothing in `revoked` */
@@ -108,5 +111,6 @@ int main(void)
 		cmocka_unit_test(test_rekeys),
 		cmocka_unit_test(test_others),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

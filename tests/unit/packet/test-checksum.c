@@ -90,5 +90,6 @@ int main(void)
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_pseudo),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,5 +160,6 @@ int main(void)
 		cmocka_unit_test(test_silence4),
 		cmocka_unit_test(test_silence6),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

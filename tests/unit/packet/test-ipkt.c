@@ -105,5 +105,6 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_padding),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -504,5 +504,6 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_head_limit),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

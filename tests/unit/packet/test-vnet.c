@@ -59,5 +59,6 @@ int main(void)
 		cmocka_unit_test(test_every_type),
 		cmocka_unit_test(test_every_flag),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,7 @@ json_t *board_documents(
 						: kubeadm_join_documents(&from, &bundle);
 	CLEANUP_JSON json_t *upgrade = kubeadm_upgrade_documents(&from);
 	CLEANUP_JSON json_t *patch = kubeadm_kubelet_patch(&board->node);
+
 	if (!docs || !upgrade || !patch)
 		abort();
 	json_array_extend(docs, upgrade);
@@ -114,11 +115,13 @@ json_t *board_take(json_t *docs, const char *kind)
 {
 	size_t i;
 	json_t *doc;
+
 	json_array_foreach(docs, i, doc)
 	{
 		if (strcmp(json_string_value(json_object_get(doc, "kind")), kind))
 			continue;
 		json_t *alone = json_pack("[O]", doc);
+
 		json_array_remove(docs, i);
 		if (!strcmp(kind, PATCH_KIND))
 			json_object_set_new(doc = json_array_get(alone, 0), "kind",
@@ -134,5 +137,6 @@ int board_check(const struct board *board, const char *kubeadm, json_t *docs, js
 	struct kubeadm_home from = board_home(board, kubeadm);
 	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
 	int r = patch ? kubeadm_check(patch, &from, notes, err) : 0;
+
 	return r ? r : kubeadm_check(docs, &from, notes, err);
 }

@@ -32,6 +32,7 @@ static void write_docs(const char *dir, const char *name, const json_t *docs)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	char path[4096];
+
 	(void) snprintf(path, sizeof(path), "%.3900s/%.100s.yaml", dir, name);
 	if (!docs || kubeadm_text(&text, "", docs) < 0)
 		exit(1);
@@ -43,6 +44,7 @@ static json_t *documents(const struct board *b, const char *version)
 	struct err err = { 0 };
 	json_t *docs = board_documents(b, version, NULL, &err);
 	CLEANUP_JSON json_t *checked = json_deep_copy(docs);
+
 	if (!docs || board_check(b, version, checked, NULL, &err) < 0) {
 		fprintf(stderr, "kubeadm-files: %s: %s\n", b->node.name, err.text);
 		exit(1);
@@ -55,6 +57,7 @@ static void write_patched(
 	const char *dir, const char *name, const char *version, const json_t *patch)
 {
 	CLEANUP_JSON json_t *init = documents(&boards[0], version);
+
 	json_decref(board_take(init, PATCH_KIND));
 	json_decref(board_take(init, "UpgradeConfiguration"));
 	if (kubeadm_apply_patch(init, patch) < 0)
@@ -68,6 +71,7 @@ static void write_board(const char *dir, const char *version, const struct board
 	CLEANUP_JSON json_t *docs = documents(b, version);
 	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
 	CLEANUP_JSON json_t *upgrade = board_take(docs, "UpgradeConfiguration");
+
 	(void) snprintf(name, sizeof(name), "%s-%s", b->node.name, b->init ? "init" : "join");
 	write_docs(dir, name, docs);
 	(void) snprintf(name, sizeof(name), "%s-patched", b->node.name);
@@ -82,6 +86,7 @@ static void write_plane_patches(const char *all)
 	const char *file;
 	json_t *docs;
 	CLEANUP_JSON json_t *patches = kubeadm_plane_patches();
+
 	(void) snprintf(dir, sizeof(dir), "%.4000s/patches", all);
 	if (!patches || file_mkdirs(dir, 0700) < 0)
 		exit(1);
@@ -95,9 +100,11 @@ static void write_plane_patches(const char *all)
 static void write_arguments(struct buf *text, const struct setting_effect *e)
 {
 	const char *value = e->value;
+
 	buf_printf(text, "%s --%s", e->where, e->name);
 	while (value) {
 		const char *space = strchr(value, ' ');
+
 		buf_printf(
 			text, "=%.*s", (int) (space ? space - value : (long) strlen(value)), value);
 		if (space)
@@ -112,10 +119,12 @@ static void write_expectation(const char *dir, const struct setting *s, bool ref
 	static const char *const outcomes[] = { "taken", "refused", "kubeadm", "kubelet", "taken" };
 	char path[4096];
 	CLEANUP_BUF struct buf text = { 0 };
+
 	buf_printf(&text, "%s\n",
 		s->outcome == SETTING_ORDERED && refused ? "sorted" : outcomes[s->outcome]);
 	for (size_t i = 0; i < SETTING_EFFECTS && s->effective[i].where; i++) {
 		const struct setting_effect *e = &s->effective[i];
+
 		if (!strstr(e->where, "Configuration") && strcmp(e->where, PATCH_KIND))
 			write_arguments(&text, e);
 	}
@@ -130,6 +139,7 @@ static void write_setting(const char *all, const char *version, const struct set
 	CLEANUP_JSON json_t *over = yaml_parse_all(s->yaml, strlen(s->yaml), &err);
 	CLEANUP_JSON json_t *docs =
 		over ? board_documents(&boards[s->board], version, over, &err) : NULL;
+
 	if (!docs && s->outcome == SETTING_REFUSED)
 		return; /* cannot even be merged */
 	(void) snprintf(dir, sizeof(dir), "%.3900s/settings/%s", all, s->name);
@@ -137,6 +147,7 @@ static void write_setting(const char *all, const char *version, const struct set
 		exit(1);
 	CLEANUP_JSON json_t *checked = json_deep_copy(docs);
 	bool refused = board_check(&boards[s->board], version, checked, NULL, &err) < 0;
+
 	if (refused != (s->outcome == SETTING_REFUSED) && s->outcome != SETTING_ORDERED) {
 		fprintf(stderr, "kubeadm-files: %s for %s: %s\n", s->name, version,
 			refused ? err.text : "is not refused");
@@ -144,6 +155,7 @@ static void write_setting(const char *all, const char *version, const struct set
 	}
 	CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
 	CLEANUP_JSON json_t *upgrade = board_take(docs, "UpgradeConfiguration");
+
 	write_docs(dir, "main", docs);
 	write_docs(dir, "upgrade", upgrade);
 	write_patched(dir, "patched", version, patch);
@@ -153,10 +165,12 @@ static void write_setting(const char *all, const char *version, const struct set
 int main(int argc, char **argv)
 {
 	struct kubeadm_version version;
+
 	if (argc != 5 || boards_setup(NULL) < 0 ||
 		kubeadm_version_parse(argv[2], &version, NULL) < 0)
 		return 2;
 	CLEANUP_JSON json_t *given = json_pack("[s]", argv[4]);
+
 	json_decref((json_t *) bundle.ca);
 	bundle.ca = json_incref(given);
 	bundle.token = argv[3];

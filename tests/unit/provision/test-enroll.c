@@ -25,6 +25,7 @@ static void test_keys(void **state)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	assert_int_equal(local_load(e, &err), 0);
 	assert_false(e->enrolled);
 	assert_true(e->new_keys);
@@ -35,10 +36,12 @@ static void test_keys(void **state)
 	assert_int_equal(mode_of("state/wireguard.key"), 0600);
 	assert_true((e->wg_private[0] & 7) == 0 && (e->wg_private[31] & 0xc0) == 0x40);
 	CLEANUP(free_p) char *line = get_text("state/wireguard.key");
+
 	assert_int_equal(strlen(line), 45);
 
 	/* Found again, not made again. */
 	CLEANUP_ENROLL struct enroll *again = new_enroll();
+
 	assert_int_equal(local_load(again, &err), 0);
 	assert_false(again->new_keys);
 	assert_memory_equal(again->identity, e->identity, 32);
@@ -46,8 +49,10 @@ static void test_keys(void **state)
 
 	/* Cut between the two: the first one stays. */
 	char path[PATH_TEXT_MAX];
+
 	assert_int_equal(unlink(below("state/wireguard.key", path)), 0);
 	CLEANUP_ENROLL struct enroll *half = new_enroll();
+
 	assert_int_equal(local_load(half, &err), 0);
 	assert_true(half->new_keys);
 	assert_int_equal(local_keys(half, &err), 0);
@@ -68,10 +73,12 @@ static void test_keys_refused(void **state)
 		{ "etc/hearthd.yaml", "mesh: home\nnode: yes\n", "hearthd.yaml", 0644 },
 		{ "etc/hearthd.yaml", "mesh: [", "hearthd.yaml", 0644 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err err = { 0 };
 		char path[PATH_TEXT_MAX];
 		CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 		put_text(bad[i].name, bad[i].text, bad[i].mode);
 		assert_true(local_load(e, &err) < 0);
 		if (!strstr(err.text, bad[i].why))
@@ -84,6 +91,7 @@ static void test_keys_gone(void **state)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	put_text("etc/hearthd.yaml",
 		"mesh: home\nnode: 5\nroot: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n"
 		"urls: ['https://192.168.50.11:8443']\n"
@@ -94,9 +102,11 @@ static void test_keys_gone(void **state)
 
 	/* Keys, but a log that does not know them: said, and nothing is overwritten. */
 	CLEANUP_ENROLL struct enroll *other = new_enroll();
+
 	other->new_keys = true;
 	assert_int_equal(local_keys(other, &err), 0);
 	CLEANUP_ENROLL struct enroll *third = new_enroll();
+
 	assert_int_equal(local_load(third, &err), -EUCLEAN);
 	assert_non_null(strstr(err.text, "does not know its key"));
 
@@ -104,9 +114,11 @@ static void test_keys_gone(void **state)
 	assert_int_equal(local_put_away(third, &err), 0);
 	assert_true(third->new_keys);
 	char path[PATH_TEXT_MAX];
+
 	assert_int_equal(access(below("state/identity.key.removed", path), F_OK), 0);
 	assert_int_equal(access(below("etc/hearthd.yaml.removed", path), F_OK), 0);
 	CLEANUP_ENROLL struct enroll *fresh = new_enroll();
+
 	assert_int_equal(local_load(fresh, &err), 0);
 	assert_true(fresh->new_keys && !fresh->enrolled);
 }
@@ -116,6 +128,7 @@ static void test_dry_run(void **state)
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	e->dry_run = true;
 	become(e, NODE_ROLE_WORKER, false);
 	put_text("sys/net/ipv4/ip_forward", "0\n", 0644);
@@ -132,6 +145,7 @@ static void test_dry_run(void **state)
 	assert_int_equal(access(below("host", path), F_OK), -1);
 	assert_int_equal(access(below("etc", path), F_OK), -1);
 	CLEANUP(free_p) char *now = get_text("sys/net/ipv4/ip_forward");
+
 	assert_string_equal(now, "0\n");
 }
 
@@ -141,6 +155,7 @@ static void test_pods(void **state)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	put_text("sys/net/ipv4/ip_forward", "0\n", 0644);
 	put_text("sys/net/ipv6/conf/all/forwarding", "0\n", 0644);
@@ -153,11 +168,14 @@ static void test_pods(void **state)
 		assert_int_equal(e->talk.done, run ? 0 : 3);
 	}
 	CLEANUP(free_p) char *now = get_text("sys/net/ipv6/conf/all/forwarding");
+
 	assert_int_equal(now[0], '1');
 	CLEANUP(free_p) char *sysctl = get_text("host/sysctl.d/60-hearth.conf");
+
 	assert_non_null(strstr(sysctl, "net/ipv4/ip_forward = 1\n"));
 	CLEANUP(free_p)
 	char *unit = get_text("host/systemd/system/kubelet.service.d/10-hearth.conf");
+
 	assert_non_null(strstr(unit, "After=hearthd.service"));
 	CLEANUP(free_p) char *text = get_text("host/cni/net.d/05-hearth.conflist");
 	CLEANUP_JSON json_t *conflist = json_parse(text, strlen(text), &err);
@@ -167,6 +185,7 @@ static void test_pods(void **state)
 		"\"nodeAddresses\":[\"10.77.0.5\",\"fd12:3456:789a::5\"],"
 		"\"subnets\":[\"10.244.5.0/24\",\"fd12:3456:789a:1005::/64\"]}]}";
 	CLEANUP_JSON json_t *wanted = json_parse(want, strlen(want), &err);
+
 	assert_true(json_equal(conflist, wanted));
 }
 
@@ -195,12 +214,15 @@ static void test_pods_chained(void **state)
 	};
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	CLEANUP_JSON json_t *ours = pods_conflist(&e->node, "hearth0");
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const char *want = cases[i].want;
 		CLEANUP_JSON json_t *wanted =
 			want ? json_parse(want, strlen(want), &err) : json_incref(ours);
+
 		put_text("host/cni/net.d/05-hearth.conflist", cases[i].now, 0644);
 		for (unsigned run = 0; run < 2; run++) {
 			e->talk.done = 0;
@@ -208,6 +230,7 @@ static void test_pods_chained(void **state)
 			assert_int_equal(e->talk.done, run ? 0 : 1);
 			CLEANUP(free_p) char *text = get_text("host/cni/net.d/05-hearth.conflist");
 			CLEANUP_JSON json_t *list = json_parse(text, strlen(text), &err);
+
 			assert_true(json_equal(list, wanted));
 		}
 	}
@@ -217,6 +240,7 @@ static void test_pods_refused(void **state)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	/* /proc/sys of a container that may not be written: here, that is not there. */
 	assert_true(forwarding_on(e, &err) < 0);
@@ -235,6 +259,7 @@ static void test_token_input(void **state)
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	e->token_file = below("token", path);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		put_text("token", bad[i][0], 0600);
@@ -243,6 +268,7 @@ static void test_token_input(void **state)
 			fail_msg("%s", err.text);
 	}
 	CLEANUP(free_p) char *big = malloc(20000);
+
 	memset(big, 'a', 19999);
 	big[19999] = 0;
 	put_text("token", big, 0600);
@@ -264,6 +290,7 @@ int main(void)
 		TREE_TEST(test_pods_refused),
 		TREE_TEST(test_token_input),
 	};
+
 	if (sodium_init() < 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);

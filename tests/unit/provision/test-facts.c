@@ -27,9 +27,11 @@ static void test_boards(void **state)
 			16119884 },
 		{ "nowhere", "riscv64", "", "generic-riscv64", "riscv64", "", 0, 0 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(boards); i++) {
 		char root[4096];
 		struct facts f;
+
 		(void) snprintf(root, sizeof(root), "%s/unit/provision/boards/%s", TEST_SOURCE_DIR,
 			boards[i].dir);
 		facts_read(root, boards[i].machine, &f);
@@ -44,6 +46,7 @@ static void test_boards(void **state)
 		CLEANUP_JSON json_t *json = facts_to_json(&f);
 		struct facts back;
 		struct err e = { 0 };
+
 		if (facts_from_json(json, &back, &e) < 0)
 			fail_msg("%s", e.text);
 		assert_memory_equal(&back, &f, sizeof(f));
@@ -66,11 +69,13 @@ static void test_absurd(void **state)
 {
 	struct facts f, back;
 	struct err e = { 0 };
+
 	facts_read_from(proc_of_liars, NULL, "x86_64", &f);
 	assert_int_equal(f.memory_bytes, 0);
 	assert_int_equal(f.cores, 4096);
 	assert_string_equal(f.model, "?[31mPi");
 	CLEANUP_JSON json_t *json = facts_to_json(&f);
+
 	assert_int_equal(facts_from_json(json, &back, &e), 0);
 	assert_memory_equal(&back, &f, sizeof(f));
 }
@@ -88,10 +93,12 @@ static void test_recorded(void **state)
 		{ "{\"storage\":\"floppy\"}", "storage" },
 		{ "{\"colour\":\"green\"}", "colour" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err e = { 0 };
 		struct facts f;
 		CLEANUP_JSON json_t *json = json_parse(bad[i].json, strlen(bad[i].json), &e);
+
 		assert_int_equal(facts_from_json(json, &f, &e), -EINVAL);
 		assert_non_null(strstr(e.text, bad[i].why));
 	}
@@ -100,6 +107,7 @@ static void test_recorded(void **state)
 	struct err e = { 0 };
 	struct facts f;
 	CLEANUP_JSON json_t *json = json_parse(dirty, strlen(dirty), &e);
+
 	assert_int_equal(facts_from_json(json, &f, &e), 0);
 	assert_string_equal(f.model, "a?[2Jb");
 	assert_string_equal(f.board, "generic");
@@ -110,6 +118,7 @@ static void test_source(void **state)
 	char dir[] = "/tmp/hearth-facts-XXXXXX", path[64];
 	struct facts f;
 	struct err e = { 0 };
+
 	assert_non_null(mkdtemp(dir));
 	unsetenv("HEARTH_FACTS");
 	assert_int_equal(facts_get(dir, &f, &e), 0); /* this machine, whatever it is */
@@ -117,6 +126,7 @@ static void test_source(void **state)
 	(void) snprintf(path, sizeof(path), "%s/facts.json", dir);
 	CLEANUP_JSON json_t *json = json_pack(
 		"{s:s, s:i}", "model", "Raspberry Pi 5 Model B Rev 1.0", "memory", 2000000000);
+
 	assert_true(json_write_file(path, json, 0644) >= 0);
 	assert_int_equal(facts_get(dir, &f, &e), 0);
 	assert_string_equal(f.board, "pi5-2g");
@@ -136,5 +146,6 @@ int main(void)
 		cmocka_unit_test(test_recorded),
 		cmocka_unit_test(test_source),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,7 @@ static json_t *yaml(const char *text)
 {
 	struct err e = { 0 };
 	json_t *docs = yaml_parse_all(text, strlen(text), &e);
+
 	if (!docs)
 		fail_msg("%s", e.text);
 	return docs;
@@ -30,6 +31,7 @@ static json_t *doc(json_t *docs, const char *kind)
 {
 	size_t i;
 	json_t *d;
+
 	json_array_foreach(docs, i, d)
 	{
 		if (!strcmp(json_string_value(json_object_get(d, "kind")), kind))
@@ -52,16 +54,19 @@ static void test_merge(void **state)
 			     "clusterName: castle\nencryptionAlgorithm: null\n"
 			     "---\n" KUBELET "failSwapOn: true\nmaxPods: 50\n"
 			     "---\n" KUBEADM "JoinConfiguration\nskipPhases: [preflight]\n");
+
 	for (int twice = 0; twice < 2; twice++) {
 		if (kubeadm_merge(docs, over, &e) < 0)
 			fail_msg("%s", e.text);
 		json_t *init = doc(docs, "InitConfiguration"),
 		       *cluster = doc(docs, "ClusterConfiguration");
 		json_t *reg = json_object_get(init, "nodeRegistration");
+
 		assert_int_equal(json_array_size(json_object_get(reg, "ignorePreflightErrors")), 1);
 		assert_int_equal(json_array_size(json_object_get(reg, "kubeletExtraArgs")), 3);
 		assert_string_equal(json_string_value(json_object_get(reg, "name")), "n100");
 		json_t *names = json_object_get(json_object_get(cluster, "apiServer"), "certSANs");
+
 		assert_int_equal(json_array_size(names), 12); /* n100 was there */
 		assert_string_equal(json_string_value(json_array_get(names, 11)), "my.example.org");
 		assert_string_equal(
@@ -73,6 +78,7 @@ static void test_merge(void **state)
 	}
 	/* The overrides are as they were, and not part of the result. */
 	json_t *first = json_array_get(over, 0);
+
 	assert_int_equal(json_array_size(json_object_get(
 				 json_object_get(first, "nodeRegistration"), "kubeletExtraArgs")),
 		1);
@@ -86,10 +92,12 @@ static void test_refused(void **state)
 		{ KUBEADM "ClusterConfiguration\nclusterName: {a: b}\n", "single value" },
 		{ "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n", "v1beta3" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err e = { 0 };
 		CLEANUP_JSON json_t *docs = board_documents(&boards[0], "v1.37.2", NULL, &e);
 		CLEANUP_JSON json_t *over = yaml(bad[i][0]);
+
 		assert_int_equal(kubeadm_merge(docs, over, &e), -EINVAL);
 		if (!strstr(e.text, bad[i][1]))
 			fail_msg("%s", e.text);
@@ -103,17 +111,21 @@ static void test_patch(void **state)
 			     "shutdownGracePeriod: null\nevictionHard: {pid.available: 3%}\n");
 	struct err e = { 0 };
 	CLEANUP_JSON json_t *first = kubeadm_kubelet_patch(&boards[0].node);
+
 	assert_int_equal(kubeadm_merge_patch(first, over, true, &e), 0);
 	json_t *d = json_array_get(first, 0);
+
 	assert_int_equal(json_integer_value(json_object_get(d, "maxPods")), 5);
 	assert_null(json_object_get(d, "failCgroupV1")); /* stands in init.yaml's own document */
 	CLEANUP_JSON json_t *other = kubeadm_kubelet_patch(&boards[4].node);
+
 	assert_int_equal(kubeadm_merge_patch(other, over, false, &e), 0);
 	d = json_array_get(other, 0);
 	assert_int_equal(json_integer_value(json_object_get(d, "maxPods")), 5);
 	assert_true(json_is_false(json_object_get(d, "failCgroupV1")));
 	/* As kubeadm applies it: what the cluster's document says is removed, what it does not name stays. */
 	CLEANUP_JSON json_t *docs = board_documents(&boards[0], "v1.37.2", NULL, &e);
+
 	assert_int_equal(kubeadm_apply_patch(docs, other), 0);
 	d = doc(docs, "KubeletConfiguration");
 	assert_null(json_object_get(d, "shutdownGracePeriod"));
@@ -127,6 +139,7 @@ static void test_patch(void **state)
 static void write_file(const char *dir, const char *name, const char *text)
 {
 	char path[128];
+
 	(void) snprintf(path, sizeof(path), "%s/%s", dir, name);
 	assert_true(file_write_atomic(path, text, strlen(text), 0644) >= 0);
 }
@@ -135,14 +148,17 @@ static void test_files(void **state)
 {
 	char dir[] = "/tmp/hearth-merge-XXXXXX", path[128];
 	struct err e = { 0 };
+
 	assert_non_null(mkdtemp(dir));
 	CLEANUP_JSON json_t *none = kubeadm_read_overrides("/nonexistent/kubeadm.d", &e);
+
 	assert_int_equal(json_array_size(none), 0);
 	write_file(dir, "20-b.yaml", KUBELET "maxPods: 2\n");
 	write_file(dir, "10-a.yaml", KUBELET "maxPods: 1\n---\n" KUBEADM "InitConfiguration\n");
 	write_file(dir, "README", "not yaml: [");
 	write_file(dir, ".hidden.yaml", "not yaml: [");
 	CLEANUP_JSON json_t *all = kubeadm_read_overrides(dir, &e);
+
 	if (!all)
 		fail_msg("%s", e.text);
 	assert_int_equal(json_array_size(all), 3);
@@ -156,6 +172,7 @@ static void test_files(void **state)
 		{ "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration\n",
 			"UpgradeConfiguration" },
 		{ "- a\n", "apiVersion" }, { KUBELET "failSwapOn: no\n", "quotes" } };
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		write_file(dir, "30-bad.yaml", bad[i][0]);
 		assert_null(kubeadm_read_overrides(dir, &e));
@@ -164,6 +181,7 @@ static void test_files(void **state)
 	}
 	static const char *const names[] = { "10-a.yaml", "20-b.yaml", "30-bad.yaml", "README",
 		".hidden.yaml" };
+
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		(void) snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		unlink(path);
@@ -179,5 +197,6 @@ int main(void)
 		cmocka_unit_test(test_patch),
 		cmocka_unit_test(test_files),
 	};
+
 	return cmocka_run_group_tests(tests, boards_setup, boards_teardown);
 }

@@ -18,6 +18,7 @@ static const json_t *document(const json_t *docs, const char *kind)
 {
 	size_t i;
 	json_t *doc;
+
 	json_array_foreach(docs, i, doc)
 	{
 		if (!strcmp(json_string_value(json_object_get(doc, "kind")), kind))
@@ -32,6 +33,7 @@ static const json_t *follow(const json_t *at, const char *path)
 	while (*path && at) {
 		char part[64];
 		size_t n = 0;
+
 		for (; *path && *path != '.' && n < sizeof(part) - 1; path++) {
 			path += *path == '\\';
 			part[n++] = *path;
@@ -48,6 +50,7 @@ static const json_t *arguments(const json_t *docs, const char *component)
 {
 	const json_t *cluster = document(docs, "ClusterConfiguration");
 	const json_t *first = json_array_get(docs, 0); /* Init- or JoinConfiguration */
+
 	if (!strcmp(component, "kubelet"))
 		return follow(first, "nodeRegistration.kubeletExtraArgs");
 	if (!strcmp(component, "etcd"))
@@ -60,6 +63,7 @@ static size_t values(const json_t *list, const char *name, struct buf *ret)
 {
 	size_t n = 0, i;
 	json_t *arg;
+
 	json_array_foreach(list, i, arg)
 	{
 		if (!strcmp(json_string_value(json_object_get(arg, "name")), name))
@@ -75,6 +79,7 @@ static void check_field(const struct setting *s, const json_t *docs, const struc
 	CLEANUP(free_p)
 	char *text = v && !json_is_string(v) ? json_dumps(v, JSON_ENCODE_ANY) : NULL;
 	const char *have = v && json_is_string(v) ? json_string_value(v) : text;
+
 	if (!have != !e->value || (have && strcmp(have, e->value)))
 		fail_msg("%s: %s %s is %s, not %s", s->name, e->where, e->name,
 			have ? have : "absent", e->value ? e->value : "absent");
@@ -89,6 +94,7 @@ static void check_effect(
 	}
 	CLEANUP_BUF struct buf have = { 0 };
 	size_t n = values(arguments(docs, e->where), e->name, &have);
+
 	if (e->value ? strcmp(buf_str(&have), e->value) != 0 : n > 0)
 		fail_msg("%s: %s has %s %zu times, \"%s\", not \"%s\"", s->name, e->where, e->name,
 			n, buf_str(&have), e->value ? e->value : "not at all");
@@ -99,14 +105,17 @@ static void check_doubles(const struct setting *s, const json_t *docs)
 {
 	static const char *const components[] = { "apiServer", "controllerManager", "scheduler",
 		"etcd", "kubelet" };
+
 	for (size_t c = 0; c < ARRAY_LEN(components); c++) {
 		const json_t *list = arguments(docs, components[c]);
 		size_t i;
 		json_t *arg;
+
 		json_array_foreach(list, i, arg)
 		{
 			const char *name = json_string_value(json_object_get(arg, "name"));
 			CLEANUP_BUF struct buf all = { 0 };
+
 			if (values(list, name, &all) > 1 && !strstr(s->name, "two-issuers"))
 				fail_msg("%s: %s has %s twice", s->name, components[c], name);
 		}
@@ -126,12 +135,14 @@ static void check_taken(const struct setting *s, const json_t *over)
 	CLEANUP_JSON json_t *notes = json_array();
 	CLEANUP_JSON json_t *docs = board_documents(b, "v1.37.2", over, &e);
 	CLEANUP_JSON json_t *checked = json_deep_copy(docs);
+
 	if (!docs || board_check(b, "v1.37.2", checked, notes, &e) < 0)
 		fail_msg("%s: %s", s->name, e.text);
 	for (size_t i = 0; i < SETTING_EFFECTS && s->effective[i].where; i++)
 		check_effect(s, docs, &s->effective[i]);
 	check_doubles(s, docs);
 	bool noted = s->outcome == SETTING_TAKEN && s->says;
+
 	if (json_array_size(notes) != (noted ? 1 : 0))
 		fail_msg("%s: %zu notes", s->name, json_array_size(notes));
 	if (noted)
@@ -139,6 +150,7 @@ static void check_taken(const struct setting *s, const json_t *over)
 	/* Said again it is the same. */
 	struct kubeadm_home home_of = board_home(b, "v1.37.2");
 	CLEANUP_JSON json_t *again = json_deep_copy(docs);
+
 	if (json_array_size(over) == 1 &&
 		(kubeadm_merge(again, over, &e) < 0 || kubeadm_derive(again, &home_of, &e) < 0 ||
 			!json_equal(again, docs)))
@@ -150,6 +162,7 @@ static void check_refused(const struct setting *s, const json_t *over, const cha
 	const struct board *b = &boards[s->board];
 	struct err e = { 0 };
 	CLEANUP_JSON json_t *docs = board_documents(b, version, over, &e);
+
 	if (docs && board_check(b, version, docs, NULL, &e) == 0)
 		fail_msg("%s was not refused", s->name);
 	assert_int_equal(e.code, -EINVAL);
@@ -163,6 +176,7 @@ static void test_settings(void **state)
 		const struct setting *s = &settings[i];
 		struct err e = { 0 };
 		CLEANUP_JSON json_t *over = yaml_parse_all(s->yaml, strlen(s->yaml), &e);
+
 		if (!over)
 			fail_msg("%s: %s", s->name, e.text);
 		if (s->outcome == SETTING_REFUSED)
@@ -185,8 +199,10 @@ static void test_sorts(void **state)
 		{ "v1.33.7", true }, { "v1.33.8", false }, { "v1.34.3", true },
 		{ "v1.34.4", false }, { "v1.35.0", true }, { "v1.35.1", false },
 		{ "v1.36.0-rc.1", false }, { "v1.38.0", false } };
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct kubeadm_version v;
+
 		assert_int_equal(kubeadm_version_parse(cases[i].version, &v, NULL), 0);
 		if (kubeadm_version_sorts(&v) != cases[i].sorts)
 			fail_msg("%s", cases[i].version);
@@ -202,6 +218,7 @@ static void test_newer(void **state)
 	struct err e = { 0 };
 	CLEANUP_JSON json_t *over = yaml_parse_all(text, strlen(text), &e);
 	CLEANUP_JSON json_t *docs = board_documents(&boards[0], "v1.38.0", over, &e);
+
 	assert_int_equal(board_check(&boards[0], "v1.38.0", docs, NULL, &e), 0);
 }
 
@@ -210,11 +227,14 @@ static void test_joining_port(void **state)
 {
 	struct err e = { 0 };
 	const char *before = bundle.endpoint;
+
 	bundle.endpoint = "api.home.internal:7443";
 	CLEANUP_JSON json_t *docs = board_documents(&boards[5], "v1.37.2", NULL, &e);
+
 	bundle.endpoint = before;
 	const json_t *port =
 		follow(json_array_get(docs, 0), "controlPlane.localAPIEndpoint.bindPort");
+
 	assert_int_equal(json_integer_value(port), 7443);
 	assert_int_equal(board_check(&boards[5], "v1.37.2", docs, NULL, &e), 0);
 }
@@ -227,5 +247,6 @@ int main(void)
 		cmocka_unit_test(test_newer),
 		cmocka_unit_test(test_joining_port),
 	};
+
 	return cmocka_run_group_tests(tests, boards_setup, boards_teardown);
 }

@@ -16,10 +16,12 @@
 static void same_as_golden(const char *name, const struct buf *text)
 {
 	char path[4096];
+
 	(void) snprintf(path, sizeof(path), "%s/unit/provision/golden/%s", TEST_SOURCE_DIR, name);
 	if (getenv("HEARTH_GOLDEN") && !strcmp(getenv("HEARTH_GOLDEN"), "write"))
 		assert_true(file_write_atomic(path, text->data, text->len, 0644) >= 0);
 	CLEANUP_BUF struct buf golden = { 0 };
+
 	assert_int_equal(file_read(path, 1 << 20, &golden), 0);
 	assert_string_equal(buf_str(text), buf_str(&golden));
 }
@@ -29,11 +31,13 @@ static void write_golden(const struct board *b, const char *kind, const json_t *
 	CLEANUP_BUF struct buf text = { 0 };
 	char name[128];
 	struct err e = { 0 };
+
 	assert_int_equal(kubeadm_text(&text, "# golden\n", docs), 0);
 	(void) snprintf(name, sizeof(name), "%s-%s.yaml", b->node.name, kind);
 	same_as_golden(name, &text);
 	/* A second reader agrees with what was meant. */
 	CLEANUP_JSON json_t *back = yaml_parse_all(text.data, text.len, &e);
+
 	assert_non_null(back);
 	assert_true(json_equal(back, docs));
 }
@@ -46,11 +50,13 @@ static void test_golden(void **state)
 		CLEANUP_JSON json_t *notes = json_array();
 		CLEANUP_JSON json_t *docs = board_documents(b, "v1.37.2", NULL, &e);
 		CLEANUP_JSON json_t *checked = json_deep_copy(docs);
+
 		if (!docs || board_check(b, "v1.37.2", checked, notes, &e) < 0)
 			fail_msg("%s: %s", b->node.name, e.text);
 		assert_int_equal(json_array_size(notes), 0); /* nothing of ours is dangerous */
 		CLEANUP_JSON json_t *patch = board_take(docs, PATCH_KIND);
 		CLEANUP_JSON json_t *upgrade = board_take(docs, "UpgradeConfiguration");
+
 		write_golden(b, b->init ? "init" : "join", docs);
 		write_golden(b, "patch", patch);
 		write_golden(b, "upgrade", upgrade);
@@ -86,9 +92,11 @@ static void test_versions(void **state)
 		{ "v1.99999.0", NULL, -EINVAL, 0 },
 		{ "v1.37.", NULL, -EINVAL, 0 },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct kubeadm_version v;
 		struct err e = { 0 };
+
 		if (kubeadm_version_parse(cases[i].text, &v, &e) != cases[i].parse)
 			fail_msg("%s: %s", cases[i].text, e.text);
 		if (cases[i].parse)
@@ -108,5 +116,6 @@ int main(void)
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_versions),
 	};
+
 	return cmocka_run_group_tests(tests, boards_setup, boards_teardown);
 }

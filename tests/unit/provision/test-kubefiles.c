@@ -22,6 +22,7 @@ static void test_init(void **state)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_CONTROL_PLANE, true);
 	put_text("host/resolv.conf", "nameserver 192.168.50.1\n", 0644);
 	put_text("etc/kubeadm.d/10-own.yaml",
@@ -37,29 +38,36 @@ static void test_init(void **state)
 	}
 	assert_int_equal(mode_of("etc/kubeadm/init.yaml"), 0600);
 	CLEANUP(free_p) char *init = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(init, "kubernetesVersion: v1.36.3"));
 	assert_non_null(strstr(init, "SystemVerification"));
 	assert_non_null(strstr(init, "controlPlaneEndpoint: api.home.internal:6443"));
 	char want[PATH_TEXT_MAX + 64], path[PATH_TEXT_MAX];
+
 	(void) snprintf(
 		want, sizeof(want), "resolvConf: %.500s", below("etc/kubeadm/resolv.conf", path));
 	assert_non_null(strstr(init, want));
 	CLEANUP(free_p) char *patch = get_text("etc/kubeadm/patches/" KUBEADM_PATCH_FILE);
+
 	assert_non_null(strstr(patch, "maxPods: 12"));
 	CLEANUP(free_p)
 	char *server = get_text("etc/kubeadm/patches/kube-apiserver+strategic.yaml");
+
 	assert_non_null(strstr(server, "name: kube-apiserver"));
 	CLEANUP(free_p) char *resolv = get_text("etc/kubeadm/resolv.conf");
+
 	assert_non_null(strstr(resolv, "nameserver 192.168.50.1\n"));
 
 	/* Another kubeadm is found the next time: written anew. --kubeadm-version wins over it. */
 	put_kubeadm("v1.37.2", 0);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	CLEANUP(free_p) char *newer = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(newer, "kubernetesVersion: v1.37.2"));
 	e->kubeadm_version = "1.35.4";
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	CLEANUP(free_p) char *named = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(named, "kubernetesVersion: v1.35.4"));
 }
 
@@ -68,21 +76,26 @@ static void test_kubeadm_comes_later(void **state)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_CONTROL_PLANE, true);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	CLEANUP(free_p) char *init = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(init, "kubernetesVersion: " KUBEADM_VERSION_DEFAULT));
 	const char *next = json_string_value(json_array_get(e->talk.next, 0));
+
 	assert_non_null(next);
 	assert_non_null(strstr(next, "run enroll-node again"));
 	assert_non_null(strstr(next, "the files are for " KUBEADM_VERSION_DEFAULT));
 
 	put_kubeadm("v1.34.9", 0);
 	CLEANUP_ENROLL struct enroll *again = new_enroll();
+
 	become(again, NODE_ROLE_CONTROL_PLANE, true);
 	assert_int_equal(kubefiles_write(again, &err), 0);
 	assert_int_equal(again->talk.done, 1);
 	CLEANUP(free_p) char *older = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(older, "kubernetesVersion: v1.34.9"));
 	next = json_string_value(json_array_get(again->talk.next, 0));
 	assert_true(next && !strncmp(next, "kubeadm init", 12));
@@ -93,6 +106,7 @@ static void test_join(void **state)
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), -1);
@@ -113,11 +127,13 @@ static void test_join(void **state)
 	assert_int_equal(mode_of("etc/kubeadm/join.yaml"), 0600);
 	assert_int_equal(mode_of("etc/kubeadm/bundle.json"), 0600);
 	CLEANUP(free_p) char *join = get_text("etc/kubeadm/join.yaml");
+
 	assert_non_null(strstr(join, "token: abcdef.0123456789abcdef"));
 	assert_non_null(strstr(join, "10.77.0.5,fd12:3456:789a::5"));
 
 	/* A later run has no bundle from the coordinator, and keeps what there is. */
 	CLEANUP_ENROLL struct enroll *again = new_enroll();
+
 	become(again, NODE_ROLE_WORKER, false);
 	assert_int_equal(kubefiles_write(again, &err), 0);
 	assert_int_equal(again->talk.done, 0);
@@ -130,12 +146,14 @@ static void test_join(void **state)
 	/* One whose token is over is dropped, with what was made of it. */
 	CLEANUP_BUF struct buf bundle = { 0 };
 	char *until;
+
 	assert_int_equal(file_read(below("etc/kubeadm/bundle.json", path), 65536, &bundle), 0);
 	until = strstr(buf_str(&bundle), "4102444800");
 	assert_non_null(until);
 	memcpy(until, "1000000000", 10);
 	put_text("etc/kubeadm/bundle.json", buf_str(&bundle), 0600);
 	CLEANUP_ENROLL struct enroll *late = new_enroll();
+
 	become(late, NODE_ROLE_WORKER, false);
 	assert_int_equal(kubefiles_write(late, &err), 0);
 	assert_false(late->has_bundle);
@@ -144,6 +162,7 @@ static void test_join(void **state)
 	/* A damaged bundle is as good as none. */
 	put_text("etc/kubeadm/bundle.json", "{\"id\":", 0600);
 	CLEANUP_ENROLL struct enroll *damaged = new_enroll();
+
 	become(damaged, NODE_ROLE_WORKER, false);
 	assert_int_equal(kubefiles_write(damaged, &err), 0);
 	assert_false(damaged->has_bundle);
@@ -157,6 +176,7 @@ static void test_believed(void **state)
 	char path[PATH_TEXT_MAX];
 	struct kube_cluster cluster = the_cluster();
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	give_bundle_of(e, &cluster, other);
 	assert_int_equal(kubefiles_write(e, &err), -EBADMSG);
@@ -171,17 +191,21 @@ static void test_believed(void **state)
 	cluster = the_cluster();
 	cluster.seq--;
 	CLEANUP_ENROLL struct enroll *later = new_enroll();
+
 	become(later, NODE_ROLE_WORKER, false);
 	give_bundle_of(later, &cluster, plane_seed);
 	assert_int_equal(kubefiles_write(later, &err), -ESTALE);
 	CLEANUP(free_p) char *join = get_text("etc/kubeadm/join.yaml");
+
 	assert_non_null(strstr(join, "api.home.internal:6443"));
 	/* Nor does one stay whose signature does not hold. */
 	CLEANUP(free_p) char *bundle = get_text("etc/kubeadm/bundle.json");
 	char *payload = strstr(bundle, "\"payload\":\"");
+
 	payload[12] = payload[12] == 'e' ? 'f' : 'e';
 	put_text("etc/kubeadm/bundle.json", bundle, 0600);
 	CLEANUP_ENROLL struct enroll *forged = new_enroll();
+
 	become(forged, NODE_ROLE_WORKER, false);
 	assert_int_equal(kubefiles_write(forged, &err), 0);
 	assert_false(forged->has_bundle);
@@ -195,6 +219,7 @@ static void test_join_plane(void **state)
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_CONTROL_PLANE, false);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	assert_non_null(strstr(
@@ -215,15 +240,18 @@ static void test_join_plane(void **state)
 	memset(e->bundle.certificate_key, 'a', sizeof(e->bundle.certificate_key) - 1);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	CLEANUP(free_p) char *plane = get_text("etc/kubeadm/join.yaml");
+
 	assert_non_null(strstr(plane, "advertiseAddress: \"10.77.0.5\""));
 	assert_non_null(strstr(plane, "certificateKey: aaaa"));
 
 	/* The CA was brought by hand; or all of it is done. */
 	static const char *const there[] = { "host/kubernetes/pki/ca.key",
 		"host/kubernetes/kubelet.conf" };
+
 	for (size_t i = 0; i < ARRAY_LEN(there); i++) {
 		put_text(there[i], "", 0600);
 		CLEANUP_ENROLL struct enroll *own = new_enroll();
+
 		become(own, NODE_ROLE_CONTROL_PLANE, false);
 		give_bundle(own);
 		if (kubefiles_write(own, &err) < 0)
@@ -237,6 +265,7 @@ static void test_kubeadm_refused(void **state)
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_CONTROL_PLANE, true);
 	put_kubeadm("v1.30.9", 0);
 	assert_int_equal(kubefiles_write(e, &err), -ENOTSUP);
@@ -253,8 +282,10 @@ static void test_kubeadm_refused(void **state)
 		{ "certificatesDir: /etc/pki\n", "certificatesDir" },
 		{ "clusterNamez: a\n", "unknown field \"clusterNamez\"" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		char text[256];
+
 		(void) snprintf(text, sizeof(text),
 			"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n%s",
 			bad[i][0]);
@@ -278,6 +309,7 @@ static void test_judged(void **state)
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_CONTROL_PLANE, true);
 	put_kubeadm("v1.37.2", 0);
 	assert_int_equal(kubefiles_write(e, &err), 0);
@@ -285,6 +317,7 @@ static void test_judged(void **state)
 	assert_true(told(e, "kubeadm config validate accepts them"));
 	CLEANUP(free_p) char *before = get_text("etc/kubeadm/init.yaml");
 	CLEANUP(free_p) char *upgrade = get_text("etc/kubeadm/upgrade.yaml");
+
 	assert_non_null(strstr(upgrade, "/etc/kubeadm/patches"));
 	assert_int_equal(mode_of("etc/kubeadm/upgrade.yaml"), 0644);
 
@@ -294,11 +327,13 @@ static void test_judged(void **state)
 	assert_int_equal(kubefiles_write(e, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "does not accept init.yaml"));
 	CLEANUP(free_p) char *after = get_text("etc/kubeadm/init.yaml");
+
 	assert_string_equal(after, before);
 
 	/* Nobody here to ask: written, and said. */
 	assert_int_equal(unlink(below("bin/kubeadm", path)), 0);
 	CLEANUP_ENROLL struct enroll *alone = new_enroll();
+
 	become(alone, NODE_ROLE_CONTROL_PLANE, true);
 	assert_int_equal(kubefiles_write(alone, &err), 0);
 	assert_true(told(alone, "not looked at for misspelt fields"));
@@ -313,6 +348,7 @@ static void test_judged(void **state)
 		"exit 1 ;; esac; done\n[ $last = --version ] || exit 9\n",
 		0755);
 	CLEANUP_ENROLL struct enroll *last = new_enroll();
+
 	become(last, NODE_ROLE_CONTROL_PLANE, true);
 	assert_int_equal(kubefiles_write(last, &err), 0);
 	put_text("etc/kubeadm.d/50-own.yaml",
@@ -328,10 +364,12 @@ static void test_too_late(void **state)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_CONTROL_PLANE, true);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	put_text("host/kubernetes/kubelet.conf", "", 0600);
 	CLEANUP_ENROLL struct enroll *same = new_enroll();
+
 	become(same, NODE_ROLE_CONTROL_PLANE, true);
 	assert_int_equal(kubefiles_write(same, &err), 0);
 	assert_false(told(same, "already"));
@@ -340,6 +378,7 @@ static void test_too_late(void **state)
 	put_kubeadm("v1.38.0", 0);
 	assert_int_equal(kubefiles_write(same, &err), 0);
 	CLEANUP(free_p) char *init = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(init, "kubernetesVersion: v1.38.0"));
 	assert_false(told(same, "already"));
 	put_text("etc/kubeadm.d/50-own.yaml",
@@ -364,6 +403,7 @@ static void put_kubelet_conf(const char *name, bool inside)
 	CLEANUP(x509_wipe_p) char *key = NULL;
 	char user[300], both[4096], text[8192];
 	CLEANUP(free_p) char *base64 = NULL;
+
 	(void) snprintf(user, sizeof(user), "system:node:%s", name);
 	assert_int_equal(x509_certificate_pem(seed, user, &cert), 0);
 	assert_int_equal(x509_key_pem(seed, &key), 0);
@@ -383,19 +423,23 @@ static void test_renamed(void **state)
 {
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
+
 	for (int first = 0; first < 2; first++) {
 		const char *docs = first ? "etc/kubeadm/init.yaml" : "etc/kubeadm/join.yaml";
 		CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 		become(e, first ? NODE_ROLE_CONTROL_PLANE : NODE_ROLE_WORKER, first);
 		give_bundle(e);
 		assert_int_equal(kubefiles_write(e, &err), 0);
 		/* By hearthd, when the record comes; or by a person. */
 		CLEANUP_ENROLL struct enroll *later = new_enroll();
+
 		become(later, first ? NODE_ROLE_CONTROL_PLANE : NODE_ROLE_WORKER, first);
 		rename_to(later, "attic");
 		assert_true(kubefiles_are_there(later));
 		assert_int_equal(kubefiles_write(later, &err), 0);
 		CLEANUP(free_p) char *text = get_text(docs);
+
 		assert_non_null(strstr(text, "  name: attic\n"));
 		assert_null(strstr(text, "pi3\n"));
 		assert_int_equal(!!strstr(text, "- attic.home.internal\n"), first);
@@ -404,15 +448,18 @@ static void test_renamed(void **state)
 		/* It joined as attic, and gets its old name back. */
 		put_kubelet_conf("attic", first);
 		CLEANUP_ENROLL struct enroll *in = new_enroll();
+
 		become(in, first ? NODE_ROLE_CONTROL_PLANE : NODE_ROLE_WORKER, first);
 		assert_int_equal(kubefiles_write(in, &err), 0);
 		assert_true(told(in, "knows this board as attic"));
 		assert_true(told(in, "hearth node rename pi3 attic"));
 		assert_false(told(in, "does not read init.yaml again"));
 		CLEANUP(free_p) char *back = get_text(docs);
+
 		assert_non_null(strstr(back, "  name: pi3\n")); /* when it joins anew */
 		rename_to(in, "attic");
 		CLEANUP_ENROLL struct enroll *one = new_enroll();
+
 		become(one, first ? NODE_ROLE_CONTROL_PLANE : NODE_ROLE_WORKER, first);
 		rename_to(one, "attic");
 		assert_int_equal(kubefiles_write(one, &err), 0);
@@ -430,6 +477,7 @@ static void test_joined_name(void **state)
 		"users:\n- user: {client-certificate-data: bm90IGEgY2VydGlmaWNhdGU=}\n" };
 	char name[JOINED_NAME_MAX] = "?";
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	assert_false(joined_name(e, name));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -454,20 +502,24 @@ static void test_registered(void **state)
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_CONTROL_PLANE, true);
 	put_text("etc/kubeadm/join.yaml", "token: x\n", 0600);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	assert_int_equal(access(below("etc/kubeadm/join.yaml", path), F_OK), -1);
 	put_kubelet_conf("pi3", true);
 	CLEANUP_ENROLL struct enroll *labelled = new_enroll();
+
 	become(labelled, NODE_ROLE_CONTROL_PLANE, true);
 	labelled->node.labels = json_pack("{s:s}", "zone", "attic");
 	assert_int_equal(kubefiles_write(labelled, &err), 0);
 	CLEANUP(free_p) char *init = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(init, "zone=attic"));
 	assert_true(told(labelled, "kubectl label node pi3"));
 	assert_false(told(labelled, "ConfigMaps"));
 	CLEANUP_ENROLL struct enroll *same = new_enroll();
+
 	become(same, NODE_ROLE_CONTROL_PLANE, true);
 	same->node.labels = json_pack("{s:s}", "zone", "attic");
 	assert_int_equal(kubefiles_write(same, &err), 0);
@@ -475,6 +527,7 @@ static void test_registered(void **state)
 
 	/* The first control plane was removed from the mesh, and this is the first; or no longer. */
 	CLEANUP_ENROLL struct enroll *second = new_enroll();
+
 	become(second, NODE_ROLE_WORKER, false);
 	give_bundle(second);
 	assert_int_equal(kubefiles_write(second, &err), 0);
@@ -487,11 +540,13 @@ static void test_follows(void **state)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_CONTROL_PLANE, true);
 	assert_false(kubefiles_are_there(e));
 	e->kubeadm_version = "1.35.4";
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	CLEANUP_ENROLL struct enroll *follows = new_enroll();
+
 	become(follows, NODE_ROLE_CONTROL_PLANE, true);
 	follows->follows = true;
 	assert_int_equal(kubefiles_write(follows, &err), 0);
@@ -500,12 +555,15 @@ static void test_follows(void **state)
 	put_kubeadm("v1.36.3", 0);
 	assert_int_equal(kubefiles_write(follows, &err), 0);
 	CLEANUP(free_p) char *found = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(found, "kubernetesVersion: v1.36.3"));
 	char path[PATH_TEXT_MAX];
+
 	assert_int_equal(unlink(below("bin/kubeadm", path)), 0);
 	put_text("etc/kubeadm/upgrade.yaml", "# For kubeadm latest.\n", 0644);
 	assert_int_equal(kubefiles_write(follows, &err), 0);
 	CLEANUP(free_p) char *newest = get_text("etc/kubeadm/init.yaml");
+
 	assert_non_null(strstr(newest, "kubernetesVersion: " KUBEADM_VERSION_DEFAULT));
 }
 
@@ -515,6 +573,7 @@ static void test_desktop(void **state)
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	assert_int_equal(file_mkdirs(below("host/systemd/system", path), 0755), 0);
 	assert_int_equal(
@@ -522,6 +581,7 @@ static void test_desktop(void **state)
 		0);
 	assert_int_equal(kubefiles_write(e, &err), 0);
 	CLEANUP(free_p) char *patch = get_text("etc/kubeadm/patches/" KUBEADM_PATCH_FILE);
+
 	assert_non_null(strstr(patch, "systemReserved:\n  cpu: \"150m\"\n  memory: \"400Mi\""));
 }
 
@@ -544,9 +604,11 @@ static void test_resolv(void **state)
 			"nameserver 1.1.1.1\n", 1 },
 	};
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP_BUF struct buf out = { 0 };
+
 		assert_int_equal(resolv_servers(cases[i].text, &e->settings, &out), cases[i].n);
 		assert_string_equal(buf_str(&out), cases[i].want);
 	}
@@ -570,6 +632,7 @@ int main(void)
 		TREE_TEST(test_desktop),
 		TREE_TEST(test_resolv),
 	};
+
 	if (sodium_init() < 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);

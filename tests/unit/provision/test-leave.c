@@ -23,6 +23,7 @@ static void put_switches(const char *value)
 {
 	static const char *const names[] = { ip_forward, "sys/net/ipv6/conf/all/forwarding",
 		"sys/net/ipv6/conf/default/forwarding", "sys/net/ipv4/conf/eth0/forwarding" };
+
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		put_text(names[i], value, 0644);
 }
@@ -30,6 +31,7 @@ static void put_switches(const char *value)
 static void assert_holds(const char *name, const char *value)
 {
 	CLEANUP(free_p) char *now = get_text(name);
+
 	assert_non_null(now);
 	now[strcspn(now, "\n")] = 0;
 	assert_string_equal(now, value);
@@ -39,6 +41,7 @@ static void turn_on(void)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	become(e, NODE_ROLE_WORKER, false);
 	if (forwarding_on(e, &err) < 0 || pods_cni(e, &err) < 0)
 		fail_msg("%s", err.text);
@@ -50,6 +53,7 @@ static char *leave(bool dry_run)
 {
 	struct err err = { 0 };
 	CLEANUP_ENROLL struct enroll *e = new_enroll();
+
 	e->dry_run = e->talk.dry_run = dry_run;
 	if (forwarding_back(e, &err) < 0 || leave_files(e, &err) < 0)
 		fail_msg("%s", err.text);
@@ -59,6 +63,7 @@ static char *leave(bool dry_run)
 static void test_back(void **state)
 {
 	char path[PATH_TEXT_MAX];
+
 	put_switches("0\n");
 	put_text("sys/net/ipv4/conf/eth1/forwarding", "1\n", 0644);
 	put_text("sys/net/ipv4/conf/all/accept_redirects", "1\n", 0644);
@@ -67,11 +72,13 @@ static void test_back(void **state)
 	put_text("sys/net/ipv4/conf/all/accept_redirects", "0\n", 0644);
 	turn_on();
 	CLEANUP(free_p) char *dry = leave(true);
+
 	assert_non_null(strstr(dry, "would"));
 	assert_holds(ip_forward, "1");
 	/* What it does when forwarding goes off. */
 	put_text("sys/net/ipv4/conf/eth1/forwarding", "0\n", 0644);
 	CLEANUP(free_p) char *said = leave(false);
+
 	assert_holds(ip_forward, "0");
 	assert_holds("sys/net/ipv6/conf/all/forwarding", "0");
 	assert_holds("sys/net/ipv6/conf/default/forwarding", "0");
@@ -82,6 +89,7 @@ static void test_back(void **state)
 	assert_int_equal(access(below("host/sysctl.d", path), F_OK), -1);
 	assert_int_equal(access(below("host/cni", path), F_OK), -1);
 	CLEANUP(free_p) char *again = leave(false);
+
 	assert_null(strstr(again, "forwarding"));
 	assert_null(strstr(again, "done"));
 }
@@ -89,10 +97,12 @@ static void test_back(void **state)
 static void test_back_where_it_was_on(void **state)
 {
 	char path[PATH_TEXT_MAX];
+
 	put_switches("1\n");
 	put_text("host/cni/net.d/10-other.conflist", "{}", 0644);
 	turn_on();
 	CLEANUP(free_p) char *said = leave(false);
+
 	assert_holds(ip_forward, "1");
 	assert_null(strstr(said, "\"forwarding\""));
 	assert_int_equal(access(below("host/cni/net.d/10-other.conflist", path), F_OK), 0);
@@ -105,6 +115,7 @@ static void test_back_changed_by_others(void **state)
 	put_text("sys/net/ipv6/conf/all/forwarding", "2\n", 0644);
 	put_text("host/sysctl.d/99-router.conf", "# mine\n-net.ipv4.conf.all.forwarding=1\n", 0644);
 	CLEANUP(free_p) char *said = leave(false);
+
 	assert_holds(ip_forward, "1");
 	assert_non_null(strstr(said, "net/ipv4/ip_forward stays 1"));
 	assert_non_null(strstr(said, "99-router.conf sets it"));
@@ -118,8 +129,10 @@ static void test_back_unknown(void **state)
 	static const char *const bad[] = { NULL, "{\"sysctls\":", "[]",
 		"{\"sysctls\":[{\"name\":\"net/../../etc/shadow\",\"was\":\"x\",\"set\":\"y\"},7],"
 		"\"dirs\":[\"/nonexistent/..\",7],\"links\":{}}" };
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		char path[PATH_TEXT_MAX];
+
 		put_switches("0\n");
 		turn_on();
 		assert_int_equal(unlink(below("etc/before.json", path)), 0);
@@ -152,8 +165,10 @@ static void test_sysctl_files(void **state)
 		{ "sysctl.d/a.conf", "net.ipv6.conf.*.accept_ra=2\n", eth, "2", true },
 		{ "sysctl.d/a.conf", "net.ipv6.conf.eth0.accept_ra=2\n", eth, "2", false },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char etc[PATH_TEXT_MAX], file[PATH_TEXT_MAX], path[SYSCTLS_PATH_MAX];
+
 		put_text(paths_join("host", cases[i].file, file), cases[i].text, 0644);
 		if (sysctls_set_by_others(below("host", etc), "60-hearth.conf", cases[i].name,
 			    cases[i].value, path) != cases[i].sets)
@@ -173,6 +188,7 @@ int main(void)
 		TREE_TEST(test_back_unknown),
 		TREE_TEST(test_sysctl_files),
 	};
+
 	if (sodium_init() < 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);

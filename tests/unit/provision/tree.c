@@ -38,6 +38,7 @@ const char *below(const char *name, char ret[static PATH_TEXT_MAX])
 void put_text(const char *name, const char *text, mode_t mode)
 {
 	char path[PATH_TEXT_MAX], dir[PATH_TEXT_MAX];
+
 	below(name, path);
 	(void) snprintf(dir, sizeof(dir), "%s", path);
 	*strrchr(dir, '/') = 0;
@@ -49,6 +50,7 @@ char *get_text(const char *name)
 {
 	char path[PATH_TEXT_MAX];
 	struct buf text = { 0 };
+
 	if (file_read(below(name, path), 1 << 20, &text) < 0) {
 		buf_done(&text);
 		return NULL;
@@ -60,6 +62,7 @@ mode_t mode_of(const char *name)
 {
 	char path[PATH_TEXT_MAX];
 	struct stat st;
+
 	assert_int_equal(stat(below(name, path), &st), 0);
 	return st.st_mode & 07777;
 }
@@ -68,6 +71,7 @@ struct enroll *new_enroll(void)
 {
 	struct enroll *e = calloc(1, sizeof(*e));
 	struct passwd *pw = getpwuid(getuid());
+
 	assert_non_null(e);
 	(void) snprintf(e->paths.etc, sizeof(e->paths.etc), "%s/etc", top);
 	(void) snprintf(e->paths.state, sizeof(e->paths.state), "%s/state", top);
@@ -94,6 +98,7 @@ static void put_log(struct enroll *e)
 	CLEANUP_BUF struct buf text = { 0 };
 	struct err err = { 0 };
 	char path[PATH_TEXT_MAX];
+
 	plane.role = NODE_ROLE_CONTROL_PLANE;
 	record_public_key(plane_seed, plane.identity);
 	maker_append(log, "settings", settings_to_json(&settings));
@@ -111,6 +116,7 @@ static void put_log(struct enroll *e)
 void become(struct enroll *e, enum node_role role, bool first)
 {
 	static const uint8_t random[RANGES_RANDOM_LEN] = { 0x12, 0x34, 0x56, 0x78, 0x9a };
+
 	(void) snprintf(e->settings.mesh, sizeof(e->settings.mesh), "home");
 	ranges_set_defaults(&e->settings, random);
 	e->node.id = 5;
@@ -133,6 +139,7 @@ void become(struct enroll *e, enum node_role role, bool first)
 void give_bundle_of(struct enroll *e, const struct kube_cluster *cluster, const uint8_t *seed)
 {
 	struct err err = { 0 };
+
 	e->bundle = (struct kube_bundle){
 		.id = "0011223344556677", .token = "abcdef.0123456789abcdef", .expires = 4102444800
 	};
@@ -151,6 +158,7 @@ struct kube_cluster the_cluster(void)
 			"aabbccddeeff00112233445566778899aabbccddeeff00112233445566778899" },
 		.n_ca = 1,
 		.version = "v1.37.2" };
+
 	maker_root_hash(cluster.root);
 	return cluster;
 }
@@ -158,6 +166,7 @@ struct kube_cluster the_cluster(void)
 void give_bundle(struct enroll *e)
 {
 	struct kube_cluster cluster = the_cluster();
+
 	give_bundle_of(e, &cluster, plane_seed);
 }
 
@@ -165,6 +174,7 @@ int tree_setup(void **state)
 {
 	(void) strcpy(top, "/tmp/hearth-enroll-XXXXXX");
 	char path[PATH_TEXT_MAX];
+
 	if (!mkdtemp(top) || file_mkdirs(below("bin", path), 0755) < 0)
 		return -1;
 	/* No kubeadm but those that a test puts there. */
@@ -181,6 +191,7 @@ int tree_teardown(void **state)
 void put_kubeadm(const char *version, int validate_status)
 {
 	char text[1024];
+
 	(void) snprintf(text, sizeof(text),
 		"#!/bin/sh\n"
 		"case $1 in version) echo %s; exit ;; esac\n"
@@ -200,6 +211,7 @@ bool told(const struct enroll *e, const char *text)
 {
 	size_t i;
 	json_t *step;
+
 	json_array_foreach(e->talk.steps, i, step)
 	{
 		if (strstr(json_string_value(json_object_get(step, "text")), text))

@@ -15,8 +15,10 @@ static uint64_t greedy(
 	struct budget *b, uid_t uid, uint64_t work_us, uint64_t *now_us, uint64_t end_us)
 {
 	uint64_t had = 0;
+
 	while (*now_us < end_us) {
 		uint64_t wait = budget_wait(b, uid, *now_us);
+
 		*now_us += wait;
 		if (wait)
 			continue;
@@ -30,9 +32,11 @@ static uint64_t greedy(
 static void test_share(void **state)
 {
 	static const uint64_t works[] = { 1, 100, 5000, 500000 };
+
 	for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {
 		struct budget b = { 0 };
 		uint64_t now = 5, had = greedy(&b, 1000, works[i], &now, 100 * SECOND);
+
 		assert_true(had <= 100 * SECOND / BUDGET_SHARE_USER + BUDGET_BURST_US + works[i]);
 		if (works[i] >= 100) /* less for tiny ones: the kernel's part is theirs, too */
 			assert_true(had >= 80 * SECOND / BUDGET_SHARE_USER);
@@ -44,6 +48,7 @@ static void test_share(void **state)
 static void test_root_and_rest(void **state)
 {
 	struct budget b = { 0 };
+
 	budget_charge(&b, 0, 1000 * SECOND, 0);
 	assert_int_equal(budget_wait(&b, 0, 0), 0);
 	assert_int_equal(budget_wait(&b, 1000, 0), 0);
@@ -52,6 +57,7 @@ static void test_root_and_rest(void **state)
 	assert_int_equal(budget_wait(&b, 1000, 0), 0);
 	budget_charge(&b, 1000, SECOND, 0);
 	uint64_t wait = budget_wait(&b, 1000, 0);
+
 	assert_true(wait > 17 * SECOND && wait < 20 * SECOND);
 	assert_true(budget_wait(&b, 1000, wait - 1000) > 0);
 	assert_int_equal(budget_wait(&b, 1000, wait), 0);
@@ -67,8 +73,10 @@ static void test_many(void **state)
 	struct budget b = { 0 };
 	uint64_t now = 5, had = 0;
 	uid_t uid = 1;
+
 	while (now < 100 * SECOND) {
 		uint64_t wait = budget_wait(&b, uid, now);
+
 		now += wait;
 		if (!wait) {
 			budget_charge(&b, uid, 5000, now);
@@ -88,5 +96,6 @@ int main(void)
 		cmocka_unit_test(test_root_and_rest),
 		cmocka_unit_test(test_many),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

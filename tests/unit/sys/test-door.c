@@ -15,6 +15,7 @@
 static struct ip_addr addr(const char *text)
 {
 	struct ip_addr a = { 0 };
+
 	assert_int_equal(ip_addr_parse(text, &a), 0);
 	return a;
 }
@@ -32,6 +33,7 @@ static struct door *make(unsigned per_source, unsigned strangers, unsigned stran
 			.proven = { 1000, S / 50 },
 			.proven_for_us = 3600 * S },
 	};
+
 	assert_int_equal(ip_prefix_parse("fd00:1::/64", &limits.proven), 0);
 	assert_int_equal(door_new(&limits, &d), 0);
 	return d;
@@ -42,6 +44,7 @@ static unsigned enter(struct door *d, const char *text, unsigned n, uint64_t now
 {
 	struct ip_addr a = addr(text);
 	unsigned in = 0;
+
 	for (unsigned i = 0; i < n; i++)
 		if (door_ask(d, &a, now) == DOOR_ENTER) {
 			door_came(d, &a);
@@ -53,6 +56,7 @@ static unsigned enter(struct door *d, const char *text, unsigned n, uint64_t now
 static void leave(struct door *d, const char *text, unsigned n, bool proved)
 {
 	struct ip_addr a = addr(text);
+
 	while (n--)
 		door_left(d, &a, proved);
 }
@@ -62,6 +66,7 @@ static void test_places(void **state)
 	struct door *d = make(10, 100, 50);
 	struct ip_addr a = addr("192.0.2.1"), same = addr("2001:db8::1"),
 		       inside = addr("fd00:1::7");
+
 	assert_int_equal(enter(d, "192.0.2.1", 12, S), 10);
 	assert_int_equal(door_ask(d, &a, S), DOOR_FULL);
 	assert_int_equal(enter(d, "192.0.2.2", 12, S), 10);
@@ -83,12 +88,14 @@ static void test_pace(void **state)
 {
 	struct door *d = make(1000, 1000, 1000);
 	unsigned in = enter(d, "2001:db8::1", 200, S);
+
 	assert_int_equal(in, 32);
 	assert_int_equal(enter(d, "2001:db8::2", 1, S), 0); /* one /64 */
 	assert_int_equal(enter(d, "2001:db8:0:1::2", 1, S), 1);
 	assert_int_equal(enter(d, "2001:db8::1", 10, 5 * S), 2);
 	/* Somebody with a known key was at one address: that is let in, the others of its /64 are not. */
 	struct ip_addr board = addr("2001:db8::2");
+
 	door_came(d, &board);
 	door_proved(d, &board, 5 * S);
 	assert_int_equal(enter(d, "2001:db8::2", 100, 5 * S), 100);
@@ -103,6 +110,7 @@ static void test_all_strangers(void **state)
 	struct door *d = make(1000, 1000000, 1000);
 	char text[32];
 	unsigned in = 0;
+
 	for (unsigned i = 0; i < 5000; i++) {
 		(void) snprintf(text, sizeof(text), "198.18.%u.%u", i >> 8, i & 255);
 		in += enter(d, text, 1, S);
@@ -122,6 +130,7 @@ static void test_crowd(void **state)
 {
 	struct door *d = make(1000, 20, 8);
 	struct ip_addr a = addr("192.0.2.1"), b = addr("192.0.2.2"), c = addr("192.0.2.3");
+
 	assert_int_equal(enter(d, "192.0.2.1", 8, S), 8);
 	assert_int_equal(door_crowd(d, &a), DOOR_ROOM);
 	assert_int_equal(enter(d, "192.0.2.1", 1, S), 1);
@@ -166,11 +175,13 @@ static void test_many_sources(void **state)
 	struct door *d = make(1000, 1000, 1000);
 	struct ip_addr a = addr("192.0.2.1");
 	char text[32];
+
 	assert_int_equal(enter(d, "192.0.2.1", 5, S), 5);
 	for (unsigned i = 0; i < 200000; i++) {
 		(void) snprintf(
 			text, sizeof(text), "10.%u.%u.%u", i >> 16, (i >> 8) & 255, i & 255);
 		struct ip_addr other = addr(text);
+
 		(void) door_ask(d, &other, S);
 	}
 	assert_int_equal(door_strangers_from(d, &a), 5);
@@ -187,5 +198,6 @@ int main(void)
 		cmocka_unit_test(test_many_sources),
 		cmocka_unit_test(test_no_rates),
 	};
+
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ static void test_run(void **state)
 	CLEANUP_EXEC_RESULT struct exec_result r = { 0 };
 	struct err e = { 0 };
 	struct exec_options o = options(SHELL("cat; echo no >&2; exit 3"));
+
 	o.input = "hello\nworld";
 	o.input_len = 11;
 	assert_int_equal(exec_run(&o, &r, &e), 0);
@@ -46,6 +47,7 @@ static void test_input_is_a_file(void **state)
 	CLEANUP_EXEC_RESULT struct exec_result r = { 0 };
 	struct exec_options o = options(SHELL("wc -c </dev/stdin"));
 	static char big[200000];
+
 	memset(big, 'x', sizeof(big));
 	o.input = big;
 	o.input_len = sizeof(big);
@@ -53,6 +55,7 @@ static void test_input_is_a_file(void **state)
 	assert_int_equal(atoi(buf_str(&r.out)), sizeof(big));
 	/* A program that never reads its input harms nobody. */
 	CLEANUP_EXEC_RESULT struct exec_result r2 = { 0 };
+
 	o.argv = SHELL("exit 0");
 	assert_int_equal(exec_run(&o, &r2, NULL), 0);
 	assert_int_equal(r2.status, 0);
@@ -63,6 +66,7 @@ static void test_bounds(void **state)
 	CLEANUP_EXEC_RESULT struct exec_result r = { 0 };
 	struct exec_options o =
 		options(SHELL("head -c 3000000 /dev/zero | tr '\\0' a; echo done >&2"));
+
 	o.output_max = 1000;
 	assert_int_equal(exec_run(&o, &r, NULL), 0);
 	assert_int_equal(r.status, 0);
@@ -77,6 +81,7 @@ static void test_timeout(void **state)
 	struct err e = { 0 };
 	struct exec_options o = options(SHELL("echo begun; sleep 1000 & wait"));
 	uint64_t start = clock_now_us();
+
 	o.timeout_us = 2 * USEC_PER_SEC; /* time enough to say something on a busy machine */
 	assert_int_equal(exec_run(&o, &r, &e), 0);
 	assert_true(r.timed_out);
@@ -92,6 +97,7 @@ static void test_daemon(void **state)
 	CLEANUP_EXEC_RESULT struct exec_result r = { 0 };
 	struct exec_options o = options(SHELL("sleep 1000 & echo $!"));
 	uint64_t start = clock_now_us();
+
 	assert_int_equal(exec_run(&o, &r, NULL), 0);
 	assert_int_equal(r.status, 0);
 	assert_true(clock_now_us() - start < 15 * USEC_PER_SEC); /* not its time limit */
@@ -103,6 +109,7 @@ static void test_errors(void **state)
 	CLEANUP_EXEC_RESULT struct exec_result r = { 0 };
 	struct err e = { 0 };
 	struct exec_options o = options((const char *const[]){ "no-such-program-at-all", NULL });
+
 	assert_int_equal(exec_run(&o, &r, &e), -ENOENT);
 	assert_non_null(strstr(e.text, "no-such-program-at-all"));
 	o = options(SHELL("kill -TERM $$"));
@@ -116,18 +123,21 @@ static void test_signals_and_descriptors(void **state)
 	CLEANUP_EXEC_RESULT struct exec_result r = { 0 };
 	sigset_t mask, before;
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigprocmask(SIG_BLOCK, &mask, &before);
 	signal(SIGPIPE, SIG_IGN);
 	struct exec_options o = options(
 		SHELL("grep -E 'SigBlk|SigIgn' /proc/self/status; ls /proc/self/fd | wc -l"));
+
 	assert_int_equal(exec_run(&o, &r, NULL), 0);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	close(fd);
 	assert_non_null(strstr(buf_str(&r.out), "SigBlk:\t0000000000000000"));
 	const char *ignored = strstr(buf_str(&r.out), "SigIgn:");
+
 	assert_non_null(ignored);
 	assert_false(strtoull(ignored + 7, NULL, 16) & 0x7fffffff);
 	assert_non_null(strstr(buf_str(&r.out), "\n4\n")); /* 0-2 and ls's own */
@@ -143,6 +153,7 @@ struct seen {
 static void on_done(void *ctx, struct exec_result *result)
 {
 	struct seen *s = ctx;
+
 	s->n++;
 	s->status = result->status;
 	s->timed_out = result->timed_out;
@@ -154,8 +165,10 @@ static void test_spawn(void **state)
 {
 	struct seen s = { 0 };
 	struct exec *exec = NULL;
+
 	assert_true(sd_event_new(&s.event) >= 0);
 	struct exec_options o = options(SHELL("read x; echo got $x; exit 4"));
+
 	o.input = "7\n";
 	o.input_len = 2;
 	assert_int_equal(exec_spawn(s.event, &o, on_done, &s, &exec, NULL), 0);
@@ -196,5 +209,6 @@ int main(void)
 		cmocka_unit_test(test_signals_and_descriptors),
 		cmocka_unit_test(test_spawn),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,7 @@ static void serve(void *ctx, struct httpd_request *request)
 	w.served++;
 	if (!strcmp(path, "/big")) {
 		char *text = malloc(100000);
+
 		memset(text, ' ', 100000);
 		httpd_reply_text(request, 200, text, 100000);
 	} else if (!strcmp(path, "/never")) {
@@ -105,6 +106,7 @@ static int set_up(void **state)
 		.connections_max = 64,
 		.head = head,
 		.handler = serve };
+
 	assert_int_equal(httpd_new(w.event, &config, &w.server, NULL), 0);
 	return 0;
 }
@@ -498,5 +500,6 @@ int main(void)
 		cmocka_unit_test(test_reply_json),
 		cmocka_unit_test_setup_teardown(test_blocking, set_up, tear_down),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,7 @@ struct server {
 static void on_gone(void *ctx)
 {
 	struct server *s = ctx;
+
 	s->gone++;
 }
 
@@ -44,10 +45,12 @@ static void handle(void *ctx, struct ipc_request *request)
 {
 	struct server *s = ctx;
 	const char *call = ipc_request_call(request);
+
 	if (!strcmp(call, "echo")) {
 		ipc_request_reply(request, json_deep_copy(ipc_request_args(request)));
 	} else if (!strcmp(call, "who")) {
 		const struct ipc_creds *c = ipc_request_creds(request);
+
 		ipc_request_reply(
 			request, json_pack("{s:i, s:i}", "uid", (int) c->uid, "pid", (int) c->pid));
 	} else if (!strcmp(call, "fd")) {
@@ -63,6 +66,7 @@ static void handle(void *ctx, struct ipc_request *request)
 			s->event, NULL, CLOCK_MONOTONIC, 500000, 1, later, request);
 	} else if (!strcmp(call, "big")) {
 		char *text = malloc(9 << 20);
+
 		memset(text, 'a', 9 << 20);
 		text[(9 << 20) - 1] = '\0';
 		ipc_request_reply(request, json_pack("{s:s}", "text", text));
@@ -80,6 +84,7 @@ static struct err err;
 static int call(const char *name, json_t *args, struct ipc_reply *ret)
 {
 	int r = ipc_call(path, name, args, 60 * USEC_PER_SEC, ret, &err);
+
 	json_decref(args);
 	return r;
 }
@@ -88,6 +93,7 @@ static void *good_client(void *arg)
 {
 	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
 	char byte = 1;
+
 	assert_int_equal(call("echo", json_pack("{s:i}", "n", 7), &r), 0);
 	assert_int_equal(json_integer_value(json_object_get(r.ok, "n")), 7);
 	ipc_reply_done(&r);
@@ -111,9 +117,11 @@ static void *good_client(void *arg)
 	assert_string_equal(r.code, "internal");
 	assert_int_equal(ipc_call(path, "hold", NULL, 50000, &r, &err), -ETIMEDOUT);
 	char *text = malloc(500000);
+
 	memset(text, 'x', 499999);
 	text[499999] = '\0';
 	json_t *args = json_pack("{s:s}", "t", text);
+
 	free(text);
 	assert_int_equal(call("echo", args, &r), 0);
 	assert_int_equal(json_string_length(json_object_get(r.ok, "t")), 499999);
@@ -124,6 +132,7 @@ static int raw(void)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
 	strcpy(sa.sun_path, path);
 	assert_int_equal(connect(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
 	return fd;
@@ -133,14 +142,17 @@ static int raw(void)
 static const char *raw_code(int fd, const void *bytes, size_t len, char code[64])
 {
 	char text[4096];
+
 	code[0] = '\0';
 	(void) !send(fd, bytes, len, MSG_NOSIGNAL);
 	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
 	if (n > 4) {
 		text[n] = '\0';
 		CLEANUP_JSON json_t *json = json_parse(text + 4, (size_t) n - 4, NULL);
 		const char *c =
 			json_string_value(json_object_get(json_object_get(json, "error"), "code"));
+
 		(void) snprintf(code, 64, "%s", c ? c : "");
 	}
 	close(fd);
@@ -153,8 +165,10 @@ static void *hostile_client(void *arg)
 		"{\"call\":\"echo\",\"args\":[]}", "{\"call\":\"echo\",\"call\":\"echo\"}",
 		"\xff\xfe" };
 	char code[64], message[512], deep[300];
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		size_t len = strlen(bad[i]);
+
 		memcpy(message, "\0\0\0", 3);
 		message[3] = (char) len;
 		memcpy(message + 4, bad[i], len);
@@ -167,13 +181,16 @@ static void *hostile_client(void *arg)
 	assert_string_equal(raw_code(raw(), "\0\0\0\0", 4, code), "too_large");
 	assert_string_equal(raw_code(raw(), "\0\x20\0\0{}", 6, code), "too_large");
 	int half = raw(); /* a head and nothing more, then gone */
+
 	assert_int_equal(send(half, "\0\0\1", 3, MSG_NOSIGNAL), 3);
 	close(half);
 	/* More connections than there is room for: idle ones are closed for newer ones, none hangs. */
 	int fds[IPC_CLIENTS_MAX + 20];
+
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = raw();
 	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
+
 	assert_int_equal(call("who", NULL, &r), 0);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
@@ -185,6 +202,7 @@ static void *hostile_client(void *arg)
 static void run(struct server *s, void *(*client)(void *) )
 {
 	pthread_t thread;
+
 	assert_true(sd_event_new(&s->event) >= 0);
 	assert_int_equal(
 		ipc_server_new(s->event, path, 0640, (gid_t) -1, handle, s, &s->ipc, &err), 0);
@@ -205,6 +223,7 @@ static void *both(void *arg)
 static void *last_call(void *arg)
 {
 	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
+
 	assert_int_equal(call("exit", NULL, &r), 0);
 	return arg;
 }
@@ -215,12 +234,14 @@ static void test_handed_over(void **state)
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct server s = { 0 };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
 	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
 	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
 	assert_int_equal(listen(fd, 8), 0);
 	assert_int_equal(sd_event_new(&s.event), 0);
 	assert_int_equal(ipc_server_new_fd(s.event, fd, handle, &s, &s.ipc, &err), 0);
 	pthread_t thread;
+
 	pthread_create(&thread, NULL, last_call, &s);
 	assert_true(sd_event_loop(s.event) >= 0);
 	pthread_join(thread, NULL);
@@ -232,6 +253,7 @@ static void test_handed_over(void **state)
 static void test_calls(void **state)
 {
 	struct server s = { 0 };
+
 	run(&s, both);
 	assert_int_equal(s.gone, 1); /* the call that ran out of time hung up */
 	assert_non_null(s.held);
@@ -244,6 +266,7 @@ static void *stop(void *arg)
 	struct stat st;
 	struct server *s = arg;
 	struct ipc_server *second = NULL;
+
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0640);
 	/* Another server does not take a living one's place. */
@@ -258,9 +281,11 @@ static void test_path(void **state)
 	struct server s = { 0 };
 	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
 	assert_int_equal(call("who", NULL, &r), -ENOENT);
 	/* A socket that a dead process left behind is replaced. */
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
 	strcpy(sa.sun_path, path);
 	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
 	close(fd);
@@ -281,6 +306,7 @@ static void test_place(void **state)
 	struct server s = { 0 };
 	struct stat st;
 	char run[96], link[112], in[112], other[112];
+
 	if (geteuid() != 0)
 		skip();
 	(void) snprintf(run, sizeof(run), "%s/run", dir);
@@ -333,10 +359,12 @@ static void *crowd(void *arg)
 	static const char hold[] = "\0\0\0\x0f{\"call\":\"park\"}";
 	CLEANUP_IPC_REPLY struct ipc_reply r = { .fd = -1 };
 	int fds[IPC_CLIENTS_MAX];
+
 	assert_int_equal(chmod(dir, 0711), 0);
 	assert_int_equal(chmod(path, 0666), 0);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		uid_t uid = i % 2 ? 65533 : 65534;
+
 		/* Of this thread alone: the server is told who it is when it connects. */
 		assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0);
 		fds[i] = raw();
@@ -356,6 +384,7 @@ static void *crowd(void *arg)
 static void test_crowd(void **state)
 {
 	struct server s = { 0 };
+
 	if (getuid() != 0)
 		skip();
 	run(&s, crowd);
@@ -405,6 +434,7 @@ struct async {
 static void on_answer(void *ctx, int r, struct ipc_reply *reply, const struct err *e)
 {
 	struct async *a = ctx;
+
 	a->fd |= reply->fd >= 0;
 	a->results[a->n++] = r;
 	if (r < 0)
@@ -416,14 +446,17 @@ static void on_answer(void *ctx, int r, struct ipc_reply *reply, const struct er
 static void test_async(void **state)
 {
 	struct async a = { 0 };
+
 	assert_true(sd_event_new(&a.s.event) >= 0);
 	assert_int_equal(ipc_call_async(a.s.event, path, "who", NULL, 0, on_answer, &a, NULL, &err),
 		-ENOENT);
 	assert_int_equal(
 		ipc_server_new(a.s.event, path, 0600, (gid_t) -1, handle, &a.s, &a.s.ipc, &err), 0);
 	static const char *const calls[] = { "who", "late", "fd", "nothing", "hold" };
+
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		uint64_t limit = !strcmp(calls[i], "hold") ? 200000 : 60 * USEC_PER_SEC;
+
 		assert_int_equal(ipc_call_async(a.s.event, path, calls[i], NULL, limit, on_answer,
 					 &a, NULL, &err),
 			0);
@@ -436,6 +469,7 @@ static void test_async(void **state)
 	assert_int_equal(a.n, 5);
 	assert_true(a.fd);
 	int good = 0, refused = 0, late = 0;
+
 	for (int i = 0; i < 5; i++) {
 		good += a.results[i] == 0;
 		refused += a.results[i] == -EREMOTEIO;
@@ -460,10 +494,12 @@ int main(void)
 		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_asked_before_crowd),
 	};
+
 	if (!mkdtemp(dir))
 		return 77;
 	(void) snprintf(path, sizeof(path), "%s/s", dir);
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
+
 	(void) rmdir(dir);
 	return r;
 }

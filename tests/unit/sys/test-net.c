@@ -34,6 +34,7 @@ static const uint8_t mac_a[] = { 2, 0, 0, 0, 0, 1 }, mac_b[] = { 2, 0, 0, 0, 0, 
 static struct ip_addr ip(const char *text)
 {
 	struct ip_addr addr = { 0 };
+
 	assert_int_equal(ip_addr_parse(text, &addr), 0);
 	return addr;
 }
@@ -41,6 +42,7 @@ static struct ip_addr ip(const char *text)
 static struct ip_prefix prefix(const char *text)
 {
 	struct ip_prefix p = { 0 };
+
 	assert_int_equal(ip_prefix_parse(text, &p), 0);
 	return p;
 }
@@ -65,6 +67,7 @@ static int make_pair(void **state)
 		.mtu = 1380,
 		.peer_segments = 46,
 		.peer_netns_fd = there };
+
 	memcpy(veth.mac, mac_a, sizeof(mac_a));
 	memcpy(veth.peer_mac, mac_b, sizeof(mac_b));
 	if (setns(here, CLONE_NEWNET) < 0 || nl_open(&nl, &err) < 0 ||
@@ -80,6 +83,7 @@ static int make_pair(void **state)
 static int drop_pair(void **state)
 {
 	struct link link;
+
 	if (link_find(*state, "left", &link, NULL) == 0)
 		(void) link_delete(*state, link.index, NULL);
 	nl_close(*state);
@@ -91,6 +95,7 @@ static void veth_is_made_in_the_other_namespace(void **state)
 	struct link left, right;
 	struct err err = { 0 };
 	CLEANUP_NL struct nl *nl = NULL;
+
 	assert_int_equal(link_find(*state, "left", &left, &err), 0);
 	assert_string_equal(left.kind, "veth");
 	assert_int_equal(left.mtu, 1380);
@@ -115,6 +120,7 @@ static void veth_is_made_in_the_other_namespace(void **state)
 	struct link_veth again = {
 		.name = "left", .peer_name = "x", .mtu = 1500, .peer_netns_fd = there
 	};
+
 	memcpy(again.mac, mac_a, 6);
 	memcpy(again.peer_mac, mac_b, 6);
 	assert_int_equal(link_add_veth(*state, &again, &err), -EEXIST);
@@ -126,6 +132,7 @@ static void veth_is_made_in_the_other_namespace(void **state)
 static uint64_t inode(int fd)
 {
 	struct stat st;
+
 	assert_int_equal(fstat(fd, &st), 0);
 	return st.st_ino;
 }
@@ -157,6 +164,7 @@ static void it_is_seen_where_the_other_end_is(void **state)
 
 	/* We are in one of them; who is not root does not see everybody. */
 	int r = netns_mark_used(uses, ARRAY_LEN(uses));
+
 	assert_true(uses[1].used);
 	assert_int_equal(uses[0].used, r < 0);
 	if (geteuid() == 0)
@@ -169,6 +177,7 @@ static void link_is_changed_and_deleted(void **state)
 	struct err err = { 0 };
 	size_t n = 0;
 	char mac[LINK_MAC_TEXT_MAX];
+
 	assert_int_equal(link_find(*state, "left", &link, &err), 0);
 	assert_int_equal(link_set_mtu(*state, link.index, 1280, &err), 0);
 	assert_int_equal(link_set_alias(*state, link.index, "who am I", &err), 0);
@@ -194,6 +203,7 @@ static void addresses_are_added_listed_removed(void **state)
 	struct err err = { 0 };
 	struct link_addr *list = NULL;
 	size_t n = 0;
+
 	assert_int_equal(link_find(*state, "left", &link, &err), 0);
 	assert_int_equal(link_set_no_autoaddr6(*state, link.index, &err), 0);
 	assert_int_equal(link_set_up(*state, link.index, true, &err), 0);
@@ -204,6 +214,7 @@ static void addresses_are_added_listed_removed(void **state)
 		.addr = ip("fd00::1"),
 		.prefix_len = 64,
 		.flags = IFA_F_NODAD | IFA_F_NOPREFIXROUTE };
+
 	assert_int_equal(addr_add(*state, &four, &err), 0);
 	assert_int_equal(addr_add(*state, &four, &err), 0); /* twice is as good as once */
 	assert_int_equal(addr_add(*state, &six, &err), 0);
@@ -240,6 +251,7 @@ static void routes_are_ours_alone(void **state)
 	struct err err = { 0 };
 	struct route *list = NULL;
 	size_t n = 0;
+
 	assert_int_equal(link_find(*state, "left", &link, &err), 0);
 	assert_int_equal(link_set_up(*state, link.index, true, &err), 0);
 	struct link_addr four = {
@@ -248,6 +260,7 @@ static void routes_are_ours_alone(void **state)
 	struct link_addr six = {
 		.ifindex = link.index, .addr = ip("fd00::1"), .prefix_len = 64, .flags = IFA_F_NODAD
 	};
+
 	assert_int_equal(addr_add(*state, &four, &err), 0);
 	assert_int_equal(addr_add(*state, &six, &err), 0);
 	struct route a = {
@@ -264,6 +277,7 @@ static void routes_are_ours_alone(void **state)
 		.oif = link.index,
 		.onlink = true,
 		.protocol = 99 };
+
 	assert_int_equal(route_replace(*state, &a, &err), 0);
 	a.mtu = 1290;
 	assert_int_equal(route_replace(*state, &a, &err), 0);
@@ -272,10 +286,12 @@ static void routes_are_ours_alone(void **state)
 	assert_int_equal(route_replace(*state, &c, &err), 0);
 
 	struct route_filter ours = { .protocol = ROUTE_PROTOCOL_HEARTH };
+
 	assert_int_equal(route_list(*state, &ours, &list, &n, &err), 0);
 	assert_int_equal(n, 2);
 	for (size_t i = 0; i < n; i++) {
 		const struct route *want = list[i].dst.addr.family == AF_INET ? &a : &b;
+
 		assert_true(ip_prefix_equal(&list[i].dst, &want->dst));
 		assert_true(ip_addr_equal(&list[i].src, &want->src));
 		assert_true(ip_addr_equal(&list[i].gateway, &want->gateway));
@@ -286,23 +302,27 @@ static void routes_are_ours_alone(void **state)
 	}
 	free(list);
 	struct route_filter defaults = { .only_default = true, .family = AF_INET };
+
 	assert_int_equal(route_list(*state, &defaults, &list, &n, &err), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(list[0].protocol, 99);
 	assert_true(list[0].onlink);
 	free(list);
 	struct route_filter empty = { .family = AF_INET, .table = 4711 };
+
 	assert_int_equal(route_list(*state, &empty, &list, &n, &err), 0);
 	assert_int_equal(n, 0);
 	free(list);
 
 	struct route way;
 	struct route_query to = { .dst = ip("10.244.2.9") };
+
 	assert_int_equal(route_lookup(*state, &to, &way, &err), 0);
 	assert_int_equal(way.oif, link.index);
 	assert_true(ip_addr_equal(&way.src, &four.addr));
 
 	struct route not_ours = c;
+
 	not_ours.protocol = ROUTE_PROTOCOL_HEARTH;
 	assert_int_equal(route_del(*state, &not_ours, &err), -ESRCH);
 	assert_int_equal(route_del(*state, &a, &err), 0);
@@ -312,6 +332,7 @@ static void routes_are_ours_alone(void **state)
 	struct route bad = {
 		.dst = prefix("10.244.3.0/24"), .oif = link.index, .src = ip("10.9.9.9")
 	};
+
 	assert_int_equal(route_replace(*state, &bad, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "10.244.3.0/24"));
 }
@@ -323,12 +344,14 @@ static void neighbours_are_permanent_or_asked_for(void **state)
 	struct neigh *list = NULL;
 	size_t n = 0;
 	struct ip_addr four = ip("169.254.1.1"), six = ip("fe80::1");
+
 	assert_int_equal(link_find(*state, "left", &link, &err), 0);
 	assert_int_equal(link_set_up(*state, link.index, true, &err), 0);
 	assert_int_equal(neigh_set_permanent(*state, link.index, &four, mac_b, &err), 0);
 	assert_int_equal(neigh_set_permanent(*state, link.index, &six, mac_b, &err), 0);
 	assert_int_equal(neigh_list(*state, link.index, &list, &n, &err), 0);
 	size_t found = 0;
+
 	for (size_t i = 0; i < n; i++)
 		if (list[i].state == NUD_PERMANENT && !memcmp(list[i].mac, mac_b, 6))
 			found++;
@@ -349,6 +372,7 @@ struct seen {
 static void see(void *ctx, const struct monitor_event *e)
 {
 	struct seen *seen = ctx;
+
 	switch (e->what) {
 	case MONITOR_LINKS:
 		seen->up |= !e->gone && e->link.flags & IFF_UP && !strcmp(e->link.name, "left");
@@ -373,6 +397,7 @@ static void monitor_sees_changes_and_loss(void **state)
 	struct seen seen = { 0 };
 	CLEANUP(close_p)
 	int fd = monitor_open(MONITOR_LINKS | MONITOR_ADDRS | MONITOR_ROUTES, &err);
+
 	assert_true(fd >= 0);
 	assert_int_equal(monitor_read(fd, see, &seen), 0);
 	assert_int_equal(link_find(*state, "left", &link, &err), 0);
@@ -380,18 +405,22 @@ static void monitor_sees_changes_and_loss(void **state)
 	struct link_addr four = {
 		.ifindex = link.index, .addr = ip("10.77.0.1"), .prefix_len = 32
 	};
+
 	assert_int_equal(addr_add(*state, &four, &err), 0);
 	struct route route = { .dst = prefix("10.244.0.0/16"), .oif = link.index };
+
 	assert_int_equal(route_replace(*state, &route, &err), 0);
 	assert_true(monitor_read(fd, see, &seen) >= 3);
 	assert_true(seen.up && seen.addr && seen.route);
 	int small = 4096;
+
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
 	for (uint32_t i = 0; i < 200; i++) {
 		route.mtu = 1280 + i;
 		assert_int_equal(route_replace(*state, &route, &err), 0);
 	}
 	int r = monitor_read(fd, see, &seen);
+
 	assert_int_equal(r, -ENOBUFS);
 	while (monitor_read(fd, see, &seen) != 0)
 		;
@@ -435,6 +464,7 @@ static void monitor_drains(void **state)
 static void set_forwarding(const char *text)
 {
 	FILE *f = fopen("/proc/sys/net/ipv4/ip_forward", "we");
+
 	assert_non_null(f);
 	assert_true(fputs(text, f) >= 0);
 	assert_int_equal(fclose(f), 0);
@@ -448,6 +478,7 @@ static void settings_are_seen(void **state)
 	struct err err = { 0 };
 	struct seen seen = { 0 };
 	CLEANUP(close_p) int fd = monitor_open(MONITOR_SETTINGS, &err);
+
 	assert_true(fd >= 0);
 	set_forwarding("1");
 	assert_int_equal(netconf_get(*state, AF_INET, NETCONF_ALL, &conf, &err), 0);
@@ -471,6 +502,7 @@ static void links_are_renamed(void **state)
 {
 	struct link link;
 	struct err err = { 0 };
+
 	assert_int_equal(link_find(*state, "left", &link, &err), 0);
 	assert_int_equal(link_set_name(*state, link.index, "left2", &err), 0);
 	assert_int_equal(link_find(*state, "left", &link, &err), -ENODEV);
@@ -485,9 +517,11 @@ static void many_addresses_are_dumped_whole(void **state)
 	struct err err = { 0 };
 	struct link_addr *list = NULL;
 	size_t n = 0;
+
 	assert_int_equal(link_find(*state, "left", &link, &err), 0);
 	struct link_addr addr = { .ifindex = link.index, .prefix_len = 32 };
 	struct ip_prefix base = prefix("10.0.0.0/8");
+
 	for (uint64_t i = 0; i < 2000; i++) {
 		assert_int_equal(ip_prefix_nth(&base, i + 1, &addr.addr), 0);
 		assert_int_equal(addr_add(*state, &addr, &err), 0);
@@ -626,5 +660,6 @@ int main(void)
 		TEST(nothing_is_passed_on),
 		TEST(a_tunnel_asks),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,5 +104,6 @@ int main(void)
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_frozen),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

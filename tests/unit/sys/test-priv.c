@@ -28,9 +28,11 @@ static char secret[] = "/tmp/hearth-priv.XXXXXX";
 static int look(void *ctx, struct err *err)
 {
 	struct job *job = ctx;
+
 	job->uid = geteuid();
 	job->not_shared = 1;
 	int fd = open(secret, O_RDONLY | O_CLOEXEC);
+
 	job->opened = fd < 0 ? -errno : 0;
 	if (fd >= 0)
 		(void) close(fd);
@@ -56,9 +58,11 @@ static void test_as_another(void **state)
 {
 	struct job job = { .not_shared = 0 };
 	struct err err = { 0 };
+
 	if (geteuid() != 0)
 		skip();
 	int fd = mkstemp(secret);
+
 	assert_true(fd >= 0);
 	(void) close(fd);
 	assert_int_equal(priv_run_as("nobody", look, &job, &job.uid, sizeof(job.uid), &err), 7);
@@ -111,6 +115,7 @@ static void test_drop(void **state)
 	assert_int_equal(after_drop("nobody"), IS_OTHER);
 	assert_int_equal(after_drop("root"), IS_ROOT | MAY_BE_ROOT);
 	int gain = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0 ? MAY_GAIN : 0;
+
 	assert_int_equal(after_drop("no-such-user"), IS_ROOT | MAY_BE_ROOT | gain | REFUSED);
 }
 
@@ -137,6 +142,7 @@ static void test_here(void **state)
 {
 	struct job job = { .uid = 1 };
 	struct err err = { 0 };
+
 	assert_int_equal(priv_run_as("root", look, &job, NULL, 0, &err), 7);
 	assert_int_equal(job.uid, geteuid());
 	assert_int_equal(job.not_shared, 1);
@@ -150,5 +156,6 @@ int main(void)
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_drop_here),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

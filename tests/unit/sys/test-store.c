@@ -41,6 +41,7 @@ static void clean(void)
 {
 	static const char *const tails[] = { "", "-wal", "-shm", "-journal" };
 	char name[96];
+
 	for (size_t i = 0; i < ARRAY_LEN(tails); i++) {
 		(void) snprintf(name, sizeof(name), "%s%s", path, tails[i]);
 		(void) unlink(name);
@@ -51,6 +52,7 @@ static struct store *open_store(const struct store_schema *schema)
 {
 	struct store *s = NULL;
 	struct err e = { 0 };
+
 	if (store_open(path, schema, true, &s, &e) < 0)
 		fail_msg("%s", e.text);
 	return s;
@@ -59,6 +61,7 @@ static struct store *open_store(const struct store_schema *schema)
 static int put_now(struct store *s, size_t table, const char *key, const char *value)
 {
 	struct store_batch *b = store_batch_new();
+
 	store_batch_put(b, table, key, value, strlen(value));
 	return store_commit_now(s, b, NULL);
 }
@@ -72,6 +75,7 @@ static int add_row(void *ctx, const char *key, const void *value, size_t len)
 {
 	struct rows *r = ctx;
 	size_t used = strlen(r->text);
+
 	r->n++;
 	(void) snprintf(r->text + used, sizeof(r->text) - used, "%s=%.*s;", key, (int) len,
 		(const char *) value);
@@ -81,6 +85,7 @@ static int add_row(void *ctx, const char *key, const void *value, size_t len)
 static struct rows rows_of(struct store *s, size_t table)
 {
 	struct rows r = { 0 };
+
 	assert_int_equal(store_each(s, table, add_row, &r, NULL), 0);
 	return r;
 }
@@ -91,6 +96,7 @@ static void test_batches(void **state)
 	struct store *s = open_store(&old), *second = NULL;
 	struct err e = { 0 };
 	struct stat st;
+
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(store_open(path, &old, false, &second, &e), -EBUSY);
@@ -102,6 +108,7 @@ static void test_batches(void **state)
 	assert_string_equal(rows_of(s, LOG).text, "9=y;10=x;");
 	/* Whole or not at all: the row that is there already takes the other back. */
 	struct store_batch *b = store_batch_new();
+
 	store_batch_put(b, ITEMS, "c", "3", 1);
 	store_batch_delete(b, ITEMS, "a");
 	store_batch_insert(b, LOG, "10", "z", 1);
@@ -123,6 +130,7 @@ static void test_versions(void **state)
 	clean();
 	struct err e = { 0 };
 	struct store *s = open_store(&old);
+
 	assert_int_equal(put_now(s, ITEMS, "k", "v"), 0);
 	store_close(s);
 	s = open_store(&new);
@@ -139,6 +147,7 @@ static void test_versions(void **state)
 static void damage(const char *file, long at, const char *bytes, size_t len)
 {
 	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
 	assert_int_equal(pwrite(fd, bytes, len, at), len);
 	close(fd);
 }
@@ -148,6 +157,7 @@ static void test_damaged(void **state)
 	struct store *s = NULL;
 	struct err e = { 0 };
 	char junk[4096];
+
 	clean();
 	damage(path, 0, "this is no database, but long enough to look at", 47);
 	assert_int_equal(store_open(path, &old, true, &s, &e), -EBADMSG);
@@ -156,6 +166,7 @@ static void test_damaged(void **state)
 	s = open_store(&old);
 	for (int i = 0; i < 500; i++) {
 		char key[16];
+
 		(void) snprintf(key, sizeof(key), "%d", i);
 		memset(junk, 'v', sizeof(junk));
 		junk[200] = '\0';
@@ -186,6 +197,7 @@ static void on_done(void *ctx, int r, const struct err *err)
 {
 	struct one *o = ctx;
 	struct waiter *w = o->w;
+
 	w->ordered = w->ordered && o->number == w->last_seen + 1;
 	w->last_seen = o->number;
 	w->good += r == 0;
@@ -203,10 +215,12 @@ static int queue(struct store *s, struct waiter *w, int number, const char *key,
 	static char value[65536];
 	struct store_batch *b = store_batch_new();
 	struct one *o = malloc(sizeof(*o));
+
 	*o = (struct one){ w, number };
 	memset(value, 'x', sizeof(value));
 	store_batch_insert(b, ITEMS, key, value, len);
 	int r = store_commit(s, b, on_done, o);
+
 	if (r < 0)
 		free(o);
 	return r;
@@ -217,9 +231,11 @@ static void test_worker(void **state)
 	struct waiter w = { .wanted = 400, .ordered = true };
 	struct err e = { 0 };
 	char key[16];
+
 	clean();
 	assert_true(sd_event_new(&w.event) >= 0);
 	struct store *s = open_store(&old);
+
 	assert_int_equal(store_start(s, w.event, &e), 0);
 	for (int i = 0; i < 400; i++) { /* every tenth is refused, alone */
 		(void) snprintf(key, sizeof(key), "%d", i % 10 == 9 ? i - 1 : i);
@@ -250,6 +266,7 @@ static void test_worker(void **state)
 	assert_int_equal(store_start(s, w.event, &e), 0);
 	w = (struct waiter){ .event = w.event, .wanted = -1, .ordered = true };
 	int r = 0, n = 0;
+
 	for (; n < STORE_QUEUE_MAX + 10 && r == 0; n++) {
 		(void) snprintf(key, sizeof(key), "many-%d", n);
 		r = queue(s, &w, n + 1, key, 10);
@@ -265,14 +282,17 @@ static void writer(int out)
 {
 	sd_event *event = NULL;
 	struct store *s = NULL;
+
 	(void) event;
 	if (store_open(path, &old, true, &s, NULL) < 0)
 		_exit(9);
 	for (uint32_t i = (uint32_t) rows_of(s, LOG).n;; i++) {
 		char key[16], value[400];
+
 		memset(value, 'v', sizeof(value));
 		(void) snprintf(key, sizeof(key), "%u", i);
 		struct store_batch *b = store_batch_new();
+
 		store_batch_insert(b, LOG, key, value, sizeof(value));
 		store_batch_put(b, ITEMS, "last", key, strlen(key));
 		if (store_commit_now(s, b, NULL) < 0 || write(out, &i, sizeof(i)) != sizeof(i))
@@ -285,30 +305,37 @@ static void test_kill(void **state)
 	clean();
 	uint32_t told = 0;
 	unsigned seed = 12345;
+
 	for (int round = 0; round < 20; round++) {
 		int pipes[2];
+
 		assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 		pid_t pid = fork();
+
 		if (pid == 0)
 			writer(pipes[1]);
 		close(pipes[1]);
 		/* Kill it after a random number of records: somewhere in the write of the next. */
 		int stop_after = 1 + rand_r(&seed) % 12;
 		uint32_t i;
+
 		for (int n = 0; n < stop_after && read(pipes[0], &i, sizeof(i)) == sizeof(i); n++)
 			told = i + 1;
 		struct timespec pause = { 0, rand_r(&seed) % 3000000 };
+
 		(void) nanosleep(&pause, NULL);
 		kill(pid, SIGKILL);
 		while (read(pipes[0], &i, sizeof(i)) == sizeof(i))
 			told = i + 1;
 		int status;
+
 		waitpid(pid, &status, 0);
 		assert_true(WIFSIGNALED(status));
 		close(pipes[0]);
 		struct store *s = open_store(&old);
 		struct rows log = rows_of(s, LOG), items = rows_of(s, ITEMS);
 		char expected[64];
+
 		assert_true((uint32_t) log.n == told || (uint32_t) log.n == told + 1);
 		(void) snprintf(expected, sizeof(expected), "last=%d;", log.n - 1);
 		assert_string_equal(items.text, expected); /* both tables or none */
@@ -324,6 +351,7 @@ static int full_disk(void)
 	struct err e = { 0 };
 	struct store *s = NULL;
 	char key[16];
+
 	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		mount("tmpfs", dir, "tmpfs", 0, "size=1m") < 0)
 		return 77;
@@ -342,6 +370,7 @@ static int full_disk(void)
 	}
 	/* Room again: it goes on as if nothing had been. */
 	int good = w.good;
+
 	if (mount("tmpfs", dir, "tmpfs", MS_REMOUNT, "size=3m") < 0)
 		return 5;
 	w = (struct waiter){ .event = w.event, .wanted = -1, .ordered = true };
@@ -353,6 +382,7 @@ static int full_disk(void)
 		return 7;
 	}
 	struct rows rows = { 0 };
+
 	(void) store_each(s, ITEMS, add_row, &rows, &e);
 	store_close(s);
 	return rows.n == good + 1 ? 0 : 8;
@@ -361,8 +391,10 @@ static int full_disk(void)
 static void test_full_disk(void **state)
 {
 	int status = 0;
+
 	clean();
 	pid_t pid = fork();
+
 	if (pid == 0)
 		_exit(unshare(CLONE_NEWNS) < 0 ? 77 : full_disk());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -382,10 +414,12 @@ int main(void)
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_full_disk),
 	};
+
 	if (!mkdtemp(dir))
 		return 77;
 	(void) snprintf(path, sizeof(path), "%s/db", dir);
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
+
 	clean();
 	(void) rmdir(dir);
 	return r;

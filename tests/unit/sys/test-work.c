@@ -147,5 +147,6 @@ int main(void)
 		cmocka_unit_test(test_blocked),
 		cmocka_unit_test(test_end),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

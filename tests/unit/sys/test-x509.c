@@ -27,8 +27,10 @@ static size_t der_of(const char *pem, unsigned char **ret)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
 	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
 	assert_non_null(cert);
 	int n = i2d_X509(cert, ret);
+
 	assert_true(n > 0);
 	X509_free(cert);
 	BIO_free(bio);
@@ -42,6 +44,7 @@ static void test_keys(void **state)
 	CLEANUP(free_p) char *pem = NULL, *same = NULL;
 	CLEANUP(x509_wipe_p) char *private_pem = NULL;
 	unsigned char *der = NULL;
+
 	seed_of(seed_hex, seed);
 	assert_int_equal(x509_public_key(seed, key), 0);
 	key_to_hex(key, text);
@@ -52,6 +55,7 @@ static void test_keys(void **state)
 	assert_int_equal(x509_key_pem(seed, &private_pem), 0);
 	assert_non_null(strstr(private_pem, "-----BEGIN PRIVATE KEY-----"));
 	size_t len = der_of(pem, &der);
+
 	assert_int_equal(x509_key_of_der(der, len, again), 0);
 	assert_memory_equal(key, again, 32);
 	assert_int_equal(x509_key_of_der(der, len - 1, again), -EINVAL);
@@ -67,11 +71,13 @@ static void test_dates(void **state)
 {
 	uint8_t seed[32];
 	CLEANUP(free_p) char *pem = NULL;
+
 	seed_of(seed_hex, seed);
 	assert_int_equal(x509_certificate_pem(seed, "x", &pem), 0);
 	BIO *bio = BIO_new_mem_buf(pem, -1);
 	X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 	struct tm from = { 0 }, to = { 0 };
+
 	assert_int_equal(ASN1_TIME_to_tm(X509_get0_notBefore(cert), &from), 1);
 	assert_int_equal(ASN1_TIME_to_tm(X509_get0_notAfter(cert), &to), 1);
 	assert_int_equal(from.tm_year, 100);
@@ -88,6 +94,7 @@ static void test_pin(void **state)
 		0x03, 0x21, 0x00 }; /* RFC 8410 */
 	uint8_t spki[sizeof(prefix) + 32], hash[32];
 	char pin[X509_PIN_TEXT_LEN], expected[KEY_BASE64_LEN];
+
 	memcpy(spki, prefix, sizeof(prefix));
 	seed_of(key_hex, spki + sizeof(prefix));
 	crypto_hash_sha256(hash, spki, sizeof(spki));
@@ -102,11 +109,13 @@ static void test_other_kinds(void **state)
 	unsigned char *der = NULL;
 	EVP_PKEY *rsa = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 	X509 *cert = X509_new();
+
 	X509_set_pubkey(cert, rsa);
 	X509_gmtime_adj(X509_getm_notBefore(cert), 0);
 	X509_gmtime_adj(X509_getm_notAfter(cert), 1000);
 	X509_sign(cert, rsa, EVP_sha256());
 	int len = i2d_X509(cert, &der);
+
 	assert_true(len > 0);
 	assert_int_equal(x509_key_of_der(der, (size_t) len, key), -EPROTONOSUPPORT);
 	assert_int_equal(x509_key_of_der("", 0, key), -EINVAL);
@@ -125,6 +134,7 @@ static void test_name(void **state)
 	uint8_t seed[32];
 	CLEANUP(free_p) char *pem = NULL, *strange = NULL;
 	CLEANUP(x509_wipe_p) char *key = NULL;
+
 	seed_of(seed_hex, seed);
 	assert_int_equal(x509_certificate_pem(seed, "system:node:pi3", &pem), 0);
 	assert_int_equal(x509_certificate_pem(seed, "a\tb", &strange), 0);
@@ -148,5 +158,6 @@ int main(void)
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_other_kinds),
 	};
+
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

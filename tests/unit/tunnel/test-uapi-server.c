@@ -152,6 +152,7 @@ static void test_garbage(void **state)
 		assert_true(is_closed(a));
 	}
 	CLEANUP(close_p) int a = client();
+
 	put(a, "set=1\nlisten_port=x\n\n");
 	expect(a, "errno=-22\n\n");
 	put(a, "get=1\n\n");
@@ -253,5 +254,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -240,6 +240,7 @@ static void test_flipped_bits(void **state)
 			continue; /* X25519 ignores a point's top bit; the hash does not, but see MAC1 */
 		assert_int_equal(wg_initiation_parse(bytes, sizeof(bytes), &initiation), 0);
 		int r = wg_noise_identify(&crypto, &p.r, &initiation, &incoming);
+
 		if (r == 0)
 			r = wg_noise_verify(&crypto, &p.r, &p.to_i, &initiation, &incoming, stamp);
 		assert_int_equal(r, -EKEYREJECTED);
@@ -285,6 +286,7 @@ static void test_low_order(void **state)
 	for (size_t i = 0; i < sizeof(low_order) / sizeof(low_order[0]); i++)
 		for (unsigned top = 0; top < 2; top++) { /* the top bit does not count */
 			uint8_t point[32];
+
 			memcpy(point, low_order[i], 32);
 			point[31] |= (uint8_t) (top << 7);
 			assert_false(wg_key_is_usable(point));
@@ -342,5 +344,6 @@ int main(void)
 		cmocka_unit_test(test_low_order),
 		cmocka_unit_test(test_wrong_psk),
 	};
+
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -21,6 +21,7 @@ static void test_first_packets(void **state)
 {
 	TWO t;
 	struct wg_peer_stats sa, sb;
+
 	two_init(&t, false);
 	for (uint32_t i = 0; i < 10; i++)
 		assert_int_equal(net_ping(t.a, t.b, i), 0);
@@ -51,6 +52,7 @@ static void test_first_packets(void **state)
 static void test_initiate(void **state)
 {
 	TWO t;
+
 	two_init(&t, false);
 	wg_peer_initiate(t.ab);
 	wg_peer_initiate(t.ab);
@@ -69,6 +71,7 @@ static void test_both_at_once(void **state)
 {
 	for (unsigned seed = 0; seed < 100; seed++) {
 		TWO t;
+
 		two_init(&t, true);
 		t.net.seed = seed;
 		t.net.delay_min_us = 1000;
@@ -88,6 +91,7 @@ static void test_both_at_once(void **state)
 		assert_int_equal(t.a->dropped + t.b->dropped, 0);
 		/* and they agree on one of the two sessions */
 		const struct wg_session *sa = wg_peer_sending(t.ab), *sb = wg_peer_sending(t.ba);
+
 		assert_int_equal(sa->remote_index, sb->local_index);
 		assert_int_equal(sb->remote_index, sa->local_index);
 		assert_true(sa->initiator != sb->initiator);
@@ -101,8 +105,10 @@ static void test_instant_restart(void **state)
 {
 	for (unsigned i = 0; i < 2; i++) { /* whoever has the greater key */
 		TWO t;
+
 		two_init(&t, true);
 		struct net_host *a = i ? t.a : t.b, *b = i ? t.b : t.a;
+
 		assert_int_equal(net_ping(a, b, 1), 0);
 		net_run(&t.net, SECOND / 10);
 		net_host_restart(b);
@@ -115,6 +121,7 @@ static void test_instant_restart(void **state)
 			net_run(&t.net, SECOND);
 		}
 		unsigned before = b->delivered;
+
 		assert_int_equal(net_ping(a, b, 1), 0);
 		net_run(&t.net, SECOND);
 		assert_int_equal(b->delivered, before + 1);
@@ -126,8 +133,10 @@ static void test_instant_restart_silent(void **state)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		TWO t;
+
 		two_init(&t, true);
 		struct net_host *a = i ? t.a : t.b, *b = i ? t.b : t.a;
+
 		assert_int_equal(net_ping(a, b, 1), 0);
 		net_run(&t.net, SECOND / 10);
 		assert_int_equal(net_ping(b, a, 1), 0); /* it has used the session that a began */
@@ -137,6 +146,7 @@ static void test_instant_restart_silent(void **state)
 		assert_int_equal(net_ping(b, a, 1), 0);
 		net_run(&t.net, SECOND / 10);
 		unsigned before = b->delivered;
+
 		assert_int_equal(net_ping(a, b, 2), 0);
 		net_run(&t.net, SECOND / 10);
 		assert_int_equal(b->delivered, before + 1);
@@ -147,6 +157,7 @@ static void test_psk(void **state)
 {
 	TWO t;
 	uint8_t psk[WG_KEY_LEN] = { 1, 2, 3 };
+
 	two_init(&t, true);
 	wg_peer_set_psk(t.ab, psk);
 	assert_memory_equal(wg_peer_psk(t.ab), psk, sizeof(psk));
@@ -162,8 +173,10 @@ static void test_psk(void **state)
 static void test_ipv6_outside(void **state)
 {
 	struct net net;
+
 	net_init(&net, 3);
 	struct net_host *a = net_host_add(&net, true), *b = net_host_add(&net, true);
+
 	net_introduce(a, b, true);
 	net_introduce(b, a, false);
 	assert_int_equal(net_ping(a, b, 1), 0);
@@ -177,6 +190,7 @@ static void test_key_change(void **state)
 {
 	TWO t;
 	uint8_t other[WG_KEY_LEN] = { 77, 3, 1 }, old_public[WG_KEY_LEN];
+
 	two_init(&t, true);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
@@ -188,6 +202,7 @@ static void test_key_change(void **state)
 	assert_memory_not_equal(t.a->public_key, old_public, WG_KEY_LEN);
 	assert_null(wg_peer_sending(t.ab));
 	struct wg_peer *fresh = net_introduce(t.b, t.a, false);
+
 	assert_ptr_not_equal(fresh, t.ba);
 	wg_peer_remove(t.ba);
 	assert_int_equal(net_ping(t.a, t.b, 2), 0);
@@ -203,12 +218,14 @@ static void test_key_change_after_crossing(void **state)
 {
 	TWO t;
 	uint8_t other[WG_KEY_LEN] = { 77, 3, 1 };
+
 	two_init(&t, true);
 	t.net.delay_min_us = t.net.delay_max_us = 10000;
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	assert_int_equal(net_ping(t.b, t.a, 2), 0);
 	net_run(&t.net, 8 * SECOND);
 	struct wg_session *crossed = t.ab->previous;
+
 	assert_non_null(crossed);
 	assert_true(crossed->may_send);
 	wg_device_set_private_key(t.a->device, other);
@@ -220,11 +237,13 @@ static void test_key_change_after_crossing(void **state)
 static void test_removal(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
 	struct wg_session *session = wg_peer_sending(t.ab);
 	uint64_t counter;
+
 	assert_non_null(session);
 	wg_peer_remove(t.ab);
 	wg_peer_remove(t.ab);
@@ -249,6 +268,7 @@ static void test_removal(void **state)
 static void test_held(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
@@ -257,6 +277,7 @@ static void test_held(void **state)
 	uint32_t index = session->local_index;
 
 	unsigned first = wg_device_hold(device);
+
 	wg_peer_remove(t.ab);
 	wg_device_tick(device);
 	assert_int_equal(t.a->ciphers_freed, 0);
@@ -265,6 +286,7 @@ static void test_held(void **state)
 	assert_true(wg_device_next_deadline(device) == WG_NO_DEADLINE);
 
 	unsigned second = wg_device_hold(device); /* cannot have found it */
+
 	wg_device_tick(device);
 	assert_int_equal(t.a->ciphers_freed, 0);
 	wg_device_release(device, first);
@@ -295,11 +317,13 @@ static void test_staging(void **state)
 {
 	TWO t;
 	uint32_t number;
+
 	two_init(&t, true);
 	t.net.cut = 2;
 	for (uint32_t i = 0; i < 200; i++)
 		assert_int_equal(net_ping(t.a, t.b, 1000 + i), 0);
 	struct wg_staged *first = wg_peer_unstage(t.ab);
+
 	memcpy(&number, first->data + 20, 4);
 	assert_int_equal(number, 1072); /* the oldest gave way */
 	free(first);
@@ -318,12 +342,14 @@ static void test_staging_limit(void **state)
 	CLEANUP(free_p) uint8_t *packet = calloc(1, LEN + 1);
 	unsigned taken = 0;
 	int r = 0;
+
 	two_init(&t, true);
 	assert_non_null(packet);
 	assert_int_equal(wg_peer_stage(t.ab, packet, LEN + 1), -EMSGSIZE);
 	for (unsigned p = 0; p < 10 && r == 0; p++) {
 		struct wg_peer *peer;
 		uint8_t key[WG_KEY_LEN] = { 9, (uint8_t) p };
+
 		assert_int_equal(wg_device_add_peer(t.a->device, key, &peer), 1);
 		wg_peer_set_endpoint(peer, &t.b->addrs[0]);
 		for (unsigned i = 0; i < WG_STAGED_MAX && r == 0; i++) {
@@ -339,6 +365,7 @@ static void test_roaming(void **state)
 {
 	TWO t;
 	struct endpoint moved;
+
 	two_init(&t, true);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
@@ -373,6 +400,7 @@ static void test_candidates(void **state)
 {
 	TWO t;
 	struct endpoint list[3];
+
 	two_init(&t, false);
 	assert_int_equal(endpoint_parse("198.51.100.1:1", &list[0]), 0);
 	assert_int_equal(endpoint_parse("[2001:db8::99]:2", &list[1]), 0);
@@ -404,6 +432,7 @@ static void test_candidates(void **state)
 	assert_int_equal(endpoint_parse("198.51.100.88:8", &t.b->addrs[0]), 0);
 	captured[1].n = 0;
 	unsigned before = t.b->delivered;
+
 	assert_int_equal(net_ping(t.a, t.b, 3), 0);
 	net_run(&t.net, 14 * SECOND);
 	assert_int_equal(captured[1].n, 0);
@@ -424,6 +453,7 @@ static void test_way_that_does_not_lead_back(void **state)
 	TWO t;
 	uint8_t copy[WG_INITIATION_LEN];
 	struct endpoint one_way, late; /* nobody is there */
+
 	two_init(&t, true);
 	assert_int_equal(endpoint_parse("203.0.113.5:5", &one_way), 0);
 	assert_int_equal(endpoint_parse("203.0.113.6:6", &late), 0);
@@ -473,6 +503,7 @@ static void test_doubt(void **state)
 {
 	TWO t;
 	struct endpoint other;
+
 	two_init(&t, true);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
@@ -496,6 +527,7 @@ static void test_candidate_comes_late(void **state)
 {
 	TWO t;
 	struct endpoint list[2];
+
 	two_init(&t, false);
 	list[1] = t.b->addrs[0];
 	assert_int_equal(endpoint_parse("198.51.100.1:1", &list[0]), 0);
@@ -511,6 +543,7 @@ static void test_candidate_comes_late(void **state)
 	/* and a peer with a keepalive that had no address begins when it gets one */
 	struct net_host *c = net_host_add(&t.net, true);
 	struct wg_peer *ac = net_introduce(t.a, c, false);
+
 	net_introduce(c, t.a, false);
 	wg_peer_set_keepalive(ac, 25);
 	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 2);
@@ -526,6 +559,7 @@ static void test_candidate_comes_late(void **state)
 static void test_timestamps(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	t.a->reserve_result = -ENOSPC;
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
@@ -542,6 +576,7 @@ static void test_timestamps(void **state)
 		net_host_restart(t.a);
 		t.ab = net_introduce(t.a, t.b, true);
 		unsigned before = t.b->delivered;
+
 		assert_int_equal(net_ping(t.a, t.b, 1), 0);
 		net_run(&t.net, SECOND);
 		assert_int_equal(t.b->delivered, before + 1);
@@ -549,10 +584,12 @@ static void test_timestamps(void **state)
 	t.a->wall_offset_us = 0; /* NTP answers */
 	net_run(&t.net, 121 * SECOND);
 	unsigned before = t.b->delivered;
+
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
 	assert_int_equal(t.b->delivered, before + 1);
 	unsigned writes = t.a->n_reserved;
+
 	for (unsigned i = 0; i < 180; i++) { /* six hours of traffic: about a write an hour */
 		assert_int_equal(net_ping(t.a, t.b, i), 0);
 		net_run(&t.net, 120 * SECOND);
@@ -564,6 +601,7 @@ static void test_timestamps(void **state)
 static void test_timestamps_later(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	t.a->reserve_result = -EAGAIN;
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
@@ -594,6 +632,7 @@ static void test_timestamps_later(void **state)
 static void test_added_again(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	for (unsigned i = 1; i < WG_INITIATIONS_AT_ONCE; i++) {
 		assert_int_equal(net_ping(t.a, t.b, i), 0);
@@ -612,10 +651,12 @@ static void test_counter_limit(void **state)
 {
 	TWO t;
 	uint64_t first;
+
 	two_init(&t, true);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, 6 * SECOND);
 	struct wg_session *session = wg_peer_sending(t.ab);
+
 	session->send_counter = WG_REKEY_AFTER_MESSAGES;
 	assert_int_equal(net_ping(t.a, t.b, 2), 0); /* one above: new keys */
 	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 2);
@@ -638,10 +679,12 @@ static void test_counter_limit(void **state)
 static void test_rotation(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, 121 * SECOND);
 	struct wg_session *old_a = wg_peer_sending(t.ab), *old_b = wg_peer_sending(t.ba);
+
 	t.a->on_send = capture;
 	assert_int_equal(net_ping(t.a, t.b, 2), 0); /* begins a rekey */
 	net_run(&t.net, 11000);                     /* b has the initiation, a not yet its answer */
@@ -686,5 +729,6 @@ int main(void)
 		cmocka_unit_test(test_counter_limit),
 		cmocka_unit_test(test_rotation),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ static void test_refused_peers(void **state)
 {
 	TWO t;
 	struct wg_peer *peer, *again;
+
 	two_init(&t, true);
 	assert_int_equal(wg_device_add_peer(t.a->device, t.a->public_key, &peer), -ELOOP);
 	assert_int_equal(wg_device_add_peer(t.a->device, t.b->public_key, &again), 0);
@@ -66,6 +67,7 @@ static void test_no_identity(void **state)
 {
 	TWO t;
 	uint8_t zero[WG_KEY_LEN] = { 0 }, key[WG_KEY_LEN];
+
 	two_init(&t, true);
 	t.a->on_send = capture;
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
@@ -90,6 +92,7 @@ static void test_denied(void **state)
 	struct ip_prefix denied[2];
 	struct endpoint inside;
 	const struct wg_counters *counters;
+
 	two_init(&t, true);
 	assert_int_equal(ip_prefix_parse("10.244.0.0/16", &denied[0]), 0);
 	assert_int_equal(ip_prefix_parse("fd00::/8", &denied[1]), 0);
@@ -99,6 +102,7 @@ static void test_denied(void **state)
 	assert_false(wg_device_denies(t.b->device, &t.a->addrs[0].addr));
 
 	struct endpoint honest = t.a->addrs[0];
+
 	t.a->addrs[0] = inside;
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
@@ -115,6 +119,7 @@ static void test_denied(void **state)
 	assert_int_equal(t.b->delivered, 1);
 	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &honest));
 	struct wg_endpoint there = { .remote = inside };
+
 	wg_peer_data_received(wg_peer_sending(t.ba), &there, 32, false);
 	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &honest));
 
@@ -131,6 +136,7 @@ static void test_spoiled_messages(void **state)
 {
 	TWO t;
 	uint8_t data[2000] = { 0 };
+
 	two_init(&t, true);
 	t.a->on_send = t.b->on_send = capture;
 	t.a->no_handshakes = true;
@@ -178,6 +184,7 @@ static void test_data_forged_replayed(void **state)
 {
 	TWO t;
 	uint8_t data[300];
+
 	two_init(&t, true);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net,
@@ -186,6 +193,7 @@ static void test_data_forged_replayed(void **state)
 	t.a->on_send = capture;
 	assert_int_equal(net_ping(t.a, t.b, 2), 0);
 	size_t len = captured[4].len;
+
 	for (size_t bit = 0; bit < 8 * len; bit++) {
 		memcpy(data, captured[4].data, len);
 		data[bit / 8] ^= (uint8_t) (1 << bit % 8);
@@ -197,6 +205,7 @@ static void test_data_forged_replayed(void **state)
 	net_run(&t.net, SECOND); /* the true one comes */
 	assert_int_equal(t.b->delivered, 2);
 	struct endpoint attacker;
+
 	assert_int_equal(endpoint_parse("203.0.113.66:1", &attacker), 0);
 	net_inject(t.b, &attacker, captured[4].data, len); /* the same again, from elsewhere */
 	assert_int_equal(t.b->delivered, 2);
@@ -205,6 +214,7 @@ static void test_data_forged_replayed(void **state)
 
 	/* a source that is not the peer's */
 	size_t n = net_packet_make(data, 9, 2, 5);
+
 	assert_int_equal(net_write(t.a, data, n), 0);
 	n = net_packet_make(data, 2, 2, 5); /* b's own address */
 	assert_int_equal(net_write(t.a, data, n), 0);
@@ -216,12 +226,14 @@ static void test_initiation_replayed(void **state)
 {
 	TWO t;
 	uint8_t first[WG_INITIATION_LEN];
+
 	two_init(&t, true);
 	t.a->on_send = capture;
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
 	memcpy(first, captured[1].data, sizeof(first));
 	struct endpoint attacker;
+
 	assert_int_equal(endpoint_parse("203.0.113.66:1", &attacker), 0);
 	net_inject(t.b, &attacker, first, sizeof(first));
 	assert_int_equal(t.b->last_result, -EALREADY);
@@ -240,6 +252,7 @@ static void test_initiation_replayed(void **state)
 static void test_unknown_peer(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	wg_peer_remove(t.ba);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
@@ -253,6 +266,7 @@ static void test_flood_of_one_peer(void **state)
 {
 	TWO t;
 	unsigned taken = 0, busy = 0;
+
 	two_init(&t, true);
 	t.a->on_send = capture;
 	t.a->no_handshakes = true;
@@ -278,6 +292,7 @@ static void test_flood_of_one_peer(void **state)
 static void test_under_load(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	t.a->on_send = t.b->on_send = capture;
 	wg_device_note_load(t.b->device);
@@ -308,10 +323,12 @@ static void test_under_load(void **state)
 static void test_load_noticed(void **state)
 {
 	TWO t;
+
 	two_init(&t, true);
 	t.a->on_send = capture;
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	uint8_t wrong[WG_INITIATION_LEN];
+
 	memcpy(wrong, captured[1].data, sizeof(wrong));
 	wrong[100] ^= 1;
 	for (unsigned i = 0; i < 1000; i++)
@@ -341,5 +358,6 @@ int main(void)
 		cmocka_unit_test_setup(test_under_load, reset_captured),
 		cmocka_unit_test_setup(test_load_noticed, reset_captured),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,11 +27,14 @@ static void traffic(struct net *net, struct net_host *a, struct net_host *b, boo
 {
 	uint64_t end = net->now_us + duration_us;
 	uint32_t number = 0;
+
 	while (net->now_us < end) {
 		unsigned burst = 1 + (unsigned) (net_random(net) % 8);
+
 		for (unsigned i = 0; i < burst; i++) {
 			bool back = both && net_random(net) % 2;
 			int r = back ? net_ping(b, a, number++) : net_ping(a, b, number++);
+
 			assert_int_equal(r, 0);
 			(*ret_written)++;
 		}
@@ -57,6 +60,7 @@ static void test_reordered(void **state)
 		struct net net;
 		struct net_host *a, *b;
 		unsigned written = 0;
+
 		two_hosts(&net, seed, &a, &b);
 		net.delay_min_us = 1000;
 		net.delay_max_us = 400000;
@@ -75,6 +79,7 @@ static void test_doubled(void **state)
 		struct net net;
 		struct net_host *a, *b;
 		unsigned written = 0;
+
 		two_hosts(&net, seed, &a, &b);
 		net.delay_max_us = 200000;
 		net.doubled = 500;
@@ -95,6 +100,7 @@ static void test_everything(void **state)
 		struct net net;
 		struct net_host *a, *b;
 		unsigned written = 0;
+
 		two_hosts(&net, seed, &a, &b);
 		net.delay_max_us = 10000 + net_random(&net) % 500000;
 		net.loss = (unsigned) (net_random(&net) % 200);
@@ -102,6 +108,7 @@ static void test_everything(void **state)
 		net.spoiled = (unsigned) (net_random(&net) % 200);
 		traffic(&net, a, b, true, 3600 * SECOND, 2 * SECOND, &written);
 		unsigned arrived = a->delivered + b->delivered;
+
 		assert_true(arrived <= written);
 		assert_true(arrived > written / 2);
 		net.loss = net.spoiled = 0; /* calm: whole again */
@@ -119,12 +126,14 @@ static void test_upheaval(void **state)
 {
 	struct net net;
 	struct net_host *a, *b;
+
 	two_hosts(&net, 99, &a, &b);
 	net.delay_max_us = 60000;
 	net.loss = 50;
 	for (unsigned round = 0; round < 60; round++) {
 		uint64_t what = net_random(&net);
 		struct net_host *who = what & 1 ? a : b, *other = who == a ? b : a;
+
 		switch (what >> 1 & 3) {
 		case 0:
 			net_host_restart(who);
@@ -147,6 +156,7 @@ static void test_upheaval(void **state)
 			net_run(&net, SECOND);
 		}
 		unsigned before = a->delivered, before_b = b->delivered;
+
 		for (unsigned i = 0; i < 10; i++) {
 			assert_int_equal(net_ping(a, b, i), 0);
 			assert_int_equal(net_ping(b, a, i), 0);
@@ -166,6 +176,7 @@ static void test_triangle(void **state)
 	struct net net;
 	struct net_host *h[3];
 	unsigned written[3] = { 0 };
+
 	net_init(&net, 7);
 	for (unsigned i = 0; i < 3; i++)
 		h[i] = net_host_add(&net, i == 2);
@@ -176,6 +187,7 @@ static void test_triangle(void **state)
 	net.delay_max_us = 90000;
 	for (unsigned i = 0; i < 3000; i++) {
 		unsigned from = (unsigned) (net_random(&net) % 3), to = (from + 1 + i % 2) % 3;
+
 		assert_int_equal(net_ping(h[from], h[to], i), 0);
 		written[to]++;
 		net_run(&net, net_random(&net) % (4 * SECOND));
@@ -195,5 +207,6 @@ int main(void)
 		cmocka_unit_test(test_upheaval),
 		cmocka_unit_test(test_triangle),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

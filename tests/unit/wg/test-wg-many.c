@@ -69,6 +69,7 @@ static void test_many(void **state)
 	assert_true(wg_device_next_deadline(device) == WG_NO_DEADLINE); /* idle: nothing to do */
 
 	unsigned n = 0;
+
 	for (peer = NULL; (peer = wg_device_next_peer(device, peer)); n++)
 		assert_int_equal((uintptr_t) wg_peer_user(peer), n);
 	assert_int_equal(n, PEERS);
@@ -78,13 +79,16 @@ static void test_many(void **state)
 		assert_non_null(peer);
 		assert_memory_equal(wg_peer_key(peer), key, WG_KEY_LEN);
 		const uint8_t addr[16] = { 10, 0, (uint8_t) (i >> 8), (uint8_t) i };
+
 		assert_ptr_equal(wg_device_route(device, AF_INET, addr), peer);
 		const uint8_t addr6[16] = { 0xfd, 7, (uint8_t) (i >> 8), (uint8_t) i };
+
 		assert_ptr_equal(wg_device_route(device, AF_INET6, addr6), peer);
 	}
 
 	/* every hundredth wants a session with nobody there: 100 rows of retransmissions */
 	struct endpoint nowhere;
+
 	assert_int_equal(endpoint_parse("192.0.2.1:9", &nowhere), 0);
 	for (unsigned i = 0; i < PEERS; i += 100) {
 		key_of(i, key);
@@ -94,8 +98,10 @@ static void test_many(void **state)
 	}
 	assert_int_equal(seen.sent, 100);
 	uint64_t now = 1000 + 7 * SECOND;
+
 	wg_device_set_time(device, now, config.wall_us);
 	unsigned ticks = 0, before;
+
 	while (wg_device_next_deadline(device) <= now) {
 		before = seen.sent;
 		wg_device_tick(device);
@@ -122,6 +128,7 @@ static void test_many(void **state)
 	assert_int_equal(wg_device_n_peers(device), PEERS / 2);
 	for (unsigned i = 0; i < PEERS; i++) {
 		const uint8_t addr[16] = { 10, 0, (uint8_t) (i >> 8), (uint8_t) i };
+
 		peer = wg_device_route(device, AF_INET, addr);
 		assert_int_equal(peer != NULL, i % 2);
 	}
@@ -132,5 +139,6 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_many) };
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ enum { EVENTS_MAX = 4, STEP_US = 50000, GIVE_UP_US = 30000000 };
 static uint64_t number_of(const char *name, uint64_t otherwise)
 {
 	const char *text = getenv(name);
+
 	return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
@@ -62,8 +63,10 @@ static uint64_t gap_us(struct net *net)
 static void chatter(struct net *net, uint64_t duration_us)
 {
 	uint64_t end_us = net->now_us + duration_us;
+
 	while (net->now_us < end_us) {
 		uint64_t r = net_random(net), left_us = end_us - net->now_us;
+
 		if (r % 3 == 0)
 			(void) net_ping(&net->hosts[0], &net->hosts[1], 1);
 		if (r % 3 == 1)
@@ -120,6 +123,7 @@ static uint64_t play(uint64_t seed, unsigned loss)
 		upheaval(&net);
 	net.loss = 0;
 	unsigned first = net_random(&net) % 2;
+
 	us = time_to_arrive(&net, &net.hosts[first], &net.hosts[1 - first]);
 	if (net_random(&net) % 2)
 		back_us = time_to_arrive(&net, &net.hosts[1 - first], &net.hosts[first]);
@@ -134,6 +138,7 @@ static void play_all(uint64_t n, unsigned loss, uint64_t limit_us)
 
 	for (uint64_t seed = first; seed <= last; seed++) {
 		uint64_t us = play(seed, loss);
+
 		if (us > worst_us)
 			worst_us = us;
 		if (us > limit_us && late++ < 10)
@@ -162,5 +167,6 @@ int main(void)
 		cmocka_unit_test(test_restarts),
 		cmocka_unit_test(test_restarts_with_loss),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

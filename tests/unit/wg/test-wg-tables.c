@@ -28,6 +28,7 @@ static uint64_t seed;
 static uint64_t next_random(void)
 {
 	uint64_t z = seed += UINT64_C(0x9e3779b97f4a7c15);
+
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
@@ -96,6 +97,7 @@ static void test_replay_cases(void **state)
 		{ 3, false },
 	};
 	struct wg_replay replay = { 0 };
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		if (wg_replay_accept(&replay, cases[i].counter, limit) != cases[i].accepted)
 			fail_msg(
@@ -110,9 +112,11 @@ static void test_replay_model(void **state)
 	struct wg_replay replay = { 0 };
 	uint64_t top = 0;
 	bool any = false;
+
 	assert_non_null(seen);
 	for (unsigned i = 0; i < 300000; i++) {
 		uint64_t c;
+
 		switch (below(8)) {
 		case 0:
 			c = top + below(64);
@@ -126,6 +130,7 @@ static void test_replay_model(void **state)
 		if (c >= N)
 			continue;
 		bool expected = !seen[c] && (!any || c > top || top - c < WG_REPLAY_WINDOW);
+
 		if (wg_replay_accept(&replay, c, UINT64_MAX) != expected)
 			fail_msg("step %u counter %llu top %llu", i, (unsigned long long) c,
 				(unsigned long long) top);
@@ -162,6 +167,7 @@ static int model_find(const struct model *m, const struct ip_prefix *prefix)
 static int model_lookup(const struct model *m, const struct ip_addr *addr)
 {
 	int owner = -1, best = -1;
+
 	for (size_t i = 0; i < m->n; i++)
 		if (m->rows[i].prefix.len > best && ip_prefix_contains(&m->rows[i].prefix, addr)) {
 			best = m->rows[i].prefix.len;
@@ -174,6 +180,7 @@ static int model_lookup(const struct model *m, const struct ip_addr *addr)
 static struct ip_addr random_addr(void)
 {
 	struct ip_addr a = { .family = below(2) ? AF_INET : AF_INET6 };
+
 	for (unsigned i = 0; i < ip_bytes(a.family); i++)
 		a.bytes[i] = (uint8_t) (below(3) ? 0 : below(4) ? 1u << below(8) : below(256));
 	return a;
@@ -182,6 +189,7 @@ static struct ip_addr random_addr(void)
 static struct ip_prefix random_prefix(void)
 {
 	struct ip_addr a = random_addr();
+
 	return ip_prefix_of(&a, (uint8_t) below(ip_bits(a.family) + 1));
 }
 
@@ -197,6 +205,7 @@ static void each(const struct wg_trie_list *list,
 static void count_one(void *ctx, const struct ip_prefix *prefix)
 {
 	size_t *n = ctx;
+
 	(*n)++;
 }
 
@@ -205,6 +214,7 @@ static void test_trie_model(void **state)
 	CLEANUP(free_p) struct model *m = calloc(1, sizeof(*m));
 	struct wg_trie trie = { 0 };
 	struct wg_trie_list lists[OWNERS] = { 0 };
+
 	assert_non_null(m);
 	for (unsigned i = 0; i < OWNERS; i++)
 		lists[i].owner = &lists[i];
@@ -212,6 +222,7 @@ static void test_trie_model(void **state)
 		struct ip_prefix prefix = random_prefix();
 		int owner = (int) below(OWNERS), at = model_find(m, &prefix);
 		unsigned what = below(100);
+
 		if (what < 30 && m->n < MODEL_MAX) {
 			assert_int_equal(wg_trie_insert(&trie, &prefix, &lists[owner]), 0);
 			if (at < 0)
@@ -224,6 +235,7 @@ static void test_trie_model(void **state)
 				owner = below(8) ? m->rows[at].owner : owner;
 			}
 			int r = wg_trie_remove(&trie, &prefix, &lists[owner]);
+
 			assert_int_equal(r, at >= 0 && m->rows[at].owner == owner ? 0 : -ENOENT);
 			if (r == 0)
 				m->rows[at] = m->rows[--m->n];
@@ -238,10 +250,12 @@ static void test_trie_model(void **state)
 			struct ip_addr addr = random_addr();
 			struct wg_trie_list *got = wg_trie_lookup(&trie, addr.family, addr.bytes);
 			int expected = model_lookup(m, &addr);
+
 			assert_ptr_equal(got, expected < 0 ? NULL : &lists[expected]);
 		}
 	}
 	size_t listed = 0;
+
 	for (unsigned i = 0; i < OWNERS; i++)
 		each(&lists[i], count_one, &listed);
 	assert_int_equal(listed, m->n);
@@ -256,6 +270,7 @@ static void test_trie_model(void **state)
 static void remember(void *ctx, const struct ip_prefix *prefix)
 {
 	char text[PREFIX_TEXT_MAX];
+
 	strcat(strcat(ctx, ip_prefix_format(prefix, text)), " ");
 }
 
@@ -323,6 +338,7 @@ static void test_trie_many(void **state)
 	enum { N = 100000 };
 	struct wg_trie trie = { 0 };
 	static struct wg_trie_list lists[1000];
+
 	for (unsigned i = 0; i < ARRAY_LEN(lists); i++)
 		lists[i] = (struct wg_trie_list){ .owner = &lists[i] };
 	for (uint32_t i = 0; i < N; i++) {
@@ -331,12 +347,14 @@ static void test_trie_many(void **state)
 					       .bytes = { (uint8_t) (v >> 24), (uint8_t) (v >> 16),
 						       (uint8_t) (v >> 8), (uint8_t) v } },
 			.len = 32 };
+
 		assert_int_equal(wg_trie_insert(&trie, &p, &lists[i % ARRAY_LEN(lists)]), 0);
 	}
 	for (uint32_t i = 0; i < N; i++) {
 		uint32_t v = i * UINT32_C(2654435761);
 		const uint8_t addr[4] = { (uint8_t) (v >> 24), (uint8_t) (v >> 16),
 			(uint8_t) (v >> 8), (uint8_t) v };
+
 		assert_ptr_equal(
 			wg_trie_lookup(&trie, AF_INET, addr), &lists[i % ARRAY_LEN(lists)]);
 	}
@@ -355,6 +373,7 @@ static void test_index(void **state)
 	struct wg_index index = { 0 };
 	static uint32_t values[N];
 	static char owners[N]; /* their addresses stand for peers */
+
 	assert_null(wg_index_find(&index, 5));
 	wg_index_remove(&index, 5);
 	for (unsigned round = 0; round < 3; round++) {
@@ -387,10 +406,12 @@ static void test_heap(void **state)
 	enum { N = 2000 };
 	static struct wg_heap_node nodes[N];
 	struct wg_heap heap = { 0 };
+
 	assert_null(wg_heap_first(&heap));
 	assert_int_equal(wg_heap_reserve(&heap, N), 0);
 	for (unsigned step = 0; step < 40000; step++) {
 		struct wg_heap_node *node = &nodes[below(N)];
+
 		if (below(3))
 			wg_heap_set(&heap, node, below(1000000));
 		else
@@ -398,8 +419,10 @@ static void test_heap(void **state)
 	}
 	uint64_t last = 0;
 	size_t n = heap.n;
+
 	while (wg_heap_first(&heap)) {
 		struct wg_heap_node *first = wg_heap_first(&heap);
+
 		assert_true(first->at_us >= last);
 		last = first->at_us;
 		wg_heap_remove(&heap, first);
@@ -415,6 +438,7 @@ static void test_heap(void **state)
 static struct ip_addr addr_of(const char *text)
 {
 	struct ip_addr a;
+
 	assert_int_equal(ip_addr_parse(text, &a), 0);
 	return a;
 }
@@ -423,6 +447,7 @@ static unsigned allowed_of(
 	struct wg_ratelimit *limit, const struct ip_addr *source, unsigned n, uint64_t now)
 {
 	unsigned allowed = 0;
+
 	for (unsigned i = 0; i < n; i++)
 		allowed += wg_ratelimit_allow(limit, source, now);
 	return allowed;
@@ -448,6 +473,7 @@ static void test_ratelimit(void **state)
 	assert_int_equal(allowed_of(limit, &a, 20, now + 150000), 2);
 	assert_int_equal(allowed_of(limit, &a, 20, now + 99000000), 5);
 	unsigned allowed = 0;
+
 	now += 200000000;
 	for (unsigned i = 0; i < 10000; i++) /* one each millisecond for 10 s */
 		allowed += wg_ratelimit_allow(limit, &a, now + i * 1000);
@@ -460,6 +486,7 @@ static void test_ratelimit_full(void **state)
 	struct wg_ratelimit *limit = wg_ratelimit_new();
 	uint64_t now = 5000000;
 	struct ip_addr a = { .family = AF_INET };
+
 	for (unsigned i = 0; i < WG_RATELIMIT_SOURCES; i++) {
 		memcpy(a.bytes, &i, 4);
 		assert_true(wg_ratelimit_allow(limit, &a, now + i));
@@ -471,6 +498,7 @@ static void test_ratelimit_full(void **state)
 	assert_false(wg_ratelimit_allow(limit, &a, now + 1000000));
 	for (unsigned i = 0; i < 3 * WG_RATELIMIT_SOURCES; i++) {
 		unsigned v = i * 2654435761u;
+
 		memcpy(a.bytes, &v, 4);
 		assert_true(wg_ratelimit_allow(limit, &a, now + 5000000 + i * 1000));
 	}
@@ -534,5 +562,6 @@ int main(void)
 		cmocka_unit_test(test_ratelimit_full),
 		cmocka_unit_test(test_stamps),
 	};
+
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -34,6 +34,7 @@ static void note(
 	struct net_host *host, const struct wg_endpoint *to, const uint8_t *data, size_t len)
 {
 	int type = wg_message_type(data, len);
+
 	if (sent[type].n < TIMES_MAX)
 		sent[type].at_us[sent[type].n++] = host->net->now_us;
 }
@@ -71,9 +72,11 @@ static void join(struct two *t)
 static void test_retransmission(void **state)
 {
 	TWO t;
+
 	two_init(&t);
 	t.net.cut = 2;
 	uint64_t start = t.net.now_us;
+
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, 300 * SECOND);
 	for (unsigned i = 1; i < sent[1].n; i++)
@@ -94,8 +97,10 @@ static void test_retransmission(void **state)
 static void test_jitter(void **state)
 {
 	uint64_t sums[4];
+
 	for (unsigned i = 0; i < 4; i++) {
 		TWO t;
+
 		two_init(&t);
 		t.net.cut = 2;
 		assert_int_equal(net_ping(t.a, t.b, 1), 0);
@@ -108,6 +113,7 @@ static void test_jitter(void **state)
 static void test_passive_keepalive(void **state)
 {
 	TWO t;
+
 	join(&t);
 	assert_int_equal(net_ping(t.b, t.a, 1), 0);
 	net_run(&t.net, 9900000);
@@ -129,6 +135,7 @@ static void test_passive_keepalive(void **state)
 static void test_another_keepalive(void **state)
 {
 	TWO t;
+
 	join(&t);
 	assert_int_equal(net_ping(t.b, t.a, 1), 0);
 	net_run(&t.net, SECOND);
@@ -145,6 +152,7 @@ static void test_another_keepalive(void **state)
 static void test_first_session_confirmed(void **state)
 {
 	TWO t;
+
 	two_init(&t);
 	wg_peer_initiate(t.ab);
 	net_run(&t.net, 60 * SECOND);
@@ -162,6 +170,7 @@ static void test_first_session_confirmed(void **state)
 static void test_persistent_keepalive(void **state)
 {
 	TWO t;
+
 	join(&t);
 	net_run(&t.net, 20 * SECOND); /* b's answer is over */
 	memset(sent, 0, sizeof(sent));
@@ -182,6 +191,7 @@ static void test_persistent_keepalive(void **state)
 	assert_non_null(wg_peer_sending(t.ba));
 	assert_int_equal(t.a->dropped + t.b->dropped, 0);
 	unsigned initiations = t.a->sent_type[1];
+
 	assert_in_range(initiations, 4 * 3600 / 181, 4 * 3600 / 120 + 2);
 }
 
@@ -189,6 +199,7 @@ static void test_persistent_keepalive(void **state)
 static void test_persistent_never_stops(void **state)
 {
 	TWO t;
+
 	two_init(&t);
 	t.net.cut = 2;
 	wg_peer_set_keepalive(t.ab, 25);
@@ -201,6 +212,7 @@ static void test_persistent_never_stops(void **state)
 static void test_rekey_initiator(void **state)
 {
 	TWO t;
+
 	join(&t);
 	net_run(&t.net, 119 * SECOND);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
@@ -217,6 +229,7 @@ static void test_rekey_initiator(void **state)
 static void test_rekey_not_responder(void **state)
 {
 	TWO t;
+
 	join(&t);
 	for (unsigned i = 0; i < 160; i++) {
 		assert_int_equal(net_ping(t.b, t.a, i), 0);
@@ -229,6 +242,7 @@ static void test_rekey_not_responder(void **state)
 static void test_rekey_receiver(void **state)
 {
 	TWO t;
+
 	join(&t);
 	net_run(&t.net, 164 * SECOND);
 	assert_int_equal(sent[1].n, 0);
@@ -245,16 +259,19 @@ static void test_rekey_receiver(void **state)
 static void test_reject_after(void **state)
 {
 	TWO t;
+
 	join(&t);
 	net_run(&t.net, 178 * SECOND);
 	memset(sent, 0, sizeof(sent));
 	struct wg_session *session = wg_peer_sending(t.ab);
+
 	assert_non_null(session);
 	assert_non_null(wg_device_session(t.a->device, session->local_index));
 	net_run(&t.net, 2 * SECOND);
 	assert_null(wg_peer_sending(t.ab));
 	assert_null(wg_device_session(t.a->device, session->local_index));
 	struct wg_peer_stats stats;
+
 	wg_peer_stats(t.ab, &stats);
 	assert_false(stats.session);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0); /* waits for new keys */
@@ -266,6 +283,7 @@ static void test_reject_after(void **state)
 static void test_zero_keys(void **state)
 {
 	TWO t;
+
 	join(&t);
 	net_run(&t.net, 539 * SECOND);
 	assert_int_equal(t.a->events[WG_EVENT_KEYS_ZEROED], 0);
@@ -287,11 +305,13 @@ static void test_zero_keys(void **state)
 static void test_unanswered(void **state)
 {
 	TWO t;
+
 	join(&t);
 	assert_int_equal(net_ping(t.b, t.a, 1), 0); /* all is answered until now */
 	net_run(&t.net, SECOND);
 	t.net.cut = 2;
 	uint64_t start = t.net.now_us;
+
 	for (unsigned i = 0; i < 14; i++) {
 		assert_int_equal(net_ping(t.a, t.b, i), 0);
 		net_run(&t.net, SECOND);
@@ -302,6 +322,7 @@ static void test_unanswered(void **state)
 	assert_in_range(sent[1].at_us[0] - start, 15 * SECOND, 15 * SECOND + WG_REKEY_JITTER_US);
 	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 1);
 	struct wg_peer_stats stats;
+
 	wg_peer_stats(t.ab, &stats);
 	assert_false(stats.session);
 	t.net.cut = 0;
@@ -315,11 +336,13 @@ static void test_unanswered(void **state)
 static void test_peer_restarts(void **state)
 {
 	TWO t;
+
 	join(&t);
 	net_host_restart(t.b);
 	t.ba = net_introduce(t.b, t.a, true);
 	uint64_t start = t.net.now_us;
 	unsigned before = t.b->delivered;
+
 	while (t.b->delivered == before && t.net.now_us - start < 30 * SECOND) {
 		assert_int_equal(net_ping(t.a, t.b, 1), 0);
 		net_run(&t.net, SECOND / 10);
@@ -338,6 +361,7 @@ static void test_peer_restarts(void **state)
 static void test_quiet_after_response(void **state)
 {
 	TWO t;
+
 	two_init(&t);
 	t.b->no_handshakes = true; /* its answers are lost */
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
@@ -361,6 +385,7 @@ static void test_quiet_after_response(void **state)
 static void test_jumps(void **state)
 {
 	TWO t;
+
 	join(&t);
 	t.net.now_us += 3 * 86400 * SECOND;
 	net_run(&t.net, SECOND);
@@ -392,5 +417,6 @@ int main(void)
 		cmocka_unit_test(test_quiet_after_response),
 		cmocka_unit_test(test_jumps),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

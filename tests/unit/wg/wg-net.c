@@ -31,6 +31,7 @@ struct net_packet {
 uint64_t net_random(struct net *net)
 {
 	uint64_t z = net->seed += UINT64_C(0x9e3779b97f4a7c15);
+
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
@@ -58,6 +59,7 @@ void net_done(struct net *net)
 		net->hosts[i].device = wg_device_free(net->hosts[i].device);
 	while (net->flying) {
 		struct net_packet *packet = net->flying;
+
 		net->flying = packet->next;
 		free(packet);
 	}
@@ -77,6 +79,7 @@ static void fly(struct net *net, const struct endpoint *from, const struct endpo
 	const uint8_t *data, size_t len)
 {
 	struct net_packet *packet = calloc(1, sizeof(*packet)), **at = &net->flying;
+
 	assert_non_null(packet);
 	assert_true(len <= DATAGRAM_MAX);
 	packet->at_us = net->now_us + net->delay_min_us;
@@ -101,6 +104,7 @@ static void on_send(void *ctx, struct wg_peer *peer, const struct wg_endpoint *t
 	struct net_host *host = ctx;
 	struct net *net = host->net;
 	int type = wg_message_type(data, len);
+
 	assert_true(type > 0); /* what we send is always well-formed */
 	assert_true(to->remote.addr.family != 0);
 	host->sent_type[type]++;
@@ -123,6 +127,7 @@ static void seal_and_send(
 	uint8_t padded[DATAGRAM_MAX] = { 0 }, packet[DATAGRAM_MAX];
 	size_t padded_len = (len + 15) / 16 * 16;
 	uint64_t counter;
+
 	memcpy(padded, inner, len);
 	assert_true(wg_session_reserve(session, 1, &counter));
 	wg_data_head_format(packet, session->remote_index, counter);
@@ -136,8 +141,10 @@ static void seal_and_send(
 static void on_ready(void *ctx, struct wg_peer *peer)
 {
 	struct wg_staged *staged;
+
 	while ((staged = wg_peer_unstage(peer))) {
 		struct wg_session *session = wg_peer_sending(peer);
+
 		assert_non_null(session);
 		seal_and_send(ctx, session, staged->data, staged->len);
 		free(staged);
@@ -147,6 +154,7 @@ static void on_ready(void *ctx, struct wg_peer *peer)
 static void on_cipher_free(void *ctx, void *cipher)
 {
 	struct net_host *host = ctx;
+
 	assert_ptr_equal(cipher, host);
 	host->ciphers_freed++;
 }
@@ -154,6 +162,7 @@ static void on_cipher_free(void *ctx, void *cipher)
 static int on_reserve(void *ctx, uint64_t until_s)
 {
 	struct net_host *host = ctx;
+
 	assert_true(until_s > host->reserved_s);
 	if (host->reserve_result == 0) {
 		host->reserved_s = until_s;
@@ -165,6 +174,7 @@ static int on_reserve(void *ctx, uint64_t until_s)
 static void on_event(void *ctx, struct wg_peer *peer, enum wg_event event)
 {
 	struct net_host *host = ctx;
+
 	host->events[event]++;
 }
 
@@ -187,6 +197,7 @@ void net_host_restart(struct net_host *host)
 		.now_us = host->net->now_us,
 		.wall_us = host->net->wall_us + (uint64_t) host->wall_offset_us,
 	};
+
 	host->device = wg_device_free(host->device);
 	assert_int_equal(wg_device_new(&config, &host->device), 0);
 	wg_device_set_private_key(host->device, host->private_key);
@@ -197,9 +208,11 @@ struct net_host *net_host_add(struct net *net, bool v6)
 {
 	assert_true(net->n_hosts < NET_HOSTS_MAX);
 	struct net_host *host = &net->hosts[net->n_hosts++];
+
 	host->net = net;
 	for (size_t i = 0; i < WG_KEY_LEN; i += 8) {
 		uint64_t r = net_random(net);
+
 		memcpy(host->private_key + i, &r, 8);
 	}
 	host->addrs[0] = (struct endpoint){ .port = 1000 };
@@ -217,6 +230,7 @@ struct wg_peer *net_introduce(struct net_host *a, struct net_host *b, bool know)
 {
 	struct wg_peer *peer;
 	struct ip_prefix v4, v6;
+
 	assert_int_equal(ip_prefix_parse("10.0.0.0/32", &v4), 0);
 	assert_int_equal(ip_prefix_parse("fd00::/128", &v6), 0);
 	v4.addr.bytes[3] = v6.addr.bytes[15] = (uint8_t) net_host_number(b);
@@ -238,6 +252,7 @@ size_t net_packet_make(
 	uint8_t ret[static NET_PACKET_MAX], unsigned from, unsigned to, uint32_t number)
 {
 	size_t len = 24 + number % 100;
+
 	memset(ret, 0, NET_PACKET_MAX);
 	ret[0] = 0x45;
 	ret[3] = (uint8_t) len;
@@ -250,9 +265,11 @@ int net_write(struct net_host *host, const uint8_t *packet, size_t len)
 {
 	set_time(host);
 	struct wg_peer *peer = wg_device_route(host->device, AF_INET, packet + 16);
+
 	if (!peer)
 		return -ENETUNREACH;
 	struct wg_session *session = wg_peer_sending(peer);
+
 	if (!session)
 		return wg_peer_stage(peer, packet, len);
 	seal_and_send(host, session, packet, len);
@@ -263,6 +280,7 @@ int net_ping(struct net_host *from, const struct net_host *to, uint32_t number)
 {
 	uint8_t packet[NET_PACKET_MAX];
 	size_t len = net_packet_make(packet, net_host_number(from), net_host_number(to), number);
+
 	return net_write(from, packet, len);
 }
 
@@ -275,6 +293,7 @@ static void deliver(
 		return;
 	}
 	size_t inner_len = (size_t) inner[2] << 8 | inner[3];
+
 	assert_true(inner_len <= len && inner_len <= NET_PACKET_MAX);
 	memcpy(host->last, inner, inner_len);
 	host->last_len = inner_len;
@@ -287,12 +306,14 @@ static void receive_data(
 {
 	struct wg_data_head head;
 	uint8_t inner[DATAGRAM_MAX];
+
 	if (wg_device_denies(host->device, &from->remote.addr) ||
 		!wg_data_head_parse(data, len, &head)) {
 		host->dropped++;
 		return;
 	}
 	struct wg_session *session = wg_device_session(host->device, head.receiver);
+
 	if (!session ||
 		wg_open(inner, data + 16, len - 16, NULL, 0, session->receive_key, head.counter) <
 			0 ||
@@ -314,6 +335,7 @@ void net_inject(struct net_host *host, const struct endpoint *from, const uint8_
 	struct wg_endpoint endpoint = {
 		.remote = *from, .local = host->addrs[0].addr, .ifindex = 1
 	};
+
 	set_time(host);
 	if (len && data[0] == WG_TYPE_DATA) {
 		receive_data(host, &endpoint, data, len);
@@ -335,9 +357,11 @@ static struct net_host *host_at(struct net *net, const struct endpoint *addr)
 static void arrive(struct net *net)
 {
 	CLEANUP(free_p) struct net_packet *packet = net->flying;
+
 	net->flying = packet->next;
 	net->on_the_way--;
 	struct net_host *host = host_at(net, &packet->to);
+
 	if (host && !is_cut(host))
 		net_inject(host, &packet->from, packet->data, packet->len);
 }
@@ -353,11 +377,14 @@ static void move_to(struct net *net, uint64_t at_us)
 void net_run(struct net *net, uint64_t duration_us)
 {
 	uint64_t end_us = net->now_us + duration_us;
+
 	for (;;) {
 		uint64_t next_us = net->flying ? net->flying->at_us : WG_NO_DEADLINE;
 		struct net_host *due = NULL;
+
 		for (size_t i = 0; i < net->n_hosts; i++) {
 			uint64_t deadline_us = wg_device_next_deadline(net->hosts[i].device);
+
 			if (deadline_us < next_us) {
 				next_us = deadline_us;
 				due = &net->hosts[i];

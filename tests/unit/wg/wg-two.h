@@ -49,6 +49,7 @@ static inline void capture(
 	struct net_host *host, const struct wg_endpoint *to, const uint8_t *data, size_t len)
 {
 	int type = wg_message_type(data, len);
+
 	memcpy(captured[type].data, data, len);
 	captured[type].len = len;
 	captured[type].to[captured[type].n++ % 40] = to->remote;

@@ -25,6 +25,7 @@ static inline json_t *doc_parse(const char *text)
 {
 	struct err err = { 0 };
 	json_t *json = json_parse(text, strlen(text), &err);
+
 	if (!json)
 		fail_msg("%s: %s", text, err.text);
 	return json;
@@ -34,6 +35,7 @@ static inline json_t *doc_value(const char *text)
 {
 	json_error_t error;
 	json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+
 	if (!json)
 		fail_msg("%s: %s", text, error.text);
 	return json;
@@ -46,8 +48,10 @@ static inline json_t *doc_change(const char *base, const struct doc_case *c)
 		return doc_value(c->value);
 	json_t *json = doc_parse(base), *at = json;
 	char field[128];
+
 	(void) snprintf(field, sizeof(field), "%s", c->field);
 	char *name = field, *dot;
+
 	while ((dot = strchr(name, '.'))) {
 		*dot = '\0';
 		at = json_object_get(at, name);
@@ -67,13 +71,16 @@ static inline void doc_run(const char *base, const struct doc_case *cases, size_
 {
 	CLEANUP_JSON json_t *good = doc_parse(base);
 	struct err err = { 0 };
+
 	if (read(good, &err) != 0)
 		fail_msg("the good document: %s", err.text);
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP_JSON json_t *json = doc_change(base, &cases[i]);
 		const char *field = cases[i].field ? cases[i].field : "document";
+
 		err = (struct err){ 0 };
 		int r = read(json, &err);
+
 		if (r != cases[i].code)
 			fail_msg("%s = %s: %d, expected %d (%s)", field,
 				cases[i].value ? cases[i].value : "(absent)", r, cases[i].code,
@@ -92,6 +99,7 @@ static inline void doc_assert_text(const json_t *json, const char *expected)
 	CLEANUP(free_p) char *text = json_text(json);
 	CLEANUP_JSON json_t *again = doc_parse(expected);
 	CLEANUP(free_p) char *sorted = json_text(again);
+
 	assert_string_equal(text, sorted);
 }
 

@@ -30,24 +30,28 @@ static const char request[] =
 static int read_request(const json_t *json, struct err *err)
 {
 	CLEANUP_API_ENROLL_REQUEST struct api_enroll_request r = { 0 };
+
 	return api_enroll_request_from_json(json, &r, err);
 }
 
 static int read_news(const json_t *json, struct err *err)
 {
 	CLEANUP_API_NEWS struct api_news news = { 0 };
+
 	return api_news_from_json(json, &news, err);
 }
 
 static int read_reply(const json_t *json, struct err *err)
 {
 	CLEANUP_API_ENROLL_REPLY struct api_enroll_reply reply = { 0 };
+
 	return api_enroll_reply_from_json(json, &reply, err);
 }
 
 static int read_health(const json_t *json, struct err *err)
 {
 	struct api_health health;
+
 	return api_health_from_json(json, &health, err);
 }
 
@@ -77,14 +81,17 @@ static void test_request(void **state)
 		{ "board", "[]", -EINVAL },
 		{ "later", "1", 0 },
 	};
+
 	doc_run(request, cases, ARRAY_LEN(cases), read_request);
 	CLEANUP_JSON json_t *json = doc_parse(request);
 	struct api_enroll_request r = { 0 };
+
 	assert_int_equal(api_enroll_request_from_json(json, &r, NULL), 0);
 	assert_true(r.has_role);
 	assert_int_equal(r.role, NODE_ROLE_WORKER);
 	assert_string_equal(r.replace, "pi3-old");
 	CLEANUP_JSON json_t *again = api_enroll_request_to_json(&r);
+
 	doc_assert_text(again, request);
 	api_enroll_request_done(&r);
 	assert_true(sodium_is_zero((const uint8_t *) &r, sizeof(r)));
@@ -123,15 +130,18 @@ static void test_news(void **state)
 		{ "kube", "\"x\"", -EINVAL },
 		{ "later", "1", 0 },
 	};
+
 	doc_run(text, cases, ARRAY_LEN(cases), read_news);
 	CLEANUP_JSON json_t *json = doc_parse(text);
 	CLEANUP_API_NEWS struct api_news news = { 0 };
+
 	assert_int_equal(api_news_from_json(json, &news, NULL), 0);
 	assert_int_equal(news.n_records, 1);
 	assert_int_equal(news.head_seq, 9);
 	assert_int_equal(news.cursor.number, 42);
 	assert_true(news.has_kube);
 	CLEANUP_JSON json_t *again = api_news_to_json(&news);
+
 	doc_assert_text(again, text);
 }
 
@@ -145,12 +155,15 @@ static void test_reply(void **state)
 		{ "records", NULL, -EINVAL },
 		{ "cursor", "\"\"", -EINVAL },
 	};
+
 	doc_run(text, cases, ARRAY_LEN(cases), read_reply);
 	CLEANUP_JSON json_t *json = doc_parse(text);
 	CLEANUP_API_ENROLL_REPLY struct api_enroll_reply reply = { 0 };
+
 	assert_int_equal(api_enroll_reply_from_json(json, &reply, NULL), 0);
 	assert_string_equal(reply.node.name, "pi3");
 	CLEANUP_JSON json_t *again = api_enroll_reply_to_json(&reply);
+
 	doc_assert_text(again, text);
 }
 
@@ -158,6 +171,7 @@ static void test_too_many(void **state)
 {
 	CLEANUP_JSON json_t *json = doc_parse("{" NEWS "}");
 	json_t *records = json_object_get(json, "records");
+
 	while (json_array_size(records) < API_RECORDS_MAX)
 		json_array_append(records, json_array_get(records, 0));
 	assert_int_equal(read_news(json, NULL), 0);
@@ -183,15 +197,18 @@ static void test_health(void **state)
 		{ "mesh", NULL, -EINVAL },
 		{ "version", "5", -EINVAL },
 	};
+
 	doc_run(text, cases, ARRAY_LEN(cases), read_health);
 	struct api_health health = { .mesh = "home", .version = "0.1.0" };
 	CLEANUP_JSON json_t *json = api_health_to_json(&health);
+
 	doc_assert_text(json, text);
 }
 
 static int read_check(const json_t *json, struct err *err)
 {
 	struct api_enroll_check check;
+
 	return api_enroll_check_from_json(json, &check, err);
 }
 
@@ -205,9 +222,11 @@ static void test_check(void **state)
 		{ "role", NULL, -EINVAL },
 		{ "later", "1", 0 },
 	};
+
 	doc_run(text, cases, ARRAY_LEN(cases), read_check);
 	struct api_enroll_check check = { .mesh = "home", .name = "pi3", .role = NODE_ROLE_MEMBER };
 	CLEANUP_JSON json_t *json = api_enroll_check_to_json(&check);
+
 	doc_assert_text(json, text);
 }
 
@@ -215,10 +234,12 @@ static void test_cursor(void **state)
 {
 	struct api_cursor cursor = { .instance = "00ff00ff00ff00ff", .number = 7 }, again;
 	char text[API_CURSOR_MAX];
+
 	assert_string_equal(api_cursor_format(&cursor, text), "00ff00ff00ff00ff-7");
 	assert_int_equal(api_cursor_parse(text, &again), 0);
 	assert_int_equal(again.number, 7);
 	CLEANUP_JSON json_t *json = api_cursor_to_json(&cursor);
+
 	doc_assert_text(json, "{\"cursor\":\"00ff00ff00ff00ff-7\"}");
 	assert_int_equal(api_cursor_from_json(json, &again, NULL), 0);
 	assert_int_equal(api_cursor_parse("", &again), -EINVAL);
@@ -236,5 +257,6 @@ int main(void)
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_cursor),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@ static const char named[] =
 static int read_bundle(const json_t *json, struct err *err)
 {
 	CLEANUP_KUBE_BUNDLE struct kube_bundle bundle = { 0 };
+
 	return kube_bundle_from_json(json, &bundle, err);
 }
 
@@ -47,6 +48,7 @@ static void test_bundle(void **state)
 		{ "secret.certificate_key", "7", -EINVAL }, { "later", "{}", 0 },
 		{ "endpoint", "\"evil.example.net:6443\"", 0 }, /* nobody reads it */
 	};
+
 	doc_run(good, cases, ARRAY_LEN(cases), read_bundle);
 }
 
@@ -55,6 +57,7 @@ static int read_cluster(const json_t *json, struct err *err)
 	CLEANUP(free_p) char *text = json_text(json);
 	struct kube_signed document = { .len = strlen(text) };
 	struct kube_cluster cluster;
+
 	memcpy(document.payload, text, document.len);
 	return kube_cluster_read(&document, &cluster, err);
 }
@@ -102,6 +105,7 @@ static void test_cluster(void **state)
 		{ "version", "\"\"", -EINVAL },
 		{ "later", "{}", 0 },
 	};
+
 	doc_run(named, cases, ARRAY_LEN(cases), read_cluster);
 }
 
@@ -137,11 +141,14 @@ static void test_round_trip(void **state)
 {
 	CLEANUP_JSON json_t *json = doc_parse(good);
 	struct kube_bundle bundle = { 0 };
+
 	assert_int_equal(kube_bundle_from_json(json, &bundle, NULL), 0);
 	CLEANUP_JSON json_t *again = kube_bundle_to_json(&bundle);
+
 	doc_assert_text(again, good);
 	bundle.has_certificate_key = false;
 	CLEANUP_JSON json_t *without = kube_bundle_to_json(&bundle);
+
 	assert_true(json_is_null(
 		json_object_get(json_object_get(without, "secret"), "certificate_key")));
 	kube_bundle_done(&bundle);
@@ -156,5 +163,6 @@ int main(void)
 		cmocka_unit_test(test_signature),
 		cmocka_unit_test(test_round_trip),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,5 +128,6 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_all),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,5 +249,6 @@ int main(void)
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_meant),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

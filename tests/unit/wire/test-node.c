@@ -12,6 +12,7 @@ static const char good[] =
 static int read_json(const json_t *json, struct err *err)
 {
 	CLEANUP_NODE struct node node = { 0 };
+
 	return node_from_json(json, &node, err);
 }
 
@@ -107,6 +108,7 @@ static void test_fields(void **state)
 		{ "revoked", "\"" KEY_A "\"", -EINVAL },
 		{ "later", "{\"x\":[null]}", 0 },
 	};
+
 	doc_run(good, cases, ARRAY_LEN(cases), read_json);
 }
 
@@ -116,10 +118,12 @@ static void test_round_trip(void **state)
 	CLEANUP_NODE struct node node = { 0 }, copy = { 0 };
 	struct ip_prefix allowed[NODE_ALLOWED_MAX];
 	char text[PREFIX_TEXT_MAX];
+
 	json_object_set_new(json, "later", json_string("kept"));
 	assert_int_equal(node_from_json(json, &node, NULL), 0);
 	assert_int_equal(node.role, NODE_ROLE_CONTROL_PLANE);
 	CLEANUP_JSON json_t *again = node_to_json(&node);
+
 	assert_true(json_equal(json, again));
 	assert_int_equal(node_allowed_ips(&node, allowed), 4);
 	assert_string_equal(ip_prefix_format(&allowed[0], text), "10.77.0.1/32");
@@ -133,12 +137,14 @@ static void test_round_trip(void **state)
 	memset(copy.identity, 0x44, sizeof(copy.identity));
 	memcpy(copy.name, "other", 6);
 	CLEANUP_JSON json_t *changed = node_to_json(&copy);
+
 	assert_string_equal(json_string_value(json_object_get(changed, "name")), "other");
 	assert_string_equal(json_string_value(json_object_get(changed, "later")), "kept");
 	assert_int_equal(json_array_size(json_object_get(changed, "revoked")), 2);
 	assert_int_equal(read_json(changed, NULL), 0);
 	/* The original is as it was. */
 	CLEANUP_JSON json_t *unchanged = node_to_json(&node);
+
 	assert_true(json_equal(json, unchanged));
 
 	while (!node_revoke_identity(&copy))
@@ -152,10 +158,12 @@ static void test_member(void **state)
 	CLEANUP_JSON json_t *json = doc_parse(good);
 	CLEANUP_NODE struct node node = { 0 }, member = { 0 };
 	struct ip_prefix allowed[NODE_ALLOWED_MAX];
+
 	assert_int_equal(node_from_json(json, &node, NULL), 0);
 	node.role = NODE_ROLE_MEMBER;
 	node.pods4 = node.pods6 = (struct ip_prefix){ 0 };
 	CLEANUP_JSON json_t *without = node_to_json(&node);
+
 	assert_false(json_has(without, "pods4"));
 	assert_false(json_has(without, "pods6"));
 	assert_int_equal(node_from_json(without, &member, NULL), 0);
@@ -168,6 +176,7 @@ static void test_roles(void **state)
 	static const enum node_role roles[] = { NODE_ROLE_CONTROL_PLANE, NODE_ROLE_WORKER,
 		NODE_ROLE_MEMBER };
 	enum node_role role;
+
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
 		assert_int_equal(node_role_parse(node_role_name(roles[i]), &role), 0);
 		assert_int_equal(role, roles[i]);
@@ -184,5 +193,6 @@ int main(void)
 		cmocka_unit_test(test_member),
 		cmocka_unit_test(test_roles),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

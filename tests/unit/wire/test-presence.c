@@ -18,6 +18,7 @@ static const char good[] =
 static struct presence sample(void)
 {
 	struct presence presence = { .node = 7, .counter = 17, .n_endpoints = 2 };
+
 	assert_int_equal(endpoint_parse("192.168.50.11:41741", &presence.endpoints[0]), 0);
 	assert_int_equal(endpoint_parse("[2001:db8::11]:41741", &presence.endpoints[1]), 0);
 	return presence;
@@ -27,14 +28,17 @@ static void test_known(void **state)
 {
 	CLEANUP_PRESENCE struct presence presence = sample();
 	uint8_t seed[32], identity[32];
+
 	memset(seed, 3, sizeof(seed));
 	assert_int_equal(key_from_base64(IDENTITY, identity), 0);
 	assert_int_equal(presence_sign(&presence, seed), 0);
 	CLEANUP_JSON json_t *json = presence_to_json(&presence);
+
 	doc_assert_text(json, known);
 
 	CLEANUP_PRESENCE struct presence again = { 0 };
 	struct err err = { 0 };
+
 	assert_int_equal(presence_open(json, 7, identity, &again, &err), 0);
 	assert_int_equal(again.node, 7);
 	assert_int_equal(again.counter, 17);
@@ -43,6 +47,7 @@ static void test_known(void **state)
 	assert_false(again.has_disco);
 
 	CLEANUP_PRESENCE struct presence unused = { 0 };
+
 	assert_int_equal(presence_open(json, 8, identity, &unused, &err), -EBADMSG);
 	identity[0] ^= 1;
 	assert_int_equal(presence_open(json, 7, identity, &unused, &err), -EBADMSG);
@@ -54,11 +59,14 @@ static void test_no_ipv6(void **state)
 {
 	CLEANUP_PRESENCE struct presence presence = sample(), again = { 0 };
 	uint8_t seed[32] = { 3 };
+
 	presence.no_ipv6 = true;
 	assert_int_equal(presence_sign(&presence, seed), 0);
 	CLEANUP(free_p) char *text = strndup((char *) presence.payload, presence.payload_len);
+
 	assert_non_null(strstr(text, "\"no_ipv6\":true"));
 	CLEANUP_JSON json_t *json = presence_to_json(&presence);
+
 	assert_int_equal(presence_from_json(json, &again, NULL), 0);
 	assert_true(again.no_ipv6);
 }
@@ -67,11 +75,13 @@ static void test_kube(void **state)
 {
 	CLEANUP_PRESENCE struct presence presence = sample(), again = { 0 };
 	uint8_t seed[32] = { 3 };
+
 	(void) strcpy(presence.kube_problem, "no bundle, no problem");
 	assert_int_equal(presence_sign(&presence, seed), -EINVAL);
 	(void) strcpy(presence.kube, "00112233aabbccdd");
 	assert_int_equal(presence_sign(&presence, seed), 0);
 	CLEANUP_JSON json_t *json = presence_to_json(&presence);
+
 	assert_int_equal(presence_from_json(json, &again, NULL), 0);
 	assert_string_equal(again.kube, presence.kube);
 	assert_string_equal(again.kube_problem, presence.kube_problem);
@@ -81,6 +91,7 @@ static void test_mutations(void **state)
 {
 	CLEANUP_PRESENCE struct presence presence = sample();
 	uint8_t seed[32] = { 9 }, identity[32], other[32];
+
 	memset(seed, 3, sizeof(seed));
 	assert_int_equal(key_from_base64(IDENTITY, identity), 0);
 	assert_int_equal(presence_sign(&presence, seed), 0);
@@ -110,6 +121,7 @@ static int read_payload(const json_t *json, struct err *err)
 	CLEANUP(free_p) char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
 	CLEANUP(free_p) char *payload = base64_encode(text, strlen(text));
 	CLEANUP_JSON json_t *envelope = doc_parse(known);
+
 	json_object_set_new(envelope, "payload", json_string(payload));
 	return presence_from_json(envelope, &presence, err);
 }
@@ -172,12 +184,14 @@ static void test_payload(void **state)
 		{ "no_ipv6", "\"true\"", -EINVAL },
 		{ "later", "1", 0 },
 	};
+
 	doc_run(good, cases, ARRAY_LEN(cases), read_payload);
 }
 
 static int read_envelope(const json_t *json, struct err *err)
 {
 	CLEANUP_PRESENCE struct presence presence = { 0 };
+
 	return presence_from_json(json, &presence, err);
 }
 
@@ -195,6 +209,7 @@ static void test_envelope(void **state)
 		{ "sig", "\"" KEY_A "\"", -EINVAL },
 		{ "via", "\"lan\"", 0 },
 	};
+
 	doc_run(known, cases, ARRAY_LEN(cases), read_envelope);
 }
 
@@ -205,9 +220,11 @@ static void test_limits(void **state)
 	};
 	CLEANUP_PRESENCE struct presence again = { 0 };
 	uint8_t seed[32] = { 1 };
+
 	memset(presence.disco, 7, sizeof(presence.disco));
 	for (size_t i = 0; i < 32; i++) {
 		char text[ENDPOINT_TEXT_MAX];
+
 		(void) snprintf(
 			text, sizeof(text), "[2001:db8:1111:2222:3333:4444:5555:66%02zx]:65535", i);
 		assert_int_equal(endpoint_parse(text, &presence.endpoints[i]), 0);
@@ -215,6 +232,7 @@ static void test_limits(void **state)
 	assert_int_equal(presence_sign(&presence, seed), 0);
 	assert_true(presence.payload_len <= PRESENCE_PAYLOAD_MAX);
 	CLEANUP_JSON json_t *json = presence_to_json(&presence);
+
 	assert_int_equal(presence_from_json(json, &again, NULL), 0);
 	assert_int_equal(again.n_endpoints, 32);
 	assert_true(again.has_disco);
@@ -239,5 +257,6 @@ int main(void)
 		cmocka_unit_test(test_envelope),
 		cmocka_unit_test(test_limits),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ static const char record2[] =
 static void assert_key(const uint8_t key[static 32], const char *expected)
 {
 	char text[KEY_BASE64_LEN];
+
 	key_to_base64(key, text);
 	assert_string_equal(text, expected);
 }
@@ -33,6 +34,7 @@ static void test_known_first(void **state)
 	CLEANUP_RECORD struct record record = { 0 };
 	uint8_t seed[32], hash[32];
 	struct record_key key;
+
 	memset(seed, 2, sizeof(seed));
 	record_public_key(seed, key.key);
 	assert_key(key.key, SIGNING);
@@ -43,9 +45,11 @@ static void test_known_first(void **state)
 	assert_key(hash, ROOT_HASH);
 
 	CLEANUP_JSON json_t *payload = record_key_to_json(&key);
+
 	assert_int_equal(record_make(1, NULL, RECORD_TYPE_KEY, payload, &record), 0);
 	assert_int_equal(record_sign(&record, seed), 0);
 	CLEANUP(free_p) char *sig = base64_encode(record.sig, sizeof(record.sig));
+
 	assert_string_equal(sig, SIG1);
 	assert_key(record.by, ROOT);
 	assert_int_equal(record_hash(&record, hash), 0);
@@ -58,6 +62,7 @@ static void test_known_second(void **state)
 	CLEANUP_JSON json_t *json = doc_parse(record2);
 	CLEANUP_RECORD struct record record = { 0 };
 	uint8_t hash[32];
+
 	assert_int_equal(record_from_json(json, &record, NULL), 0);
 	assert_int_equal(record.seq, 2);
 	assert_string_equal(record.type, "checkpoint");
@@ -68,6 +73,7 @@ static void test_known_second(void **state)
 	assert_int_equal(record_hash(&record, hash), 0);
 	assert_key(hash, HASH2);
 	CLEANUP_JSON json_t *again = record_to_json(&record);
+
 	doc_assert_text(again, record2);
 }
 
@@ -77,6 +83,7 @@ static void test_mutations(void **state)
 	CLEANUP_JSON json_t *json = doc_parse(record2);
 	CLEANUP_RECORD struct record record = { 0 };
 	uint8_t before[32], after[32];
+
 	assert_int_equal(record_from_json(json, &record, NULL), 0);
 	assert_int_equal(record_hash(&record, before), 0);
 	struct {
@@ -90,9 +97,11 @@ static void test_mutations(void **state)
 		{ record.payload, record.payload_len },
 		{ (uint8_t *) &record.seq, sizeof(record.seq) },
 	};
+
 	for (size_t p = 0; p < ARRAY_LEN(parts); p++)
 		for (size_t bit = 0; bit < parts[p].len * 8; bit++) {
 			uint8_t flip = (uint8_t) (1u << (bit % 8));
+
 			parts[p].at[bit / 8] ^= flip;
 			assert_int_equal(record_verify_signature(&record), -EBADMSG);
 			if (record_hash(&record, after) == 0)
@@ -111,6 +120,7 @@ static void test_boundaries(void **state)
 	CLEANUP_JSON json_t *empty = json_object();
 	CLEANUP_RECORD struct record record = { 0 };
 	uint8_t seed[32] = { 5 };
+
 	assert_int_equal(record_make(3, NULL, "node", empty, &record), 0);
 	assert_int_equal(record_sign(&record, seed), 0);
 	memcpy(record.type, "nod", 4);
@@ -129,8 +139,10 @@ static void test_malleable(void **state)
 		0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10 };
 	CLEANUP_JSON json_t *json = doc_parse(record2);
 	CLEANUP_RECORD struct record record = { 0 };
+
 	assert_int_equal(record_from_json(json, &record, NULL), 0);
 	unsigned carry = 0;
+
 	for (size_t i = 0; i < 32; i++) {
 		carry += (unsigned) record.sig[32 + i] + order[i];
 		record.sig[32 + i] = (uint8_t) carry;
@@ -159,6 +171,7 @@ static void test_types(void **state)
 		{ "a1", false },
 		{ "a b", false },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		assert_int_equal(record_type_is_valid(cases[i].type), cases[i].ok);
 }
@@ -168,6 +181,7 @@ static void test_make(void **state)
 	CLEANUP_RECORD struct record record = { 0 };
 	CLEANUP_JSON json_t *empty = json_object(), *large = json_object();
 	static char text[RECORD_PAYLOAD_MAX + 1];
+
 	memset(text, 'x', RECORD_PAYLOAD_MAX - 8); /* {"x":""} is 8 more */
 	json_object_set_new(large, "x", json_string(text));
 	assert_int_equal(record_make(0, NULL, "node", empty, &record), -EINVAL);
@@ -177,17 +191,20 @@ static void test_make(void **state)
 	assert_int_equal(record.payload_len, RECORD_PAYLOAD_MAX);
 	CLEANUP_JSON json_t *json = record_to_json(&record);
 	CLEANUP_RECORD struct record again = { 0 };
+
 	assert_int_equal(record_from_json(json, &again, NULL), 0);
 	assert_int_equal(again.payload_len, RECORD_PAYLOAD_MAX);
 	text[RECORD_PAYLOAD_MAX - 8] = 'x';
 	json_object_set_new(large, "x", json_string(text));
 	CLEANUP_RECORD struct record unused = { 0 };
+
 	assert_int_equal(record_make(1, NULL, "node", large, &unused), -EFBIG);
 }
 
 static int read_json(const json_t *json, struct err *err)
 {
 	CLEANUP_RECORD struct record record = { 0 };
+
 	return record_from_json(json, &record, err);
 }
 
@@ -221,6 +238,7 @@ static void test_fields(void **state)
 		{ "sig", NULL, -EINVAL },
 		{ "more", "true", 0 },
 	};
+
 	doc_run(record2, cases, ARRAY_LEN(cases), read_json);
 }
 
@@ -246,31 +264,38 @@ static void test_payloads(void **state)
 	};
 	struct record_key key;
 	struct tombstone tombstone;
+
 	for (int pass = 0; pass < 2; pass++) {
 		const char *base = pass ? "{\"id\":3,\"reason\":\"removed\"}"
 					: "{\"key\":\"" KEY_A "\",\"root\":\"" KEY_B "\"}";
 		const struct doc_case *cases = pass ? tombstones : keys;
 		size_t n = pass ? ARRAY_LEN(tombstones) : ARRAY_LEN(keys);
+
 		for (size_t i = 0; i < n; i++) {
 			CLEANUP_JSON json_t *json = doc_change(base, &cases[i]);
 			int r = pass ? tombstone_from_json(json, &tombstone, NULL)
 				     : record_key_from_json(json, &key, NULL);
+
 			assert_int_equal(r, cases[i].code);
 		}
 	}
 	CLEANUP_JSON json_t *good = doc_parse("{\"id\":3,\"reason\":\"removed\"}");
+
 	assert_int_equal(tombstone_from_json(good, &tombstone, NULL), 0);
 	CLEANUP_JSON json_t *again = tombstone_to_json(&tombstone);
+
 	assert_true(json_equal(good, again));
 }
 
 static void test_payload_json(void **state)
 {
 	static const char *const bad[] = { "", "[]", "5", "{", "{\"a\":1,\"a\":2}", "{}{}" };
+
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct record record = { .payload = (uint8_t *) (uintptr_t) bad[i],
 			.payload_len = strlen(bad[i]) };
 		struct err err = { 0 };
+
 		assert_null(record_payload_json(&record, &err));
 		assert_int_equal(err.code, -EINVAL);
 	}
@@ -281,6 +306,7 @@ static void test_lists(void **state)
 	CLEANUP_JSON json_t *json = json_object(), *list = json_array();
 	struct record *records = NULL;
 	size_t n = 0;
+
 	for (size_t i = 0; i < 3; i++)
 		json_array_append_new(list, doc_parse(record2));
 	json_object_set(json, "records", list);
@@ -289,10 +315,12 @@ static void test_lists(void **state)
 	assert_int_equal(record_list_from_json(json, "records", 3, &records, &n, NULL), 0);
 	assert_int_equal(n, 3);
 	CLEANUP_JSON json_t *again = record_list_to_json(records, n);
+
 	assert_true(json_equal(list, again));
 	records = record_list_free(records, n);
 	json_array_append_new(list, json_integer(1));
 	struct err err = { 0 };
+
 	assert_int_equal(record_list_from_json(json, "records", 9, &records, &n, &err), -EINVAL);
 	assert_null(records);
 }
@@ -312,5 +340,6 @@ int main(void)
 		cmocka_unit_test(test_payload_json),
 		cmocka_unit_test(test_lists),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ static const char good[] =
 static int read_json(const json_t *json, struct err *err)
 {
 	CLEANUP_SETTINGS struct settings settings = { 0 };
+
 	return settings_from_json(json, &settings, err);
 }
 
@@ -90,6 +91,7 @@ static void test_fields(void **state)
 		{ "virtual.later", "1", 0 },
 		{ "later", "[{}]", 0 },
 	};
+
 	doc_run(good, cases, ARRAY_LEN(cases), read_json);
 }
 
@@ -97,16 +99,19 @@ static void test_round_trip(void **state)
 {
 	CLEANUP_JSON json_t *json = doc_parse(good);
 	CLEANUP_SETTINGS struct settings settings = { 0 }, copy = { 0 };
+
 	json_object_set_new(json, "later", json_integer(5));
 	json_object_set_new(json_object_get(json, "virtual"), "later", json_true());
 	json_array_append_new(json_object_get(json, "relays"), json_string("r"));
 	assert_int_equal(settings_from_json(json, &settings, NULL), 0);
 	CLEANUP_JSON json_t *again = settings_to_json(&settings);
+
 	assert_true(json_equal(json, again));
 	settings_copy(&settings, &copy);
 	copy.has_next_pin = true;
 	memset(copy.next_pin, 0x11, sizeof(copy.next_pin));
 	CLEANUP_JSON json_t *changed = settings_to_json(&copy);
+
 	assert_false(json_equal(json, changed));
 	assert_string_equal(json_string_value(json_object_get(changed, "next_pin")), KEY_A);
 	assert_int_equal(json_integer_value(json_object_get(changed, "later")), 5);
@@ -120,6 +125,7 @@ static void test_coordinators(void **state)
 {
 	CLEANUP_JSON json_t *json = doc_parse(good);
 	CLEANUP_SETTINGS struct settings settings = { 0 };
+
 	json_object_set_new(json, "coordinators",
 		json_pack("[{s:i,s:i,s:s},{s:i,s:i}]", "node", 3, "port", 8443, "later", "kept",
 			"node", 4, "port", 443));
@@ -128,10 +134,12 @@ static void test_coordinators(void **state)
 	assert_int_equal(settings.coordinators[0].node, 3);
 	assert_int_equal(settings.coordinators[1].port, 443);
 	CLEANUP_JSON json_t *same = settings_to_json(&settings);
+
 	assert_true(json_equal(json, same));
 	settings.coordinators[1].node = 7;
 	CLEANUP_JSON json_t *moved = settings_to_json(&settings);
 	CLEANUP(free_p) char *text = json_text(json_object_get(moved, "coordinators"));
+
 	assert_string_equal(text, "[{\"later\":\"kept\",\"node\":3,\"port\":8443},"
 				  "{\"node\":7,\"port\":443}]");
 }
@@ -149,10 +157,12 @@ static void test_reserved(void **state)
 		{ "10.77.0.0/23", "10.77.1.224/27", "10.77.1.225", "10.77.1.226" },
 		{ "10.77.0.0/24", "10.77.0.240/28", "10.77.0.241", "10.77.0.242" },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct settings settings = { 0 };
 		char text[PREFIX_TEXT_MAX];
 		struct ip_prefix block;
+
 		assert_int_equal(ip_prefix_parse(cases[i].mesh4, &settings.mesh4), 0);
 		assert_int_equal(ip_prefix_parse("fd00:0:0::/64", &settings.mesh6), 0);
 		block = settings_reserved4(&settings);
@@ -175,5 +185,6 @@ int main(void)
 		cmocka_unit_test(test_coordinators),
 		cmocka_unit_test(test_reserved),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

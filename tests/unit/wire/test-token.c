@@ -24,6 +24,7 @@ static char *encode(const char *json)
 	CLEANUP(free_p) char *body = base64url_encode(json, strlen(json));
 	size_t size = strlen(body) + 9;
 	char *text = malloc(size);
+
 	assert_non_null(text);
 	(void) snprintf(text, size, "hearth1.%s", body);
 	return text;
@@ -34,6 +35,7 @@ static int read_json(const json_t *json, struct err *err)
 	CLEANUP_TOKEN struct token token = { 0 };
 	CLEANUP(free_p) char *text = json_text(json);
 	CLEANUP(free_p) char *whole = encode(text);
+
 	return token_parse(whole, &token, err);
 }
 
@@ -46,6 +48,7 @@ static void test_known(void **state)
 		0xf4, 0x9d, 0x34, 0x0b, 0x48, 0xda, 0x2e, 0x5a, 0x78, 0x09, 0x9d, 0x53, 0x39, 0x33,
 		0x51, 0xcd, 0x57, 0x9d, 0xd4, 0x25, 0x03, 0xd6 };
 	uint8_t secret_hash[TOKEN_HASH_LEN];
+
 	assert_int_equal(token_parse(known, &token, &err), 0);
 	assert_string_equal(token.mesh, "home");
 	assert_int_equal(token.n_urls, 1);
@@ -61,6 +64,7 @@ static void test_known(void **state)
 	token_hash_secret(token.secret, secret_hash);
 	assert_memory_equal(secret_hash, hash, sizeof(hash));
 	CLEANUP(free_p) char *again = NULL;
+
 	assert_int_equal(token_format(&token, &again), 0);
 	assert_string_equal(again, known);
 	token_done(&token);
@@ -71,6 +75,7 @@ static void test_around(void **state)
 {
 	char text[1024];
 	CLEANUP_TOKEN struct token token = { 0 };
+
 	(void) snprintf(text, sizeof(text), " \r\n\t%s \r\n\n", known);
 	assert_int_equal(token_parse(text, &token, NULL), 0);
 }
@@ -79,9 +84,11 @@ static void test_around(void **state)
 static void test_damaged(void **state)
 {
 	char text[sizeof(known)];
+
 	for (size_t i = 0; i < sizeof(known) - 1; i++) {
 		struct err err = { 0 };
 		struct token token = { 0 };
+
 		memcpy(text, known, sizeof(known));
 		text[i] = '\0';
 		assert_true(token_parse(text, &token, &err) < 0);
@@ -108,19 +115,23 @@ static void test_words(void **state)
 		{ "hearth1.e3 0", "damaged", -EINVAL },
 		{ "hearth1.W10", "expected", -EINVAL },
 	};
+
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = { 0 };
 		struct token token = { 0 };
 		int r = token_parse(cases[i].text, &token, &err);
+
 		if (r != cases[i].code || !strstr(err.text, cases[i].says))
 			fail_msg("\"%s\": %d, %s", cases[i].text, r, err.text);
 	}
 	char large[TOKEN_TEXT_MAX + 2];
+
 	memset(large, 'A', sizeof(large));
 	memcpy(large, "hearth1.", 8);
 	large[sizeof(large) - 1] = '\0';
 	struct err err = { 0 };
 	struct token token = { 0 };
+
 	assert_int_equal(token_parse(large, &token, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "4096"));
 }
@@ -173,6 +184,7 @@ static void test_fields(void **state)
 		{ "later", DEEP31, 0 },
 		{ "later", "[" DEEP31 "]", -EINVAL },
 	};
+
 	doc_run(good, cases, ARRAY_LEN(cases), read_json);
 }
 
@@ -181,6 +193,7 @@ static void test_limits(void **state)
 	struct token token = {
 		.mesh = "home", .n_urls = 16, .n_pins = 4, .id = "0123456789abcdef"
 	};
+
 	memset(token.root, 1, sizeof(token.root));
 	for (size_t i = 0; i < 16; i++)
 		(void) snprintf(token.urls[i], sizeof(token.urls[i]), "https://host-%zu:8443", i);
@@ -188,6 +201,7 @@ static void test_limits(void **state)
 		memset(token.pins[i], (int) i + 1, sizeof(token.pins[i]));
 	CLEANUP(free_p) char *text = NULL, *unused = NULL;
 	CLEANUP_TOKEN struct token again = { 0 };
+
 	assert_int_equal(token_format(&token, &text), 0);
 	assert_int_equal(token_parse(text, &again, NULL), 0);
 	assert_int_equal(again.n_urls, 16);
@@ -207,5 +221,6 @@ int main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_limits),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -231,5 +231,6 @@ int main(void)
 		cmocka_unit_test(test_framing),
 		cmocka_unit_test(test_reply),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

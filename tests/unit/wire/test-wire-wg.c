@@ -25,9 +25,11 @@ static const struct {
 static void test_types(void **state)
 {
 	uint8_t data[300];
+
 	for (unsigned type = 0; type < 256; type++)
 		for (size_t len = 0; len <= sizeof(data); len++) {
 			int expected = -EBADMSG;
+
 			memset(data, 0, sizeof(data));
 			data[0] = (uint8_t) type;
 			for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
@@ -56,6 +58,7 @@ static void test_initiation(void **state)
 {
 	uint8_t data[WG_INITIATION_LEN + 1], back[WG_INITIATION_LEN];
 	struct wg_initiation m;
+
 	count_up(data, sizeof(data), 1);
 	assert_int_equal(wg_initiation_parse(data, WG_INITIATION_LEN, &m), 0);
 	assert_int_equal(m.sender, 0x07060504);
@@ -78,6 +81,7 @@ static void test_response(void **state)
 {
 	uint8_t data[WG_RESPONSE_LEN + 1], back[WG_RESPONSE_LEN];
 	struct wg_response m;
+
 	count_up(data, sizeof(data), 2);
 	assert_int_equal(wg_response_parse(data, WG_RESPONSE_LEN, &m), 0);
 	assert_int_equal(m.sender, 0x07060504);
@@ -96,6 +100,7 @@ static void test_cookie_reply(void **state)
 {
 	uint8_t data[WG_COOKIE_REPLY_LEN + 1], back[WG_COOKIE_REPLY_LEN];
 	struct wg_cookie_reply m;
+
 	count_up(data, sizeof(data), 3);
 	assert_int_equal(wg_cookie_reply_parse(data, WG_COOKIE_REPLY_LEN, &m), 0);
 	assert_int_equal(m.receiver, 0x07060504);
@@ -111,6 +116,7 @@ static void test_data(void **state)
 {
 	uint8_t data[40], head[WG_DATA_HEAD_LEN];
 	struct wg_data_head m;
+
 	count_up(data, sizeof(data), 4);
 	assert_true(wg_data_head_parse(data, sizeof(data), &m));
 	assert_int_equal(m.receiver, 0x07060504);
@@ -162,5 +168,6 @@ int main(void)
 		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_seems_sealed),
 	};
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
