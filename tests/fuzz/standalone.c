@@ -15,18 +15,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int run_file(const char *path)
 {
 	FILE *f = fopen(path, "re");
+
 	if (!f) {
 		fprintf(stderr, "open %s: %s\n", path, strerror(errno));
 		return -1;
 	}
 	/* Exactly the file's size, on the heap: a sanitizer sees one byte too many. */
 	struct stat st;
+
 	if (fstat(fileno(f), &st) < 0) {
 		fclose(f);
 		return -1;
 	}
 	size_t len = (size_t) st.st_size;
 	uint8_t *data = malloc(len ? len : 1);
+
 	if (!data || fread(data, 1, len, f) != len) {
 		fprintf(stderr, "read %s failed\n", path);
 		free(data);
@@ -42,8 +45,10 @@ static int run_file(const char *path)
 int main(int argc, char **argv)
 {
 	int files = 0;
+
 	for (int i = 1; i < argc; i++) {
 		DIR *dir = opendir(argv[i]);
+
 		if (!dir) {
 			if (run_file(argv[i]) < 0)
 				return 1;
@@ -52,6 +57,7 @@ int main(int argc, char **argv)
 		}
 		for (struct dirent *e; (e = readdir(dir));) {
 			char path[4096];
+
 			if (e->d_name[0] == '.')
 				continue;
 			snprintf(path, sizeof(path), "%s/%s", argv[i], e->d_name);

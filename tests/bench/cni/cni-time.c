@@ -18,6 +18,7 @@ enum { PLUGINS_MAX = 8, ROUNDS_MAX = 10000 };
 static double now_ms(void)
 {
 	struct timespec t;
+
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double) t.tv_sec * 1e3 + (double) t.tv_nsec / 1e6;
 }
@@ -26,11 +27,14 @@ static double call(const char *command, const char *conf, const char *plugin, lo
 {
 	struct rusage usage;
 	int status;
+
 	setenv("CNI_COMMAND", command, 1);
 	double start = now_ms();
 	pid_t pid = vfork();
+
 	if (pid == 0) {
 		int in = open(conf, O_RDONLY), out = open("/dev/null", O_WRONLY);
+
 		if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0)
 			_exit(126);
 		execl(plugin, plugin, (char *) NULL);
@@ -48,6 +52,7 @@ static double call(const char *command, const char *conf, const char *plugin, lo
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *) a, y = *(const double *) b;
+
 	return (x > y) - (x < y);
 }
 
@@ -56,6 +61,7 @@ int main(int argc, char **argv)
 	int rounds = argc > 2 ? atoi(argv[1]) : 0, plugins = (argc - 3) / 3;
 	static double add[PLUGINS_MAX][ROUNDS_MAX], del[PLUGINS_MAX][ROUNDS_MAX];
 	long rss[PLUGINS_MAX] = { 0 };
+
 	if (rounds < 1 || rounds > ROUNDS_MAX || plugins < 1 || plugins > PLUGINS_MAX ||
 		argc != 3 + 3 * plugins)
 		return 2;
@@ -66,11 +72,13 @@ int main(int argc, char **argv)
 		for (int p = 0; p < plugins; p++) {
 			const char *conf = argv[4 + 3 * p], *plugin = argv[5 + 3 * p];
 			int at = i < 0 ? 0 : i;
+
 			add[p][at] = call("ADD", conf, plugin, &rss[p]);
 			del[p][at] = call("DEL", conf, plugin, NULL);
 		}
 	for (int p = 0; p < plugins; p++) {
 		size_t n = (size_t) rounds;
+
 		qsort(add[p], n, sizeof(double), compare);
 		qsort(del[p], n, sizeof(double), compare);
 		printf("%s %.2f %.2f %.2f %.2f %ld\n", argv[3 + 3 * p], add[p][n / 2],

@@ -55,12 +55,14 @@ static SSL_CTX *stranger(void)
 	uint8_t seed[X509_SEED_LEN];
 	char *cert = NULL, *key = NULL;
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
 	randombytes_buf(seed, sizeof(seed));
 	if (!ctx || x509_certificate_pem(seed, "nobody", &cert) < 0 || x509_key_pem(seed, &key) < 0)
 		die("make a certificate");
 	BIO *c = BIO_new_mem_buf(cert, -1), *k = BIO_new_mem_buf(key, -1);
 	X509 *x = PEM_read_bio_X509(c, NULL, NULL, NULL);
 	EVP_PKEY *p = PEM_read_bio_PrivateKey(k, NULL, NULL, NULL);
+
 	if (SSL_CTX_use_certificate(ctx, x) != 1 || SSL_CTX_use_PrivateKey(ctx, p) != 1)
 		die("use a certificate");
 	X509_free(x);
@@ -76,6 +78,7 @@ static void open_slot(struct slot *s, unsigned short port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in from = { .sin_family = AF_INET };
+
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	from.sin_addr.s_addr = htonl(0x7f020001 + s->host);
 	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -101,11 +104,13 @@ static void close_slot(struct slot *s)
 static void ask(struct slot *s)
 {
 	char body[256], text[640];
+
 	if (s->kind == TOKENS) {
 		int n = snprintf(body, sizeof(body),
 			"{\"token\":{\"id\":\"%016llx\",\"secret\":\"%043d=\"},\"wg\":\"%043d=\","
 			"\"name\":\"x\"}",
 			opened, 0, 1);
+
 		n = snprintf(text, sizeof(text),
 			"POST /v1/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", n,
 			body);
@@ -113,6 +118,7 @@ static void ask(struct slot *s)
 	} else {
 		int n = snprintf(text, sizeof(text),
 			"PUT /v1/presence HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n{");
+
 		(void) SSL_write(s->ssl, text, n);
 	}
 	s->asked = true;
@@ -122,6 +128,7 @@ static void ask(struct slot *s)
 static bool go_on(struct slot *s, SSL_CTX *ctx, short revents)
 {
 	char junk[4096];
+
 	if (!s->connected) {
 		s->connected = true;
 		if (s->kind == HALF)
@@ -137,6 +144,7 @@ static bool go_on(struct slot *s, SSL_CTX *ctx, short revents)
 	}
 	if (!s->shaken) {
 		int r = SSL_do_handshake(s->ssl);
+
 		if (r != 1)
 			return SSL_get_error(s->ssl, r) == SSL_ERROR_WANT_READ;
 		s->shaken = true;
@@ -144,6 +152,7 @@ static bool go_on(struct slot *s, SSL_CTX *ctx, short revents)
 		ask(s);
 	}
 	int n = SSL_read(s->ssl, junk, sizeof(junk));
+
 	return n <= 0 && SSL_get_error(s->ssl, n) == SSL_ERROR_WANT_READ;
 }
 
@@ -158,6 +167,7 @@ int main(int argc, char **argv)
 	struct slot *slots = calloc(n, sizeof(*slots));
 	struct pollfd *fds = calloc(n, sizeof(*fds));
 	SSL_CTX *ctx = stranger();
+
 	if (!slots || !fds)
 		die("memory");
 	(void) setrlimit(RLIMIT_NOFILE, &limit);
@@ -168,12 +178,15 @@ int main(int argc, char **argv)
 			.fd = -1, .host = i % hosts, .kind = (enum kind)(i % hosts % KINDS)
 		};
 	uint64_t began = clock_now_us(), trickled = began;
+
 	while (!ended) {
 		uint64_t now = clock_now_us();
 		bool trickle = now - trickled > TRICKLE_US;
+
 		trickled = trickle ? now : trickled;
 		for (unsigned i = 0; i < n; i++) {
 			struct slot *s = &slots[i];
+
 			if (s->fd < 0 && now - s->opened_us > AGAIN_US)
 				open_slot(s, port);
 			if (trickle && s->asked && s->kind == BODY)
@@ -188,6 +201,7 @@ int main(int argc, char **argv)
 				close_slot(&slots[i]);
 	}
 	double s = (double) (clock_now_us() - began) / 1e6;
+
 	printf("%u hostile hosts, %u connections at a time wanted: %.0f opened, %.0f handshakes "
 	       "and %.0f closed a second, for %.1f s\n",
 		hosts, n, (double) opened / s, (double) shaken / s, (double) closed / s, s);

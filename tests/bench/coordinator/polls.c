@@ -44,6 +44,7 @@ static json_t *admin(const char *path, const char *call, json_t *args)
 {
 	struct ipc_reply reply = { .fd = -1 };
 	struct err e = { 0 };
+
 	if (ipc_call(path, call, args, 60 * USEC_PER_SEC, &reply, &e) < 0) {
 		fprintf(stderr, "%s: %s\n", call, e.text);
 		exit(1);
@@ -58,6 +59,7 @@ static void connect_board(struct board *b, SSL_CTX *ctx, unsigned short port, un
 	char *cert = NULL, *key = NULL;
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in from = { .sin_family = AF_INET };
+
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	from.sin_addr.s_addr = htonl(0x7f010000 + number / 100 + 1);
 	randombytes_buf(seed, sizeof(seed));
@@ -66,6 +68,7 @@ static void connect_board(struct board *b, SSL_CTX *ctx, unsigned short port, un
 	BIO *c = BIO_new_mem_buf(cert, -1), *k = BIO_new_mem_buf(key, -1);
 	X509 *x = PEM_read_bio_X509(c, NULL, NULL, NULL);
 	EVP_PKEY *p = PEM_read_bio_PrivateKey(k, NULL, NULL, NULL);
+
 	b->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (b->fd < 0 || bind(b->fd, (struct sockaddr *) &from, sizeof(from)) < 0 ||
 		connect(b->fd, (struct sockaddr *) &to, sizeof(to)) < 0)
@@ -90,6 +93,7 @@ static char *body_of(struct board *b)
 		die("memory");
 	do {
 		int n = SSL_read(b->ssl, b->reply + b->len, (int) (REPLY_MAX - 1 - b->len));
+
 		if (n <= 0)
 			die("read");
 		b->len += (size_t) n;
@@ -97,10 +101,12 @@ static char *body_of(struct board *b)
 	b->reply[b->len] = '\0';
 	char *body = strstr(b->reply, "\r\n\r\n");
 	const char *length = strstr(b->reply, "Content-Length: ");
+
 	if (!body || !length)
 		return NULL;
 	body += 4;
 	size_t want = strtoul(length + 16, NULL, 10);
+
 	return b->len - (size_t) (body - b->reply) >= want ? body : NULL;
 }
 
@@ -108,11 +114,13 @@ static json_t *take_reply(struct board *b, char *body)
 {
 	json_t *json = json_parse(body, strlen(body), NULL);
 	const char *cursor = json_string_value(json_object_get(json, "cursor"));
+
 	if (strncmp(b->reply, "HTTP/1.1 200", 12) != 0 || !cursor) {
 		fprintf(stderr, "refused: %.400s\n", b->reply);
 		exit(1);
 	}
 	json_t *records = json_object_get(json, "records");
+
 	if (json_array_size(records))
 		b->seq = (unsigned long long) json_integer_value(json_object_get(
 			json_array_get(records, json_array_size(records) - 1), "seq"));
@@ -133,12 +141,14 @@ static void enroll(struct board *b, const struct token *t, unsigned number)
 {
 	char text[2048], body[1024], secret[KEY_BASE64_LEN], wg[KEY_BASE64_LEN], *reply;
 	uint8_t key[32];
+
 	randombytes_buf(key, sizeof(key));
 	key_to_base64(t->secret, secret);
 	key_to_base64(key, wg);
 	int n = snprintf(body, sizeof(body),
 		"{\"token\":{\"id\":\"%s\",\"secret\":\"%s\"},\"wg\":\"%s\",\"name\":\"b%u\"}",
 		t->id, secret, wg, number);
+
 	(void) snprintf(text, sizeof(text),
 		"POST /v1/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", n, body);
 	ask(b, text);
@@ -146,6 +156,7 @@ static void enroll(struct board *b, const struct token *t, unsigned number)
 		;
 	/* Not parsed: 512 records each time, and it is not what is measured. */
 	const char *cursor = strstr(reply, "\"cursor\":\"");
+
 	if (!cursor || sscanf(cursor + 10, "%63[0-9a-f-]", b->cursor) != 1) {
 		fprintf(stderr, "refused: %.400s\n", b->reply);
 		exit(1);
@@ -158,6 +169,7 @@ static void enroll(struct board *b, const struct token *t, unsigned number)
 static void send_poll(struct board *b, unsigned long long seq, unsigned wait)
 {
 	char text[256];
+
 	(void) snprintf(text, sizeof(text),
 		"GET /v1/poll?seq=%llu&cursor=%s&wait=%u HTTP/1.1\r\nHost: x\r\n\r\n", seq,
 		b->cursor, wait);
@@ -170,6 +182,7 @@ static struct token new_token(const char *socket_path)
 	struct err e = { 0 };
 	json_t *ok = admin(socket_path, "token.create",
 		json_pack("{s:s, s:b}", "role", "member", "reusable", 1));
+
 	if (token_parse(json_string_value(json_object_get(ok, "token")), &t, &e) < 0)
 		die(e.text);
 	json_decref(ok);
@@ -182,6 +195,7 @@ static unsigned long long poll_all(struct board *boards, unsigned n, const char 
 	json_t *status = admin(socket_path, "status", NULL);
 	unsigned long long head =
 		(unsigned long long) json_integer_value(json_object_get(status, "records"));
+
 	json_decref(status);
 	for (unsigned i = 0; i < n; i++)
 		send_poll(&boards[i], head, 55);
@@ -198,12 +212,15 @@ static uint64_t rename_one(struct board *boards, struct pollfd *fds, unsigned n,
 	const char *socket_path, unsigned long long head, unsigned round)
 {
 	char from[8], to[8];
+
 	(void) snprintf(from, sizeof(from), "%c0", 'b' + (char) round);
 	(void) snprintf(to, sizeof(to), "%c0", 'c' + (char) round);
 	uint64_t renamed = clock_now_us();
+
 	json_decref(admin(
 		socket_path, "node.rename", json_pack("{s:s, s:s}", "node", from, "name", to)));
 	unsigned left = n;
+
 	for (unsigned i = 0; i < n; i++)
 		fds[i] = (struct pollfd){ boards[i].fd, POLLIN, 0 };
 	while (left) {
@@ -211,9 +228,11 @@ static uint64_t rename_one(struct board *boards, struct pollfd *fds, unsigned n,
 			die("polls were not answered");
 		for (unsigned i = 0; i < n; i++) {
 			char *body = fds[i].revents ? body_of(&boards[i]) : NULL;
+
 			if (!body)
 				continue;
 			json_t *json = take_reply(&boards[i], body);
+
 			if (boards[i].seq != head + 1)
 				die("a poll without the record");
 			json_decref(json);
@@ -230,6 +249,7 @@ static uint64_t come(struct board *b, SSL_CTX *ctx, unsigned short port, unsigne
 {
 	static const char health[] = "GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n";
 	uint64_t began = clock_now_us();
+
 	connect_board(b, ctx, port, number);
 	if (t) {
 		enroll(b, t, number);
@@ -239,6 +259,7 @@ static uint64_t come(struct board *b, SSL_CTX *ctx, unsigned short port, unsigne
 			;
 	}
 	uint64_t took = clock_now_us() - began;
+
 	printf("%s answered after %.0f ms\n",
 		t ? "a new board enrols:" : "a board comes back:", (double) took / 1e3);
 	return took > worst ? took : worst;
@@ -254,12 +275,14 @@ int main(int argc, char **argv)
 	struct board *boards = calloc(n + 2, sizeof(*boards));
 	struct pollfd *fds = calloc(n, sizeof(*fds));
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
 	if (!boards || !fds || !ctx)
 		die("memory");
 	(void) setrlimit(RLIMIT_NOFILE, &limit);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	struct token t = new_token(argv[2]);
 	uint64_t start = clock_now_us();
+
 	for (unsigned i = 0; i < n; i++) {
 		if (i && i % TOKEN_BOARDS == 0)
 			t = new_token(argv[2]);
@@ -267,17 +290,21 @@ int main(int argc, char **argv)
 		enroll(&boards[i], &t, i);
 	}
 	uint64_t enrolled = clock_now_us();
+
 	printf("%u boards enrolled in %.1f s (%.0f a second)\n", n,
 		(double) (enrolled - start) / 1e6, n / ((double) (enrolled - start) / 1e6));
 	uint64_t worst = 0;
 	char line[16];
+
 	for (unsigned round = 0; round < 2; round++) {
 		unsigned long long head = poll_all(boards, n, argv[2]);
+
 		printf("polling\n");
 		fflush(stdout);
 		if (!fgets(line, sizeof(line), stdin))
 			return 1;
 		uint64_t took = rename_one(boards, fds, n, argv[2], head, round);
+
 		printf("one renamed: all had parsed it after %.0f ms\n", (double) took / 1e3);
 		worst = took > worst ? took : worst;
 	}

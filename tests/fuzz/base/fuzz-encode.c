@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP(free_p) char *text = malloc(size + 1);
+
 	memcpy(text, data, size);
 	text[size] = '\0';
 	for (int url = 0; url < 2; url++) {
@@ -16,15 +17,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t len = 0;
 		int r = url ? base64url_decode(text, size, 300, &bytes, &len)
 			    : base64_decode(text, size, 300, &bytes, &len);
+
 		if (r)
 			continue;
 		CLEANUP(free_p)
 		char *again = url ? base64url_encode(bytes, len) : base64_encode(bytes, len);
+
 		if (len > 300 || strlen(again) != size || memcmp(again, data, size))
 			abort();
 	}
 	uint8_t key[KEY_LEN];
 	char printed[KEY_HEX_LEN];
+
 	if (key_from_base64(text, key) == 0) {
 		key_to_base64(key, printed);
 		if (strcmp(printed, text))

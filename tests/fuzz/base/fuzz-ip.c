@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP(free_p) char *text = malloc(size + 1);
+
 	if (!text)
 		return 0;
 	memcpy(text, data, size);
@@ -16,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct ip_prefix p, q;
 	struct endpoint e, f;
 	char back[ENDPOINT_TEXT_MAX];
+
 	if (ip_prefix_parse(text, &p) == 0 &&
 		(ip_prefix_parse(ip_prefix_format(&p, back), &q) < 0 || !ip_prefix_equal(&p, &q)))
 		abort();

@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!text)
 		abort();
 	int r = runtime_check_containerd(text, "config.toml", &where, &err);
+
 	if (r > 0 || r != err.code || (r < 0) != (err.text[0] != 0))
 		abort();
 	return 0;

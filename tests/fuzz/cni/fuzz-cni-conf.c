@@ -12,9 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct err err = { 0 };
 		enum cni_code code =
 			conf_parse((const char *) data, size, (enum verb) verb, &conf, &err);
+
 		if (code ? !*err.text : !conf.name || conf.n_subnets > CONF_SUBNETS_MAX)
 			abort();
 		enum conf_version seen = CONF_1_0_0;
+
 		conf_peek_version((const char *) data, size, &seen);
 		if (seen != conf.version)
 			abort();

@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP(free_p) char *text = malloc(size + 1);
 	struct lease lease;
+
 	if (!text)
 		return 0;
 	memcpy(text, data, size);

@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct result result;
 	struct attachment at;
 	struct lease lease = { .n_addrs = 1 };
+
 	if (!json_is_object(prev))
 		return 0;
 	if (result_read(prev, "hth0123456789", "eth0", &result, &err) < 0 && !*err.text)
@@ -21,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int v = 0; v < CONF_VERSIONS; v++) {
 		struct conf conf = { .version = (enum conf_version) v, .prev = prev };
 		CLEANUP_JSON json_t *made = result_add(&conf, &at, "/n", 1420, &lease, &err);
+
 		if (made && result_read(made, at.link, "eth0", &result, &err) == 0 &&
 			!(result.has_pod && result.has_host && result.n_addrs))
 			abort();

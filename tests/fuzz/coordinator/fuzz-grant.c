@@ -20,9 +20,11 @@ static void read_grant(const char *text, size_t len)
 		return;
 	}
 	CLEANUP_JSON json_t *printed = grant_to_json(&grant);
+
 	if (!printed || grant_from_json(printed, &again, &err) < 0)
 		abort();
 	CLEANUP_JSON json_t *twice = grant_to_json(&again);
+
 	if (!json_equal(printed, twice))
 		abort();
 	if ((grant_check(&grant, 1000, &code, &err) == 0) !=

@@ -10,6 +10,7 @@ static void check(const struct request *request)
 {
 	for (size_t i = 0; i < request->n_entries; i++) {
 		const struct hosts_entry *e = &request->entries[i];
+
 		if (!e->n_names || e->n_names > HOSTS_NAMES_MAX)
 			abort();
 		for (size_t k = 0; k < e->n_names; k++)

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void root_hash(uint8_t ret[static 32])
 {
 	uint8_t seed[32], root[32];
+
 	memset(seed, 1, sizeof(seed));
 	record_public_key(seed, root);
 	record_root_hash(root, ret);
@@ -26,6 +27,7 @@ static void load(const char *text, size_t len)
 	CLEANUP_NETMAP struct netmap *netmap = netmap_new();
 	uint8_t hash[32];
 	size_t lines, good;
+
 	root_hash(hash);
 	if (mesh_log_load(hash, text, len, &log, &lines, &good, NULL))
 		abort();
@@ -45,13 +47,16 @@ static void load(const char *text, size_t len)
 static void apply(const char *text, size_t len)
 {
 	CLEANUP_NETMAP struct netmap *netmap = netmap_new();
+
 	while (len) {
 		const char *end = memchr(text, '\n', len);
 		size_t line = end ? (size_t) (end - text) : len;
 		const char *space = memchr(text, ' ', line);
+
 		if (space && space - text < RECORD_TYPE_MAX) {
 			struct record record = { .seq = netmap_seq(netmap) + 1 };
 			size_t count = netmap_count(netmap);
+
 			memcpy(record.type, text, (size_t) (space - text));
 			record.payload = (uint8_t *) (uintptr_t) (space + 1);
 			record.payload_len = line - (size_t) (space + 1 - text);
@@ -59,6 +64,7 @@ static void apply(const char *text, size_t len)
 			int r = netmap_apply(netmap, &record, &change, NULL);
 			/* Only a tombstone that was applied takes a node, and one. */
 			size_t lost = change.kind == NETMAP_CHANGE_REMOVED ? 1 : 0;
+
 			if (netmap_count(netmap) + lost < count || (lost && r != 1) ||
 				(lost && strcmp(record.type, RECORD_TYPE_TOMBSTONE)))
 				abort();

@@ -53,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_text(facts.board, sizeof(facts.board));
 	check_text(facts.storage, sizeof(facts.storage));
 	CLEANUP_JSON json_t *json = facts_to_json(&facts);
+
 	if (!json || facts_from_json(json, &again, &err) < 0 ||
 		memcmp(&facts, &again, sizeof(facts)) != 0)
 		abort();

@@ -43,6 +43,7 @@ static json_t *ours(void)
 	json_t *all = kubeadm_init_documents(&home);
 	CLEANUP_JSON json_t *join = kubeadm_join_documents(&home, &bundle);
 	CLEANUP_JSON json_t *upgrade = kubeadm_upgrade_documents(&home);
+
 	json_array_extend(all, join);
 	json_array_extend(all, upgrade);
 	return all;
@@ -52,9 +53,11 @@ static void settle(json_t *docs)
 {
 	struct err err = { 0 };
 	CLEANUP_JSON json_t *notes = json_array();
+
 	if (kubeadm_derive(docs, &home, &err) < 0)
 		abort();
 	CLEANUP_JSON json_t *once = json_deep_copy(docs);
+
 	if (kubeadm_derive(docs, &home, &err) < 0 || !json_equal(once, docs))
 		abort();
 	(void) kubeadm_check(docs, &home, notes, &err);
@@ -64,6 +67,7 @@ static void patch(const json_t *over, bool init)
 {
 	struct err err = { 0 };
 	CLEANUP_JSON json_t *docs = kubeadm_kubelet_patch(&node);
+
 	if (kubeadm_merge_patch(docs, over, init, &err) == 0)
 		(void) kubeadm_check(docs, &home, NULL, &err);
 }
@@ -73,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct err err = { 0 };
 	CLEANUP_JSON json_t *over = yaml_parse_all((const char *) data, size, &err);
+
 	if (!over)
 		return 0;
 	setup();
@@ -80,9 +85,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	patch(over, true);
 	patch(over, false);
 	CLEANUP_JSON json_t *docs = ours();
+
 	if (kubeadm_merge(docs, over, &err) < 0)
 		return 0;
 	CLEANUP_JSON json_t *once = json_deep_copy(docs);
+
 	/* One document per kind: of several the last wins where they differ, and the first adds again. */
 	if (json_array_size(over) == 1 &&
 		(kubeadm_merge(docs, over, &err) < 0 || !json_equal(once, docs)))

@@ -44,6 +44,7 @@ static uint32_t random_next(void)
 static void random_buf(void *const buf, const size_t len)
 {
 	uint8_t *p = buf;
+
 	for (size_t i = 0; i < len; i++)
 		p[i] = (uint8_t) random_next();
 }
@@ -73,6 +74,7 @@ static void check(bool holds)
 static void hold(struct side *side, const uint8_t *data, size_t len)
 {
 	struct datagram *d = &side->held[side->n_held++ % HELD_MAX];
+
 	check(len <= DATAGRAM_MAX);
 	memcpy(d->data, data, len);
 	d->len = len;
@@ -91,6 +93,7 @@ static void seal(struct side *side, const uint8_t *inner, size_t len)
 	struct wg_session *session = wg_peer_sending(side->peer);
 	uint8_t packet[DATAGRAM_MAX];
 	uint64_t counter;
+
 	if (!session || len > 128 || !wg_session_reserve(session, 1, &counter))
 		return;
 	wg_data_head_format(packet, session->remote_index, counter);
@@ -102,6 +105,7 @@ static void seal(struct side *side, const uint8_t *inner, size_t len)
 static void on_ready(void *ctx, struct wg_peer *peer)
 {
 	struct wg_staged *staged;
+
 	while ((staged = wg_peer_unstage(peer))) {
 		seal(ctx, staged->data, staged->len);
 		free(staged);
@@ -111,6 +115,7 @@ static void on_ready(void *ctx, struct wg_peer *peer)
 static void on_cipher_free(void *ctx, void *cipher)
 {
 	struct side *side = ctx;
+
 	check(cipher == side && side->ciphers > 0);
 	side->ciphers--;
 }
@@ -118,6 +123,7 @@ static void on_cipher_free(void *ctx, void *cipher)
 static void on_removed(void *ctx, struct wg_peer *peer)
 {
 	struct side *side = ctx;
+
 	check(side->peer == peer);
 	side->peer = NULL;
 }
@@ -134,11 +140,13 @@ static void side_init(struct side *side, const struct side *other)
 		.wall_us = wall_us,
 	};
 	struct ip_prefix denied = { .addr = { .family = AF_INET, .bytes = { 99 } }, .len = 8 };
+
 	check(wg_device_new(&config, &side->device) == 0);
 	wg_device_set_private_key(side->device, side->identity.private);
 	check(wg_device_add_peer(side->device, other->identity.public, &side->peer) == 1);
 	check(wg_device_set_denied(side->device, &denied, 1) == 0);
 	struct endpoint remote = { .addr = { .family = AF_INET, .bytes = { 10, 1 } }, .port = 5 };
+
 	wg_peer_set_endpoint(side->peer, &remote);
 }
 
@@ -147,10 +155,12 @@ static void receive_data(
 {
 	struct wg_data_head head;
 	uint8_t inner[DATAGRAM_MAX];
+
 	if (wg_device_denies(side->device, &from->remote.addr) ||
 		!wg_data_head_parse(data, len, &head))
 		return;
 	struct wg_session *session = wg_device_session(side->device, head.receiver);
+
 	if (!session ||
 		wg_open(inner, data + 16, len - 16, NULL, 0, session->receive_key, head.counter) <
 			0 ||
@@ -169,11 +179,13 @@ static void receive(struct side *side, struct input *in, const uint8_t *data, si
 	struct wg_endpoint from = {
 		.remote = { .addr = { .family = AF_INET, .bytes = { next(in) } }, .port = 7 }
 	};
+
 	if (len && data[0] == WG_TYPE_DATA)
 		receive_data(side, &from, data, len);
 	else
 		(void) wg_device_receive(side->device, data, len, &from);
 	const struct wg_endpoint *endpoint = side->peer ? wg_peer_endpoint(side->peer) : NULL;
+
 	check(!endpoint || !wg_device_denies(side->device, &endpoint->remote.addr));
 }
 
@@ -185,8 +197,10 @@ static void pass_on(struct side *from, struct side *to, struct input *in)
 	unsigned back = next(in) % HELD_MAX;
 	struct datagram d = from->held[(from->n_held - 1 - back % from->n_held) % HELD_MAX];
 	uint8_t how = next(in);
+
 	for (unsigned i = 0; i < (how & 3); i++) {
 		uint8_t at = next(in);
+
 		d.data[at % (d.len ? d.len : 1)] ^= next(in);
 	}
 	if (how & 4)
@@ -200,6 +214,7 @@ static void pass_on(struct side *from, struct side *to, struct input *in)
 static void invent(struct side *to, struct input *in)
 {
 	struct datagram d = { .len = next(in) };
+
 	for (uint8_t *p = d.data; p < d.data + d.len; p++)
 		*p = next(in);
 	receive(to, in, d.data, d.len);
@@ -209,6 +224,7 @@ static void reconfigure(struct side *side, const struct side *other, struct inpu
 {
 	uint8_t bytes[WG_KEY_LEN] = { 0 };
 	uint8_t what = next(in);
+
 	if (!side->peer) {
 		(void) wg_device_add_peer(side->device, other->identity.public, &side->peer);
 		return;
@@ -273,6 +289,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	wall_us = UINT64_C(1700000000000000);
 	for (unsigned i = 0; i < 2; i++) {
 		uint8_t key[WG_KEY_LEN] = { (uint8_t) (8 * (i + 1)) };
+
 		check(wg_identity_init(&crypto, &sides[i].identity, key) == 0);
 	}
 	for (unsigned i = 0; i < 2; i++)
@@ -280,6 +297,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned step = 0; step < STEPS_MAX && in.p < in.end; step++) {
 		uint8_t what = next(&in);
 		struct side *a = &sides[what & 1], *b = &sides[1 - (what & 1)];
+
 		switch (what >> 1 & 7) {
 		case 0:
 			if (a->peer)

@@ -14,9 +14,11 @@ static void read_small(const json_t *json)
 	struct api_enroll_check check, check_again;
 	struct api_cursor cursor, again;
 	char text[API_CURSOR_MAX];
+
 	(void) api_health_from_json(json, &health, &err);
 	if (api_enroll_check_from_json(json, &check, &err) == 0) {
 		CLEANUP_JSON json_t *printed = api_enroll_check_to_json(&check);
+
 		if (!printed || api_enroll_check_from_json(printed, &check_again, &err) ||
 			strcmp(check.name, check_again.name) || check.role != check_again.role)
 			abort();
@@ -30,6 +32,7 @@ static void read_small(const json_t *json)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP_JSON json_t *json = json_parse((const char *) data, size, NULL);
+
 	if (!json)
 		return 0;
 	ROUND_TRIP(struct api_enroll_request, api_enroll_request, json);

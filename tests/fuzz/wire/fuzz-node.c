@@ -15,6 +15,7 @@ static void record_key_done(struct record_key *key)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP_JSON json_t *json = json_parse((const char *) data, size, NULL);
+
 	if (!json)
 		return 0;
 	ROUND_TRIP(struct node, node, json);

@@ -8,6 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP_JSON json_t *json = json_parse((const char *) data, size, NULL);
 	CLEANUP_RECORD struct record record = { 0 };
 	uint8_t hash[RECORD_HASH_LEN], seed[RECORD_SEED_LEN] = { 1 };
+
 	if (!json)
 		return 0;
 	ROUND_TRIP(struct record, record, json);
