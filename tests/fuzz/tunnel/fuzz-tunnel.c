@@ -89,7 +89,7 @@ static size_t take_text(struct input *in, uint8_t *ret, size_t room)
 	return total > head ? total : head;
 }
 
-/* --- the fake kernel ------------------------------------------------------------------------------ */
+/* --- the fake kernel --- */
 
 static struct end *end_of(const struct tunnel *t)
 {
@@ -208,7 +208,7 @@ static void carry(struct end *to)
 	}
 }
 
-/* --- beginning ------------------------------------------------------------------------------------ */
+/* --- beginning --- */
 
 static void start(struct end *e, uint8_t fill)
 {
@@ -328,7 +328,7 @@ static void rewind_all(void)
 	drop_wire();
 }
 
-/* --- steps ---------------------------------------------------------------------------------------- */
+/* --- steps --- */
 
 static void put16(uint8_t *p, unsigned value)
 {

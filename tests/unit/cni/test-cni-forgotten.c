@@ -46,7 +46,7 @@ static char run[64];
 static struct link links[ARRAY_LEN(pods)];
 static bool deleted[ARRAY_LEN(pods)], processes_end, proc_is_hidden;
 
-/* ---- the kernel ---- */
+/* --- the kernel --- */
 
 int __wrap_link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err);
 int __wrap_link_list(struct nl *nl, struct link **ret, size_t *ret_n, struct err *err)
@@ -113,7 +113,7 @@ int __wrap_netns_mark_used(struct netns_use *list, size_t n)
 	return proc_is_hidden ? -EACCES : 0;
 }
 
-/* ---- the board ---- */
+/* --- the board --- */
 
 static void touch(const char *path)
 {

@@ -15,7 +15,7 @@ enum { N100 = 0, PI4_8G = 1, PI4_4G = 2, PI3 = 4, CP2 = 5 };
 #define REFUSED SETTING_REFUSED
 
 const struct setting settings[] = {
-	/* ---- arguments: merged by name ---- */
+	/* --- arguments: merged by name --- */
 	{ "grace-period", N100,
 		CLUSTER "controllerManager: {extraArgs: [{name: node-monitor-grace-period, value: "
 			"40s}]}\n",
@@ -88,7 +88,7 @@ const struct setting settings[] = {
 	{ "arguments-emptied", N100, CLUSTER "controllerManager: {extraArgs: []}\n", REFUSED,
 		"allocate-node-cidrs", { { 0 } } },
 
-	/* ---- kubelet's arguments ---- */
+	/* --- kubelet's arguments --- */
 	{ "node-ip-v4-only", PI4_8G,
 		JOIN "nodeRegistration: {kubeletExtraArgs: [{name: node-ip, value: 10.77.0.2}]}\n",
 		TAKEN, NULL,
@@ -149,7 +149,7 @@ const struct setting settings[] = {
 		JOIN "nodeRegistration: {kubeletExtraArgs: [{name: cluster-domain, value: x.y}]}\n",
 		REFUSED, "dnsDomain", { { 0 } } },
 
-	/* ---- what is the mesh's ---- */
+	/* --- what is the mesh's --- */
 	{ "services-are-the-mesh", N100,
 		CLUSTER "networking: {serviceSubnet: '10.77.0.0/16,fd12:3456:789a::/112'}\n",
 		REFUSED, "--services4", { { 0 } } },
@@ -201,7 +201,7 @@ const struct setting settings[] = {
 	{ "patches-elsewhere", PI3, JOIN "patches: {directory: /root/patches}\n", REFUSED,
 		"beside them", { { 0 } } },
 
-	/* ---- what follows from a value ---- */
+	/* --- what follows from a value --- */
 	{ "bind-port", N100, INIT "localAPIEndpoint: {bindPort: 7443}\n", TAKEN, NULL,
 		{ { "ClusterConfiguration", "controlPlaneEndpoint", "api.home.internal:7443" },
 			{ "InitConfiguration", "localAPIEndpoint.bindPort", "7443" },
@@ -243,7 +243,7 @@ const struct setting settings[] = {
 	{ "cert-name-of-nothing", N100, CLUSTER "apiServer: {certSANs: ['exa mple']}\n",
 		SETTING_KUBEADM, NULL, { { 0 } } },
 
-	/* ---- other lists ---- */
+	/* --- other lists --- */
 	{ "node-ports-narrowed", N100, PROXY "nodePortAddresses: [10.77.0.0/16]\n", TAKEN, NULL,
 		{ { "KubeProxyConfiguration", "nodePortAddresses.0", "10.77.0.0/16" },
 			{ "KubeProxyConfiguration", "nodePortAddresses.1", NULL } } },
@@ -277,7 +277,7 @@ const struct setting settings[] = {
 		{ { "ClusterConfiguration", "apiServer.extraVolumes.0.hostPath", "/b" },
 			{ "ClusterConfiguration", "apiServer.extraVolumes.1", NULL } } },
 
-	/* ---- sizes ---- */
+	/* --- sizes --- */
 	{ "quantities-without-quotes", PI4_4G,
 		KUBELET "systemReserved: {cpu: 0.25, memory: 512e6, pid: 1000}\n", TAKEN, NULL,
 		{ { "(patch)", "systemReserved.cpu", "0.25" },
@@ -310,7 +310,7 @@ const struct setting settings[] = {
 	{ "eviction-without-grace", PI4_8G, KUBELET "evictionSoft: {memory.available: 300Mi}\n",
 		REFUSED, "evictionSoftGracePeriod", { { 0 } } },
 
-	/* ---- kubelet ---- */
+	/* --- kubelet --- */
 	{ "shutdown-by-priority", N100,
 		KUBELET
 		"shutdownGracePeriodByPodPriority: [{priority: 0, shutdownGracePeriodSeconds: "
@@ -347,7 +347,7 @@ const struct setting settings[] = {
 	{ "static-pods", N100, KUBELET "staticPodPath: /srv/pods\n", REFUSED, "must stay",
 		{ { 0 } } },
 
-	/* ---- kube-proxy ---- */
+	/* --- kube-proxy --- */
 	{ "proxy-iptables", N100, PROXY "mode: iptables\n", TAKEN, NULL,
 		{ { "KubeProxyConfiguration", "mode", "iptables" } } },
 	{ "proxy-ebpf", N100, PROXY "mode: ebpf\n", REFUSED, "nftables", { { 0 } } },
@@ -362,7 +362,7 @@ const struct setting settings[] = {
 		{ { "KubeProxyConfiguration", "conntrack.maxPerCore", "0" },
 			{ "KubeProxyConfiguration", "conntrack.min", "32768" } } },
 
-	/* ---- the rest ---- */
+	/* --- the rest --- */
 	{ "field-misspelt", N100, CLUSTER "clusterNames: castle\n", SETTING_KUBEADM, NULL,
 		{ { 0 } } },
 	{ "bad-duration", N100, INIT "timeouts: {discovery: 5 minutes}\n", SETTING_KUBEADM, NULL,

@@ -19,7 +19,7 @@
 #include "base/json.h"
 #include "tree.h"
 
-/* ---- keys ---- */
+/* --- keys --- */
 
 static void test_keys(void **state)
 {
@@ -149,7 +149,7 @@ static void test_dry_run(void **state)
 	assert_string_equal(now, "0\n");
 }
 
-/* ---- pods ---- */
+/* --- pods --- */
 
 static void test_pods(void **state)
 {
@@ -250,7 +250,7 @@ static void test_pods_refused(void **state)
 	assert_non_null(strstr(err.text, "cni/net.d"));
 }
 
-/* ---- tokens ---- */
+/* --- tokens --- */
 
 static void test_token_input(void **state)
 {
