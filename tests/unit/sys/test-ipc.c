@@ -35,9 +35,9 @@ static void on_gone(void *ctx)
 	s->gone++;
 }
 
-static int later(sd_event_source *source, uint64_t usec, void *userdata)
+static int later(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	ipc_request_reply(userdata, json_pack("{s:b}", "late", 1));
+	ipc_request_reply(ctx, json_pack("{s:b}", "late", 1));
 	return 0;
 }
 
