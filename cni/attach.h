@@ -3,16 +3,16 @@
  *
  *   pod   eth0      10.244.1.7/32, fd..::7/128; default via 169.254.1.1 (on the link)
  *                   and fe80::1, both permanent neighbours with the host end's MAC
- *   host  hth...    169.254.1.1/32, fe80::1/64; routes 10.244.1.7/32 and fd..::7/128 dev hth... src MESH
- *                   ADDRESS; the pod's MAC is asked for when it is needed
+ *   host  hth...    169.254.1.1/32, fe80::1/64; routes 10.244.1.7/32 and fd..::7/128 dev hth...
+ *                   src MESH ADDRESS; the pod's MAC is asked for when it is needed
  *
  * No bridge, no proxy ARP, no duplicate address detection: the addresses work at once.
  *
  * Others may give the pod another MAC (plugins chained behind this one, the pod itself). Its kernel
- * then forgets all neighbours, permanent ones, too, and asks; the host has the gateways' addresses on the link
- * and answers, and believes the new MAC. Who can lie about it is the pod alone, about itself: nobody else
- * is on the link, and no route leads there but its own. No neighbour of ours counts when the table that
- * the whole machine shares is full.
+ * then forgets all neighbours, permanent ones, too, and asks; the host has the gateways' addresses
+ * on the link and answers, and believes the new MAC. Who can lie about it is the pod alone, about
+ * itself: nobody else is on the link, and no route leads there but its own. No neighbour of ours
+ * counts when the table that the whole machine shares is full.
  */
 #pragma once
 
@@ -43,8 +43,8 @@ enum cni_code attach_open_netns(const char *path, bool own, int *ret_fd, struct 
 
 /*
  * Makes it, from here (@nl) into @netns_fd. On failure nothing is left (a link that an earlier,
- * killed call left half-made is replaced). CNI_EXISTS: a name is taken. Single-threaded callers only:
- * the process visits the pod's namespace.
+ * killed call left half-made is replaced). CNI_EXISTS: a name is taken. Single-threaded callers
+ * only: the process visits the pod's namespace.
  */
 enum cni_code attach_make(struct nl *nl, const struct attachment *at, int netns_fd, unsigned mtu,
 	const struct conf *conf, const struct lease *lease, struct err *err);

@@ -1,7 +1,8 @@
 /*
  * CHECK: prevResult, the lease and the live state say the same, or the message names the
  * difference. What plugins chained behind this one added is tolerated, and what they change: the
- * pod's MAC address and routes, where the result says so; MTU, flags, sysctls and queues, of which it does not.
+ * pod's MAC address and routes, where the result says so; MTU, flags, sysctls and queues, of which
+ * it does not.
  */
 #include <errno.h>
 #include <linux/neighbour.h>
@@ -133,7 +134,9 @@ static bool has_route(const struct route *routes, size_t n, const struct ip_pref
 	return false;
 }
 
-/* Whether the pod is to have a default route of @family: who took it away, took it from the result. */
+/*
+ * Whether the pod is to have a default route of @family: who took it away, took it from the result.
+ */
 static bool wants_default(const struct check *c, int family)
 {
 	for (size_t i = 0; i < c->prev.n_routes; i++)

@@ -40,7 +40,10 @@ void conf_done(struct conf *conf);
 enum cni_code conf_parse(
 	const char *text, size_t len, enum verb verb, struct conf *ret, struct err *err);
 
-/* *@version, if @text says one that is supported. Whatever else is wrong with @text does not matter. */
+/*
+ * *@version, if @text says one that is supported. Whatever else is wrong with @text does not
+ * matter.
+ */
 void conf_peek_version(const char *text, size_t len, enum conf_version *version);
 
 const char *conf_version_name(enum conf_version version);

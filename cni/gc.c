@@ -1,7 +1,8 @@
 /*
  * GC: removes what belongs to no attachment the runtime calls valid. Without a list nothing is
- * stale; with an empty one everything is. A lease whose link is up and whose other end is where a process is, or may be,
- * is kept and reported all the same: a wrong list must not give a running pod's address away.
+ * stale; with an empty one everything is. A lease whose link is up and whose other end is where a
+ * process is, or may be, is kept and reported all the same: a wrong list must not give a running
+ * pod's address away.
  */
 #include <errno.h>
 #include <stdlib.h>

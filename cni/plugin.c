@@ -79,8 +79,8 @@ static enum cni_code read_input(int in, int wait_ms, struct buf *ret, struct err
 }
 
 /*
- * An error of the environment is told in the caller's version, too, if there is a configuration that says it.
- * A caller that set a variable wrong may not send one: it is not waited for.
+ * An error of the environment is told in the caller's version, too, if there is a configuration
+ * that says it. A caller that set a variable wrong may not send one: it is not waited for.
  */
 static void peek_version(int in, enum conf_version *version)
 {

@@ -1,7 +1,7 @@
 /*
- * STATUS: are pods served here? Changes nothing. That all addresses are in use is not told, though the
- * specification would: Kubernetes takes any error for a broken network, and evicts the pods that use them
- * (hearth-cni(8)).
+ * STATUS: are pods served here? Changes nothing. That all addresses are in use is not told, though
+ * the specification would: Kubernetes takes any error for a broken network, and evicts the pods
+ * that use them (hearth-cni(8)).
  */
 #include <errno.h>
 

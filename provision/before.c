@@ -1,11 +1,13 @@
 /*
- * before: how the board was before it was enrolled, in ETC/before.json, so that --leave can put it back:
+ * before: how the board was before it was enrolled, in ETC/before.json, so that --leave can put it
+ * back:
  *
  *	{"sysctls": [{"name": "net/ipv4/ip_forward", "was": "0", "set": "1"}],
  *	 "links": ["br0"], "dirs": ["/etc/cni/net.d", "/etc/cni"], "firewalls": ["docker"]}
  *
  * It is written before anything is changed, and the first word counts: a later run, or one after a
- * reboot, would only see what an earlier one made. A sysctl without "set" changed along with another one.
+ * reboot, would only see what an earlier one made. A sysctl without "set" changed along with
+ * another one.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -156,8 +156,8 @@ static void init(struct enroll *e)
 }
 
 /*
- * One at a time: hearthd may have the helper write the kubeadm files while a person runs this. The lock
- * lies where the files do; a dry run takes none, because it changes nothing.
+ * One at a time: hearthd may have the helper write the kubeadm files while a person runs this. The
+ * lock lies where the files do; a dry run takes none, because it changes nothing.
  */
 static int lock(struct enroll *e, int *ret_fd, struct err *err)
 {

@@ -4,13 +4,13 @@
  * board's way into the mesh, in order:
  *
  *	look     what the board is; what it needs (root, TUN, nft)
- *	keys     identity and WireGuard key                         STATE/{identity,wireguard}.key
- *	enroll   redeem the token; the log proves the answer        STATE/log, STATE/presence
- *	config   ranges do not collide with this LAN; then written  ETC/hearthd.yaml (the commit point)
- *	network  others leave an interface of another name alone    HOST/{systemd/network,NetworkManager}
+ *	keys     identity and WireGuard key                     STATE/{identity,wireguard}.key
+ *	enroll   redeem the token; the log proves the answer    STATE/log, STATE/presence
+ *	config   ranges do not collide with this LAN; written   ETC/hearthd.yaml (commit point)
+ *	network  managers of links leave ours alone             HOST/{systemd/network,...}
  *	service  hearthd runs
  *	peers    those that can be reached answer
- *	pods     forwarding, CNI configuration, order of kubelet    ETC/before.json (not for members)
+ *	pods     forwarding, CNI configuration, kubelet's turn  ETC/before.json (no members)
  *	kubeadm  init.yaml or join.yaml, upgrade.yaml, patches, resolv.conf (not for members)
  */
 #pragma once
@@ -130,8 +130,8 @@ int before_load(struct enroll *enroll, struct err *err);
 int before_save(struct enroll *enroll, struct err *err);
 
 /*
- * A sysctl (its path below /proc/sys), what it @was, and what enrolment @set it to; NULL if it only changes
- * along with another. What is known already stays.
+ * A sysctl (its path below /proc/sys), what it @was, and what enrolment @set it to; NULL if it only
+ * changes along with another. What is known already stays.
  */
 void before_note_sysctl(struct enroll *enroll, const char *name, const char *was, const char *set);
 bool before_knows(struct enroll *enroll, const char *name);
@@ -150,7 +150,9 @@ bool before_has_link(struct enroll *enroll, const char *name);
 void before_note_firewall(struct enroll *enroll, const char *name);
 bool before_has_firewall(struct enroll *enroll, const char *name);
 
-/* file_mkdirs() that keeps in mind which directories did not exist; and takes those away if empty. */
+/*
+ * file_mkdirs() that keeps in mind which directories did not exist; and takes those away if empty.
+ */
 int before_mkdirs(struct enroll *enroll, const char *path, struct err *err);
 void before_remove_dirs(struct enroll *enroll);
 
@@ -169,7 +171,10 @@ int firewall_back(struct enroll *enroll, struct err *err);
 
 /* --- leftalone.c --- */
 
-/* Files for NetworkManager and systemd-networkd, where the package's do not fit the interface's name. */
+/*
+ * Files for NetworkManager and systemd-networkd, where the package's do not fit the interface's
+ * name.
+ */
 int leftalone_write(struct enroll *enroll, struct err *err);
 /* How many were removed (or would be), or -errno. */
 int leftalone_remove(struct enroll *enroll, struct err *err);
@@ -204,8 +209,8 @@ bool joined_as_another(const struct enroll *enroll, char ret[static JOINED_NAME_
 int kubefiles_believe(
 	struct enroll *enroll, const uint8_t root[static FIELD_KEY_LEN], struct err *err);
 /*
- * Everything below ETC/kubeadm. A bundle is kept there, for runs to come. -ENOKEY when all is written but
- * join.yaml, for which the bundle has not all that a control plane needs.
+ * Everything below ETC/kubeadm. A bundle is kept there, for runs to come. -ENOKEY when all is
+ * written but join.yaml, for which the bundle has not all that a control plane needs.
  */
 int kubefiles_write(struct enroll *enroll, struct err *err);
 /* Whether it was done here before. */

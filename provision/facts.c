@@ -1,6 +1,6 @@
 /*
- * facts: see facts.h. Everything read here comes from the kernel or from root's own file, yet is cut
- * to size and cleaned: a model name goes to the terminal and to the coordinator.
+ * facts: see facts.h. Everything read here comes from the kernel or from root's own file, yet is
+ * cut to size and cleaned: a model name goes to the terminal and to the coordinator.
  */
 #include "provision/facts.h"
 

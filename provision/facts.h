@@ -21,8 +21,8 @@ struct facts {
 };
 
 /*
- * Reads /proc and /sys below @root ("" for this machine); @machine is the word of uname -m. What cannot
- * be read is left empty or 0: a board of an unknown kind is no failure.
+ * Reads /proc and /sys below @root ("" for this machine); @machine is the word of uname -m. What
+ * cannot be read is left empty or 0: a board of an unknown kind is no failure.
  */
 void facts_read(const char *root, const char *machine, struct facts *ret);
 
@@ -31,8 +31,8 @@ typedef int facts_file_fn(void *ctx, const char *path, struct buf *ret);
 void facts_read_from(facts_file_fn *read, void *ctx, const char *machine, struct facts *ret);
 
 /*
- * Recorded facts: {"model":"...","arch":"arm64","cores":4,"memory":952258560,"storage":"sd"}. -EINVAL
- * and @err for a wrong type or an unknown field; absent ones are unknown.
+ * Recorded facts: {"model":"...","arch":"arm64","cores":4,"memory":952258560,"storage":"sd"}.
+ * -EINVAL and @err for a wrong type or an unknown field; absent ones are unknown.
  */
 int facts_from_json(const json_t *json, struct facts *ret, struct err *err);
 
@@ -40,7 +40,8 @@ int facts_from_json(const json_t *json, struct facts *ret, struct err *err);
 json_t *facts_to_json(const struct facts *facts);
 
 /*
- * The facts of this board: the file named by $HEARTH_FACTS, else @etc/facts.json if there is one, else
- * the machine. A negative errno and @err for a file that is named but cannot be read or is not right.
+ * The facts of this board: the file named by $HEARTH_FACTS, else @etc/facts.json if there is one,
+ * else the machine. A negative errno and @err for a file that is named but cannot be read or is not
+ * right.
  */
 int facts_get(const char *etc, struct facts *ret, struct err *err);

@@ -1,8 +1,8 @@
 /*
- * firewall: another tool's firewall that drops what pods send and get (board/stops.h finds it). With --fix the
- * rules that let pods through are put where that tool wants them from people: Docker makes its chains anew when it
- * starts, so a drop-in of its unit puts them there each time; ufw keeps them itself. What was done is noted in
- * before.json, and undone by --leave.
+ * firewall: another tool's firewall that drops what pods send and get (board/stops.h finds it).
+ * With --fix the rules that let pods through are put where that tool wants them from people: Docker
+ * makes its chains anew when it starts, so a drop-in of its unit puts them there each time; ufw
+ * keeps them itself. What was done is noted in before.json, and undone by --leave.
  */
 #include <errno.h>
 #include <string.h>
@@ -22,7 +22,10 @@ enum { OUTPUT_MAX = 4096 };
 #define DROP_IN_DIR "systemd/system/docker.service.d"
 #define DROP_IN     DROP_IN_DIR "/10-hearth.conf"
 
-/* @D is the dollar sign as whoever runs it wants it. A machine without IPv6 chains has none to change. */
+/*
+ * @D is the dollar sign as whoever runs it wants it. A machine without IPv6 chains has none to
+ * change.
+ */
 #define EACH_RULE(D, command)                                                           \
 	"for t in iptables ip6tables; do " D "t -w -nL DOCKER-USER >/dev/null 2>&1 && " \
 	"for d in -i -o; do " command "; done; done; true"

@@ -1,7 +1,7 @@
 /*
- * forwarding: a board that runs pods passes packets between them and the mesh. What the switches were
- * before is noted first (before.c), so that --leave turns back what enrolment turned, unless somebody
- * else has come to need it.
+ * forwarding: a board that runs pods passes packets between them and the mesh. What the switches
+ * were before is noted first (before.c), so that --leave turns back what enrolment turned, unless
+ * somebody else has come to need it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -163,7 +163,9 @@ static void note_links_of(struct enroll *e, const char *family, const char *all)
 	}
 }
 
-/* What usually wants packets passed on: of a container engine, of virtual machines, of another VPN. */
+/*
+ * What usually wants packets passed on: of a container engine, of virtual machines, of another VPN.
+ */
 static bool may_need_forwarding(const struct enroll *e, const struct link *link)
 {
 	static const char *const kinds[] = { "bridge", "veth", "wireguard", "tun", "vxlan",
@@ -280,7 +282,10 @@ int forwarding_on(struct enroll *e, struct err *err)
 
 /* --- back --- */
 
-/* Links that were there before enrolment did without forwarding, or it was on. A made-up /proc/sys has none. */
+/*
+ * Links that were there before enrolment did without forwarding, or it was on. A made-up /proc/sys
+ * has none.
+ */
 static bool newcomer(struct enroll *e, char ret[static IFNAMSIZ])
 {
 	CLEANUP_NL struct nl *nl = NULL;

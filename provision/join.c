@@ -1,7 +1,7 @@
 /*
- * join: the token is redeemed. Whatever the coordinator says counts only as far as the log proves it,
- * from the root hash in the token on. Redeeming the same token again with the same identity key is
- * harmless, so every failure on the way is answered by another run with the same token.
+ * join: the token is redeemed. Whatever the coordinator says counts only as far as the log proves
+ * it, from the root hash in the token on. Redeeming the same token again with the same identity key
+ * is harmless, so every failure on the way is answered by another run with the same token.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -54,8 +54,9 @@ static int read_input(int fd, struct buf *ret)
 }
 
 /*
- * A terminal in line mode takes 4,095 characters, a token may have one more than that: so the keys that
- * line mode and signals would handle are handled here, and the terminal is itself again on every way out.
+ * A terminal in line mode takes 4,095 characters, a token may have one more than that: so the keys
+ * that line mode and signals would handle are handled here, and the terminal is itself again on
+ * every way out.
  */
 static int read_hidden(struct buf *ret)
 {
@@ -214,8 +215,9 @@ static int ask(struct caller *caller, const char *method, const char *path, cons
 }
 
 /*
- * The name the board would like if neither the token nor --name says one: its host name, up to the first
- * dot, if that can be one. Else the host name as it is, so that the coordinator's refusal names it.
+ * The name the board would like if neither the token nor --name says one: its host name, up to the
+ * first dot, if that can be one. Else the host name as it is, so that the coordinator's refusal
+ * names it.
  */
 static json_t *host_name(void)
 {
@@ -247,7 +249,10 @@ static json_t *request_body(struct enroll *e, struct err *err)
 	return body;
 }
 
-/* A board asks with keys that are thrown away where it has none yet: any new ones get the same answer. */
+/*
+ * A board asks with keys that are thrown away where it has none yet: any new ones get the same
+ * answer.
+ */
 static void borrow_keys(struct enroll *e)
 {
 	if (sodium_is_zero(e->identity_seed, sizeof(e->identity_seed)))
@@ -372,7 +377,10 @@ static int believe(struct enroll *e, struct caller *caller, const json_t *json, 
 	return 0;
 }
 
-/* What was written as hearthd's user, as root sees it: whole, and no less than root has believed of this mesh. */
+/*
+ * What was written as hearthd's user, as root sees it: whole, and no less than root has believed of
+ * this mesh.
+ */
 static int follow(struct enroll *e, struct err *err)
 {
 	struct err why = { 0 };

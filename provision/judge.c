@@ -1,6 +1,6 @@
 /*
- * judge: see judge.h. Documents with tokens reach kubeadm on its standard input, never as a file that is
- * not wanted yet.
+ * judge: see judge.h. Documents with tokens reach kubeadm on its standard input, never as a file
+ * that is not wanted yet.
  */
 #include "provision/judge.h"
 
@@ -91,7 +91,10 @@ static void tell_warnings(struct enroll *e, const char *program, const char *tex
 	}
 }
 
-/* Whether @result is a refusal. A judge that could not speak (killed, out of time) does not stop us. */
+/*
+ * Whether @result is a refusal. A judge that could not speak (killed, out of time) does not stop
+ * us.
+ */
 static bool refused(struct enroll *e, const struct exec_result *result, const char *what)
 {
 	struct err why = { 0 };

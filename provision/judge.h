@@ -1,6 +1,6 @@
 /*
- * judge: the kubeadm and kubelet of this board on what is about to be written (in provision/ only). They
- * know their own fields and flags; a copy of these here would know those of one version.
+ * judge: the kubeadm and kubelet of this board on what is about to be written (in provision/ only).
+ * They know their own fields and flags; a copy of these here would know those of one version.
  */
 #pragma once
 
@@ -23,8 +23,8 @@ struct judge {
 int judge_find(struct enroll *enroll, struct judge *ret, struct err *err);
 
 /*
- * `kubeadm config validate` on @docs, which go to become the file @name. -EINVAL with kubeadm's words if it
- * refuses them; what it warns of is told. 0 without a word if there is nobody to ask.
+ * `kubeadm config validate` on @docs, which go to become the file @name. -EINVAL with kubeadm's
+ * words if it refuses them; what it warns of is told. 0 without a word if there is nobody to ask.
  */
 int judge_documents(struct enroll *enroll, const struct judge *judge, const json_t *docs,
 	const char *name, struct err *err);

@@ -1,8 +1,8 @@
 /*
- * kubefiles: the kubeadm files of this board below ETC/kubeadm: init.yaml where `kubeadm init` is to
- * run, join.yaml elsewhere as soon as there is a join bundle, upgrade.yaml, patches and resolv.conf. What
- * does not pass our checks, or those of the kubeadm that is here, is not written. Files with tokens are for
- * root alone.
+ * kubefiles: the kubeadm files of this board below ETC/kubeadm: init.yaml where `kubeadm init` is
+ * to run, join.yaml elsewhere as soon as there is a join bundle, upgrade.yaml, patches and
+ * resolv.conf. What does not pass our checks, or those of the kubeadm that is here, is not written.
+ * Files with tokens are for root alone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -106,8 +106,9 @@ static const char *other_docs_name(const struct enroll *e)
 }
 
 /*
- * Before the first bundle: of the form of one, so that what else makes join.yaml (labels, the user's own
- * documents) is checked now, in front of a person, and not when a bundle comes to a board nobody looks at.
+ * Before the first bundle: of the form of one, so that what else makes join.yaml (labels, the
+ * user's own documents) is checked now, in front of a person, and not when a bundle comes to a
+ * board nobody looks at.
  */
 static json_t *sample_docs(struct files *files)
 {
@@ -168,8 +169,9 @@ static bool is_in_cluster(const struct enroll *e)
 }
 
 /*
- * A further control plane fetches the first one's certificates, by a key that only `publish --control-plane`
- * makes; without it kubeadm join fails after it has begun. Who has brought the CA there by hand needs none.
+ * A further control plane fetches the first one's certificates, by a key that only `publish
+ * --control-plane` makes; without it kubeadm join fails after it has begun. Who has brought the CA
+ * there by hand needs none.
  */
 static bool lacks_certificate_key(const struct enroll *e, const struct files *files)
 {
@@ -192,7 +194,10 @@ static int check_all(struct files *files, struct err *err)
 	return r;
 }
 
-/* kubeadm looks at no patch by itself: it is shown what the patch makes of the cluster's configuration. */
+/*
+ * kubeadm looks at no patch by itself: it is shown what the patch makes of the cluster's
+ * configuration.
+ */
 static int judge_patch(struct enroll *e, struct files *files, struct err *err)
 {
 	CLEANUP_JSON json_t *docs = kubeadm_init_documents(&files->home);

@@ -1,7 +1,8 @@
 /*
- * leave: undoes what enroll-node did. It works without a coordinator and with damaged files: it reads
- * only before.json, and does without. A second run finds nothing left. What others made stays: packages,
- * programs, users, the directories of their installation, kubeadm.d, facts.json; and the coordinator.
+ * leave: undoes what enroll-node did. It works without a coordinator and with damaged files: it
+ * reads only before.json, and does without. A second run finds nothing left. What others made
+ * stays: packages, programs, users, the directories of their installation, kubeadm.d, facts.json;
+ * and the coordinator.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /*
- * leftalone: NetworkManager and systemd-networkd leave the mesh's interface alone. The package's files say
- * so for every name that begins with hearth; for another one they get a file each. Its first line says
- * whose it is, so that a second mesh on the machine keeps its own.
+ * leftalone: NetworkManager and systemd-networkd leave the mesh's interface alone. The package's
+ * files say so for every name that begins with hearth; for another one they get a file each. Its
+ * first line says whose it is, so that a second mesh on the machine keeps its own.
  */
 #include <dirent.h>
 #include <errno.h>

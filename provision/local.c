@@ -73,7 +73,10 @@ int local_as_user(struct enroll *e, bool user, struct err *err)
 {
 	if (!e->uid)
 		return 0;
-	/* Root's own groups are of no use to anybody here: a file of theirs would be read as the user's. */
+	/*
+	 * Root's own groups are of no use to anybody here: a file of theirs would be read as the
+	 * user's.
+	 */
 	if (user && setgroups(1, &e->gid) < 0)
 		return err_set(err, -errno, "leave root's groups: %s", strerror(errno));
 	if (user ? setegid(e->gid) < 0 || seteuid(e->uid) < 0 : seteuid(0) < 0 || setegid(0) < 0)
@@ -124,7 +127,9 @@ int local_follow(struct enroll *e, const struct netmap *netmap, uint32_t id, str
 	return 0;
 }
 
-/* Whether the keys here are still those of the node; a removed or replaced board must enrol anew. */
+/*
+ * Whether the keys here are still those of the node; a removed or replaced board must enrol anew.
+ */
 static int check_membership(struct enroll *e, const struct netmap *netmap, struct err *err)
 {
 	uint32_t id = 0;

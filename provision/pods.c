@@ -1,6 +1,6 @@
 /*
- * pods: what a board needs that runs pods, beside forwarding and kubeadm's own files: the configuration
- * of our CNI plugin, and a kubelet that starts after the mesh's addresses exist.
+ * pods: what a board needs that runs pods, beside forwarding and kubeadm's own files: the
+ * configuration of our CNI plugin, and a kubelet that starts after the mesh's addresses exist.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -38,7 +38,9 @@ json_t *pods_conflist(const struct node *node, const char *device)
 		prefix_text(&node->pods4), prefix_text(&node->pods6));
 }
 
-/* What is there already, if it is a list with our plugin in it. Others may be chained behind that. */
+/*
+ * What is there already, if it is a list with our plugin in it. Others may be chained behind that.
+ */
 static json_t *read_list(const char *path)
 {
 	CLEANUP_BUF struct buf text = { 0 };

@@ -1,7 +1,8 @@
 /*
- * The name servers of pods. A pod has another 127.0.0.1 than its board, so the local stub of systemd-resolved is of no use
- * to it: kubelet is given a file with the uplink's own servers (resolvConf). It is never empty: CoreDNS, which forwards to
- * what it finds there, does not start without a server.
+ * The name servers of pods. A pod has another 127.0.0.1 than its board, so the local stub of
+ * systemd-resolved is of no use to it: kubelet is given a file with the uplink's own servers
+ * (resolvConf). It is never empty: CoreDNS, which forwards to what it finds there, does not start
+ * without a server.
  */
 #include <errno.h>
 #include <fcntl.h>

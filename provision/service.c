@@ -1,6 +1,7 @@
 /*
- * service: hearthd runs, and the peers that can be reached answer. Under systemd by its unit; elsewhere
- * hearthd starts itself in the background, and enroll-node says that nothing will start it at boot.
+ * service: hearthd runs, and the peers that can be reached answer. Under systemd by its unit;
+ * elsewhere hearthd starts itself in the background, and enroll-node says that nothing will start
+ * it at boot.
  */
 #include <errno.h>
 #include <limits.h>
@@ -257,7 +258,10 @@ static void remove_wg_socket(struct enroll *e)
 		(void) unlink(name.sun_path);
 }
 
-/* Interface, routes, firewall and names. A damaged configuration must not keep a board from leaving. */
+/*
+ * Interface, routes, firewall and names. A damaged configuration must not keep a board from
+ * leaving.
+ */
 static void take_down(struct enroll *e)
 {
 	char path[PATH_MAX], config[PATH_TEXT_MAX];

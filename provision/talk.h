@@ -1,6 +1,6 @@
 /*
- * talk: what enroll-node tells a person (or, with --json, a program). One line per step on stderr as
- * it is done; what it came to, and what comes next, on stdout at the end.
+ * talk: what enroll-node tells a person (or, with --json, a program). One line per step on stderr
+ * as it is done; what it came to, and what comes next, on stdout at the end.
  */
 #pragma once
 
@@ -43,7 +43,7 @@ void talk_next(struct talk *talk, const char *format, ...) __attribute__((format
 void talk_failed(struct talk *talk, const char *step, const struct err *err);
 
 /*
- * The end: @sentence, then what comes next. With --json one object instead: @about (may be NULL), steps
- * and next.
+ * The end: @sentence, then what comes next. With --json one object instead: @about (may be NULL),
+ * steps and next.
  */
 void talk_end(struct talk *talk, const char *sentence, const json_t *about);

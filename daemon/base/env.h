@@ -1,6 +1,6 @@
 /*
- * env: what the environment asks of a program. A variable that is empty is not set. One that cannot be is
- * said once, with what counts instead: who set it wants to know that it did nothing.
+ * env: what the environment asks of a program. A variable that is empty is not set. One that cannot
+ * be is said once, with what counts instead: who set it wants to know that it did nothing.
  */
 #pragma once
 

@@ -10,9 +10,9 @@
 #include "base/buf.h"
 
 /*
- * Reads all of the regular file @path into @ret (appended). -EFBIG if it holds more than @max bytes, -EISDIR,
- * -EMEDIUMTYPE for a FIFO, a device or a socket (it never waits for one), -ENOENT ... A link is followed: for what
- * lies in a directory of another user's there is owned_read().
+ * Reads all of the regular file @path into @ret (appended). -EFBIG if it holds more than @max
+ * bytes, -EISDIR, -EMEDIUMTYPE for a FIFO, a device or a socket (it never waits for one), -ENOENT
+ * ... A link is followed: for what lies in a directory of another user's there is owned_read().
  */
 int file_read(const char *path, size_t max, struct buf *ret);
 
@@ -20,7 +20,9 @@ int file_read(const char *path, size_t max, struct buf *ret);
 struct stat;
 int file_read_fd(int fd, size_t max, struct buf *ret, struct stat *ret_stat);
 
-/* Reads what a person named, which may be a pipe (/dev/stdin, a shell's <(...)): waits for its end. */
+/*
+ * Reads what a person named, which may be a pipe (/dev/stdin, a shell's <(...)): waits for its end.
+ */
 int file_read_stream(const char *path, size_t max, struct buf *ret);
 
 /* Replaces @path atomically. 0 or -errno; the old file is whole in either case. */

@@ -1,6 +1,6 @@
 /*
- * guard: see guard.h. All of the memory is locked as it comes to be used, not a few fields: keys are also in what
- * libraries keep of PEM and TLS, on stacks and in buffers.
+ * guard: see guard.h. All of the memory is locked as it comes to be used, not a few fields: keys
+ * are also in what libraries keep of PEM and TLS, on stacks and in buffers.
  */
 #include "base/guard.h"
 

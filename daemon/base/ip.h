@@ -63,7 +63,10 @@ bool ip_addr_is_unspecified(const struct ip_addr *addr);
 struct ip_prefix ip_prefix_of(const struct ip_addr *addr, uint8_t len);
 /* @base + @index within the family's bits (index of addresses). -ERANGE when it leaves @base. */
 int ip_prefix_nth(const struct ip_prefix *base, uint64_t index, struct ip_addr *ret);
-/* The @index-th sub-prefix of length @len. -ERANGE when it leaves @base, -EINVAL if @len is shorter. */
+/*
+ * The @index-th sub-prefix of length @len. -ERANGE when it leaves @base, -EINVAL if @len is
+ * shorter.
+ */
 int ip_prefix_subnet(
 	const struct ip_prefix *base, uint8_t len, uint64_t index, struct ip_prefix *ret);
 

@@ -73,8 +73,8 @@ static struct bucket *find(struct limiter *l, const struct ip_addr *key)
 }
 
 /*
- * The bucket is kept as one time, the generic cell rate algorithm: each try moves it on by refill_us;
- * it may run ahead of now by burst * refill_us.
+ * The bucket is kept as one time, the generic cell rate algorithm: each try moves it on by
+ * refill_us; it may run ahead of now by burst * refill_us.
  */
 bool limiter_take(
 	struct limiter *l, const struct ip_addr *source, uint64_t now_us, uint64_t *ret_wait_us)

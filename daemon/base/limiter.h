@@ -1,6 +1,6 @@
 /*
- * limiter: how often one source may try something. A bucket of tries for each, that fills again with time.
- * Pure: the caller passes the time.
+ * limiter: how often one source may try something. A bucket of tries for each, that fills again
+ * with time. Pure: the caller passes the time.
  */
 #pragma once
 
@@ -15,7 +15,10 @@ struct limiter;
 struct limiter *limiter_new(unsigned burst, uint64_t refill_us, unsigned max);
 struct limiter *limiter_free(struct limiter *limiter);
 
-/* Takes one try. False if there is none left; *ret_wait_us (may be NULL) is then the time to the next. */
+/*
+ * Takes one try. False if there is none left; *ret_wait_us (may be NULL) is then the time to the
+ * next.
+ */
 bool limiter_take(struct limiter *limiter, const struct ip_addr *source, uint64_t now_us,
 	uint64_t *ret_wait_us);
 /* Gives one back: it was a good one. */

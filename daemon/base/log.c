@@ -1,8 +1,8 @@
 /*
- * log: see log.h. One write per line, so that lines of several threads do not mix, and none that waits.
- * O_NONBLOCK belongs to the open file, which we share with whoever started us: so a pipe or a terminal
- * is opened once more for ourselves. Where that is not allowed (a pipe made by another user), and for
- * files, which do not make anybody wait, it is asked first whether there is room.
+ * log: see log.h. One write per line, so that lines of several threads do not mix, and none that
+ * waits. O_NONBLOCK belongs to the open file, which we share with whoever started us: so a pipe or
+ * a terminal is opened once more for ourselves. Where that is not allowed (a pipe made by another
+ * user), and for files, which do not make anybody wait, it is asked first whether there is room.
  */
 #include "base/log.h"
 
@@ -53,7 +53,10 @@ bool log_enabled(enum log_level level)
 	return (int) level <= atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
-/* Not kept open: whoever waits for the end of a pipe would wait for us after stderr is another file. */
+/*
+ * Not kept open: whoever waits for the end of a pipe would wait for us after stderr is another
+ * file.
+ */
 static int open_again(mode_t mode)
 {
 	if (!S_ISFIFO(mode) && !(S_ISCHR(mode) && isatty(STDERR_FILENO)))

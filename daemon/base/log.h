@@ -3,8 +3,8 @@
  * that the journal knows it; elsewhere it carries the program's name. base, wire and mesh do not
  * log but return; debug lines apart.
  *
- * Logging never waits: while nobody reads stderr (a full pipe, a stopped journal, a terminal on hold)
- * lines are lost; how many is said when they can be written again.
+ * Logging never waits: while nobody reads stderr (a full pipe, a stopped journal, a terminal on
+ * hold) lines are lost; how many is said when they can be written again.
  */
 #pragma once
 
@@ -23,7 +23,10 @@ enum log_level {
 /* "error", "warning" ..., NULL at the end. */
 extern const char *const log_level_names[];
 
-/* @program is borrowed for ever. A program calls env_open_log(), which asks $HEARTH_LOG for the level. */
+/*
+ * @program is borrowed for ever. A program calls env_open_log(), which asks $HEARTH_LOG for the
+ * level.
+ */
 void log_open(const char *program);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);

@@ -1,6 +1,7 @@
 /*
- * names: directories, sockets and links that are called so on every board (design.md section 3). What
- * may be elsewhere in a test ($HEARTH_ETC, $HEARTH_STATE, $HEARTH_RUN) is said where it is read.
+ * names: directories, sockets and links that are called so on every board (design.md section 3).
+ * What may be elsewhere in a test ($HEARTH_ETC, $HEARTH_STATE, $HEARTH_RUN) is said where it is
+ * read.
  */
 #pragma once
 

@@ -1,4 +1,7 @@
-/* owned: see owned.h. A directory gets its name when it has its owner, so that an end between finds none. */
+/*
+ * owned: see owned.h. A directory gets its name when it has its owner, so that an end between finds
+ * none.
+ */
 #include "base/owned.h"
 
 #include <errno.h>

@@ -6,7 +6,8 @@
  *   trouble  something that is wrong and goes on being wrong: said once, again when it is wrong for
  *            another reason, and once when it is over
  *   backoff  pauses between tries that double
- *   damper   what is asked for again and again is done at once, then ever more slowly, then forgiven
+ *   damper   what is asked for again and again is done at once, then ever more slowly, then
+ *            forgiven
  */
 #pragma once
 

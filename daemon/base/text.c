@@ -1,4 +1,7 @@
-/* text: see text.h. UTF-8 as RFC 3629 has it: the shortest form only, no surrogates, up to U+10FFFF. */
+/*
+ * text: see text.h. UTF-8 as RFC 3629 has it: the shortest form only, no surrogates, up to
+ * U+10FFFF.
+ */
 #include "base/text.h"
 
 #include <errno.h>
@@ -125,8 +128,7 @@ size_t text_whole(const char *in, size_t len)
 
 		if (c < 0x80)
 			return len;
-		if (c >=
-			0xc0) /* the last one's lead: all of it is there, or it waits for its rest */
+		if (c >= 0xc0) /* the last one's lead: it is whole, or waits for its rest */
 			return length_of(c) > back ? len - back : len;
 	}
 	return len;

@@ -1,7 +1,8 @@
 /*
- * text: words of others on their way to a person. A coordinator, a peer or a local daemon that was taken over may
- * send any bytes as a name or as its reason: escape sequences that rewrite the screen, a line that looks like
- * another program's, letters turned around. What is shown instead is what came: \x1b, \u202e.
+ * text: words of others on their way to a person. A coordinator, a peer or a local daemon that was
+ * taken over may send any bytes as a name or as its reason: escape sequences that rewrite the
+ * screen, a line that looks like another program's, letters turned around. What is shown instead is
+ * what came: \x1b, \u202e.
  */
 #pragma once
 
@@ -18,9 +19,10 @@ enum text_form {
 enum { TEXT_GROWTH = 4 };
 
 /*
- * Cleans @len bytes into @out, cut at a whole character where @size (its NUL included) ends. Left out of it are control
- * characters (C0, DEL, C1), what is no UTF-8, and what is not seen or turns around what is: marks and overrides of
- * direction, characters without width, tags, separators of lines. Returns the length.
+ * Cleans @len bytes into @out, cut at a whole character where @size (its NUL included) ends. Left
+ * out of it are control characters (C0, DEL, C1), what is no UTF-8, and what is not seen or turns
+ * around what is: marks and overrides of direction, characters without width, tags, separators of
+ * lines. Returns the length.
  */
 size_t text_clean(const char *in, size_t len, enum text_form form, char *out, size_t size);
 

@@ -1,7 +1,7 @@
 /*
- * usage: command lines, one way for every program: what is wrong with one is a line that names the wrong
- * word, with the nearest right one where there is one. The program puts its name in front, ends it with
- * where help is, and exits with USAGE_STATUS.
+ * usage: command lines, one way for every program: what is wrong with one is a line that names the
+ * wrong word, with the nearest right one where there is one. The program puts its name in front,
+ * ends it with where help is, and exits with USAGE_STATUS.
  */
 #pragma once
 
@@ -13,8 +13,8 @@ enum { USAGE_STATUS = 2, USAGE_TEXT_MAX = 256 };
 const char *usage_nearest(const char *word, const char *const *names);
 
 /*
- * getopt_long(3) that prints nothing: '?' for anything wrong, with the reason in @ret_text. @shorts must
- * not begin with ':', '+' or '-'. *ret_index (may be NULL) is the option's place in @longs.
+ * getopt_long(3) that prints nothing: '?' for anything wrong, with the reason in @ret_text. @shorts
+ * must not begin with ':', '+' or '-'. *ret_index (may be NULL) is the option's place in @longs.
  */
 struct option;
 int usage_getopt(int argc, char **argv, const char *shorts, const struct option *longs,

@@ -1,6 +1,6 @@
 /*
- * yaml: see yaml.h. The parser builds the tree from libyaml's events with a stack of its own, so that
- * neither depth nor aliases can make it grow beyond what was read.
+ * yaml: see yaml.h. The parser builds the tree from libyaml's events with a stack of its own, so
+ * that neither depth nor aliases can make it grow beyond what was read.
  */
 #include "base/yaml.h"
 
@@ -424,8 +424,8 @@ json_t *yaml_read_file_all(const char *path, struct err *err)
 /* --- emitter --- */
 
 /*
- * Plain only what no reader can take for anything but text: a letter or a slash first, harmless signs
- * behind it, and no word that some version knows, in any case.
+ * Plain only what no reader can take for anything but text: a letter or a slash first, harmless
+ * signs behind it, and no word that some version knows, in any case.
  */
 static bool may_be_plain(const char *text)
 {

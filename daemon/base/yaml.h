@@ -2,8 +2,9 @@
  * yaml: YAML written by people <-> json_t, on libyaml. Only the part of YAML that every reader
  * agrees about: what YAML 1.1 (kubeadm, older tools) and 1.2 read differently is refused with the
  * line and the advice to quote it (yes, on, 0123, 1_000, 1:30, 2026-01-31 ...). Refused as well:
- * anchors, aliases, merge keys, tags, duplicate keys, keys that are no strings, .inf and .nan, NUL in
- * strings, integers beyond 64 bits, more than YAML_SIZE_MAX bytes, nesting beyond JSON_DEPTH_MAX.
+ * anchors, aliases, merge keys, tags, duplicate keys, keys that are no strings, .inf and .nan, NUL
+ * in strings, integers beyond 64 bits, more than YAML_SIZE_MAX bytes, nesting beyond
+ * JSON_DEPTH_MAX.
  */
 #pragma once
 
@@ -16,13 +17,19 @@
 
 enum { YAML_SIZE_MAX = 1 << 20, YAML_DOCUMENTS_MAX = 256 };
 
-/* Exactly one document, which may be any value. NULL and @err on failure; the text is not echoed. */
+/*
+ * Exactly one document, which may be any value. NULL and @err on failure; the text is not echoed.
+ */
 json_t *yaml_parse(const char *text, size_t len, struct err *err);
 
-/* All documents of a stream as a JSON array, without the empty ones ("---" twice, only comments). */
+/*
+ * All documents of a stream as a JSON array, without the empty ones ("---" twice, only comments).
+ */
 json_t *yaml_parse_all(const char *text, size_t len, struct err *err);
 
-/* As above, of a file of at most YAML_SIZE_MAX bytes. @err says the path; err->code is the errno. */
+/*
+ * As above, of a file of at most YAML_SIZE_MAX bytes. @err says the path; err->code is the errno.
+ */
 json_t *yaml_read_file(const char *path, struct err *err);
 json_t *yaml_read_file_all(const char *path, struct err *err);
 

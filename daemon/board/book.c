@@ -1,8 +1,8 @@
 /*
- * A record is in memory before it is on disk: were the power cut in between, the coordinator sends it
- * again. A write that fails half way is taken back by cutting the file to where it was good. A log
- * that cannot be read (a worn card) is not taken for an empty one: the board would forget how far it
- * was and believe an older log.
+ * A record is in memory before it is on disk: were the power cut in between, the coordinator sends
+ * it again. A write that fails half way is taken back by cutting the file to where it was good. A
+ * log that cannot be read (a worn card) is not taken for an empty one: the board would forget how
+ * far it was and believe an older log.
  */
 #include "board/book.h"
 

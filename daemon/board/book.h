@@ -1,10 +1,10 @@
 /*
- * book: what this board knows of its mesh, on disk and in memory: the signed log, the netmap computed
- * from it, and the latest presence of every node. It is believed record by record, so that a board
- * that starts without a coordinator has all it had.
+ * book: what this board knows of its mesh, on disk and in memory: the signed log, the netmap
+ * computed from it, and the latest presence of every node. It is believed record by record, so that
+ * a board that starts without a coordinator has all it had.
  *
- * Files in its directory: `log` (a line per record, appended to), `presence` (a JSON list, replaced).
- * What is found damaged is kept beside them as `log.damaged` and `presence.damaged`.
+ * Files in its directory: `log` (a line per record, appended to), `presence` (a JSON list,
+ * replaced). What is found damaged is kept beside them as `log.damaged` and `presence.damaged`.
  */
 #pragma once
 
@@ -21,9 +21,9 @@
 struct book;
 
 /*
- * Reads what @dir (copied) holds. 0 and *ret, or -ENOMEM, or what reading the log failed with (-EIO: its
- * content is not known). Damage is not a failure: book_damage() tells of it. @root_hash is the
- * configuration's. One process at a time has a directory open this way.
+ * Reads what @dir (copied) holds. 0 and *ret, or -ENOMEM, or what reading the log failed with
+ * (-EIO: its content is not known). Damage is not a failure: book_damage() tells of it. @root_hash
+ * is the configuration's. One process at a time has a directory open this way.
  */
 int book_open(const char *dir, const uint8_t root_hash[static RECORD_HASH_LEN], struct book **ret,
 	struct err *err);
@@ -54,9 +54,9 @@ struct book_heard {
 	bool ipv6_changed; /* it has IPv6 now and had not, or the other way */
 };
 /*
- * Takes a presence document at @now_us. 1 and *ret if it is newer than the one known, 0 if it is not,
- * -EBADMSG (signature), -ENOENT (no such node), -EINVAL. A node that announces itself without end is heard
- * once a minute: what is newer waits for book_take_held_back(), and counts as 0 here.
+ * Takes a presence document at @now_us. 1 and *ret if it is newer than the one known, 0 if it is
+ * not, -EBADMSG (signature), -ENOENT (no such node), -EINVAL. A node that announces itself without
+ * end is heard once a minute: what is newer waits for book_take_held_back(), and counts as 0 here.
  */
 int book_add_presence(struct book *book, const json_t *doc, uint64_t now_us, struct book_heard *ret,
 	struct err *err);
@@ -75,9 +75,10 @@ bool book_log_is_on_its_way(const struct book *book);
 bool book_has_changes(const struct book *book);
 
 /*
- * What is to be written next: carried out by write_run(), perhaps in another thread, and handed back with
- * book_written(). NULL: nothing is, or one of its kind is under way, or there is no memory for it. Presences are
- * written the more seldom the longer they go on changing; whatever there is if @now_us is UINT64_MAX.
+ * What is to be written next: carried out by write_run(), perhaps in another thread, and handed
+ * back with book_written(). NULL: nothing is, or one of its kind is under way, or there is no
+ * memory for it. Presences are written the more seldom the longer they go on changing; whatever
+ * there is if @now_us is UINT64_MAX.
  */
 struct write *book_write_log(struct book *book);
 struct write *book_write_presences(struct book *book, uint64_t now_us);

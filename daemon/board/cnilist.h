@@ -1,7 +1,7 @@
 /*
- * cnilist: whether pods of this board get their network from Hearth: its list among those that the container
- * runtime reads, and its plugin. Others remove them, or bring a list that comes before it. It only looks;
- * enroll-node writes.
+ * cnilist: whether pods of this board get their network from Hearth: its list among those that the
+ * container runtime reads, and its plugin. Others remove them, or bring a list that comes before
+ * it. It only looks; enroll-node writes.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ struct cnilist {
 };
 
 /*
- * 0: all is well, or never was: a board that somebody gave another network is no problem. Else a negative
- * errno with what is wrong and what to do.
+ * 0: all is well, or never was: a board that somebody gave another network is no problem. Else a
+ * negative errno with what is wrong and what to do.
  */
 int cnilist_look(struct cnilist *cni, struct err *err);

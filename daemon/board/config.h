@@ -1,5 +1,6 @@
 /*
- * config: what hearthd is told by /etc/hearth/hearthd.yaml (written by enroll-node, read by people):
+ * config: what hearthd is told by /etc/hearth/hearthd.yaml (written by enroll-node, read by
+ * people):
  *
  *	mesh: home                  # its name
  *	node: 3                     # this board's number in it
@@ -8,7 +9,7 @@
  *	pins: [<base64>]            # of the coordinator's TLS key
  *	interface: hearth0          # optional
  *	port: 41741                 # optional, UDP
- *	public_ranges: true         # optional: this board's owner takes a mesh whose ranges are not private
+ *	public_ranges: true         # optional: the owner takes a mesh of public ranges
  */
 #pragma once
 
@@ -37,13 +38,18 @@ struct config {
 	bool public_ranges;
 };
 
-/* Unknown keys are refused, because a misspelt one would be a wish not heard. 0, -EINVAL, -ENOENT. */
+/*
+ * Unknown keys are refused, because a misspelt one would be a wish not heard. 0, -EINVAL, -ENOENT.
+ */
 int config_from_json(const json_t *json, struct config *ret, struct err *err);
 
 /* Reads the YAML file @path. @err says the path and, where nothing is there yet, what to do. */
 int config_read(const char *path, struct config *ret, struct err *err);
 
-/* Where things are; each from the environment (HEARTH_ETC, HEARTH_STATE, HEARTH_RUN) or the default. */
+/*
+ * Where things are; each from the environment (HEARTH_ETC, HEARTH_STATE, HEARTH_RUN) or the
+ * default.
+ */
 struct paths {
 	char etc[256], state[256], run[256];
 };

@@ -13,7 +13,10 @@ void links_facts_done(struct links_facts *facts)
 	*facts = (struct links_facts){ 0 };
 }
 
-/* So many links are asked one by one; else all routes are listed, of which there are hardly as many. */
+/*
+ * So many links are asked one by one; else all routes are listed, of which there are hardly as
+ * many.
+ */
 enum { ASKED_MAX = 128 };
 
 static size_t count_up(const struct links_facts *facts)
@@ -25,7 +28,10 @@ static size_t count_up(const struct links_facts *facts)
 	return n;
 }
 
-/* A router's table may hold 200,000 routes: the kernel is asked for each link's default routes only. */
+/*
+ * A router's table may hold 200,000 routes: the kernel is asked for each link's default routes
+ * only.
+ */
 static int ask_defaults(struct nl *nl, size_t n_up, struct links_facts *facts, struct err *err)
 {
 	static const int families[] = { AF_INET, AF_INET6 };

@@ -1,6 +1,6 @@
 /*
- * Pure: no system call, no clock. Every class is decided once; a link that depends on another (a VLAN,
- * a bridge) asks for that one's nature first, at most NESTED_MAX deep.
+ * Pure: no system call, no clock. Every class is decided once; a link that depends on another (a
+ * VLAN, a bridge) asks for that one's nature first, at most NESTED_MAX deep.
  */
 #include "board/links.h"
 #include "base/names.h"

@@ -1,10 +1,11 @@
 /*
- * links: what each link of this machine is, and why; which of its addresses others may try; and from
- * which links packets are believed. The one filter of uplinks, for hearthd and the coordinator.
+ * links: what each link of this machine is, and why; which of its addresses others may try; and
+ * from which links packets are believed. The one filter of uplinks, for hearthd and the
+ * coordinator.
  *
- * Kind and structure (a bridge's ports, a VLAN's lower link) are the evidence; names only tell apart
- * what looks the same, such as Docker's bridge and a home router's. A default route makes no uplink of
- * a VPN, and its absence takes nothing from one: it only ranks.
+ * Kind and structure (a bridge's ports, a VLAN's lower link) are the evidence; names only tell
+ * apart what looks the same, such as Docker's bridge and a home router's. A default route makes no
+ * uplink of a VPN, and its absence takes nothing from one: it only ranks.
  */
 #pragma once
 
@@ -81,9 +82,9 @@ struct links_rules {
 };
 
 /*
- * Pure. Announced are addresses of any scope wider than the link, of links that are up and are uplinks,
- * unknown or the machine's own; never one that is not ready, going away, or temporary (RFC 8981) while
- * a lasting one of the same prefix is there. 0 or -ENOMEM.
+ * Pure. Announced are addresses of any scope wider than the link, of links that are up and are
+ * uplinks, unknown or the machine's own; never one that is not ready, going away, or temporary (RFC
+ * 8981) while a lasting one of the same prefix is there. 0 or -ENOMEM.
  */
 int links_judge(
 	const struct links_facts *facts, const struct links_rules *rules, struct links *ret);
@@ -105,8 +106,9 @@ const char *link_verdict_why(
 	const struct link_verdict *verdict, char ret_text[static LINKS_WHY_MAX]);
 
 /*
- * Names of the links that container runtimes make one of for each container, such as "veth*": inside,
- * unless a verdict says otherwise. So that a container that comes changes no rule. NULL at the end.
+ * Names of the links that container runtimes make one of for each container, such as "veth*":
+ * inside, unless a verdict says otherwise. So that a container that comes changes no rule. NULL at
+ * the end.
  */
 extern const char *const links_inside_patterns[];
 bool links_matches_inside_pattern(const char *name);

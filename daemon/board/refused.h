@@ -3,7 +3,8 @@
  * by root's helper, shown by `hearth status` to anybody, past a hearthd that may be the one who
  * asked:
  *
- *	RUN/refused.json	{"count":3, "at":1795000000, "uid":998, "call":"hosts.write", "why":"..."}
+ *	RUN/refused.json	{"count":3, "at":1795000000, "uid":998, "call":"hosts.write",
+ *				 "why":"..."}
  *
  * at, uid, call and why are the last one's.
  */

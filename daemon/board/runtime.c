@@ -1,6 +1,7 @@
 /*
- * runtime: see runtime.h. Of TOML only what these files use is read: tables, and keys with a string, a number, a
- * boolean or a list of strings, which may go on over several lines. What cannot be read so is skipped.
+ * runtime: see runtime.h. Of TOML only what these files use is read: tables, and keys with a
+ * string, a number, a boolean or a list of strings, which may go on over several lines. What cannot
+ * be read so is skipped.
  */
 #include "board/runtime.h"
 
@@ -23,7 +24,10 @@ enum { FILE_MAX = 1 << 20, TABLE_MAX = 256, VALUE_MAX = 1024 };
 
 /* --- TOML --- */
 
-/* One key; @table is without quotes ("plugins.io.containerd.grpc.v1.cri.cni"), @value as it was written. */
+/*
+ * One key; @table is without quotes ("plugins.io.containerd.grpc.v1.cri.cni"), @value as it was
+ * written.
+ */
 typedef int toml_each(void *ctx, const char *table, const char *key, const char *value);
 
 static char *trim(char *text)
@@ -174,7 +178,7 @@ static int check_bin(struct containerd *c, const char *value)
 			(void) snprintf(first, sizeof(first), "%s", dir);
 	}
 	if (!*first || access(plugin, X_OK) < 0)
-		return 0; /* nothing said; or Hearth's own is not installed, which is another matter */
+		return 0; /* nothing said; or ours is not installed, which is another matter */
 	return err_set(c->err, -ENOEXEC,
 		"pods of this board cannot start: by %s containerd "
 		"looks for network plugins in %.90s, and %s is not there; set bin_dir (bin_dirs) "
@@ -346,7 +350,10 @@ static void look_at_unit(const char *dir, struct unit *unit)
 	}
 }
 
-/* Both files are written by packages and by enroll-node, and removed by hand or by another's playbook. */
+/*
+ * Both files are written by packages and by enroll-node, and removed by hand or by another's
+ * playbook.
+ */
 static int look_at_units(const char *etc, struct err *err)
 {
 	static const char *const system[] = { "/run/systemd/system",

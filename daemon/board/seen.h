@@ -28,9 +28,9 @@ bool seen_get(const struct seen *seen, uint32_t id, struct endpoint *ret);
 void seen_note(struct seen *seen, uint32_t id, const struct endpoint *endpoint);
 
 /*
- * What changed, to be written: the more seldom the longer that goes on, at once if @now_us is UINT64_MAX; nodes that
- * are not in @map are forgotten. NULL: nothing is to be written. One that failed (seen_written()) is tried again:
- * nothing depends on it.
+ * What changed, to be written: the more seldom the longer that goes on, at once if @now_us is
+ * UINT64_MAX; nodes that are not in @map are forgotten. NULL: nothing is to be written. One that
+ * failed (seen_written()) is tried again: nothing depends on it.
  */
 struct write *seen_write(struct seen *seen, const struct netmap *map, uint64_t now_us);
 void seen_written(struct seen *seen, const struct write *write);

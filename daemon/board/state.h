@@ -20,10 +20,10 @@ struct state {
 };
 
 /*
- * The number of the next presence: above *@last, the last one used, and above @known, the highest one that others
- * have. True: it is *@last now, for those up to @durable are reserved on the disk. False: @state reserves it, and
- * so many more that this is seldom, but must be on the disk first. state_settle(): none of them is used any more,
- * for an orderly end; true if that is news.
+ * The number of the next presence: above *@last, the last one used, and above @known, the highest
+ * one that others have. True: it is *@last now, for those up to @durable are reserved on the disk.
+ * False: @state reserves it, and so many more that this is seldom, but must be on the disk first.
+ * state_settle(): none of them is used any more, for an orderly end; true if that is news.
  */
 bool state_take_counter(struct state *state, uint64_t durable, uint64_t known, uint64_t *last);
 bool state_settle(struct state *state, uint64_t last);
@@ -42,8 +42,9 @@ bool state_equal(const struct state *a, const struct state *b);
 struct write *state_write(const char *path, const struct state *state);
 
 /*
- * One hearthd at a time works on the directory @dir: a descriptor that the caller keeps open as long as it
- * does, or -EBUSY (after two seconds, for the other may be ending) with what to do, -ENOENT ... with @err.
+ * One hearthd at a time works on the directory @dir: a descriptor that the caller keeps open as
+ * long as it does, or -EBUSY (after two seconds, for the other may be ending) with what to do,
+ * -ENOENT ... with @err.
  */
 int state_lock(const char *dir, struct err *err);
 
@@ -53,7 +54,9 @@ int state_read_key(const char *path, uint8_t ret_key[static FIELD_KEY_LEN], stru
 /* What to write to the key file because it is not there; NULL if it is. */
 struct write *state_keep_key(const char *path, const uint8_t key[static FIELD_KEY_LEN]);
 
-/* Seconds since 1970 in a file of their own, because the tunnel's thread writes them. 0 if absent. */
+/*
+ * Seconds since 1970 in a file of their own, because the tunnel's thread writes them. 0 if absent.
+ */
 uint64_t state_read_timestamp(const char *path);
 /* What the file says: 0 for anything but digits and the end of the line. */
 uint64_t state_parse_timestamp(const char *text, size_t len);

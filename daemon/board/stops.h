@@ -1,7 +1,8 @@
 /*
- * stops: what would stop pods of this board, now or after the next boot, and that nobody of Hearth sets
- * without being asked: the one look of enroll-node, which tells it when a board is enrolled, and of hearthd,
- * where each finding is a problem of `hearth status`. It changes nothing, and needs no root.
+ * stops: what would stop pods of this board, now or after the next boot, and that nobody of Hearth
+ * sets without being asked: the one look of enroll-node, which tells it when a board is enrolled,
+ * and of hearthd, where each finding is a problem of `hearth status`. It changes nothing, and needs
+ * no root.
  */
 #pragma once
 
@@ -39,8 +40,14 @@ struct stops {
 /* Each finding with its remedy, one sentence, in its place; code 0: nothing found there. */
 void stops_look(struct stops *stops, struct nl *nl, struct err ret[static STOPS]);
 
-/* Whose firewall drops what pods send and get, or what comes in by the mesh: 0 nobody's (or nothing is known), 1 and *ret. */
+/*
+ * Whose firewall drops what pods send and get, or what comes in by the mesh: 0 nobody's (or nothing
+ * is known), 1 and *ret.
+ */
 int stops_look_at_firewall(const struct stops *stops, struct nft_forward *ret);
 
-/* The part of it that enrolment itself waits for: whether a file turns forwarding off at the next boot. */
+/*
+ * The part of it that enrolment itself waits for: whether a file turns forwarding off at the next
+ * boot.
+ */
 int stops_look_at_boot(const char *etc, struct err *ret);

@@ -15,7 +15,10 @@
 
 enum { FILE_MAX = 1 << 20 };
 
-/* "net.ipv4.ip_forward" is net/ipv4/ip_forward, "net.ipv4.conf.eth0/100.forwarding" that of eth0.100. */
+/*
+ * "net.ipv4.ip_forward" is net/ipv4/ip_forward, "net.ipv4.conf.eth0/100.forwarding" that of
+ * eth0.100.
+ */
 static void to_path(char *name)
 {
 	bool swap = name[strcspn(name, "./")] == '.';

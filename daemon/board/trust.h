@@ -4,7 +4,8 @@
  * hash root wrote down when the board was enrolled, and never less than root has believed before:
  * how far that was is in a file of root's,
  *
- *	ETC/trust.json	{"root":"<root hash>", "seq":17, "hash":"<of record 17>", "cluster":1795000000}
+ *	ETC/trust.json	{"root":"<root hash>", "seq":17, "hash":"<of record 17>",
+ *			 "cluster":1795000000}
  *
  * cluster: the highest sequence of a cluster document that root acted upon (PROTOCOL.md section 8),
  * 0 none.

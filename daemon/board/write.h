@@ -1,6 +1,6 @@
 /*
- * write: one write to a file, made where it is known what to say, carried out where waiting for a disk
- * harms nobody (sys/work), and judged by who made it.
+ * write: one write to a file, made where it is known what to say, carried out where waiting for a
+ * disk harms nobody (sys/work), and judged by who made it.
  */
 #pragma once
 
@@ -13,7 +13,8 @@ struct write {
 	char path[PATH_TEXT_MAX];
 	struct buf text;
 	mode_t mode;
-	size_t at; /* 0: the file is replaced, unless it says just this. Else this follows its first so many bytes */
+	/* 0: the file is replaced, unless it says just this. Else this follows so many bytes. */
+	size_t at;
 	int result; /* of write_run(): 0 or -errno; then the file is as it was */
 };
 

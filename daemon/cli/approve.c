@@ -1,7 +1,7 @@
 /*
- * hearth kube approve: the kubelets' requests for the certificates of their servers, without which `kubectl logs`
- * and `exec` fail. Approved is what kube/serving.h finds good, each request exactly as it was judged: the API
- * server refuses an approval of one that changed since.
+ * hearth kube approve: the kubelets' requests for the certificates of their servers, without which
+ * `kubectl logs` and `exec` fail. Approved is what kube/serving.h finds good, each request exactly
+ * as it was judged: the API server refuses an approval of one that changed since.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -1,7 +1,7 @@
 /*
- * cli: what the verbs of `hearth` share. A verb parses its own options, makes one call to hearthd or
- * to hearth-coord over their local sockets, and prints: a table for people on stdout, or with --json
- * the reply as it came. Talk goes to stderr.
+ * cli: what the verbs of `hearth` share. A verb parses its own options, makes one call to hearthd
+ * or to hearth-coord over their local sockets, and prints: a table for people on stdout, or with
+ * --json the reply as it came. Talk goes to stderr.
  */
 #pragma once
 
@@ -39,8 +39,8 @@ int cli_node_label(const struct cli_verb *verb, int argc, char **argv);
 enum cli_server { CLI_HEARTHD, CLI_COORDINATOR };
 
 /*
- * Calls @server. 0 and *ret (owned by the caller), or an exit status after the reason and what to do
- * about it have been printed to stderr. @args is stolen.
+ * Calls @server. 0 and *ret (owned by the caller), or an exit status after the reason and what to
+ * do about it have been printed to stderr. @args is stolen.
  */
 int cli_call(enum cli_server server, const char *call, json_t *args, json_t **ret);
 /* As above, but a refusal with code @code is returned as CLI_USAGE + 1 and not printed. */
@@ -48,8 +48,8 @@ int cli_call_unless(
 	enum cli_server server, const char *call, json_t *args, const char *code, json_t **ret);
 
 /*
- * From here on stdout and stderr are cleaned (base/text.h), whatever is printed, but for the ends of lines: what
- * people see here comes from daemons, and they have it from boards and coordinators.
+ * From here on stdout and stderr are cleaned (base/text.h), whatever is printed, but for the ends
+ * of lines: what people see here comes from daemons, and they have it from boards and coordinators.
  */
 int cli_open_output(void);
 
@@ -71,7 +71,10 @@ struct cli_options {
  */
 int cli_getopt(struct cli_options *options, int argc, char **argv, const struct option *own);
 
-/* Whether the operands behind the options are @min to @max: 0, or CLI_USAGE after saying what is wrong. */
+/*
+ * Whether the operands behind the options are @min to @max: 0, or CLI_USAGE after saying what is
+ * wrong.
+ */
 int cli_operands(const struct cli_options *options, int argc, char **argv, int min, int max);
 
 /* Strings of a reply, made fit for one line; never NULL where it is absent. */

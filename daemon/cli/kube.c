@@ -1,7 +1,7 @@
 /*
- * hearth kube publish: on a control plane, reads the cluster's CA, signs what names the cluster with this board's
- * identity key, has kubeadm make a short-lived token, and hands both to every board through hearthd and the
- * coordinator. The token is never on a command line.
+ * hearth kube publish: on a control plane, reads the cluster's CA, signs what names the cluster
+ * with this board's identity key, has kubeadm make a short-lived token, and hands both to every
+ * board through hearthd and the coordinator. The token is never on a command line.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -46,7 +46,10 @@ static void bio_free_p(BIO **bio)
 	BIO_free(*bio);
 }
 
-/* kubeadm's pin: SHA-256 of the certificate's SubjectPublicKeyInfo in DER. One for each in the file. */
+/*
+ * kubeadm's pin: SHA-256 of the certificate's SubjectPublicKeyInfo in DER. One for each in the
+ * file.
+ */
 static int read_pins(struct kube_cluster *cluster, struct err *err)
 {
 	CLEANUP_BUF struct buf pem = { 0 };

@@ -1,6 +1,7 @@
 /*
- * hearth log: what became of the mesh, record by record. The records are proved here, down to the root key that this
- * board's configuration names: hearthd, which keeps them, can leave out the newest, and change none.
+ * hearth log: what became of the mesh, record by record. The records are proved here, down to the
+ * root key that this board's configuration names: hearthd, which keeps them, can leave out the
+ * newest, and change none.
  */
 #include <errno.h>
 #include <getopt.h>

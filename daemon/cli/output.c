@@ -1,6 +1,6 @@
 /*
- * The one place where the client's output goes out. A stream's buffer may end amidst a character: what is not whole
- * yet waits for its rest; without one it is not shown.
+ * The one place where the client's output goes out. A stream's buffer may end amidst a character:
+ * what is not whole yet waits for its rest; without one it is not shown.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -11,8 +11,8 @@
  *	              "name":"pi3"|null, "replace":"pi3"|null}
  *	              (all optional, the first five with these defaults; with "replace" role, tags
  *	              and labels are the node's unless given)
- *	    {"token":"hearth1...", "id", "role", "name", "replace", "reusable", "created", "expires",
- *	     "urls":[]}
+ *	    {"token":"hearth1...", "id", "role", "name", "replace", "reusable", "created",
+ *	     "expires", "urls":[]}
  *	token.list {}
  *	    {"tokens":[{"id", "role", "name", "replace", "reusable", "tags", "labels", "created",
  *	      "expires", "state":"valid|used|expired|revoked", "used_by":[NAME],

@@ -28,7 +28,10 @@ struct init {
 	char pin[X509_PIN_TEXT_LEN];
 };
 
-/* What was asked for, on top of what @i holds. 0 to go on, -1 when all was said, else the exit status. */
+/*
+ * What was asked for, on top of what @i holds. 0 to go on, -1 when all was said, else the exit
+ * status.
+ */
 int init_read_options(struct init *i, int argc, char **argv);
 /* Says why it fails, and how it is used if that is why (USAGE_STATUS). Returns @status. */
 int init_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -213,9 +213,9 @@ void urls_refresh(struct coord *c)
 	}
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct urls *urls = userdata;
+	struct urls *urls = ctx;
 
 	urls->first_us = 0;
 	if (urls->fd < 0)
@@ -243,10 +243,10 @@ static void on_change(void *ctx, const struct monitor_event *event)
 		note(ctx);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
-	if (monitor_read(fd, on_change, userdata) < 0)
-		note(userdata); /* some were lost */
+	if (monitor_read(fd, on_change, ctx) < 0)
+		note(ctx); /* some were lost */
 	return 0;
 }
 

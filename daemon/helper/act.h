@@ -33,14 +33,15 @@ int act_write_hosts(const char *path, const char *ifname, const struct hosts_ent
 	size_t n, const char **ret_taken, struct err *err);
 
 /*
- * Listens on @dir/@ifname.sock with mode 0600, replacing a socket that nobody answers on. Returns the
- * descriptor, -EADDRINUSE if another program has the interface, or -errno.
+ * Listens on @dir/@ifname.sock with mode 0600, replacing a socket that nobody answers on. Returns
+ * the descriptor, -EADDRINUSE if another program has the interface, or -errno.
  */
 int act_open_uapi(const char *dir, const char *ifname, struct err *err);
 
 /*
- * Sets disable_ipv6 of the TUN device @ifname to 0, as is done for a pod's link; no other kind of link is
- * touched. 1 if it was written, 0 if it was so already, -ENOENT if this kernel has no IPv6, or -errno.
+ * Sets disable_ipv6 of the TUN device @ifname to 0, as is done for a pod's link; no other kind of
+ * link is touched. 1 if it was written, 0 if it was so already, -ENOENT if this kernel has no IPv6,
+ * or -errno.
  */
 int act_enable_ipv6(const char *ifname, struct err *err);
 

@@ -110,7 +110,10 @@ static void fail(struct helper *h, struct ipc_request *request, int r, const str
 	ipc_request_fail(request, code, "%s", err->text);
 }
 
-/* Nothing is written on the word of who asks: which mesh this is, and who is in it, root knows itself. */
+/*
+ * Nothing is written on the word of who asks: which mesh this is, and who is in it, root knows
+ * itself.
+ */
 static int write_hosts(
 	struct helper *h, const struct request *request, const char **ret_taken, struct err *err)
 {

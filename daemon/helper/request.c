@@ -1,6 +1,6 @@
 /*
- * hearthd may be taken over by whoever finds a hole in it, so nothing it says is believed: only these
- * calls, only these fields, only these values.
+ * hearthd may be taken over by whoever finds a hole in it, so nothing it says is believed: only
+ * these calls, only these fields, only these values.
  */
 #include "helper/request.h"
 

@@ -13,7 +13,10 @@
 enum { REQUEST_DISBELIEVED = 4 };
 
 enum request_kind {
-	/* {"entries":[...],"ifname":"hearth0"}: a mesh's block in the hosts file; none: it is removed */
+	/*
+	 * {"entries":[...],"ifname":"hearth0"}: a mesh's block in the hosts file; none: it is
+	 * removed
+	 */
 	REQUEST_HOSTS_WRITE,
 	REQUEST_UAPI_OPEN, /* {"ifname":"hearth0"}: a listening socket for `wg`, as a descriptor */
 	REQUEST_IPV6_ENABLE,   /* {"ifname":"hearth0"}: disable_ipv6=0 for this TUN device alone */
@@ -35,5 +38,7 @@ struct request {
 void request_done(struct request *request);
 #define CLEANUP_REQUEST CLEANUP(request_done)
 
-/* 0, -ENOSYS for a call that is not in the list, -EINVAL, -E2BIG, -ENOMEM; @err says what is wrong. */
+/*
+ * 0, -ENOSYS for a call that is not in the list, -EINVAL, -E2BIG, -ENOMEM; @err says what is wrong.
+ */
 int request_from_json(const char *call, const json_t *args, struct request *ret, struct err *err);

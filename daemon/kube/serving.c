@@ -50,7 +50,10 @@ static bool is_decided(const json_t *csr)
 	return false;
 }
 
-/* The usages are "digital signature" and "server auth", with or without "key encipherment", and no others. */
+/*
+ * The usages are "digital signature" and "server auth", with or without "key encipherment", and no
+ * others.
+ */
 static bool usages_fit(const json_t *usages)
 {
 	size_t n = json_array_size(usages);
@@ -148,7 +151,10 @@ enum serving_verdict serving_judge(const json_t *csr, const struct serving_mesh 
 		err_set(why, -EACCES, "a node asks whose name no board of mesh %s has", mesh->name);
 		return SERVING_BAD;
 	}
-	/* Kubernetes knows a node by the name that it joined with, and that stays with the board when the mesh renames it. */
+	/*
+	 * Kubernetes knows a node by the name that it joined with, and that stays with the board
+	 * when the mesh renames it.
+	 */
 	if (board->once) {
 		err_set(why, -EACCES,
 			"%s was the name of %s before, so that this may be either of them asking. "

@@ -1,8 +1,8 @@
 /*
  * serving: which certificate a kubelet may have for the server it is. The signer is Kubernetes'
- * kubernetes.io/kubelet-serving; what it wants of a request, and that here no name and no address may be asked
- * for but those that the mesh gave the board, is decided by this and nobody else. Pure: the caller asks and answers
- * the API server.
+ * kubernetes.io/kubelet-serving; what it wants of a request, and that here no name and no address
+ * may be asked for but those that the mesh gave the board, is decided by this and nobody else.
+ * Pure: the caller asks and answers the API server.
  */
 #pragma once
 
@@ -33,11 +33,13 @@ enum serving_verdict {
 };
 
 /*
- * @csr: a CertificateSigningRequest of certificates.k8s.io/v1, as the API server gives it. *ret_board: whose it is
- * when it is GOOD (of @mesh->boards).
+ * @csr: a CertificateSigningRequest of certificates.k8s.io/v1, as the API server gives it.
+ * *ret_board: whose it is when it is GOOD (of @mesh->boards).
  */
 enum serving_verdict serving_judge(const json_t *csr, const struct serving_mesh *mesh,
 	const struct serving_board **ret_board, struct err *why);
 
-/* @csr with the condition Approved, for its /approval. NULL when out of memory; the caller owns it. */
+/*
+ * @csr with the condition Approved, for its /approval. NULL when out of memory; the caller owns it.
+ */
 json_t *serving_approved(const json_t *csr, const struct serving_board *board);

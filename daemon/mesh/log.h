@@ -42,7 +42,8 @@ int mesh_log_append(struct mesh_log *log, const struct record *record, struct er
 
 /*
  * Makes and signs the record that would come next; it is not appended. For the coordinator, which
- * stores it first. @seed: the signing key's, or the root key's for a `key` record. As record_make().
+ * stores it first. @seed: the signing key's, or the root key's for a `key` record. As
+ * record_make().
  */
 int mesh_log_make_next(const struct mesh_log *log, const char *type, const json_t *payload,
 	const uint8_t seed[static RECORD_SEED_LEN], struct record *ret);

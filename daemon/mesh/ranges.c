@@ -194,7 +194,9 @@ static int check_private(const struct settings *settings, const struct ranges_lo
 	return 0;
 }
 
-/* The later of the two in the table is to move: the mesh range is what people have in their heads. */
+/*
+ * The later of the two in the table is to move: the mesh range is what people have in their heads.
+ */
 static int check_each_other(const struct settings *settings, const struct ranges_local *locals,
 	size_t n_locals, struct err *err)
 {

@@ -1,6 +1,7 @@
 /*
- * story: a log as a person reads it: what each record did to the mesh, in words. What a person must be able to see is
- * told apart: that a board which was there was given other keys, for whoever holds a signing key can do that.
+ * story: a log as a person reads it: what each record did to the mesh, in words. What a person must
+ * be able to see is told apart: that a board which was there was given other keys, for whoever
+ * holds a signing key can do that.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /*
- * announce-choose: which of a board's addresses others are told of, and when. A change is told at once; where
- * addresses change all the time (a LAN host can do that to a board, with router advertisements), ever more
- * seldom, and then only those that have lived for half a minute: each announcement is written and read on
- * every board of the mesh. Pure.
+ * announce-choose: which of a board's addresses others are told of, and when. A change is told at
+ * once; where addresses change all the time (a LAN host can do that to a board, with router
+ * advertisements), ever more seldom, and then only those that have lived for half a minute: each
+ * announcement is written and read on every board of the mesh. Pure.
  */
 #pragma once
 
@@ -26,9 +26,9 @@ struct announce_past {
 };
 
 /*
- * @own are the board's at @now_us, @known (NULL: none) what it announced last. What others should be told goes
- * to @ret, in the order of @own. True: now. False: it is what they know, or it must wait; *ret_wait_us is when
- * to ask again, 0 for not before something changes.
+ * @own are the board's at @now_us, @known (NULL: none) what it announced last. What others should
+ * be told goes to @ret, in the order of @own. True: now. False: it is what they know, or it must
+ * wait; *ret_wait_us is when to ask again, 0 for not before something changes.
  */
 bool announce_choose(struct announce_past *past, const struct endpoint *own, size_t n_own,
 	const struct presence *known, uint64_t now_us,

@@ -1,6 +1,6 @@
 /*
- * Pure: no system call, no clock. Endpoints are sorted by value, not by rank: a default route that comes
- * or goes is no news for others.
+ * Pure: no system call, no clock. Endpoints are sorted by value, not by rank: a default route that
+ * comes or goes is no news for others.
  */
 #include "node/candidates.h"
 

@@ -1,6 +1,7 @@
 /*
- * candidates: what hearthd makes of the verdicts on this board's links (board/links.h): the endpoints
- * that others may try, the links that the firewall believes, and how large a packet the uplinks carry.
+ * candidates: what hearthd makes of the verdicts on this board's links (board/links.h): the
+ * endpoints that others may try, the links that the firewall believes, and how large a packet the
+ * uplinks carry.
  */
 #pragma once
 

@@ -14,7 +14,10 @@
 #define STATUS_AGE_US USEC_PER_SEC
 enum { LOG_PAGE = 256, WAIT_MAX_MS = 600000, PING_TIMEOUT_MAX_MS = 60000 };
 
-/* Root's is of this moment; others share one that is a second old at most, for its price grows with the mesh. */
+/*
+ * Root's is of this moment; others share one that is a second old at most, for its price grows with
+ * the mesh.
+ */
 static void call_status(struct hearthd *h, struct ipc_request *request)
 {
 	uint64_t now = clock_now_us();

@@ -1,6 +1,6 @@
 /*
- * The life of hearthd: it reads what it must, brings the mesh up from what it knows already, and then
- * asks the coordinator for more.
+ * The life of hearthd: it reads what it must, brings the mesh up from what it knows already, and
+ * then asks the coordinator for more.
  */
 #include <errno.h>
 #include <signal.h>
@@ -139,7 +139,10 @@ static int open_event(struct hearthd *h, struct err *err)
 	return r < 0 ? err_set(err, r, "cannot set up the event loop: %s", strerror(-r)) : 0;
 }
 
-/* A file that is not there may come yet, as by a mount; one that is wrong stays so until a person mends it. */
+/*
+ * A file that is not there may come yet, as by a mount; one that is wrong stays so until a person
+ * mends it.
+ */
 static int when_wrong(int r)
 {
 	switch (r) {

@@ -1,6 +1,6 @@
 /*
- * disk: what hearthd writes while it runs, one after the other in a thread of its own: an fsync may take
- * seconds on an SD card, and neither heartbeats nor the watchdog wait for it.
+ * disk: what hearthd writes while it runs, one after the other in a thread of its own: an fsync may
+ * take seconds on an SD card, and neither heartbeats nor the watchdog wait for it.
  */
 #pragma once
 
@@ -18,9 +18,9 @@ struct disk *disk_free(struct disk *disk);
 /* Called from the loop with what was written, or could not be: its to free. */
 typedef void (*disk_done_fn)(void *ctx, struct write *write);
 /*
- * Takes @write (NULL: there is nothing to write). @done may be NULL. What is handed over first is on the disk
- * first. Should too much be on its way, it is told at once, as a failure. Without a @disk (before the loop, or
- * where none could be made) it is written here and now.
+ * Takes @write (NULL: there is nothing to write). @done may be NULL. What is handed over first is
+ * on the disk first. Should too much be on its way, it is told at once, as a failure. Without a
+ * @disk (before the loop, or where none could be made) it is written here and now.
  */
 void disk_write(struct disk *disk, struct write *write, disk_done_fn done, void *ctx);
 

@@ -1,7 +1,7 @@
 /*
- * Pure. Every value in the text is an address we formatted or an interface name that the kernel or our
- * configuration's check accepted; names are quoted and those with odd characters left out. No chain is called by
- * a word of nft's: `tunnel` is one in some versions.
+ * Pure. Every value in the text is an address we formatted or an interface name that the kernel or
+ * our configuration's check accepted; names are quoted and those with odd characters left out. No
+ * chain is called by a word of nft's: `tunnel` is one in some versions.
  */
 #include "node/firewall.h"
 
@@ -55,9 +55,10 @@ static bool has_pods(const struct firewall *f)
 }
 
 /*
- * Other people's containers on the board are let in: a cluster in containers may use the same ranges
- * for itself, and what its bridge carries passes the guard where the bridge asks nftables. Pods' links and a
- * container's own veths are known by their names' beginnings, so that a pod that comes changes nothing here.
+ * Other people's containers on the board are let in: a cluster in containers may use the same
+ * ranges for itself, and what its bridge carries passes the guard where the bridge asks nftables.
+ * Pods' links and a container's own veths are known by their names' beginnings, so that a pod that
+ * comes changes nothing here.
  */
 static void add_inside(const struct firewall *f, struct buf *ret)
 {
@@ -69,7 +70,9 @@ static void add_inside(const struct firewall *f, struct buf *ret)
 	buf_add_str(ret, " }\n\t}\n");
 }
 
-/* What is wrong for a stranger: only links that another program makes for its containers may do it. */
+/*
+ * What is wrong for a stranger: only links that another program makes for its containers may do it.
+ */
 static void add_strangers(const struct firewall *f, struct buf *ret)
 {
 	buf_add_str(ret, "\tchain strangers {\n");
@@ -108,8 +111,8 @@ static void families(const struct firewall *f, struct family ret[static 2])
 _Static_assert(NODE_PODS4_LEN == 24 && NODE_PODS6_LEN == 64, "as pods_mask has it");
 
 /*
- * Who did wrong within the hour, for hearthd to tell (no more of them than there are boards, or pods here). A full
- * set ends a rule, so what it stands in decides nothing.
+ * Who did wrong within the hour, for hearthd to tell (no more of them than there are boards, or
+ * pods here). A full set ends a rule, so what it stands in decides nothing.
  */
 static void add_memory(const char *name, const char *type, struct buf *ret)
 {
@@ -120,10 +123,11 @@ static void add_memory(const char *name, const char *type, struct buf *ret)
 }
 
 /*
- * A peer's source is checked where its packet is decrypted; here, that it is for us and not for what lies
- * behind us. What this board itself multicasts comes back to it this way. The coordinator's door on the mesh is for
- * boards. Nobody is remembered for an error: the tunnel's own
- * word that a peer is out of reach comes from that peer's address, to whatever address a program here sent from.
+ * A peer's source is checked where its packet is decrypted; here, that it is for us and not for
+ * what lies behind us. What this board itself multicasts comes back to it this way. The
+ * coordinator's door on the mesh is for boards. Nobody is remembered for an error: the tunnel's own
+ * word that a peer is out of reach comes from that peer's address, to whatever address a program
+ * here sent from.
  */
 static void add_from_mesh(
 	const struct firewall *f, const struct family both[static 2], struct buf *ret)
@@ -160,9 +164,9 @@ static void add_from_mesh(
 }
 
 /*
- * The plugin's host routes say which addresses live behind a link. A pod that has no address yet asks its link
- * whether somebody has the one it wants. 127.0.0.1 would be the board's own where a plugin chained behind ours
- * (portmap) has set route_localnet on the link.
+ * The plugin's host routes say which addresses live behind a link. A pod that has no address yet
+ * asks its link whether somebody has the one it wants. 127.0.0.1 would be the board's own where a
+ * plugin chained behind ours (portmap) has set route_localnet on the link.
  */
 static void add_pods(const struct firewall *f, const struct family both[static 2], struct buf *ret)
 {
@@ -185,8 +189,9 @@ static void add_pods(const struct firewall *f, const struct family both[static 2
 }
 
 /*
- * A network whose own addresses are in the services' range keeps its way to this board. Services are translated where
- * pods run; elsewhere there is nothing to guard, and no need of a kernel that has fib.
+ * A network whose own addresses are in the services' range keeps its way to this board. Services
+ * are translated where pods run; elsewhere there is nothing to guard, and no need of a kernel that
+ * has fib.
  */
 static void add_guard_family(const struct firewall *f, const struct family *family, struct buf *ret)
 {
@@ -217,9 +222,9 @@ static void add_guard(const struct firewall *f, const struct family both[static 
 }
 
 /*
- * A container of others may send, but not as the mesh or a pod: what it sends to this board, to a pod or into
- * the tunnel has a source that lives behind its link; where no pods run, none does. (What a bridge carries from port
- * to port is not looked at: it goes to none of these.)
+ * A container of others may send, but not as the mesh or a pod: what it sends to this board, to a
+ * pod or into the tunnel has a source that lives behind its link; where no pods run, none does.
+ * (What a bridge carries from port to port is not looked at: it goes to none of these.)
  */
 static void add_sources(
 	const struct firewall *f, const struct family both[static 2], struct buf *ret)
@@ -288,9 +293,9 @@ static void add_masquerade(const struct firewall *f, struct buf *ret)
 }
 
 /*
- * Behind masquerade. What connection tracking makes nothing of is not masqueraded, and an address of ours that
- * no pod has leads out by the default route. Answers go to whoever was let in; and pods of another CNI plugin may have
- * addresses of ours behind links of their own.
+ * Behind masquerade. What connection tracking makes nothing of is not masqueraded, and an address
+ * of ours that no pod has leads out by the default route. Answers go to whoever was let in; and
+ * pods of another CNI plugin may have addresses of ours behind links of their own.
  */
 static void add_leave(const struct firewall *f, const struct family both[static 2], struct buf *ret)
 {

@@ -1,23 +1,24 @@
 /*
- * firewall: the text of nftables table `inet hearth`, static for a board (of another mesh on the same
- * machine: `inet hearth_IFNAME`, where the interface is not called hearth0):
+ * firewall: the text of nftables table `inet hearth`, static for a board (of another mesh on the
+ * same machine: `inet hearth_IFNAME`, where the interface is not called hearth0):
  *
- *   guard       what may come in where, before anybody translates addresses (so that NodePorts and host ports
- *               live): by the tunnel only what is for this board's mesh address or its pods; from a pod only its own
- *               addresses; from strangers nothing that is from or for the mesh and the pods, and nothing for
- *               services. Links are strangers until they are known to be none, so that a new one is guarded from
- *               its first packet on
- *   to_board,   containers of others may send to the board, its pods and the mesh, but not as the mesh or a pod
- *   to_mesh
+ *   guard       what may come in where, before anybody translates addresses (so that NodePorts and
+ *               host ports live): by the tunnel only what is for this board's mesh address or its
+ *               pods; from a pod only its own addresses; from strangers nothing that is from or for
+ *               the mesh and the pods, and nothing for services. Links are strangers until they are
+ *               known to be none, so that a new one is guarded from its first packet on
+ *   to_board,   containers of others may send to the board, its pods and the mesh, but not as the
+ *   to_mesh     mesh or a pod
  *   hairpin     marks a pod's packet to a service that is the pod itself (the mark's one bit)
  *   masquerade  pods of this board on their way out of the mesh; and what hairpin marked
- *   leave       drops what would leave with a pod's address all the same, and what came by the tunnel for an
- *               address of ours that no pod has
+ *   leave       drops what would leave with a pod's address all the same, and what came by the
+ *               tunnel for an address of ours that no pod has
  *   clamp       TCP's segment size to what the route carries, in both directions of the interface
  *
- * No drop policy, and no rule about what is none of the mesh's: whether others' packets are forwarded is
- * a question for those who own it (Docker, ufw, the administrator). Only addresses and links decide, so a fragment
- * or an extension header is treated as its packet; the coordinator's port is the exception.
+ * No drop policy, and no rule about what is none of the mesh's: whether others' packets are
+ * forwarded is a question for those who own it (Docker, ufw, the administrator). Only addresses and
+ * links decide, so a fragment or an extension header is treated as its packet; the coordinator's
+ * port is the exception.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /*
- * A file that programs replace by renaming is seen by watching its directory; one that they write in
- * place, or that is a mount of its own as in a container, by watching the file. Where inotify gives
- * nothing (another machine writes on a network's file system, no instances left) the minute's round looks.
+ * A file that programs replace by renaming is seen by watching its directory; one that they write
+ * in place, or that is a mount of its own as in a container, by watching the file. Where inotify
+ * gives nothing (another machine writes on a network's file system, no instances left) the minute's
+ * round looks.
  */
 #include "node/hostsfile.h"
 
@@ -26,7 +27,10 @@
 #define QUIET_US (200 * USEC_PER_MSEC) /* a program may remove it before it writes it anew */
 enum { WATCHES = 3 };
 
-/* What decides whether root can write a file, as far as others can see it. Of one type: without gaps. */
+/*
+ * What decides whether root can write a file, as far as others can see it. Of one type: without
+ * gaps.
+ */
 struct looks {
 	uint64_t ino, mount, size, attributes, changed_s, changed_ns;
 	uint64_t refused; /* EROFS: its file system is read-only */

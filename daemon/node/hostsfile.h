@@ -1,6 +1,6 @@
 /*
- * hostsfile: watches the hosts file for programs that write it, too, and tells whether Hearth's block in
- * it is the one that should be there. It only reads; hearth-helper writes.
+ * hostsfile: watches the hosts file for programs that write it, too, and tells whether Hearth's
+ * block in it is the one that should be there. It only reads; hearth-helper writes.
  */
 #pragma once
 
@@ -21,17 +21,17 @@ void hostsfile_watch(struct hostsfile *file, const char *path);
 const char *hostsfile_path(const struct hostsfile *file);
 
 /*
- * 1 if @ifname's block is what hearth-helper would make of @entries (JSON text of a list), 0 if it is not, or
- * -errno: the file cannot be read, so nothing is known. Of a file that has not changed since it was right
- * nothing is read.
+ * 1 if @ifname's block is what hearth-helper would make of @entries (JSON text of a list), 0 if it
+ * is not, or -errno: the file cannot be read, so nothing is known. Of a file that has not changed
+ * since it was right nothing is read.
  */
 int hostsfile_look(struct hostsfile *file, const char *ifname, const char *entries);
 
 /* It could not be written: what it looks like is remembered. */
 void hostsfile_failed(struct hostsfile *file);
 /*
- * Whether it has changed since, or what it lies on: another content, attributes, mount, a file system that
- * is writable now or has room. True before it failed.
+ * Whether it has changed since, or what it lies on: another content, attributes, mount, a file
+ * system that is writable now or has room. True before it failed.
  */
 bool hostsfile_has_changed(const struct hostsfile *file);
 

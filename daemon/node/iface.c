@@ -172,7 +172,10 @@ int iface_apply(struct nl *nl, const struct iface_want *want, enum iface_ipv6 *r
 	return first ? first : r;
 }
 
-/* Before Linux 6.2 one that is up cannot be renamed; what is lost by taking it down, iface_apply() brings. */
+/*
+ * Before Linux 6.2 one that is up cannot be renamed; what is lost by taking it down, iface_apply()
+ * brings.
+ */
 static int rename_link(struct nl *nl, int index, const char *name, struct err *err)
 {
 	int r = link_set_name(nl, index, name, err);
@@ -261,7 +264,9 @@ struct ip_addr iface_link_local(
 	(void) crypto_generichash_final(&hash, out, sizeof(out));
 	sodium_memzero(&hash, sizeof(hash));
 	memcpy(addr.bytes + 8, out, 8);
-	/* RFC 5453 reserves ::0 and fdff:ffff:ffff:ff80 and above; 2^-57 of all secrets meet them. */
+	/*
+	 * RFC 5453 reserves ::0 and fdff:ffff:ffff:ff80 and above; 2^-57 of all secrets meet them.
+	 */
 	addr.bytes[8] &= 0x7f;
 	addr.bytes[15] |= 1;
 	return addr;

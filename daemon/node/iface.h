@@ -34,9 +34,9 @@ const char *iface_alias(const char *mesh, uint32_t node, char ret[static IFACE_A
 
 /*
  * Makes it so. Addresses on it that are none of ours go, and so do routes of our protocol number
- * through it in the main table that are not wanted. 0, or the first failure with @err (the rest is tried).
- * That there is no IPv6 is no failure: *ret_ipv6 tells.
- * *ret_changed: a set of enum iface_change.
+ * through it in the main table that are not wanted. 0, or the first failure with @err (the rest is
+ * tried). That there is no IPv6 is no failure: *ret_ipv6 tells. *ret_changed: a set of enum
+ * iface_change.
  */
 int iface_apply(struct nl *nl, const struct iface_want *want, enum iface_ipv6 *ret_ipv6,
 	unsigned *ret_changed, struct err *err);
@@ -45,8 +45,9 @@ int iface_apply(struct nl *nl, const struct iface_want *want, enum iface_ipv6 *r
 int iface_rename(struct nl *nl, int index, const char *name, struct err *err);
 
 /*
- * A device of ours, by its @alias, that a hearthd which ended left under another name: it gets @name back,
- * or is removed if @name is there. 1 renamed, 2 removed, with the name it had; 0 there is none; -errno.
+ * A device of ours, by its @alias, that a hearthd which ended left under another name: it gets
+ * @name back, or is removed if @name is there. 1 renamed, 2 removed, with the name it had; 0 there
+ * is none; -errno.
  */
 int iface_reclaim(struct nl *nl, const char *name, const char *alias,
 	char ret_was[static IF_NAMESIZE], struct err *err);
@@ -58,8 +59,8 @@ int iface_clear(struct nl *nl, const char *name, struct err *err);
 int iface_remove(struct nl *nl, const char *name, struct err *err);
 
 /*
- * A stable address that tells nothing about the machine (RFC 7217), from our secret @seed, the mesh's
- * name and the interface's. In fe80::/64.
+ * A stable address that tells nothing about the machine (RFC 7217), from our secret @seed, the
+ * mesh's name and the interface's. In fe80::/64.
  */
 struct ip_addr iface_link_local(
 	const uint8_t seed[static FIELD_KEY_LEN], const char *mesh, const char *ifname);

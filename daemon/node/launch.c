@@ -66,8 +66,9 @@ static int make_state(const struct launch *l, struct err *err)
 }
 
 /*
- * hearthd's word that it is ready, and nobody else's: a socket in a directory of root's that only its user may write
- * to (a name in the abstract namespace is anybody's to take, and to write to), and the kernel says who wrote.
+ * hearthd's word that it is ready, and nobody else's: a socket in a directory of root's that only
+ * its user may write to (a name in the abstract namespace is anybody's to take, and to write to),
+ * and the kernel says who wrote.
  */
 static int open_notify(struct launch *l, struct err *err)
 {

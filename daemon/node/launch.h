@@ -19,7 +19,8 @@ struct launch_options {
 int launch(const struct launch_options *options, struct err *err);
 
 /*
- * Opens @path to append to it, for root in a directory in which hearthd's user may make files: what is
- * no plain file of one name is refused, so that nothing else is ever written to. A descriptor or -errno.
+ * Opens @path to append to it, for root in a directory in which hearthd's user may make files: what
+ * is no plain file of one name is refused, so that nothing else is ever written to. A descriptor or
+ * -errno.
  */
 int launch_open_log(const char *path);

@@ -148,8 +148,9 @@ static bool is_told_to_end(uint64_t pause_us)
 }
 
 /*
- * Returns the exit status. systemd would start what cannot begin each second for ever, with four lines each
- * time; so it is tried again here, and said once. Not for ever, because services that start after us wait.
+ * Returns the exit status. systemd would start what cannot begin each second for ever, with four
+ * lines each time; so it is tried again here, and said once. Not for ever, because services that
+ * start after us wait.
  */
 static int run(const struct hearthd_options *options)
 {

@@ -1,6 +1,6 @@
 /*
- * news: the subject of what comes from the coordinator: records, presences and a bundle go where they
- * belong, as far as they are to be believed.
+ * news: the subject of what comes from the coordinator: records, presences and a bundle go where
+ * they belong, as far as they are to be believed.
  *
  * Its problem is "log": the coordinator's log is not the one that this board has.
  */

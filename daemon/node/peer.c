@@ -1,6 +1,6 @@
 /*
- * The table is sorted by number, as the netmap is walked. What the tunnel was told is kept, so that it is told
- * only what is new.
+ * The table is sorted by number, as the netmap is walked. What the tunnel was told is kept, so that
+ * it is told only what is new.
  */
 #include "node/peer.h"
 
@@ -314,7 +314,10 @@ static void judge(struct peers *peers, struct peer *peer, uint64_t now_us)
 		remember(peers, peer);
 }
 
-/* True if it is another one than before. Without a session it is where the peer might be, not where it is. */
+/*
+ * True if it is another one than before. Without a session it is where the peer might be, not where
+ * it is.
+ */
 static bool note_endpoint(struct peer *peer)
 {
 	const struct endpoint *now = &peer->stats.endpoint;

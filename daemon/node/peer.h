@@ -1,6 +1,7 @@
 /*
- * peer: THE table of the mesh's other boards, by number: what the tunnel was told of each, and what it said of each.
- * A peer that is not reachable now is never removed; only its record's end does that.
+ * peer: THE table of the mesh's other boards, by number: what the tunnel was told of each, and what
+ * it said of each. A peer that is not reachable now is never removed; only its record's end does
+ * that.
  */
 #pragma once
 
@@ -35,7 +36,10 @@ struct peers_hooks {
 	void (*moved)(void *ctx, uint32_t id);
 };
 
-/* @book and @seen are borrowed: peers that are new to the tunnel are tried where they were seen last, too. */
+/*
+ * @book and @seen are borrowed: peers that are new to the tunnel are tried where they were seen
+ * last, too.
+ */
 struct peers *peers_new(const struct book *book, struct seen *seen, uint32_t self,
 	const struct peers_hooks *hooks, void *ctx);
 struct peers *peers_free(struct peers *peers);
@@ -48,17 +52,17 @@ size_t peers_reachable(const struct peers *peers);
 
 /*
  * What the tunnel should know of @node: pure. @ret->allowed points to @allowed. The presence may be
- * NULL; our own addresses are left out of its endpoints. One that says that it has no IPv6 is allowed
- * none: the tunnel then answers what is sent there with "unreachable".
+ * NULL; our own addresses are left out of its endpoints. One that says that it has no IPv6 is
+ * allowed none: the tunnel then answers what is sent there with "unreachable".
  */
 void peer_describe(const struct node *node, const struct presence *presence,
 	const struct endpoint *own, size_t n_own, struct ip_prefix allowed[static NODE_ALLOWED_MAX],
 	struct tunnel_peer *ret);
 
 /*
- * Adds, changes and removes peers of @tunnel until they are those of the book; what has not changed is not touched.
- * New ones and those with new addresses get a handshake at once. Returns the number of changes, or the last failure
- * of the tunnel with @err (the others are done all the same).
+ * Adds, changes and removes peers of @tunnel until they are those of the book; what has not changed
+ * is not touched. New ones and those with new addresses get a handshake at once. Returns the number
+ * of changes, or the last failure of the tunnel with @err (the others are done all the same).
  */
 int peers_apply(struct peers *peers, struct tunnel *tunnel, const struct endpoint *own,
 	size_t n_own, struct err *err);

@@ -1,4 +1,7 @@
-/* problems: see problems.h. What is all right costs nothing: a problem has memory from its first time on. */
+/*
+ * problems: see problems.h. What is all right costs nothing: a problem has memory from its first
+ * time on.
+ */
 #include "node/problems.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * problems: what is wrong and goes on being wrong: each is one sentence in `hearth status`, known by a name, which
- * is a literal of whoever finds it.
+ * problems: what is wrong and goes on being wrong: each is one sentence in `hearth status`, known
+ * by a name, which is a literal of whoever finds it.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ struct problems {
 void problems_done(struct problems *problems);
 
 /*
- * Sets or (NULL, or without a code) clears a problem. Its text is always the newest; a line is logged when its code
- * is another one than before, and when it is over.
+ * Sets or (NULL, or without a code) clears a problem. Its text is always the newest; a line is
+ * logged when its code is another one than before, and when it is over.
  */
 void problem_set(struct problems *problems, const char *name, const struct err *err);
 

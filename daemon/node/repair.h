@@ -1,6 +1,6 @@
 /*
- * repair: how soon a thing that somebody undid is put right again: at once, but ever more slowly if it is
- * undone again and again, so that two programs that disagree do not fight without end. Pure.
+ * repair: how soon a thing that somebody undid is put right again: at once, but ever more slowly if
+ * it is undone again and again, so that two programs that disagree do not fight without end. Pure.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /*
- * Two numbers go between the threads: what the tunnel wants, and what is stored. The tunnel asks five
- * minutes ahead, and only right after the start does a handshake wait (20 ms) for the first write.
+ * Two numbers go between the threads: what the tunnel wants, and what is stored. The tunnel asks
+ * five minutes ahead, and only right after the start does a handshake wait (20 ms) for the first
+ * write.
  */
 #include "node/stamps.h"
 
@@ -36,8 +37,8 @@ static void written(void *ctx, struct write *w)
 	struct trouble_end end;
 
 	/*
-	 * With a full disk a handshake now is worth more than one after the next restart with a clock
-	 * that went back: the mesh stays up.
+	 * With a full disk a handshake now is worth more than one after the next restart with a
+	 * clock that went back: the mesh stays up.
 	 */
 	if (w->result == 0)
 		(void) trouble_over(&s->trouble, clock_now_us(), &end);

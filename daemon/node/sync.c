@@ -214,7 +214,10 @@ static void poll_ended(void *ctx, const struct http_reply *reply, const struct e
 
 static void poll_begin(struct sync *sync)
 {
-	/* After a failure, or on another link, the first answer is wanted at once: status tells the truth. */
+	/*
+	 * After a failure, or on another link, the first answer is wanted at once: status tells the
+	 * truth.
+	 */
 	unsigned wait = sync->state.connected && !sync->moved ? WAIT_S : 0;
 	CLEANUP_BUF struct buf path = { 0 };
 	struct http_request request = { .method = "GET",

@@ -16,13 +16,15 @@
 struct sync;
 
 struct sync_hooks {
-	/* News came. A negative result (news that must not be believed) makes the next poll wait. */
+	/*
+	 * News came. A negative result (news that must not be believed) makes the next poll wait.
+	 */
 	int (*news)(void *ctx, const struct api_news *news);
 	/* Where the log stands, and which bundle we have ("": none), for the next poll. */
 	void (*position)(void *ctx, uint64_t *ret_seq, const char **ret_kube);
 	/*
-	 * The connection came, went, or fails for another reason. @say: a line is due; @away: how long it
-	 * was gone (zero: it is the first one), NULL while there is none.
+	 * The connection came, went, or fails for another reason. @say: a line is due; @away: how
+	 * long it was gone (zero: it is the first one), NULL while there is none.
 	 */
 	void (*changed)(void *ctx, bool say, const struct trouble_end *away);
 };
@@ -55,7 +57,9 @@ void sync_start(struct sync *sync);
 /* Ends it, for good. */
 void sync_stop(struct sync *sync);
 
-/* @doc (a reference is taken) is put until the coordinator has it, and again when it is a new one. */
+/*
+ * @doc (a reference is taken) is put until the coordinator has it, and again when it is a new one.
+ */
 void sync_set_presence(struct sync *sync, json_t *doc);
 
 /* Connections over the old link are given up, and what waits is tried at once. */

@@ -1,6 +1,7 @@
 /*
- * One timer (five seconds) asks the tunnel who is there, tells systemd, and lets slower repairs run.
- * The watchdog is fed only after the tunnel's thread has answered: were it stuck, so would we be.
+ * One timer (five seconds) asks the tunnel who is there, tells systemd, and lets slower repairs
+ * run. The watchdog is fed only after the tunnel's thread has answered: were it stuck, so would we
+ * be.
  */
 #include <errno.h>
 #include <string.h>

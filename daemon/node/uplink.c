@@ -120,7 +120,9 @@ static bool is_announced(const struct uplink *uplink, int index)
 	return false;
 }
 
-/* Somebody's route to what is the mesh's: it took the place of ours, or would take packets from it. */
+/*
+ * Somebody's route to what is the mesh's: it took the place of ours, or would take packets from it.
+ */
 static bool steals(const struct uplink *uplink, const struct route *route)
 {
 	if (route->table != RT_TABLE_MAIN || route->protocol == ROUTE_PROTOCOL_HEARTH ||

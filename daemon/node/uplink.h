@@ -1,6 +1,6 @@
 /*
- * uplink: watches rtnetlink and says, once things have settled, which of this board's addresses others
- * may try and that the mesh's interface may have been touched.
+ * uplink: watches rtnetlink and says, once things have settled, which of this board's addresses
+ * others may try and that the mesh's interface may have been touched.
  */
 #pragma once
 
@@ -13,12 +13,14 @@ struct uplink;
 
 struct uplink_hooks {
 	/*
-	 * What was looked up is another than before. @moved: addresses that others may try, default routes,
-	 * or an uplink was without a carrier, so that what goes over the old ways may be lost; else it was
-	 * only which links are ours, or the MTU.
+	 * What was looked up is another than before. @moved: addresses that others may try, default
+	 * routes, or an uplink was without a carrier, so that what goes over the old ways may be
+	 * lost; else it was only which links are ours, or the MTU.
 	 */
 	void (*changed)(void *ctx, bool moved);
-	/* Somebody changed @ifname: took it down, removed it, an address of it or a route of ours. */
+	/*
+	 * Somebody changed @ifname: took it down, removed it, an address of it or a route of ours.
+	 */
 	void (*touched)(void *ctx);
 };
 

@@ -1,6 +1,6 @@
 /*
- * view: what the mesh is at this moment, and what changed in it since the last one: subjects that are not concerned
- * are not asked.
+ * view: what the mesh is at this moment, and what changed in it since the last one: subjects that
+ * are not concerned are not asked.
  */
 #pragma once
 
@@ -18,7 +18,10 @@ enum change {
 	CHANGE_ALL = (1 << 6) - 1
 };
 
-/* All of it is there: who has no settings, no record or no tunnel has no view. Borrowed until the next one. */
+/*
+ * All of it is there: who has no settings, no record or no tunnel has no view. Borrowed until the
+ * next one.
+ */
 struct view {
 	unsigned changes; /* a set of enum change */
 	const struct netmap *map;

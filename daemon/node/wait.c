@@ -1,5 +1,6 @@
 /*
- * wait: see wait.h. While somebody waits it is looked ten times a second, at the cost of those who do.
+ * wait: see wait.h. While somebody waits it is looked ten times a second, at the cost of those who
+ * do.
  */
 #include "node/wait.h"
 

@@ -1,5 +1,6 @@
 /*
- * wait: calls of others on this machine that are answered once something has come about, or when their time is over.
+ * wait: calls of others on this machine that are answered once something has come about, or when
+ * their time is over.
  */
 #pragma once
 
@@ -32,6 +33,9 @@ int waits_new(struct core *core, const struct waits_hooks *hooks, void *ctx, str
 /* Answers those who still wait: it has not come. NULL is fine. Returns NULL. */
 struct waits *waits_free(struct waits *waits);
 
-/* @request is answered when @what has come, after @timeout_us, or when nobody waits for it any more. */
+/*
+ * @request is answered when @what has come, after @timeout_us, or when nobody waits for it any
+ * more.
+ */
 void waits_add(struct waits *waits, struct ipc_request *request, const struct wait_for *what,
 	uint64_t timeout_us);

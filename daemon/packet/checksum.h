@@ -1,8 +1,8 @@
 /*
- * checksum: the Internet checksum (RFC 1071) over pieces. A sum is an unfolded 64-bit number of words
- * as they lie in memory, so nothing is swapped: sums of pieces are added with +, then folded once.
- * Each piece but the last has an even length. A 16-bit field held as a number counts as htobe16(field).
- * The sum of 64 KB stays below 2^50: thousands of them may be added before a fold.
+ * checksum: the Internet checksum (RFC 1071) over pieces. A sum is an unfolded 64-bit number of
+ * words as they lie in memory, so nothing is swapped: sums of pieces are added with +, then folded
+ * once. Each piece but the last has an even length. A 16-bit field held as a number counts as
+ * htobe16(field). The sum of 64 KB stays below 2^50: thousands of them may be added before a fold.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /*
- * The rules are those of the kernel's GRO (same headers, contiguous sequence, equal sizes but the last;
- * PSH, FIN, a shorter segment or a full super-packet end a run), narrowed to packets without IP options,
- * extension headers or fragments. What is no candidate is passed on at once, after what is pending of
- * its flow; where the flow cannot be told, after all that is pending between its two addresses.
+ * The rules are those of the kernel's GRO (same headers, contiguous sequence, equal sizes but the
+ * last; PSH, FIN, a shorter segment or a full super-packet end a run), narrowed to packets without
+ * IP options, extension headers or fragments. What is no candidate is passed on at once, after what
+ * is pending of its flow; where the flow cannot be told, after all that is pending between its two
+ * addresses.
  *
  * Reads and writes nothing outside the packets it was given, whatever they contain.
  */
@@ -45,7 +46,9 @@ static bool keys_match(const uint64_t a[static 5], const uint64_t b[static 5])
 	return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4])) == 0;
 }
 
-/* True if a plain IPv4 header of TCP or UDP was read; addresses are taken if they are there at all. */
+/*
+ * True if a plain IPv4 header of TCP or UDP was read; addresses are taken if they are there at all.
+ */
 static bool read_v4(struct packet *p)
 {
 	const uint8_t *d = p->data;
@@ -328,7 +331,9 @@ static bool tcp_matches(const struct coalesce_flow *f, const struct packet *p)
 		       p->head_len - p->transport - INET_TCP_HEAD) == 0;
 }
 
-/* Whether @p continues the run of its flow. The options of both TCP headers are equally long if so. */
+/*
+ * Whether @p continues the run of its flow. The options of both TCP headers are equally long if so.
+ */
 static bool continues(const struct coalesce_flow *f, const struct packet *p)
 {
 	size_t payload_len = p->len - p->head_len;

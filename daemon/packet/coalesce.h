@@ -1,12 +1,12 @@
 /*
- * coalesce: joins packets from a tunnel to super-packets for a TUN device with virtio-net header, as
- * the kernel's GRO would: one write instead of up to 64. Pure: writing is the caller's callback. Memory
- * is fixed: payload stays in the packets, and is told of as an iovec.
+ * coalesce: joins packets from a tunnel to super-packets for a TUN device with virtio-net header,
+ * as the kernel's GRO would: one write instead of up to 64. Pure: writing is the caller's callback.
+ * Memory is fixed: payload stays in the packets, and is told of as an iovec.
  *
  * Promises: packets of one flow (addresses, protocol, ports) are written in the order in which they
  * were added; what is joined is only what the kernel's segmentation would make again, byte for byte
- * but for the IPv4 id of packets that may not be fragmented; a checksum is declared valid only after
- * it was verified, and a packet whose checksum is wrong is written alone with no such word.
+ * but for the IPv4 id of packets that may not be fragmented; a checksum is declared valid only
+ * after it was verified, and a packet whose checksum is wrong is written alone with no such word.
  */
 #pragma once
 
@@ -24,16 +24,17 @@ enum {
 };
 
 /*
- * One packet or super-packet is complete. @iov[0] is @head formatted (VNET_HEAD_LEN bytes), @iov[1] up
- * to @iov[@n - 1] are the packet, so that a device takes writev(fd, iov, n), or (fd, iov + 1, n - 1) if it
- * has no virtio-net header. Valid during the call; the array may be written to. @n <= COALESCE_SEGMENTS + 1.
+ * One packet or super-packet is complete. @iov[0] is @head formatted (VNET_HEAD_LEN bytes), @iov[1]
+ * up to @iov[@n - 1] are the packet, so that a device takes writev(fd, iov, n), or (fd, iov + 1, n
+ * - 1) if it has no virtio-net header. Valid during the call; the array may be written to. @n <=
+ * COALESCE_SEGMENTS + 1.
  */
 typedef void (*coalesce_write)(void *ctx, const struct vnet_head *head, struct iovec *iov, int n);
 
 /*
- * For a device that refuses a super-packet: undoes what was joined. Takes what coalesce_write got, with
- * @head->gso other than VNET_GSO_NONE; then each of @iov[1] up to @iov[@n - 1] is one whole packet as it was
- * added, with verified checksums (VNET_DATA_VALID).
+ * For a device that refuses a super-packet: undoes what was joined. Takes what coalesce_write got,
+ * with @head->gso other than VNET_GSO_NONE; then each of @iov[1] up to @iov[@n - 1] is one whole
+ * packet as it was added, with verified checksums (VNET_DATA_VALID).
  */
 void coalesce_undo(const struct vnet_head *head, struct iovec *iov, int n);
 
@@ -61,17 +62,19 @@ struct coalesce {
 };
 
 /*
- * @tcp, @udp: whether the device takes super-packets of these (TUN_F_TSO4 and TUN_F_TSO6; TUN_F_USO4 and
- * TUN_F_USO6, since Linux 6.2). What is switched off is passed on packet by packet.
+ * @tcp, @udp: whether the device takes super-packets of these (TUN_F_TSO4 and TUN_F_TSO6;
+ * TUN_F_USO4 and TUN_F_USO6, since Linux 6.2). What is switched off is passed on packet by packet.
  */
 void coalesce_init(struct coalesce *c, bool tcp, bool udp, coalesce_write write, void *ctx);
 
 /*
- * Takes an authentic IP packet of @len bytes, exactly its IP length (otherwise it is passed on alone).
- * It is written now or by a later call; its memory stays valid and untouched by the caller until
- * coalesce_flush(), and its headers may be changed.
+ * Takes an authentic IP packet of @len bytes, exactly its IP length (otherwise it is passed on
+ * alone). It is written now or by a later call; its memory stays valid and untouched by the caller
+ * until coalesce_flush(), and its headers may be changed.
  */
 void coalesce_add(struct coalesce *c, uint8_t *packet, size_t len);
 
-/* Writes all that is pending. Called at the end of each batch: nothing waits for packets to come. */
+/*
+ * Writes all that is pending. Called at the end of each batch: nothing waits for packets to come.
+ */
 void coalesce_flush(struct coalesce *c);

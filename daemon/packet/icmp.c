@@ -1,5 +1,6 @@
 /*
- * RFC 792, RFC 4443 section 3.1. Reads nothing behind @len, and follows extension headers only so far.
+ * RFC 792, RFC 4443 section 3.1. Reads nothing behind @len, and follows extension headers only so
+ * far.
  */
 #include "packet/icmp.h"
 

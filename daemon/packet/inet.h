@@ -1,6 +1,6 @@
 /*
- * inet: where the fields of IPv4 (RFC 791), IPv6 (RFC 8200), TCP (RFC 9293) and UDP (RFC 768) headers
- * lie, for code that rewrites packets in place.
+ * inet: where the fields of IPv4 (RFC 791), IPv6 (RFC 8200), TCP (RFC 9293) and UDP (RFC 768)
+ * headers lie, for code that rewrites packets in place.
  */
 #pragma once
 

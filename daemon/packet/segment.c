@@ -1,8 +1,8 @@
 /*
  * Everything about a packet is read from its own headers and checked against its length; of the
- * virtio-net header only the type, the segment size and the place of a checksum are used, the last two
- * after checks. Nothing outside the packet is read, and nothing is written but a checksum behind its
- * IP header.
+ * virtio-net header only the type, the segment size and the place of a checksum are used, the last
+ * two after checks. Nothing outside the packet is read, and nothing is written but a checksum
+ * behind its IP header.
  *
  * Per segment only what differs is added to sums made once: the rest of the headers costs nothing.
  */
@@ -139,7 +139,9 @@ static int complete(const struct vnet_head *head, uint8_t *p, const struct ip *i
 
 static uint64_t pseudo_sum(const uint8_t *p, const struct ip *ip)
 {
-	/* The sum in the field was made with the address that is right; out goes the whole length. */
+	/*
+	 * The sum in the field was made with the address that is right; out goes the whole length.
+	 */
 	if (ip->routed)
 		return checksum_sub(raw16_read(p + ip->transport + sum_offset(ip->protocol)),
 			htobe16((uint16_t) (ip->len - ip->transport)));

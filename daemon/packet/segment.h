@@ -1,7 +1,7 @@
 /*
- * segment: splits what a TUN device hands over with a virtio-net header into IP packets for the wire:
- * TCP (TSO) and UDP (USO) super-packets, and single packets whose checksum is missing. Pure, nothing
- * is allocated; payload is never copied, only summed where it lies.
+ * segment: splits what a TUN device hands over with a virtio-net header into IP packets for the
+ * wire: TCP (TSO) and UDP (USO) super-packets, and single packets whose checksum is missing. Pure,
+ * nothing is allocated; payload is never copied, only summed where it lies.
  *
  *	segment_plan(&head, packet, len, &plan);
  *	for (size_t i = 0; i < plan.n; i++) {
@@ -36,14 +36,17 @@ struct segment_plan {
 
 /*
  * Checks @packet of @len bytes against @head (of which nothing is believed) and prepares its split.
- * A missing checksum of a packet that stays one is completed in @packet; bytes behind the length that
- * its IP header gives are cut off. @packet must stay as it is until the last segment_head(). Returns 0,
- * or -EBADMSG for what is no whole IP packet, or no TCP or UDP packet where segments were announced.
+ * A missing checksum of a packet that stays one is completed in @packet; bytes behind the length
+ * that its IP header gives are cut off. @packet must stay as it is until the last segment_head().
+ * Returns 0, or -EBADMSG for what is no whole IP packet, or no TCP or UDP packet where segments
+ * were announced.
  */
 int segment_plan(
 	const struct vnet_head *head, uint8_t *packet, size_t len, struct segment_plan *ret);
 
-/* The length of segment @i, head and payload. All but the last are equal, the last is not longer. */
+/*
+ * The length of segment @i, head and payload. All but the last are equal, the last is not longer.
+ */
 static inline size_t segment_len(const struct segment_plan *plan, size_t i)
 {
 	size_t left = plan->payload_len - i * plan->step;
@@ -52,8 +55,8 @@ static inline size_t segment_len(const struct segment_plan *plan, size_t i)
 }
 
 /*
- * Writes plan->head_len bytes of segment @i < plan->n to @ret_head, complete with lengths, IP id, TCP
- * sequence number and flags and all checksums, and tells where its payload lies in the packet.
+ * Writes plan->head_len bytes of segment @i < plan->n to @ret_head, complete with lengths, IP id,
+ * TCP sequence number and flags and all checksums, and tells where its payload lies in the packet.
  */
 void segment_head(const struct segment_plan *plan, size_t i, uint8_t *ret_head,
 	const uint8_t **ret_payload, size_t *ret_payload_len);

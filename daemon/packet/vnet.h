@@ -11,7 +11,9 @@
 enum { VNET_HEAD_LEN = 10 };
 
 enum vnet_flag {
-	/* The sum from csum_start to the end is missing; its field holds that of the pseudo header. */
+	/*
+	 * The sum from csum_start to the end is missing; its field holds that of the pseudo header.
+	 */
 	VNET_NEEDS_CSUM = 1,
 	VNET_DATA_VALID = 2, /* checksums were verified */
 };
@@ -33,8 +35,8 @@ struct vnet_head {
 };
 
 /*
- * 0, or -EBADMSG for another gso type (UFO is never asked for) or the flag of section 5.1.6.4.1 that
- * gives csum_start another meaning. Nothing else is checked: see segment_plan().
+ * 0, or -EBADMSG for another gso type (UFO is never asked for) or the flag of section 5.1.6.4.1
+ * that gives csum_start another meaning. Nothing else is checked: see segment_plan().
  */
 int vnet_parse(const uint8_t bytes[static VNET_HEAD_LEN], struct vnet_head *ret);
 void vnet_format(const struct vnet_head *head, uint8_t ret_bytes[static VNET_HEAD_LEN]);

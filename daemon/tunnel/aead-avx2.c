@@ -1,6 +1,7 @@
 /*
- * ChaCha20-Poly1305 of 8 packets at once with AVX2: 8 blocks of ChaCha20 at a time, with two packets'
- * Poly1305 beside it in the integer units; Poly1305 of small packets in two vectors of four.
+ * ChaCha20-Poly1305 of 8 packets at once with AVX2: 8 blocks of ChaCha20 at a time, with two
+ * packets' Poly1305 beside it in the integer units; Poly1305 of small packets in two vectors of
+ * four.
  */
 #include <immintrin.h>
 
@@ -30,10 +31,10 @@ typedef __m256i vec;
 #define high64   _mm256_unpackhi_epi64
 
 /*
- * The ten double rounds. Their 16 vectors and what is needed in between do not fit into 16 registers,
- * and compilers then move too much about. So the instructions of two quarter rounds in step are spelled
- * out, and two of the four vectors of row c are always in memory: each round starts with the pair that
- * the one before has ended with.
+ * The ten double rounds. Their 16 vectors and what is needed in between do not fit into 16
+ * registers, and compilers then move too much about. So the instructions of two quarter rounds in
+ * step are spelled out, and two of the four vectors of row c are always in memory: each round
+ * starts with the pair that the one before has ended with.
  */
 #define TWO(op, by, to) \
 	op " %[" by "], %[" to "], %[" to "]\n\t" op " %[" by "2], %[" to "2], %[" to "2]\n\t"

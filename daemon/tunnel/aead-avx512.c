@@ -1,6 +1,6 @@
 /*
- * ChaCha20-Poly1305 of 16 packets at once with AVX-512 (Foundation only): 16 blocks of ChaCha20, and
- * Poly1305 of eight packets in a vector.
+ * ChaCha20-Poly1305 of 16 packets at once with AVX-512 (Foundation only): 16 blocks of ChaCha20,
+ * and Poly1305 of eight packets in a vector.
  */
 #include <immintrin.h>
 

@@ -1,10 +1,12 @@
 /*
- * aead-lanes-chacha20: the part of aead-lanes.h, which alone includes it, that makes ChaCha20's streams
- * and lays them over texts.
+ * aead-lanes-chacha20: the part of aead-lanes.h, which alone includes it, that makes ChaCha20's
+ * streams and lays them over texts.
  */
 #pragma once
 
-/* Where a lane's stream goes: over @text bytes, then, as the padding is zero, as it is for @zeros. */
+/*
+ * Where a lane's stream goes: over @text bytes, then, as the padding is zero, as it is for @zeros.
+ */
 struct target {
 	const uint8_t *in;
 	uint8_t *out;
@@ -164,7 +166,10 @@ static void put_key(struct lanes *l, const struct aead_packet *p, uint8_t key[st
 	put_lane(l, p->counter, 0, (struct target){ .in = zeros, .out = key, .text = 32 });
 }
 
-/* What a packet's stream covers: @text bytes and @pad zeros, of which @front bytes are read from @out. */
+/*
+ * What a packet's stream covers: @text bytes and @pad zeros, of which @front bytes are read from
+ * @out.
+ */
 struct span {
 	const struct aead_packet *packet;
 	size_t front, text, pad;

@@ -1,6 +1,6 @@
 /*
- * aead-lanes-poly1305: the part of aead-lanes.h, which alone includes it, that makes the tags of several
- * packets in vectors.
+ * aead-lanes-poly1305: the part of aead-lanes.h, which alone includes it, that makes the tags of
+ * several packets in vectors.
  */
 #pragma once
 

@@ -1,18 +1,20 @@
 /*
- * aead-lanes: ChaCha20-Poly1305 of many packets at once. The one source of aead-avx2.c, aead-avx512.c
- * and aead-neon.c, each of which defines the operations named below and then includes this file.
+ * aead-lanes: ChaCha20-Poly1305 of many packets at once. The one source of aead-avx2.c,
+ * aead-avx512.c and aead-neon.c, each of which defines the operations named below and then includes
+ * this file.
  *
- * ChaCha20: each 32-bit lane of a vector is any block of any packet, so that key blocks (block 0) and
- * short packets fill lanes like everything else. The stream is transposed in registers and goes
+ * ChaCha20: each 32-bit lane of a vector is any block of any packet, so that key blocks (block 0)
+ * and short packets fill lanes like everything else. The stream is transposed in registers and goes
  * straight from in to out where a block is whole.
  *
- * Poly1305 in vectors: each 64-bit lane is one packet, in five limbs of 26 bits; POLY_LANES packets go
- * on together as long as each has a block, a finished one makes room for the next, and the few left
- * over go on in 64-bit words (aead-poly1305.h). With BESIDE, ChaCha20's rounds take two packets along
- * in 64-bit words, on units that are idle otherwise: sealing, the packets before; opening, the next.
+ * Poly1305 in vectors: each 64-bit lane is one packet, in five limbs of 26 bits; POLY_LANES packets
+ * go on together as long as each has a block, a finished one makes room for the next, and the few
+ * left over go on in 64-bit words (aead-poly1305.h). With BESIDE, ChaCha20's rounds take two
+ * packets along in 64-bit words, on units that are idle otherwise: sealing, the packets before;
+ * opening, the next.
  *
- * No branch and no address depends on keys, text or tags, only on lengths, and on whether a packet was
- * authentic. What is opened is authenticated first and left alone if it is forged.
+ * No branch and no address depends on keys, text or tags, only on lengths, and on whether a packet
+ * was authentic. What is opened is authenticated first and left alone if it is forged.
  *
  * The includer defines:
  *   vec                      LANES 32-bit numbers, or LANES / 2 of 64 bits
@@ -188,7 +190,10 @@ static void run_lanes(struct work *w)
 	l->n = 0;
 }
 
-/* LANES whole blocks of a packet from the @i-th on: what put_block() and run_lanes() do, with less ado. */
+/*
+ * LANES whole blocks of a packet from the @i-th on: what put_block() and run_lanes() do, with less
+ * ado.
+ */
 static void run_wide(struct work *w, const struct span *s, size_t i)
 {
 	static const uint32_t counting[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
@@ -210,7 +215,10 @@ INLINE bool is_wide(const struct work *w, const struct span *s, size_t i)
 	return w->lanes.n == 0 && end <= s->text && (at >= s->front || end <= s->front);
 }
 
-/* Puts in the block or blocks from the @i-th on; returns how many. True @ret_ran: the lanes were run. */
+/*
+ * Puts in the block or blocks from the @i-th on; returns how many. True @ret_ran: the lanes were
+ * run.
+ */
 INLINE size_t go_on(struct work *w, const struct span *s, size_t i, bool *ret_ran)
 {
 	if (is_wide(w, s, i)) {
@@ -283,8 +291,8 @@ static void start_opened(struct work *w, struct aead_packet **p, size_t until)
 
 /*
  * The keys of all, and in lanes that are free the streams of the first packets' first blocks, which
- * wait in the lanes until these packets are known to be authentic. Returns how many lanes were keys;
- * @ret_packet and @ret_block say where the others end.
+ * wait in the lanes until these packets are known to be authentic. Returns how many lanes were
+ * keys; @ret_packet and @ret_block say where the others end.
  */
 static size_t open_keys(
 	struct work *w, struct aead_packet **p, size_t n, size_t *ret_packet, size_t *ret_block)

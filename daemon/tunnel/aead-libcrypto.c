@@ -1,7 +1,8 @@
 /*
- * Seals and opens through libcrypto's EVP interface: two contexts, made once. The first packet of a batch
- * sets the key, the others only their nonce, and no key stays in a context when the batch is done: a
- * session's keys are gone when the engine wipes them. (libsodium in Debian is three times slower.)
+ * Seals and opens through libcrypto's EVP interface: two contexts, made once. The first packet of a
+ * batch sets the key, the others only their nonce, and no key stays in a context when the batch is
+ * done: a session's keys are gone when the engine wipes them. (libsodium in Debian is three times
+ * slower.)
  */
 #include "tunnel/aead-libcrypto.h"
 

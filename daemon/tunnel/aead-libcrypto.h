@@ -1,6 +1,7 @@
 /*
  * aead-libcrypto: what aead.h promises, packet by packet through libcrypto: the implementation for
- * processors without own code, and the measure of all others. Lengths to seal were checked by the caller.
+ * processors without own code, and the measure of all others. Lengths to seal were checked by the
+ * caller.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * ChaCha20-Poly1305 of 8 packets at once with NEON, which every 64-bit ARM processor has: 4 blocks of
- * ChaCha20, and Poly1305 in four vectors of two packets.
+ * ChaCha20-Poly1305 of 8 packets at once with NEON, which every 64-bit ARM processor has: 4 blocks
+ * of ChaCha20, and Poly1305 in four vectors of two packets.
  */
 #ifdef __aarch64__ /* lint reads every file on every machine */
 #include <arm_neon.h>

@@ -1,7 +1,8 @@
 /*
- * aead-poly1305: Poly1305 (RFC 8439 section 2.5) over whole blocks, one message at a time, in 64-bit
- * words: for what is too little to fill vectors, for the last step of every tag, and beside vector
- * code that leaves the integer units idle. No branch and no address depends on key, text or state.
+ * aead-poly1305: Poly1305 (RFC 8439 section 2.5) over whole blocks, one message at a time, in
+ * 64-bit words: for what is too little to fill vectors, for the last step of every tag, and beside
+ * vector code that leaves the integer units idle. No branch and no address depends on key, text or
+ * state.
  */
 #pragma once
 
@@ -40,9 +41,9 @@ static inline struct poly1305_key poly1305_key(const uint8_t key[static 32])
 }
 
 /*
- * h = (h + block) * r, modulo 2^130 - 5 but for a few bits: h2 stays below 8, so that h2 * r0 and h2 * s1
- * are single words. As r1 is a multiple of 4, what h1 * r1 puts above bit 128 comes back as (5 / 4) * r1,
- * a whole number: s1. What lies above bit 130 comes back five times.
+ * h = (h + block) * r, modulo 2^130 - 5 but for a few bits: h2 stays below 8, so that h2 * r0 and
+ * h2 * s1 are single words. As r1 is a multiple of 4, what h1 * r1 puts above bit 128 comes back as
+ * (5 / 4) * r1, a whole number: s1. What lies above bit 130 comes back five times.
  */
 static inline __attribute__((always_inline)) void poly1305_block(
 	struct poly1305 *p, const struct poly1305_key *key, const uint8_t *text)
@@ -131,8 +132,8 @@ struct poly1305_run {
 };
 
 /*
- * One block of each of two messages that has more than @i to do: the multiplications of one fill the
- * waiting time of the other.
+ * One block of each of two messages that has more than @i to do: the multiplications of one fill
+ * the waiting time of the other.
  */
 static inline __attribute__((always_inline)) void poly1305_step(
 	struct poly1305_run run[static 2], const struct poly1305_key key[static 2], size_t i)

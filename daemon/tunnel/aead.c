@@ -1,7 +1,7 @@
 /*
  * Chooses an implementation: the fastest that processor and kernel support and that agrees with
- * libcrypto on a few packets of every shape, else libcrypto. One that disagrees is never used, and the
- * log says so.
+ * libcrypto on a few packets of every shape, else libcrypto. One that disagrees is never used, and
+ * the log says so.
  */
 #include "tunnel/aead.h"
 

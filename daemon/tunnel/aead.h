@@ -33,7 +33,10 @@ struct aead_packet {
  * NULL: out of memory, or libcrypto has no such cipher.
  */
 struct aead *aead_new(void);
-/* The one named, or the fastest for NULL. NULL also: not built for or not supported by this machine. */
+/*
+ * The one named, or the fastest for NULL. NULL also: not built for or not supported by this
+ * machine.
+ */
 struct aead *aead_new_as(const char *name);
 struct aead *aead_free(struct aead *aead);
 

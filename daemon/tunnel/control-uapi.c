@@ -3,9 +3,9 @@
  * Linux gives them. A peer with our own key is passed over in silence, so that one configuration
  * can name all machines; a change of a peer that is only to be updated and is not there likewise.
  *
- * All of it happens in steps of a fraction of a millisecond, between which the thread sees to packets:
- * ten thousand peers take a second. One control thread makes all calls, so that nobody else's change
- * comes in between.
+ * All of it happens in steps of a fraction of a millisecond, between which the thread sees to
+ * packets: ten thousand peers take a second. One control thread makes all calls, so that nobody
+ * else's change comes in between.
  */
 #include <errno.h>
 #include <net/if.h>

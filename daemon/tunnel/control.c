@@ -1,7 +1,7 @@
 /*
  * The calls of tunnel.h: each packs its arguments, is carried out here by the tunnel's first thread
- * between two batches, with the lock, and so never meets a packet half-way. What a call checks, it checks before it changes
- * anything.
+ * between two batches, with the lock, and so never meets a packet half-way. What a call checks, it
+ * checks before it changes anything.
  */
 #include <assert.h>
 #include <errno.h>

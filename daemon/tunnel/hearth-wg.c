@@ -1,7 +1,8 @@
 /*
  * hearth-wg: one tunnel by itself, for `wg` and `wg-quick`, in the place of `wireguard-go IFNAME`.
- * In the background by default: the caller gets its prompt back when interface and socket are there,
- * or the reason why not. The loop of the first thread serves the socket; packets have their own.
+ * In the background by default: the caller gets its prompt back when interface and socket are
+ * there, or the reason why not. The loop of the first thread serves the socket; packets have their
+ * own.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -1,9 +1,9 @@
 /*
- * From the peers to the device. Messages are received in batches; the datagrams of all of them, also
- * those inside super-frames, are gathered, opened session by session where they lie, and then checked
- * one by one in this order: authentic, not seen before, a whole IP packet, and a source address that is
- * its sender's. Everything else is counted and dropped. What passes is joined to super-packets for the
- * device, of which none waits for packets still to come.
+ * From the peers to the device. Messages are received in batches; the datagrams of all of them,
+ * also those inside super-frames, are gathered, opened session by session where they lie, and then
+ * checked one by one in this order: authentic, not seen before, a whole IP packet, and a source
+ * address that is its sender's. Everything else is counted and dropped. What passes is joined to
+ * super-packets for the device, of which none waits for packets still to come.
  */
 #include <errno.h>
 #include <string.h>
@@ -77,7 +77,9 @@ void inbound_write(void *lane, const struct vnet_head *head, struct iovec *iov, 
 		l->tun_error = (int) r;
 }
 
-/* The address of a run's last packet that was its peer's: the next one's is nearly always the same. */
+/*
+ * The address of a run's last packet that was its peer's: the next one's is nearly always the same.
+ */
 struct known_source {
 	int family;
 	const uint8_t *addr;
@@ -115,8 +117,8 @@ static size_t check_inner(struct lane *l, const struct wg_peer *peer, const stru
 /* --- opening --- */
 
 /*
- * Opened ones of @session, in_packets[0 .. n): tells the engine of those that are neither forged nor
- * replayed. Leaves the length of what is to be delivered in len.
+ * Opened ones of @session, in_packets[0 .. n): tells the engine of those that are neither forged
+ * nor replayed. Leaves the length of what is to be delivered in len.
  */
 static void judge_run(struct lane *l, struct wg_session *session, size_t n)
 {
@@ -284,7 +286,10 @@ int inbound_take(struct lane *l, size_t n)
 	return l->tun_error;
 }
 
-/* As many full packets as fill one super-packet for the device; one more would be a write of its own. */
+/*
+ * As many full packets as fill one super-packet for the device; one more would be a write of its
+ * own.
+ */
 static size_t full_batch(const struct lane *l)
 {
 	size_t n = l->mtu > TCP_HEAD ? (PACKET_MAX - TCP_HEAD) / (l->mtu - TCP_HEAD) : BATCH;

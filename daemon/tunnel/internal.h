@@ -43,7 +43,10 @@ enum {
 	READ_MAX = VNET_HEAD_LEN + PACKET_MAX,
 	/* A super-packet and a batch of small ones before it. */
 	READ_AREA = READ_MAX + BATCH * 1600,
-	/* One datagram or super-frame; no multiple of a page, so that slots do not share cache sets. */
+	/*
+	 * One datagram or super-frame; no multiple of a page, so that slots do not share cache
+	 * sets.
+	 */
 	SLOT_LEN = 65536 + 4096 + 192,
 	/* One super-packet of 64 KB at any MTU from 128 on, and what was sealed before it. */
 	OUTBOX_LEN = 192 * 1024,
@@ -118,8 +121,8 @@ struct last_route {
 };
 
 /*
- * A queue of the device, sockets, and the thread that carries packets between them. All of it is that
- * thread's, but for what is said to be shared.
+ * A queue of the device, sockets, and the thread that carries packets between them. All of it is
+ * that thread's, but for what is said to be shared.
  */
 struct lane {
 	struct tunnel *tunnel;
@@ -193,10 +196,10 @@ struct tunnel {
 	unsigned n_lanes;
 
 	/*
-	 * Everything below is used under @engine, which is not there with one lane: lane_lock(). It is
-	 * held to decide, for a batch at a time, and never while packets of a session are read, sealed,
-	 * opened, sent or written. What the engine itself sends goes out with it held: handshakes,
-	 * keepalives and what has waited for a session.
+	 * Everything below is used under @engine, which is not there with one lane: lane_lock(). It
+	 * is held to decide, for a batch at a time, and never while packets of a session are read,
+	 * sealed, opened, sent or written. What the engine itself sends goes out with it held:
+	 * handshakes, keepalives and what has waited for a session.
 	 */
 	pthread_mutex_t engine; /* recursive: the engine's callbacks come back to us */
 	struct lane *at_work;   /* who has it */
@@ -227,7 +230,10 @@ const struct tunnel_io *tunnel_kernel_io(void);
 struct lane *lane_new(struct tunnel *t, unsigned number);
 int lane_open_memory(struct lane *l, struct err *err);
 struct lane *lane_free(struct lane *l);
-/* @sock, which is taken over, takes the place of the lane's at its next meeting. By lane 0, with the lock. */
+/*
+ * @sock, which is taken over, takes the place of the lane's at its next meeting. By lane 0, with
+ * the lock.
+ */
 void lane_give_sock(struct lane *l, const struct sock *sock);
 /* Until all lanes have the sockets that they were given. As before. */
 void lane_await_moves(struct lane *l);
@@ -269,8 +275,8 @@ static inline void lane_meet(struct lane *l)
 }
 
 /*
- * Between meetings, what the engine finds stays in memory. Lane 0, which alone ticks, need not say so.
- * With the lock.
+ * Between meetings, what the engine finds stays in memory. Lane 0, which alone ticks, need not say
+ * so. With the lock.
  */
 static inline void lane_hold(struct lane *l)
 {
@@ -295,8 +301,8 @@ const struct wg_ops *worker_ops(void);
 /* The MTU of the device has changed, perhaps: what depends on it. */
 void worker_note_mtu(struct tunnel *t);
 /*
- * Once per wakeup: a send buffer that takes nothing for 100 ms must not stop the others for ever, so what
- * waits for it is given up.
+ * Once per wakeup: a send buffer that takes nothing for 100 ms must not stop the others for ever,
+ * so what waits for it is given up.
  */
 void worker_limit_waiting(struct lane *l, uint64_t now_us);
 
@@ -336,8 +342,8 @@ struct aead_packet *outbox_add(struct lane *l, struct outbox *box, struct group 
 /* Seals the group and joins what can be joined to messages. */
 void outbox_seal(struct lane *l, struct outbox *box, const struct group *g);
 /*
- * Sends all, counts and tells the engine. False: a send buffer is full, and the rest waits in the box
- * for the next call (after POLLOUT of outbox_fd()).
+ * Sends all, counts and tells the engine. False: a send buffer is full, and the rest waits in the
+ * box for the next call (after POLLOUT of outbox_fd()).
  */
 bool outbox_send(struct lane *l, struct outbox *box);
 /* Was the last outbox_send() false? */
@@ -369,8 +375,8 @@ static inline struct ip_addr path_source(const struct wg_endpoint *to)
 	return to->path.astray ? (struct ip_addr){ 0 } : to->local;
 }
 /*
- * The hop limit for what carries @packet (a whole IP packet) through another tunnel. 0: as usual, -1: it
- * went through too many already and must be dropped.
+ * The hop limit for what carries @packet (a whole IP packet) through another tunnel. 0: as usual,
+ * -1: it went through too many already and must be dropped.
  */
 int path_nested_hops(const uint8_t *packet, size_t len);
 

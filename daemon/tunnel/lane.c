@@ -1,6 +1,7 @@
 /*
- * A lane's memory, all of which is mapped once, and its meetings with the other lanes: once per round
- * it takes what was left for it and shows what it has counted. With one lane there is nobody to meet.
+ * A lane's memory, all of which is mapped once, and its meetings with the other lanes: once per
+ * round it takes what was left for it and shows what it has counted. With one lane there is nobody
+ * to meet.
  */
 #include <assert.h>
 #include <errno.h>

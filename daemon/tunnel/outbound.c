@@ -1,8 +1,9 @@
 /*
  * From the device to the peers. A super-packet is split where it was read: heads are built in the
- * outbox, payload is sealed from the read area into it, so that there is no copy but that of the kernel
- * and the cipher's own. Small packets are collected in the read area and sealed together. What has no
- * session is copied into the engine's queue of its peer; apart from that nothing is allocated.
+ * outbox, payload is sealed from the read area into it, so that there is no copy but that of the
+ * kernel and the cipher's own. Small packets are collected in the read area and sealed together.
+ * What has no session is copied into the engine's queue of its peer; apart from that nothing is
+ * allocated.
  *
  * While a send buffer is full, the device is not read: its queue is what holds the senders back.
  */
@@ -25,7 +26,10 @@ enum {
 	DST_AT_6 = 24,
 };
 
-/* Tells the sender of @packet that there is no way to its destination: not more often than Linux does. */
+/*
+ * Tells the sender of @packet that there is no way to its destination: not more often than Linux
+ * does.
+ */
 static void tell_unreachable(struct lane *l, const uint8_t *packet, size_t len)
 {
 	struct tunnel *t = l->tunnel;
@@ -152,7 +156,10 @@ static size_t take_alike(struct lane *l, size_t first, const struct outgoing *ru
 	return n;
 }
 
-/* Seals the packets from @first on that go to the same peer, without the lock that is held before and after. */
+/*
+ * Seals the packets from @first on that go to the same peer, without the lock that is held before
+ * and after.
+ */
 static void seal_peer(struct lane *l, size_t first)
 {
 	struct wg_peer *peer = l->outgoing[first].peer;
@@ -253,7 +260,10 @@ static void stage_segments(
 	l->counters.tx_no_session += plan->n - i;
 }
 
-/* Segments from @i on, as many as go at once; 0: the others cannot be sent. With the lock, as seal_peer(). */
+/*
+ * Segments from @i on, as many as go at once; 0: the others cannot be sent. With the lock, as
+ * seal_peer().
+ */
 static size_t seal_segments(struct lane *l, struct wg_peer *peer, const struct segment_plan *plan,
 	size_t i, uint8_t hops)
 {
@@ -345,7 +355,9 @@ int outbound_run(struct lane *l)
 
 /* --- what does not come from the device --- */
 
-/* Up to LATE_BATCH staged packets. Returns how many, or -ENOKEY if there is no session after all. */
+/*
+ * Up to LATE_BATCH staged packets. Returns how many, or -ENOKEY if there is no session after all.
+ */
 static int send_late(struct lane *l, struct wg_peer *peer)
 {
 	struct wg_staged *staged[LATE_BATCH];

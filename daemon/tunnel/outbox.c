@@ -1,8 +1,8 @@
 /*
- * Sealed packets on their way out. They lie one behind the other as they go over the wire; those in a
- * row that go to one peer and are equally long (the last may be shorter) form one message, which the
- * kernel cuts up again (UDP_SEGMENT). Counters of a session are taken in the order of the packets, and
- * datagrams leave in that order.
+ * Sealed packets on their way out. They lie one behind the other as they go over the wire; those in
+ * a row that go to one peer and are equally long (the last may be shorter) form one message, which
+ * the kernel cuts up again (UDP_SEGMENT). Counters of a session are taken in the order of the
+ * packets, and datagrams leave in that order.
  */
 #include <errno.h>
 

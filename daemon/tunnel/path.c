@@ -2,13 +2,13 @@
  * By which way datagrams to a peer leave: asked once per peer and state of the routing tables, when
  * there is something to send, so that changes cost nothing for those who are silent.
  *
- * A peer is answered from the address that it was heard at. When routing leads elsewhere than it did
- * when that began, that address has been left behind (another interface took over, or it is gone), and
- * the kernel chooses, until the peer is heard at another.
+ * A peer is answered from the address that it was heard at. When routing leads elsewhere than it
+ * did when that began, that address has been left behind (another interface took over, or it is
+ * gone), and the kernel chooses, until the peer is heard at another.
  *
- * Where the datagrams leave through another tunnel, or through this one again, they may come back for
- * ever, and grow each time. So there a packet that seems to be WireGuard's own, or a part of one, hands
- * its hop limit on, less some. An honest nest of seven tunnels still works.
+ * Where the datagrams leave through another tunnel, or through this one again, they may come back
+ * for ever, and grow each time. So there a packet that seems to be WireGuard's own, or a part of
+ * one, hands its hop limit on, less some. An honest nest of seven tunnels still works.
  */
 #include <net/if_arp.h>
 

@@ -1,6 +1,7 @@
 /*
- * shed: see shed.h. The share kept follows the rate: at once down when a window is full, and at most
- * twice as much in the next window when it was not, so that a flood that pauses is not let in whole.
+ * shed: see shed.h. The share kept follows the rate: at once down when a window is full, and at
+ * most twice as much in the next window when it was not, so that a flood that pauses is not let in
+ * whole.
  */
 #include "tunnel/shed.h"
 

@@ -17,8 +17,10 @@
 
 enum {
 	SHED_WINDOW_US = 100000,
-	/* What a message costs, about in microseconds: one whose MAC1 is wrong, and one that has to be
-	 * answered, if only with a cookie. */
+	/*
+	 * What a message costs, about in microseconds: one whose MAC1 is wrong, and one that has to
+	 * be answered, if only with a cookie.
+	 */
 	SHED_CHEAP = 1,
 	SHED_DEAR = 16,
 	/* Spent on each class at most: 5,000 answers a second, or 80,000 refusals. */
@@ -36,7 +38,7 @@ void shed_init(struct shed *shed);
 
 /* The class of a handshake or cookie message, or -1: it is one too many, drop it unread. */
 int shed_admit(struct shed *shed, const uint8_t *data, size_t len);
-/* What it did cost. */
+/* What it cost. */
 void shed_charge(struct shed *shed, int class, unsigned cost);
 
 /* Is the window over, or full? Cheap; once per round. */

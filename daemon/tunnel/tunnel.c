@@ -1,6 +1,7 @@
 /*
- * Opening and closing a tunnel, and the way of a call into its first thread and back. A call holds a lock of its own only until the thread has taken it and
- * again for the answer; the packet path never takes one unless a call is waiting.
+ * Opening and closing a tunnel, and the way of a call into its first thread and back. A call holds
+ * a lock of its own only until the thread has taken it and again for the answer; the packet path
+ * never takes one unless a call is waiting.
  */
 #include "tunnel/tunnel.h"
 

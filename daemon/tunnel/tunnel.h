@@ -5,9 +5,9 @@
  *
  * A tunnel runs from tunnel_open() to tunnel_close() in threads of its own, which alone touch
  * packets, keys and peers. All other functions are calls from one control thread: they are carried
- * out by the tunnel's (first) thread between two batches of packets and return when that is done (some
- * microseconds; a call never waits for a network). After the interface has gone (tunnel_closed_fd)
- * they return -ENODEV.
+ * out by the tunnel's (first) thread between two batches of packets and return when that is done
+ * (some microseconds; a call never waits for a network). After the interface has gone
+ * (tunnel_closed_fd) they return -ENODEV.
  *
  * Not done here: addresses, routes and the MTU of the interface; names; paths through relays.
  */
@@ -47,9 +47,10 @@ struct tunnel_config {
 	 * Handshake timestamps never go back, also not when the clock does: the first one is above
 	 * @timestamp_floor_s (seconds since 1970), and before one above the limit reserved last is
 	 * used, @reserve_timestamp must have said that @until_s is stored. It is called in the
-	 * tunnel's threads (one at a time), with handshakes, for the first time five minutes before they need it,
-	 * and must not block: 0 (stored), -EAGAIN (being stored; a handshake that cannot go without
-	 * tries again in 20 ms) or another -errno (in 5 s). Both may be left zero.
+	 * tunnel's threads (one at a time), with handshakes, for the first time five minutes before
+	 * they need it, and must not block: 0 (stored), -EAGAIN (being stored; a handshake that
+	 * cannot go without tries again in 20 ms) or another -errno (in 5 s). Both may be left
+	 * zero.
 	 */
 	uint64_t timestamp_floor_s;
 	int (*reserve_timestamp)(void *ctx, uint64_t until_s);
@@ -58,11 +59,11 @@ struct tunnel_config {
 
 /*
  * Opens the device and the sockets and starts the thread. Segmentation offloads of both are used as
- * far as the kernel has them, unless $HEARTH_OFFLOAD says otherwise: off, tun (only the device's) or
- * udp. $HEARTH_QUEUES (1 to 16) asks for so many queues; a device that was handed over or is persistent
- * has one. No private key yet: nothing is sent or answered before tunnel_set_private_key(). @err names
- * what failed: -EADDRINUSE the port, -EBUSY the interface name, -ENOENT or -ENODEV there is no
- * /dev/net/tun, -EPERM no right to it.
+ * far as the kernel has them, unless $HEARTH_OFFLOAD says otherwise: off, tun (only the device's)
+ * or udp. $HEARTH_QUEUES (1 to 16) asks for so many queues; a device that was handed over or is
+ * persistent has one. No private key yet: nothing is sent or answered before
+ * tunnel_set_private_key(). @err names what failed: -EADDRINUSE the port, -EBUSY the interface
+ * name, -ENOENT or -ENODEV there is no /dev/net/tun, -EPERM no right to it.
  */
 int tunnel_open(const struct tunnel_config *config, struct tunnel **ret, struct err *err);
 
@@ -79,8 +80,8 @@ int tunnel_device_name(const struct tunnel *tunnel, char ret_name[static IF_NAME
 void tunnel_forget_device(struct tunnel *tunnel);
 
 /*
- * Becomes readable (and stays so) when the tunnel ended by itself because its interface was removed.
- * Borrowed. For an event loop or poll().
+ * Becomes readable (and stays so) when the tunnel ended by itself because its interface was
+ * removed. Borrowed. For an event loop or poll().
  */
 int tunnel_closed_fd(const struct tunnel *tunnel);
 
@@ -100,8 +101,11 @@ struct tunnel_peer {
 	uint8_t psk[TUNNEL_KEY_LEN];
 	bool has_psk;
 	uint16_t keepalive_s; /* 0: none */
-	/* AF_UNSPEC: none known; the one in use stays. A given one replaces it only if it differs from
-	 * the one given last, so that a peer that roamed is not thrown back by a repeated call. */
+	/*
+	 * AF_UNSPEC: none known; the one in use stays. A given one replaces it only if it differs
+	 * from the one given last, so that a peer that roamed is not thrown back by a repeated
+	 * call.
+	 */
 	struct endpoint endpoint;
 	struct endpoint candidates[TUNNEL_CANDIDATES_MAX];
 	size_t n_candidates;
@@ -110,8 +114,8 @@ struct tunnel_peer {
 };
 
 /*
- * Adds the peer or changes all of it. A session that is up stays. -EINVAL: a key that is zero or our
- * own, or a bad prefix; -ENOSPC: too many peers or prefixes; -ENOMEM.
+ * Adds the peer or changes all of it. A session that is up stays. -EINVAL: a key that is zero or
+ * our own, or a bad prefix; -ENOSPC: too many peers or prefixes; -ENOMEM.
  *
  * While no session is confirmed, every handshake initiation goes to the endpoint and to all
  * candidates at once (the same bytes); the source of the first authenticated answer becomes the
@@ -149,7 +153,9 @@ int tunnel_get_stats(struct tunnel *tunnel, struct tunnel_peer_stats **ret, size
 struct tunnel_counters {
 	uint64_t rx_datagrams, tx_datagrams; /* UDP, all kinds */
 	uint64_t rx_packets, tx_packets; /* inner packets handed to and taken from the TUN device */
-	/* Messages of several datagrams, and super-packets of several inner packets: of the above. */
+	/*
+	 * Messages of several datagrams, and super-packets of several inner packets: of the above.
+	 */
 	uint64_t rx_super, tx_super, tun_super_written, tun_super_read;
 	uint64_t rx_malformed;      /* no WireGuard message, or a bad length */
 	uint64_t rx_denied;         /* from a denied underlay address */
@@ -163,15 +169,14 @@ struct tunnel_counters {
 	uint64_t tun_write_errors;
 	uint64_t tx_no_peer;    /* no peer has the destination, or the packet is no IP packet */
 	uint64_t tx_no_session; /* dropped while waiting for a session */
-	uint64_t
-		tx_errors; /* the kernel refused the datagram: EMSGSIZE, ENOBUFS, ENETUNREACH, ... */
+	uint64_t tx_errors; /* the kernel refused it: EMSGSIZE, ENOBUFS, ENETUNREACH, ... */
 };
 int tunnel_get_counters(struct tunnel *tunnel, struct tunnel_counters *ret);
 
 /*
  * The operations of the userspace API (wire/uapi.h): what `wg show` reads and what `wg set` writes.
- * @ret is filled with heap blocks: uapi_get_done(). A set is applied in its order; the first failure
- * ends it, what came before stays (as the kernel does it).
+ * @ret is filled with heap blocks: uapi_get_done(). A set is applied in its order; the first
+ * failure ends it, what came before stays (as the kernel does it).
  */
 int tunnel_uapi_get(struct tunnel *tunnel, struct uapi_get *ret);
 int tunnel_uapi_set(struct tunnel *tunnel, const struct uapi_set *set);

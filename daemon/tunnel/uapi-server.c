@@ -1,8 +1,8 @@
 /*
- * A handful of clients on one epoll descriptor. Each has one request and one reply at a time; requests
- * are bounded by UAPI_REQUEST_MAX, clients by UAPI_CLIENTS_MAX (a new one then takes the place of the
- * one that has been silent longest) and their patience by a timer. Garbage is answered with an error
- * and the connection closed. Buffers that held keys are wiped.
+ * A handful of clients on one epoll descriptor. Each has one request and one reply at a time;
+ * requests are bounded by UAPI_REQUEST_MAX, clients by UAPI_CLIENTS_MAX (a new one then takes the
+ * place of the one that has been silent longest) and their patience by a timer. Garbage is answered
+ * with an error and the connection closed. Buffers that held keys are wiped.
  */
 #include "tunnel/uapi-server.h"
 

@@ -1,7 +1,7 @@
 /*
- * uapi-server: lets `wg` speak with a tunnel through a listening unix socket. Never blocks: it hides
- * its clients behind one descriptor for the event loop of the program, and packets do not pass here
- * at all. Who may connect is decided by the mode of the socket.
+ * uapi-server: lets `wg` speak with a tunnel through a listening unix socket. Never blocks: it
+ * hides its clients behind one descriptor for the event loop of the program, and packets do not
+ * pass here at all. Who may connect is decided by the mode of the socket.
  */
 #pragma once
 
@@ -18,16 +18,16 @@ enum {
 struct uapi_server;
 
 /*
- * The directory where `wg` looks for sockets ("/var/run/wireguard"), and the path in it of @ifname's
- * socket (heap, NULL: out of memory).
+ * The directory where `wg` looks for sockets ("/var/run/wireguard"), and the path in it of
+ * @ifname's socket (heap, NULL: out of memory).
  */
 extern const char uapi_server_directory[];
 char *uapi_server_path(const char *ifname);
 
 /*
  * Makes the socket at @path for root only (umask 077), with its directory. A socket there that
- * nobody listens on is replaced; -EADDRINUSE if somebody does. Returns a descriptor or -errno. Changes
- * the umask for a moment: not while another thread makes files.
+ * nobody listens on is replaced; -EADDRINUSE if somebody does. Returns a descriptor or -errno.
+ * Changes the umask for a moment: not while another thread makes files.
  */
 int uapi_server_listen(const char *path, struct err *err);
 

@@ -1,12 +1,12 @@
 /*
- * A lane's thread: run to completion, both directions. It sleeps only when its queue, its sockets and
- * the calls are all empty, and reads the clock once per round. A batch of every source that is ready is
- * done before any is done again, so that none starves another; calls, timers and sources that were
- * empty are looked at every few rounds. Errors of single packets are counted; only the end of the
- * device (or a stop) ends the thread.
+ * A lane's thread: run to completion, both directions. It sleeps only when its queue, its sockets
+ * and the calls are all empty, and reads the clock once per round. A batch of every source that is
+ * ready is done before any is done again, so that none starves another; calls, timers and sources
+ * that were empty are looked at every few rounds. Errors of single packets are counted; only the
+ * end of the device (or a stop) ends the thread.
  *
- * Lane 0 alone waits for calls, for the timer and for news of links and routes, and ends the others. Any
- * lane may make a deadline come earlier; it arms the timer that wakes lane 0.
+ * Lane 0 alone waits for calls, for the timer and for news of links and routes, and ends the
+ * others. Any lane may make a deadline come earlier; it arms the timer that wakes lane 0.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,7 +40,9 @@ enum {
 	WAIT_N
 };
 
-/* A table of routes comes in 200,000 pieces of news: after some, there is a rest before the next. */
+/*
+ * A table of routes comes in 200,000 pieces of news: after some, there is a rest before the next.
+ */
 #define WATCH_REST_US (200 * USEC_PER_MSEC)
 enum { WATCH_BURST = 32 };
 
@@ -133,7 +135,9 @@ const struct wg_ops *worker_ops(void)
 	return &ops;
 }
 
-/* Arms the timer if it would wake too late. Waking early is harmless and rare, arming is not free. */
+/*
+ * Arms the timer if it would wake too late. Waking early is harmless and rare, arming is not free.
+ */
 static void arm_timer(struct tunnel *t)
 {
 	uint64_t shed_us = shed_deadline(&t->shed);
@@ -193,8 +197,8 @@ static void run_wake(struct lane *l)
 }
 
 /*
- * What the kernel puts into one super-packet shall go out as one message: so many segments at most, and
- * full groups for the AEAD.
+ * What the kernel puts into one super-packet shall go out as one message: so many segments at most,
+ * and full groups for the AEAD.
  */
 static void limit_super_packets(struct tunnel *t)
 {
@@ -383,7 +387,9 @@ static void update_shed(struct tunnel *t, uint64_t now_us)
 		t->ifname);
 }
 
-/* Before a round, with a clock that was just read: nothing that was found before is used any more. */
+/*
+ * Before a round, with a clock that was just read: nothing that was found before is used any more.
+ */
 static void begin_round(struct lane *l, uint64_t now_us)
 {
 	struct tunnel *t = l->tunnel;

@@ -243,7 +243,8 @@ static int respond(
 
 /*
  * A copy of the initiation that was answered just now, on another way: its sender tries all it
- * knows, and the way of the first copy may not lead back. It gets the same answer, and changes nothing.
+ * knows, and the way of the first copy may not lead back. It gets the same answer, and changes
+ * nothing.
  */
 static void respond_again(struct wg_peer *peer, const uint8_t timestamp[static WG_TIMESTAMP_LEN],
 	const struct wg_endpoint *from)

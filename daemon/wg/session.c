@@ -65,7 +65,10 @@ static void enter(struct wg_peer *peer, struct wg_session *fresh)
 	peer->current = fresh;
 }
 
-/* An answer that comes after the peer has used its own of two crossed may be from before it restarted. */
+/*
+ * An answer that comes after the peer has used its own of two crossed may be from before it
+ * restarted.
+ */
 static void enter_answered(struct wg_peer *peer, struct wg_session *fresh)
 {
 	if (wg_session_may_send(peer->current, peer->device->now_us) &&
@@ -99,9 +102,10 @@ static void confirm(struct wg_peer *peer)
 }
 
 /*
- * The peer has used the other one of two crossed sessions. If that is the greater key's, we do so at
- * once, and never before: the end that began it may have lost its memory since. If it is not, the peer
- * knows no such rule, or has lost the one that we chose: then we follow, but not at once, for what is under way.
+ * The peer has used the other one of two crossed sessions. If that is the greater key's, we do so
+ * at once, and never before: the end that began it may have lost its memory since. If it is not,
+ * the peer knows no such rule, or has lost the one that we chose: then we follow, but not at once,
+ * for what is under way.
  */
 static void follow(struct wg_peer *peer, const struct wg_session *used)
 {

@@ -5,7 +5,8 @@
  * moved back or was stopped is noticed when its old time comes.
  *
  *   retransmit   set when an initiation goes out (5 s + jitter), stopped by a session
- *   confirm      set by an answer when we have no other session (1 s), stopped by anything that comes in
+ *   confirm      set by an answer when we have no other session (1 s), stopped by anything that
+ *                comes in
  *   keepalive    set when data comes in (10 s), stopped by anything that goes out
  *   unanswered   set when data goes out (15 s + jitter), stopped by anything that comes in
  *   zero keys    set by each new session and on giving up (540 s)
@@ -91,8 +92,9 @@ void wg_timers_session_confirmed(struct wg_peer *peer)
 }
 
 /*
- * The peer may have a session from before we lost our memory, and sends with it until something comes in
- * with the new one. Should our keepalive be lost, and we have nothing to say, that would last 15 s.
+ * The peer may have a session from before we lost our memory, and sends with it until something
+ * comes in with the new one. Should our keepalive be lost, and we have nothing to say, that would
+ * last 15 s.
  */
 void wg_timers_first_session(struct wg_peer *peer)
 {

@@ -43,8 +43,9 @@ void wg_trie_remove_oldest(struct wg_trie *trie, struct wg_trie_list *list, size
 void *wg_trie_lookup(const struct wg_trie *trie, int family, const uint8_t *addr);
 
 /*
- * Calls @fn for the prefixes of a list, in steps: for at most @n from *@at on (NULL: from the first), which is then the next one, or NULL
- * after the last. The list must not change between two steps.
+ * Calls @fn for the prefixes of a list, in steps: for at most @n from *@at on (NULL: from the
+ * first), which is then the next one, or NULL after the last. The list must not change between two
+ * steps.
  */
 void wg_trie_some(const struct wg_trie_list *list, const struct wg_trie_node **at, size_t n,
 	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx);

@@ -1,8 +1,8 @@
 /*
  * wg: a WireGuard device as decisions: peers, handshakes (Noise_IKpsk2), cookies, sessions, timers
  * and allowed addresses, to the WireGuard paper and the behaviour of Linux. No system call, no
- * clock, no lock: one thread at a time (below) tells a device the time (wg_device_set_time), calls it
- * and carries out what it asks for through struct wg_ops.
+ * clock, no lock: one thread at a time (below) tells a device the time (wg_device_set_time), calls
+ * it and carries out what it asks for through struct wg_ops.
  *
  * The data path is the caller's: it seals and opens data packets with the keys of struct
  * wg_session.
@@ -23,12 +23,13 @@
  * wg_device_tick() (or wg_device_free), so pointers may be kept over a batch of packets, never over
  * a tick. Callbacks may call anything here but wg_device_tick() and wg_device_free().
  *
- * Several threads: all calls that name the device, a peer or a session are made under one lock of the
- * caller's, callbacks included. One thread ticks. Any other that keeps pointers while it does not have
- * the lock (to seal and open) holds the device meanwhile: what it found is not freed before it lets go,
- * and of a session's fields those that never change may be read without the lock: keys, indices and
- * peer. All else (endpoints, too) may have changed when the lock is taken again, and peer and session
- * may be out of service: then the calls above refuse, drop or do nothing.
+ * Several threads: all calls that name the device, a peer or a session are made under one lock of
+ * the caller's, callbacks included. One thread ticks. Any other that keeps pointers while it does
+ * not have the lock (to seal and open) holds the device meanwhile: what it found is not freed
+ * before it lets go, and of a session's fields those that never change may be read without the
+ * lock: keys, indices and peer. All else (endpoints, too) may have changed when the lock is taken
+ * again, and peer and session may be out of service: then the calls above refuse, drop or do
+ * nothing.
  */
 #pragma once
 
@@ -68,7 +69,9 @@ enum {
 	WG_TIMESTAMP_LEFT_S = 300       /* the next block is asked for when so much is left */
 };
 
-/* What the caller found out about the way to an endpoint; forgotten with what it was found out for. */
+/*
+ * What the caller found out about the way to an endpoint; forgotten with what it was found out for.
+ */
 struct wg_path {
 	uint32_t seen; /* which state of the routes it is of, 0: nothing found out */
 	uint32_t oif;  /* by which interface datagrams from endpoint.local leave, 0: by none */
@@ -178,8 +181,8 @@ uint64_t wg_device_next_deadline(const struct wg_device *device);
 void wg_device_tick(struct wg_device *device);
 
 /*
- * Keeps all that can be found now in memory until wg_device_release() is given what this returned. For
- * a batch of packets: what is freed later also keeps its keys as long.
+ * Keeps all that can be found now in memory until wg_device_release() is given what this returned.
+ * For a batch of packets: what is freed later also keeps its keys as long.
  */
 unsigned wg_device_hold(struct wg_device *device);
 void wg_device_release(struct wg_device *device, unsigned hold);
@@ -187,7 +190,7 @@ void wg_device_release(struct wg_device *device, unsigned hold);
 /*
  * Our identity. Zero bytes: none (nothing can be sent). Another key than before: sessions stop
  * sending, a peer with our public key is removed, and the next packet starts a handshake at once.
- * -EINVAL never; the key is clamped.
+ * The key is clamped, so that any will do.
  */
 void wg_device_set_private_key(struct wg_device *device, const uint8_t key[static WG_KEY_LEN]);
 /* False (and zero bytes) if there is none. */
@@ -221,9 +224,9 @@ int wg_device_receive(
 /* Peers */
 
 /*
- * The peer with public key @key, made if there is none. 1 made, 0 known, -ELOOP our own key, -ENOSPC
- * WG_PEERS_MAX, -ENOMEM. A key of low order (as zero is) is taken, as Linux does, but no handshake
- * with it ever comes about, and no packet is sent.
+ * The peer with public key @key, made if there is none. 1 made, 0 known, -ELOOP our own key,
+ * -ENOSPC WG_PEERS_MAX, -ENOMEM. A key of low order (as zero is) is taken, as Linux does, but no
+ * handshake with it ever comes about, and no packet is sent.
  */
 int wg_device_add_peer(
 	struct wg_device *device, const uint8_t key[static WG_KEY_LEN], struct wg_peer **ret);
@@ -273,8 +276,9 @@ void wg_peer_clear_allowed(struct wg_peer *peer);
 size_t wg_peer_clear_some_allowed(struct wg_peer *peer, size_t n);
 size_t wg_peer_n_allowed(const struct wg_peer *peer);
 /*
- * Calls @fn for each prefix, in the order they were added, in steps: for at most @n from *@at on (NULL: from the first), which is then the next one, or NULL
- * after the last. They must not change between two steps.
+ * Calls @fn for each prefix, in the order they were added, in steps: for at most @n from *@at on
+ * (NULL: from the first), which is then the next one, or NULL after the last. They must not change
+ * between two steps.
  */
 void wg_peer_some_allowed(const struct wg_peer *peer, const void **at, size_t n,
 	void (*fn)(void *ctx, const struct ip_prefix *prefix), void *ctx);
@@ -285,8 +289,8 @@ void wg_peer_some_allowed(const struct wg_peer *peer, const void **at, size_t n,
  */
 void wg_peer_initiate(struct wg_peer *peer);
 /*
- * The caller has reason to think that what goes to the peer is lost: a handshake now, at all its addresses,
- * as after 15 s without an answer. The session stays in use until then.
+ * The caller has reason to think that what goes to the peer is lost: a handshake now, at all its
+ * addresses, as after 15 s without an answer. The session stays in use until then.
  */
 void wg_peer_doubt(struct wg_peer *peer);
 

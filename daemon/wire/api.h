@@ -76,8 +76,7 @@ struct api_enroll_request {
 	char token_id[FIELD_ID_MAX];
 	uint8_t secret[TOKEN_SECRET_LEN];
 	uint8_t wg[NODE_KEY_LEN];
-	char name
-		[NODE_NAME_MAX]; /* by grammar only: whether it may be had is the coordinator's word */
+	char name[NODE_NAME_MAX]; /* by grammar; whether it may be had the coordinator says */
 	bool has_role;
 	enum node_role role;
 	char replace[NODE_NAME_MAX]; /* "" if not asked */

@@ -28,7 +28,9 @@ enum {
 bool field_name_is_valid(const char *name);
 /* Exactly @digits lower-case hexadecimal digits. */
 bool field_hex_is_valid(const char *text, size_t digits);
-/* "https://HOST[:PORT]": a name, an IPv4 address or an IPv6 address in brackets; no path, no user. */
+/*
+ * "https://HOST[:PORT]": a name, an IPv4 address or an IPv6 address in brackets; no path, no user.
+ */
 bool field_url_is_valid(const char *url);
 
 /* A whole document is refused with -EINVAL where a field of it is missing: maps -ENOENT to that. */

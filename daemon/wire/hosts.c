@@ -1,7 +1,7 @@
 /*
  * A block is the lines from one that begins with BEGIN to the one that begins with END. If somebody
- * took the end away, it is the lines of our shape after the beginning, so that nobody else's line is
- * lost. A file without a newline at its end gets one, which counts as part of the block.
+ * took the end away, it is the lines of our shape after the beginning, so that nobody else's line
+ * is lost. A file without a newline at its end gets one, which counts as part of the block.
  */
 #include "wire/hosts.h"
 

@@ -1,7 +1,7 @@
 /*
  * hosts: the marked block of names in a hosts file. Pure: text in, text out. Everything outside the
- * block stays as it is, byte for byte; taking the block out gives back the file as it was before. Each
- * mesh on a machine has a block of its own, known by the mesh's interface.
+ * block stays as it is, byte for byte; taking the block out gives back the file as it was before.
+ * Each mesh on a machine has a block of its own, known by the mesh's interface.
  */
 #pragma once
 
@@ -43,8 +43,9 @@ bool hosts_is_right(const char *text, size_t len, const char *ifname,
 	const struct hosts_entry *entries, size_t n);
 
 /*
- * Whether a line before the block of @ifname gives one of its names another address, so that resolvers
- * find that one: another mesh of the same name, or somebody's own line. Then *ret is the name.
+ * Whether a line before the block of @ifname gives one of its names another address, so that
+ * resolvers find that one: another mesh of the same name, or somebody's own line. Then *ret is the
+ * name.
  */
 bool hosts_find_taken(const char *text, size_t len, const char *ifname,
 	const struct hosts_entry *entries, size_t n, const char **ret);

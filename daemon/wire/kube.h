@@ -62,7 +62,9 @@ int kube_bundle_from_json(const json_t *json, struct kube_bundle *ret, struct er
 /* A new document, NULL when out of memory. */
 json_t *kube_bundle_to_json(const struct kube_bundle *bundle);
 
-/* Signs with the identity key of @cluster->node. 0, -EINVAL for what no reader would take, -ENOMEM. */
+/*
+ * Signs with the identity key of @cluster->node. 0, -EINVAL for what no reader would take, -ENOMEM.
+ */
 int kube_cluster_sign(const struct kube_cluster *cluster, const uint8_t seed[static FIELD_KEY_LEN],
 	struct kube_signed *ret, struct err *err);
 /* Reads without asking who signed. 0, -EINVAL. */

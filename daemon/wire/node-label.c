@@ -1,7 +1,8 @@
 /*
  * node-label: see node-label.h. The two rules are those of Kubernetes itself: the form of a label
- * (apimachinery's IsQualifiedName and IsValidLabelValue), and which labels of kubernetes.io and k8s.io
- * kubelet accepts in --node-labels (its own flag check, and the API server's NodeRestriction).
+ * (apimachinery's IsQualifiedName and IsValidLabelValue), and which labels of kubernetes.io and
+ * k8s.io kubelet accepts in --node-labels (its own flag check, and the API server's
+ * NodeRestriction).
  */
 #include "wire/node-label.h"
 

@@ -134,8 +134,9 @@ static const char latin[][3] = { "a", "a", "a", "a", "ae", "a", "ae", "c", "e", 
 	"u", "u", "u", "u", "u", "w", "w", "y", "y", "y", "z", "z", "z", "z", "z", "z", "s" };
 
 /*
- * Appends what the character at @p becomes to the @len bytes of @ret and returns how long it is. A hyphen
- * for what has no letter; nothing for an apostrophe and for a combining accent (U+0300 to U+036F).
+ * Appends what the character at @p becomes to the @len bytes of @ret and returns how long it is. A
+ * hyphen for what has no letter; nothing for an apostrophe and for a combining accent (U+0300 to
+ * U+036F).
  */
 static size_t spell(const char *p, char *ret, size_t *len)
 {

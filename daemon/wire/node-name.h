@@ -12,14 +12,14 @@
 #include "wire/node.h"
 
 /*
- * The canonical form of @text into @ret, or -EINVAL with @err: a clause without a full stop that names
- * @text, says why it cannot be, and what would do, if something near it would.
+ * The canonical form of @text into @ret, or -EINVAL with @err: a clause without a full stop that
+ * names @text, says why it cannot be, and what would do, if something near it would.
  */
 int node_name_choose(const char *text, char ret[static NODE_NAME_MAX], struct err *err);
 
 /*
- * The acceptable name nearest to @text, which may be anything: "My_Laptop" gives "my-laptop", "Küche"
- * "kueche", "pi3.local" "pi3". False if there is none that is near.
+ * The acceptable name nearest to @text, which may be anything: "My_Laptop" gives "my-laptop",
+ * "Küche" "kueche", "pi3.local" "pi3". False if there is none that is near.
  */
 bool node_name_suggest(const char *text, char ret[static NODE_NAME_MAX]);
 

@@ -36,7 +36,7 @@ struct node {
 	struct ip_prefix pods4, pods6;    /* family 0: no pods; both or none */
 	uint8_t (*revoked)[NODE_KEY_LEN]; /* owned; identity keys it had before */
 	size_t n_revoked;
-	json_t *origin; /* owned or NULL: the document read; node_to_json() keeps its unknown fields */
+	json_t *origin; /* owned or NULL: what was read; node_to_json() keeps unknown fields */
 };
 
 void node_done(struct node *node);

@@ -29,7 +29,10 @@ struct presence {
 	size_t n_endpoints;
 	bool has_disco;
 	uint8_t disco[PRESENCE_KEY_LEN];
-	/* Of a board that runs pods: the last join bundle it tried, "" none; why it came to nothing, "" it did not. */
+	/*
+	 * Of a board that runs pods: the last join bundle it tried, "" none; why it came to
+	 * nothing, "" it did not.
+	 */
 	char kube[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX];
 	bool no_ipv6;     /* its interface has no IPv6, so that mesh6 and pods6 lead nowhere */
 	uint8_t *payload; /* owned; NULL until signed or read */
@@ -40,7 +43,9 @@ struct presence {
 void presence_done(struct presence *presence);
 #define CLEANUP_PRESENCE CLEANUP(presence_done)
 
-/* An address that others may try: no loopback, link-local, multicast, unspecified, IPv4-mapped one. */
+/*
+ * An address that others may try: no loopback, link-local, multicast, unspecified, IPv4-mapped one.
+ */
 bool presence_endpoint_is_valid(const struct endpoint *endpoint);
 
 /*

@@ -11,7 +11,9 @@
 
 enum { SETTINGS_COORDINATORS_MAX = 8 };
 
-/* A node on whose machine a coordinator runs: it is also to be had at that node's mesh addresses. */
+/*
+ * A node on whose machine a coordinator runs: it is also to be had at that node's mesh addresses.
+ */
 struct settings_coordinator {
 	uint32_t node;
 	uint16_t port;
@@ -63,7 +65,10 @@ size_t settings_ranges(
 /* True if all ranges and virtual addresses are the same: they never change in a mesh's life. */
 bool settings_same_ranges(const struct settings *a, const struct settings *b);
 
-/* The block at the top of mesh4 (a /24, or a sixteenth) and of mesh6 (::ffff:0/112) that no node gets. */
+/*
+ * The block at the top of mesh4 (a /24, or a sixteenth) and of mesh6 (::ffff:0/112) that no node
+ * gets.
+ */
 struct ip_prefix settings_reserved4(const struct settings *settings);
 struct ip_prefix settings_reserved6(const struct settings *settings);
 

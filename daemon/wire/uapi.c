@@ -1,7 +1,8 @@
 /*
- * Requests are parsed strictly, as wireguard-go does it: an unknown key, a value that is not exactly
- * of its kind or a peer's key before "public_key=" refuses the whole request. One table of keys drives
- * the reading. Lines are bounded, lists grow by doubling; the size of a request bounds them.
+ * Requests are parsed strictly, as wireguard-go does it: an unknown key, a value that is not
+ * exactly of its kind or a peer's key before "public_key=" refuses the whole request. One table of
+ * keys drives the reading. Lines are bounded, lists grow by doubling; the size of a request bounds
+ * them.
  */
 #include "wire/uapi.h"
 

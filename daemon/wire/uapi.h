@@ -1,6 +1,6 @@
 /*
- * uapi: the text of WireGuard's cross-platform userspace interface, which `wg` speaks with a program
- * through /var/run/wireguard/IFNAME.sock: requests in, replies out. Pure.
+ * uapi: the text of WireGuard's cross-platform userspace interface, which `wg` speaks with a
+ * program through /var/run/wireguard/IFNAME.sock: requests in, replies out. Pure.
  *
  * A request is "get=1" or "set=1" and lines of key=value up to an empty line. A set is read as a
  * whole before anything of it is done.
@@ -33,8 +33,7 @@ struct uapi_set_peer {
 	uint8_t key[UAPI_KEY_LEN];
 	uint8_t psk[UAPI_KEY_LEN]; /* zero takes it away */
 	struct endpoint endpoint;
-	char zone
-		[UAPI_ZONE_MAX]; /* of the endpoint if it was named, else "": the caller looks it up */
+	char zone[UAPI_ZONE_MAX]; /* of the endpoint if it was named, to be looked up; else "" */
 	size_t first_allowed, n_allowed; /* part of uapi_set's list, in order */
 	uint16_t keepalive_s;
 	bool remove, update_only, replace_allowed_ips;
@@ -63,8 +62,8 @@ long uapi_request_len(const char *data, size_t len, size_t seen);
 int uapi_request_operation(const char *data, size_t len);
 
 /*
- * Reads a complete set request. -EINVAL a bad value, -EPROTO an unknown key or no such form, -ENOMEM;
- * @ret is to be given to uapi_set_done() in any case.
+ * Reads a complete set request. -EINVAL a bad value, -EPROTO an unknown key or no such form,
+ * -ENOMEM; @ret is to be given to uapi_set_done() in any case.
  */
 int uapi_set_parse(const char *data, size_t len, struct uapi_set *ret);
 void uapi_set_done(struct uapi_set *set);

@@ -78,8 +78,9 @@ void wg_cookie_reply_format(
 	const struct wg_cookie_reply *m, uint8_t ret_data[static WG_COOKIE_REPLY_LEN]);
 
 /*
- * So many packets of at most @mtu bytes, sealed, are one UDP message of the kernel's (65,507 bytes): how
- * large the super-packets shall be that come to a tunnel. Not above 48: full groups for the cipher.
+ * So many packets of at most @mtu bytes, sealed, are one UDP message of the kernel's (65,507
+ * bytes): how large the super-packets shall be that come to a tunnel. Not above 48: full groups for
+ * the cipher.
  */
 static inline unsigned wg_super_segments(unsigned mtu)
 {
@@ -89,8 +90,8 @@ static inline unsigned wg_super_segments(unsigned mtu)
 }
 
 /*
- * Might @packet (that ipkt_parse() or segment_plan() has taken) hold a datagram of WireGuard, or a part
- * of one? Data messages and fragments of anything in UDP do. @ret_hops: its TTL or hop limit.
+ * Might @packet (that ipkt_parse() or segment_plan() has taken) hold a datagram of WireGuard, or a
+ * part of one? Data messages and fragments of anything in UDP do. @ret_hops: its TTL or hop limit.
  */
 bool wg_seems_sealed(const uint8_t *packet, size_t len, uint8_t *ret_hops);
 

@@ -2,9 +2,10 @@
  * derive: what follows from other values, once a user's documents have been merged.
  *
  * The endpoint is a name (a further control plane or a virtual address needs no new certificates in
- * kubeconfigs), with the port on which the API server listens, for nothing stands between. The names of its
- * certificate hold both mesh addresses of the board, the reserved virtual addresses, the board itself for
- * who works there, and the first service address of the second family, which kubeadm does not add.
+ * kubeconfigs), with the port on which the API server listens, for nothing stands between. The
+ * names of its certificate hold both mesh addresses of the board, the reserved virtual addresses,
+ * the board itself for who works there, and the first service address of the second family, which
+ * kubeadm does not add.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,12 +1,13 @@
 /*
- * documents: the model behind init.yaml, join.yaml and upgrade.yaml. What follows from other values is
- * derive.c's.
+ * documents: the model behind init.yaml, join.yaml and upgrade.yaml. What follows from other values
+ * is derive.c's.
  *
- * What cannot be changed after `kubeadm init`, and why it is what it is: IPv4 comes first in every pair
- * (the family of advertiseAddress must be that of the first service range); the allocator of pod ranges is
- * off, for the mesh gave each board its range for life; keys are ECDSA, which a Raspberry Pi makes and
- * checks many times faster than RSA; the cluster has the mesh's name, so that kubeconfigs of two homes
- * can be merged. What is Kubernetes' own default is not written, unless a comment says why.
+ * What cannot be changed after `kubeadm init`, and why it is what it is: IPv4 comes first in every
+ * pair (the family of advertiseAddress must be that of the first service range); the allocator of
+ * pod ranges is off, for the mesh gave each board its range for life; keys are ECDSA, which a
+ * Raspberry Pi makes and checks many times faster than RSA; the cluster has the mesh's name, so
+ * that kubeconfigs of two homes can be merged. What is Kubernetes' own default is not written,
+ * unless a comment says why.
  */
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +47,9 @@ static json_t *argument(const char *name, const char *value)
 	return json_pack("{s:s, s:s}", "name", name, "value", value);
 }
 
-/* hearth.internal/board=pi3,hearth.internal/class=tiny,... with the record's own labels over them. */
+/*
+ * hearth.internal/board=pi3,hearth.internal/class=tiny,... with the record's own labels over them.
+ */
 static char *node_labels(const struct kubeadm_node *node)
 {
 	CLEANUP_JSON json_t *all = json_pack("{s:s, s:s}", "hearth.internal/board", node->board,
@@ -85,9 +88,9 @@ static json_t *kubelet_arguments(const struct kubeadm_node *node)
 }
 
 /*
- * A control plane of this home works as well: no taint is said with an empty list, absence would mean
- * kubeadm's own. A tiny board gets only what asks for it. The socket is named because a board that has
- * Docker has a second one, and kubeadm then refuses to choose.
+ * A control plane of this home works as well: no taint is said with an empty list, absence would
+ * mean kubeadm's own. A tiny board gets only what asks for it. The socket is named because a board
+ * that has Docker has a second one, and kubeadm then refuses to choose.
  */
 static json_t *registration(const struct kubeadm_node *node)
 {
@@ -114,8 +117,8 @@ static json_t *endpoint(const struct kubeadm_node *node)
 }
 
 /*
- * How long kubeadm waits, twice its own: SD cards and Wi-Fi are slow, and a wait that ends early costs a
- * reset. Each command is told what it waits for.
+ * How long kubeadm waits, twice its own: SD cards and Wi-Fi are slow, and a wait that ends early
+ * costs a reset. Each command is told what it waits for.
  */
 enum command { INIT = 1, JOIN = 2, JOIN_PLANE = 4, UPGRADE = 8 };
 
@@ -189,10 +192,10 @@ static json_t *cluster_configuration(const struct kubeadm_home *home)
 }
 
 /*
- * The same for all boards; what differs is in each board's patch. Kubelet asks for certificates of the
- * cluster's CA; it starts where there is swap (zram, Ubuntu's swap file), and pods use none of it, which
- * is said because it was not always the default. Every enrolled board has its own resolv.conf at this path.
- * At shutdown pods get half a minute; the default is none.
+ * The same for all boards; what differs is in each board's patch. Kubelet asks for certificates of
+ * the cluster's CA; it starts where there is swap (zram, Ubuntu's swap file), and pods use none of
+ * it, which is said because it was not always the default. Every enrolled board has its own
+ * resolv.conf at this path. At shutdown pods get half a minute; the default is none.
  */
 static json_t *kubelet_configuration(const char *dir)
 {
@@ -233,10 +236,10 @@ static json_t *node_port_addresses(const struct kubeadm_cluster *cluster)
 }
 
 /*
- * The kernel's own tables instead of iptables' chains: a change costs a Raspberry Pi milliseconds instead
- * of seconds. A packet is a pod's if it comes from a pod's link, whatever its address. Connections are
- * tracked up to 65536 on four cores, 20 MB if all are in use; kube-proxy's own 131072 are too many for 1 GB,
- * and its configuration is the same on all boards.
+ * The kernel's own tables instead of iptables' chains: a change costs a Raspberry Pi milliseconds
+ * instead of seconds. A packet is a pod's if it comes from a pod's link, whatever its address.
+ * Connections are tracked up to 65536 on four cores, 20 MB if all are in use; kube-proxy's own
+ * 131072 are too many for 1 GB, and its configuration is the same on all boards.
  */
 static json_t *proxy_configuration(const struct kubeadm_cluster *cluster)
 {

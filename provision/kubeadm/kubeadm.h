@@ -1,10 +1,10 @@
 /*
  * kubeadm: the documents that `kubeadm init`, `join` and `upgrade` read with --config, API v1beta4.
  *
- * One model (json_t) from facts and the mesh's settings, in this order: generate, merge the user's own
- * documents over it, derive what follows from the values, check, write as YAML. Everything that cannot be
- * changed after `kubeadm init` is right from the start. `kubeadm config validate` judges shape and
- * types; what it overlooks, and what is the mesh's to say, is judged here. Pure but for
+ * One model (json_t) from facts and the mesh's settings, in this order: generate, merge the user's
+ * own documents over it, derive what follows from the values, check, write as YAML. Everything that
+ * cannot be changed after `kubeadm init` is right from the start. `kubeadm config validate` judges
+ * shape and types; what it overlooks, and what is the mesh's to say, is judged here. Pure but for
  * kubeadm_read_overrides().
  */
 #pragma once
@@ -41,7 +41,10 @@ int kubeadm_version_parse(const char *text, struct kubeadm_version *ret, struct 
 /* -ENOTSUP with the reason if this kubeadm cannot read what we write. */
 int kubeadm_version_check(const struct kubeadm_version *version, struct err *err);
 
-/* Whether it sorts the values of an argument that is said more than once; newer ones leave them in order. */
+/*
+ * Whether it sorts the values of an argument that is said more than once; newer ones leave them in
+ * order.
+ */
 bool kubeadm_version_sorts(const struct kubeadm_version *version);
 
 /* --- what the documents are made from; all pointers are borrowed --- */
@@ -85,7 +88,9 @@ enum { KUBEADM_API_PORT = 6443 };
 
 /* --- sizes --- */
 
-/* "tiny" (under 1.5 GiB), "small" (under 6), "medium" (under 12), "large". Unknown memory: "small". */
+/*
+ * "tiny" (under 1.5 GiB), "small" (under 6), "medium" (under 12), "large". Unknown memory: "small".
+ */
 const char *kubeadm_class(uint64_t memory_bytes);
 
 /* --- documents; a new reference, NULL when out of memory. Whole after kubeadm_derive() --- */
@@ -105,36 +110,40 @@ json_t *kubeadm_kubelet_patch(const struct kubeadm_node *node);
 
 #define KUBEADM_PATCH_FILE "kubeletconfiguration+merge.yaml"
 
-/* Patches of a control plane's own pods and of CoreDNS: an object of file name to array of documents. */
+/*
+ * Patches of a control plane's own pods and of CoreDNS: an object of file name to array of
+ * documents.
+ */
 json_t *kubeadm_plane_patches(void);
 
 /* --- the user's own documents --- */
 
 /*
- * All documents of the files DIR/X.yaml in the order of their names, as an array; empty if there is no
- * such directory. NULL and @err (naming the file) for what cannot be read, has no apiVersion and kind,
- * or is none of the kinds we write.
+ * All documents of the files DIR/X.yaml in the order of their names, as an array; empty if there is
+ * no such directory. NULL and @err (naming the file) for what cannot be read, has no apiVersion and
+ * kind, or is none of the kinds we write.
  */
 json_t *kubeadm_read_overrides(const char *dir, struct err *err);
 
 /*
  * Merges @overrides over those of @docs that have the same group and kind. Maps are merged, null
  * removes, the rest replaces. Of lists:
- *	those of things with a name are merged by it (lists.c): the user's argument stands in the place of
- *	ours, and no name stands twice but where the component takes it so; a value of null removes it
+ *	those of things with a name are merged by it (lists.c): the user's argument stands in the
+ *	place of ours, and no name stands twice but where the component takes it so; a value of
+ *	null removes it
  *	an empty one empties; nodePortAddresses replaces ours
  *	others are appended; what is in the list already is not appended again
  * Of two fields that exclude each other (shutdownGracePeriod and ...ByPodPriority) ours gives way.
- * Running it twice changes nothing. -EINVAL and @err where the version or a type differs, or an argument
- * is said twice; -ENOMEM.
+ * Running it twice changes nothing. -EINVAL and @err where the version or a type differs, or an
+ * argument is said twice; -ENOMEM.
  */
 int kubeadm_merge(json_t *docs, const json_t *overrides, struct err *err);
 
 /*
- * What the user's KubeletConfiguration means for a board's patch. On the board that runs `kubeadm init`
- * (@init) the document itself takes it, and of the patch only the fields it names too; elsewhere there
- * is no such document, and the patch takes all of it. Null stays: in a patch it removes what the
- * cluster says.
+ * What the user's KubeletConfiguration means for a board's patch. On the board that runs `kubeadm
+ * init` (@init) the document itself takes it, and of the patch only the fields it names too;
+ * elsewhere there is no such document, and the patch takes all of it. Null stays: in a patch it
+ * removes what the cluster says.
  */
 int kubeadm_merge_patch(json_t *patch, const json_t *overrides, bool init, struct err *err);
 
@@ -142,17 +151,18 @@ int kubeadm_merge_patch(json_t *patch, const json_t *overrides, bool init, struc
 int kubeadm_apply_patch(json_t *docs, const json_t *patch);
 
 /*
- * Fills in what follows from other values, once these stand: controlPlaneEndpoint from bindPort, names of
- * the API server's certificate, a joining control plane's bindPort from the endpoint. 0 or -ENOMEM.
+ * Fills in what follows from other values, once these stand: controlPlaneEndpoint from bindPort,
+ * names of the API server's certificate, a joining control plane's bindPort from the endpoint. 0 or
+ * -ENOMEM.
  */
 int kubeadm_derive(json_t *docs, const struct kubeadm_home *home, struct err *err);
 
 /* --- checks --- */
 
 /*
- * Refuses what is the mesh's to say or cannot work, and what `kubeadm config validate` overlooks; shape
- * and types are left to that. -EINVAL, and @err names the document, the field, why, and what to do
- * instead. What works and is dangerous goes into @notes, an array of sentences (may be NULL).
+ * Refuses what is the mesh's to say or cannot work, and what `kubeadm config validate` overlooks;
+ * shape and types are left to that. -EINVAL, and @err names the document, the field, why, and what
+ * to do instead. What works and is dangerous goes into @notes, an array of sentences (may be NULL).
  */
 int kubeadm_check(
 	const json_t *docs, const struct kubeadm_home *home, json_t *notes, struct err *err);

@@ -1,7 +1,7 @@
 /*
- * lists: lists by what their elements are known by. Arguments are the ones that matter: older kubeadms
- * (kubeadm_version_sorts()) sort those of one name by value and a component takes the last, so two of a name
- * would be decided by the alphabet.
+ * lists: lists by what their elements are known by. Arguments are the ones that matter: older
+ * kubeadms (kubeadm_version_sorts()) sort those of one name by value and a component takes the
+ * last, so two of a name would be decided by the alphabet.
  */
 #include "kubeadm/lists.h"
 
@@ -17,7 +17,7 @@ struct list_kind {
 	const char *field;
 	const char *keys[2]; /* what an element is known by */
 	bool arguments;
-	bool replaces; /* the user's list instead of ours: with ours appended it would mean something else */
+	bool replaces; /* the user's list: with ours appended it would mean something else */
 };
 
 static const struct list_kind kinds[] = {

@@ -1,6 +1,6 @@
 /*
- * lists: a user's list merged into ours (in kubeadm/ only). What a list's elements are known by depends on
- * the field that holds it.
+ * lists: a user's list merged into ours (in kubeadm/ only). What a list's elements are known by
+ * depends on the field that holds it.
  */
 #pragma once
 

@@ -154,7 +154,10 @@ static int merge_value(const struct merge *merge, json_t *into, const char *key,
 					      : "");
 	bool nested = json_is_object(value) || json_is_array(value);
 
-	/* What is new is merged, too: what it says is removed is not there, and no name stands twice. */
+	/*
+	 * What is new is merged, too: what it says is removed is not there, and no name stands
+	 * twice.
+	 */
 	if (nested && (!have || json_is_null(have))) {
 		if (json_object_set_new(
 			    into, key, json_is_object(value) ? json_object() : json_array()))

@@ -6,8 +6,8 @@
 #include "kubeadm/rules.h"
 
 /*
- * What is another document's, the mesh's or kubeadm's own. Said as an argument it would count for this one
- * program, while all the others go by the other place.
+ * What is another document's, the mesh's or kubeadm's own. Said as an argument it would count for
+ * this one program, while all the others go by the other place.
  */
 static const struct {
 	const char *component, *name, *instead;
@@ -38,8 +38,8 @@ static const struct {
 };
 
 /*
- * The first service-account-issuer signs, the first certificate for a name is shown: of an argument said more
- * than once the order counts.
+ * The first service-account-issuer signs, the first certificate for a name is shown: of an argument
+ * said more than once the order counts.
  */
 static int check_order(
 	const struct rules *rules, const json_t *list, size_t n, const char *where, struct err *err)

@@ -116,7 +116,9 @@ int64_t rule_duration(const char *text)
 	return sum < 9e15 ? (int64_t) sum : -1;
 }
 
-/* resource.ParseQuantity() without its signs: digits, then a suffix of either kind or an exponent. */
+/*
+ * resource.ParseQuantity() without its signs: digits, then a suffix of either kind or an exponent.
+ */
 double rule_quantity(const char *text)
 {
 	static const struct {

@@ -1,7 +1,8 @@
 /*
- * rules-cluster: what a ClusterConfiguration may say beyond what `kubeadm config validate` looks at. The
- * ranges are the mesh's, the endpoint is where the API server listens, and the rest breaks only later:
- * a version of the future, a certificatesDir that kubelets of joining boards do not find.
+ * rules-cluster: what a ClusterConfiguration may say beyond what `kubeadm config validate` looks
+ * at. The ranges are the mesh's, the endpoint is where the API server listens, and the rest breaks
+ * only later: a version of the future, a certificatesDir that kubelets of joining boards do not
+ * find.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * rules-kubelet: KubeletConfiguration and KubeProxyConfiguration. kubeadm looks at their shape alone, and
- * kubelet at the rest only when it starts: `kubeadm init` then waits for eight minutes.
+ * rules-kubelet: KubeletConfiguration and KubeProxyConfiguration. kubeadm looks at their shape
+ * alone, and kubelet at the rest only when it starts: `kubeadm init` then waits for eight minutes.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -263,7 +263,10 @@ static int check_node_ports(const struct rules *rules, const json_t *doc, struct
 	return 0;
 }
 
-/* A packet that is not known to be a pod's is masqueraded, and network policies see the wrong source. */
+/*
+ * A packet that is not known to be a pod's is masqueraded, and network policies see the wrong
+ * source.
+ */
 static int check_local(const json_t *doc, struct err *err)
 {
 	static const char *const locals[] = { "", "ClusterCIDR", "NodeCIDR", "InterfaceNamePrefix",

@@ -32,8 +32,8 @@ static bool parse_pair(const char *value, struct ip_addr ret[static 2], size_t *
 }
 
 /*
- * Only what the mesh gave this board: boards elsewhere reach its kubelet nowhere else, and for no other address
- * does `hearth kube approve` give it a certificate.
+ * Only what the mesh gave this board: boards elsewhere reach its kubelet nowhere else, and for no
+ * other address does `hearth kube approve` give it a certificate.
  */
 static int check_node_ip(
 	const struct rules *rules, const char *value, const char *kind, struct err *err)
@@ -159,8 +159,8 @@ static int check_registration(
 }
 
 /*
- * advertiseAddress goes into certificates and etcd's membership, and pods on every board reach the API
- * server by it.
+ * advertiseAddress goes into certificates and etcd's membership, and pods on every board reach the
+ * API server by it.
  */
 static int check_advertised(
 	const struct rules *rules, const json_t *owner, const char *where, struct err *err)

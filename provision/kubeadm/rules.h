@@ -1,7 +1,7 @@
 /*
- * rules: what a document may say (in kubeadm/ only). Each returns 0, or -EINVAL with a sentence naming
- * document and field. @doc may be of any shape: what has the wrong type reads as absent, and kubeadm
- * will say so.
+ * rules: what a document may say (in kubeadm/ only). Each returns 0, or -EINVAL with a sentence
+ * naming document and field. @doc may be of any shape: what has the wrong type reads as absent, and
+ * kubeadm will say so.
  */
 #pragma once
 
@@ -21,8 +21,9 @@ int rules_kubelet(const struct rules *rules, const json_t *doc, struct err *err)
 int rules_proxy(const struct rules *rules, const json_t *doc, struct err *err);
 
 /*
- * The arguments @list of @component ("kubelet", "apiServer", ..., as in owned.c): each has a name without
- * dashes and a value, none is one that is said elsewhere, and this kubeadm leaves them in their order.
+ * The arguments @list of @component ("kubelet", "apiServer", ..., as in owned.c): each has a name
+ * without dashes and a value, none is one that is said elsewhere, and this kubeadm leaves them in
+ * their order.
  */
 int rules_arguments(const struct rules *rules, const json_t *list, const char *component,
 	const char *where, struct err *err);

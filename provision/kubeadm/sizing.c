@@ -65,9 +65,9 @@ json_t *kubeadm_kubelet_patch(const struct kubeadm_node *node)
 }
 
 /*
- * When `kubeadm init` makes CoreDNS there is one board, and both pods would stay on it: its reboot takes the
- * names of the whole cluster. So the second waits for another board. Pods of an upgrade's new ReplicaSet are not
- * kept off the boards of the old.
+ * When `kubeadm init` makes CoreDNS there is one board, and both pods would stay on it: its reboot
+ * takes the names of the whole cluster. So the second waits for another board. Pods of an upgrade's
+ * new ReplicaSet are not kept off the boards of the old.
  */
 static json_t *dns_patch(void)
 {
@@ -79,8 +79,8 @@ static json_t *dns_patch(void)
 }
 
 /*
- * What a control plane of this size was measured to take; kubeadm reserves memory for etcd alone, and the
- * scheduler would give the rest away a second time.
+ * What a control plane of this size was measured to take; kubeadm reserves memory for etcd alone,
+ * and the scheduler would give the rest away a second time.
  */
 json_t *kubeadm_plane_patches(void)
 {

@@ -20,7 +20,10 @@ static const char *number(const char *p, unsigned *ret)
 	return p;
 }
 
-/* Behind a part that begins with @sign, or @p itself if there is none; NULL if it is empty or not one. */
+/*
+ * Behind a part that begins with @sign, or @p itself if there is none; NULL if it is empty or not
+ * one.
+ */
 static const char *part(const char *p, char sign)
 {
 	if (*p != sign)

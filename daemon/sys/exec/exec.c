@@ -166,7 +166,9 @@ static int start(struct exec *e, const struct exec_options *o, struct err *err)
 	return 0;
 }
 
-/* Reads what is there. False at the end of the stream. Bounded, so that a chatterer starves nobody. */
+/*
+ * Reads what is there. False at the end of the stream. Bounded, so that a chatterer starves nobody.
+ */
 static bool drain(int fd, struct buf *buf, size_t max, bool *truncated)
 {
 	char chunk[READ_CHUNK];

@@ -65,5 +65,7 @@ int exec_spawn(sd_event *event, const struct exec_options *options, exec_done_fn
 /* Its process id, which is nobody else's before @done is called. */
 pid_t exec_pid(const struct exec *exec);
 
-/* Kills the program, waits for its end (immediate), frees @exec. @done is not called. NULL is fine. */
+/*
+ * Kills the program, waits for its end (immediate), frees @exec. @done is not called. NULL is fine.
+ */
 struct exec *exec_cancel(struct exec *exec);

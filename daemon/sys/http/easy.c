@@ -16,7 +16,10 @@ enum {
 	CONNECT_TIMEOUT_S = 5,
 	REQUEST_TIMEOUT_S = 30,
 	USER_TIMEOUT_MS = 15000, /* unacknowledged bytes end a connection whose link is gone */
-	/* A poll that only waits: the kernel ends it 16 s after the other end moved away (with the above). */
+	/*
+	 * A poll that only waits: the kernel ends it 16 s after the other end moved away (with the
+	 * above).
+	 */
 	KEEPALIVE_IDLE_S = 10,
 	KEEPALIVE_INTERVAL_S = 3,
 	SYN_RETRIES = 1, /* where another URL waits: a host that is not there costs 3 s, not 5 */
@@ -199,8 +202,10 @@ static int on_connected(void *ctx, char *to, char *from, int to_port, int from_p
 	struct http_attempt *attempt = ctx;
 	unsigned timeout_ms = USER_TIMEOUT_MS;
 
-	/* Best effort: without it a dead link is noticed by the request's own timeout. One that was kept
-	 * from an earlier request has it already. */
+	/*
+	 * Best effort: without it a dead link is noticed by the request's own timeout. One that was
+	 * kept from an earlier request has it already.
+	 */
 	if (attempt->now.fd >= 0)
 		(void) setsockopt(attempt->now.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
 			sizeof(timeout_ms));

@@ -45,10 +45,16 @@ void http_attempt_done(struct http_attempt *attempt);
 /* All URLs get their turn again, as if none had had it; of the time there is as much as is left. */
 void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config);
 
-/* Makes attempt->easy ready for the next URL. -ETIMEDOUT if no time or URL is left (attempt->err says why). */
+/*
+ * Makes attempt->easy ready for the next URL. -ETIMEDOUT if no time or URL is left (attempt->err
+ * says why).
+ */
 int http_attempt_prepare(struct http_attempt *attempt, const struct http_config *config);
 
-/* What curl said: 0 (reply is set; the URL is preferred from now on), or a negative errno in attempt->err. */
+/*
+ * What curl said: 0 (reply is set; the URL is preferred from now on), or a negative errno in
+ * attempt->err.
+ */
 int http_attempt_ended(struct http_attempt *attempt, struct http_config *config, CURLcode code);
 
 /* curl_global_init() once per process. */

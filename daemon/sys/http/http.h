@@ -57,8 +57,8 @@ void http_reply_done(struct http_reply *reply);
 #define CLEANUP_HTTP_REPLY CLEANUP(http_reply_done)
 
 /*
- * Reads the reply's JSON. 0 and *ret (caller's reference) for status 2xx. Otherwise a negative errno
- * and in @err the message of {"error":{"code","message"}}: -EACCES (401, 403), -ENOENT (404),
+ * Reads the reply's JSON. 0 and *ret (caller's reference) for status 2xx. Otherwise a negative
+ * errno and in @err the message of {"error":{"code","message"}}: -EACCES (401, 403), -ENOENT (404),
  * -EEXIST (409), -ENOSPC (507), -EAGAIN (429, 503), -EREMOTEIO (other); -EBADMSG for a body that is
  * no JSON. @ret_code (may be NULL) gets the error's code, "" where there is none.
  */

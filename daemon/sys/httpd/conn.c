@@ -1,5 +1,6 @@
 /*
- * Connections: strangers and those whose key is known, what each is doing, and which of them goes when there is no room.
+ * Connections: strangers and those whose key is known, what each is doing, and which of them goes
+ * when there is no room.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -106,8 +107,8 @@ static struct conn *most_idle(struct httpd *h)
 }
 
 /*
- * At its limit microhttpd accepts nobody until somebody goes, which may take a minute: places are kept free
- * for strangers, each of which may be a board.
+ * At its limit microhttpd accepts nobody until somebody goes, which may take a minute: places are
+ * kept free for strangers, each of which may be a board.
  */
 void conn_prove(struct conn *c)
 {

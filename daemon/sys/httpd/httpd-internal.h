@@ -1,5 +1,6 @@
 /*
- * httpd-internal: shared by httpd.c (daemon and loop), conn.c (connections) and request.c (one request).
+ * httpd-internal: shared by httpd.c (daemon and loop), conn.c (connections) and request.c (one
+ * request).
  */
 #pragma once
 
@@ -33,7 +34,7 @@ struct conn {
 	struct ip_addr address;
 	bool key_known, has_key;
 	bool known; /* the head handler knows the key: no stranger any more */
-	bool ended; /* shut down to make room, its place is given away; microhttpd sees it and cleans up */
+	bool ended; /* shut down, its place is given away; microhttpd sees it and cleans up */
 	uint8_t key[HTTPD_KEY_LEN];
 };
 

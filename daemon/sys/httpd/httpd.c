@@ -1,7 +1,7 @@
 /*
  * httpd: see httpd.h. libmicrohttpd runs on its own epoll descriptor, which is one source of the
- * loop; every connection has an absolute deadline for whatever it is doing, because microhttpd's own
- * timeout starts again with every byte.
+ * loop; every connection has an absolute deadline for whatever it is doing, because microhttpd's
+ * own timeout starts again with every byte.
  */
 #include "sys/httpd/httpd.h"
 
@@ -27,7 +27,9 @@ enum { MEMORY_LIMIT = 8192, MEMORY_INCREMENT = 1024, BACKLOG = 512, IDLE_TIMEOUT
 #define SWEEP_US (5 * USEC_PER_SEC)
 #define PAUSE_US (20 * USEC_PER_MSEC)
 
-/* How often microhttpd runs with no news of its descriptor: a reply goes out in pieces of 16 KiB. */
+/*
+ * How often microhttpd runs with no news of its descriptor: a reply goes out in pieces of 16 KiB.
+ */
 enum { RUNS_AT_ONCE = 8, RUNS_SENDING = 1024 };
 
 static const uint64_t phase_limit_us[] = {
@@ -292,7 +294,9 @@ static struct MHD_Daemon *start_daemon(struct httpd *h)
 		on_knock, h, request_access, h, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL,
 		MHD_OPTION_LISTEN_SOCKET, h->config.listen_fd, MHD_OPTION_HTTPS_MEM_CERT,
 		h->config.certificate, MHD_OPTION_HTTPS_MEM_KEY, h->config.key,
-		/* Any certificate: having one makes it ask for the client's. Trust is the caller's. */
+		/*
+		 * Any certificate: having one makes it ask for the client's. Trust is the caller's.
+		 */
 		MHD_OPTION_HTTPS_MEM_TRUST, h->config.certificate, MHD_OPTION_HTTPS_PRIORITIES,
 		"NORMAL:-VERS-ALL:+VERS-TLS1.3:%NO_TICKETS", MHD_OPTION_CONNECTION_LIMIT,
 		h->config.connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_TIMEOUT_S,

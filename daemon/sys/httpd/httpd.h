@@ -1,13 +1,14 @@
 /*
  * httpd: an HTTPS server (TLS 1.3 only) on the event loop, for JSON. A client certificate is asked
- * for and none required: each request tells its peer's Ed25519 key, proved by the handshake, or that
- * there is none. A reply may come later than the handler's return (long polls cost a sleeping
+ * for and none required: each request tells its peer's Ed25519 key, proved by the handshake, or
+ * that there is none. A reply may come later than the handler's return (long polls cost a sleeping
  * connection and nothing else).
  *
- * Bounds: connections in all, per source and of strangers (door.h), bytes of a request's head (about 7 KiB)
- * and body, and absolute times: 20 s from the connection to the first request's head, 20 s for a body, 60 s to
- * take a reply, 75 s idle between requests; half of that for strangers. Trickling bytes prolongs none of them.
- * One stranger too many ends another, of the source that has most; a key has a few connections, the newest.
+ * Bounds: connections in all, per source and of strangers (door.h), bytes of a request's head
+ * (about 7 KiB) and body, and absolute times: 20 s from the connection to the first request's head,
+ * 20 s for a body, 60 s to take a reply, 75 s idle between requests; half of that for strangers.
+ * Trickling bytes prolongs none of them. One stranger too many ends another, of the source that has
+ * most; a key has a few connections, the newest.
  */
 #pragma once
 
@@ -33,8 +34,9 @@ struct httpd_request;
 typedef void (*httpd_handler_fn)(void *ctx, struct httpd_request *request);
 
 /*
- * A request's head arrived: method, path, query and key are known, and no byte of its body was kept. Returns how
- * long that may be. Or refuses with httpd_reply*(): what comes then is thrown away, and the handler not called.
+ * A request's head arrived: method, path, query and key are known, and no byte of its body was
+ * kept. Returns how long that may be. Or refuses with httpd_reply*(): what comes then is thrown
+ * away, and the handler not called.
  */
 typedef size_t (*httpd_head_fn)(void *ctx, struct httpd_request *request);
 
@@ -52,8 +54,8 @@ struct httpd_config {
 };
 
 /*
- * A listening TCP socket. @where: "8443" or "[::]:8443" (both families, or IPv4 alone where IPv6 is off),
- * "192.168.1.2:8443", "[fd00::1]:8443". -EADDRINUSE, -EINVAL, ... with @err.
+ * A listening TCP socket. @where: "8443" or "[::]:8443" (both families, or IPv4 alone where IPv6 is
+ * off), "192.168.1.2:8443", "[fd00::1]:8443". -EADDRINUSE, -EINVAL, ... with @err.
  */
 int httpd_listen(const char *where, int *ret_fd, struct err *err);
 
@@ -61,8 +63,8 @@ int httpd_new(
 	sd_event *event, const struct httpd_config *config, struct httpd **ret, struct err *err);
 
 /*
- * Ends requests that are open with 503 and closes everything. Whoever still holds a request may (and
- * must) reply to it afterwards; that reply goes nowhere.
+ * Ends requests that are open with 503 and closes everything. Whoever still holds a request may
+ * (and must) reply to it afterwards; that reply goes nowhere.
  */
 struct httpd *httpd_free(struct httpd *httpd);
 

@@ -1,7 +1,7 @@
 /*
- * httpd request: from head to reply, see httpd.h. microhttpd calls back for the head, for each piece
- * of the body, at its end, and again after a pause; the request walks through that once and is then
- * the handler's until its reply.
+ * httpd request: from head to reply, see httpd.h. microhttpd calls back for the head, for each
+ * piece of the body, at its end, and again after a pause; the request walks through that once and
+ * is then the handler's until its reply.
  */
 #include <errno.h>
 #include <gnutls/gnutls.h>

@@ -1,7 +1,7 @@
 /*
- * budget: how much of the daemon's time a local user may have. Root has all it wants; another user a twentieth of a
- * core, all others together a tenth, and a little at once before that counts. Who has had more waits his turn: nobody
- * is refused for it. Pure: the caller passes the time.
+ * budget: how much of the daemon's time a local user may have. Root has all it wants; another user
+ * a twentieth of a core, all others together a tenth, and a little at once before that counts. Who
+ * has had more waits his turn: nobody is refused for it. Pure: the caller passes the time.
  */
 #pragma once
 

@@ -28,8 +28,8 @@ void ipc_reader_reset(struct ipc_reader *reader);
 /* Bytes that may be read now without reading past the message: at least 1. */
 size_t ipc_reader_wants(const struct ipc_reader *reader);
 /*
- * Adds @len <= ipc_reader_wants() bytes. 1: the message is whole, 0: more is needed, -EMSGSIZE: longer
- * than max, -EPROTO: empty, -ENOMEM.
+ * Adds @len <= ipc_reader_wants() bytes. 1: the message is whole, 0: more is needed, -EMSGSIZE:
+ * longer than max, -EPROTO: empty, -ENOMEM.
  */
 int ipc_reader_add(struct ipc_reader *reader, const void *data, size_t len);
 

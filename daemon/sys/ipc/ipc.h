@@ -3,11 +3,11 @@
  * peers by SO_PEERCRED; a reply may come later than the handler's return and may carry one
  * descriptor. One request at a time per connection; connections may be used again.
  *
- * Bounds: IPC_CLIENTS_MAX connections (a quarter of the descriptors that the process may have, if that
- * is less), half of them for one user other than root, the last few for root alone (when full, an idle
- * one is closed, else the new one refused with code `busy`); requests of IPC_REQUEST_MAX bytes,
- * replies of IPC_MESSAGE_MAX; 30 s for a message once it has begun. Time of ours: budget.h; who has had his share
- * is not refused, but waits.
+ * Bounds: IPC_CLIENTS_MAX connections (a quarter of the descriptors that the process may have, if
+ * that is less), half of them for one user other than root, the last few for root alone (when full,
+ * an idle one is closed, else the new one refused with code `busy`); requests of IPC_REQUEST_MAX
+ * bytes, replies of IPC_MESSAGE_MAX; 30 s for a message once it has begun. Time of ours: budget.h;
+ * who has had his share is not refused, but waits.
  */
 #pragma once
 
@@ -49,8 +49,9 @@ typedef void (*ipc_handler_fn)(void *ctx, struct ipc_request *request);
 int ipc_make_place(const char *run, const char *name, uid_t uid, gid_t gid, struct err *err);
 
 /*
- * Listens on @path, or where it points if it is a link of root's (a socket left behind by a dead process is replaced; a live one gives -EADDRINUSE)
- * with @mode, and group @gid unless that is (gid_t) -1.
+ * Listens on @path, or where it points if it is a link of root's (a socket left behind by a dead
+ * process is replaced; a live one gives -EADDRINUSE) with @mode, and group @gid unless that is
+ * (gid_t) -1.
  */
 int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 	ipc_handler_fn handler, void *ctx, struct ipc_server **ret, struct err *err);
@@ -76,7 +77,10 @@ const char *ipc_request_call(const struct ipc_request *request);
 const json_t *ipc_request_args(const struct ipc_request *request);
 const struct ipc_creds *ipc_request_creds(const struct ipc_request *request);
 
-/* The user who asked had so much more of our time (clock_cpu_us()) than the handler's, as when it is answered later. */
+/*
+ * The user who asked had so much more of our time (clock_cpu_us()) than the handler's, as when it
+ * is answered later.
+ */
 void ipc_request_charge(const struct ipc_request *request, uint64_t work_us);
 
 /* @gone is called when the peer hangs up before the reply (which must still be made). */
@@ -100,10 +104,10 @@ void ipc_reply_done(struct ipc_reply *reply);
 #define CLEANUP_IPC_REPLY CLEANUP(ipc_reply_done)
 
 /*
- * One call, blocking, for command lines. @args is borrowed, NULL for none; @timeout_us 0: wait for ever.
- * 0 and ret->ok; -EREMOTEIO if the server refused (ret->code, and @err holds its message);
- * -ENOENT or -ECONNREFUSED if nobody listens, -EACCES, -ETIMEDOUT, -EPROTO, ... with @err.
- * The caller releases @ret with ipc_reply_done() in every case.
+ * One call, blocking, for command lines. @args is borrowed, NULL for none; @timeout_us 0: wait for
+ * ever. 0 and ret->ok; -EREMOTEIO if the server refused (ret->code, and @err holds its message);
+ * -ENOENT or -ECONNREFUSED if nobody listens, -EACCES, -ETIMEDOUT, -EPROTO, ... with @err. The
+ * caller releases @ret with ipc_reply_done() in every case.
  */
 int ipc_call(const char *path, const char *call, const json_t *args, uint64_t timeout_us,
 	struct ipc_reply *ret, struct err *err);
@@ -117,8 +121,8 @@ struct ipc_async;
 typedef void (*ipc_done_fn)(void *ctx, int r, struct ipc_reply *reply, const struct err *err);
 
 /*
- * One call from the loop, over a connection of its own. Errors at once (nobody listens) are returned,
- * later ones are given to @done. @ret (may be NULL) is valid until @done is called.
+ * One call from the loop, over a connection of its own. Errors at once (nobody listens) are
+ * returned, later ones are given to @done. @ret (may be NULL) is valid until @done is called.
  */
 int ipc_call_async(sd_event *event, const char *path, const char *call, const json_t *args,
 	uint64_t timeout_us, ipc_done_fn done, void *ctx, struct ipc_async **ret, struct err *err);

@@ -1,6 +1,7 @@
 /*
- * ipc listen: see listen.h and ipc_make_place(). Whoever may write to a directory may take any name in
- * it, so the directory of all the sockets is root's, and each daemon has one of its own below it.
+ * ipc listen: see listen.h and ipc_make_place(). Whoever may write to a directory may take any name
+ * in it, so the directory of all the sockets is root's, and each daemon has one of its own below
+ * it.
  */
 #include "sys/ipc/listen.h"
 

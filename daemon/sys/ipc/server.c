@@ -1,7 +1,8 @@
 /*
  * ipc server: see ipc.h. A connection is in one of four phases: reading a request, waiting for its
- * reply (nothing is read meanwhile), writing the reply, and resting, when its user has had his share of our time. Objects are freed from the loop only, never
- * under a handler's feet: a request outlives its connection and is freed by its reply.
+ * reply (nothing is read meanwhile), writing the reply, and resting, when its user has had his
+ * share of our time. Objects are freed from the loop only, never under a handler's feet: a request
+ * outlives its connection and is freed by its reply.
  */
 #include <assert.h>
 #include <errno.h>
@@ -247,7 +248,10 @@ static int client_write(struct client *c)
 	return 0;
 }
 
-/* Hands @message to the connection, which goes on sending it from the loop. Steals @message and @fd. */
+/*
+ * Hands @message to the connection, which goes on sending it from the loop. Steals @message and
+ * @fd.
+ */
 static void client_send(struct client *c, json_t *message, int fd)
 {
 	int r = message ? ipc_frame(message, &c->out, &c->out_len) : -ENOMEM;
@@ -266,7 +270,10 @@ static void client_send(struct client *c, json_t *message, int fd)
 		json_decref(refusal);
 	}
 	set_phase(c, PHASE_WRITING, true);
-	/* What fits goes at once. An error is left to the loop: the caller may still use the client. */
+	/*
+	 * What fits goes at once. An error is left to the loop: the caller may still use the
+	 * client.
+	 */
 	if (c->out && client_write(c) < 0)
 		(void) shutdown(c->fd, SHUT_RDWR);
 }
@@ -505,7 +512,10 @@ static int on_accept_again(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-/* Who connects and hangs up again and again cannot be made to wait, so all that connect do, a moment. */
+/*
+ * Who connects and hangs up again and again cannot be made to wait, so all that connect do, a
+ * moment.
+ */
 static void pause_accepts(struct ipc_server *s)
 {
 	if (sd_event_source_set_time_relative(s->accept_again, ACCEPT_PAUSE_US) < 0 ||
@@ -556,7 +566,9 @@ int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, vo
 		.handler = handler,
 		.ctx = ctx,
 		.clients_max = find_clients_max() };
-	/* systemd hands over a blocking one; accepting until there is no more would wait for ever */
+	/*
+	 * systemd hands over a blocking one; accepting until there is no more would wait for ever
+	 */
 	int flags = fcntl(listen_fd, F_GETFL);
 	int r = flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 

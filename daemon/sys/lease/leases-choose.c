@@ -19,7 +19,10 @@ enum { SMALL_MAX = 65536 };
 
 /* --- addresses given back a moment ago --- */
 
-/* The digits up to the end of the line; 0 for anything else. (strtoull() would go on in the next line.) */
+/*
+ * The digits up to the end of the line; 0 for anything else. (strtoull() would go on in the next
+ * line.)
+ */
 static uint64_t number_at(const char *text)
 {
 	char digits[24];
@@ -78,7 +81,10 @@ void leases_note_released(struct leases *store, const struct lease *lease)
 		buf_printf(&lines, "%s %llu\n", ip_addr_format(&lease->addrs[i], text),
 			(unsigned long long) now_us);
 	if (!buf_failed(&lines) && lines.len)
-		/* A full disk is no reason to keep the lease: its address may be used again at once. */
+		/*
+		 * A full disk is no reason to keep the lease: its address may be used again at
+		 * once.
+		 */
 		(void) leases_replace(store, "released", lines.data, lines.len);
 }
 

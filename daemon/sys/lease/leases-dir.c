@@ -1,6 +1,6 @@
 /*
- * leases-dir: see leases-internal.h. The directory is also writable by hearthd's user: nothing in it
- * is followed, waited for or trusted to be a file.
+ * leases-dir: see leases-internal.h. The directory is also writable by hearthd's user: nothing in
+ * it is followed, waited for or trusted to be a file.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -178,7 +178,10 @@ static bool is_this_boot(const struct leases *store)
 	       !strcmp(buf_str(&text), store->boot);
 }
 
-/* hearthd does not see /proc/sys. What is on a tmpfs is of this boot; and if not, no link of it is left. */
+/*
+ * hearthd does not see /proc/sys. What is on a tmpfs is of this boot; and if not, no link of it is
+ * left.
+ */
 static void take_boot(struct leases *store)
 {
 	CLEANUP_BUF struct buf text = { 0 };
@@ -201,7 +204,8 @@ static int check_boot(struct leases *store, struct err *err)
 }
 
 /*
- * Our own directory gets the group of the one above, and so do the files in it, so that hearthd can tidy up.
+ * Our own directory gets the group of the one above, and so do the files in it, so that hearthd can
+ * tidy up.
  */
 static int make_dir(const char *path, struct err *err)
 {
@@ -216,7 +220,9 @@ static int make_dir(const char *path, struct err *err)
 		return err_set(err, r, "create %s: %s", up, strerror(-r));
 	if (mkdir(path, 0770) < 0)
 		return errno == EEXIST ? 0 : err_set(err, -errno, "create %s: %m", path);
-	/* By descriptor: hearthd's user could put a link to somewhere else in its place meanwhile. */
+	/*
+	 * By descriptor: hearthd's user could put a link to somewhere else in its place meanwhile.
+	 */
 	CLEANUP(close_p) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)

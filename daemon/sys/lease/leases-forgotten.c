@@ -1,12 +1,13 @@
 /*
  * leases-forgotten: pods that containerd lost. It pins the network namespace of each
- * (/run/netns/cni-...), and when its state is wiped or damaged nobody ever unpins them: their links stay
- * up with nobody at the other end, no DEL comes, and containerd calls no GC, by which the specification
- * has runtimes tell which pods they know. So it is found out here, for containerd only, by three things
- * together:
+ * (/run/netns/cni-...), and when its state is wiped or damaged nobody ever unpins them: their links
+ * stay up with nobody at the other end, no DEL comes, and containerd calls no GC, by which the
+ * specification has runtimes tell which pods they know. So it is found out here, for containerd
+ * only, by three things together:
  *
  *   - it runs anew since the lease was made: what it was about to start then, it starts no more;
- *   - the pod is not among the sandboxes that it keeps (it removes others' directories when it starts);
+ *   - the pod is not among the sandboxes that it keeps (it removes others' directories when it
+ *     starts);
  *   - no process is in the namespace. (CRI-O may have a pod without any for long, and people make
  *     namespaces by hand; those have other names.)
  */

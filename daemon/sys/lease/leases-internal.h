@@ -1,6 +1,7 @@
 /*
- * leases-internal: what the files of the store share. leases-dir.c opens the directory, locks it and
- * changes the files in it; leases-choose.c finds a free address; leases.c keeps leases with both.
+ * leases-internal: what the files of the store share. leases-dir.c opens the directory, locks it
+ * and changes the files in it; leases-choose.c finds a free address; leases.c keeps leases with
+ * both.
  */
 #pragma once
 
@@ -31,7 +32,9 @@ int leases_replace(const struct leases *store, const char *name, const char *tex
 int leases_remove(const struct leases *store, const char *name);
 /* Whether @a and @b are two names of one file. */
 bool leases_is_same_file(const struct leases *store, const char *a, const char *b);
-/* Calls @each with every name that is @wanted, until one call does not return 0; that is returned. */
+/*
+ * Calls @each with every name that is @wanted, until one call does not return 0; that is returned.
+ */
 int leases_each(struct leases *store, bool (*wanted)(const char *name),
 	int (*each)(struct leases *store, void *ctx, const char *name), void *ctx);
 
@@ -48,7 +51,10 @@ void leases_pause_us(uint64_t us);
 int leases_read_lease(struct leases *store, const char *name, struct lease *ret);
 /* Removes its files, under the lock. */
 int leases_remove_lease(struct leases *store, const struct lease *lease);
-/* Locks the lease @key for one that works on it, or (@alone) to see that nobody does: -EAGAIN. A descriptor. */
+/*
+ * Locks the lease @key for one that works on it, or (@alone) to see that nobody does: -EAGAIN. A
+ * descriptor.
+ */
 int leases_hold(const struct leases *store, const char *key, bool alone);
 /* A key or an address. */
 bool leases_is_lease_name(const char *name);

@@ -1,6 +1,7 @@
 /*
- * leases-reclaim: see leases_reclaim(). All of it is done under the lock, so that no ADD begins meanwhile; and
- * the links are listed after every lease was seen not to be held: an ADD that ended before made its link.
+ * leases-reclaim: see leases_reclaim(). All of it is done under the lock, so that no ADD begins
+ * meanwhile; and the links are listed after every lease was seen not to be held: an ADD that ended
+ * before made its link.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +53,10 @@ static bool is_key(const char *name)
 	return names_is_pod_link(name);
 }
 
-/* An address is another name of a key's file. Not read: hearthd looks at all of them twice a minute. */
+/*
+ * An address is another name of a key's file. Not read: hearthd looks at all of them twice a
+ * minute.
+ */
 static int look_at_address(struct leases *store, struct reclaim *reclaim, const char *name)
 {
 	struct stat st;

@@ -6,15 +6,17 @@
  *   boot         boot id for which the leases hold: after a reboot all are dropped
  *   next         per range, where the search for a free address goes on (round robin)
  *   released     addresses given back within the last two seconds, not handed out yet
- *   hth...       one file per attachment, named as its link: boot id, container, interface, addresses
+ *   hth...       one file per attachment, named as its link: boot id, container, interface,
+ *                addresses
  *   10.244.1.7   one per address: another name (hard link) of its attachment's file
  *
  *   runtime      which run of containerd was looked after: see leases_runtime_is_new()
  *
- * A lease says in which network namespace it was made, and is locked (flock) by the ADD that works on it: one
- * that is not, and whose link is gone from that namespace, is of a pod that went without DEL. It also says in which
- * namespace the pod is, and for which run of containerd it was made: one that lost its state leaves the namespaces
- * of its pods pinned, with links that are up, and knows nothing of them.
+ * A lease says in which network namespace it was made, and is locked (flock) by the ADD that works
+ * on it: one that is not, and whose link is gone from that namespace, is of a pod that went without
+ * DEL. It also says in which namespace the pod is, and for which run of containerd it was made: one
+ * that lost its state leaves the namespaces of its pods pinned, with links that are up, and knows
+ * nothing of them.
  *
  * A lease file appears whole or not at all; whatever the moment of a kill -9, leases_release() by
  * the same owner leaves nothing, and no address is handed out twice. Nothing is synced: no lease
@@ -46,8 +48,8 @@ enum {
 struct leases;
 
 /*
- * What a lease belongs to. @key is the link's name; strings borrowed. @pod, for leases_take(): path of
- * the pod's network namespace; NULL: not known.
+ * What a lease belongs to. @key is the link's name; strings borrowed. @pod, for leases_take(): path
+ * of the pod's network namespace; NULL: not known.
  */
 struct lease_owner {
 	const char *key, *container, *ifname, *pod;
@@ -70,7 +72,10 @@ struct lease {
  * lock was held for ten seconds.
  */
 int leases_open(const char *network, struct leases **ret, struct err *err);
-/* As above without making or dropping anything; -ENOENT if there is none, or one of an earlier boot. */
+/*
+ * As above without making or dropping anything; -ENOENT if there is none, or one of an earlier
+ * boot.
+ */
 int leases_open_existing(const char *network, struct leases **ret, struct err *err);
 struct leases *leases_close(struct leases *store);
 static inline void leases_close_p(struct leases **store)
@@ -109,11 +114,11 @@ int leases_list(struct leases *store, struct lease **ret, size_t *ret_n, struct 
 int leases_remove_damaged(struct leases *store, struct err *err);
 
 struct leases_census {
-	size_t dead;      /* given back: their links are gone */
-	size_t forgotten; /* given back, their links deleted: lost by containerd, without a process */
-	size_t living;    /* their links are there */
-	size_t orphans;   /* of these: lost by containerd, with processes */
-	size_t held;      /* as leases_is_held() */
+	size_t dead;          /* given back: their links are gone */
+	size_t forgotten;     /* lost by containerd, without a process: given back, links deleted */
+	size_t living;        /* their links are there */
+	size_t orphans;       /* of these: lost by containerd, with processes */
+	size_t held;          /* as leases_is_held() */
 	size_t elsewhere;     /* made in another network namespace: not known */
 	size_t damaged;       /* files that are no leases */
 	struct lease example; /* one of the living, if there are any */
@@ -123,20 +128,24 @@ enum {
 	LEASES_FORGOTTEN = 2, /* those, too; only who sees all processes knows (root) */
 };
 /*
- * Gives back the leases of pods that went without DEL: made in the network namespace of this process (and of
- * @nl), not held, without a link of their name or alias. And those of pods that containerd lost: made for an
- * earlier run of it, not among the sandboxes it keeps, in a namespace of its own in which no process is. @flags as
- * above.
+ * Gives back the leases of pods that went without DEL: made in the network namespace of this
+ * process (and of @nl), not held, without a link of their name or alias. And those of pods that
+ * containerd lost: made for an earlier run of it, not among the sandboxes it keeps, in a namespace
+ * of its own in which no process is. @flags as above.
  */
 int leases_reclaim(struct leases *store, struct nl *nl, unsigned flags, struct leases_census *ret,
 	struct err *err);
 
-/* containerd was started anew since leases_reclaim(LEASES_FORGOTTEN) last left nothing to look after. */
+/*
+ * containerd was started anew since leases_reclaim(LEASES_FORGOTTEN) last left nothing to look
+ * after.
+ */
 bool leases_runtime_is_new(const struct leases *store);
 
 /*
- * Whether anybody is where the other end of @link is, that of @lease. True, too, if that cannot be known: the lease
- * does not say where, the link's other end is elsewhere, or not all processes are to be seen.
+ * Whether anybody is where the other end of @link is, that of @lease. True, too, if that cannot be
+ * known: the lease does not say where, the link's other end is elsewhere, or not all processes are
+ * to be seen.
  */
 bool leases_is_used(struct nl *nl, const struct lease *lease, const struct link *link);
 

@@ -22,7 +22,7 @@ struct link {
 	bool has_mac;             /* of six bytes */
 	char kind[LINK_KIND_MAX]; /* "veth", "tun", "bridge" ...; empty for hardware */
 	char alias[LINK_ALIAS_MAX];
-	int peer_index; /* of a veth: its other end's index in its namespace; else the lower link; 0 none */
+	int peer_index; /* a veth's other end, in its namespace; else the lower link; 0 none */
 	int peer_netnsid;  /* id of that namespace as seen from here; -1: this one */
 	int master;        /* bridge or bond it is in, 0 none */
 	uint8_t operstate; /* IF_OPER_* */
@@ -55,7 +55,10 @@ int link_delete(struct nl *nl, int index, struct err *err);
 struct link_veth {
 	const char *name, *peer_name;
 	unsigned mtu; /* both ends */
-	/* The peer's end makes TCP super-packets of at most so many segments; 0: as many as it likes. */
+	/*
+	 * The peer's end makes TCP super-packets of at most so many segments; 0: as many as it
+	 * likes.
+	 */
 	unsigned peer_segments;
 	uint8_t mac[LINK_MAC_LEN], peer_mac[LINK_MAC_LEN];
 	int peer_netns_fd;

@@ -21,9 +21,9 @@ static int join(int fd, int group)
 }
 
 /*
- * Of route news those of a default route, of our protocol number, or that took the place of another route
- * (of ours, perhaps); the kernel sends each route in a
- * datagram of its own. Fields are compared as the classic filter reads them, in network order.
+ * Of route news those of a default route, of our protocol number, or that took the place of another
+ * route (of ours, perhaps); the kernel sends each route in a datagram of its own. Fields are
+ * compared as the classic filter reads them, in network order.
  */
 static int keep_routes_back(int fd)
 {

@@ -1,8 +1,9 @@
 /*
- * monitor: a non-blocking descriptor that becomes readable when links, addresses, routes or settings of the
- * namespace change. Of routes only default ones, Hearth's own and those that replaced one: the kernel keeps
- * all others back, for a router's table comes in 200,000 pieces. What exactly changed is told one by one
- * (monitor_read()), or only of which kind it was (monitor_drain()).
+ * monitor: a non-blocking descriptor that becomes readable when links, addresses, routes or
+ * settings of the namespace change. Of routes only default ones, Hearth's own and those that
+ * replaced one: the kernel keeps all others back, for a router's table comes in 200,000 pieces.
+ * What exactly changed is told one by one (monitor_read()), or only of which kind it was
+ * (monitor_drain()).
  */
 #pragma once
 
@@ -45,8 +46,8 @@ typedef void monitor_changed(void *ctx, const struct monitor_event *event);
 int monitor_read(int fd, monitor_changed *event, void *ctx);
 
 /*
- * Reads what is there (of a very long queue a part, it stays readable). Returns which kinds changed, of
- * MONITOR_LINKS, MONITOR_ADDRS, MONITOR_WAYS (any route or rule); all of them if the kernel dropped some; or
- * -errno.
+ * Reads what is there (of a very long queue a part, it stays readable). Returns which kinds
+ * changed, of MONITOR_LINKS, MONITOR_ADDRS, MONITOR_WAYS (any route or rule); all of them if the
+ * kernel dropped some; or -errno.
  */
 int monitor_drain(int fd);

@@ -122,7 +122,10 @@ int netns_mark_used(struct netns_use *list, size_t n)
 	CLEANUP(close_dir) DIR *dir = opendir("/proc");
 	int r = dir ? 0 : -errno;
 
-	/* Process 1 may have more rights than whoever started us, and is where the machine is, in no pod. */
+	/*
+	 * Process 1 may have more rights than whoever started us, and is where the machine is, in
+	 * no pod.
+	 */
 	for (struct dirent *e; r == 0 && (e = readdir(dir));)
 		if (is_number(e->d_name) && strcmp(e->d_name, "1") != 0)
 			r = look_at_threads(e->d_name, list, n);

@@ -143,7 +143,10 @@ static const char *ext_ack(const struct nlmsghdr *nlh)
 									 : NULL;
 }
 
-/* What the kernel calls an error is above -4096 (its ERR_PTR); anything else is none of ours to negate. */
+/*
+ * What the kernel calls an error is above -4096 (its ERR_PTR); anything else is none of ours to
+ * negate.
+ */
 static int errno_of(int code)
 {
 	return code >= -4095 && code <= 0 ? code : -EBADMSG;

@@ -273,7 +273,10 @@ static int take_route(void *ctx, const struct nlmsghdr *nlh)
 	return r < 0 ? r : 0;
 }
 
-/* Addresses in no use (RFC 1112 section 4, RFC 4291 section 2.4), to which nothing but a default leads. */
+/*
+ * Addresses in no use (RFC 1112 section 4, RFC 4291 section 2.4), to which nothing but a default
+ * leads.
+ */
 static const struct ip_addr nowhere4 = { .family = AF_INET, .bytes = { 240, 0, 0, 1 } };
 static const struct ip_addr nowhere6 = { .family = AF_INET6, .bytes = { 0x40, [15] = 1 } };
 
@@ -294,7 +297,9 @@ int route_default_of(struct nl *nl, int family, int oif, struct route *ret, stru
 	r = nl_ask(nl, nlh, take_route, &route, err);
 	if (r == -ENOBUFS || r == -ENOMEM || r == -ETIMEDOUT || r == -EMSGSIZE)
 		return err_prefix(err, "ask for a default route");
-	/* Whatever else the kernel says means that there is none: no address, no IPv6, prohibited. */
+	/*
+	 * Whatever else the kernel says means that there is none: no address, no IPv6, prohibited.
+	 */
 	if (r < 0 || !route.dst.addr.family || route.dst.len || route.type != RTN_UNICAST)
 		return 0;
 	route.oif = oif; /* of several next hops it was the one that was asked for */

@@ -46,9 +46,9 @@ struct route_filter {
 	bool only_default; /* dst of length 0 */
 };
 /*
- * Unicast, blackhole, unreachable and prohibit routes; of several next hops the first. Cached clones are
- * left out. Table, protocol and oif are compared in the kernel (from 4.20 on), which still walks all of
- * its routes. Heap, the caller frees.
+ * Unicast, blackhole, unreachable and prohibit routes; of several next hops the first. Cached
+ * clones are left out. Table, protocol and oif are compared in the kernel (from 4.20 on), which
+ * still walks all of its routes. Heap, the caller frees.
  */
 int route_list(struct nl *nl, const struct route_filter *filter, struct route **ret, size_t *ret_n,
 	struct err *err);
@@ -61,8 +61,8 @@ struct route_query {
 	uint16_t sport, dport; /* of UDP, for rules that look at them */
 };
 /*
- * Which way such a packet would go now: oif, gateway, src, mtu. Else -ENETUNREACH and the like, also
- * where src is not ours.
+ * Which way such a packet would go now: oif, gateway, src, mtu. Else -ENETUNREACH and the like,
+ * also where src is not ours.
  */
 int route_lookup(
 	struct nl *nl, const struct route_query *query, struct route *ret, struct err *err);
@@ -71,8 +71,8 @@ int route_lookup(
 int route_has_rule_to(struct nl *nl, uint8_t family, uint32_t table, bool *ret, struct err *err);
 
 /*
- * The default route of @family by which packets would leave through the link @oif, without listing what
- * other routes there are: 1 and *ret, 0 if there is none, or -errno.
+ * The default route of @family by which packets would leave through the link @oif, without listing
+ * what other routes there are: 1 and *ret, 0 if there is none, or -errno.
  */
 int route_default_of(struct nl *nl, int family, int oif, struct route *ret, struct err *err);
 

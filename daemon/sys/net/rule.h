@@ -1,7 +1,8 @@
 /*
- * rule: the one routing rule that Hearth makes: what comes in by a link is passed on to nowhere, and the sender is
- * told so (administratively prohibited). What is for this machine is not touched: the kernel's own rule for that
- * comes first. It is about one link, by name, also while there is no such link.
+ * rule: the one routing rule that Hearth makes: what comes in by a link is passed on to nowhere,
+ * and the sender is told so (administratively prohibited). What is for this machine is not touched:
+ * the kernel's own rule for that comes first. It is about one link, by name, also while there is no
+ * such link.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /*
- * A rule counts as an exception for pods if it accepts and names their links or addresses, or accepts without any
- * condition. What else it asks for (a protocol, a mark) is not looked at: somebody has thought of pods, and
- * knows better. Chains that tools keep for themselves are not read: no tool of others knows of pods.
+ * A rule counts as an exception for pods if it accepts and names their links or addresses, or
+ * accepts without any condition. What else it asks for (a protocol, a mark) is not looked at:
+ * somebody has thought of pods, and knows better. Chains that tools keep for themselves are not
+ * read: no tool of others knows of pods.
  */
 #include "sys/nft/forward.h"
 
@@ -207,7 +208,9 @@ static int look_at_hook(
 	return 0;
 }
 
-/* Of others nothing is said: who writes such rules by hand may have let in by port what he wants. */
+/*
+ * Of others nothing is said: who writes such rules by hand may have let in by port what he wants.
+ */
 static int look_at_input(struct nl *nl, uint8_t family, const char *name,
 	const struct nft_forward_pods *pods, bool *ret_drops)
 {

@@ -1,9 +1,9 @@
 /*
- * forward: whether firewalls of others pass on what pods send and get: the chains of iptables (filter FORWARD of
- * ip and ip6, as Docker, ufw and libvirt use them through nf_tables) and of nft's own samples (inet filter
- * forward), where they drop what no rule accepts. Beside that ufw's INPUT, which drops what other boards and their
- * pods send to this one: kubectl logs and exec, and the API of a control plane. It looks only. Tables of
- * iptables-legacy are not seen.
+ * forward: whether firewalls of others pass on what pods send and get: the chains of iptables
+ * (filter FORWARD of ip and ip6, as Docker, ufw and libvirt use them through nf_tables) and of
+ * nft's own samples (inet filter forward), where they drop what no rule accepts. Beside that ufw's
+ * INPUT, which drops what other boards and their pods send to this one: kubectl logs and exec, and
+ * the API of a control plane. It looks only. Tables of iptables-legacy are not seen.
  */
 #pragma once
 
@@ -31,7 +31,10 @@ struct nft_forward {
 /* @nl is a socket of NETLINK_NETFILTER. 0, or -errno: then nothing is known. */
 int nft_forward_look(struct nl *nl, const struct nft_forward_pods *pods, struct nft_forward *ret);
 
-/* Which packets of pods a rule accepts, as one message of the kernel tells: some of those two. Pure. */
+/*
+ * Which packets of pods a rule accepts, as one message of the kernel tells: some of those two.
+ * Pure.
+ */
 struct nft_forward_accepts {
 	bool from, to;
 };

@@ -31,7 +31,10 @@ int nft_monitor_open(void)
 	return take_fd(&fd);
 }
 
-/* Whether it is about table @table. The table's name is attribute 1 of tables, chains and rules alike. */
+/*
+ * Whether it is about table @table. The table's name is attribute 1 of tables, chains and rules
+ * alike.
+ */
 static bool is_about(const struct nlmsghdr *message, const char *table)
 {
 	const struct nlattr *attrs[NFTA_TABLE_NAME + 1] = { 0 };
@@ -62,7 +65,10 @@ static bool is_removal(const struct nlmsghdr *message)
 	}
 }
 
-/* A netlink socket is called by its process's number; where that was taken, our own doing is looked at once more. */
+/*
+ * A netlink socket is called by its process's number; where that was taken, our own doing is looked
+ * at once more.
+ */
 void nft_monitor_read(
 	const void *data, size_t len, const char *table, pid_t own, enum nft_news *news)
 {

@@ -18,8 +18,9 @@ enum nft_news {
 };
 
 /*
- * Reads all that waits about table @table (family inet), and carries on with what was known before (*@news). What
- * process @own (0: none) did there is no news, and what others removed before that does not matter any more.
+ * Reads all that waits about table @table (family inet), and carries on with what was known before
+ * (*@news). What process @own (0: none) did there is no news, and what others removed before that
+ * does not matter any more.
  */
 void nft_monitor_drain(int fd, const char *table, pid_t own, enum nft_news *news);
 

@@ -1,7 +1,7 @@
 /*
- * What our own transaction removes (each begins by emptying the table) is told from what others remove by the
- * process that did it: somebody may take rules out of the table between our transaction and the look at what it
- * holds then, which would be taken for whole ever after.
+ * What our own transaction removes (each begins by emptying the table) is told from what others
+ * remove by the process that did it: somebody may take rules out of the table between our
+ * transaction and the look at what it holds then, which would be taken for whole ever after.
  */
 #include "sys/nft/nft.h"
 

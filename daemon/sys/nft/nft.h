@@ -15,8 +15,8 @@ struct nft;
 /* A transaction ended: @r is 0 or a negative errno, then @err says what nft said. */
 typedef void (*nft_done_fn)(void *ctx, int r, const struct err *err);
 /*
- * Somebody else may have removed the table or something in it. Called from the loop, also when it was
- * only that too much happened elsewhere: nft_is_whole() tells.
+ * Somebody else may have removed the table or something in it. Called from the loop, also when it
+ * was only that too much happened elsewhere: nft_is_whole() tells.
  */
 typedef void (*nft_touched_fn)(void *ctx);
 
@@ -37,17 +37,20 @@ int nft_apply(struct nft *nft, const char *text, struct err *err);
 bool nft_is_busy(const struct nft *nft);
 
 /*
- * Whether all that the last transaction put into the table is there, as the kernel tells. True while one
- * runs, and where the kernel does not tell.
+ * Whether all that the last transaction put into the table is there, as the kernel tells. True
+ * while one runs, and where the kernel does not tell.
  */
 bool nft_is_whole(struct nft *nft);
 
-/* Whether there is such a table, whoever made it: 1, 0, or -errno where the kernel does not tell. */
+/*
+ * Whether there is such a table, whoever made it: 1, 0, or -errno where the kernel does not tell.
+ */
 int nft_is_there(struct nft *nft);
 
 /*
- * Calls @each for the elements of a set that packets fill, each of @len bytes as the kernel has them (an address,
- * a link's name). 0 (also if there is no such set) or -errno; by then some may have been told.
+ * Calls @each for the elements of a set that packets fill, each of @len bytes as the kernel has
+ * them (an address, a link's name). 0 (also if there is no such set) or -errno; by then some may
+ * have been told.
  */
 typedef void (*nft_key_fn)(void *ctx, const void *key, size_t len);
 int nft_keys(struct nft *nft, const char *set, nft_key_fn each, void *ctx);

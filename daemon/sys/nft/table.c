@@ -1,6 +1,6 @@
 /*
- * A rule that is replaced has another handle, and so has a table or a chain that was removed and made
- * anew; elements of sets have none and are known by their bytes.
+ * A rule that is replaced has another handle, and so has a table or a chain that was removed and
+ * made anew; elements of sets have none and are known by their bytes.
  */
 #include "sys/nft/table.h"
 
@@ -56,7 +56,7 @@ static void note_set(struct nft_table *table, const struct nlattr *const *a)
 {
 	if (!a[NFTA_SET_NAME] || table->n_sets == NFT_TABLE_SETS_MAX ||
 		ntohl(nl_get_u32(a[NFTA_SET_FLAGS], 0)) & (NFT_SET_ANONYMOUS | NFT_SET_EVAL))
-		return; /* an anonymous one lives and dies with its rule; what packets add comes and goes */
+		return; /* anonymous: lives and dies with its rule; or packets add to it */
 	nl_get_str(a[NFTA_SET_NAME], table->sets[table->n_sets++], NFT_TABLE_NAME_MAX);
 }
 

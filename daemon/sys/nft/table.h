@@ -1,6 +1,6 @@
 /*
- * table: what one nftables table (family inet) holds, as the kernel tells it: a number for the table,
- * each chain, rule and element of a named set. Counters are no part of it. In sys/nft only.
+ * table: what one nftables table (family inet) holds, as the kernel tells it: a number for the
+ * table, each chain, rule and element of a named set. Counters are no part of it. In sys/nft only.
  */
 #pragma once
 
@@ -22,8 +22,8 @@ struct nft_table {
 };
 
 /*
- * Asks the kernel through @nl, a socket of NETLINK_NETFILTER. 0 (with nothing in it, if there is no such
- * table) or -errno: then nothing is known.
+ * Asks the kernel through @nl, a socket of NETLINK_NETFILTER. 0 (with nothing in it, if there is no
+ * such table) or -errno: then nothing is known.
  */
 int nft_table_read(struct nl *nl, const char *name, struct nft_table *ret);
 

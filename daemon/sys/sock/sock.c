@@ -1,6 +1,7 @@
 /*
  * Opens the sockets and sets what holds for all of their messages. What the kernel does not grant
- * (large buffers, offloads) is done without; a port that is not to be had in both families is an error.
+ * (large buffers, offloads) is done without; a port that is not to be had in both families is an
+ * error.
  */
 #include "sys/sock/sock.h"
 

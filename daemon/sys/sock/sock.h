@@ -35,14 +35,17 @@ struct sock {
  */
 int sock_open(uint16_t port, uint32_t mark, bool offload, struct sock *ret, struct err *err);
 /*
- * The same for @n at one port (SO_REUSEPORT): each remote address and port comes in at one of them, always
- * the same. All of them or none; the port must be free here, too.
+ * The same for @n at one port (SO_REUSEPORT): each remote address and port comes in at one of them,
+ * always the same. All of them or none; the port must be free here, too.
  */
 int sock_open_group(
 	uint16_t port, uint32_t mark, bool offload, size_t n, struct sock *ret, struct err *err);
 void sock_close(struct sock *sock);
 int sock_set_mark(struct sock *sock, uint32_t mark);
-/* If a network card could not send super-frames: other ones may be in use now, so they are tried again. */
+/*
+ * If a network card could not send super-frames: other ones may be in use now, so they are tried
+ * again.
+ */
 void sock_gso_again(struct sock *sock);
 
 /* One message: to send (data, len, segment, remote, local) or received (the same and ifindex). */
@@ -91,8 +94,8 @@ int sock_recv(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n,
  * Sends @n messages in order and returns how many are done with: all, or fewer if the send buffer
  * is full at the next one (wait for POLLOUT and send the rest, or give it up). What is refused is
  * skipped and counted in its message. A super-frame that a device cannot send (EIO: then also none
- * until sock_gso_again()), or that does not fit the path's MTU, goes out datagram by datagram. If the local address
- * is not accepted (it is gone), it goes out from any address.
+ * until sock_gso_again()), or that does not fit the path's MTU, goes out datagram by datagram. If
+ * the local address is not accepted (it is gone), it goes out from any address.
  */
 size_t sock_send(struct sock_batch *batch, struct sock *sock, struct sock_msg *msgs, size_t n);
 

@@ -1,6 +1,6 @@
 /*
- * db: see db.h. SQLite's codes become negative errno and a sentence here. A database that is damaged is
- * never repaired or replaced on our own: it is reported and left as it is.
+ * db: see db.h. SQLite's codes become negative errno and a sentence here. A database that is
+ * damaged is never repaired or replaced on our own: it is reported and left as it is.
  */
 #include "sys/store/db.h"
 
@@ -198,14 +198,17 @@ struct db *db_close(struct db *s)
 
 static int open_database(struct db *s, bool create, struct err *err)
 {
-	/* SQLite makes its files with 0644 & ~umask: make it ourselves, it copies the mode to the WAL. */
+	/*
+	 * SQLite makes its files with 0644 & ~umask: make it ourselves, it copies the mode to the
+	 * WAL.
+	 */
 	s->lock_fd = open(s->path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0600);
 	if (s->lock_fd < 0)
 		return err_set(err, -errno, "%s %s: %m", create ? "make" : "open", s->path);
 	/*
-	 * One process at a time, but copies (sqlite3 .backup) may be made meanwhile: our own lock beside
-	 * SQLite's, which are of another kind. The descriptor stays open until SQLite has closed: closing
-	 * any descriptor of a file drops the locks of SQLite's kind.
+	 * One process at a time, but copies (sqlite3 .backup) may be made meanwhile: our own lock
+	 * beside SQLite's, which are of another kind. The descriptor stays open until SQLite has
+	 * closed: closing any descriptor of a file drops the locks of SQLite's kind.
 	 */
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return explain(
@@ -305,7 +308,10 @@ static void run_batch(struct db *s, struct store_batch *b)
 		if (rc != SQLITE_OK)
 			b->result = explain(s, rc, "write", &b->err);
 	}
-	/* Some errors (full disk) have ended the whole transaction already: then there is no savepoint. */
+	/*
+	 * Some errors (full disk) have ended the whole transaction already: then there is no
+	 * savepoint.
+	 */
 	if (b->result < 0 && !sqlite3_get_autocommit(s->db))
 		(void) run_sql(s, "ROLLBACK TO batch", "undo", NULL);
 	if (!sqlite3_get_autocommit(s->db))

@@ -1,6 +1,6 @@
 /*
- * db: the database file behind a store, see store.h; SQLite's only place. It belongs to one thread at a
- * time.
+ * db: the database file behind a store, see store.h; SQLite's only place. It belongs to one thread
+ * at a time.
  */
 #pragma once
 
@@ -37,5 +37,7 @@ struct db *db_close(struct db *db);
 const char *db_path(const struct db *db);
 int db_each(struct db *db, size_t table, store_row_fn row, void *ctx, struct err *err);
 
-/* Carries out the list, in one transaction if that can be had; sets result and err of each batch. */
+/*
+ * Carries out the list, in one transaction if that can be had; sets result and err of each batch.
+ */
 void db_run(struct db *db, struct store_batch *list);

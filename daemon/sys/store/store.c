@@ -1,6 +1,6 @@
 /*
- * store: see store.h. The worker has one list of batches at a time; what is committed meanwhile waits
- * for the next one, and so shares its fsync.
+ * store: see store.h. The worker has one list of batches at a time; what is committed meanwhile
+ * waits for the next one, and so shares its fsync.
  */
 #include "sys/store/store.h"
 

@@ -21,9 +21,9 @@ struct store;
 struct store_batch;
 
 /*
- * What is in a database file. migrations[i] is SQL that leads from version i to i + 1; a change of the
- * format adds one and never edits another. Each table has the columns key (TEXT or INTEGER PRIMARY
- * KEY) and value. Must live as long as the store.
+ * What is in a database file. migrations[i] is SQL that leads from version i to i + 1; a change of
+ * the format adds one and never edits another. Each table has the columns key (TEXT or INTEGER
+ * PRIMARY KEY) and value. Must live as long as the store.
  */
 struct store_schema {
 	uint32_t application_id; /* marks the file as ours: another one is refused */
@@ -45,7 +45,10 @@ int store_open(const char *path, const struct store_schema *schema, bool create,
 /* Carries out what is queued (callbacks that were not yet due are called now), then closes. */
 struct store *store_close(struct store *store);
 
-/* Calls @row for each row in order of key until it returns non-zero, which is returned. Before store_start(). */
+/*
+ * Calls @row for each row in order of key until it returns non-zero, which is returned. Before
+ * store_start().
+ */
 typedef int (*store_row_fn)(void *ctx, const char *key, const void *value, size_t len);
 int store_each(struct store *store, size_t table, store_row_fn row, void *ctx, struct err *err);
 
@@ -68,10 +71,10 @@ int store_commit_now(struct store *store, struct store_batch *batch, struct err 
 int store_start(struct store *store, sd_event *event, struct err *err);
 
 /*
- * Queues @batch (taken in every case). @done is called once from the loop when it is durable (r = 0)
- * or was refused with nothing changed: -ENOSPC disk full, -EEXIST, -EIO, -ENOMEM, with a sentence.
- * Batches are carried out and reported in the order of the calls. Returns 0, or without calling
- * @done -EBUSY (STORE_QUEUE_MAX batches wait) or -ENOMEM.
+ * Queues @batch (taken in every case). @done is called once from the loop when it is durable (r =
+ * 0) or was refused with nothing changed: -ENOSPC disk full, -EEXIST, -EIO, -ENOMEM, with a
+ * sentence. Batches are carried out and reported in the order of the calls. Returns 0, or without
+ * calling @done -EBUSY (STORE_QUEUE_MAX batches wait) or -ENOMEM.
  */
 typedef void (*store_done_fn)(void *ctx, int r, const struct err *err);
 int store_commit(struct store *store, struct store_batch *batch, store_done_fn done, void *ctx);

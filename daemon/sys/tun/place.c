@@ -1,6 +1,6 @@
 /*
- * A socket in the other namespace would keep that alive after all others have left it, and with it the
- * device. So it is asked and watched through its id (nsid) in ours. That takes Linux 4.20 and
+ * A socket in the other namespace would keep that alive after all others have left it, and with it
+ * the device. So it is asked and watched through its id (nsid) in ours. That takes Linux 4.20 and
  * CAP_NET_ADMIN; without them a device away from home keeps the MTU it had.
  */
 #include "sys/tun/place.h"

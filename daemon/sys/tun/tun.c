@@ -1,6 +1,6 @@
 /*
- * Opens TUN devices with IFF_NO_PI. Every failure names the device and what a person can do. Offloads
- * are asked for from the best set to the worst; a kernel that lacks one is no failure.
+ * Opens TUN devices with IFF_NO_PI. Every failure names the device and what a person can do.
+ * Offloads are asked for from the best set to the worst; a kernel that lacks one is no failure.
  */
 #include "sys/tun/tun.h"
 
@@ -261,8 +261,8 @@ int tun_set_persistent(int fd, bool persistent)
 }
 
 /*
- * Is the device in our namespace? Elsewhere its name may be that of another device here. Without the
- * right to ask (or before Linux 5.2) it is taken to be here.
+ * Is the device in our namespace? Elsewhere its name may be that of another device here. Without
+ * the right to ask (or before Linux 5.2) it is taken to be here.
  */
 static bool is_here(int fd)
 {

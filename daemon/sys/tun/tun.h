@@ -1,6 +1,7 @@
 /*
- * tun: TUN devices: inner IP packets, one per read() and write(). With offloads each has a virtio-net
- * header before it (packet/vnet.h) and may be a super-packet: many TCP segments or UDP datagrams in one.
+ * tun: TUN devices: inner IP packets, one per read() and write(). With offloads each has a
+ * virtio-net header before it (packet/vnet.h) and may be a super-packet: many TCP segments or UDP
+ * datagrams in one.
  */
 #pragma once
 
@@ -32,17 +33,18 @@ int tun_open(const char *name, bool persistent, bool offload, char ret_name[stat
 	struct tun_offload *ret_offload, struct err *err);
 
 /*
- * tun_open() of a device that ends with its descriptors and is not there yet (-EBUSY), with up to @n
- * queues: one descriptor each in @ret_fds, the caller's. What is written to one of them makes the
- * answers to it come out there. Returns how many there are; fewer if the kernel does not grant more.
+ * tun_open() of a device that ends with its descriptors and is not there yet (-EBUSY), with up to
+ * @n queues: one descriptor each in @ret_fds, the caller's. What is written to one of them makes
+ * the answers to it come out there. Returns how many there are; fewer if the kernel does not grant
+ * more.
  */
 int tun_open_queues(const char *name, bool offload, unsigned n, int *ret_fds,
 	char ret_name[static IF_NAMESIZE], struct tun_offload *ret_offload, struct err *err);
 
 /*
  * Checks that an inherited descriptor is a TUN without packet information, and makes it
- * non-blocking. Whether there is a virtio-net header was decided by who opened it; without one there
- * are no offloads.
+ * non-blocking. Whether there is a virtio-net header was decided by who opened it; without one
+ * there are no offloads.
  */
 int tun_adopt(int fd, bool offload, char ret_name[static IF_NAMESIZE],
 	struct tun_offload *ret_offload, struct err *err);
@@ -59,7 +61,7 @@ int tun_set_mtu(int fd, uint32_t mtu);
 
 /*
  * The largest super-packet the kernel may hand over: @segments packets, @bytes in all (1 to 65536).
- * 0, or -errno: the kernel is older than 4.16, the device in another namespace, no right. It then stays
- * as it was, which costs speed only.
+ * 0, or -errno: the kernel is older than 4.16, the device in another namespace, no right. It then
+ * stays as it was, which costs speed only.
  */
 int tun_set_super_max(int fd, uint32_t segments, uint32_t bytes);

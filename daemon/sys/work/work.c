@@ -1,6 +1,6 @@
 /*
- * work: see work.h. A ring under one lock, which is never held while a job is carried out or reported.
- * Three numbers only grow: jobs handed over, carried out, reported.
+ * work: see work.h. A ring under one lock, which is never held while a job is carried out or
+ * reported. Three numbers only grow: jobs handed over, carried out, reported.
  */
 #include "sys/work/work.h"
 

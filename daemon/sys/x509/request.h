@@ -1,6 +1,7 @@
 /*
- * x509/request: a certificate request (PKCS #10, RFC 2986, in PEM as RFC 7468 section 7), read into plain
- * text: who asks, and for which names. Its signature is checked: whoever made it holds the key.
+ * x509/request: a certificate request (PKCS #10, RFC 2986, in PEM as RFC 7468 section 7), read into
+ * plain text: who asks, and for which names. Its signature is checked: whoever made it holds the
+ * key.
  */
 #pragma once
 
@@ -22,8 +23,9 @@ struct x509_request {
 };
 
 /*
- * Reads @pem. -EBADMSG and @err for what is no request or whose signature does not fit; for a subject other than
- * one common name and one organization; for alternative names other than DNS names and IP addresses; for more than
- * X509_NAMES_MAX of either; for a name of other than visible ASCII characters.
+ * Reads @pem. -EBADMSG and @err for what is no request or whose signature does not fit; for a
+ * subject other than one common name and one organization; for alternative names other than DNS
+ * names and IP addresses; for more than X509_NAMES_MAX of either; for a name of other than visible
+ * ASCII characters.
  */
 int x509_request_read(const char *pem, size_t pem_len, struct x509_request *ret, struct err *err);

@@ -1,7 +1,8 @@
 /*
  * x509: Ed25519 keys in the shapes that TLS libraries want. Certificates are only envelopes for a
- * key: self-signed, valid from 2000 to 9999 so that a wrong clock harms nothing, the same bytes each
- * time for the same key and name. Trust comes from pins (PROTOCOL.md sections 1 and 7), never from them.
+ * key: self-signed, valid from 2000 to 9999 so that a wrong clock harms nothing, the same bytes
+ * each time for the same key and name. Trust comes from pins (PROTOCOL.md sections 1 and 7), never
+ * from them.
  */
 #pragma once
 
@@ -20,7 +21,10 @@ enum {
 /* The public key of @seed. 0 or -EIO. */
 int x509_public_key(const uint8_t seed[static X509_SEED_LEN], uint8_t ret_key[static X509_KEY_LEN]);
 
-/* A self-signed certificate in PEM with common name @name. Heap text, the caller frees. -ENOMEM, -EIO. */
+/*
+ * A self-signed certificate in PEM with common name @name. Heap text, the caller frees. -ENOMEM,
+ * -EIO.
+ */
 int x509_certificate_pem(
 	const uint8_t seed[static X509_SEED_LEN], const char *name, char **ret_pem);
 
@@ -40,8 +44,8 @@ int x509_pin_of_key(const uint8_t key[static X509_KEY_LEN], char ret_pin[static 
 int x509_name_of_pem(const char *pem, size_t pem_len, char ret_name[static X509_NAME_TEXT_MAX]);
 
 /*
- * The raw public key of one DER certificate, as a TLS peer sent it. -EINVAL if it is not exactly one
- * certificate, -EPROTONOSUPPORT if its key is not Ed25519. Proves nothing by itself: TLS proved that
- * the peer holds the private half.
+ * The raw public key of one DER certificate, as a TLS peer sent it. -EINVAL if it is not exactly
+ * one certificate, -EPROTONOSUPPORT if its key is not Ed25519. Proves nothing by itself: TLS proved
+ * that the peer holds the private half.
  */
 int x509_key_of_der(const void *der, size_t der_len, uint8_t ret_key[static X509_KEY_LEN]);
