@@ -77,8 +77,8 @@ void admin_token_list(struct coord *c, struct ipc_request *request)
 static int store_grant(struct store_batch *batch, const struct grant *g)
 {
 	CLEANUP_JSON json_t *json = grant_to_json(g);
-
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
+
 	if (!text)
 		return -ENOMEM;
 	store_batch_put(batch, TABLE_TOKENS, g->id, text, strlen(text));

@@ -294,8 +294,8 @@ static void reply_enrolled(struct enrolment *e)
 	size_t len = 0;
 	const struct node *node = netmap_by_id(coord_netmap(e->coord), e->node);
 	CLEANUP_JSON json_t *json = node ? node_to_json(node) : NULL;
-
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
+
 	if (!text) { /* removed between the commit and now, or no memory */
 		reply_refuse(e->request, node ? API_INTERNAL : API_REMOVED,
 			"The enrolment cannot be answered. Try again.");

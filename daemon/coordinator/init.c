@@ -107,6 +107,7 @@ static int find_existing(struct init *i, struct err *err)
 static int sync_dir(const char *dir)
 {
 	CLEANUP(close_p) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 

@@ -208,8 +208,8 @@ void ledger_store_record(struct store_batch *batch, const struct record *record)
 {
 	char key[24];
 	CLEANUP_JSON json_t *json = record_to_json(record);
-
 	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
+
 	snprintf(key, sizeof(key), "%" PRIu64, record->seq);
 	/*
 	 * An empty value never passes ledger_open(); out of memory fails the batch through its

@@ -254,13 +254,13 @@ struct ip_addr iface_link_local(
 	const uint8_t seed[static FIELD_KEY_LEN], const char *mesh, const char *ifname)
 {
 	struct ip_addr addr = { .family = AF_INET6, .bytes = { 0xfe, 0x80 } };
+	uint8_t out[crypto_generichash_BYTES_MIN];
 	crypto_generichash_state hash;
 
 	(void) crypto_generichash_init(&hash, seed, FIELD_KEY_LEN, crypto_generichash_BYTES_MIN);
 	(void) crypto_generichash_update(&hash, (const uint8_t *) "hearth-link-local", 18);
 	(void) crypto_generichash_update(&hash, (const uint8_t *) mesh, strlen(mesh) + 1);
 	(void) crypto_generichash_update(&hash, (const uint8_t *) ifname, strlen(ifname) + 1);
-	uint8_t out[crypto_generichash_BYTES_MIN];
 	(void) crypto_generichash_final(&hash, out, sizeof(out));
 	sodium_memzero(&hash, sizeof(hash));
 	memcpy(addr.bytes + 8, out, 8);

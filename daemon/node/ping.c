@@ -157,9 +157,11 @@ static int open_socket(struct ping *ping, int family)
 		return -errno;
 	if (family == AF_INET) {
 		struct icmp_filter filter = { .data = ~(UINT32_C(1) << ICMP_ECHOREPLY) };
+
 		r = setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter));
 	} else {
 		struct icmp6_filter filter;
+
 		ICMP6_FILTER_SETBLOCKALL(&filter);
 		ICMP6_FILTER_SETPASS(ICMP6_ECHO_REPLY, &filter);
 		r = setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof(filter));
@@ -246,6 +248,7 @@ static int send_echo(struct ping *ping, const struct echo *echo, size_t size)
 		return -ENOMEM;
 	if (*fd < 0) {
 		int r = open_socket(ping, v4 ? AF_INET : AF_INET6);
+
 		if (r < 0)
 			return r;
 		*fd = r;

@@ -85,6 +85,7 @@ void pods_look(struct pods *pods, uint64_t now_us)
 		return;
 	pods->next_us = now_us + LOOK_US;
 	CLEANUP(close_dir) DIR *dir = opendir(paths_join(pods->core->paths.run, "cni", path));
+
 	while (dir && (entry = readdir(dir)))
 		if (*entry->d_name != '.')
 			tidy(pods->core, entry->d_name, &full);

@@ -102,6 +102,7 @@ static uint64_t pause_us(unsigned times, unsigned min_s, unsigned max_s)
 	for (unsigned i = 1; i < times && s < max_s; i++)
 		s *= 2;
 	uint64_t us = (s > max_s ? max_s : s) * USEC_PER_SEC;
+
 	return us / 2 + randombytes_uniform((uint32_t) (us / 2) + 1);
 }
 
