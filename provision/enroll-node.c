@@ -83,6 +83,18 @@ __attribute__((format(printf, 1, 2))) static int misuse(const char *format, ...)
 	return USAGE_STATUS;
 }
 
+/* 0, or the exit status. */
+static int parse_wait(const char *text, struct enroll *e)
+{
+	uint64_t wait_s;
+
+	if (number_parse(text, 0, WAIT_MAX_S, &wait_s) < 0)
+		return misuse(
+			"--wait takes seconds, from 0 to %d, not \"%.40s\"", WAIT_MAX_S, text);
+	e->wait_s = (unsigned) wait_s;
+	return 0;
+}
+
 /* -1: go on; else an exit status. */
 static int parse_options(int argc, char **argv, struct enroll *e)
 {
@@ -91,8 +103,6 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 	char wrong[USAGE_TEXT_MAX];
 
 	for (int c; (c = usage_getopt(argc, argv, "h", options, NULL, wrong)) != -1;) {
-		uint64_t wait_s;
-
 		switch (c) {
 		case 't':
 			e->token_file = optarg;
@@ -110,10 +120,8 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 			e->facts_file = optarg;
 			break;
 		case 'w':
-			if (number_parse(optarg, 0, WAIT_MAX_S, &wait_s) < 0)
-				return misuse("--wait takes seconds, from 0 to %d, not \"%.40s\"",
-					WAIT_MAX_S, optarg);
-			e->wait_s = (unsigned) wait_s;
+			if (parse_wait(optarg, e) != 0)
+				return USAGE_STATUS;
 			break;
 		case 'x':
 			e->fix = true;

@@ -219,6 +219,18 @@ static void wait_rest_of_second(uint64_t started_us)
 	(void) nanosleep(&rest, NULL); /* interrupted: the next echo goes out early */
 }
 
+static void say_answer(const char *to, const json_t *reply)
+{
+	const char *by = cli_str(reply, "endpoint");
+
+	if (!reply)
+		printf("no answer from %s within 2 s\n", to);
+	else
+		printf("%s (%s) answered in %.3f ms by %s\n", cli_str(reply, "name"),
+			cli_str(reply, "address"), (double) cli_u64(reply, "rtt_us") / 1000,
+			*by ? by : "itself");
+}
+
 int cli_ping(const struct cli_verb *verb, int argc, char **argv)
 {
 	struct cli_options o = { .verb = verb };
@@ -257,13 +269,8 @@ int cli_ping(const struct cli_verb *verb, int argc, char **argv)
 			answered++;
 		if (o.json)
 			(void) json_array_append(all, r ? json_null() : reply);
-		else if (r)
-			printf("no answer from %s within 2 s\n", argv[optind]);
 		else
-			printf("%s (%s) answered in %.3f ms by %s\n", cli_str(reply, "name"),
-				cli_str(reply, "address"), (double) cli_u64(reply, "rtt_us") / 1000,
-				*cli_str(reply, "endpoint") ? cli_str(reply, "endpoint")
-							    : "itself");
+			say_answer(argv[optind], r == 0 ? reply : NULL);
 		(void) fflush(stdout);
 		if (i + 1 < count)
 			wait_rest_of_second(started);

@@ -65,29 +65,36 @@ static int set_action(struct arguments *a, enum action action, const char *name,
 	return 0;
 }
 
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "check", no_argument, NULL, 'k' },
+	{ "down", no_argument, NULL, 'd' },
+	{ "background", no_argument, NULL, 'b' },
+	{ "user", required_argument, NULL, 'u' },
+	{ "hosts", required_argument, NULL, 'H' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'v' },
+	{ 0 },
+};
+
 static int parse(struct arguments *a, int argc, char **argv, char wrong[static USAGE_TEXT_MAX])
 {
-	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-		{ "check", no_argument, NULL, 'k' }, { "down", no_argument, NULL, 'd' },
-		{ "background", no_argument, NULL, 'b' }, { "user", required_argument, NULL, 'u' },
-		{ "hosts", required_argument, NULL, 'H' }, { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' }, { 0 } };
 	const char *background_only = NULL;
 	int c, index = 0, r = 0;
 
-	while (r == 0 && (c = usage_getopt(argc, argv, "", options, &index, wrong)) >= 0) {
+	while (r == 0 && (c = usage_getopt(argc, argv, "", long_options, &index, wrong)) >= 0) {
 		switch (c) {
 		case 'c':
 			a->run.config_path = a->launch.config_path = optarg;
 			break;
 		case 'k':
-			r = set_action(a, ACTION_CHECK, options[index].name, wrong);
+			r = set_action(a, ACTION_CHECK, long_options[index].name, wrong);
 			break;
 		case 'd':
-			r = set_action(a, ACTION_DOWN, options[index].name, wrong);
+			r = set_action(a, ACTION_DOWN, long_options[index].name, wrong);
 			break;
 		case 'b':
-			r = set_action(a, ACTION_BACKGROUND, options[index].name, wrong);
+			r = set_action(a, ACTION_BACKGROUND, long_options[index].name, wrong);
 			break;
 		case 'u':
 			a->launch.user = optarg;

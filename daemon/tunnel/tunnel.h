@@ -169,7 +169,7 @@ struct tunnel_counters {
 	uint64_t tun_write_errors;
 	uint64_t tx_no_peer;    /* no peer has the destination, or the packet is no IP packet */
 	uint64_t tx_no_session; /* dropped while waiting for a session */
-	uint64_t tx_errors; /* the kernel refused it: EMSGSIZE, ENOBUFS, ENETUNREACH, ... */
+	uint64_t tx_errors;     /* the kernel refused it: EMSGSIZE, ENOBUFS, ENETUNREACH, ... */
 };
 int tunnel_get_counters(struct tunnel *tunnel, struct tunnel_counters *ret);
 

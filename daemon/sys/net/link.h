@@ -22,7 +22,7 @@ struct link {
 	bool has_mac;             /* of six bytes */
 	char kind[LINK_KIND_MAX]; /* "veth", "tun", "bridge" ...; empty for hardware */
 	char alias[LINK_ALIAS_MAX];
-	int peer_index; /* a veth's other end, in its namespace; else the lower link; 0 none */
+	int peer_index;    /* a veth's other end, in its namespace; else the lower link; 0 none */
 	int peer_netnsid;  /* id of that namespace as seen from here; -1: this one */
 	int master;        /* bridge or bond it is in, 0 none */
 	uint8_t operstate; /* IF_OPER_* */

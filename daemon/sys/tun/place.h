@@ -8,7 +8,7 @@
 
 struct place {
 	struct nl *nl; /* borrowed; NULL: the device stays at home */
-	int watch_fd; /* readable: something changed there (monitor_drain()). -1: at home */
+	int watch_fd;  /* readable: something changed there (monitor_drain()). -1: at home */
 };
 
 /* The device's MTU in bytes, 0 if it cannot be found out. Opens and closes watch_fd as needed. */
