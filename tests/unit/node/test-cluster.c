@@ -3,6 +3,7 @@
  * here and there.
  */
 #include "fake-core.h"
+#include "fake-disk.h"
 #include "fake-helper.h"
 
 #include <stdio.h>
@@ -54,35 +55,6 @@ static bool is_reachable(const void *ctx, uint32_t id)
 static const struct cluster_hooks hooks = {
 	.told = on_told, .done = on_done, .is_reachable = is_reachable
 };
-
-/* --- instead of the disk's thread: what is handed over waits for the test --- */
-
-static struct {
-	struct write *write;
-	disk_done_fn done;
-	void *ctx;
-} queue[BURST];
-static size_t n_queue;
-
-void disk_write(struct disk *disk, struct write *write, disk_done_fn done, void *ctx)
-{
-	assert_true(n_queue < BURST);
-	queue[n_queue].write = write;
-	queue[n_queue].done = done;
-	queue[n_queue++].ctx = ctx;
-}
-
-/* The oldest one is on the disk, or could not be written. */
-static void disk_ends(int r)
-{
-	assert_true(n_queue > 0);
-	if (r < 0)
-		queue[0].write->result = r;
-	else
-		write_run(queue[0].write);
-	queue[0].done(queue[0].ctx, queue[0].write);
-	memmove(queue, queue + 1, --n_queue * sizeof(*queue));
-}
 
 /* --- a mesh: 1 is this board, 2 the control plane, 3 another worker, 4 a laptop --- */
 
@@ -136,6 +108,7 @@ static int set_up(void **state)
 {
 	core = fake_core_new();
 	fake_helper_reset();
+	fake_disk_reset();
 	memset(&t, 0, sizeof(t));
 	(void) strcpy(dir, "/tmp/hearth-cluster.XXXXXX");
 	assert_non_null(mkdtemp(dir));
@@ -157,8 +130,8 @@ static int tear_down(void **state)
 		"hearth/kubeadm/upgrade.yaml", "hearth/kubeadm", "hearth",
 		"kubernetes/kubelet.conf", "kubernetes", "" };
 
-	while (n_queue)
-		disk_ends(-EIO);
+	while (fake_disk_waiting())
+		fake_disk_end(-EIO);
 	cluster = cluster_free(cluster);
 	assert_int_equal(fake_helper_waiting(), 0);
 	core = fake_core_free(core);
@@ -212,7 +185,7 @@ static int take_false(const char *id)
 static void have(const char *id)
 {
 	assert_int_equal(take(id), 0);
-	disk_ends(0);
+	fake_disk_end(0);
 }
 
 /* It is what root is asked to make files of. */
@@ -250,9 +223,9 @@ static void test_joined(void **state)
 	says("", "");
 	assert_int_equal(take(id_a), 0);
 	assert_string_equal(cluster_position(cluster), id_a);
-	assert_int_equal(queue[0].write->mode, 0600); /* there is a token in it */
-	assert_int_equal(fake_helper_calls(), 0);     /* a restart would lose it */
-	disk_ends(0);
+	assert_int_equal(fake_disk_next()->mode, 0600); /* there is a token in it */
+	assert_int_equal(fake_helper_calls(), 0);       /* a restart would lose it */
+	fake_disk_end(0);
 	assert_string_equal(cluster_position(cluster), id_a);
 	is_asked(id_a);
 	assert_int_equal(t.told, 0);
@@ -280,7 +253,7 @@ static void test_not_for_us(void **state)
 	core->config.node = 9;
 	assert_int_equal(take(id_a), -EAGAIN);
 	core->config.node = 1;
-	assert_int_equal(n_queue, 0);
+	assert_int_equal(fake_disk_waiting(), 0);
 	assert_string_equal(cluster_position(cluster), "");
 	assert_int_equal(t.told, 0);
 }
@@ -288,7 +261,7 @@ static void test_not_for_us(void **state)
 static void test_refused(void **state)
 {
 	assert_int_equal(take_false(id_a), -EAGAIN);
-	assert_int_equal(n_queue, 0);
+	assert_int_equal(fake_disk_waiting(), 0);
 	assert_string_equal(cluster_position(cluster), id_a); /* it need not send it again */
 	fake_core_wrong(core, "kube", "not a control plane's");
 	assert_int_equal(t.told, 1);
@@ -298,7 +271,7 @@ static void test_refused(void **state)
 	assert_string_equal(cluster_position(cluster), id_b);
 	assert_int_equal(take(id_c), 0);
 	assert_string_equal(cluster_position(cluster), id_c);
-	disk_ends(0);
+	fake_disk_end(0);
 	fake_core_wrong(core, "kube", "not a control plane's"); /* until root has looked */
 	is_asked(id_c);
 	fake_helper_answer(NULL);
@@ -315,10 +288,10 @@ static void test_refused_then_known(void **state)
 	assert_string_equal(cluster_tried(cluster), id_b);
 	t.told = 0;
 	assert_int_equal(take(id_a), 0);
-	disk_ends(-ENOSPC);
+	fake_disk_end(-ENOSPC);
 	fake_core_wrong(core, "kube", "not a control plane's");
 	assert_int_equal(take(id_a), 0);
-	disk_ends(0);
+	fake_disk_end(0);
 	fake_core_wrong(core, "kube", NULL);
 	says(id_a, "");
 	assert_int_equal(t.told, 1);
@@ -339,7 +312,7 @@ static void test_paces(void **state)
 	for (unsigned i = 0; i < BURST; i++)
 		have(id_a);
 	assert_int_equal(take(id_a), -EAGAIN);
-	assert_int_equal(n_queue, 0);
+	assert_int_equal(fake_disk_waiting(), 0);
 	fake_event_pass(EVERY_US - 1);
 	assert_int_equal(take(id_a), -EAGAIN);
 	fake_event_pass(1);
@@ -349,7 +322,7 @@ static void test_paces(void **state)
 static void test_disk(void **state)
 {
 	assert_int_equal(take(id_a), 0);
-	disk_ends(-ENOSPC);
+	fake_disk_end(-ENOSPC);
 	fake_core_wrong(core, "bundle", "kube.json: No space");
 	assert_int_equal(fake_helper_calls(), 0);
 	assert_string_equal(cluster_position(cluster), ""); /* it comes again */
@@ -360,10 +333,10 @@ static void test_disk(void **state)
 	/* Two on their way: the newer one counts. */
 	assert_int_equal(take(id_b), 0);
 	assert_int_equal(take(id_c), 0);
-	disk_ends(0);
+	fake_disk_end(0);
 	assert_int_equal(fake_helper_waiting(), 0);
 	assert_string_equal(cluster_position(cluster), id_c);
-	disk_ends(0);
+	fake_disk_end(0);
 	is_asked(id_c);
 	fake_helper_answer(NULL);
 	says(id_c, "");
