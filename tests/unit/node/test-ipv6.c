@@ -149,6 +149,16 @@ static void test_leads_to(void **state)
 		assert_false(ipv6_leads_to(ipv6, id));
 }
 
+/* There is no mesh any more that would need it. */
+static void test_forgotten(void **state)
+{
+	fake_helper_refuses = -ENOENT;
+	ipv6_found(ipv6, IFACE_IPV6_DISABLED);
+	fake_core_wrong(core, "ipv6", "No such file");
+	ipv6_forget(ipv6);
+	fake_core_wrong(core, "ipv6", NULL);
+}
+
 /* The helper answers nobody any more. */
 static void test_freed_while_asking(void **state)
 {
@@ -169,6 +179,7 @@ int main(void)
 		TEST(fight),
 		TEST(kernel_without),
 		TEST(leads_to),
+		TEST(forgotten),
 		TEST(freed_while_asking),
 	};
 

@@ -165,6 +165,17 @@ static void test_full(void **state)
 	fake_core_wrong(t.core, "pods", NULL);
 }
 
+/* No mesh, no pods of it. */
+static void test_forgotten(void **state)
+{
+	network("hearth");
+	t.census = (struct leases_census){ .living = 11 };
+	look();
+	fake_core_wrong(t.core, "pods", "no address");
+	pods_forget(t.pods);
+	fake_core_wrong(t.core, "pods", NULL);
+}
+
 static void test_given_back(void **state)
 {
 	network("hearth");
@@ -209,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_when, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_given_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_none, set_up, tear_down),
