@@ -170,10 +170,11 @@ void keep_look(struct keep *k)
 
 void keep_all(struct keep *k)
 {
+	if (!k->seen)
+		return; /* nothing was read, and what is there stays */
 	keep_save_state(k);
 	if (k->core->book) {
-		if (k->seen)
-			keep_save_seen(k, UINT64_MAX);
+		keep_save_seen(k, UINT64_MAX);
 		keep_book(k, UINT64_MAX);
 	}
 	disk_drain(k->core->disk);

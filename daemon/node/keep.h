@@ -56,5 +56,5 @@ void keep_save_seen(struct keep *keep, uint64_t now_us);
 
 /* Files that somebody removed. */
 void keep_look(struct keep *keep);
-/* Everything, and waits for it: for the end. */
+/* Everything, and waits for it: for the end. Nothing, if keep_load() was not called. */
 void keep_all(struct keep *keep);

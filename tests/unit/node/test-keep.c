@@ -472,6 +472,18 @@ static void test_all_without_a_book(void **state)
 	assert_int_equal(b.saved, 0);
 }
 
+/* A start that fails early, as with another hearthd at work there, changes nothing. */
+static void test_all_of_nothing(void **state)
+{
+	put("state.json", "{\"counter\":9}");
+	b.records = 3;
+	keep_all(keep);
+	assert_int_equal(fake_disk_waiting() + settled.state + settled.log_saved, 0);
+	fake_core_wrong(core, "state", NULL);
+	load();
+	assert_int_equal(keep_state(keep)->counter, 9);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -494,6 +506,7 @@ int main(void)
 		TEST(removed_log),
 		TEST(all),
 		TEST(all_without_a_book),
+		TEST(all_of_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
