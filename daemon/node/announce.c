@@ -12,6 +12,7 @@
 #include "node/announce-choose.h"
 
 #define ADDRESSLESS_US (5 * USEC_PER_SEC)
+_Static_assert((int) CANDIDATES_MAX <= (int) PRESENCE_ENDPOINTS_MAX, "a presence holds all");
 
 struct announce {
 	struct core *core;
@@ -142,7 +143,7 @@ void announce_look(struct announce *a)
 	bool moved;
 
 	a->hooks->look(a->ctx, &facts);
-	for (size_t i = 0; i < facts.own->n_endpoints && n_all < PRESENCE_ENDPOINTS_MAX; i++)
+	for (size_t i = 0; i < facts.own->n_endpoints; i++)
 		if (presence_endpoint_is_valid(&facts.own->endpoints[i]))
 			all[n_all++] = facts.own->endpoints[i];
 	if (!n_all)

@@ -9,14 +9,15 @@
 #include "base/ip.h"
 
 enum { NEWEST_URLS = 4 };
+/* Those of settings and configuration, and what is made. */
+_Static_assert(2 * (int) FIELD_URLS_MAX + (int) SOURCES_MADE_MAX <= (int) HTTP_URLS_MAX, "room");
 
 static void add_url(struct sources *s, const char *url)
 {
 	for (size_t i = 0; i < s->n_urls; i++)
 		if (!strcmp(s->urls[i], url))
 			return;
-	if (s->n_urls < HTTP_URLS_MAX)
-		s->urls[s->n_urls++] = url;
+	s->urls[s->n_urls++] = url;
 }
 
 static void make_url(struct sources *s, const struct ip_addr *addr, uint16_t port)
@@ -24,8 +25,6 @@ static void make_url(struct sources *s, const struct ip_addr *addr, uint16_t por
 	struct endpoint endpoint = { .addr = *addr, .port = port };
 	char text[ENDPOINT_TEXT_MAX];
 
-	if (s->n_made == SOURCES_MADE_MAX)
-		return;
 	(void) snprintf(
 		s->made[s->n_made], FIELD_URL_MAX, "https://%s", endpoint_format(&endpoint, text));
 	add_url(s, s->made[s->n_made++]);
