@@ -98,6 +98,12 @@ void fake_event_pass(uint64_t us)
 	wall_us += us;
 }
 
+void fake_event_stall(uint64_t us)
+{
+	now_us += us;
+	wall_us += us;
+}
+
 uint64_t fake_event_next_us(void)
 {
 	const sd_event_source *s = first_due(UINT64_MAX);
@@ -131,6 +137,12 @@ int sd_event_new(sd_event **ret)
 	assert_non_null(*ret);
 	(*ret)->refs = 1;
 	return 0;
+}
+
+/* A new one each time: nobody asks twice. */
+int sd_event_default(sd_event **ret)
+{
+	return fake_event_fails < 0 ? fake_event_fails : sd_event_new(ret);
 }
 
 sd_event *sd_event_ref(sd_event *event)
@@ -237,6 +249,11 @@ int sd_event_exit(sd_event *event, int code)
 {
 	event->exits = true;
 	return 0;
+}
+
+bool fake_event_is_ending(const struct sd_event *event)
+{
+	return event->exits;
 }
 
 /* Without @ret the loop owns it, and it goes with the loop. */

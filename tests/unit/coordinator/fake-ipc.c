@@ -60,6 +60,11 @@ const struct ipc_creds *ipc_request_creds(const struct ipc_request *r)
 	return &r->creds;
 }
 
+void ipc_request_charge(const struct ipc_request *r, uint64_t work_us)
+{
+	((struct ipc_request *) (uintptr_t) r)->charged++;
+}
+
 void ipc_request_reply(struct ipc_request *r, json_t *ok)
 {
 	assert_false(r->answered);
@@ -83,6 +88,7 @@ void ipc_request_fail(struct ipc_request *r, const char *code, const char *forma
 
 struct ipc_server *fake_ipc;
 int fake_ipc_fails, fake_place_fails;
+bool fake_ipc_has_path = true;
 char fake_place[256];
 
 int ipc_make_place(const char *run, const char *name, uid_t uid, gid_t gid, struct err *err)
@@ -115,4 +121,10 @@ struct ipc_server *ipc_server_free(struct ipc_server *server)
 	free(server);
 	fake_ipc = NULL;
 	return NULL;
+}
+
+bool ipc_server_has_path(const struct ipc_server *server)
+{
+	assert_ptr_equal(server, fake_ipc);
+	return fake_ipc_has_path;
 }

@@ -12,7 +12,8 @@ struct ipc_request {
 
 	/* What became of it. */
 	bool answered;
-	json_t *ok; /* or NULL, and why: */
+	unsigned charged; /* so often, for work that it caused */
+	json_t *ok;       /* or NULL, and why: */
 	char code[IPC_CODE_MAX], message[1024];
 };
 
@@ -28,6 +29,8 @@ struct ipc_server {
 extern struct ipc_server *fake_ipc;
 /* What ipc_server_new() and ipc_make_place() return instead of 0. */
 extern int fake_ipc_fails, fake_place_fails;
+/* What ipc_server_has_path() says. */
+extern bool fake_ipc_has_path;
 /* "RUN NAME UID" of the last ipc_make_place(), "" for none. */
 extern char fake_place[256];
 

@@ -1,0 +1,81 @@
+/*
+ * fake-subjects: all subjects of hearthd as a test plays them, linked instead of them. What they
+ * are asked is written down in order; what they say is the test's. hearthd's own files are real.
+ */
+#pragma once
+
+#include "fake-core.h"
+
+#include "node/hearthd.h"
+
+enum { FAKE_PEERS_MAX = 4 };
+
+struct fake_subjects {
+	/* --- what they say --- */
+	const char *missing; /* there is no memory for this one, NULL: for all */
+	const char *fails;   /* this call fails, */
+	int with;            /* with this errno */
+	struct candidates own;
+	struct state state;
+	struct sync_state sync;
+	struct peer peers[FAKE_PEERS_MAX]; /* by number */
+	size_t n_peers, n_reachable;
+	uint16_t port; /* of the tunnel */
+	bool ipv6_missing, whole, wall_busy, held_back, has_changes, number_is_there, have_tried;
+	enum iface_ipv6 ipv6; /* found when the device is looked at, if it is another than UP */
+	uint64_t number;
+
+	/* --- what they were made with, to be called --- */
+	const struct announce_hooks *announce;
+	const struct cluster_hooks *cluster;
+	const struct device_hooks *device;
+	const struct ground_hooks *ground;
+	const struct ipv6_hooks *ipv6_hooks;
+	const struct keep_hooks *keep;
+	const struct names_hooks *names;
+	const struct news_hooks *news;
+	const struct overlay_hooks *overlay;
+	const struct peers_hooks *peers_hooks;
+	const struct sync_hooks *sync_hooks;
+	const struct uplink_hooks *uplink;
+	const struct waits_hooks *waits;
+	const struct wall_hooks *wall;
+	void *ctx; /* of all of them */
+
+	/* --- what they were told last --- */
+	struct view view;
+	unsigned mtu;
+	char urls[512];               /* of the coordinator */
+	char cert[16], key[16];       /* how they begin */
+	char status[512], notes[512]; /* to systemd: its sentence; other words */
+	bool is_deaf;                 /* systemd's queue is full */
+	ping_done_fn ping_done;
+	void *ping_ctx;
+	struct ip_addr ping_to;
+	size_t ping_size;
+	uint64_t ping_timeout_us;
+	sync_done_fn put_done;
+	void *put_ctx;
+	struct wait_for wait_for;
+	uint64_t wait_us;
+
+	struct mesh_log *log; /* the book's */
+	bool open;            /* the tunnel */
+};
+extern struct fake_subjects fake;
+
+/* A hearthd without anything yet, of the board of fake-core. One at a time. */
+struct hearthd *fake_hearthd_new(void);
+/* Returns NULL. */
+struct hearthd *fake_hearthd_free(struct hearthd *h);
+/* It has all its subjects, and what it was asked meanwhile is forgotten. */
+void fake_hearthd_open(struct hearthd *h);
+/* It has none any more. */
+void fake_hearthd_close(struct hearthd *h);
+/* This board is node 1 of the mesh, with its keys; what the keys are. */
+void fake_hearthd_is_in(struct hearthd *h);
+
+/* What was asked since the last time, in order: "names_write names_look". Borrowed. */
+const char *fake_asked(void);
+/* Just that was. */
+void fake_assert_asked(const char *calls);

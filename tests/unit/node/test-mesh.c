@@ -1,0 +1,554 @@
+/*
+ * mesh: which state this board is in, who is asked what when something changed, in which order, and
+ * what becomes of a failure. The subjects are the test's.
+ */
+#include "fake-subjects.h"
+
+#include <stdio.h>
+
+#include "base/json.h"
+
+static struct hearthd *h;
+static struct err err;
+
+static int set_up(void **state)
+{
+	h = fake_hearthd_new();
+	err = (struct err){ 0 };
+	fake_hearthd_is_in(h);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	if (h->overlay)
+		fake_hearthd_close(h);
+	h = fake_hearthd_free(h);
+	return 0;
+}
+
+static int update(unsigned changes)
+{
+	err = (struct err){ 0 };
+	return mesh_update(h, changes, &err);
+}
+
+/* It is in the mesh, and nothing has changed since. */
+static void begin(void)
+{
+	fake_hearthd_open(h);
+	assert_int_equal(update(CHANGE_ALL), 0);
+	assert_int_equal(h->mesh_state, MESH_UP);
+	assert_true(h->begun);
+	(void) fake_asked();
+	(void) fake_core_logged("");
+}
+
+/* A record takes node @id out of the mesh. */
+static void remove_node(uint32_t id)
+{
+	struct netmap *map = (struct netmap *) book_netmap(NULL);
+	struct tombstone tombstone = { .id = id };
+
+	assert_int_equal(
+		maker_apply(map, RECORD_TYPE_TOMBSTONE, tombstone_to_json(&tombstone), NULL, NULL),
+		1);
+}
+
+#define FIRST                                                                            \
+	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 " \
+	"uapi_open uplink_look announce_check-1 peers_apply device_apply wall_apply-1 "  \
+	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 announce_look"
+
+/* --- its states --- */
+
+static void test_up(void **state)
+{
+	fake_hearthd_open(h);
+	assert_int_equal(update(0), 0);
+	fake_assert_asked(FIRST " notify_status");
+	assert_int_equal(h->mesh_state, MESH_UP);
+	assert_true(h->begun);
+	assert_int_equal(fake_core_logged("node 1 of mesh home"), 1);
+	assert_int_equal(update(0), 0);
+	fake_assert_asked("device_hold-7 wall_begin announce_check-1");
+	assert_int_equal(fake_core_logged(""), 0);
+}
+
+static void test_waiting(void **state)
+{
+	h->core.config.node = 5; /* nothing in the log yet */
+	fake_hearthd_open(h);
+	assert_int_equal(update(CHANGE_ALL), 0);
+	fake_assert_asked("notify_status");
+	assert_int_equal(h->mesh_state, MESH_WAITING);
+	assert_int_equal(fake_core_logged("the log does not name this board (node 5) yet"), 1);
+	assert_true(h->begun);
+	fake_core_put(5, 5, NULL);
+	fake_hearthd_is_in(h);
+	assert_int_equal(update(CHANGE_RECORDS), 0);
+	assert_int_equal(h->mesh_state, MESH_UP);
+}
+
+static void test_replaced(void **state)
+{
+	begin();
+	h->core.wg_public[9]++;
+	assert_int_equal(update(CHANGE_RECORDS), 0);
+	assert_int_equal(h->mesh_state, MESH_REPLACED);
+	fake_assert_asked("uapi_close overlay_close peers_forget device_clear wall_take_down "
+			  "names_write-1 ground_forget ipv6_forget pods_forget announce_check-0 "
+			  "notify_status");
+	assert_int_equal(
+		fake_core_logged(
+			"another machine was enrolled in this board's place; taking the interface"),
+		1);
+	h->core.wg_public[9]--;
+	assert_int_equal(update(CHANGE_RECORDS), 0);
+	assert_int_equal(h->mesh_state, MESH_UP);
+	h->core.identity[9]++;
+	assert_int_equal(update(CHANGE_RECORDS), 0);
+	assert_int_equal(h->mesh_state, MESH_REPLACED);
+	(void) fake_asked();
+	assert_int_equal(update(CHANGE_RECORDS), 0); /* once */
+	fake_assert_asked("");
+}
+
+static void test_removed(void **state)
+{
+	struct err wrong = { 0 };
+
+	begin();
+	err_set(&wrong, -EIO, "no tunnel");
+	problem_set(&h->core.problems, "tunnel", &wrong);
+	remove_node(1);
+	(void) fake_core_logged("");
+	assert_int_equal(update(CHANGE_RECORDS), 0);
+	assert_int_equal(h->mesh_state, MESH_REMOVED);
+	fake_core_wrong(&h->core, "tunnel", NULL);
+	assert_int_equal(
+		fake_core_logged("this board was removed from the mesh; taking the interface"), 1);
+	assert_false(fake.open);
+}
+
+/* --- the first time --- */
+
+static void test_no_memory(void **state)
+{
+	static const char *const each[] = { "overlay", "peers", "device", "ipv6", "ground",
+		"announce" };
+
+	for (size_t i = 0; i < ARRAY_LEN(each); i++) {
+		fake.missing = each[i];
+		h->keep = (struct keep *) &fake;
+		assert_int_equal(mesh_open(h, &err), -ENOMEM);
+		mesh_close(h);
+	}
+	fake.missing = NULL;
+	fake.fails = "wall_new";
+	fake.with = -EPERM;
+	assert_int_equal(mesh_open(h, &err), -EPERM);
+	mesh_close(h);
+	(void) fake_asked();
+	mesh_close(h); /* of nothing */
+	fake_assert_asked("");
+}
+
+static void test_cannot_begin(void **state)
+{
+	fake_hearthd_open(h);
+	fake.fails = "overlay_open";
+	fake.with = -EBUSY;
+	assert_int_equal(update(CHANGE_ALL), -EBUSY);
+	assert_string_equal(err.text, "overlay_open: it fails");
+	assert_false(h->begun);
+	fake_assert_asked("wall_begin device_reclaim overlay_open-41741");
+	assert_int_equal(fake.state.port, 0);
+}
+
+/* What makes all else impossible, too. What is wrong with the device otherwise may pass. */
+static void test_no_right(void **state)
+{
+	fake_hearthd_open(h);
+	fake.fails = "device_apply";
+	fake.with = -EPERM;
+	assert_int_equal(update(CHANGE_ALL), -EPERM);
+	assert_string_equal(err.text, "device_apply: it fails; CAP_NET_ADMIN is needed");
+	assert_false(h->begun);
+	fake.with = -EIO;
+	assert_int_equal(update(CHANGE_ALL), 0);
+	assert_true(h->begun);
+	fake.with = -EPERM;
+	assert_int_equal(update(CHANGE_ALL), 0);
+}
+
+/* The port of last time, as long as the configuration says what it said then. */
+static void test_port(void **state)
+{
+	static const struct {
+		uint16_t port, wanted, config;
+		const char *opened;
+	} cases[] = { { 0, 0, 41741, "overlay_open-41741" },
+		{ 41743, 41741, 41741, "overlay_open-41743" },
+		{ 41743, 41741, 5000, "overlay_open-5000" },
+		{ 0, 41741, 41741, "overlay_open-41741" } };
+
+	fake_hearthd_open(h);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		fake.state =
+			(struct state){ .port = cases[i].port, .port_wanted = cases[i].wanted };
+		h->core.config.port = cases[i].config;
+		fake.port = (uint16_t) (cases[i].config + 1);
+		assert_int_equal(update(0), 0);
+		assert_non_null(strstr(fake_asked(), cases[i].opened));
+		assert_int_equal(fake.state.port, cases[i].config + 1);
+		assert_int_equal(fake.state.port_wanted, cases[i].config);
+		overlay_close(h->overlay);
+		(void) fake_asked();
+	}
+}
+
+/* --- what changed, and whom it concerns --- */
+
+static void test_changes(void **state)
+{
+	static const struct {
+		unsigned change;
+		const char *asked;
+	} cases[] = {
+		{ CHANGE_RECORDS,
+			"peers_apply device_apply wall_apply-1 names_write-0 "
+			"cluster_follow_record-1 cluster_look_at_boards-1 announce_look" },
+		{ CHANGE_UPLINK, "peers_apply wall_apply-1 announce_look" },
+		{ CHANGE_MTU, "device_apply" },
+		{ CHANGE_TUNNEL,
+			"peers_apply device_apply wall_apply-1 names_write-0 announce_look" },
+		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
+		{ CHANGE_CONFIG, "device_apply wall_apply-1 names_write-0" },
+	};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char all[512];
+
+		assert_int_equal(update(cases[i].change), 0);
+		(void) snprintf(all, sizeof(all), "device_hold-7 wall_begin announce_check-1 %s",
+			cases[i].asked);
+		fake_assert_asked(all);
+	}
+}
+
+/* Where a coordinator is, records and configuration say. */
+static void test_asks_others(void **state)
+{
+	begin();
+	(void) snprintf(h->core.config.urls[h->core.config.n_urls++], FIELD_URL_MAX,
+		"https://other.example");
+	assert_int_equal(update(CHANGE_UPLINK | CHANGE_MTU | CHANGE_TUNNEL | CHANGE_IPV6), 0);
+	assert_null(strstr(fake_asked(), "sync_configure"));
+	assert_int_equal(update(CHANGE_CONFIG), 0);
+	assert_non_null(strstr(fake_asked(), "sync_configure"));
+	h->core.config.n_urls = 0;
+	assert_int_equal(update(CHANGE_RECORDS), 0);
+	assert_non_null(strstr(fake_asked(), "sync_configure"));
+}
+
+/* Another MTU is noticed whatever was said to have changed; none says nothing. */
+static void test_mtu(void **state)
+{
+	fake.own.mtu = 1500;
+	begin();
+	assert_int_equal(fake.mtu, 1420);
+	assert_int_equal(fake.view.mtu, 1420);
+	fake.own.mtu = 1400;
+	assert_int_equal(update(CHANGE_UPLINK), 0);
+	assert_non_null(strstr(fake_asked(), "device_apply"));
+	assert_int_equal(fake.view.mtu, 1320);
+	fake.own.mtu = 0;
+	assert_int_equal(update(CHANGE_UPLINK), 0);
+	assert_null(strstr(fake_asked(), "device_apply"));
+	assert_int_equal(h->uplink_mtu, 1400);
+}
+
+static void test_view(void **state)
+{
+	begin();
+	assert_int_equal(update(CHANGE_MTU), 0);
+	assert_int_equal(fake.view.changes, CHANGE_MTU);
+	assert_ptr_equal(fake.view.map, book_netmap(NULL));
+	assert_ptr_equal(fake.view.settings, netmap_settings(book_netmap(NULL)));
+	assert_ptr_equal(fake.view.self, core_self(&h->core));
+	assert_ptr_equal(fake.view.own, &fake.own);
+	assert_ptr_equal(fake.view.tunnel, &fake);
+	assert_int_equal(fake.view.ifindex, 7);
+}
+
+static void test_peers_fail(void **state)
+{
+	begin();
+	fake.fails = "peers_apply";
+	fake.with = -ENOSPC;
+	assert_int_equal(update(CHANGE_UPLINK), 0);
+	fake_core_wrong(&h->core, "tunnel", "peers_apply: it fails");
+	fake.fails = NULL;
+	assert_int_equal(update(CHANGE_UPLINK), 0);
+	fake_core_wrong(&h->core, "tunnel", NULL);
+}
+
+/* The tunnel works all the same, with what was known. */
+static void test_addresses_unknown(void **state)
+{
+	fake_hearthd_open(h);
+	fake.fails = "uplink_look";
+	fake.with = -EINTR;
+	assert_int_equal(update(CHANGE_ALL), 0);
+	fake_assert_asked(FIRST " notify_status");
+	assert_int_equal(
+		fake_core_logged("uplink_look: it fails; the addresses of before count"), 1);
+	assert_int_equal(fake_core_logged(""), 0);
+}
+
+/* --- the tunnel goes --- */
+
+static void test_moved_away(void **state)
+{
+	begin();
+	fake.fails = "device_hold";
+	fake.with = -ENODEV;
+	assert_int_equal(update(0), 0);
+	fake_assert_asked("device_hold-7 uapi_close overlay_close peers_forget " FIRST);
+	fake.with = -EIO; /* that says nothing */
+	assert_int_equal(update(0), 0);
+	fake_assert_asked("device_hold-7 wall_begin announce_check-1");
+}
+
+static void test_lost(void **state)
+{
+	begin();
+	fake.overlay->lost(h);
+	fake_assert_asked("uapi_close overlay_close peers_forget " FIRST);
+	assert_int_equal(fake_core_logged(""), 0);
+	fake.fails = "overlay_open";
+	fake.with = -EBUSY;
+	fake.overlay->lost(h);
+	assert_int_equal(fake_core_logged("overlay_open: it fails"), 1);
+	assert_true(fake_event_is_ending(h->core.event));
+}
+
+/* --- what subjects ask of each other --- */
+
+static void test_announced_facts(void **state)
+{
+	struct announce_facts facts;
+	CLEANUP_JSON json_t *doc = json_string("doc");
+	uint64_t last = 0;
+
+	fake.state.counter = 12;
+	begin();
+	assert_int_equal(fake.number, 12);
+	fake.announce->look(fake.ctx, &facts);
+	assert_ptr_equal(facts.own, &fake.own);
+	assert_false(facts.no_ipv6);
+	assert_string_equal(facts.kube, "tried");
+	assert_string_equal(facts.kube_problem, "problem");
+	fake.ipv6_missing = true;
+	fake.announce->look(fake.ctx, &facts);
+	assert_true(facts.no_ipv6);
+	assert_false(fake.announce->take_number(fake.ctx, 6, &last));
+	assert_int_equal(last, 7);
+	fake.number_is_there = true;
+	assert_true(fake.announce->take_number(fake.ctx, 6, &last));
+	fake.announce->tell(fake.ctx, doc);
+	fake_assert_asked("sync_set_presence-doc");
+}
+
+static void test_ipv6(void **state)
+{
+	begin();
+	assert_true(fake.ground->ipv6_leads_to(fake.ctx, 2));
+	assert_false(fake.ground->ipv6_leads_to(fake.ctx, 3));
+	fake.ipv6_hooks->answered(fake.ctx);
+	fake_assert_asked("device_hold-7 wall_begin announce_check-1 device_apply names_write-0 "
+			  "announce_look");
+	/* It may work the next time. */
+	overlay_close(h->overlay);
+	fake.fails = "overlay_open";
+	fake.with = -EBUSY;
+	fake.ipv6_hooks->answered(fake.ctx);
+	assert_int_equal(fake_core_logged("overlay_open: it fails"), 1);
+	assert_false(fake_event_is_ending(h->core.event));
+}
+
+static void test_wall_settled(void **state)
+{
+	fake.wall_busy = true;
+	begin();
+	assert_false(h->ready);
+	fake.wall_busy = false;
+	fake.wall->settled(fake.ctx);
+	assert_true(h->ready);
+}
+
+/* --- news --- */
+
+static void test_heard(void **state)
+{
+	struct book_heard own = { .id = 1 }, other = { .id = 2 },
+			  ipv6 = { .id = 3, .ipv6_changed = true };
+
+	begin();
+	mesh_news_hooks.heard(h, &own);
+	fake_assert_asked("announce_look");
+	mesh_news_hooks.heard(h, &other);
+	fake_assert_asked("peers_apply_one-2 cluster_look_at_boards-1");
+	mesh_news_hooks.heard(h, &ipv6);
+	fake_assert_asked("peers_apply_one-3 names_write-0 cluster_look_at_boards-1");
+	fake.fails = "peers_apply_one";
+	fake.with = -ENOSPC;
+	mesh_news_hooks.heard(h, &other);
+	fake_core_wrong(&h->core, "tunnel", "peers_apply_one: it fails");
+	overlay_close(h->overlay);
+	(void) fake_asked();
+	mesh_news_hooks.heard(h, &other);
+	fake_assert_asked("cluster_look_at_boards-1");
+	h->mesh_state = MESH_REMOVED;
+	mesh_news_hooks.heard(h, &own);
+	mesh_news_hooks.heard(h, &ipv6);
+	fake_assert_asked("");
+}
+
+static void test_news(void **state)
+{
+	struct kube_bundle bundle = { .id = "x" };
+
+	begin();
+	mesh_news_hooks.came(h);
+	fake_assert_asked("keep_log");
+	assert_int_equal(mesh_news_hooks.bundle(h, &bundle), 0);
+	fake_assert_asked("cluster_take-x");
+	fake.fails = "cluster_take";
+	fake.with = -EAGAIN;
+	assert_int_equal(mesh_news_hooks.bundle(h, &bundle), -EAGAIN);
+	(void) fake_asked();
+	mesh_news_hooks.records(h);
+	assert_non_null(strstr(fake_asked(), "cluster_follow_record"));
+	assert_false(fake_event_is_ending(h->core.event));
+}
+
+/* --- now and then --- */
+
+#define ROUND                                                                                    \
+	"names_retry uapi_retry cluster_retry resolv_retry names_look resolv_look cluster_look " \
+	"keep_book keep_save_state"
+
+static void test_retry(void **state)
+{
+	begin();
+	mesh_retry(h);
+	fake_assert_asked("device_hold-7 device_look ground_look-1-7 wall_retry-1 " ROUND);
+	fake.whole = false; /* no saying where packets go */
+	mesh_retry(h);
+	fake_assert_asked("device_hold-7 device_look ground_look-1-0 wall_retry-1 " ROUND);
+}
+
+static void test_retry_without_a_mesh(void **state)
+{
+	h->core.config.node = 5;
+	fake_hearthd_open(h);
+	assert_int_equal(update(CHANGE_ALL), 0);
+	(void) fake_asked();
+	mesh_retry(h);
+	fake_assert_asked(ROUND);
+}
+
+static void test_retry_held_back(void **state)
+{
+	begin();
+	fake.held_back = true;
+	mesh_retry(h);
+	fake_assert_asked("device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply "
+			  "device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
+			  "cluster_look_at_boards-1 announce_look device_look ground_look-1-7 "
+			  "wall_retry-1 " ROUND);
+}
+
+/* It is a problem of the tunnel; all else waits until there is one. */
+static void test_retry_tunnel(void **state)
+{
+	begin();
+	overlay_close(h->overlay);
+	fake.fails = "overlay_open";
+	fake.with = -EBUSY;
+	(void) fake_asked();
+	mesh_retry(h);
+	fake_assert_asked("wall_begin device_reclaim overlay_open-41741");
+	fake_core_wrong(&h->core, "tunnel", "overlay_open: it fails");
+	fake.fails = NULL;
+	mesh_retry(h);
+	fake_assert_asked(FIRST " device_look ground_look-1-7 wall_retry-1 " ROUND);
+	fake_core_wrong(&h->core, "tunnel", NULL);
+}
+
+static void test_retry_peers(void **state)
+{
+	begin();
+	fake.fails = "peers_apply";
+	fake.with = -ENOSPC;
+	assert_int_equal(update(CHANGE_UPLINK), 0);
+	fake.fails = NULL;
+	(void) fake_asked();
+	mesh_retry(h);
+	fake_assert_asked(
+		"device_hold-7 peers_apply device_look ground_look-1-7 wall_retry-1 " ROUND);
+	fake_core_wrong(&h->core, "tunnel", NULL);
+}
+
+/* What the device is found to have concerns names and the others. */
+static void test_retry_ipv6(void **state)
+{
+	begin();
+	fake.ipv6 = IFACE_IPV6_NONE;
+	mesh_retry(h);
+	fake_assert_asked("device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 "
+			  "names_write-0 announce_look " ROUND);
+	mesh_retry(h);
+	fake_assert_asked(
+		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 " ROUND);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(up),
+		TEST(waiting),
+		TEST(replaced),
+		TEST(removed),
+		TEST(no_memory),
+		TEST(cannot_begin),
+		TEST(no_right),
+		TEST(port),
+		TEST(changes),
+		TEST(asks_others),
+		TEST(mtu),
+		TEST(view),
+		TEST(peers_fail),
+		TEST(addresses_unknown),
+		TEST(moved_away),
+		TEST(lost),
+		TEST(announced_facts),
+		TEST(ipv6),
+		TEST(wall_settled),
+		TEST(heard),
+		TEST(news),
+		TEST(retry),
+		TEST(retry_without_a_mesh),
+		TEST(retry_held_back),
+		TEST(retry_tunnel),
+		TEST(retry_peers),
+		TEST(retry_ipv6),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
