@@ -20,6 +20,19 @@
 static char dir[] = "/tmp/hearth-keys.XXXXXX", path[64];
 static const uint8_t seed[KEYS_SEED_LEN] = { 1, 2, 3 };
 
+/* What was wiped: whether it held the text of a key. */
+static unsigned n_wiped;
+static char key_text[48];
+
+void __real_sodium_memzero(void *mem, size_t len);
+void __wrap_sodium_memzero(void *mem, size_t len);
+void __wrap_sodium_memzero(void *mem, size_t len)
+{
+	n_wiped +=
+		key_text[0] && len >= strlen(key_text) && !memcmp(mem, key_text, strlen(key_text));
+	__real_sodium_memzero(mem, len);
+}
+
 static int end(void **state)
 {
 	(void) unlink(path);
@@ -116,10 +129,28 @@ static void test_not_written(void **state)
 	assert_int_equal(keys_make(nowhere, made, &err), -ENOENT);
 }
 
+/* Whatever held the text. */
+static void test_wiped(void **state)
+{
+	uint8_t found[KEYS_SEED_LEN];
+	struct err err = { 0 };
+
+	(void) strcpy(key_text, "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+	n_wiped = 0;
+	assert_int_equal(keys_write(path, seed, &err), 0);
+	assert_int_equal(n_wiped, 1);
+	assert_int_equal(keys_read(path, found, &err), 0);
+	assert_int_equal(n_wiped, 2);
+	key_text[0] = '\0';
+	write_text(""); /* there is nothing to be wiped */
+	refused(-EBADMSG, "is damaged");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_kept, end),
+		cmocka_unit_test_teardown(test_wiped, end),
 		cmocka_unit_test_teardown(test_damaged, end),
 		cmocka_unit_test_teardown(test_others, end),
 		cmocka_unit_test_teardown(test_not_written, end),

@@ -412,6 +412,17 @@ static void test_newer_meanwhile(void **state)
 	assert_int_equal(fake_helper_calls(), 3);
 }
 
+/* A disk that was full when nothing was asked has cost nothing. */
+static void test_log_failed_before(void **state)
+{
+	have(id_a);
+	fake_helper_answer(NULL);
+	cluster_log_settled(cluster, false);
+	cluster_log_settled(cluster, true);
+	assert_int_equal(fake_helper_calls(), 1);
+	assert_string_equal(t.done, id_a);
+}
+
 /* Root reads our log on the disk. */
 static void test_waits_for_the_log(void **state)
 {
@@ -723,6 +734,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_long_problem, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_newer_meanwhile, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_log_failed_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waits_for_the_log, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_labels, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_follows, set_up, tear_down),
