@@ -1,6 +1,6 @@
 /*
- * There is one poll under way, or one timer until the next. A reply that cannot be read changes
- * nothing and counts as a failure.
+ * There is one poll under way, or one timer until the next; and one put of our presence, or a timer
+ * until it is tried again. A reply that cannot be read changes nothing and counts as a failure.
  */
 #include "node/sync.h"
 
@@ -243,10 +243,7 @@ static void poll_begin(struct sync *sync)
 
 static int on_poll_timer(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct sync *sync = ctx;
-
-	if (sync->started && !sync->poll_id)
-		poll_begin(sync);
+	poll_begin(ctx);
 	return 0;
 }
 
@@ -293,10 +290,7 @@ static void put_presence(struct sync *sync)
 
 static int on_put_timer(sd_event_source *source, uint64_t usec, void *ctx)
 {
-	struct sync *sync = ctx;
-
-	if (!sync->presence_known)
-		put_presence(sync);
+	put_presence(ctx);
 	return 0;
 }
 
