@@ -27,6 +27,7 @@ enum {
 
 struct entry {
 	struct presence presence;
+	uint8_t signer[NODE_KEY_LEN]; /* the identity that its signature was checked with */
 	json_t *doc;
 	struct pace pace;
 	json_t *held_back; /* a newer one, NULL for none */
@@ -101,7 +102,8 @@ const struct presence *book_presence(const struct book *book, uint32_t id)
 	return found ? &book->entries[at].presence : NULL;
 }
 
-static int entry_put(struct book *book, struct presence *presence, const json_t *doc)
+static int entry_put(struct book *book, struct presence *presence,
+	const uint8_t signer[static NODE_KEY_LEN], const json_t *doc)
 {
 	bool found;
 	size_t at = entry_find(book, presence->node, &found);
@@ -109,6 +111,7 @@ static int entry_put(struct book *book, struct presence *presence, const json_t 
 
 	if (!entry.doc)
 		return -ENOMEM;
+	memcpy(entry.signer, signer, sizeof(entry.signer));
 	if (!found && book->n_entries == book->room) {
 		size_t room = book->room ? book->room * 2 : 16;
 		struct entry *entries = reallocarray(book->entries, room, sizeof(*entries));
@@ -174,7 +177,7 @@ int book_add_presence(struct book *book, const json_t *doc, uint64_t now_us, str
 		return 0;
 	had_ipv6 = !found || !book->entries[at].presence.no_ipv6;
 	heard = (struct book_heard){ id, had_ipv6 == presence.no_ipv6 };
-	r = entry_put(book, &presence, doc);
+	r = entry_put(book, &presence, node->identity, doc);
 	if (r < 0)
 		return err_set(err, r, "out of memory");
 	book->presence_dirty = true;
@@ -205,7 +208,7 @@ static void drop_stale_presences(struct book *book)
 		struct entry *entry = &book->entries[i];
 		const struct node *node = netmap_by_id(book->netmap, entry->presence.node);
 
-		if (node && presence_verify(&entry->presence, node->identity) == 0) {
+		if (node && memcmp(entry->signer, node->identity, NODE_KEY_LEN) == 0) {
 			book->entries[kept++] = *entry;
 			continue;
 		}
