@@ -1,4 +1,4 @@
-/* hearth: the command-line client. One table drives dispatch, usage and completion. */
+/* hearth: the command-line client. One table drives dispatch and usage (which completion.bash reads). */
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
