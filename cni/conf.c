@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/names.h"
+
 static const char *const versions[] = {
 	[CONF_0_4_0] = "0.4.0", [CONF_1_0_0] = "1.0.0", [CONF_1_1_0] = "1.1.0"
 };
@@ -90,7 +92,7 @@ static enum cni_code read_name(struct conf *conf, struct err *err)
 static enum cni_code read_device(struct conf *conf, struct err *err)
 {
 	const json_t *v = json_object_get(conf->json, "device");
-	const char *name = v && !json_is_null(v) ? json_string_value(v) : "hearth0";
+	const char *name = v && !json_is_null(v) ? json_string_value(v) : NAMES_LINK_DEFAULT;
 
 	if (!name || !*name || strlen(name) >= IFNAMSIZ || strpbrk(name, "/: \t\n"))
 		return fail(err, CNI_CONFIG, "\"device\" is not the name of an interface");

@@ -23,6 +23,7 @@
 #include "base/guard.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "base/usage.h"
@@ -316,8 +317,8 @@ static int step_booted(struct enroll *e, struct err *err)
 	struct err why = { 0 };
 
 	if (config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &e->config, &why) < 0)
-		(void) snprintf(e->config.interface, sizeof(e->config.interface), "%s",
-			CONFIG_INTERFACE_DEFAULT);
+		(void) snprintf(
+			e->config.interface, sizeof(e->config.interface), "%s", NAMES_LINK_DEFAULT);
 	e->systemd = sd_booted() > 0;
 	return local_find_user(e, err);
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
+#include "base/names.h"
 #include "base/yaml.h"
 #include "board/book.h"
 #include "provision/enroll.h"
@@ -449,7 +450,7 @@ static json_t *config_json(struct enroll *e)
 		field_urls(e->token.urls, e->token.n_urls), "pins",
 		field_keys(e->token.pins, e->token.n_pins));
 
-	if (json && strcmp(e->config.interface, CONFIG_INTERFACE_DEFAULT))
+	if (json && strcmp(e->config.interface, NAMES_LINK_DEFAULT))
 		json_object_set_new(json, "interface", json_string(e->config.interface));
 	if (json && e->config.port != CONFIG_PORT_DEFAULT)
 		json_object_set_new(json, "port", json_integer(e->config.port));

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
+#include "base/names.h"
 #include "base/owned.h"
 #include "board/state.h"
 #include "provision/enroll.h"
@@ -178,8 +179,8 @@ int local_load(struct enroll *e, struct err *err)
 	e->new_keys = !identity || !wg;
 	r = config_read(paths_join(e->paths.etc, "hearthd.yaml", path), &e->config, &why);
 	if (r == -ENOENT) {
-		(void) snprintf(e->config.interface, sizeof(e->config.interface), "%s",
-			CONFIG_INTERFACE_DEFAULT);
+		(void) snprintf(
+			e->config.interface, sizeof(e->config.interface), "%s", NAMES_LINK_DEFAULT);
 		e->config.port = CONFIG_PORT_DEFAULT;
 		return 0;
 	}

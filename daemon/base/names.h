@@ -18,8 +18,9 @@
 #define NAMES_HOSTS        "/etc/hosts"
 #define NAMES_CNI_PLUGIN   "/opt/cni/bin/hearth"
 /* The packages' files for systemd-networkd and NetworkManager know links by these two. */
-#define NAMES_LINK     "hearth" /* a mesh's interface, unless it has a name of its own */
-#define NAMES_POD_LINK "hth"    /* the host's end of a pod's link: this and 10 hex digits */
+#define NAMES_LINK         "hearth" /* a mesh's interface, unless it has a name of its own */
+#define NAMES_LINK_DEFAULT NAMES_LINK "0"
+#define NAMES_POD_LINK     "hth" /* the host's end of a pod's link: this and 10 hex digits */
 
 static inline bool names_is_mesh_link(const char *ifname)
 {

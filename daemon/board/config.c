@@ -33,7 +33,7 @@ static int check_interface(const char *name, struct err *err)
 
 static int read_optional(const json_t *json, struct config *config, struct err *err)
 {
-	const char *name = CONFIG_INTERFACE_DEFAULT;
+	const char *name = NAMES_LINK_DEFAULT;
 	uint64_t port = CONFIG_PORT_DEFAULT;
 	int r = 0;
 

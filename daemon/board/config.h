@@ -22,7 +22,6 @@
 #include "wire/fields.h"
 #include "wire/node.h"
 
-#define CONFIG_INTERFACE_DEFAULT NAMES_LINK "0"
 enum { CONFIG_PORT_DEFAULT = 41741 };
 
 struct config {

@@ -24,6 +24,7 @@
 #include "base/env.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "base/owned.h"
 #include "base/usage.h"
 #include "board/config.h"
@@ -329,7 +330,7 @@ static int check_ranges(const struct init *i)
 	struct err err = { 0 };
 	CLEANUP_LOCALS struct locals locals = { 0 };
 	/* This board may be in a mesh that is being made anew, as after a disk was lost. */
-	const struct locals_own own = { .ifname = CONFIG_INTERFACE_DEFAULT };
+	const struct locals_own own = { .ifname = NAMES_LINK_DEFAULT };
 	int r = locals_read(&own, &locals, &err);
 
 	if (r == 0)

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/names.h"
+
 void request_done(struct request *request)
 {
 	free(request->entries);
@@ -45,7 +47,7 @@ static int read_hosts(const json_t *args, struct request *request, struct err *e
 	static const char *const known[] = { "entries", "ifname", NULL };
 	int r = json_only(args, known, err);
 
-	(void) snprintf(request->ifname, sizeof(request->ifname), "%s", HOSTS_IFNAME_DEFAULT);
+	(void) snprintf(request->ifname, sizeof(request->ifname), "%s", NAMES_LINK_DEFAULT);
 	if (r == 0 && json_has(args, "ifname"))
 		r = read_ifname(args, request, err);
 	if (r < 0)

@@ -20,7 +20,7 @@ const char *firewall_table(const char *ifname, char ret[static FIREWALL_TABLE_MA
 {
 	size_t at = (size_t) snprintf(ret, FIREWALL_TABLE_MAX, "hearth");
 
-	if (!strcmp(ifname, CONFIG_INTERFACE_DEFAULT))
+	if (!strcmp(ifname, NAMES_LINK_DEFAULT))
 		return ret;
 	ret[at++] = '_';
 	for (; *ifname && at < FIREWALL_TABLE_MAX - 4; ifname++) {

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/names.h"
 #include "wire/hosts.h"
 
 static int add_entry(json_t *list, const struct ip_addr *addr, const struct node *node,
@@ -26,7 +27,7 @@ json_t *hostnames_request(json_t *entries, const char *ifname)
 	CLEANUP_JSON json_t *request = json_pack("{s:o}", "entries", entries);
 
 	/* An older helper knows of one block only, and of no such field. */
-	if (request && strcmp(ifname, HOSTS_IFNAME_DEFAULT) != 0 &&
+	if (request && strcmp(ifname, NAMES_LINK_DEFAULT) != 0 &&
 		json_object_set_new(request, "ifname", json_string(ifname)) < 0)
 		return NULL;
 	return TAKE(request);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/names.h"
+
 #define BEGIN  "# BEGIN hearth"
 #define END    "# END hearth"
 #define JOINED " (after a line without an end)"
@@ -25,7 +27,7 @@ struct marks {
 static struct marks marks_of(const char *ifname)
 {
 	struct marks marks;
-	bool is_default = !strcmp(ifname, HOSTS_IFNAME_DEFAULT);
+	bool is_default = !strcmp(ifname, NAMES_LINK_DEFAULT);
 
 	/* No name of an interface holds a slash. */
 	(void) snprintf(marks.begin, sizeof(marks.begin), BEGIN "%s%s", is_default ? "" : "/",

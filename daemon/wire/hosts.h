@@ -1,7 +1,8 @@
 /*
  * hosts: the marked block of names in a hosts file. Pure: text in, text out. Everything outside the
  * block stays as it is, byte for byte; taking the block out gives back the file as it was before.
- * Each mesh on a machine has a block of its own, known by the mesh's interface.
+ * Each mesh on a machine has a block of its own, known by the mesh's interface; that of hearth0 has
+ * no name.
  */
 #pragma once
 
@@ -20,9 +21,6 @@ enum {
 	/* Lists against advertisements have 10 to 60 MB. Twice as much memory for a moment. */
 	HOSTS_FILE_MAX = 64 * 1024 * 1024,
 };
-
-/* The interface whose block carries no name. */
-#define HOSTS_IFNAME_DEFAULT "hearth0"
 
 struct hosts_entry {
 	struct ip_addr addr;
