@@ -148,6 +148,7 @@ static void test_inputs(void **state)
 
 		switch (step) {
 		case LABEL:
+			json_decref(worker.labels);
 			worker.labels = json_pack("{s:s}", "zone", "attic");
 			payload = node_to_json(&worker);
 			break;

@@ -727,6 +727,8 @@ void fake_hearthd_close(struct hearthd *h)
 	mesh_close(h);
 	h->sync = sync_free(h->sync);
 	assist_close(h);
+	free(h->asked);
+	h->asked = NULL;
 	h->keep = NULL;
 	h->news = NULL;
 	h->ping = NULL;

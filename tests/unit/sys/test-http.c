@@ -28,7 +28,8 @@ struct world {
 	char url[64], dead_url[64];
 	int dead_fd;
 	unsigned served, never;
-	struct httpd_request *kept;
+	struct httpd_request *kept[4]; /* by /never */
+	size_t n_kept;
 	int done, status;
 	struct err err;
 	char body[256];
@@ -57,7 +58,8 @@ static void serve(void *ctx, struct httpd_request *request)
 		memset(text, ' ', 100000);
 		httpd_reply_text(request, 200, text, 100000);
 	} else if (!strcmp(path, "/never")) {
-		w.kept = request;
+		assert_true(w.n_kept < ARRAY_LEN(w.kept));
+		w.kept[w.n_kept++] = request;
 	} else if (!strcmp(path, "/refuse")) {
 		httpd_reply_error(request, 403, "token_used", "It was used.");
 	} else if (!strcmp(path, "/empty")) {
@@ -114,9 +116,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	w.client = http_client_free(w.client);
-	if (w.kept)
-		httpd_reply_error(w.kept, 503, "internal", "The end.");
-	w.kept = NULL;
+	while (w.n_kept)
+		httpd_reply_error(w.kept[--w.n_kept], 503, "internal", "The end.");
 	httpd_free(w.server);
 	(void) close(w.dead_fd);
 	sd_event_unref(w.event);
@@ -309,12 +310,11 @@ static void test_cancel_and_reset(void **state)
 
 	open_client(urls, 1, w.pin);
 	id = ask("GET", "/never", NULL, 0, 0);
-	while (!w.kept)
+	while (!w.n_kept)
 		assert_true(sd_event_run(w.event, 100000) >= 0);
 	http_client_cancel(w.client, id);
 	http_client_cancel(w.client, id);
-	httpd_reply_error(w.kept, 503, "internal", "Too late.");
-	w.kept = NULL;
+	httpd_reply_error(w.kept[--w.n_kept], 503, "internal", "Too late.");
 	ask("GET", "/x", NULL, 0, 0);
 	http_client_reset(w.client); /* it begins again */
 	run(1);
@@ -348,7 +348,7 @@ static void test_all_end(void **state)
 			http_client_send(w.client, &request, ended_by_free, malloc(16), NULL, NULL),
 			0);
 	assert_int_equal(http_client_send(w.client, &request, ended, NULL, &id, NULL), 0);
-	while (!w.kept)
+	while (!w.n_kept)
 		assert_true(sd_event_run(w.event, 100000) >= 0);
 	http_client_cancel(w.client, id);
 	w.client = http_client_free(w.client);
