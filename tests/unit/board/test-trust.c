@@ -25,7 +25,7 @@ static struct mesh_log *log_of(int nodes)
 
 	maker_append(log, "settings", settings_to_json(&settings));
 	for (int i = 1; i <= nodes; i++) {
-		char name[8];
+		char name[NODE_NAME_MAX];
 
 		(void) snprintf(name, sizeof(name), "n%d", i);
 		CLEANUP_NODE struct node node = maker_node((uint32_t) i, (uint32_t) i, name);

@@ -168,7 +168,7 @@ static void add_all(bool same_run)
 
 static int setup(void **state)
 {
-	char path[160];
+	char path[320];
 
 	strcpy(run, "/tmp/hearth-test-lost.XXXXXX");
 	if (!mkdtemp(run))
