@@ -70,4 +70,4 @@ lies_stop() {
 	rm -f "$T/lies.pid"
 	coord_start
 }
-counted() { printf '\n%d attacks, %d refused\n' "$tried" "$held"; check "every attack was refused" [ "$tried" -eq "$held" ]; }
+at_end() { printf '\n%d attacks, %d refused\n' "$tried" "$held"; check "every attack was refused" [ "$tried" -eq "$held" ]; }

@@ -1,8 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Scenes of light boards (lib/light.sh): in drift/*.sh somebody changes what Hearth put somewhere, or what it
-# stands on, and it comes right again; neighbours/*.sh are others on the same machine; attack/*.sh attackers.
-# Clocks that are set years forward and back, a full disk and damaged files are in test-mesh. A scene is a
-# function and its title:
+# stands on, and it comes right again; neighbours/*.sh are others on the same machine; attack/*.sh attackers;
+# mesh/*.sh is what a mesh is at all, and what it survives. A scene is a function and its title:
 #
 #     scene hosts_replaced "the hosts file is replaced by another program" [long]
 #     hosts_replaced() {
@@ -80,7 +79,8 @@ play_all() { # [NAME...]: this part's in order, or those named
 		play "$name"
 	done
 }
-play_scenes() { # DIRECTORY default|long: the whole test
+at_end() { :; } # after the last scene; a test may have its own
+play_scenes() { # DIRECTORY default|long [OPTIONS of light_up]: the whole test
 	local part=$2 file
 	scene() { # NAME TITLE [long]
 		title[$1]=$2
@@ -90,11 +90,11 @@ play_scenes() { # DIRECTORY default|long: the whole test
 		# shellcheck source=/dev/null
 		. "$file"
 	done
-	light_up
+	light_up "${@:3}"
 	check "the mesh is whole" mesh_whole 15
 	# shellcheck disable=SC2086
 	play_all ${HEARTH_SCENES:-}
 	printf '\n%d scenes in %d s\n' "$played" "$SECONDS"
-	[ "$(type -t counted)" != function ] || counted	# attack.sh's
+	at_end
 	light_finish
 }

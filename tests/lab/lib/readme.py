@@ -110,9 +110,9 @@ table = {
     "hearth": tested("daemon/node/hearthd.sysusers.conf", "u hearth -"),
     "hearth-coord": tested("daemon/coordinator/hearth-coord.sysusers.conf", "u hearth-coord -"),
     # Reaching a board
-    "ssh pi3.home.internal": tested("tests/lab/test-mesh", "names in the hosts file"),
-    "http://n100.home.internal:3000": tested("tests/lab/test-mesh", "names in the hosts file"),
-    "n100.home.internal": tested("tests/lab/test-mesh", "names in the hosts file"),
+    "ssh pi3.home.internal": tested("tests/lab/mesh/10-network.sh", "names in the hosts file"),
+    "http://n100.home.internal:3000": tested("tests/lab/mesh/10-network.sh", "names in the hosts file"),
+    "n100.home.internal": tested("tests/lab/mesh/10-network.sh", "names in the hosts file"),
     "Remote Login": word("of Ubuntu's settings"),
     # What ip addr show hearth0 prints
     "ip addr show hearth0": device,
