@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# For the scenes of attack/*.sh (lib/drift.sh has scene, did, right and logged, lib/light.sh the boards): a scene is
+# For the scenes of attack/*.sh (lib/drift.sh has did, right and logged, lib/light.sh the boards): a scene is
 # one kind of attacker, and each thing that he tries is one line:
 #
 #     scene names "hearthd's user has root write names"

@@ -1,21 +1,18 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Scenes of light boards (lib/light.sh): in drift/*.sh somebody changes what Hearth put somewhere, or what it
 # stands on, and it comes right again; neighbours/*.sh are others on the same machine; attack/*.sh attackers;
-# mesh/*.sh is what a mesh is at all, and what it survives. A scene is a function and its title:
+# mesh/*.sh is what a mesh is at all, and what it survives. In a scene (lib/scenes.sh):
 #
-#     scene hosts_replaced "the hosts file is replaced by another program" [long]
-#     hosts_replaced() {
-#         did "a new file is renamed over it" mv "$T/b/hosts.new" "$T/b/hosts"
-#         right 5 "the names are back" grep -q internal "$T/b/hosts"
-#         logged b 1 "was changed by another program"
-#     }
+#     did "a new file is renamed over it" mv "$T/b/hosts.new" "$T/b/hosts"
+#     right 5 "the names are back" grep -q internal "$T/b/hosts"
+#     logged b 1 "was changed by another program"
 #
-# With `long` it is played by test-drift-more, else by test-drift. It leaves the mesh whole for the next one.
-# The clock of `right` starts with the last `did`. What `logged` counts, it counts from the scene's beginning,
-# and again at its end, when nothing more may have come.
+# It leaves the mesh whole for the next one. The clock of `right` starts with the last `did`. What `logged` counts,
+# it counts from the scene's beginning, and again at its end, when nothing more may have come.
+. "$HEARTH_SOURCE/tests/lab/lib/scenes.sh"
 
-declare -A title marks
-scenes=() expected=() played=0
+declare -A marks
+expected=()
 
 now_us() { echo "${EPOCHREALTIME/[.,]/}"; }
 log_file() { case $1 in coord) echo "$T/coord.log" ;; *) echo "$T/$1/hearthd.log" ;; esac; }
@@ -55,14 +52,14 @@ check_logged() {
 	failed "$1 logged $n lines of \"$3\", not $2"
 }
 
-play() { # SCENE
-	local b before=$bad i
-	printf '\n%s: %s\n' "$1" "${title[$1]}"
+scene_begins() {
+	local b
 	for b in "${boards[@]}" coord; do marks[$b]=$(wc -l <"$(log_file "$b")"); done
-	expected=()
+	expected=() bad_before=$bad
 	began=$(now_us)
-	"$1"
-	played=$((played + 1))
+}
+scene_ends() {
+	local b i
 	for ((i = 0; i < ${#expected[@]}; i += 3)); do
 		[ "$(count_said "${expected[i]}" "${expected[i + 2]}")" -eq "${expected[i + 1]}" ] ||
 			check_logged "${expected[@]:i:3}"
@@ -70,31 +67,14 @@ play() { # SCENE
 	for b in "${boards[@]}" coord; do
 		said_since "$b" | sed -E "s/^/          $b: /" | cut -c1-180 | tail -n 12
 	done
-	[ "$bad" -eq "$before" ] || for b in "${boards[@]}"; do env_of "$b" "$B/hearth" status; done 2>&1 | sed "s/^/                | /"
-}
-play_all() { # [NAME...]: this part's in order, or those named
-	local name
-	for name in "${@:-${scenes[@]}}"; do
-		[ -n "${title[$name]:-}" ] || { echo "there is no scene \"$name\"; there are: ${!title[*]}"; exit 1; }
-		play "$name"
-	done
+	[ "$bad" -eq "$bad_before" ] || for b in "${boards[@]}"; do env_of "$b" "$B/hearth" status; done 2>&1 | sed "s/^/                | /"
 }
 at_end() { :; } # after the last scene; a test may have its own
 play_scenes() { # DIRECTORY default|long [OPTIONS of light_up]: the whole test
-	local part=$2 file
-	scene() { # NAME TITLE [long]
-		title[$1]=$2
-		[ "${3:-default}" != "$part" ] || scenes+=("$1")
-	}
-	for file in "$HEARTH_SOURCE/tests/lab/$1"/*.sh; do
-		# shellcheck source=/dev/null
-		. "$file"
-	done
+	scenes_of "$1" "$2"
 	light_up "${@:3}"
 	check "the mesh is whole" mesh_whole 15
-	# shellcheck disable=SC2086
-	play_all ${HEARTH_SCENES:-}
-	printf '\n%d scenes in %d s\n' "$played" "$SECONDS"
+	play_all
 	at_end
 	light_finish
 }

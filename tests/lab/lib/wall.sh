@@ -2,7 +2,7 @@
 # Pods, services and who answers there, on light boards (lib/light.sh): for test-matrix and the scenes that try walls.
 PROBE=$HEARTH_SOURCE/tests/lab/lib/probe.py
 SERVE=7777 NODE_PORT=30080 HOST_PORT=9090
-declare -A pod4=() pod6=() service4=() service6=()
+declare -gA pod4=() pod6=() service4=() service6=()
 
 # --- pods, by the plugin itself
 cni() { # VERB BOARD POD
