@@ -109,7 +109,7 @@ whole() { # every pair, both families
 
 mesh_whole() { # SECONDS
 	local b
-	until_ok "$1" whole && return 0
+	PING_WAIT=${PING_WAIT:-0.4} until_ok "$1" whole && return 0
 	for b in "${boards[@]}"; do env_of "$b" "$B/hearth" status | grep -v '^interface'; done
 	return 1
 }
