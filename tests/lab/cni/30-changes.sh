@@ -137,6 +137,7 @@ behind() {
 # Port 8080 of the board leads to the pod, from everywhere.
 port_works() {
 	local p server said
+	: >"$HEARTH_TMP/server"	# or the word of the one before is believed
 	ip netns exec $id-a timeout 60 python3 -u -c "
 import socket
 s = socket.create_server(('0.0.0.0', 80), backlog=8)
