@@ -1,16 +1,9 @@
 /* wait: who is answered when, and who pays for the looking. The calls are the test's. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "fake-core.h"
 
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/clock.h"
 #include "node/wait.h"
+
+#define CHECK_US (100 * USEC_PER_MSEC)
 
 /* --- below it --- */
 
@@ -66,34 +59,28 @@ static json_t *answer(void *ctx, const struct wait_for *what, bool done)
 }
 
 static const struct waits_hooks hooks = { .look = look, .has_come = has_come, .answer = answer };
-static struct core core;
+static struct core *core;
 static struct waits *waits;
 
 static int set_up(void **state)
 {
 	reachable = looks = 0;
 	no_memory = false;
-	assert_true(sd_event_new(&core.event) >= 0);
-	assert_int_equal(waits_new(&core, &hooks, NULL, &waits, NULL), 0);
+	core = fake_core_new();
+	assert_int_equal(waits_new(core, &hooks, NULL, &waits, NULL), 0);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	waits = waits_free(waits);
-	core.event = sd_event_unref(core.event);
+	core = fake_core_free(core);
 	return 0;
 }
 
 static void add(struct ipc_request *request, size_t peers, uint64_t timeout_us)
 {
 	waits_add(waits, request, &(struct wait_for){ .peers = peers }, timeout_us);
-}
-
-static void run_until_answered(const struct ipc_request *request)
-{
-	while (!request->answer && !request->failed)
-		assert_true(sd_event_run(core.event, UINT64_MAX) >= 0);
 }
 
 static void assert_done(struct ipc_request *request, bool done, int peers)
@@ -111,25 +98,30 @@ static void test_come(void **state)
 	reachable = 1;
 	add(&two, 2, 3600 * USEC_PER_SEC);
 	add(&one, 1, 3600 * USEC_PER_SEC);
-	run_until_answered(&one);
+	fake_event_pass(0);
+	assert_non_null(one.answer);
 	assert_null(two.answer);
 	assert_int_equal(looks, 1); /* once for both */
 	assert_true(one.charged && two.charged);
 	reachable = 2;
-	run_until_answered(&two);
+	fake_event_pass(CHECK_US - 1);
+	assert_null(two.answer);
+	fake_event_pass(1);
 	assert_int_equal(looks, 2);
 	assert_done(&one, true, 1);
 	assert_done(&two, true, 2);
 	/* Nobody waits: nothing wakes up. */
-	assert_int_equal(sd_event_run(core.event, 0), 0);
+	assert_int_equal(fake_event_next_us(), UINT64_MAX);
 }
 
 static void test_timeout(void **state)
 {
 	struct ipc_request late = { 0 };
 
-	add(&late, 9, 0);
-	run_until_answered(&late);
+	add(&late, 9, 4 * CHECK_US);
+	fake_event_pass(4 * CHECK_US - 1);
+	assert_null(late.answer);
+	fake_event_pass(1);
 	assert_done(&late, false, 9);
 }
 
@@ -140,7 +132,7 @@ static void test_gone(void **state)
 
 	add(&gone, 9, 3600 * USEC_PER_SEC);
 	gone.gone(gone.ctx);
-	run_until_answered(&gone);
+	fake_event_pass(0);
 	assert_int_equal(gone.charged, 0);
 	assert_done(&gone, false, 9);
 }
@@ -154,13 +146,27 @@ static void test_end(void **state)
 	assert_done(&waiting, false, 9);
 }
 
+/* Nobody has asked yet: nobody is looked at. */
+static void test_begin(void **state)
+{
+	struct waits *other = NULL;
+	struct err err = { 0 };
+
+	assert_int_equal(fake_event_next_us(), UINT64_MAX);
+	fake_event_fails = -ENOMEM;
+	assert_int_equal(waits_new(core, &hooks, NULL, &other, &err), -ENOMEM);
+	assert_string_equal(err.text, "cannot set up a timer: Cannot allocate memory");
+	assert_null(other);
+	assert_null(waits_free(NULL));
+}
+
 static void test_memory(void **state)
 {
 	struct ipc_request request = { 0 };
 
 	no_memory = true;
 	add(&request, 0, 0);
-	run_until_answered(&request);
+	fake_event_pass(0);
 	assert_string_equal(request.failed, "internal");
 }
 
@@ -169,7 +175,7 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(test_come), TEST(test_timeout), TEST(test_gone),
-		TEST(test_end), TEST(test_memory) };
+		TEST(test_end), TEST(test_begin), TEST(test_memory) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
