@@ -21,6 +21,7 @@
 #include "coordinator/keys.h"
 #include "coordinator/names.h"
 #include "fake-machine.h"
+#include "sys/x509/x509.h"
 #include "sys/priv/priv.h"
 
 static char top[] = "/tmp/hearth-init.XXXXXX", dir[64], said[65536];
@@ -183,7 +184,8 @@ static void test_made(void **state)
 	struct stat st;
 	const struct settings *s;
 	char path[COORD_PATH_MAX];
-	uint8_t tls[KEYS_SEED_LEN];
+	uint8_t tls[KEYS_SEED_LEN], tls_key[X509_KEY_LEN];
+	char pin[X509_PIN_TEXT_LEN], found[KEY_BASE64_LEN];
 
 	assert_int_equal(run(""), 0);
 	says("Made a mesh");
@@ -199,8 +201,13 @@ static void test_made(void **state)
 	assert_int_equal(s->n_urls, 2);
 	assert_int_equal(s->n_pins, 1);
 	assert_int_equal(s->ula.addr.bytes[0], 0xfd);
+	key_to_base64(s->pins[0], found);
 	ledger_free(ledger);
 	read_seed(dir, COORD_TLS_KEY, tls);
+	assert_int_equal(x509_public_key(tls, tls_key), 0);
+	assert_int_equal(x509_pin_of_key(tls_key, pin), 0);
+	assert_string_equal(found, pin);
+	says(pin);
 	assert_true(there(dir, COORD_TLS_CERT));
 	assert_false(there(root_dir(), COORD_ROOT_KEY ".new"));
 	assert_false(there(dir, COORD_ROOT_KEY));

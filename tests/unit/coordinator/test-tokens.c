@@ -51,6 +51,9 @@ static void test_states(void **state)
 	assert_string_equal(grant_state(held, 1600), "used");
 	assert_true(grant_check(held, 1600, &code, &e) < 0);
 	assert_int_equal(code, API_TOKEN_USED);
+	assert_non_null(strstr(e.text, "was used 1 minute ago"));
+	assert_true(grant_check(held, 1400, &code, &e) < 0); /* the clock went back */
+	assert_non_null(strstr(e.text, "was used just now"));
 	assert_int_equal(grant_use_by(held, use.identity)->node, 7);
 	use.identity[0] = 2;
 	assert_null(grant_use_by(held, use.identity));

@@ -2,6 +2,7 @@
 #include "fake-subjects.h"
 
 #include <stdio.h>
+#include <systemd/sd-daemon.h>
 
 #include "sys/notify/notify.h"
 
@@ -637,6 +638,11 @@ bool book_has_changes(const struct book *book)
 }
 
 /* --- systemd --- */
+
+int sd_booted(void)
+{
+	return fake.booted;
+}
 
 int notify_send(const char *format, ...)
 {

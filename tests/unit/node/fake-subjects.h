@@ -49,6 +49,7 @@ struct fake_subjects {
 	char cert[16], key[16];       /* how they begin */
 	char status[512], notes[512]; /* to systemd: its sentence; other words */
 	bool is_deaf;                 /* systemd's queue is full */
+	int booted;                   /* what sd_booted() says */
 	ping_done_fn ping_done;
 	void *ping_ctx;
 	struct ip_addr ping_to;

@@ -145,6 +145,12 @@ void ipc_reply_done(struct ipc_reply *reply)
 {
 }
 
+int __wrap_sodium_init(void);
+int __wrap_sodium_init(void)
+{
+	return result("sodium_init", NULL);
+}
+
 /* --- a board --- */
 
 static struct hearthd *kept; /* for what is borrowed of it: the mesh, systemd ... */
@@ -216,7 +222,8 @@ static void test_life(void **state)
 	fake.state.counter = 12;
 	assert_int_equal(run(), 0);
 	assert_string_equal(t.done,
-		"config_read state_lock identity_key wireguard_key book_open disk_new nl_open "
+		"sodium_init config_read state_lock identity_key wireguard_key book_open disk_new "
+		"nl_open "
 		"nl_close disk_free book_close");
 	assert_string_equal(begun,
 		"keep_load uplink_look cluster_load-00112233aabbccdd wall_begin device_reclaim "
@@ -232,6 +239,18 @@ static void test_life(void **state)
 			  "news_free keep_free");
 	assert_int_equal(fake_core_logged("log was damaged"), 1);
 	assert_string_equal(fake.notes, "READY=1;");
+	assert_string_equal(fake.cert, "-----BEGIN CERT");
+	assert_string_equal(fake.key, "-----BEGIN PRIV");
+}
+
+/* Somebody should know that nobody starts it again. */
+static void test_without_systemd(void **state)
+{
+	assert_int_equal(run(), 0);
+	assert_int_equal(fake_core_logged("PID 1 is not systemd"), 1);
+	fake.booted = 1;
+	assert_int_equal(run(), 0);
+	assert_int_equal(fake_core_logged("PID 1 is not systemd"), 0);
 }
 
 static int loop_fails(void)
@@ -314,6 +333,11 @@ static void test_no_memory(void **state)
 	static const char *const each[] = { "keep", "news", "pods", "cluster", "names",
 		"announce" };
 
+	t.fails = "sodium_init";
+	t.with = -1;
+	assert_int_equal(run(), -ENOMEM);
+	assert_string_equal(t.done, "sodium_init");
+	t.fails = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(each); i++) {
 		fake.missing = each[i];
 		assert_int_equal(run(), -ENOMEM);
@@ -523,6 +547,7 @@ int main(void)
 		"HEARTH_HOST_ETC", "NOTIFY_SOCKET" };
 	const struct CMUnitTest tests[] = {
 		TEST(life),
+		TEST(without_systemd),
 		TEST(loop_ends),
 		TEST(cannot_begin),
 		TEST(subject_cannot_begin),

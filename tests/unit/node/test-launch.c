@@ -30,6 +30,7 @@ static struct {
 	int answer;           /* or with this errno */
 	uid_t euid;
 	int no_exe, state, user, become; /* these fail with this errno */
+	uid_t other;                     /* hearthd's user is so far from ours */
 	const char *call;                /* this system call fails, */
 	int with;                        /* with this errno */
 	/* processes */
@@ -91,7 +92,7 @@ void ipc_reply_done(struct ipc_reply *reply)
 int priv_find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid, struct err *err)
 {
 	assert_string_equal(name, "hearth");
-	*ret_uid = getuid();
+	*ret_uid = getuid() + t.other;
 	*ret_gid = getgid();
 	return t.user < 0 ? err_set(err, t.user, "no user hearth") : 0;
 }
@@ -114,7 +115,7 @@ int __wrap_owned_make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	assert_string_equal(path, in_dir("state"));
 	assert_int_equal(mode, 0700);
-	assert_int_equal(uid, getuid());
+	assert_int_equal(uid, getuid() + t.other);
 	return t.state;
 }
 
@@ -141,7 +142,7 @@ int __wrap_lchown(const char *path, uid_t uid, gid_t gid)
 
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(uid, getuid());
+	assert_int_equal(uid, getuid() + t.other);
 	return fails("lchown") ? -1 : 0;
 }
 
@@ -540,6 +541,16 @@ static void test_not_ready(void **state)
 	assert_fails(-EIO, "hearthd runs, but is not ready after a minute");
 }
 
+/* Whoever got at the socket (we do here): only hearthd's user has a say. */
+static void test_not_its_word(void **state)
+{
+	t.helper = true;
+	t.forks[0] = DAEMON;
+	t.other = 1;
+	t.ready_us = USEC_PER_SEC;
+	assert_fails(-EIO, "hearthd runs, but is not ready after a minute");
+}
+
 /* --- what becomes of a child --- */
 
 /* The one that is started first is this process for a while. */
@@ -627,6 +638,7 @@ int main(void)
 		TEST(hearthd_cannot_start),
 		TEST(ready),
 		TEST(not_ready),
+		TEST(not_its_word),
 		TEST(helper_is_started),
 		TEST(hearthd_is_started),
 		TEST(not_detached),

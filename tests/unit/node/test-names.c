@@ -240,6 +240,16 @@ static void test_waits_for_the_log(void **state)
 	answer(true);
 }
 
+/* A disk that was full when nothing was asked has cost no name. */
+static void test_log_failed_before(void **state)
+{
+	names_write(names, false);
+	answer(true);
+	names_log_settled(names, false);
+	names_log_settled(names, true);
+	assert_int_equal(fake_helper_calls(), 1);
+}
+
 static void test_failed(void **state)
 {
 	fake_helper_refuses = -ENOENT;
@@ -372,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fewer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_newer_meanwhile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waits_for_the_log, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_log_failed_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_touched, set_up, tear_down),

@@ -27,7 +27,8 @@ const struct presence *book_presence(const struct book *book, uint32_t id)
 	return id < 8 && announced[id] ? &presences[id] : NULL;
 }
 
-static int n_set, n_removed, n_begun, refuses;
+static int n_set, n_removed, n_begun, refuses, keeps;
+static bool is_deaf; /* it says nothing of its peers */
 static struct tunnel_peer last_set;
 static uint8_t last_removed[TUNNEL_KEY_LEN];
 static struct tunnel_peer_stats answers[8];
@@ -44,7 +45,7 @@ int tunnel_remove_peer(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KE
 {
 	n_removed++;
 	memcpy(last_removed, key, TUNNEL_KEY_LEN);
-	return 0;
+	return keeps;
 }
 
 int tunnel_initiate(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN])
@@ -55,6 +56,8 @@ int tunnel_initiate(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_L
 
 int tunnel_get_stats(struct tunnel *tunnel, struct tunnel_peer_stats **ret, size_t *ret_n)
 {
+	if (is_deaf)
+		return -ENODEV;
 	*ret = calloc(n_answers + 1, sizeof(**ret));
 	memcpy(*ret, answers, n_answers * sizeof(**ret));
 	*ret_n = n_answers;
@@ -97,7 +100,8 @@ static int set_up(void **state)
 	for (uint32_t id = 1; id <= 3; id++)
 		put(maker_node(id, id, NULL));
 	memset(announced, 0, sizeof(announced));
-	n_set = n_removed = n_begun = refuses = 0;
+	n_set = n_removed = n_begun = refuses = keeps = 0;
+	is_deaf = false;
 	n_answers = 0;
 	moved_id = 0;
 	seen = seen_new("/dev/null/seen", NULL);
@@ -222,6 +226,76 @@ static void test_gone(void **state)
 	assert_int_equal(n, 0);
 }
 
+/* What the tunnel does not drop is told, and gone all the same; one that it had no more is fine. */
+static void test_not_dropped(void **state)
+{
+	struct tombstone tombstone = { .id = 2 };
+	struct err err = { 0 };
+
+	(void) apply();
+	(void) maker_apply(map, RECORD_TYPE_TOMBSTONE, tombstone_to_json(&tombstone), NULL, NULL);
+	keeps = -ENODEV;
+	assert_int_equal(peers_apply(peers, tunnel, NULL, 0, &err), -ENODEV);
+	assert_non_null(strstr(err.text, "the tunnel does not drop a peer: No such device"));
+	assert_null(peers_get(peers, 2));
+	tombstone.id = 3;
+	(void) maker_apply(map, RECORD_TYPE_TOMBSTONE, tombstone_to_json(&tombstone), NULL, NULL);
+	keeps = -ENOENT;
+	assert_int_equal(apply(), 1);
+	assert_null(peers_get(peers, 3));
+}
+
+/* As many addresses as before, one of them another one; and prefixes that are not the same. */
+static void test_changed(void **state)
+{
+	announce(2, "192.0.2.2:41741");
+	assert_int_equal(endpoint_parse("192.0.2.3:41741", &presences[2].endpoints[1]), 0);
+	presences[2].n_endpoints = 2;
+	(void) apply();
+	assert_int_equal(apply(), 0);
+	presences[2].endpoints[1].port++;
+	assert_int_equal(apply(), 1);
+	assert_int_equal(last_set.n_candidates, 2);
+	presences[2].n_endpoints = 1;
+	assert_int_equal(apply(), 1);
+	assert_int_equal(last_set.n_candidates, 1);
+}
+
+/* Every peer is asked, whatever became of the others. */
+static void test_initiate(void **state)
+{
+	(void) apply();
+	n_begun = 0;
+	peers_initiate(peers, tunnel);
+	assert_int_equal(n_begun, 2);
+}
+
+/* A tunnel that says nothing: what was said before does not count any more. */
+static void test_deaf(void **state)
+{
+	const uint64_t now_us = 1000 * SECOND;
+
+	(void) apply();
+	answer(2, "192.0.2.2:41741", now_us, true);
+	peers_look(peers, tunnel, now_us);
+	assert_int_equal(peers_reachable(peers), 1);
+	is_deaf = true;
+	peers_look(peers, tunnel, now_us);
+	assert_int_equal(peers_reachable(peers), 0);
+}
+
+/* Whose presence came since the tunnel was told last. */
+static void test_presence_came(void **state)
+{
+	(void) apply();
+	peers_look(peers, tunnel, 1000 * SECOND);
+	assert_false(peers_get(peers, 2)->has_presence);
+	announce(2, "192.0.2.2:41741");
+	peers_look(peers, tunnel, 1000 * SECOND);
+	assert_true(peers_get(peers, 2)->has_presence);
+	assert_false(peers_get(peers, 3)->has_presence);
+}
+
 /* Reachable is who said something within a minute, in a session. */
 static void test_reachable(void **state)
 {
@@ -305,6 +379,11 @@ int main(void)
 		TEST(test_one),
 		TEST(test_again),
 		TEST(test_gone),
+		TEST(test_not_dropped),
+		TEST(test_changed),
+		TEST(test_initiate),
+		TEST(test_deaf),
+		TEST(test_presence_came),
 		TEST(test_reachable),
 		TEST(test_moved),
 		TEST(test_many),

@@ -82,6 +82,111 @@ static void test_json(void **state)
 		json_integer_value(json_object_get(json_array_get(list, 1), "last_handshake")), 0);
 }
 
+static const json_t *in(const json_t *json, const char *key, const char *then)
+{
+	return json_object_get(json_object_get(json, key), then);
+}
+
+/* All the rest that scripts read. */
+static void test_rest(void **state)
+{
+	static const char *const problems[] = { "one", "two" };
+	struct report report = make();
+	struct endpoint endpoints[2];
+	CLEANUP_JSON json_t *json = NULL;
+	const json_t *peer;
+
+	assert_int_equal(endpoint_parse("192.0.2.1:41741", &endpoints[0]), 0);
+	assert_int_equal(endpoint_parse("[2001:db8::1]:41741", &endpoints[1]), 0);
+	report.endpoints = endpoints;
+	report.n_endpoints = 2;
+	report.problems = problems;
+	report.n_problems = 2;
+	report.log_problem = "a fork";
+	report.sync = &sync_down;
+	report.systemd = true;
+	peers[0].stats.last_receive_us = report.now_us - 2500000;
+	json = report_json(&report);
+	assert_string_equal(text(json, "mesh"), "home");
+	assert_string_equal(text(json, "version"), HEARTH_VERSION);
+	assert_non_null(strstr(text(json, "summary"), "1 of 2 peers reachable"));
+	assert_true(json_is_true(json_object_get(json, "systemd")));
+	assert_int_equal(json_integer_value(json_object_get(json, "mtu")), 1420);
+	assert_int_equal(json_integer_value(json_object_get(json, "port")), 41741);
+	assert_int_equal(json_integer_value(json_object_get(json, "reachable")), 1);
+	assert_int_equal(json_array_size(json_object_get(json, "endpoints")), 2);
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(json, "endpoints"), 1)),
+		"[2001:db8::1]:41741");
+	assert_int_equal(json_array_size(json_object_get(json, "problems")), 2);
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(json, "problems"), 1)), "two");
+	assert_string_equal(json_string_value(in(json, "log", "problem")), "a fork");
+	assert_string_equal(json_string_value(in(json, "log", "hash")),
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+	assert_true(json_is_false(in(json, "coordinator", "connected")));
+	assert_int_equal(json_integer_value(in(json, "coordinator", "since")), 1000);
+	assert_string_equal(json_string_value(in(json, "coordinator", "error")), "no answer");
+	assert_true(json_is_null(in(json, "coordinator", "url")));
+	assert_true(json_is_null(in(json, "coordinator", "last_contact")));
+	assert_true(json_is_null(in(json, "coordinator", "code")));
+	assert_string_equal(json_string_value(in(json, "node", "pods4")), "10.244.1.0/24");
+	peer = json_array_get(json_object_get(json, "peers"), 0);
+	assert_string_equal(text(peer, "name"), "node-2");
+	assert_string_equal(text(peer, "role"), "worker");
+	assert_string_equal(text(peer, "mesh6"), "fd12:3456:789a::2");
+	assert_non_null(text(peer, "pods6"));
+	assert_int_equal(json_integer_value(json_object_get(peer, "since")), 5);
+	assert_int_equal(json_integer_value(json_object_get(peer, "last_receive_seconds")), 2);
+	assert_int_equal(json_integer_value(json_object_get(peer, "rx_bytes")), 10);
+	assert_int_equal(json_integer_value(json_object_get(peer, "tx_bytes")), 20);
+	peer = json_array_get(json_object_get(json, "peers"), 1);
+	assert_true(json_is_null(json_object_get(peer, "since")));
+	assert_true(json_is_null(json_object_get(peer, "pods4"))); /* a member */
+	assert_true(json_is_null(json_object_get(peer, "pods6")));
+	assert_true(json_is_null(json_object_get(peer, "last_receive_seconds")));
+}
+
+/* A clock that was read a moment before; a board that is in no mesh; a peer that went just now. */
+static void test_odd(void **state)
+{
+	struct report report = make();
+	CLEANUP_JSON json_t *json = NULL;
+	const json_t *list;
+
+	report.self = NULL;
+	report.seq = 0;
+	peers[0].stats.last_receive_us = report.now_us + 1;
+	peers[0].state_us = report.now_us + 1;
+	peers[1].id = 0;
+	json = report_json(&report);
+	assert_int_equal(json_integer_value(in(json, "node", "id")), 1);
+	assert_null(in(json, "node", "name"));
+	assert_true(json_is_null(in(json, "log", "hash")));
+	list = json_object_get(json, "peers");
+	assert_true(json_is_null(json_object_get(json_array_get(list, 0), "last_receive_seconds")));
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(list, 0), "state_seconds")), 0);
+}
+
+static void test_states(void **state)
+{
+	static const struct {
+		enum mesh_state state;
+		const char *name;
+	} cases[] = { { MESH_WAITING, "starting" }, { MESH_UP, "running" },
+		{ MESH_REMOVED, "removed" }, { MESH_REPLACED, "replaced" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct report report = make();
+		CLEANUP_JSON json_t *json = NULL;
+
+		report.state = cases[i].state;
+		json = report_json(&report);
+		assert_string_equal(text(json, "state"), cases[i].name);
+	}
+}
+
 static void test_links(void **state)
 {
 	struct link_verdict verdicts[] = {
@@ -135,11 +240,25 @@ static void expect(const struct report *report, const char *sentence)
 static void test_sentence(void **state)
 {
 	static const char *const problems[] = { "one", "two" };
+	struct sync_state refused = sync_down, unknown = { 0 };
 	struct report report = make();
 
+	(void) strcpy(refused.code, "removed");
 	expect(&report, "1 of 2 peers reachable, coordinator connected");
 	report.sync = &sync_down;
 	expect(&report, "1 of 2 peers reachable, coordinator not reachable for 15 min");
+	report.now_wall_us = sync_down.since_us + UINT64_C(60) * 1000000 - 1;
+	expect(&report, "1 of 2 peers reachable, coordinator not reachable for less than a minute");
+	report.now_wall_us = sync_down.since_us - 1; /* the clock went back */
+	expect(&report, "1 of 2 peers reachable, coordinator not reachable for less than a minute");
+	report.now_wall_us = sync_down.since_us + UINT64_C(7199) * 1000000;
+	expect(&report, "1 of 2 peers reachable, coordinator not reachable for 119 min");
+	report.now_wall_us = sync_down.since_us + UINT64_C(7200) * 1000000;
+	expect(&report, "1 of 2 peers reachable, coordinator not reachable for 2 h");
+	report.sync = &refused;
+	expect(&report, "1 of 2 peers reachable, refused by the coordinator for 2 h");
+	report.sync = &unknown; /* nothing was tried yet */
+	expect(&report, "1 of 2 peers reachable");
 	report.n_peers = 0;
 	report.sync = &sync_up;
 	report.problems = problems;
@@ -147,6 +266,8 @@ static void test_sentence(void **state)
 	expect(&report, "no peers yet, coordinator connected; 1 problem, see `hearth status`");
 	report.state = MESH_REMOVED;
 	expect(&report, "this board was removed from mesh home");
+	report.state = MESH_REPLACED;
+	expect(&report, "another machine was enrolled in this board's place in mesh home");
 	report.state = MESH_WAITING;
 	report.n_problems = 2;
 	expect(&report, "waiting for the log of mesh home, coordinator connected; 2 problems, see "
@@ -175,6 +296,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_odd),
+		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_sentence),
 		cmocka_unit_test(test_peer_states),

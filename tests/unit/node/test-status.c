@@ -72,6 +72,13 @@ static void test_fill(void **state)
 	assert_int_equal(report.n_problems, 2);
 	assert_string_equal(report.problems[0], "something");
 	assert_int_equal(report.now_us, clock_now_us());
+	assert_false(report.systemd);
+	fake.booted = -ENOENT; /* it is not known */
+	status_fill(h, &report);
+	assert_false(report.systemd);
+	fake.booted = 1;
+	status_fill(h, &report);
+	assert_true(report.systemd);
 	overlay_close(h->overlay);
 	status_fill(h, &report);
 	assert_int_equal(report.port, 0);
