@@ -99,8 +99,8 @@ uint64_t kube_expires(const struct kube *k)
 
 static const char *text_for(const struct kube *k, const struct node *node)
 {
-	if (!k->text || !k->worker_text || coord_now_s() >= k->bundle.expires)
-		return NULL;
+	if (coord_now_s() >= k->bundle.expires)
+		return NULL; /* none expired in 1970 */
 	switch (node->role) {
 	case NODE_ROLE_CONTROL_PLANE:
 		return k->text;
