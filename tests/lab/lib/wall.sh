@@ -71,6 +71,7 @@ serve() { # NAMESPACE...: what arrives there is in $T/arrived.NAMESPACE
 	local n
 	for n; do
 		: >"$T/arrived.$n"
+		: >"$T/serve.$n"
 		ip netns exec "$N$n" python3 "$PROBE" serve $SERVE "$T/arrived.$n" >"$T/serve.$n" 2>&1 &
 		echo $! >"$T/serve.$n.pid"
 	done

@@ -140,6 +140,7 @@ port() {
 	pings a 10.10.0.2 3 && endpoint_is b "$B" "192.0.2.1:$was" || fail "port 0: b believes a at $(endpoint_of b "$B")"
 	ok "port 0 is one of its own choice"
 	for taken in 0.0.0.0 ::; do
+		: >"$HEARTH_TMP/taken"
 		in_bg a python3 -c 'import socket,sys,time; s=socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET,socket.SOCK_DGRAM); ":" in sys.argv[1] and s.setsockopt(socket.IPPROTO_IPV6,socket.IPV6_V6ONLY,1); s.bind((sys.argv[1],7105)); print("ready",flush=True); time.sleep(60)' $taken >"$HEARTH_TMP/taken" & ping=$!
 		until_ok 60 grep -q ready "$HEARTH_TMP/taken" || fail "the port cannot be taken"
 		wg_ a set "$A" listen-port 7105 2>"$HEARTH_TMP/refusal" && fail "took a port that is taken"
