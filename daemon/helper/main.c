@@ -75,7 +75,10 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *ctx)
 {
 	struct helper *h = ctx;
 
-	return sd_event_exit(h->event, 0);
+	if (!ipc_server_is_busy(h->server))
+		return sd_event_exit(h->event, 0);
+	rest(h); /* whoever was let in is answered */
+	return 0;
 }
 
 /* Nobody of ours asks for that, nor has a log go back: a person is told, whoever it was. */

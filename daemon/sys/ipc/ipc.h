@@ -63,6 +63,9 @@ int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, vo
 /* User @uid has all the time that it wants, as root has: whom the server is there for. */
 void ipc_server_serve(struct ipc_server *server, uid_t uid);
 
+/* Whether anybody is connected: a request may be on its way, or its answer. */
+bool ipc_server_is_busy(const struct ipc_server *server);
+
 /* False if somebody removed or replaced the path it made: nobody finds it any more. */
 bool ipc_server_has_path(const struct ipc_server *server);
 

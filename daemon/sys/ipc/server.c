@@ -615,6 +615,11 @@ void ipc_server_serve(struct ipc_server *s, uid_t uid)
 	s->master = uid;
 }
 
+bool ipc_server_is_busy(const struct ipc_server *s)
+{
+	return s->n_clients > 0;
+}
+
 bool ipc_server_has_path(const struct ipc_server *s)
 {
 	struct stat now;
