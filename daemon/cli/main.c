@@ -1,5 +1,6 @@
 /*
- * hearth: the command-line client. One table drives dispatch and usage, which completion.bash reads.
+ * hearth: the command-line client. One table drives dispatch and usage, which completion.bash
+ * reads.
  */
 #include <errno.h>
 #include <getopt.h>
