@@ -96,8 +96,11 @@ uint32_t netmap_free_pods(const struct netmap *netmap)
 /* The index of the first entry whose id is at least @id. */
 static size_t position_of(const struct netmap *netmap, uint32_t id)
 {
-	size_t low = 0, high = netmap->n;
+	size_t low = 0, high = netmap->n, likely = (size_t) id - 1;
 
+	/* Numbers are given one after the other, and who was removed stays in the list. */
+	if (id > 0 && likely < netmap->n && netmap->entries[likely]->node.id == id)
+		return likely;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
