@@ -294,12 +294,13 @@ int http_client_new(sd_event *event, const struct http_options *options, struct 
 }
 
 /* The URL that answered last stays the first, if it is among the new ones. */
-static void keep_preferred(const struct http_config *old, struct http_config *config)
+static void keep_good(const struct http_config *old, struct http_config *config)
 {
-	for (size_t i = 0; i < config->n_urls; i++)
-		if (old->preferred < old->n_urls &&
-			!strcmp(config->urls[i], old->urls[old->preferred]))
-			config->preferred = i;
+	for (size_t i = 0; i < config->n_urls && old->has_good; i++)
+		if (!strcmp(config->urls[i], old->urls[old->good])) {
+			config->good = i;
+			config->has_good = true;
+		}
 }
 
 /* On new connections. Without memory for them what is under way ends with an error. */
@@ -326,7 +327,7 @@ int http_client_configure(
 		return r;
 	/* Handles borrow the key's text, and connections were made with the old pins. */
 	multi_close(client);
-	keep_preferred(&client->config, &config);
+	keep_good(&client->config, &config);
 	http_config_done(&client->config);
 	client->config = config;
 	r = restart(client);

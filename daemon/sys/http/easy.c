@@ -22,7 +22,8 @@ enum {
 	 */
 	KEEPALIVE_IDLE_S = 10,
 	KEEPALIVE_INTERVAL_S = 3,
-	SYN_RETRIES = 1, /* where another URL waits: a host that is not there costs 3 s, not 5 */
+	REFUSAL_MS = 1000, /* who is there refuses at once; a host that is gone, after 3 s */
+	SYN_RETRIES = 1,   /* where another URL waits: a host that is not there costs 3 s, not 5 */
 };
 
 static int global_result;
@@ -167,8 +168,10 @@ void http_attempt_done(struct http_attempt *attempt)
 
 void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config)
 {
-	attempt->first = config->preferred < config->n_urls ? config->preferred : 0;
+	attempt->first = config->next < config->n_urls ? config->next : 0;
 	attempt->tried = 0;
+	attempt->good_is_next = true;
+	attempt->had = SIZE_MAX;
 	attempt->err = (struct err){ 0 };
 }
 
@@ -210,6 +213,7 @@ static int on_connected(void *ctx, char *to, char *from, int to_port, int from_p
 		(void) setsockopt(attempt->now.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
 			sizeof(timeout_ms));
 	attempt->now.fd = -1;
+	attempt->now.connected = true;
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -293,6 +297,23 @@ static int set_headers(struct http_attempt *attempt)
 	return 0;
 }
 
+/* False: all have had their turns. */
+static bool next_turn(struct http_attempt *attempt, const struct http_config *config)
+{
+	if (config->has_good && attempt->good_is_next) {
+		attempt->good_is_next = false;
+		attempt->had = attempt->at = config->good;
+		return true;
+	}
+	attempt->good_is_next = true;
+	while (attempt->tried < config->n_urls) {
+		attempt->at = (attempt->first + attempt->tried++) % config->n_urls;
+		if (attempt->at != attempt->had)
+			return true;
+	}
+	return false;
+}
+
 int http_attempt_prepare(struct http_attempt *attempt, const struct http_config *config)
 {
 	uint64_t now = clock_now_us();
@@ -300,19 +321,20 @@ int http_attempt_prepare(struct http_attempt *attempt, const struct http_config 
 	CURLcode r = CURLE_OK;
 	const char *base;
 
-	if (attempt->tried >= config->n_urls)
-		return attempt->err.code ? attempt->err.code : -ETIMEDOUT;
 	if (now >= attempt->deadline_us) {
 		if (!attempt->err.code)
 			err_set(&attempt->err, -ETIMEDOUT, "no answer in time");
 		return -ETIMEDOUT;
 	}
+	if (!next_turn(attempt, config))
+		return attempt->err.code ? attempt->err.code : -ETIMEDOUT;
+	attempt->began_us = now;
 	drop_handle(attempt);
 	http_reply_done(&attempt->reply);
 	memset(&attempt->now, 0, sizeof(attempt->now));
 	attempt->now.fd = -1;
 	attempt->now.is_alone = config->n_urls == 1;
-	base = config->urls[(attempt->first + attempt->tried) % config->n_urls];
+	base = config->urls[attempt->at];
 	buf_printf(&url, "%s%s", base, attempt->path);
 	attempt->easy = curl_easy_init();
 	if (!attempt->easy || buf_failed(&url) || set_headers(attempt))
@@ -332,7 +354,6 @@ int http_attempt_prepare(struct http_attempt *attempt, const struct http_config 
 	r |= curl_easy_setopt(attempt->easy, CURLOPT_PRIVATE, attempt);
 	if (r)
 		return err_set(&attempt->err, -EINVAL, "libcurl refuses an option for %s", base);
-	attempt->tried++;
 	return 0;
 }
 
@@ -362,6 +383,27 @@ static int code_to_errno(CURLcode code)
 	}
 }
 
+/* Whoever was there a moment ago, and may be again in another. */
+static bool only_refused(const struct http_attempt *attempt, CURLcode code)
+{
+	if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH ||
+		attempt->now.too_big)
+		return false;
+	return attempt->now.connected ||
+	       clock_now_us() - attempt->began_us < REFUSAL_MS * USEC_PER_MSEC;
+}
+
+static void note_failure(
+	const struct http_attempt *attempt, struct http_config *config, CURLcode code)
+{
+	if (config->has_good && attempt->at == config->good) {
+		if (only_refused(attempt, code))
+			return;
+		config->has_good = false;
+	}
+	config->next = (attempt->at + 1) % config->n_urls;
+}
+
 int http_attempt_ended(struct http_attempt *attempt, struct http_config *config, CURLcode code)
 {
 	const char *said = attempt->now.curl_text;
@@ -372,10 +414,11 @@ int http_attempt_ended(struct http_attempt *attempt, struct http_config *config,
 	if (code == CURLE_OK) {
 		(void) curl_easy_getinfo(attempt->easy, CURLINFO_RESPONSE_CODE, &status);
 		attempt->reply.status = (int) status;
-		config->preferred = (attempt->first + attempt->tried - 1) % config->n_urls;
+		config->good = attempt->at;
+		config->has_good = true;
 		return 0;
 	}
-	config->preferred = (attempt->first + attempt->tried) % config->n_urls;
+	note_failure(attempt, config, code);
 	if (attempt->now.too_big)
 		err_set(&now, -EFBIG, "%s: the reply is larger than %zu bytes", attempt->reply.url,
 			attempt->reply_max);

@@ -15,7 +15,9 @@ struct http_config {
 	char *pins; /* "sha256//A;sha256//B" */
 	char *cert_pem, *key_pem, *proxy;
 	uint64_t connect_timeout_us;
-	size_t preferred; /* the URL that answered last, or the one after those that did not */
+	size_t good;   /* the URL that answered last, */
+	bool has_good; /* unless none has, or that has gone */
+	size_t next;   /* of the others: whose turn it is */
 };
 
 int http_config_copy(const struct http_options *options, struct http_config *ret, struct err *err);
@@ -26,14 +28,19 @@ struct http_attempt {
 	char *method, *path, *body;
 	size_t body_len, reply_max;
 	uint64_t deadline_us;
-	size_t first, tried; /* index of the first URL, URLs tried so far */
+	size_t first, tried; /* of the others: index of the first one, how many had their turn */
+	size_t at;           /* whose turn it is */
+	bool good_is_next;   /* the one that answered last is asked before another, */
+	size_t had;          /* this one then, and not among the others; SIZE_MAX: none yet */
+	uint64_t began_us;   /* this turn */
 	CURL *easy;
 	struct curl_slist *headers;
 	struct {
 		int fd; /* made last, until it is connected; -1 none. libcurl's */
 		char curl_text[CURL_ERROR_SIZE];
-		bool too_big, is_alone; /* no other URL waits for its turn */
-	} now; /* of the URL whose turn it is: nothing of it is left for the next */
+		bool connected, too_big;
+		bool is_alone; /* no other URL waits for its turn */
+	} now;                 /* of the URL whose turn it is: nothing of it is left for the next */
 	struct http_reply reply;
 	struct err err; /* of the URLs so far */
 };
@@ -41,6 +48,12 @@ struct http_attempt {
 int http_attempt_init(struct http_attempt *attempt, const struct http_config *config,
 	const struct http_request *request, struct err *err);
 void http_attempt_done(struct http_attempt *attempt);
+
+/*
+ * The URL that answered last has the first turn, then the others in a circle, the next request where
+ * this one ended. If that one only refused (its daemon restarts, say), it is asked again after each
+ * of the others, which may have gone and cost seconds each.
+ */
 
 /* All URLs get their turn again, as if none had had it; of the time there is as much as is left. */
 void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config);
@@ -52,7 +65,7 @@ void http_attempt_restart(struct http_attempt *attempt, const struct http_config
 int http_attempt_prepare(struct http_attempt *attempt, const struct http_config *config);
 
 /*
- * What curl said: 0 (reply is set; the URL is preferred from now on), or a negative errno in
+ * What curl said: 0 (reply is set; the URL has the first turn from now on), or a negative errno in
  * attempt->err.
  */
 int http_attempt_ended(struct http_attempt *attempt, struct http_config *config, CURLcode code);

@@ -78,8 +78,9 @@ static int bound_fd(char url[static 64], int backlog)
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
 
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *) &sin, sizeof(sin)), 0);
 	if (backlog)
 		assert_int_equal(listen(fd, backlog), 0);
@@ -240,6 +241,117 @@ static void test_all_get_their_turn(void **state)
 	ask("GET", "/x", NULL, 0, 5000000);
 	run(1);
 	assert_int_equal(w.status, 200);
+}
+
+/* The server's port is free again; what listens there takes connections, and says nothing. */
+static int silent_in_place_of_server(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t) strtoul(strrchr(w.url, ':') + 1, NULL, 10)) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
+
+	httpd_free(w.server);
+	w.server = NULL;
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *) &sin, sizeof(sin)), 0);
+	return fd;
+}
+
+static void open_impatient_client(const char *const *urls, size_t n_urls)
+{
+	const char *const pins[] = { w.pin };
+	struct http_options options = { .urls = urls,
+		.n_urls = n_urls,
+		.pins = pins,
+		.n_pins = 1,
+		.connect_timeout_us = 500000 };
+
+	assert_int_equal(http_client_new(w.event, &options, &w.client, NULL), 0);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.status, 200); /* the server's URL is the first, and answered */
+}
+
+static int accepted(int fd)
+{
+	uint64_t end = clock_now_us() + 60 * USEC_PER_SEC;
+	int got = -1;
+
+	while (got < 0 && clock_now_us() < end) {
+		assert_true(sd_event_run(w.event, 10000) >= 0);
+		got = accept(fd, NULL, NULL);
+	}
+	assert_true(got >= 0);
+	return got;
+}
+
+/* A daemon that restarts while an old URL, which leads nowhere now, costs its time. */
+static void test_restart(void **state)
+{
+	char gone_url[64], other_url[64];
+	CLEANUP(close_p) int gone = bound_fd(gone_url, 8), other = bound_fd(other_url, 8);
+	const char *const urls[] = { w.url, gone_url, other_url };
+	struct httpd_config config = { .certificate = w.server_cert,
+		.key = w.server_key,
+		.connections_max = 64,
+		.head = head,
+		.handler = serve };
+
+	open_impatient_client(urls, 3);
+	config.listen_fd = silent_in_place_of_server(); /* it refuses until it listens */
+	ask("GET", "/x", NULL, 0, 0);
+	CLEANUP(close_p) int one = accepted(gone);
+
+	assert_int_equal(w.done, 0);
+	assert_int_equal(listen(config.listen_fd, 16), 0);
+	assert_int_equal(httpd_new(w.event, &config, &w.server, NULL), 0);
+	run(1);
+	assert_int_equal(w.status, 200);
+	assert_true(accept(other, NULL, NULL) < 0); /* it was asked before that one's turn came */
+}
+
+/* Who is silent now, though it answered last, has one turn, */
+static void test_one_turn(void **state)
+{
+	char other_url[64];
+	CLEANUP(close_p) int other = bound_fd(other_url, 8), silent = -1, one = -1, two = -1;
+	const char *const urls[] = { w.url, other_url };
+
+	open_impatient_client(urls, 2);
+	silent = silent_in_place_of_server();
+	assert_int_equal(listen(silent, 16), 0);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.err.code, -ETIMEDOUT);
+	one = accepted(silent);
+	two = accepted(other);
+	assert_true(one >= 0 && two >= 0);
+	assert_true(accept(silent, NULL, NULL) < 0);
+	assert_true(accept(other, NULL, NULL) < 0);
+}
+
+/* and is not the first of the next request. */
+static void test_silent_now(void **state)
+{
+	char other_url[64];
+	CLEANUP(close_p) int other = bound_fd(other_url, 8), silent = -1;
+	const char *const urls[] = { w.url, other_url };
+
+	open_impatient_client(urls, 2);
+	silent = silent_in_place_of_server();
+	assert_int_equal(listen(silent, 16), 0);
+	ask("GET", "/x", NULL, 0, 200000);
+	run(1);
+	assert_int_equal(w.err.code, -ETIMEDOUT);
+	CLEANUP(close_p) int first = accepted(silent);
+
+	ask("GET", "/x", NULL, 0, 0);
+	CLEANUP(close_p) int second = accepted(other);
+
+	assert_true(first >= 0 && second >= 0);
+	assert_true(accept(silent, NULL, NULL) < 0);
+	run(1);
 }
 
 /* Refused when the head has come: what follows is not kept, and the handler never sees it. */
@@ -489,6 +601,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_get_their_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_silent_now, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_head, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_big_then_dead, set_up, tear_down),
