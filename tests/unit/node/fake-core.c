@@ -138,9 +138,9 @@ struct core *fake_core_new(void)
 	for (uint32_t id = 1; id <= 3; id++)
 		fake_core_put(id, id, NULL);
 	core = (struct core){
-		.helper_path = "/run/hearth/helper.sock",
+		.helper_path = FAKE_RUN "/helper.sock",
 		.host_path = "/etc",
-		.paths = { .etc = "/etc/hearth", .run = "/run/hearth" },
+		.paths = { .etc = "/etc/hearth", .run = FAKE_RUN },
 		.config = { .mesh = "home", .node = 1, .interface = "hearth0" },
 	};
 	assert_true(sd_event_new(&core.event) >= 0);

@@ -9,6 +9,9 @@
 
 #include "node/core.h"
 
+/* Not the one of the machine, on which a Hearth may run. */
+#define FAKE_RUN "/nonexistent/run/hearth"
+
 /* One at a time. Nothing is wrong, nobody has announced himself; nodes 1 to 3 run pods. */
 struct core *fake_core_new(void);
 /* Returns NULL. Whatever a subject left in the loop fails the test. */

@@ -1,4 +1,5 @@
 /* fake-helper: see fake-helper.h. */
+#include "fake-core.h"
 #include "fake-helper.h"
 
 #include <setjmp.h>
@@ -72,7 +73,7 @@ int ipc_call_async(sd_event *event, const char *path, const char *call, const js
 	struct ipc_async **at = &waiting, *a;
 
 	n_calls++;
-	assert_string_equal(path, "/run/hearth/helper.sock");
+	assert_string_equal(path, FAKE_RUN "/helper.sock");
 	assert_true(timeout_us > 0);
 	if (fake_helper_refuses)
 		return err_set(

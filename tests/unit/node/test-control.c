@@ -409,13 +409,13 @@ static void test_log(void **state)
 
 static void test_socket(void **state)
 {
-	assert_string_equal(fake_ipc->path, "/run/hearth/hearthd.sock");
+	assert_string_equal(fake_ipc->path, FAKE_RUN "/hearthd.sock");
 	assert_int_equal(fake_ipc->mode, 0666);
 	control_keep(h);
 	assert_int_equal(fake_core_logged(""), 0);
 	fake_ipc_has_path = false;
 	control_keep(h);
-	assert_int_equal(fake_core_logged("the socket in /run/hearth was removed by another"), 1);
+	assert_int_equal(fake_core_logged("the socket in " FAKE_RUN " was removed by another"), 1);
 	assert_ptr_equal(h->ipc, fake_ipc);
 	fake_ipc_fails = -EACCES;
 	control_keep(h);

@@ -108,7 +108,7 @@ int ipc_call(const char *path, const char *call, const json_t *args, uint64_t ti
 	struct ipc_reply *ret, struct err *err)
 {
 	helper.calls++;
-	assert_string_equal(path, "/run/hearth/helper.sock");
+	assert_string_equal(path, FAKE_RUN "/helper.sock");
 	assert_string_equal(call, "tun.open");
 	assert_null(args);
 	assert_int_equal(timeout_us, 2 * USEC_PER_SEC);
