@@ -287,8 +287,8 @@ coordinator_restored() {
 	coord_start
 	env_of a "$B/hearth" node rename c cc >/dev/null 2>&1
 	right 20 "a record that the copy has not" says b "any(p['name']=='cc' for p in s['peers'])"
-	right 20 "reaches all" says c "s['log']['seq']==$(field b "s['log']['seq']")"
 	seq=$(field b "s['log']['seq']")
+	for b in a c; do right 20 "reaches $b" says $b "s['log']['seq']==$seq"; done
 	coord_stop
 	mv "$T/coord" "$T/coord.newest"
 	cp -a "$T/coord.older" "$T/coord"

@@ -39,17 +39,20 @@ believed() { # by all boards
 	for b in "${boards[@]}"; do says "$b" "s['coordinator']['connected'] and s['problems']==[]" || { echo "not by $b"; status "$b"; return 1; }; done
 }
 
+all_at() { local b; for b in "${boards[@]}"; do says "$b" "s['log']['seq']==$1" || return 1; done; } # RECORD
+
 scene old_copy "a coordinator restored from an old copy, and then a log that goes another way"
 old_copy() {
 	local seq b
 	cp -a "$T/coord" "$T/coord.old"
 	token --role member	# nothing of the log
+	seq=$(($(field b "s['log']['seq']") + 1))
 	env_of a "$B/hearth" node rename c cc >/dev/null 2>&1
-	check "a new record reaches everybody" until_ok 5 says b "any(p['name']=='cc' for p in s['peers'])"
+	# all of them: who has not heard of it believes the other log
+	check "a new record reaches everybody" until_ok 5 all_at $seq
 	coord_stop
 	mv "$T/coord" "$T/coord.new"
 	cp -a "$T/coord.old" "$T/coord"
-	seq=$(field b "s['log']['seq']")
 	coord_start
 	check "a coordinator restored from an old copy is reported" until_ok 40 says b "any('not believed' in p for p in s['problems'])"
 	check "and nothing is lost" says b "s['log']['seq']==$seq and any(p['name']=='cc' for p in s['peers'])"
