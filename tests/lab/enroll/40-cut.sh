@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# Enrolments that do not come to their end at once: killed, something in the way.
+# Enrolments that do not come to their end at once: killed, something in the way, another board off.
 
 kill_at() { # BOARD STEP TOKEN: as soon as the step's line is out
 	local pid line p
@@ -81,4 +81,17 @@ scene no_ipv6 "a kernel without IPv6"
 no_ipv6() {
 	need b3
 	ends 0 "a worker on a kernel without IPv6" on b3 sh -c 'mount -t tmpfs none /proc/sys/net/ipv6 && exec enroll-node'
+}
+
+scene peer_off "another board is off"
+peer_off() {
+	local others
+	need b2
+	others=$(nodes "len(n)")
+	stop_hearthd b2 || failed "hearthd does not stop"
+	board b11
+	enrolls "a board enrols while another is off" b11 "$(token)"
+	has "and says so" "note  peers .*$((others - 1)) of $others have answered; the others are off"
+	gone b11
+	runs on b2 enroll-node
 }
