@@ -50,9 +50,9 @@ int http_attempt_init(struct http_attempt *attempt, const struct http_config *co
 void http_attempt_done(struct http_attempt *attempt);
 
 /*
- * The URL that answered last has the first turn, then the others in a circle, the next request where
- * this one ended. If that one only refused (its daemon restarts, say), it is asked again after each
- * of the others, which may have gone and cost seconds each.
+ * The URL that answered last has the first turn, then the others in a circle, the next request
+ * where this one ended. If that one only refused (its daemon restarts, say), it is asked again
+ * after each of the others, which may have gone and cost seconds each.
  */
 
 /* All URLs get their turn again, as if none had had it; of the time there is as much as is left. */

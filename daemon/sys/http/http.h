@@ -6,8 +6,8 @@
  * proxies are not used, replies are bounded, no TLS session is resumed (each connection shows the
  * client's certificate). The URLs are tried in turn, beginning with the one that answered last; a
  * request that got no answer from one goes to the next, so requests must bear being sent twice. If
- * that first one refused, it is asked again after each of the others, for its daemon may restart; if
- * it was silent, it is not the first of the next request, so that all get their turn.
+ * that first one refused, it is asked again after each of the others, for its daemon may restart;
+ * if it was silent, it is not the first of the next request, so that all get their turn.
  */
 #pragma once
 
