@@ -49,18 +49,14 @@ int http_attempt_init(struct http_attempt *attempt, const struct http_config *co
 	const struct http_request *request, struct err *err);
 void http_attempt_done(struct http_attempt *attempt);
 
-/*
- * The URL that answered last has the first turn, then the others in a circle, the next request
- * where this one ended. If that one only refused (its daemon restarts, say), it is asked again
- * after each of the others, which may have gone and cost seconds each.
- */
-
 /* All URLs get their turn again, as if none had had it; of the time there is as much as is left. */
 void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config);
 
 /*
  * Makes attempt->easy ready for the next URL. -ETIMEDOUT if no time or URL is left (attempt->err
- * says why).
+ * says why). The URL that answered last has the first turn, then the others in a circle, the next
+ * request where this one ended. If that one only refused (its daemon restarts, say), it is asked
+ * again after each of the others, which may have gone and cost seconds each.
  */
 int http_attempt_prepare(struct http_attempt *attempt, const struct http_config *config);
 
