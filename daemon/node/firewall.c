@@ -55,30 +55,11 @@ static bool has_pods(const struct firewall *f)
 }
 
 /*
- * Other people's containers on the board are let in: a cluster in containers may use the same
- * ranges for itself, and what its bridge carries passes the guard where the bridge asks nftables.
- * Pods' links and a container's own veths are known by their names' beginnings, so that a pod that
- * comes changes nothing here.
- */
-static void add_inside(const struct firewall *f, struct buf *ret)
-{
-	buf_add_str(ret, "\tset inside {\n\t\ttype ifname\n\t\telements = { \"lo\"");
-	for (size_t i = 0; i < f->n_inside; i++)
-		if (name_is_plain(f->inside[i]) && strcmp(f->inside[i], "lo") != 0 &&
-			strcmp(f->inside[i], f->interface) != 0)
-			buf_printf(ret, ", \"%s\"", f->inside[i]);
-	buf_add_str(ret, " }\n\t}\n");
-}
-
-/*
  * What is wrong for a stranger: only links that another program makes for its containers may do it.
  */
 static void add_strangers(const struct firewall *f, struct buf *ret)
 {
-	buf_add_str(ret, "\tchain strangers {\n");
-	for (size_t i = 0; i < f->n_outside; i++)
-		if (name_is_plain(f->outside[i]))
-			buf_printf(ret, "\t\tiifname \"%s\" counter drop\n", f->outside[i]);
+	buf_add_str(ret, "\tchain strangers {\n\t\tiifname @outside counter drop\n");
 	for (const char *const *p = links_inside_patterns; *p; p++)
 		buf_printf(ret, "\t\tiifname \"%s\" accept\n", *p);
 	buf_add_str(ret, "\t\tcounter drop\n\t}\n");
@@ -336,7 +317,38 @@ static void add_clamp(const struct firewall *f, struct buf *ret)
 	buf_add_str(ret, "\t}\n");
 }
 
-void firewall_add_text(const struct firewall *firewall, struct buf *ret)
+static void add_links_of(const struct firewall *f, const char *set, const char (*names)[IFNAMSIZ],
+	size_t n, struct buf *ret)
+{
+	char table[FIREWALL_TABLE_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		if (name_is_plain(names[i]) && strcmp(names[i], f->interface) != 0)
+			buf_printf(ret, "add element inet %s %s { \"%s\" }\n",
+				firewall_table(f->interface, table), set, names[i]);
+}
+
+/*
+ * Other people's containers on the board are let in: a cluster in containers may use the same
+ * ranges for itself, and what its bridge carries passes the guard where the bridge asks nftables.
+ * Pods' links and a container's own veths are known by their names' beginnings, so that a pod that
+ * comes changes nothing here.
+ */
+void firewall_add_links(const struct firewall *firewall, struct buf *ret)
+{
+	char table[FIREWALL_TABLE_MAX];
+
+	(void) firewall_table(firewall->interface, table);
+	buf_printf(ret,
+		"flush set inet %s inside\n"
+		"flush set inet %s outside\n"
+		"add element inet %s inside { \"lo\" }\n",
+		table, table, table);
+	add_links_of(firewall, "inside", firewall->inside, firewall->n_inside, ret);
+	add_links_of(firewall, "outside", firewall->outside, firewall->n_outside, ret);
+}
+
+void firewall_add_rules(const struct firewall *firewall, struct buf *ret)
 {
 	char table[FIREWALL_TABLE_MAX];
 	struct family both[2];
@@ -344,7 +356,8 @@ void firewall_add_text(const struct firewall *firewall, struct buf *ret)
 	families(firewall, both);
 	firewall_add_removal(firewall->interface, ret);
 	buf_printf(ret, "table inet %s {\n", firewall_table(firewall->interface, table));
-	add_inside(firewall, ret);
+	buf_add_str(ret, "\tset inside {\n\t\ttype ifname\n\t}\n"
+			 "\tset outside {\n\t\ttype ifname\n\t}\n");
 	add_strangers(firewall, ret);
 	add_from_mesh(firewall, both, ret);
 	if (has_pods(firewall))

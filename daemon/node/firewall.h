@@ -50,8 +50,13 @@ struct firewall {
 #define FIREWALL_SENDERS6 "senders6"
 #define FIREWALL_LIARS    "liars"
 
-/* Appends the transaction that puts the table in place of any older one. */
-void firewall_add_text(const struct firewall *firewall, struct buf *ret);
+/*
+ * Append the transaction that puts the table in place of any older one, without links; and the one
+ * that brings the links in it up to date, which leaves in place what the rules have counted and
+ * whom they remember. The second may follow the first in the same text.
+ */
+void firewall_add_rules(const struct firewall *firewall, struct buf *ret);
+void firewall_add_links(const struct firewall *firewall, struct buf *ret);
 
 /* Appends the transaction that removes the table of @ifname's mesh, also if it is not there. */
 void firewall_add_removal(const char *ifname, struct buf *ret);

@@ -25,7 +25,8 @@ struct wall {
 	struct nft *nft;                /* NULL: this kernel or our rights do not allow it */
 	char table[FIREWALL_TABLE_MAX]; /* of nftables */
 	sd_event_source *timer;
-	char *text; /* applied or being applied; NULL: there is to be none */
+	char *text;      /* applied or being applied; NULL: there is to be none */
+	size_t links_at; /* in the text, where what is said of links begins */
 	bool failed;
 	enum gate gate; /* for what comes by the tunnel for others than us */
 	struct repair repairs;
@@ -185,6 +186,13 @@ static void touched(void *ctx)
 		look_later(wall, DELAY_US);
 }
 
+/* Somebody plugs in a card: what rules counted and remember is not lost over it. */
+static bool only_links_changed(struct wall *wall, const char *text, size_t links_at)
+{
+	return wall->text && wall->links_at == links_at && !memcmp(wall->text, text, links_at) &&
+	       !wall->failed && !nft_is_busy(wall->nft) && nft_is_whole(wall->nft);
+}
+
 /* @again: also if they are the ones of last time. */
 static void apply(struct wall *wall, const struct settings *settings, const struct node *self,
 	const struct candidates *own, bool again)
@@ -209,15 +217,21 @@ static void apply(struct wall *wall, const struct settings *settings, const stru
 	};
 	CLEANUP_BUF struct buf text = { 0 };
 	struct err err = { 0 };
+	size_t links_at, from = 0;
 
 	if (!wall->nft)
 		return;
-	firewall_add_text(&firewall, &text);
+	firewall_add_rules(&firewall, &text);
+	links_at = text.len;
+	firewall_add_links(&firewall, &text);
 	if (buf_failed(&text) || (!again && wall->text && !strcmp(buf_str(&text), wall->text)))
 		return;
+	if (!again && only_links_changed(wall, buf_str(&text), links_at))
+		from = links_at;
 	free(wall->text);
 	wall->text = buf_take(&text, NULL);
-	if (nft_apply(wall->nft, wall->text, &err) < 0)
+	wall->links_at = links_at;
+	if (nft_apply(wall->nft, wall->text + from, &err) < 0)
 		done(wall, err.code, &err);
 }
 

@@ -171,7 +171,21 @@ wall_pod() {
 	counted_in b lies "$n" 16
 	kill -HUP "${pid[b]}"	# or within a minute
 	told b "sent as somebody else, by hth[0-9a-f]* \(hearth/hearth/near/eth0\)"
+	wall_remembers "$n"
 	wall_past_masquerade
+}
+
+# Links come and go; who lied within the hour did all the same.
+rules_know() { in_ns b nft list set inet hearth "$1" | grep "\"$2" >/dev/null; } # SET LINK
+knew_no_more() { ! rules_know "$@"; }
+wall_remembers() { # DROPS-BEFORE
+	check "who it was is remembered" rules_know liars hth
+	in_ns b sh -c 'ip link add docker0 type bridge; ip link set docker0 up'
+	check "docker0 comes, and the rules know it" soon 5 rules_know inside docker0
+	in_ns b ip link del docker0
+	check "it goes, and they know that" soon 5 knew_no_more inside docker0
+	check "and remember still" rules_know liars hth
+	check "and have counted" dropped_some b lies "$1" 16
 }
 
 # What connection tracking makes nothing of: flags that do not belong together, a wrong sum, an ICMP error about

@@ -159,16 +159,18 @@ table_handle() { in_ns b nft -a list table inet hearth | sed -n '1s/.*handle //p
 scene containers_change_no_rule "containers of others come and go: left alone, and no rule is written for each" long
 containers_change_no_rule() {
 	local handle i
+	handle=$(table_handle)
 	did "b: docker0" in_ns b sh -c 'ip link add docker0 type bridge; ip addr add 172.17.0.1/16 dev docker0; ip link set docker0 up'
 	right 5 "it is a container network, and left alone" link_says b docker0 "l['verdict']=='container' and not l['guarded'] and l['addresses']==[]"
 	right 5 "in the rules, too" sh -c "ip netns exec ${N}b nft list set inet hearth inside | grep -q docker0"
-	handle=$(table_handle)
+	right 1 "by that alone: what the rules counted is not lost" [ "$(table_handle)" = "$handle" ]
 	did "b: five containers"
 	for i in 1 2 3 4 5; do in_ns b sh -c "ip link add veth$i type veth peer name cont$i; ip link set veth$i master docker0 up"; done
 	right 5 "they are seen" says b "sum(l['verdict']=='port' and 'docker0' in l['why'] for l in s['links'])==5"
 	right 1 "the rules were not touched" [ "$(table_handle)" = "$handle" ]
 	did "b: they and the bridge go" in_ns b sh -c 'ip link del docker0; ip link del veth1; ip link del veth2; ip link del veth3; ip link del veth4; ip link del veth5'
 	right 5 "it is a stranger again" sh -c "! ip netns exec ${N}b nft list set inet hearth inside | grep -q docker0"
+	right 1 "in the same table" [ "$(table_handle)" = "$handle" ]
 	right 5 "the mesh is whole" whole
 	logged b 0 warning
 }

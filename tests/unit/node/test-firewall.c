@@ -9,10 +9,12 @@ static const char wanted[] =
 	"table inet hearth {\n"
 	"\tset inside {\n"
 	"\t\ttype ifname\n"
-	"\t\telements = { \"lo\", \"docker0\", \"virbr0\" }\n"
+	"\t}\n"
+	"\tset outside {\n"
+	"\t\ttype ifname\n"
 	"\t}\n"
 	"\tchain strangers {\n"
-	"\t\tiifname \"veth0\" counter drop\n"
+	"\t\tiifname @outside counter drop\n"
 	"\t\tiifname \"veth*\" accept\n"
 	"\t\tiifname \"ve-*\" accept\n"
 	"\t\tiifname \"vb-*\" accept\n"
@@ -151,6 +153,12 @@ static const char wanted[] =
 	"\t\tiifname \"hearth0\" tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu\n"
 	"\t}\n"
 	"}\n";
+static const char wanted_links[] = "flush set inet hearth inside\n"
+				   "flush set inet hearth outside\n"
+				   "add element inet hearth inside { \"lo\" }\n"
+				   "add element inet hearth inside { \"docker0\" }\n"
+				   "add element inet hearth inside { \"virbr0\" }\n"
+				   "add element inet hearth outside { \"veth0\" }\n";
 
 static struct firewall firewall_of(const struct settings *settings, const struct node *node,
 	const char (*inside)[IFNAMSIZ], size_t n)
@@ -172,17 +180,19 @@ static struct firewall firewall_of(const struct settings *settings, const struct
 
 static void test_board(void **state)
 {
-	static const char inside[][IFNAMSIZ] = { "docker0", "hearth0", "lo", "virbr0" };
+	static const char inside[][IFNAMSIZ] = { "docker0", "hearth0", "virbr0" };
 	static const char outside[][IFNAMSIZ] = { "veth0" };
 	CLEANUP_SETTINGS struct settings settings = maker_settings();
 	CLEANUP_NODE struct node node = maker_node(1, 1, NULL);
-	struct firewall firewall = firewall_of(&settings, &node, inside, 4);
-	CLEANUP_BUF struct buf text = { 0 };
+	struct firewall firewall = firewall_of(&settings, &node, inside, 3);
+	CLEANUP_BUF struct buf text = { 0 }, links = { 0 };
 
 	firewall.outside = outside;
 	firewall.n_outside = 1;
-	firewall_add_text(&firewall, &text);
+	firewall_add_rules(&firewall, &text);
 	assert_string_equal(buf_str(&text), wanted);
+	firewall_add_links(&firewall, &links);
+	assert_string_equal(buf_str(&links), wanted_links);
 }
 
 /* A member has no pods: nothing is masqueraded. Nothing known of its links: all strangers but its own. */
@@ -193,7 +203,7 @@ static void test_member(void **state)
 	struct firewall firewall = firewall_of(&settings, &node, NULL, 0);
 	CLEANUP_BUF struct buf text = { 0 };
 
-	firewall_add_text(&firewall, &text);
+	firewall_add_rules(&firewall, &text);
 	assert_null(strstr(buf_str(&text), "masquerade"));
 	assert_null(strstr(buf_str(&text), "hth"));
 	assert_null(strstr(buf_str(&text), "chain pods"));
@@ -204,7 +214,6 @@ static void test_member(void **state)
 		"\t\tip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto strangers\n"));
 	assert_non_null(
 		strstr(buf_str(&text), "ip saddr { 10.77.0.0/16, 10.244.0.0/16 } goto strangers"));
-	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\" }"));
 	assert_non_null(strstr(buf_str(&text), "\tchain from_mesh {\n"
 					       "\t\tip saddr 10.77.0.4 accept\n"
 					       "\t\tip daddr { 10.77.0.4 } accept\n"
@@ -224,11 +233,12 @@ static void test_odd_names(void **state)
 
 	firewall.outside = names;
 	firewall.n_outside = 5;
-	firewall_add_text(&firewall, &text);
-	assert_non_null(strstr(buf_str(&text), "elements = { \"lo\", \"docker0\" }"));
-	assert_non_null(
-		strstr(buf_str(&text), "chain strangers {\n\t\tiifname \"docker0\" counter drop\n"
-				       "\t\tiifname \"veth*\" accept"));
+	firewall_add_links(&firewall, &text);
+	assert_string_equal(buf_str(&text), "flush set inet hearth inside\n"
+					    "flush set inet hearth outside\n"
+					    "add element inet hearth inside { \"lo\" }\n"
+					    "add element inet hearth inside { \"docker0\" }\n"
+					    "add element inet hearth outside { \"docker0\" }\n");
 }
 
 /* Where a coordinator is, its door on the mesh is closed to pods, of this board and of others. */
@@ -240,7 +250,7 @@ static void test_coordinator(void **state)
 	CLEANUP_BUF struct buf text = { 0 };
 
 	firewall.coordinator_port = 8443;
-	firewall_add_text(&firewall, &text);
+	firewall_add_rules(&firewall, &text);
 	assert_non_null(strstr(buf_str(&text),
 		"\tchain from_mesh {\n"
 		"\t\tip saddr 10.244.0.0/16 tcp dport 8443 counter drop\n"
@@ -276,12 +286,16 @@ static void test_tables(void **state)
 
 		assert_string_equal(firewall_table(cases[i].ifname, table), cases[i].table);
 		firewall.interface = cases[i].ifname;
-		firewall_add_text(&firewall, &text);
+		firewall_add_rules(&firewall, &text);
 		firewall_add_removal(cases[i].ifname, &removal);
 		assert_memory_equal(buf_str(&text), buf_str(&removal), removal.len);
 		(void) snprintf(words, sizeof(words), "\ndelete table inet %s\n", cases[i].table);
 		assert_non_null(strstr(buf_str(&removal), words));
 		(void) snprintf(words, sizeof(words), "\ntable inet %s {\n", cases[i].table);
+		assert_non_null(strstr(buf_str(&text), words));
+		firewall_add_links(&firewall, &text);
+		(void) snprintf(words, sizeof(words), "\nadd element inet %s inside { \"lo\" }\n",
+			cases[i].table);
 		assert_non_null(strstr(buf_str(&text), words));
 	}
 }

@@ -306,22 +306,69 @@ static void test_no_timer(void **state)
 
 /* --- which rules --- */
 
+static bool is_whole_table(void)
+{
+	return strstr(nft.text, "delete table inet hearth\n") && strstr(nft.text, "chain guard");
+}
+
+/* What the rules counted and remember stays where only links changed. */
 static void test_same_rules(void **state)
 {
 	build();
+	assert_true(is_whole_table());
 	apply();
 	assert_int_equal(nft.n_applied, 0);
 	(void) strcpy(own.inside[own.n_inside++], "docker0");
 	apply();
 	assert_int_equal(nft.n_applied, 1);
-	assert_non_null(strstr(nft.text, "\"docker0\""));
+	assert_string_equal(nft.text, "flush set inet hearth inside\n"
+				      "flush set inet hearth outside\n"
+				      "add element inet hearth inside { \"lo\" }\n"
+				      "add element inet hearth inside { \"docker0\" }\n");
 	apply(); /* on their way */
 	assert_int_equal(nft.n_applied, 1);
 	ended(0);
 	(void) strcpy(own.outside[own.n_outside++], "veth0");
 	apply();
 	assert_int_equal(nft.n_applied, 2);
-	assert_non_null(strstr(nft.text, "iifname \"veth0\" counter drop"));
+	assert_false(is_whole_table());
+	assert_non_null(strstr(nft.text, "add element inet hearth outside { \"veth0\" }"));
+}
+
+static void another_link(void)
+{
+	(void) snprintf(own.inside[own.n_inside], IFNAMSIZ, "br%zu", own.n_inside);
+	own.n_inside++;
+	apply();
+}
+
+/* No transaction counts on one before it that may not have come to be. */
+static void test_links_of_no_table(void **state)
+{
+	build();
+	another_link();
+	assert_false(is_whole_table());
+	another_link(); /* while it runs */
+	assert_true(is_whole_table());
+	ended(-EINVAL);
+	another_link();
+	assert_true(is_whole_table());
+	ended(0);
+	nft.whole = false; /* somebody flushed it, and no word of it has come yet */
+	another_link();
+	assert_true(is_whole_table());
+	ended(0);
+	settings.n_coordinators = 1;
+	settings.coordinators[0] = (struct settings_coordinator){ .node = 1, .port = 8443 };
+	another_link();
+	assert_true(is_whole_table());
+	ended(0);
+	another_link();
+	assert_false(is_whole_table());
+	ended(-ENOENT); /* and it was gone all the same */
+	retry();
+	assert_true(is_whole_table());
+	assert_non_null(strstr(nft.text, "add element inet hearth inside { \"br4\" }"));
 }
 
 /* All of what the text is made from; firewall.c's own test has the text itself. */
@@ -347,7 +394,8 @@ static void test_text(void **state)
 	settings.n_coordinators = 2;
 	make();
 	apply();
-	firewall_add_text(&firewall, &text);
+	firewall_add_rules(&firewall, &text);
+	firewall_add_links(&firewall, &text);
 	assert_string_equal(nft.text, buf_str(&text));
 	nft.busy = false;
 	settings.n_coordinators = 1;
@@ -758,6 +806,7 @@ int main(void)
 		TEST(table),
 		TEST(no_timer),
 		TEST(same_rules),
+		TEST(links_of_no_table),
 		TEST(text),
 		TEST(fails),
 		TEST(fails_at_once),
