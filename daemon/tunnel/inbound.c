@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "base/log.h"
 #include "tunnel/internal.h"
@@ -16,6 +17,7 @@ enum {
 	HANDSHAKES_BUSY = BATCH / 2, /* in one batch: ask the engine for cookies */
 	WANT_STEP = 4,
 	TCP_HEAD = 52, /* IPv4, TCP and its usual timestamps */
+	ASIDE_MIN = 4, /* below, nothing can be told of what it is */
 };
 
 static struct wg_endpoint sender(const struct sock_msg *msg)
@@ -248,6 +250,31 @@ static bool take_handshake(
 	return true;
 }
 
+static bool goes_aside(const struct lane *l, const uint8_t *data, size_t len)
+{
+	return l->tunnel->aside_fd >= 0 && len >= ASIDE_MIN && len <= TUNNEL_ASIDE_MAX &&
+	       !wg_begins(data, len);
+}
+
+/* What is not WireGuard's: as it is, for whoever wanted it. */
+static void take_aside(struct lane *l, const struct sock_msg *msg, const uint8_t *data, size_t len)
+{
+	const struct tunnel_aside datagram = { .from = msg->remote,
+		.to = msg->local,
+		.ifindex = msg->ifindex,
+		.data = data,
+		.len = len };
+	int class = shed_admit(&l->tunnel->shed, data, len), r = -ENOBUFS;
+
+	if (class >= 0) {
+		shed_charge(&l->tunnel->shed, class, SHED_DEAR);
+		r = aside_put(&l->aside, &datagram);
+	}
+	if (r == 1)
+		(void) eventfd_write(l->tunnel->aside_fd, 1);
+	*(r < 0 ? &l->counters.rx_aside_lost : &l->counters.rx_aside) += 1;
+}
+
 static void take_message(struct lane *l, const struct sock_msg *msg, unsigned *handshakes)
 {
 	struct wg_device *device = l->tunnel->device;
@@ -267,6 +294,8 @@ static void take_message(struct lane *l, const struct sock_msg *msg, unsigned *h
 
 		if (wg_data_head_parse(data, len, &head))
 			gather(l, msg, data, len, head.receiver);
+		else if (goes_aside(l, data, len))
+			take_aside(l, msg, data, len);
 		else if (take_handshake(l, msg, data, len) && ++*handshakes == HANDSHAKES_BUSY)
 			wg_device_note_load(device);
 	}

@@ -8,6 +8,7 @@
  *   outbox.c    sealed -> UDP
  *   path.c      which way that leaves
  *   inbound.c   UDP -> opened -> TUN
+ *   aside.c     what is not WireGuard's -> the control thread
  *   io.c        the four system calls of the packet path
  *   control.c   the calls themselves, in lane 0
  *   control-uapi.c  the same for the userspace API
@@ -22,6 +23,7 @@
 #include <sys/uio.h>
 
 #include "tunnel/aead.h"
+#include "tunnel/aside.h"
 #include "base/pace.h"
 #include "wg/wg.h"
 #include "tunnel/shed.h"
@@ -139,6 +141,7 @@ struct lane {
 	struct aead *aead;
 	struct sock_batch *batch;
 	struct tunnel_counters counters;
+	struct aside aside;
 
 	/* shared: */
 	struct sock fresh;              /* to take the place of @sock */
@@ -177,6 +180,7 @@ struct lane {
 struct tunnel {
 	char ifname[IF_NAMESIZE];
 	int closed_fd;          /* eventfd */
+	int aside_fd;           /* eventfd; -1: nobody wants them */
 	pthread_mutex_t caller; /* held by whoever calls: one call at a time */
 	pthread_mutex_t lock;   /* guards the three below */
 	pthread_cond_t answered;

@@ -34,6 +34,7 @@ struct lane *lane_free(struct lane *l)
 	l->batch = sock_batch_free(l->batch);
 	sock_close(&l->sock);
 	sock_close(&l->fresh);
+	aside_close(&l->aside);
 	if (l->area)
 		(void) munmap(l->area, l->area_len);
 	close_p(&l->tun_fd);

@@ -22,6 +22,8 @@ void shed_init(struct shed *shed)
 /* The same question as that of the filter of sock_set_shed(). */
 static enum sock_shed_class class_of(const uint8_t *data, size_t len)
 {
+	if (!wg_begins(data, len))
+		return SOCK_SHED_ASIDE;
 	if ((len == WG_INITIATION_LEN || len == WG_RESPONSE_LEN) &&
 		wg_le32_read(data + wg_mac2_offset(len)) != 0)
 		return SOCK_SHED_PROVEN;

@@ -1,11 +1,12 @@
 /*
- * shed: how many handshake messages are let in, so that a flood of them takes neither the receive
- * buffer nor the processor from packets of sessions that are up. Pure: counts, and says which share
+ * shed: how many datagrams that carry no packet are let in, so that a flood of them takes neither
+ * the receive buffer nor the processor from packets of sessions that are up. Pure: counts, and says which share
  * the sockets should keep (sock_set_shed()); what gets past them still has an end in every window.
  *
- * There are two classes with a budget each: whoever sends a MAC2 claims to have answered a cookie.
- * Garbage in its place costs a sender nothing, but then the flood is in that class alone and those
- * who ask for a cookie are heard; without it, those who got one are.
+ * There are three classes with a budget each. Of handshake messages, whoever sends a MAC2 claims to
+ * have answered a cookie. Garbage in its place costs a sender nothing, but then the flood is in that
+ * class alone and those who ask for a cookie are heard; without it, those who got one are. And what
+ * is not WireGuard's, which is somebody else's to read.
  */
 #pragma once
 
@@ -23,7 +24,10 @@ enum {
 	 */
 	SHED_CHEAP = 1,
 	SHED_DEAR = 16,
-	/* Spent on each class at most: 5,000 answers a second, or 80,000 refusals. */
+	/*
+	 * Spent on each class at most: 5,000 answers a second, or 80,000 refusals. What goes aside
+	 * costs as much as an answer.
+	 */
 	SHED_PER_WINDOW = 8000,
 };
 
@@ -36,7 +40,7 @@ struct shed {
 
 void shed_init(struct shed *shed);
 
-/* The class of a handshake or cookie message, or -1: it is one too many, drop it unread. */
+/* The class of a datagram, none of data, or -1: it is one too many, drop it unread. */
 int shed_admit(struct shed *shed, const uint8_t *data, size_t len);
 /* What it cost. */
 void shed_charge(struct shed *shed, int class, unsigned cost);

@@ -33,6 +33,7 @@ struct tunnel *tunnel_free_bare(struct tunnel *t)
 	t->place.nl = nl_close(t->place.nl);
 	close_p(&t->timer_fd);
 	close_p(&t->closed_fd);
+	close_p(&t->aside_fd);
 	(void) pthread_mutex_destroy(&t->caller);
 	(void) pthread_mutex_destroy(&t->lock);
 	(void) pthread_cond_destroy(&t->answered);
@@ -79,7 +80,7 @@ struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 	if (!t)
 		return NULL;
 	t->io = io;
-	t->watch_fd = t->timer_fd = t->closed_fd = -1;
+	t->watch_fd = t->timer_fd = t->closed_fd = t->aside_fd = -1;
 	t->place = (struct place){ .watch_fd = -1 };
 	t->routes = 1;
 	t->timer_us = WG_NO_DEADLINE;
@@ -233,6 +234,18 @@ static int open_parts(struct tunnel *t, struct err *err)
 	return ok ? 0 : err_set(err, -errno, "open timer and event descriptors: %m");
 }
 
+static int open_aside(struct tunnel *t, struct err *err)
+{
+	int r = 0;
+
+	t->aside_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->aside_fd < 0)
+		return err_set(err, -errno, "open an event descriptor: %m");
+	for (unsigned i = 0; r == 0 && i < t->n_lanes; i++)
+		r = aside_open(&t->lanes[i]->aside);
+	return r < 0 ? err_set(err, r, "out of memory") : 0;
+}
+
 static int open_memory(struct tunnel *t, struct err *err)
 {
 	int r = 0;
@@ -266,6 +279,8 @@ int tunnel_open_bare(struct tunnel *t, const struct tunnel_config *config, struc
 {
 	int r = open_memory(t, err);
 
+	if (r == 0 && config->aside)
+		r = open_aside(t, err);
 	return r < 0 ? r : open_engine(t, config, err);
 }
 
@@ -331,6 +346,48 @@ const char *tunnel_ifname(const struct tunnel *t)
 int tunnel_closed_fd(const struct tunnel *t)
 {
 	return t->closed_fd;
+}
+
+int tunnel_aside_fd(const struct tunnel *t)
+{
+	return t->aside_fd;
+}
+
+static bool take_of_any(struct tunnel *t, struct tunnel_aside *ret)
+{
+	for (unsigned i = 0; i < t->n_lanes; i++)
+		if (aside_take(&t->lanes[i]->aside, ret))
+			return true;
+	return false;
+}
+
+bool tunnel_take_aside(struct tunnel *t, struct tunnel_aside *ret)
+{
+	eventfd_t n;
+
+	if (t->aside_fd < 0)
+		return false;
+	if (take_of_any(t, ret))
+		return true;
+	(void) eventfd_read(t->aside_fd, &n); /* and what came since the look above: */
+	return take_of_any(t, ret);
+}
+
+/*
+ * The first lane's sockets change only by calls of the control thread, which waits for their end:
+ * that thread may use them. So may it the list of what is denied.
+ */
+int tunnel_send_aside(struct tunnel *t, const struct endpoint *to, const struct ip_addr *from,
+	const uint8_t *data, size_t len)
+{
+	struct sock_msg msg = { .data = (uint8_t *) data, /* only read */
+		.len = len,
+		.remote = *to,
+		.local = *from };
+
+	if (wg_device_denies(t->device, &to->addr))
+		return -EACCES;
+	return sock_send_one(&t->lanes[0]->sock, &msg);
 }
 
 int tunnel_call(struct tunnel *t, int (*fn)(struct tunnel *t, void *arg), void *arg)

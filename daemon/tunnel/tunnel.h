@@ -27,6 +27,7 @@ struct uapi_set;
 
 enum {
 	TUNNEL_KEY_LEN = 32,
+	TUNNEL_ASIDE_MAX = 9216,    /* bytes of one: all that a jumbo frame carries */
 	TUNNEL_CANDIDATES_MAX = 32, /* endpoints tried at once for a peer that does not answer */
 	TUNNEL_MTU_DEFAULT = 1420,  /* of a TUN device that the tunnel makes */
 	TUNNEL_QUEUES_MAX = 16,
@@ -40,6 +41,7 @@ struct tunnel_config {
 	uint16_t port;   /* UDP, both families; 0: any free one */
 	uint32_t fwmark; /* SO_MARK of the outer packets, 0: none */
 	bool persistent; /* the TUN device outlives the tunnel */
+	bool aside;      /* tunnel_take_aside() will be called */
 	uint32_t
 		mtu; /* of the device. 0: as it is if persistent or handed over, else the default */
 
@@ -95,6 +97,34 @@ uint16_t tunnel_port(struct tunnel *tunnel);
  * Moves the sockets to @port (0: any). -EADDRINUSE and the like leave the old ones as they are.
  */
 int tunnel_set_port(struct tunnel *tunnel, uint16_t port);
+
+/*
+ * The side door: a datagram at the tunnel's port that does not begin as WireGuard's do (a type and
+ * three zero bytes). It may come from anybody but a denied underlay address.
+ */
+struct tunnel_aside {
+	struct endpoint from;
+	struct ip_addr to; /* our address that it came to; family 0: unknown */
+	uint32_t ifindex;  /* the interface it came in by */
+	const uint8_t *data;
+	size_t len;
+};
+
+/* Becomes readable when there are some. Borrowed. -1: nobody wanted any. */
+int tunnel_aside_fd(const struct tunnel *tunnel);
+/*
+ * The next one, which lies in the tunnel's memory until the next call. False: none any more; only
+ * then does tunnel_aside_fd() tell of others. While nobody takes them, some wait and the rest is
+ * lost, and a flood of them costs what a flood of handshakes does.
+ */
+bool tunnel_take_aside(struct tunnel *tunnel, struct tunnel_aside *ret);
+/*
+ * Sends one from the tunnel's port, at once and in the caller's thread. @from: one of our addresses
+ * (family 0: as routed). 0, or -errno: -EAGAIN the send buffer is full, -EACCES a denied address,
+ * -EADDRNOTAVAIL and -EINVAL @from is none of ours.
+ */
+int tunnel_send_aside(struct tunnel *tunnel, const struct endpoint *to, const struct ip_addr *from,
+	const uint8_t *data, size_t len);
 
 struct tunnel_peer {
 	uint8_t key[TUNNEL_KEY_LEN];
@@ -162,6 +192,8 @@ struct tunnel_counters {
 	uint64_t rx_handshake_bad;  /* handshake or cookie messages that proved nothing */
 	uint64_t rx_handshake_shed; /* dropped unread in a flood; what the kernel dropped for us is
 				     * not known */
+	uint64_t rx_aside;          /* handed to tunnel_take_aside() */
+	uint64_t rx_aside_lost;     /* nobody took them in time, or a flood of them */
 	uint64_t rx_no_session;     /* data for an index nobody has */
 	uint64_t rx_forged;         /* data that fails authentication */
 	uint64_t rx_replayed;       /* data seen before or too old */

@@ -383,8 +383,9 @@ static void update_shed(struct tunnel *t, uint64_t now_us)
 	if (was_on)
 		return;
 	log_seldom(LOG_LEVEL_NOTICE,
-		"%s: a flood of handshakes: most are dropped, sessions that are up go on",
-		t->ifname);
+		"%s: a flood of %s: most are dropped, sessions that are up go on", t->ifname,
+		t->shed.keep[SOCK_SHED_ASIDE] < SOCK_SHED_ALL ? "datagrams that are not WireGuard's"
+							      : "handshakes");
 }
 
 /*

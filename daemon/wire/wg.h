@@ -63,6 +63,13 @@ struct wg_data_head {
 /* The type of a message whose type, reserved bytes and length fit each other, else -EBADMSG. */
 int wg_message_type(const uint8_t *data, size_t len);
 
+/* Does @data begin as a message does, with one of the types and three zero bytes? */
+static inline bool wg_begins(const uint8_t *data, size_t len)
+{
+	return len >= 4 && data[0] >= WG_TYPE_INITIATION && data[0] <= WG_TYPE_DATA &&
+	       !(data[1] | data[2] | data[3]);
+}
+
 /*
  * -EBADMSG unless @data is exactly that message. The MACs are not part of the structs, see below.
  */

@@ -244,6 +244,168 @@ static void test_denied(void **state)
 	assert_true(session_within(&b, 2000));
 }
 
+static int setup_aside(void **state)
+{
+	link_ioctl("lo", SIOCSIFFLAGS, IFF_UP, 0);
+	open_side(&a, "ta", (struct tunnel_config){ .aside = true });
+	open_side(&b, "tb", (struct tunnel_config){ 0 });
+	return 0;
+}
+
+/* The next one within two seconds. */
+static struct tunnel_aside next_aside(struct side *s)
+{
+	struct pollfd p = { .fd = tunnel_aside_fd(s->tunnel), .events = POLLIN };
+	struct tunnel_aside got = { 0 };
+
+	if (tunnel_take_aside(s->tunnel, &got))
+		return got;
+	assert_int_equal(poll(&p, 1, 2000), 1);
+	assert_true(tunnel_take_aside(s->tunnel, &got));
+	return got;
+}
+
+static void send_from(
+	struct side *s, const char *to, struct side *other, const uint8_t *data, size_t len)
+{
+	const struct ip_addr any = { 0 };
+	struct endpoint where = at(to, tunnel_port(other->tunnel));
+
+	assert_int_equal(tunnel_send_aside(s->tunnel, &where, &any, data, len), 0);
+}
+
+/* By the side door goes what is not WireGuard's, as it is; and the way back is known. */
+static void test_aside(void **state)
+{
+	static const struct {
+		const char *to;
+		int family;
+	} ways[] = { { "127.0.0.1", AF_INET }, { "127.8.9.10", AF_INET }, { "::1", AF_INET6 } };
+	static uint8_t data[TUNNEL_ASIDE_MAX + 1];
+	struct ip_prefix denied;
+	struct ip_addr wanted;
+	struct tunnel_aside got;
+	struct tunnel_counters c;
+
+	assert_int_equal(tunnel_aside_fd(b.tunnel), -1);
+	assert_false(tunnel_take_aside(b.tunnel, &got));
+	assert_false(tunnel_take_aside(a.tunnel, &got));
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		static const size_t lens[] = { 4, 20, 148, 1400, TUNNEL_ASIDE_MAX };
+
+		wanted = at(ways[i].to, 1).addr;
+		for (size_t k = 0; k < ARRAY_LEN(lens); k++) {
+			randombytes_buf(data, sizeof(data));
+			data[0] = (uint8_t) (k % 2 ? 1 : 200);
+			data[1] = 1;
+			send_from(&b, ways[i].to, &a, data, lens[k]);
+			got = next_aside(&a);
+			assert_int_equal(got.len, lens[k]);
+			assert_memory_equal(got.data, data, lens[k]);
+			assert_true(ip_addr_equal(&got.to, &wanted));
+			assert_int_equal(got.from.port, tunnel_port(b.tunnel));
+			assert_int_equal(got.from.addr.family, ways[i].family);
+			assert_true(got.ifindex > 0);
+		}
+	}
+	assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
+	assert_int_equal(c.rx_aside, 15);
+	assert_int_equal(c.rx_malformed, 0);
+	assert_int_equal(c.rx_aside_lost, 0);
+	/* The answer goes out from the address that was asked. */
+	send_from(&b, "127.8.9.10", &a, data, 100);
+	got = next_aside(&a);
+	assert_int_equal(tunnel_send_aside(a.tunnel,
+				 &(struct endpoint){ .addr = at("127.0.0.1", 1).addr,
+					 .port = tunnel_port(a.tunnel) },
+				 &got.to, data, 100),
+		0);
+	got = next_aside(&a);
+	wanted = at("127.8.9.10", 1).addr;
+	assert_true(ip_addr_equal(&got.from.addr, &wanted));
+	/* What begins as WireGuard's is not handed on, whatever is wrong with it; nor what is too long. */
+	for (uint8_t type = 1; type <= 4; type++) {
+		memcpy(data, (uint8_t[4]){ type }, 4);
+		send_from(&b, "127.0.0.1", &a, data, 21);
+	}
+	data[0] = 0;
+	send_from(&b, "127.0.0.1", &a, data, 3);
+	send_from(&b, "127.0.0.1", &a, data, sizeof(data));
+	send_from(&b, "127.0.0.1", &a, data, 4);
+	assert_int_equal(next_aside(&a).len, 4);
+	assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
+	assert_int_equal(c.rx_malformed, 6);
+	/* Where nobody wants any, it is malformed. */
+	send_from(&a, "127.0.0.1", &b, data, 100);
+	do
+		assert_int_equal(tunnel_get_counters(b.tunnel, &c), 0);
+	while (c.rx_malformed == 0);
+	/* Nothing from a denied address, and nothing to it. */
+	assert_int_equal(ip_prefix_parse("127.0.0.0/30", &denied), 0);
+	assert_int_equal(tunnel_set_denied_underlay(a.tunnel, &denied, 1), 0);
+	send_from(&b, "127.0.0.1", &a, data, 100);
+	send_from(&b, "::1", &a, data, 5);
+	assert_int_equal(next_aside(&a).len, 5);
+	assert_int_equal(
+		tunnel_send_aside(a.tunnel, &(struct endpoint){ at("127.0.0.1", 1).addr, 9, 0 },
+			&(struct ip_addr){ 0 }, data, 100),
+		-EACCES);
+}
+
+/* The port moves, and so does the side door. */
+static void test_aside_moves(void **state)
+{
+	uint8_t data[50] = { 9 };
+
+	assert_int_equal(tunnel_set_port(a.tunnel, 0), 0);
+	assert_int_equal(tunnel_set_port(b.tunnel, 0), 0);
+	send_from(&b, "127.0.0.1", &a, data, sizeof(data));
+	assert_int_equal(next_aside(&a).from.port, tunnel_port(b.tunnel));
+}
+
+static atomic_bool flooded;
+
+static void *flood(void *ctx)
+{
+	CLEANUP(close_p) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct endpoint to = at("127.0.0.1", *(const uint16_t *) ctx);
+	uint8_t data[500] = { 0x54, 0x53 };
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(&to, &sa);
+
+	while (!atomic_load(&flooded))
+		(void) sendto(fd, data, sizeof(data), 0, (struct sockaddr *) &sa, len);
+	return NULL;
+}
+
+/* A flood of them that nobody takes, while sessions begin. */
+static void test_aside_flood(void **state)
+{
+	struct tunnel_peer to_b = peer_of(&b), to_a = peer_of(&a);
+	uint16_t port = tunnel_port(a.tunnel);
+	struct tunnel_counters c = { 0 };
+	pthread_t thread;
+
+	atomic_store(&flooded, false);
+	assert_int_equal(pthread_create(&thread, NULL, flood, &port), 0);
+	while (c.rx_aside_lost < 100)
+		assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
+	to_a.endpoint = at("127.0.0.1", port);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+		assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+		assert_int_equal(tunnel_initiate(b.tunnel, a.pub), 0);
+		assert_true(session_within(&b, 2000));
+		assert_int_equal(tunnel_remove_peer(b.tunnel, a.pub), 0);
+		assert_int_equal(tunnel_remove_peer(a.tunnel, b.pub), 0);
+	}
+	atomic_store(&flooded, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
+	assert_true(c.rx_aside > 50 && c.rx_aside < 2000); /* what the ring holds */
+	assert_int_equal(c.rx_handshake_shed, 0);
+}
+
 static atomic_ulong reserved, asked;
 static atomic_bool refuse;
 
@@ -357,6 +519,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_candidates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_denied, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_aside, setup_aside, teardown),
+		cmocka_unit_test_setup_teardown(test_aside_moves, setup_aside, teardown),
+		cmocka_unit_test_setup_teardown(test_aside_flood, setup_aside, teardown),
 		cmocka_unit_test_setup_teardown(test_timestamps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_persistent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),

@@ -347,6 +347,26 @@ static size_t send_run(
 	return done;
 }
 
+int sock_send_one(const struct sock *sock, const struct sock_msg *msg)
+{
+	struct iovec iov = { .iov_base = msg->data, .iov_len = msg->len };
+	union name name;
+	union control control = { 0 };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &name };
+	int fd = sock_fd_for(sock, msg);
+	ssize_t r;
+
+	if (fd < 0)
+		return -EAFNOSUPPORT;
+	hdr.msg_namelen = write_name(&msg->remote, &name);
+	put_source(&hdr, &control, msg);
+	put_hops(&hdr, &control, msg);
+	do
+		r = sendmsg(fd, &hdr, MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
 static void refuse_family(struct sock_msg *msg)
 {
 	msg->sent = 0;

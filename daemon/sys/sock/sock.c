@@ -231,31 +231,37 @@ int sock_fd_for(const struct sock *sock, const struct sock_msg *msg)
 /* --- a filter in the kernel --- */
 
 /* A socket filter sees the UDP header first, and a load beyond the end refuses the datagram. */
+#define DRAW BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t) (SKF_AD_OFF + SKF_AD_RANDOM))
 enum { AT_PAYLOAD = 8, AT_MAC2_INITIATION = AT_PAYLOAD + 132, AT_MAC2_RESPONSE = AT_PAYLOAD + 76 };
+
+/* The first four bytes of a message of WireGuard's. */
+#define TYPE(n) ((uint32_t) (n) << 24)
 
 static int attach_shed(int fd, const uint32_t keep[static SOCK_SHED_CLASSES])
 {
 	/* A draw below SOCK_SHED_ALL is let in if it is below keep. */
 	struct sock_filter code[] = {
-		/*  0 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, AT_PAYLOAD),
-		/*  1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 13, 0), /* data */
-		/*  2 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 1, 2, 0),
-		/*  3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 2, 3, 0),
-		/*  4 */ BPF_STMT(BPF_JMP | BPF_JA, 4),
-		/*  5 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_MAC2_INITIATION),
-		/*  6 */ BPF_STMT(BPF_JMP | BPF_JA, 1),
-		/*  7 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_MAC2_RESPONSE),
-		/*  8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
-		/*  9 */
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t) (SKF_AD_OFF + SKF_AD_RANDOM)),
-		/* 10 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCK_SHED_ALL - 1),
-		/* 11 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, keep[SOCK_SHED_UNPROVEN], 4, 3),
-		/* 12 */
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t) (SKF_AD_OFF + SKF_AD_RANDOM)),
-		/* 13 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCK_SHED_ALL - 1),
-		/* 14 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, keep[SOCK_SHED_PROVEN], 1, 0),
-		/* 15 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-		/* 16 */ BPF_STMT(BPF_RET | BPF_K, 0),
+		/*  0 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_PAYLOAD),
+		/*  1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TYPE(4), 17, 0), /* data */
+		/*  2 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TYPE(1), 3, 0),
+		/*  3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TYPE(2), 4, 0),
+		/*  4 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TYPE(3), 5, 0),
+		/*  5 */ BPF_STMT(BPF_JMP | BPF_JA, 10),
+		/*  6 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_MAC2_INITIATION),
+		/*  7 */ BPF_STMT(BPF_JMP | BPF_JA, 1),
+		/*  8 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_MAC2_RESPONSE),
+		/*  9 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3),
+		/* 10 */ DRAW,
+		/* 11 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCK_SHED_ALL - 1),
+		/* 12 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, keep[SOCK_SHED_UNPROVEN], 7, 6),
+		/* 13 */ DRAW,
+		/* 14 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCK_SHED_ALL - 1),
+		/* 15 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, keep[SOCK_SHED_PROVEN], 4, 3),
+		/* 16 */ DRAW,
+		/* 17 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCK_SHED_ALL - 1),
+		/* 18 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, keep[SOCK_SHED_ASIDE], 1, 0),
+		/* 19 */ BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		/* 20 */ BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
 	int r = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
@@ -266,10 +272,11 @@ static int attach_shed(int fd, const uint32_t keep[static SOCK_SHED_CLASSES])
 int sock_set_shed(struct sock *sock, const uint32_t keep[static SOCK_SHED_CLASSES])
 {
 	const int fds[] = { sock->fd4, sock->fd6 };
-	bool all = keep[SOCK_SHED_UNPROVEN] >= SOCK_SHED_ALL &&
-		   keep[SOCK_SHED_PROVEN] >= SOCK_SHED_ALL;
+	bool all = true;
 	int r = 0, nothing = 0;
 
+	for (int class = 0; class < SOCK_SHED_CLASSES; class ++)
+		all = all && keep[class] >= SOCK_SHED_ALL;
 	for (size_t i = 0; i < ARRAY_LEN(fds) && r == 0; i++) {
 		if (fds[i] < 0)
 			continue;

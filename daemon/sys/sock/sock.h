@@ -100,15 +100,22 @@ int sock_recv(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n,
 size_t sock_send(struct sock_batch *batch, struct sock *sock, struct sock_msg *msgs, size_t n);
 
 /*
- * Handshake messages of WireGuard, and whatever is no data message: those that carry a MAC2, and
- * the rest.
+ * Sends one datagram: @msg's data, remote, local and hops, without the results. No super-frame, and
+ * nothing of @sock but its descriptors is used, so that another thread may send meanwhile. 0 or
+ * -errno, -EAGAIN if the send buffer is full.
  */
-enum sock_shed_class { SOCK_SHED_UNPROVEN, SOCK_SHED_PROVEN };
-enum { SOCK_SHED_CLASSES = 2, SOCK_SHED_ALL = 65536 };
+int sock_send_one(const struct sock *sock, const struct sock_msg *msg);
+
+/*
+ * What is no data message of WireGuard: its handshake messages that carry a MAC2, the rest of them,
+ * and what does not begin as a message of WireGuard's does (a type and three zero bytes).
+ */
+enum sock_shed_class { SOCK_SHED_UNPROVEN, SOCK_SHED_PROVEN, SOCK_SHED_ASIDE };
+enum { SOCK_SHED_CLASSES = 3, SOCK_SHED_ALL = 65536 };
 
 /*
  * From now on only a share of each class, drawn by chance, gets into the receive buffers:
- * @keep[class] of SOCK_SHED_ALL. Data messages always do. All of both: as it was at first. A
+ * @keep[class] of SOCK_SHED_ALL. Data messages always do. All of each: as it was at first. A
  * super-frame counts as what its first datagram is. -errno if the kernel cannot (nothing changes).
  */
 int sock_set_shed(struct sock *sock, const uint32_t keep[static SOCK_SHED_CLASSES]);

@@ -346,13 +346,16 @@ static unsigned let_in(struct pair *p, uint8_t type, size_t len, bool mac2)
 
 static void test_shed(void **state)
 {
-	static const uint32_t half[] = {
-		[SOCK_SHED_UNPROVEN] = SOCK_SHED_ALL / 2, [SOCK_SHED_PROVEN] = SOCK_SHED_ALL
-	};
-	static const uint32_t least[] = {
-		[SOCK_SHED_UNPROVEN] = SOCK_SHED_ALL, [SOCK_SHED_PROVEN] = 0
-	};
-	static const uint32_t all[] = { SOCK_SHED_ALL, SOCK_SHED_ALL };
+	static const uint32_t half[] = { [SOCK_SHED_UNPROVEN] = SOCK_SHED_ALL / 2,
+		[SOCK_SHED_PROVEN] = SOCK_SHED_ALL,
+		[SOCK_SHED_ASIDE] = SOCK_SHED_ALL };
+	static const uint32_t least[] = { [SOCK_SHED_UNPROVEN] = SOCK_SHED_ALL,
+		[SOCK_SHED_PROVEN] = 0,
+		[SOCK_SHED_ASIDE] = SOCK_SHED_ALL };
+	static const uint32_t none_aside[] = { [SOCK_SHED_UNPROVEN] = SOCK_SHED_ALL,
+		[SOCK_SHED_PROVEN] = SOCK_SHED_ALL,
+		[SOCK_SHED_ASIDE] = 0 };
+	static const uint32_t all[] = { SOCK_SHED_ALL, SOCK_SHED_ALL, SOCK_SHED_ALL };
 	struct pair *p = *state;
 
 	assert_int_equal(sock_set_shed(&p->to, half), 0);
@@ -369,14 +372,44 @@ static void test_shed(void **state)
 	assert_int_equal(let_in(p, 1, 148, false), 1000);
 	assert_int_equal(let_in(p, 2, 92, false), 1000);
 	assert_int_equal(let_in(p, 4, 148, true), 1000);
+	assert_int_equal(let_in(p, 0, 20, false), 1000);
+	assert_int_equal(let_in(p, 5, 148, true), 1000);
+	assert_int_equal(sock_set_shed(&p->to, none_aside), 0);
+	for (unsigned type = 0; type < 256; type += type < 8 ? 1 : 31)
+		assert_int_equal(let_in(p, (uint8_t) type, 148, type & 1),
+			type >= 1 && type <= 4 ? 1000 : 0);
 	assert_int_equal(sock_set_shed(&p->to, all), 0);
 	assert_int_equal(let_in(p, 1, 148, true), 1000);
 	assert_int_equal(sock_set_shed(&p->to, all), 0); /* again is fine */
 }
 
+/* Of one datagram, from an address of ours or none; its results are not touched. */
+static void test_send_one(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msg = message(p, 300, 0);
+	struct ip_addr ours = { .family = AF_INET, .bytes = { 127, 0, 0, 9 } };
+
+	assert_int_equal(sock_send_one(&p->from, &msg), 0);
+	assert_int_equal(sock_recv(p->batch, p->to.fd4, p->msgs, SOCK_BATCH_MAX, CAPACITY), 1);
+	assert_int_equal(p->msgs[0].len, 300);
+	assert_memory_equal(p->msgs[0].data, msg.data, 300);
+	assert_int_equal(p->msgs[0].remote.port, p->from.port);
+	msg.local = ours;
+	assert_int_equal(sock_send_one(&p->from, &msg), 0);
+	assert_int_equal(sock_recv(p->batch, p->to.fd4, p->msgs, SOCK_BATCH_MAX, CAPACITY), 1);
+	assert_true(ip_addr_equal(&p->msgs[0].remote.addr, &ours));
+	msg.local.bytes[0] = 192;
+	assert_true(sock_send_one(&p->from, &msg) < 0);
+	msg.remote.addr.family = AF_UNSPEC;
+	assert_int_equal(sock_send_one(&p->from, &msg), -EAFNOSUPPORT);
+	assert_int_equal(sock_recv(p->batch, p->to.fd4, p->msgs, SOCK_BATCH_MAX, CAPACITY), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_send_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_super_frame, set_up, tear_down),
 		cmocka_unit_test(test_datagrams),
 		cmocka_unit_test_setup_teardown(test_card_without_checksums, set_up, tear_down),

@@ -116,6 +116,29 @@ static void classes(void **state)
 	assert_true(s.keep[SOCK_SHED_UNPROVEN] < SOCK_SHED_ALL / 10);
 }
 
+/* Neither a flood of handshakes nor one of what is not WireGuard's is at the other's expense. */
+static void what_is_not_wireguards(void **state)
+{
+	static const uint8_t aside[][8] = { "TS\xf0\x9f", { 0, 1, 0, 0, 0x21 }, { 1, 1, 0, 0 },
+		{ 4, 0, 0, 1 }, { 5 }, { 0 }, { 0xff, 0, 0, 0 } };
+	uint64_t now_us = 5000000;
+	struct shed s;
+
+	for (size_t i = 0; i < sizeof(aside) / sizeof(aside[0]); i++) {
+		shed_init(&s);
+		(void) window(&s, plain, sizeof(plain), SOCK_SHED_UNPROVEN, 50000, &now_us);
+		(void) window(&s, proven, sizeof(proven), SOCK_SHED_PROVEN, 50000, &now_us);
+		assert_int_equal(s.keep[SOCK_SHED_ASIDE], SOCK_SHED_ALL);
+		assert_int_equal(shed_admit(&s, aside[i], sizeof(aside[i])), SOCK_SHED_ASIDE);
+		shed_init(&s);
+		(void) window(&s, aside[i], sizeof(aside[i]), SOCK_SHED_ASIDE, 50000, &now_us);
+		assert_true(s.keep[SOCK_SHED_ASIDE] < SOCK_SHED_ALL / 10);
+		assert_true(shed_is_on(&s));
+		assert_int_equal(s.keep[SOCK_SHED_UNPROVEN], SOCK_SHED_ALL);
+		assert_int_equal(s.keep[SOCK_SHED_PROVEN], SOCK_SHED_ALL);
+	}
+}
+
 static void refusals_are_cheap(void **state)
 {
 	uint64_t now_us = 5000000;
@@ -151,12 +174,16 @@ int main(void)
 		cmocka_unit_test(a_flood_is_cut_to_its_budget),
 		cmocka_unit_test(it_is_over_when_it_is_over),
 		cmocka_unit_test(classes),
+		cmocka_unit_test(what_is_not_wireguards),
 		cmocka_unit_test(refusals_are_cheap),
 		cmocka_unit_test(a_window_has_an_end_of_its_own),
 	};
 
-	memset(cookie, 3, sizeof(cookie));
+	memset(cookie, 7, sizeof(cookie));
 	memset(plain, 7, sizeof(plain) - WG_MAC_LEN);
 	memset(proven, 7, sizeof(proven));
+	memcpy(cookie, (uint8_t[4]){ WG_TYPE_COOKIE_REPLY }, 4);
+	memcpy(plain, (uint8_t[4]){ WG_TYPE_INITIATION }, 4);
+	memcpy(proven, (uint8_t[4]){ WG_TYPE_INITIATION }, 4);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
