@@ -47,6 +47,11 @@ static inline uint32_t be32_read(const uint8_t *p)
 	return be32toh(raw32_read(p));
 }
 
+static inline uint64_t be64_read(const uint8_t *p)
+{
+	return be64toh(raw64_read(p));
+}
+
 static inline void be16_write(uint8_t *p, uint16_t v)
 {
 	raw16_write(p, htobe16(v));
@@ -55,5 +60,11 @@ static inline void be16_write(uint8_t *p, uint16_t v)
 static inline void be32_write(uint8_t *p, uint32_t v)
 {
 	v = htobe32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void be64_write(uint8_t *p, uint64_t v)
+{
+	v = htobe64(v);
 	memcpy(p, &v, sizeof(v));
 }
