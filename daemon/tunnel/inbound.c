@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #include "base/log.h"
 #include "tunnel/internal.h"
@@ -252,27 +251,25 @@ static bool take_handshake(
 
 static bool goes_aside(const struct lane *l, const uint8_t *data, size_t len)
 {
-	return l->tunnel->aside_fd >= 0 && len >= ASIDE_MIN && len <= TUNNEL_ASIDE_MAX &&
+	return l->tunnel->event_fd >= 0 && len >= ASIDE_MIN && len <= TUNNEL_ASIDE_MAX &&
 	       !wg_begins(data, len);
 }
 
 /* What is not WireGuard's: as it is, for whoever wanted it. */
 static void take_aside(struct lane *l, const struct sock_msg *msg, const uint8_t *data, size_t len)
 {
-	const struct tunnel_aside datagram = { .from = msg->remote,
+	const struct tunnel_event event = { .kind = TUNNEL_ASIDE,
+		.from = msg->remote,
 		.to = msg->local,
 		.ifindex = msg->ifindex,
 		.data = data,
 		.len = len };
-	int class = shed_admit(&l->tunnel->shed, data, len), r = -ENOBUFS;
+	int class = shed_admit(&l->tunnel->shed, data, len);
+	bool told = class >= 0 && lane_tell(l, &event);
 
-	if (class >= 0) {
+	if (class >= 0)
 		shed_charge(&l->tunnel->shed, class, SHED_DEAR);
-		r = aside_put(&l->aside, &datagram);
-	}
-	if (r == 1)
-		(void) eventfd_write(l->tunnel->aside_fd, 1);
-	*(r < 0 ? &l->counters.rx_aside_lost : &l->counters.rx_aside) += 1;
+	*(told ? &l->counters.rx_aside : &l->counters.rx_aside_lost) += 1;
 }
 
 static void take_message(struct lane *l, const struct sock_msg *msg, unsigned *handshakes)

@@ -8,7 +8,7 @@
  *   outbox.c    sealed -> UDP
  *   path.c      which way that leaves
  *   inbound.c   UDP -> opened -> TUN
- *   aside.c     what is not WireGuard's -> the control thread
+ *   events.c    what the threads have for the control thread
  *   io.c        the four system calls of the packet path
  *   control.c   the calls themselves, in lane 0
  *   control-uapi.c  the same for the userspace API
@@ -23,7 +23,7 @@
 #include <sys/uio.h>
 
 #include "tunnel/aead.h"
-#include "tunnel/aside.h"
+#include "tunnel/events.h"
 #include "base/pace.h"
 #include "wg/wg.h"
 #include "tunnel/shed.h"
@@ -70,6 +70,8 @@ struct call {
 struct peer_user {
 	struct endpoint configured; /* the endpoint given last */
 	bool has_candidates;
+	struct endpoint heard; /* told last, and when */
+	uint64_t heard_us;
 };
 
 /* An inner packet on its way out, in the read area. */
@@ -141,7 +143,7 @@ struct lane {
 	struct aead *aead;
 	struct sock_batch *batch;
 	struct tunnel_counters counters;
-	struct aside aside;
+	struct events events;
 
 	/* shared: */
 	struct sock fresh;              /* to take the place of @sock */
@@ -180,7 +182,7 @@ struct lane {
 struct tunnel {
 	char ifname[IF_NAMESIZE];
 	int closed_fd;          /* eventfd */
-	int aside_fd;           /* eventfd; -1: nobody wants them */
+	int event_fd;           /* eventfd; -1: not managed */
 	pthread_mutex_t caller; /* held by whoever calls: one call at a time */
 	pthread_mutex_t lock;   /* guards the three below */
 	pthread_cond_t answered;
@@ -243,6 +245,8 @@ void lane_give_sock(struct lane *l, const struct sock *sock);
 void lane_await_moves(struct lane *l);
 void lane_wake(struct lane *l);
 void lane_meet_others(struct lane *l);
+/* Hands it to the control thread, in the lane's own thread. False: it is lost. */
+bool lane_tell(struct lane *l, const struct tunnel_event *event);
 /* The sockets that it has or will have. With the lock. */
 static inline struct sock *lane_newest_sock(struct lane *l)
 {

@@ -34,7 +34,7 @@ struct lane *lane_free(struct lane *l)
 	l->batch = sock_batch_free(l->batch);
 	sock_close(&l->sock);
 	sock_close(&l->fresh);
-	aside_close(&l->aside);
+	events_close(&l->events);
 	if (l->area)
 		(void) munmap(l->area, l->area_len);
 	close_p(&l->tun_fd);
@@ -82,6 +82,15 @@ int lane_open_memory(struct lane *l, struct err *err)
 void lane_wake(struct lane *l)
 {
 	(void) eventfd_write(l->wake_fd, 1); /* fails only at 2^64-1 */
+}
+
+bool lane_tell(struct lane *l, const struct tunnel_event *event)
+{
+	int r = events_put(&l->events, event);
+
+	if (r == 1)
+		(void) eventfd_write(l->tunnel->event_fd, 1);
+	return r >= 0;
 }
 
 static void take_sock(struct lane *l, const struct sock *sock)

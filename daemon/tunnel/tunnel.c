@@ -33,7 +33,7 @@ struct tunnel *tunnel_free_bare(struct tunnel *t)
 	t->place.nl = nl_close(t->place.nl);
 	close_p(&t->timer_fd);
 	close_p(&t->closed_fd);
-	close_p(&t->aside_fd);
+	close_p(&t->event_fd);
 	(void) pthread_mutex_destroy(&t->caller);
 	(void) pthread_mutex_destroy(&t->lock);
 	(void) pthread_cond_destroy(&t->answered);
@@ -80,7 +80,7 @@ struct tunnel *tunnel_new_bare(const struct tunnel_io *io)
 	if (!t)
 		return NULL;
 	t->io = io;
-	t->watch_fd = t->timer_fd = t->closed_fd = t->aside_fd = -1;
+	t->watch_fd = t->timer_fd = t->closed_fd = t->event_fd = -1;
 	t->place = (struct place){ .watch_fd = -1 };
 	t->routes = 1;
 	t->timer_us = WG_NO_DEADLINE;
@@ -234,15 +234,15 @@ static int open_parts(struct tunnel *t, struct err *err)
 	return ok ? 0 : err_set(err, -errno, "open timer and event descriptors: %m");
 }
 
-static int open_aside(struct tunnel *t, struct err *err)
+static int open_events(struct tunnel *t, struct err *err)
 {
 	int r = 0;
 
-	t->aside_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (t->aside_fd < 0)
+	t->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->event_fd < 0)
 		return err_set(err, -errno, "open an event descriptor: %m");
 	for (unsigned i = 0; r == 0 && i < t->n_lanes; i++)
-		r = aside_open(&t->lanes[i]->aside);
+		r = events_open(&t->lanes[i]->events);
 	return r < 0 ? err_set(err, r, "out of memory") : 0;
 }
 
@@ -259,6 +259,7 @@ static int open_engine(struct tunnel *t, const struct tunnel_config *config, str
 {
 	struct wg_config wg = { .ops = *worker_ops(),
 		.ctx = t,
+		.managed = config->managed,
 		.timestamp_floor_s = config->timestamp_floor_s,
 		.now_us = clock_now_us(),
 		.wall_us = clock_wall_us() };
@@ -279,8 +280,8 @@ int tunnel_open_bare(struct tunnel *t, const struct tunnel_config *config, struc
 {
 	int r = open_memory(t, err);
 
-	if (r == 0 && config->aside)
-		r = open_aside(t, err);
+	if (r == 0 && config->managed)
+		r = open_events(t, err);
 	return r < 0 ? r : open_engine(t, config, err);
 }
 
@@ -348,28 +349,28 @@ int tunnel_closed_fd(const struct tunnel *t)
 	return t->closed_fd;
 }
 
-int tunnel_aside_fd(const struct tunnel *t)
+int tunnel_event_fd(const struct tunnel *t)
 {
-	return t->aside_fd;
+	return t->event_fd;
 }
 
-static bool take_of_any(struct tunnel *t, struct tunnel_aside *ret)
+static bool take_of_any(struct tunnel *t, struct tunnel_event *ret)
 {
 	for (unsigned i = 0; i < t->n_lanes; i++)
-		if (aside_take(&t->lanes[i]->aside, ret))
+		if (events_take(&t->lanes[i]->events, ret))
 			return true;
 	return false;
 }
 
-bool tunnel_take_aside(struct tunnel *t, struct tunnel_aside *ret)
+bool tunnel_next_event(struct tunnel *t, struct tunnel_event *ret)
 {
 	eventfd_t n;
 
-	if (t->aside_fd < 0)
+	if (t->event_fd < 0)
 		return false;
 	if (take_of_any(t, ret))
 		return true;
-	(void) eventfd_read(t->aside_fd, &n); /* and what came since the look above: */
+	(void) eventfd_read(t->event_fd, &n); /* and what came since the look above: */
 	return take_of_any(t, ret);
 }
 

@@ -41,7 +41,11 @@ struct tunnel_config {
 	uint16_t port;   /* UDP, both families; 0: any free one */
 	uint32_t fwmark; /* SO_MARK of the outer packets, 0: none */
 	bool persistent; /* the TUN device outlives the tunnel */
-	bool aside;      /* tunnel_take_aside() will be called */
+	/*
+	 * The caller alone decides each peer's endpoint, and calls tunnel_next_event(). Else peers
+	 * roam: whoever proves to be one is where it was heard last.
+	 */
+	bool managed;
 	uint32_t
 		mtu; /* of the device. 0: as it is if persistent or handed over, else the default */
 
@@ -98,11 +102,22 @@ uint16_t tunnel_port(struct tunnel *tunnel);
  */
 int tunnel_set_port(struct tunnel *tunnel, uint16_t port);
 
-/*
- * The side door: a datagram at the tunnel's port that does not begin as WireGuard's do (a type and
- * three zero bytes). It may come from anybody but a denied underlay address.
- */
-struct tunnel_aside {
+/* What a managed tunnel tells; none of it comes from a denied underlay address. */
+enum tunnel_event_kind {
+	/*
+	 * The side door: a datagram at the tunnel's port that does not begin as WireGuard's do (a
+	 * type and three zero bytes). It may come from anybody.
+	 */
+	TUNNEL_ASIDE,
+	/*
+	 * The peer whose public key is @data sent something authentic from elsewhere than its
+	 * endpoint; told again after a second.
+	 */
+	TUNNEL_HEARD,
+};
+
+struct tunnel_event {
+	enum tunnel_event_kind kind;
 	struct endpoint from;
 	struct ip_addr to; /* our address that it came to; family 0: unknown */
 	uint32_t ifindex;  /* the interface it came in by */
@@ -110,16 +125,16 @@ struct tunnel_aside {
 	size_t len;
 };
 
-/* Becomes readable when there are some. Borrowed. -1: nobody wanted any. */
-int tunnel_aside_fd(const struct tunnel *tunnel);
+/* Becomes readable when there are some. Borrowed. -1: the tunnel is not managed. */
+int tunnel_event_fd(const struct tunnel *tunnel);
 /*
  * The next one, which lies in the tunnel's memory until the next call. False: none any more; only
- * then does tunnel_aside_fd() tell of others. While nobody takes them, some wait and the rest is
- * lost, and a flood of them costs what a flood of handshakes does.
+ * then does tunnel_event_fd() tell of others. While nobody takes them, some wait and the rest is
+ * lost; a flood by the side door costs what a flood of handshakes does.
  */
-bool tunnel_take_aside(struct tunnel *tunnel, struct tunnel_aside *ret);
+bool tunnel_next_event(struct tunnel *tunnel, struct tunnel_event *ret);
 /*
- * Sends one from the tunnel's port, at once and in the caller's thread. @from: one of our addresses
+ * Sends a datagram from the tunnel's port, at once and in the caller's thread. @from: one of our addresses
  * (family 0: as routed). 0, or -errno: -EAGAIN the send buffer is full, -EACCES a denied address,
  * -EADDRNOTAVAIL and -EINVAL @from is none of ours.
  */
@@ -192,7 +207,7 @@ struct tunnel_counters {
 	uint64_t rx_handshake_bad;  /* handshake or cookie messages that proved nothing */
 	uint64_t rx_handshake_shed; /* dropped unread in a flood; what the kernel dropped for us is
 				     * not known */
-	uint64_t rx_aside;          /* handed to tunnel_take_aside() */
+	uint64_t rx_aside;          /* for tunnel_next_event() */
 	uint64_t rx_aside_lost;     /* nobody took them in time, or a flood of them */
 	uint64_t rx_no_session;     /* data for an index nobody has */
 	uint64_t rx_forged;         /* data that fails authentication */

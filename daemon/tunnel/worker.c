@@ -46,6 +46,8 @@ enum {
 #define WATCH_REST_US (200 * USEC_PER_MSEC)
 enum { WATCH_BURST = 32 };
 
+#define HEARD_US USEC_PER_SEC
+
 /* Sources of packets that may have more. */
 enum { READY_TUN = 1, READY_SOCK4 = 2, READY_SOCK6 = 4 };
 
@@ -73,6 +75,27 @@ static void op_peer_removed(void *ctx, struct wg_peer *peer)
 {
 	free(wg_peer_user(peer));
 	wg_peer_set_user(peer, NULL);
+}
+
+/* Every packet of such a peer is one; the control thread need not hear of each. */
+static void op_heard(void *ctx, struct wg_peer *peer, const struct wg_endpoint *from)
+{
+	struct tunnel *t = ctx;
+	struct peer_user *user = wg_peer_user(peer);
+	const struct tunnel_event event = { .kind = TUNNEL_HEARD,
+		.from = from->remote,
+		.to = from->local,
+		.ifindex = from->ifindex,
+		.data = wg_peer_key(peer),
+		.len = TUNNEL_KEY_LEN };
+	uint64_t now_us = clock_now_us();
+
+	if (endpoint_equal(&user->heard, &from->remote) && now_us - user->heard_us < HEARD_US)
+		return;
+	if (!lane_tell(t->at_work, &event))
+		return;
+	user->heard = from->remote;
+	user->heard_us = now_us;
 }
 
 static int op_reserve_timestamp(void *ctx, uint64_t until_s)
@@ -129,6 +152,7 @@ const struct wg_ops *worker_ops(void)
 	static const struct wg_ops ops = { .send = op_send,
 		.ready = op_ready,
 		.peer_removed = op_peer_removed,
+		.heard = op_heard,
 		.reserve_timestamp = op_reserve_timestamp,
 		.event = op_event };
 

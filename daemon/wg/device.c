@@ -19,6 +19,7 @@ int wg_device_new(const struct wg_config *config, struct wg_device **ret)
 		return -ENOMEM;
 	device->ops = config->ops;
 	device->ctx = config->ctx;
+	device->managed = config->managed;
 	device->now_us = config->now_us;
 	device->wall_us = config->wall_us;
 	wg_stamp_clock_init(&device->clock, config->timestamp_floor_s);

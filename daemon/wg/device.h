@@ -86,6 +86,7 @@ struct wg_dead {
 struct wg_device {
 	struct wg_ops ops;
 	void *ctx;
+	bool managed;
 	uint64_t now_us, wall_us;
 	uint64_t jitter; /* state of a generator; spreads load, hides nothing */
 	struct wg_crypto crypto;

@@ -63,16 +63,18 @@ const uint8_t *wg_peer_psk(const struct wg_peer *peer)
 	return peer->remote.psk;
 }
 
-/* The first address of a peer that was waiting for one. */
+/* The first address of a peer that was waiting for one, perhaps with a session that it has begun. */
 static void address_came(struct wg_peer *peer)
 {
-	if (peer->keepalive_s && !wg_peer_sending(peer))
+	if (wg_peer_sending(peer))
+		wg_staged_flush(peer);
+	else if (peer->keepalive_s)
 		wg_handshake_begin(peer, false);
 }
 
 void wg_peer_set_endpoint(struct wg_peer *peer, const struct endpoint *remote)
 {
-	bool had = wg_peer_has_address(peer);
+	bool had = peer->endpoint.remote.addr.family;
 
 	if (!remote->addr.family)
 		return;
@@ -200,7 +202,8 @@ void wg_peer_stats(const struct wg_peer *peer, struct wg_peer_stats *ret)
 		.tx_bytes = peer->tx_bytes,
 		.last_handshake_wall_us = peer->last_handshake_wall_us,
 		.last_receive_us = peer->last_receive_us,
-		.session = wg_session_may_send(peer->current, peer->device->now_us) && !peer->lost,
+		.session = peer->endpoint.remote.addr.family &&
+			   wg_session_may_send(peer->current, peer->device->now_us) && !peer->lost,
 	};
 }
 

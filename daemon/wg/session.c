@@ -146,6 +146,8 @@ bool wg_session_may_send(const struct wg_session *session, uint64_t now_us)
 
 struct wg_session *wg_peer_sending(struct wg_peer *peer)
 {
+	if (!peer->endpoint.remote.addr.family)
+		return NULL;
 	return wg_session_may_send(peer->current, peer->device->now_us) ? peer->current : NULL;
 }
 
@@ -247,12 +249,18 @@ static bool local_equal(const struct wg_endpoint *a, const struct wg_endpoint *b
 
 void wg_endpoint_learn(struct wg_peer *peer, const struct wg_endpoint *from)
 {
+	struct wg_device *device = peer->device;
 	bool same = endpoint_equal(&peer->endpoint.remote, &from->remote);
 
 	if (same && local_equal(&peer->endpoint, from))
 		return;
-	if (wg_device_denies(peer->device, &from->remote.addr))
+	if (wg_device_denies(device, &from->remote.addr))
 		return;
+	if (!same && device->managed) {
+		if (device->ops.heard)
+			device->ops.heard(device->ctx, peer, from);
+		return;
+	}
 	peer->endpoint = *from;
 	if (!same)
 		wg_event(peer, WG_EVENT_ENDPOINT);

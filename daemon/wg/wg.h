@@ -145,12 +145,22 @@ struct wg_ops {
 	 * stored) in 20 ms, others in 5 s.
 	 */
 	int (*reserve_timestamp)(void *ctx, uint64_t until_s);
+	/*
+	 * @peer has proved to be at @from (borrowed), which is not its endpoint: of a managed
+	 * device, once for each batch and handshake message.
+	 */
+	void (*heard)(void *ctx, struct wg_peer *peer, const struct wg_endpoint *from);
 	void (*event)(void *ctx, struct wg_peer *peer, enum wg_event event);
 };
 
 struct wg_config {
 	struct wg_ops ops;
 	void *ctx;
+	/*
+	 * Endpoints are what wg_peer_set_endpoint() says. Else they are also learned from whatever
+	 * a peer has authenticated.
+	 */
+	bool managed;
 	uint64_t timestamp_floor_s; /* no handshake timestamp is below; 0: none was ever used */
 	uint64_t now_us, wall_us;   /* as for wg_device_set_time() */
 };
@@ -307,7 +317,7 @@ void wg_peer_stats(const struct wg_peer *peer, struct wg_peer_stats *ret);
 /* Whose allowed address is it? @addr: 4 or 16 bytes by @family. NULL: nobody's. */
 struct wg_peer *wg_device_route(const struct wg_device *device, int family, const uint8_t *addr);
 
-/* The session to send with now, or NULL: stage. */
+/* The session to send with now, or NULL: stage. With one there is an endpoint. */
 struct wg_session *wg_peer_sending(struct wg_peer *peer);
 /* The session of an incoming packet if it may still receive, or NULL. */
 struct wg_session *wg_device_session(struct wg_device *device, uint32_t receiver);

@@ -244,24 +244,24 @@ static void test_denied(void **state)
 	assert_true(session_within(&b, 2000));
 }
 
-static int setup_aside(void **state)
+static int setup_managed(void **state)
 {
 	link_ioctl("lo", SIOCSIFFLAGS, IFF_UP, 0);
-	open_side(&a, "ta", (struct tunnel_config){ .aside = true });
+	open_side(&a, "ta", (struct tunnel_config){ .managed = true });
 	open_side(&b, "tb", (struct tunnel_config){ 0 });
 	return 0;
 }
 
 /* The next one within two seconds. */
-static struct tunnel_aside next_aside(struct side *s)
+static struct tunnel_event next_event(struct side *s)
 {
-	struct pollfd p = { .fd = tunnel_aside_fd(s->tunnel), .events = POLLIN };
-	struct tunnel_aside got = { 0 };
+	struct pollfd p = { .fd = tunnel_event_fd(s->tunnel), .events = POLLIN };
+	struct tunnel_event got = { 0 };
 
-	if (tunnel_take_aside(s->tunnel, &got))
+	if (tunnel_next_event(s->tunnel, &got))
 		return got;
 	assert_int_equal(poll(&p, 1, 2000), 1);
-	assert_true(tunnel_take_aside(s->tunnel, &got));
+	assert_true(tunnel_next_event(s->tunnel, &got));
 	return got;
 }
 
@@ -284,12 +284,12 @@ static void test_aside(void **state)
 	static uint8_t data[TUNNEL_ASIDE_MAX + 1];
 	struct ip_prefix denied;
 	struct ip_addr wanted;
-	struct tunnel_aside got;
+	struct tunnel_event got;
 	struct tunnel_counters c;
 
-	assert_int_equal(tunnel_aside_fd(b.tunnel), -1);
-	assert_false(tunnel_take_aside(b.tunnel, &got));
-	assert_false(tunnel_take_aside(a.tunnel, &got));
+	assert_int_equal(tunnel_event_fd(b.tunnel), -1);
+	assert_false(tunnel_next_event(b.tunnel, &got));
+	assert_false(tunnel_next_event(a.tunnel, &got));
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
 		static const size_t lens[] = { 4, 20, 148, 1400, TUNNEL_ASIDE_MAX };
 
@@ -299,7 +299,7 @@ static void test_aside(void **state)
 			data[0] = (uint8_t) (k % 2 ? 1 : 200);
 			data[1] = 1;
 			send_from(&b, ways[i].to, &a, data, lens[k]);
-			got = next_aside(&a);
+			got = next_event(&a);
 			assert_int_equal(got.len, lens[k]);
 			assert_memory_equal(got.data, data, lens[k]);
 			assert_true(ip_addr_equal(&got.to, &wanted));
@@ -314,13 +314,13 @@ static void test_aside(void **state)
 	assert_int_equal(c.rx_aside_lost, 0);
 	/* The answer goes out from the address that was asked. */
 	send_from(&b, "127.8.9.10", &a, data, 100);
-	got = next_aside(&a);
+	got = next_event(&a);
 	assert_int_equal(tunnel_send_aside(a.tunnel,
 				 &(struct endpoint){ .addr = at("127.0.0.1", 1).addr,
 					 .port = tunnel_port(a.tunnel) },
 				 &got.to, data, 100),
 		0);
-	got = next_aside(&a);
+	got = next_event(&a);
 	wanted = at("127.8.9.10", 1).addr;
 	assert_true(ip_addr_equal(&got.from.addr, &wanted));
 	/* What begins as WireGuard's is not handed on, whatever is wrong with it; nor what is too long. */
@@ -332,7 +332,7 @@ static void test_aside(void **state)
 	send_from(&b, "127.0.0.1", &a, data, 3);
 	send_from(&b, "127.0.0.1", &a, data, sizeof(data));
 	send_from(&b, "127.0.0.1", &a, data, 4);
-	assert_int_equal(next_aside(&a).len, 4);
+	assert_int_equal(next_event(&a).len, 4);
 	assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
 	assert_int_equal(c.rx_malformed, 6);
 	/* Where nobody wants any, it is malformed. */
@@ -345,11 +345,43 @@ static void test_aside(void **state)
 	assert_int_equal(tunnel_set_denied_underlay(a.tunnel, &denied, 1), 0);
 	send_from(&b, "127.0.0.1", &a, data, 100);
 	send_from(&b, "::1", &a, data, 5);
-	assert_int_equal(next_aside(&a).len, 5);
+	assert_int_equal(next_event(&a).len, 5);
 	assert_int_equal(
 		tunnel_send_aside(a.tunnel, &(struct endpoint){ at("127.0.0.1", 1).addr, 9, 0 },
 			&(struct ip_addr){ 0 }, data, 100),
 		-EACCES);
+}
+
+/* A peer is heard elsewhere: that is told, and changes nothing. */
+static void test_heard(void **state)
+{
+	struct tunnel_peer to_b = peer_of(&b), to_a = peer_of(&a);
+	struct tunnel_event got;
+
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	to_a.endpoint = at("127.0.0.1", tunnel_port(a.tunnel));
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+	assert_int_equal(tunnel_initiate(b.tunnel, a.pub), 0);
+	got = next_event(&a);
+	assert_int_equal(got.kind, TUNNEL_HEARD);
+	assert_int_equal(got.len, TUNNEL_KEY_LEN);
+	assert_memory_equal(got.data, b.pub, TUNNEL_KEY_LEN);
+	assert_int_equal(got.from.port, tunnel_port(b.tunnel));
+	assert_true(session_within(&b, 2000));
+	assert_int_equal(stats_of(&a).endpoint.addr.family, AF_UNSPEC);
+	assert_false(stats_of(&a).session);
+	assert_false(
+		tunnel_next_event(a.tunnel, &got)); /* its keepalive is not told again at once */
+	to_b.endpoint = at("127.0.0.1", tunnel_port(b.tunnel));
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_true(session_within(&a, 2000));
+	/* It moves. */
+	assert_int_equal(tunnel_set_port(b.tunnel, 0), 0);
+	assert_int_equal(tunnel_doubt(b.tunnel, a.pub), 0);
+	got = next_event(&a);
+	assert_int_equal(got.kind, TUNNEL_HEARD);
+	assert_int_equal(got.from.port, tunnel_port(b.tunnel));
+	assert_int_equal(stats_of(&a).endpoint.port, to_b.endpoint.port);
 }
 
 /* The port moves, and so does the side door. */
@@ -360,7 +392,7 @@ static void test_aside_moves(void **state)
 	assert_int_equal(tunnel_set_port(a.tunnel, 0), 0);
 	assert_int_equal(tunnel_set_port(b.tunnel, 0), 0);
 	send_from(&b, "127.0.0.1", &a, data, sizeof(data));
-	assert_int_equal(next_aside(&a).from.port, tunnel_port(b.tunnel));
+	assert_int_equal(next_event(&a).from.port, tunnel_port(b.tunnel));
 }
 
 static atomic_bool flooded;
@@ -519,9 +551,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_candidates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_denied, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_aside, setup_aside, teardown),
-		cmocka_unit_test_setup_teardown(test_aside_moves, setup_aside, teardown),
-		cmocka_unit_test_setup_teardown(test_aside_flood, setup_aside, teardown),
+		cmocka_unit_test_setup_teardown(test_aside, setup_managed, teardown),
+		cmocka_unit_test_setup_teardown(test_heard, setup_managed, teardown),
+		cmocka_unit_test_setup_teardown(test_aside_moves, setup_managed, teardown),
+		cmocka_unit_test_setup_teardown(test_aside_flood, setup_managed, teardown),
 		cmocka_unit_test_setup_teardown(test_timestamps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_persistent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),

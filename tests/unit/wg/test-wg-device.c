@@ -388,6 +388,56 @@ static void test_roaming(void **state)
 	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &moved));
 }
 
+/* Who decides elsewhere where peers are is told where they are heard, and nothing follows from it. */
+static void test_managed(void **state)
+{
+	TWO t;
+	struct endpoint moved, first;
+
+	two_init(&t, true);
+	first = t.a->addrs[0];
+	t.b->managed = true;
+	net_host_restart(t.b);
+	t.ba = net_introduce(t.b, t.a, false);
+	/* Its handshake is answered where it came from; nothing else is sent there. */
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, 30 * SECOND);
+	assert_int_equal(t.b->delivered, 1);
+	assert_null(wg_peer_endpoint(t.ba));
+	assert_null(wg_peer_sending(t.ba));
+	assert_int_equal(net_ping(t.b, t.a, 2), -EDESTADDRREQ);
+	assert_true(t.b->n_heard > 0 && endpoint_equal(&t.b->heard, &first));
+	assert_int_equal(t.b->sent_type[4], 0);
+	/* From there on it is one as any other. */
+	wg_peer_set_endpoint(t.ba, &first);
+	t.b->n_heard = 0;
+	assert_int_equal(net_ping(t.b, t.a, 3), 0);
+	assert_int_equal(net_ping(t.a, t.b, 4), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 1);
+	assert_int_equal(t.b->delivered, 2);
+	assert_int_equal(t.b->n_heard, 0);
+	assert_int_equal(wg_peer_endpoint(t.ba)->local.family, AF_INET); /* that is learned */
+	/* It moves: what it sends is taken, and it is answered at the old place until that is changed. */
+	assert_int_equal(endpoint_parse("198.51.100.9:4444", &moved), 0);
+	t.a->addrs[0] = moved;
+	assert_int_equal(net_ping(t.a, t.b, 5), 0);
+	assert_int_equal(net_ping(t.a, t.b, 6), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->delivered, 4);
+	assert_int_equal(t.b->n_heard, 2);
+	assert_true(endpoint_equal(&t.b->heard, &moved));
+	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &first));
+	assert_int_equal(net_ping(t.b, t.a, 7), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 1);
+	wg_peer_set_endpoint(t.ba, &moved);
+	assert_int_equal(net_ping(t.b, t.a, 8), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 2);
+	assert_int_equal(t.b->events[WG_EVENT_ENDPOINT], 0);
+}
+
 static bool went_to(unsigned type, const struct endpoint *to)
 {
 	for (unsigned i = 0; i < captured[type].n && i < 40; i++)
@@ -719,6 +769,7 @@ int main(void)
 		cmocka_unit_test(test_staging),
 		cmocka_unit_test(test_staging_limit),
 		cmocka_unit_test(test_roaming),
+		cmocka_unit_test(test_managed),
 		cmocka_unit_test_setup(test_candidates, reset_captured),
 		cmocka_unit_test_setup(test_way_that_does_not_lead_back, reset_captured),
 		cmocka_unit_test(test_doubt),

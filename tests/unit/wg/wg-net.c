@@ -178,6 +178,15 @@ static void on_event(void *ctx, struct wg_peer *peer, enum wg_event event)
 	host->events[event]++;
 }
 
+static void on_heard(void *ctx, struct wg_peer *peer, const struct wg_endpoint *from)
+{
+	struct net_host *host = ctx;
+
+	assert_true(host->managed);
+	host->n_heard++;
+	host->heard = from->remote;
+}
+
 static void set_time(struct net_host *host)
 {
 	wg_device_set_time(host->device, host->net->now_us,
@@ -191,8 +200,10 @@ void net_host_restart(struct net_host *host)
 			.ready = on_ready,
 			.cipher_free = on_cipher_free,
 			.reserve_timestamp = on_reserve,
+			.heard = on_heard,
 			.event = on_event },
 		.ctx = host,
+		.managed = host->managed,
 		.timestamp_floor_s = host->reserved_s,
 		.now_us = host->net->now_us,
 		.wall_us = host->net->wall_us + (uint64_t) host->wall_offset_us,

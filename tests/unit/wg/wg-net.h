@@ -42,6 +42,9 @@ struct net_host {
 	struct wg_peer *last_peer;
 	int last_result;    /* of wg_device_receive */
 	bool no_handshakes; /* of ours leave the host */
+	bool managed;       /* from the next restart on */
+	unsigned n_heard;   /* elsewhere than at its endpoint, and last there: */
+	struct endpoint heard;
 	void (*on_send)(struct net_host *host, const struct wg_endpoint *to, const uint8_t *data,
 		size_t len);
 };

@@ -1,5 +1,5 @@
-/* aside: the ring between a lane and the control thread, in one thread and in two. */
-#include "tunnel/aside.h"
+/* events: the ring between a lane and the control thread, in one thread and in two. */
+#include "tunnel/events.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,25 +12,26 @@
 
 #include <cmocka.h>
 
-static struct aside ring;
+static struct events ring;
 
 static int set_up(void **state)
 {
-	return aside_open(&ring);
+	return events_open(&ring);
 }
 
 static int tear_down(void **state)
 {
-	aside_close(&ring);
+	events_close(&ring);
 	return 0;
 }
 
 /* The @n-th datagram: all of it follows from @n. */
-static struct tunnel_aside nth(uint32_t n, size_t len, uint8_t data[static TUNNEL_ASIDE_MAX])
+static struct tunnel_event nth(uint32_t n, size_t len, uint8_t data[static TUNNEL_ASIDE_MAX])
 {
 	for (size_t i = 0; i < len; i++)
 		data[i] = (uint8_t) (n + i);
-	return (struct tunnel_aside){
+	return (struct tunnel_event){
+		.kind = n % 2 ? TUNNEL_ASIDE : TUNNEL_HEARD,
 		.from = { .addr = { AF_INET6, { 0xfe, 0x80, [15] = 7 } },
 			.port = (uint16_t) n,
 			.scope = n },
@@ -41,13 +42,14 @@ static struct tunnel_aside nth(uint32_t n, size_t len, uint8_t data[static TUNNE
 	};
 }
 
-static void assert_nth(const struct tunnel_aside *got, uint32_t n, size_t len)
+static void assert_nth(const struct tunnel_event *got, uint32_t n, size_t len)
 {
 	uint8_t data[TUNNEL_ASIDE_MAX];
-	struct tunnel_aside wanted = nth(n, len, data);
+	struct tunnel_event wanted = nth(n, len, data);
 
 	assert_int_equal(got->len, len);
 	assert_memory_equal(got->data, data, len);
+	assert_int_equal(got->kind, wanted.kind);
 	assert_true(endpoint_equal(&got->from, &wanted.from));
 	assert_true(ip_addr_equal(&got->to, &wanted.to));
 	assert_int_equal(got->ifindex, n + 1);
@@ -56,25 +58,25 @@ static void assert_nth(const struct tunnel_aside *got, uint32_t n, size_t len)
 static int put(uint32_t n, size_t len)
 {
 	uint8_t data[TUNNEL_ASIDE_MAX];
-	struct tunnel_aside datagram = nth(n, len, data);
+	struct tunnel_event datagram = nth(n, len, data);
 
-	return aside_put(&ring, &datagram);
+	return events_put(&ring, &datagram);
 }
 
 static void assert_take(uint32_t n, size_t len)
 {
-	struct tunnel_aside got;
+	struct tunnel_event got;
 
-	assert_true(aside_take(&ring, &got));
+	assert_true(events_take(&ring, &got));
 	assert_nth(&got, n, len);
 }
 
 static void assert_none(void)
 {
-	struct tunnel_aside got;
+	struct tunnel_event got;
 
-	assert_false(aside_take(&ring, &got));
-	assert_false(aside_take(&ring, &got));
+	assert_false(events_take(&ring, &got));
+	assert_false(events_take(&ring, &got));
 }
 
 static void test_order(void **state)
@@ -103,13 +105,13 @@ static void test_full(void **state)
 		uint32_t first = 0, last = 0;
 
 		for (int round = 0; round < 100; round++) {
-			struct tunnel_aside looked_at;
+			struct tunnel_event looked_at;
 
 			while (put(last, len) >= 0)
 				last++;
 			assert_true(last - first >= 3);
-			assert_true((last - first) * (len + 100) >= ASIDE_RING_LEN / 2);
-			assert_true(aside_take(&ring, &looked_at));
+			assert_true((last - first) * (len + 100) >= EVENTS_LEN / 2);
+			assert_true(events_take(&ring, &looked_at));
 			while (put(last, len) >= 0)
 				last++;
 			assert_nth(&looked_at, first++, len);
@@ -168,7 +170,7 @@ static void *write_all(void *ctx)
 static void test_two_threads(void **state)
 {
 	struct other o = { .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-	struct tunnel_aside got;
+	struct tunnel_event got;
 	uint32_t next = 0, n_got = 0;
 	eventfd_t woken = 0;
 	pthread_t thread;
@@ -180,7 +182,7 @@ static void test_two_threads(void **state)
 
 		assert_int_equal(poll(&fd, 1, 20000), 1);
 		assert_int_equal(eventfd_read(o.fd, &woken), 0);
-		while (aside_take(&ring, &got)) {
+		while (events_take(&ring, &got)) {
 			assert_true(got.from.scope >= next);
 			next = got.from.scope + 1;
 			n_got++;
