@@ -2,6 +2,8 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -36,8 +38,28 @@ static bool too_deep(const char *text, size_t len)
 	return false;
 }
 
+/*
+ * jansson does not say that it was out of memory, and where a token's text could not grow it goes
+ * on with a shorter one.
+ */
+static _Thread_local bool starved;
+
+static void *allocate(size_t size)
+{
+	void *p = malloc(size);
+
+	starved = starved || !p;
+	return p;
+}
+
+static void watch_allocations(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
+
 json_t *json_parse(const char *text, size_t len, struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	json_error_t e;
 
 	if (too_deep(text, len)) {
@@ -45,8 +67,15 @@ json_t *json_parse(const char *text, size_t len, struct err *err)
 			JSON_DEPTH_MAX);
 		return NULL;
 	}
+	(void) pthread_once(&once, watch_allocations);
+	starved = false;
 	json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
 
+	if (starved) {
+		json_decref(json);
+		err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
 	if (!json)
 		err_set(err, -EINVAL, "not valid JSON at line %d, column %d", e.line, e.column);
 	return json;

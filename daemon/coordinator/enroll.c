@@ -417,8 +417,11 @@ static int load_token(void *ctx, const char *key, const void *value, size_t len)
 {
 	struct coord *c = ctx;
 	CLEANUP_GRANT struct grant g = { 0 };
-	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+	struct err why = { 0 };
+	CLEANUP_JSON json_t *json = json_parse(value, len, &why);
 
+	if (why.code == -ENOMEM)
+		return -ENOMEM; /* that is no damage */
 	if (!json || grant_from_json(json, &g, NULL) < 0 || strcmp(g.id, key) != 0)
 		return -EBADMSG;
 	return tokens_add(c->tokens, &g);
@@ -429,8 +432,11 @@ static int load_use(void *ctx, const char *key, const void *value, size_t len)
 	struct coord *c = ctx;
 	struct grant_use use;
 	char id[FIELD_ID_MAX];
-	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+	struct err why = { 0 };
+	CLEANUP_JSON json_t *json = json_parse(value, len, &why);
 
+	if (why.code == -ENOMEM)
+		return -ENOMEM;
 	if (!json || grant_use_from_json(key, json, id, &use) < 0)
 		return -EBADMSG;
 	int r = tokens_add_use(c->tokens, id, &use);

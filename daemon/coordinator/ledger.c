@@ -62,8 +62,11 @@ static int load_record(void *ctx, const char *key, const void *value, size_t len
 {
 	struct ledger *l = ctx;
 	CLEANUP_RECORD struct record record = { 0 };
-	CLEANUP_JSON json_t *json = json_parse(value, len, NULL);
+	struct err why = { 0 };
+	CLEANUP_JSON json_t *json = json_parse(value, len, &why);
 
+	if (why.code == -ENOMEM)
+		return -ENOMEM; /* that is no damage */
 	if (!json || record_from_json(json, &record, NULL) < 0)
 		return -EBADMSG;
 	int r = mesh_log_append(l->log, &record, NULL);

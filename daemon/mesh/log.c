@@ -87,13 +87,12 @@ static int check_key_record(const struct mesh_log *log, const struct record *rec
 	struct record_key *ret_key, struct err *err)
 {
 	uint8_t hash[RECORD_HASH_LEN];
-	CLEANUP_JSON json_t *json = record_payload_json(record, err);
-	int r = json ? record_key_from_json(json, ret_key, err) : -EINVAL;
+	struct err why = { 0 };
+	CLEANUP_JSON json_t *json = record_payload_json(record, &why);
+	int r = json ? record_key_from_json(json, ret_key, &why) : why.code;
 
-	if (r) {
-		err_prefix(err, "record %" PRIu64 " (key)", record->seq);
-		return r;
-	}
+	if (r)
+		return err_set(err, r, "record %" PRIu64 " (key): %s", record->seq, why.text);
 	record_root_hash(ret_key->root, hash);
 	if (memcmp(hash, log->root_hash, sizeof(hash)))
 		return err_set(err, -EKEYREJECTED,
@@ -287,8 +286,10 @@ static int load_line(struct mesh_log *log, const char *line, size_t len, struct 
 
 	if (len > LINE_MAX_LEN)
 		return err_set(err, -EINVAL, "longer than a record can be");
-	CLEANUP_JSON json_t *json = json_parse(line, len, err);
-	int r = json ? record_from_json(json, &record, err) : -EINVAL;
+	struct err why = { 0 };
+	CLEANUP_JSON json_t *json = json_parse(line, len, &why);
+	int r = json ? record_from_json(json, &record, err)
+		     : err_set(err, why.code, "%s", why.text);
 
 	if (r == 0)
 		r = append(log, &record, false, err);

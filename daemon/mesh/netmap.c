@@ -535,9 +535,11 @@ static int apply(struct netmap *netmap, const struct record *record, struct netm
 	for (size_t i = 0; i < ARRAY_LEN(appliers); i++) {
 		if (strcmp(record->type, appliers[i].type))
 			continue;
-		CLEANUP_JSON json_t *json = record_payload_json(record, err);
+		struct err why = { 0 };
+		CLEANUP_JSON json_t *json = record_payload_json(record, &why);
 
-		return json ? appliers[i].apply(netmap, json, change, err) : -EINVAL;
+		return json ? appliers[i].apply(netmap, json, change, err)
+			    : err_set(err, why.code, "%s", why.text);
 	}
 	return 0;
 }

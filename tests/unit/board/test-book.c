@@ -20,16 +20,8 @@ enum { NODES = 3, RECORDS = 2 + NODES };
 
 static const uint8_t board_seed[32] = { 7 };
 
-/* --- allocations that fail; sanitizers have their own allocator --- */
+/* --- allocations that fail: of ours by the linker's --wrap; jansson's are base/json.c's --- */
 
-#ifdef __has_feature
-#define HAS_FEATURE(x) __has_feature(x)
-#else
-#define HAS_FEATURE(x) 0
-#endif
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
-	!HAS_FEATURE(address_sanitizer) && !HAS_FEATURE(thread_sanitizer)
-#define CAN_FAIL 1
 static long fails_at = -1; /* this many allocations succeed, then one fails; -1: all succeed */
 
 static bool fails_now(void)
@@ -37,25 +29,41 @@ static bool fails_now(void)
 	return fails_at >= 0 && fails_at-- == 0;
 }
 
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_reallocarray(void *old, size_t n, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_reallocarray(void *old, size_t n, size_t size);
+char *__wrap_strdup(const char *text);
 
-void *malloc(size_t size)
+void *__wrap_malloc(size_t size)
 {
-	return fails_now() ? NULL : __libc_malloc(size);
+	return fails_now() ? NULL : __real_malloc(size);
 }
 
-void *calloc(size_t n, size_t size)
+void *__wrap_calloc(size_t n, size_t size)
 {
-	return fails_now() ? NULL : __libc_calloc(n, size);
+	return fails_now() ? NULL : __real_calloc(n, size);
 }
 
-void *realloc(void *old, size_t size)
+void *__wrap_realloc(void *old, size_t size)
 {
-	return fails_now() ? NULL : __libc_realloc(old, size);
+	return fails_now() ? NULL : __real_realloc(old, size);
 }
-#endif
+
+void *__wrap_reallocarray(void *old, size_t n, size_t size)
+{
+	return fails_now() ? NULL : __real_reallocarray(old, n, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+	return fails_now() ? NULL : __real_strdup(text);
+}
 
 /* --- a mesh and a directory --- */
 
@@ -371,11 +379,11 @@ static void test_slow(void **state)
 /* Out of memory at the first, second, ... allocation: nothing stays behind for good. */
 static void test_memory(void **state)
 {
-#ifdef CAN_FAIL
 	struct fixture *f = *state;
 	bool failed = true;
+	long at = 0;
 
-	for (long at = 0; failed; at++) {
+	for (; failed; at++) {
 		struct book *book = open_book(f);
 		int r;
 
@@ -390,12 +398,11 @@ static void test_memory(void **state)
 		assert_true(r >= 0);
 		assert_int_equal(mesh_log_head(book_log(book)), RECORDS);
 		assert_int_equal(netmap_count(book_netmap(book)), NODES);
+
 		book_close(book);
 		(void) unlink(f->log_path);
 	}
-#else
-	skip();
-#endif
+	assert_in_range(at, 100, 100000);
 }
 
 /* --- presences --- */

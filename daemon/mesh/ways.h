@@ -1,0 +1,78 @@
+/*
+ * ways: at which of its addresses a peer is reached, decided from pings and their answers. Pure: the
+ * caller sends the pings, and says what time it is (microseconds of a clock that never goes back).
+ *
+ * While none is known to work, or there is reason to doubt the one in use, every address is pinged,
+ * again and again and ever more seldom. What answers first is used from then on. One that was in use
+ * is left only when it does not answer and another does: what two boards send may go by two ways, as
+ * long as both work.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ip.h"
+
+enum {
+	WAYS_HEARD_MAX = 4, /* addresses that the peer itself does not know of, remembered at once */
+	WAYS_MAX = 32 + WAYS_HEARD_MAX,
+	WAYS_GRACE_US = 200000,   /* so long the one in use has to answer before another is used */
+	WAYS_FIRST_US = 200000,   /* between the first two rounds of pings; then twice as much ... */
+	WAYS_OFTEN_US = 5000000,  /* ... up to here ... */
+	WAYS_TIRED_US = 120000000, /* ... and after so long without an answer */
+	WAYS_SELDOM_US = 15000000,
+	WAYS_HEARD_EVERY_US = 1000000, /* the same address is looked at again */
+};
+#define WAYS_NEVER UINT64_MAX
+
+struct way {
+	struct endpoint to;
+	bool announced;       /* by the peer; else it was heard from there, or long ago */
+	bool due;             /* to be pinged */
+	bool answered;        /* since the doubt began */
+	uint64_t tx;          /* of the last ping; 0: none */
+	uint64_t pinged_us;   /* 0: never */
+	uint64_t heard_us;    /* 0: never */
+	uint64_t answered_us; /* 0: never */
+	uint64_t rtt_us;      /* of the last answer */
+};
+
+struct ways {
+	struct way list[WAYS_MAX];
+	size_t n;
+	size_t in_use;      /* n: none */
+	bool doubtful;      /* the one in use, or there is none */
+	uint64_t since_us;  /* that */
+	uint64_t round_us;  /* when all are pinged next; WAYS_NEVER: they are not */
+	uint64_t pause_us;  /* between rounds */
+};
+
+void ways_init(struct ways *ways);
+
+/* The addresses that the peer announces now: at most 32 count. New ones are tried if need be. */
+void ways_announced(struct ways *ways, const struct endpoint *list, size_t n, uint64_t now_us);
+
+/*
+ * The peer may be at @from: it was there when last seen, or something of it has just come from there
+ * (authentic, though perhaps sent again by somebody). It is pinged, and so is the one in use.
+ */
+void ways_heard(struct ways *ways, const struct endpoint *from, uint64_t now_us);
+
+/* There is reason to think that what goes to the peer is lost: our own addresses changed, say. */
+void ways_doubt(struct ways *ways, uint64_t now_us);
+
+/*
+ * One more ping to be sent now, with the number @tx (not 0): true, and *@ret is where to. To be called
+ * until it is false, with another number each time.
+ */
+bool ways_ping(struct ways *ways, uint64_t now_us, uint64_t tx, struct endpoint *ret);
+/* When ways_ping() may have one; WAYS_NEVER: not before something happens. */
+uint64_t ways_deadline(const struct ways *ways);
+
+/* A pong came. False: it answers no ping of ours, or comes from elsewhere than that went. */
+bool ways_pong(struct ways *ways, const struct endpoint *from, uint64_t tx, uint64_t now_us);
+
+/* Where to send. NULL: nowhere yet. Borrowed until the next call. */
+const struct way *ways_in_use(const struct ways *ways);
