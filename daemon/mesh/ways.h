@@ -14,44 +14,62 @@
 #include <stdint.h>
 
 #include "base/ip.h"
+#include "base/pace.h"
 
 enum {
-	WAYS_HEARD_MAX = 4, /* addresses that the peer itself does not know of, remembered at once */
-	WAYS_MAX = 32 + WAYS_HEARD_MAX,
-	WAYS_GRACE_US = 200000,   /* so long the one in use has to answer before another is used */
-	WAYS_FIRST_US = 200000,   /* between the first two rounds of pings; then twice as much ... */
-	WAYS_OFTEN_US = 5000000,  /* ... up to here ... */
+	WAYS_ANNOUNCED_MAX = 32,
+	WAYS_HEARD_MAX = 4, /* that the peer does not announce, beside the one in use */
+	WAYS_MAX = WAYS_ANNOUNCED_MAX + WAYS_HEARD_MAX + 1,
+	WAYS_GRACE_US = 200000,  /* so long the one in use has to answer before another is used */
+	WAYS_FIRST_US = 200000,  /* between the first two rounds of pings; then twice as much ... */
+	WAYS_OFTEN_US = 5000000, /* ... up to here ... */
 	WAYS_TIRED_US = 120000000, /* ... and after so long without an answer */
 	WAYS_SELDOM_US = 15000000,
-	WAYS_HEARD_EVERY_US = 1000000, /* the same address is looked at again */
+	/*
+	 * An address where the peer was heard is looked at again: twice as long each time, for as
+	 * long as the one in use answers as well.
+	 */
+	WAYS_AGAIN_US = 1000000,
+	WAYS_AGAIN_MOST_US = 60000000,
+	WAYS_HEARD_BURST = 4, /* looked at in a row; then one ... */
+	WAYS_HEARD_PAUSE_US = 250000,
 };
+enum { WAYS_PINGS = 4 };
 #define WAYS_NEVER UINT64_MAX
 
 struct way {
 	struct endpoint to;
-	bool announced;       /* by the peer; else it was heard from there, or long ago */
-	bool due;             /* to be pinged */
-	bool answered;        /* since the doubt began */
-	uint64_t tx;          /* of the last ping; 0: none */
-	uint64_t pinged_us;   /* 0: never */
-	uint64_t heard_us;    /* 0: never */
+	bool announced; /* by the peer; else it was heard from there, or long ago */
+	bool due;       /* to be pinged */
+	bool answered;  /* since the doubt began */
+	struct {
+		uint64_t tx, at_us;
+	} pings[WAYS_PINGS];  /* the last ones that may be answered yet; tx 0: none */
+	unsigned next_ping;   /* which of them is the oldest */
+	uint64_t heard_us;    /* looked at then because the peer was heard there; 0: never */
+	uint64_t again_us;    /* not so again for so long */
 	uint64_t answered_us; /* 0: never */
 	uint64_t rtt_us;      /* of the last answer */
 };
 
 struct ways {
-	struct way list[WAYS_MAX];
-	size_t n;
-	size_t in_use;      /* n: none */
-	bool doubtful;      /* the one in use, or there is none */
-	uint64_t since_us;  /* that */
-	uint64_t round_us;  /* when all are pinged next; WAYS_NEVER: they are not */
-	uint64_t pause_us;  /* between rounds */
+	struct way *list; /* owned */
+	size_t n, room;
+	size_t in_use;     /* n: none */
+	bool doubtful;     /* the one in use, or there is none */
+	uint64_t since_us; /* that */
+	uint64_t round_us; /* when all are pinged next; WAYS_NEVER: they are not */
+	uint64_t pause_us; /* between rounds */
+	struct pace heard;
 };
 
 void ways_init(struct ways *ways);
+void ways_done(struct ways *ways);
 
-/* The addresses that the peer announces now: at most 32 count. New ones are tried if need be. */
+/*
+ * The addresses that the peer announces now: WAYS_ANNOUNCED_MAX count, fewer when out of memory. New
+ * ones are tried if need be.
+ */
 void ways_announced(struct ways *ways, const struct endpoint *list, size_t n, uint64_t now_us);
 
 /*
@@ -60,8 +78,10 @@ void ways_announced(struct ways *ways, const struct endpoint *list, size_t n, ui
  */
 void ways_heard(struct ways *ways, const struct endpoint *from, uint64_t now_us);
 
-/* There is reason to think that what goes to the peer is lost: our own addresses changed, say. */
+/* There is reason to think that what goes to the peer is lost. All are pinged, once more at least. */
 void ways_doubt(struct ways *ways, uint64_t now_us);
+/* Our own addresses are others: all may work that did not. */
+void ways_moved(struct ways *ways, uint64_t now_us);
 
 /*
  * One more ping to be sent now, with the number @tx (not 0): true, and *@ret is where to. To be called

@@ -1,0 +1,623 @@
+/*
+ * ways: against a net in which each address answers after a while of its own or not at all; and two
+ * of them against each other.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mesh/ways.h"
+
+#define MS     UINT64_C(1000)
+#define SECOND UINT64_C(1000000)
+#define DEAD   0
+
+enum { ADDRESSES = 64, FLYING = 256 };
+
+/* Address @n: 192.0.2.n:1000. */
+static struct endpoint at(unsigned n)
+{
+	return (struct endpoint){ .addr = { AF_INET, { 192, 0, 2, (uint8_t) n } }, .port = 1000 };
+}
+
+static struct ways w;
+static uint64_t now_us, next_tx;
+static uint64_t rtt[ADDRESSES]; /* DEAD: no answer */
+static unsigned pings[ADDRESSES], n_pings;
+static struct {
+	uint64_t at_us, tx;
+	unsigned from;
+} flying[FLYING];
+static size_t n_flying;
+
+static int set_up(void **state)
+{
+	ways_init(&w);
+	now_us = 1000 * SECOND;
+	next_tx = 1;
+	n_flying = n_pings = 0;
+	memset(rtt, 0, sizeof(rtt));
+	memset(pings, 0, sizeof(pings));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	ways_done(&w);
+	return 0;
+}
+
+static void assert_sound(void)
+{
+	size_t announced = 0;
+
+	assert_true(w.n <= WAYS_MAX);
+	assert_true(w.in_use <= w.n);
+	assert_true(w.doubtful || w.in_use < w.n);
+	for (size_t i = 0; i < w.n; i++) {
+		announced += w.list[i].announced;
+		for (size_t k = 0; k < i; k++)
+			assert_false(endpoint_equal(&w.list[i].to, &w.list[k].to));
+	}
+	assert_true(announced <= WAYS_ANNOUNCED_MAX);
+	assert_true(w.n - announced <= WAYS_HEARD_MAX + 1);
+}
+
+static void send_pings(void)
+{
+	struct endpoint to;
+
+	while (ways_ping(&w, now_us, next_tx, &to)) {
+		unsigned n = to.addr.bytes[3];
+
+		pings[n]++;
+		n_pings++;
+		if (rtt[n] != DEAD) {
+			assert_true(n_flying < FLYING);
+			flying[n_flying].at_us = now_us + rtt[n];
+			flying[n_flying].tx = next_tx;
+			flying[n_flying++].from = n;
+		}
+		next_tx++;
+	}
+	assert_sound();
+	assert_true(ways_deadline(&w) > now_us);
+}
+
+/* The answer that comes next, n_flying: none. */
+static size_t first_flying(void)
+{
+	size_t first = 0;
+
+	for (size_t i = 1; i < n_flying; i++)
+		if (flying[i].at_us < flying[first].at_us)
+			first = i;
+	return first;
+}
+
+/* All that happens in this time. */
+static void run(uint64_t for_us)
+{
+	uint64_t end_us = now_us + for_us;
+
+	send_pings();
+	for (;;) {
+		size_t i = first_flying();
+		uint64_t deadline_us = ways_deadline(&w);
+		uint64_t answer_us = i < n_flying ? flying[i].at_us : UINT64_MAX;
+		uint64_t next_us = deadline_us < answer_us ? deadline_us : answer_us;
+
+		if (next_us > end_us)
+			break;
+		now_us = next_us;
+		if (answer_us <= deadline_us) {
+			struct endpoint from = at(flying[i].from);
+
+			(void) ways_pong(&w, &from, flying[i].tx, now_us);
+			flying[i] = flying[--n_flying];
+		}
+		send_pings();
+	}
+	now_us = end_us;
+}
+
+static void announce(unsigned first, unsigned n)
+{
+	struct endpoint list[ADDRESSES];
+
+	for (unsigned i = 0; i < n; i++)
+		list[i] = at(first + i);
+	ways_announced(&w, list, n, now_us);
+	assert_sound();
+}
+
+static void heard(unsigned n)
+{
+	struct endpoint from = at(n);
+
+	ways_heard(&w, &from, now_us);
+	assert_sound();
+}
+
+/* 0: none. */
+static unsigned in_use(void)
+{
+	const struct way *way = ways_in_use(&w);
+
+	return way ? way->to.addr.bytes[3] : 0;
+}
+
+/* --- at first --- */
+
+static void test_nothing_known(void **state)
+{
+	assert_true(ways_deadline(&w) == WAYS_NEVER);
+	ways_doubt(&w, now_us);
+	ways_moved(&w, now_us);
+	run(100 * SECOND);
+	assert_int_equal(n_pings, 0);
+	assert_null(ways_in_use(&w));
+}
+
+static void test_first_answer(void **state)
+{
+	rtt[1] = 30 * MS;
+	rtt[3] = 20 * MS;
+	announce(1, 3);
+	run(19 * MS);
+	assert_int_equal(n_pings, 3);
+	assert_int_equal(in_use(), 0);
+	run(2 * MS);
+	assert_int_equal(in_use(), 3);
+	assert_int_equal(ways_in_use(&w)->rtt_us, 20 * MS);
+	run(3600 * SECOND);
+	assert_int_equal(in_use(), 3);
+	assert_int_equal(n_pings, 3); /* and then it is quiet */
+}
+
+/* Nobody answers: often at first, never in a storm, never silent for long. */
+static void test_no_answer(void **state)
+{
+	unsigned before;
+
+	announce(1, 3);
+	run(SECOND);
+	assert_in_range(pings[1], 3, 4);
+	run(9 * SECOND);
+	assert_in_range(pings[1], 6, 8);
+	run(110 * SECOND);
+	assert_in_range(pings[1], 25, 35);
+	run(60 * SECOND);
+	before = pings[1];
+	run(3600 * SECOND);
+	assert_in_range(pings[1] - before, 235, 245);
+	assert_int_equal(pings[1], pings[3]);
+	rtt[2] = MS;
+	run(15 * SECOND + MS);
+	assert_int_equal(in_use(), 2);
+}
+
+/* It has been away for an hour, and announces another address: that is tried at once, and often. */
+static void test_new_address(void **state)
+{
+	announce(1, 2);
+	run(3600 * SECOND);
+	announce(1, 3);
+	send_pings();
+	assert_int_equal(pings[3], 1);
+	run(SECOND);
+	assert_in_range(pings[3], 3, 4);
+	rtt[3] = MS;
+	run(2 * SECOND);
+	assert_int_equal(in_use(), 3);
+}
+
+static void test_pongs(void **state)
+{
+	struct endpoint one = at(1), two = at(2), to;
+
+	announce(1, 2);
+	assert_true(ways_ping(&w, now_us, 77, &to));
+	assert_true(endpoint_equal(&to, &one));
+	assert_true(ways_ping(&w, now_us, 78, &to));
+	assert_false(ways_ping(&w, now_us, 79, &to));
+	assert_false(ways_pong(&w, &one, 78, now_us)); /* that was the other's */
+	assert_false(ways_pong(&w, &one, 76, now_us));
+	assert_false(ways_pong(&w, &one, 0, now_us));
+	to = at(9);
+	assert_false(ways_pong(&w, &to, 77, now_us));
+	assert_null(ways_in_use(&w));
+	assert_true(ways_pong(&w, &two, 78, now_us + 5));
+	assert_int_equal(in_use(), 2);
+	assert_false(ways_pong(&w, &two, 78, now_us + 6)); /* once */
+	assert_true(ways_pong(&w, &one, 77, now_us + 7));  /* late, and nothing follows */
+	assert_int_equal(in_use(), 2);
+}
+
+/* --- doubt --- */
+
+static void use(unsigned n)
+{
+	rtt[n] = 20 * MS;
+	run(10 * SECOND);
+	assert_int_equal(in_use(), n);
+	n_pings = 0;
+	memset(pings, 0, sizeof(pings));
+}
+
+static void test_doubt_unfounded(void **state)
+{
+	announce(1, 3);
+	use(1);
+	rtt[2] = rtt[3] = MS; /* quicker, and no reason to change */
+	ways_doubt(&w, now_us);
+	run(100 * SECOND);
+	assert_int_equal(in_use(), 1);
+	assert_int_equal(n_pings, 3);
+}
+
+static void test_doubt_founded(void **state)
+{
+	announce(1, 3);
+	use(1);
+	rtt[1] = DEAD;
+	rtt[2] = 90 * MS;
+	rtt[3] = 60 * MS;
+	ways_doubt(&w, now_us);
+	run(WAYS_GRACE_US - MS);
+	assert_int_equal(in_use(), 1);
+	run(2 * MS);
+	assert_int_equal(in_use(), 3); /* the quicker one */
+	run(100 * SECOND);
+	assert_int_equal(n_pings, 3);
+}
+
+/* All that answers does so late: the first then. */
+static void test_doubt_slow(void **state)
+{
+	announce(1, 3);
+	use(1);
+	rtt[1] = DEAD;
+	rtt[2] = 900 * MS;
+	ways_doubt(&w, now_us);
+	run(899 * MS);
+	assert_int_equal(in_use(), 1);
+	run(700 * MS);
+	assert_int_equal(in_use(), 2);
+}
+
+/* Doubted again and again, as of a board that is off: it does not begin anew each time. */
+static void test_doubt_repeated(void **state)
+{
+	announce(1, 3);
+	use(1);
+	rtt[1] = DEAD;
+	for (int i = 0; i < 240; i++) {
+		ways_doubt(&w, now_us);
+		run(15 * SECOND);
+	}
+	assert_in_range(pings[1], 240, 300 + 240);
+	assert_int_equal(in_use(), 1); /* it may come back there */
+	/* Our own addresses are others: as at the beginning. */
+	n_pings = 0;
+	ways_moved(&w, now_us);
+	run(SECOND);
+	assert_in_range(n_pings, 9, 12);
+}
+
+static void test_announced_elsewhere(void **state)
+{
+	announce(1, 2);
+	use(1);
+	rtt[1] = DEAD;
+	rtt[12] = 10 * MS;
+	announce(11, 2);
+	run(WAYS_GRACE_US + MS);
+	assert_int_equal(in_use(), 12);
+	announce(11, 2); /* and now 1 is forgotten */
+	ways_doubt(&w, now_us);
+	n_pings = 0;
+	run(SECOND);
+	assert_int_equal(n_pings, 2);
+}
+
+/* The address in use is announced no more, and answers: there is none that is better. */
+static void test_announced_no_more(void **state)
+{
+	announce(1, 2);
+	use(1);
+	announce(2, 1);
+	run(10 * SECOND);
+	assert_int_equal(in_use(), 1);
+	announce(0, 0);
+	run(10 * SECOND);
+	assert_int_equal(in_use(), 1);
+}
+
+/* --- heard --- */
+
+static void test_heard_first(void **state)
+{
+	rtt[40] = 5 * MS;
+	heard(40);
+	run(6 * MS);
+	assert_int_equal(in_use(), 40);
+	assert_int_equal(n_pings, 1);
+	heard(40);
+	heard(40);
+	run(10 * SECOND);
+	assert_int_equal(n_pings, 1);
+}
+
+/* It is behind a NAT, or has moved: who is silent at the old place is followed. */
+static void test_heard_moved(void **state)
+{
+	announce(1, 3);
+	use(1);
+	rtt[1] = DEAD;
+	rtt[40] = 10 * MS;
+	heard(40);
+	run(WAYS_GRACE_US + MS);
+	assert_int_equal(in_use(), 40);
+	assert_int_equal(pings[2], 0); /* it was enough to ask there */
+}
+
+/* It sends by another way than we do. Both work: so it stays, and is looked at ever more seldom. */
+static void test_heard_elsewhere(void **state)
+{
+	announce(1, 3);
+	use(1);
+	rtt[2] = MS;
+	for (int i = 0; i < 3600; i++) {
+		heard(2);
+		run(SECOND);
+		assert_int_equal(in_use(), 1);
+	}
+	assert_in_range(pings[2], 50, 70);
+	assert_int_equal(pings[1], pings[2]);
+	assert_int_equal(pings[3], 0);
+	/* Until the one in use is silent; the other is found as any is. */
+	rtt[1] = DEAD;
+	ways_doubt(&w, now_us);
+	run(SECOND);
+	assert_int_equal(in_use(), 2);
+}
+
+/* Somebody sends old pings again from everywhere. */
+static void test_heard_flood(void **state)
+{
+	announce(1, 3);
+	use(1);
+	for (int i = 0; i < 100000; i++) {
+		heard(10 + (unsigned) i % 50);
+		run(SECOND / 10000);
+	}
+	assert_in_range(n_pings, 20, 2 * (WAYS_HEARD_BURST + 41));
+	assert_int_equal(in_use(), 1);
+	rtt[1] = DEAD;
+	rtt[3] = 10 * MS;
+	ways_doubt(&w, now_us);
+	for (int i = 0; i < 10000; i++) {
+		heard(10 + (unsigned) i % 50);
+		run(SECOND / 10000);
+	}
+	assert_int_equal(in_use(), 3); /* what it announces is not forgotten over that */
+}
+
+/* --- anything at all --- */
+
+static void test_monkey(void **state)
+{
+	uint64_t seed = 88172645463325252;
+
+	for (int i = 0; i < 200000; i++) {
+		unsigned what, n;
+
+		seed ^= seed << 13;
+		seed ^= seed >> 7;
+		seed ^= seed << 17;
+		what = (unsigned) (seed >> 32) % 16;
+		n = (unsigned) seed % ADDRESSES;
+		if (what < 3)
+			heard(n);
+		else if (what < 5)
+			announce(n, (unsigned) (seed >> 40) % (ADDRESSES - n));
+		else if (what < 6)
+			ways_doubt(&w, now_us);
+		else if (what < 7)
+			ways_moved(&w, now_us);
+		else if (what < 12)
+			rtt[n] = (seed >> 48) % 3 ? (seed >> 50) * 10 : DEAD;
+		else
+			run((seed >> 44) % (400 * MS));
+	}
+	/* And in the end it finds what works. */
+	memset(rtt, 0, sizeof(rtt));
+	n_flying = 0;
+	announce(1, 5);
+	rtt[4] = 50 * MS;
+	ways_moved(&w, now_us);
+	run(3 * SECOND);
+	assert_int_equal(in_use(), 4);
+}
+
+/* --- two boards --- */
+
+enum { WAYS = 3 };
+
+/*
+ * A way by which one sends and the other receives: each of a's WAYS addresses reaches b's of the same
+ * number, as of one family or network. Where a ping comes in, the sender is heard.
+ */
+struct board {
+	struct ways ways;
+	unsigned changes, last;
+};
+
+struct letter {
+	uint64_t at_us, tx;
+	int to;
+	unsigned way;
+	bool pong;
+};
+
+static struct board boards[2];
+static struct letter letters[4096];
+static size_t n_letters;
+static bool works[WAYS];
+static uint64_t takes_us[WAYS];
+
+static void post(int to, unsigned way, bool pong, uint64_t tx)
+{
+	if (!works[way])
+		return;
+	assert_true(n_letters < sizeof(letters) / sizeof(letters[0]));
+	letters[n_letters++] = (struct letter){ now_us + takes_us[way], tx, to, way, pong };
+}
+
+static void board_send(int i)
+{
+	const struct way *way;
+	struct endpoint to;
+	unsigned using;
+
+	while (ways_ping(&boards[i].ways, now_us, next_tx++, &to))
+		post(!i, to.addr.bytes[3], false, next_tx - 1);
+	way = ways_in_use(&boards[i].ways);
+	using = way ? way->to.addr.bytes[3] + 1U : 0;
+	boards[i].changes += using != boards[i].last;
+	boards[i].last = using;
+}
+
+static void deliver(const struct letter *letter)
+{
+	struct endpoint from = at(letter->way);
+
+	if (!works[letter->way])
+		return;
+	if (letter->pong) {
+		(void) ways_pong(&boards[letter->to].ways, &from, letter->tx, now_us);
+	} else {
+		post(!letter->to, letter->way, true, letter->tx);
+		ways_heard(&boards[letter->to].ways, &from, now_us);
+	}
+}
+
+static void run_two(uint64_t for_us)
+{
+	for (uint64_t end_us = now_us + for_us; now_us < end_us; now_us += MS) {
+		for (size_t i = 0; i < n_letters; i++) {
+			struct letter letter = letters[i];
+
+			if (letter.at_us > now_us)
+				continue;
+			letters[i--] = letters[--n_letters];
+			deliver(&letter);
+		}
+		for (int i = 0; i < 2; i++)
+			board_send(i);
+	}
+}
+
+/* A packet of each to the other, as a tunnel sends them: heard where it comes from. */
+static void talk(void)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct way *way = ways_in_use(&boards[i].ways);
+		struct endpoint from;
+
+		if (!way || !works[way->to.addr.bytes[3]])
+			continue;
+		from = at(way->to.addr.bytes[3]);
+		ways_heard(&boards[!i].ways, &from, now_us);
+	}
+}
+
+static bool reaches(int i)
+{
+	const struct way *way = ways_in_use(&boards[i].ways);
+
+	return way && works[way->to.addr.bytes[3]];
+}
+
+/* Ways fail and come back; whoever notices says so to itself. Both are there again soon, and rest. */
+static void test_two(void **state)
+{
+	struct endpoint all[WAYS];
+
+	for (unsigned i = 0; i < WAYS; i++) {
+		all[i] = at(i);
+		works[i] = true;
+		takes_us[i] = (1 + 7 * i) * MS;
+	}
+	n_letters = 0;
+	for (int i = 0; i < 2; i++) {
+		boards[i] = (struct board){ 0 };
+		ways_init(&boards[i].ways);
+	}
+	ways_announced(&boards[0].ways, all, WAYS, now_us);
+	run_two(3 * SECOND);
+	assert_true(reaches(0) && reaches(1)); /* b knew of no address of a's */
+	ways_announced(&boards[1].ways, all, WAYS, now_us);
+	srandom(1);
+	for (int round = 0; round < 200; round++) {
+		int who = (int) (random() % 2);
+
+		for (unsigned i = 0; i < WAYS; i++)
+			works[i] = random() % 2;
+		works[random() % WAYS] = true;
+		if (!reaches(who) || !reaches(!who)) {
+			if (random() % 2)
+				ways_moved(&boards[who].ways, now_us);
+			else
+				ways_doubt(&boards[who].ways, now_us);
+		}
+		run_two(2 * SECOND);
+		/* The other hears of it by the pings, if its way has failed too. */
+		assert_true(reaches(who));
+		if (!reaches(!who))
+			ways_doubt(&boards[!who].ways, now_us);
+		run_two(2 * SECOND);
+		assert_true(reaches(0) && reaches(1));
+		boards[0].changes = boards[1].changes = 0;
+		for (int i = 0; i < 100; i++) {
+			talk();
+			run_two(100 * MS);
+		}
+		assert_true(reaches(0) && reaches(1));
+		assert_int_equal(boards[0].changes + boards[1].changes, 0);
+	}
+	for (int i = 0; i < 2; i++)
+		ways_done(&boards[i].ways);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(nothing_known),
+		TEST(first_answer),
+		TEST(no_answer),
+		TEST(new_address),
+		TEST(pongs),
+		TEST(doubt_unfounded),
+		TEST(doubt_founded),
+		TEST(doubt_slow),
+		TEST(doubt_repeated),
+		TEST(announced_elsewhere),
+		TEST(announced_no_more),
+		TEST(heard_first),
+		TEST(heard_moved),
+		TEST(heard_elsewhere),
+		TEST(heard_flood),
+		TEST(monkey),
+		TEST(two),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
