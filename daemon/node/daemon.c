@@ -45,7 +45,7 @@ static void on_uplink_changed(void *ctx, bool moved)
 	if (!moved)
 		return;
 	if (overlay_tunnel(h->overlay)) {
-		tick_moved(h);
+		finder_moved(h->finder);
 		peers_initiate(h->peers, overlay_tunnel(h->overlay));
 	}
 	sync_link_changed(h->sync);

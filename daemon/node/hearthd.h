@@ -21,6 +21,7 @@
 #include "node/cluster.h"
 #include "node/core.h"
 #include "node/device.h"
+#include "node/finder.h"
 #include "node/ground.h"
 #include "node/ipv6.h"
 #include "node/keep.h"
@@ -48,6 +49,7 @@ struct hearthd {
 	struct announce *announce;
 	struct cluster *cluster;
 	struct device *device;
+	struct finder *finder;
 	struct ground *ground;
 	struct ipc_server *ipc;
 	struct ipv6 *ipv6;
@@ -82,8 +84,7 @@ struct hearthd {
 	char *said; /* to systemd, last */
 
 	/* tick.c */
-	sd_event_source *tick, *moved_timer;
-	uint64_t moved_us; /* our addresses or routes changed */
+	sd_event_source *tick;
 	uint64_t tick_us, slow_us, save_us;
 	bool settled; /* up for a minute */
 	bool watchdog;
@@ -158,11 +159,6 @@ int tick_begin(struct hearthd *h, struct err *err);
 void tick_end(struct hearthd *h);
 /* What others removed of our files and sockets is made again. Not from within a call. */
 void tick_keep_files(struct hearthd *h);
-/*
- * Our addresses or routes changed: peers are shown the new ones, and who does not answer is looked
- * for.
- */
-void tick_moved(struct hearthd *h);
 
 /* --- daemon.c --- */
 

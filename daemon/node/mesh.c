@@ -91,6 +91,8 @@ static const struct announce_hooks announce_hooks = {
 static void close_tunnel(struct hearthd *h)
 {
 	uapi_close(h->uapi);
+	if (h->finder)
+		(void) finder_use(h->finder, NULL, NULL);
 	overlay_close(h->overlay);
 	if (h->peers)
 		peers_forget(h->peers);
@@ -109,6 +111,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 	h->overlay = overlay_new(&h->core, &overlay_hooks, h);
 	h->peers =
 		peers_new(h->core.book, keep_seen(h->keep), h->core.config.node, &peers_hooks, h);
+	if (h->peers && finder_new(&h->core, h->peers, &h->finder, err) < 0)
+		return err->code;
 	h->device = device_new(&h->core, &device_hooks, h);
 	h->ipv6 = ipv6_new(&h->core, &ipv6_hooks, h);
 	h->ground = ground_new(&h->core, &ground_hooks, h);
@@ -124,6 +128,7 @@ void mesh_close(struct hearthd *h)
 	if (h->overlay)
 		close_tunnel(h);
 	h->overlay = overlay_free(h->overlay);
+	h->finder = finder_free(h->finder);
 	h->peers = peers_free(h->peers);
 	h->device = device_free(h->device);
 	h->ground = ground_free(h->ground);
@@ -183,6 +188,7 @@ static int apply_peers(struct hearthd *h, const struct view *view, struct err *u
 		h->peers, view->tunnel, view->own->endpoints, view->own->n_endpoints, &err);
 
 	problem_set(&h->core.problems, "tunnel", r < 0 ? &err : NULL);
+	finder_follow(h->finder);
 	return 0;
 }
 
@@ -254,7 +260,7 @@ static int open_tunnel(struct hearthd *h, const struct settings *settings, struc
 	keep_save_state(h->keep);
 	uplink_set(h->uplink, denied, settings_ranges(settings, denied), state->port);
 	uapi_open(h->uapi, tunnel);
-	return 0;
+	return finder_use(h->finder, tunnel, err);
 }
 
 /* Its device may have been moved where we cannot reach it. */
@@ -380,6 +386,7 @@ static void on_heard(void *ctx, const struct book_heard *heard)
 	if (tunnel && peers_apply_one(h->peers, tunnel, heard->id, own->endpoints, own->n_endpoints,
 			      &err) < 0)
 		problem_set(&h->core.problems, "tunnel", &err); /* the minute's round mends it */
+	finder_follow(h->finder);
 	if (heard->ipv6_changed)
 		names_write(h->names, false);
 	cluster_look_at_boards(h->cluster, core_self(&h->core));

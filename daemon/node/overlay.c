@@ -105,6 +105,7 @@ static int open_on(struct overlay *o, unsigned mtu, uint16_t port, struct err *e
 		.tun_fd = -1,
 		.port = port,
 		.persistent = true,
+		.managed = true,
 		.mtu = mtu,
 		.timestamp_floor_s = state_read_timestamp(timestamp_path(o, path)),
 		.reserve_timestamp = stamps_reserve,

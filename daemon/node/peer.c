@@ -32,15 +32,29 @@ struct peers *peers_new(const struct book *book, struct seen *seen, uint32_t sel
 	return peers;
 }
 
+static void peer_done(struct peer *peer)
+{
+	ways_done(&peer->ways);
+	explicit_bzero(&peer->pair, sizeof(peer->pair));
+}
+
 struct peers *peers_free(struct peers *peers)
 {
-	if (peers)
+	if (peers) {
+		peers_clear(peers);
 		free(peers->list);
+	}
 	free(peers);
 	return NULL;
 }
 
 const struct peer *peers_list(const struct peers *peers, size_t *ret_n)
+{
+	*ret_n = peers->n;
+	return peers->list;
+}
+
+struct peer *peers_all(struct peers *peers, size_t *ret_n)
 {
 	*ret_n = peers->n;
 	return peers->list;
@@ -82,6 +96,7 @@ const struct peer *peers_get(const struct peers *peers, uint32_t id)
 static struct peer *find_or_add(struct peers *peers, uint32_t id)
 {
 	size_t at = place_of(peers, id);
+	struct endpoint endpoint;
 
 	if (at < peers->n && peers->list[at].id == id)
 		return &peers->list[at];
@@ -97,11 +112,15 @@ static struct peer *find_or_add(struct peers *peers, uint32_t id)
 	memmove(&peers->list[at + 1], &peers->list[at], (peers->n - at) * sizeof(*peers->list));
 	peers->n++;
 	peers->list[at] = (struct peer){ .id = id, .state_us = clock_now_us() };
+	ways_init(&peers->list[at].ways);
+	if (seen_get(peers->seen, id, &endpoint))
+		ways_heard(&peers->list[at].ways, &endpoint, clock_now_us());
 	return &peers->list[at];
 }
 
 static void drop(struct peers *peers, size_t at)
 {
+	peer_done(&peers->list[at]);
 	peers->n--;
 	memmove(&peers->list[at], &peers->list[at + 1], (peers->n - at) * sizeof(*peers->list));
 }
@@ -116,6 +135,8 @@ void peers_forget(struct peers *peers)
 
 void peers_clear(struct peers *peers)
 {
+	for (size_t i = 0; i < peers->n; i++)
+		peer_done(&peers->list[i]);
 	peers->n = peers->n_reachable = 0;
 }
 
@@ -140,30 +161,27 @@ static size_t without_ipv6(struct ip_prefix *list, size_t n)
 }
 
 void peer_describe(const struct node *node, const struct presence *presence,
-	const struct endpoint *own, size_t n_own, struct ip_prefix allowed[static NODE_ALLOWED_MAX],
-	struct tunnel_peer *ret)
+	struct ip_prefix allowed[static NODE_ALLOWED_MAX], struct tunnel_peer *ret)
 {
-	memset(ret, 0, sizeof(*ret)); /* compared as bytes, so the gaps count */
+	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->key, node->wg, sizeof(ret->key));
 	ret->keepalive_s = PEER_KEEPALIVE_S;
 	ret->n_allowed = node_allowed_ips(node, allowed);
 	if (presence && presence->no_ipv6)
 		ret->n_allowed = without_ipv6(allowed, ret->n_allowed);
 	ret->allowed = allowed;
-	for (size_t i = 0; presence && i < presence->n_endpoints; i++)
-		if (ret->n_candidates < TUNNEL_CANDIDATES_MAX &&
-			!is_own(&presence->endpoints[i], own, n_own))
-			ret->candidates[ret->n_candidates++] = presence->endpoints[i];
 }
 
-static bool same_endpoints(const struct tunnel_peer *a, const struct tunnel_peer *b)
+static void note_ways(struct peer *peer, const struct presence *presence,
+	const struct endpoint *own, size_t n_own)
 {
-	if (a->n_candidates != b->n_candidates)
-		return false;
-	for (size_t i = 0; i < a->n_candidates; i++)
-		if (!endpoint_equal(&a->candidates[i], &b->candidates[i]))
-			return false;
-	return true;
+	struct endpoint list[PRESENCE_ENDPOINTS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; presence && i < presence->n_endpoints; i++)
+		if (!is_own(&presence->endpoints[i], own, n_own))
+			list[n++] = presence->endpoints[i];
+	ways_announced(&peer->ways, list, n, clock_now_us());
 }
 
 static bool same_allowed(const struct tunnel_peer *a, const struct tunnel_peer *b)
@@ -184,10 +202,10 @@ static bool is_known_to_tunnel(const struct peer *peer)
 }
 
 /* Tells @tunnel of @peer what is new. 1 if there was something. */
-static int tell(struct peers *peers, struct tunnel *tunnel, struct peer *peer,
-	const struct node *node, struct tunnel_peer *now, struct err *err)
+static int tell(struct tunnel *tunnel, struct peer *peer, const struct node *node,
+	struct tunnel_peer *now, struct err *err)
 {
-	bool fresh = !is_known_to_tunnel(peer), elsewhere;
+	bool fresh = !is_known_to_tunnel(peer);
 	int r;
 
 	if (!fresh && memcmp(peer->told.key, now->key, sizeof(now->key)) != 0) {
@@ -195,12 +213,9 @@ static int tell(struct peers *peers, struct tunnel *tunnel, struct peer *peer,
 		fresh = true;
 	}
 	peer->told.allowed = peer->allowed; /* the table may have moved */
-	if (!fresh && peer->is_told && same_endpoints(&peer->told, now) &&
+	if (!fresh && peer->is_told && peer->told.sought == now->sought &&
 		same_allowed(&peer->told, now))
 		return 0;
-	elsewhere = fresh || !peer->is_told || !same_endpoints(&peer->told, now);
-	if (fresh)
-		(void) seen_get(peers->seen, node->id, &now->endpoint);
 	r = tunnel_set_peer(tunnel, now);
 	peer->told = *now;
 	peer->is_told = r == 0; /* else the next round tries again */
@@ -208,8 +223,6 @@ static int tell(struct peers *peers, struct tunnel *tunnel, struct peer *peer,
 	if (r < 0)
 		return err_set(
 			err, r, "the tunnel does not take peer %s: %s", node->name, strerror(-r));
-	if (elsewhere && (now->n_candidates || now->endpoint.addr.family))
-		(void) tunnel_initiate(tunnel, now->key); /* it goes on trying by itself */
 	return 1;
 }
 
@@ -219,13 +232,19 @@ static int apply_one(struct peers *peers, struct tunnel *tunnel, const struct no
 	const struct presence *presence = book_presence(peers->book, node->id);
 	struct ip_prefix allowed[NODE_ALLOWED_MAX];
 	struct peer *peer = find_or_add(peers, node->id);
+	const struct way *way;
 	struct tunnel_peer now;
 
 	if (!peer)
 		return err_set(err, -ENOMEM, "out of memory");
 	peer->has_presence = presence != NULL;
-	peer_describe(node, presence, own, n_own, allowed, &now);
-	return tell(peers, tunnel, peer, node, &now, err);
+	note_ways(peer, presence, own, n_own);
+	peer_describe(node, presence, allowed, &now);
+	way = ways_in_use(&peer->ways);
+	if (way)
+		now.endpoint = way->to;
+	now.sought = peer->ways.n > 0;
+	return tell(tunnel, peer, node, &now, err);
 }
 
 /* Those that are gone: before others are told of, for their addresses may not be used by two. */

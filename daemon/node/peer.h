@@ -5,13 +5,26 @@
  */
 #pragma once
 
+#include "base/pace.h"
 #include "board/book.h"
 #include "board/seen.h"
+#include "mesh/ways.h"
 #include "tunnel/tunnel.h"
+#include "wire/disco.h"
 
 enum { PEER_KEEPALIVE_S = 25 };
 /* Who said something in that time is reachable: two keepalives and a half. */
 #define PEER_REACHABLE_US (UINT64_C(60) * 1000000)
+
+/* What a peer and we know alone (wire/pair.h), made for its identity key of the moment. */
+struct peer_pair {
+	uint8_t identity[FIELD_KEY_LEN];
+	bool usable;
+	uint8_t key[PAIR_KEY_LEN];
+	uint8_t hint_out[DISCO_HINT_LEN], hint_in[DISCO_HINT_LEN];
+	uint64_t run; /* of the peer's hearthd, 0: not known */
+	struct pace pongs;
+};
 
 struct peer {
 	uint32_t id;
@@ -19,7 +32,10 @@ struct peer {
 	bool is_told;            /* all of it, without a failure */
 	struct tunnel_peer told; /* its key counts also without is_told, unless that is zero */
 	struct ip_prefix allowed[NODE_ALLOWED_MAX];
-	/* -- what it said last -- */
+	/* -- where it is, and how that is found out: the finder's -- */
+	struct ways ways;
+	struct peer_pair pair;
+	/* -- what the tunnel said last -- */
 	struct tunnel_peer_stats stats;
 	bool has_presence; /* an address is known */
 	bool reachable;
@@ -46,23 +62,25 @@ struct peers *peers_free(struct peers *peers);
 
 /* All of them, by number. Borrowed until the table changes. */
 const struct peer *peers_list(const struct peers *peers, size_t *ret_n);
+/* The same, for the finder, who changes what is its own. */
+struct peer *peers_all(struct peers *peers, size_t *ret_n);
 /* NULL if there is none. Borrowed likewise. */
 const struct peer *peers_get(const struct peers *peers, uint32_t id);
 size_t peers_reachable(const struct peers *peers);
 
 /*
- * What the tunnel should know of @node: pure. @ret->allowed points to @allowed. The presence may be
- * NULL; our own addresses are left out of its endpoints. One that says that it has no IPv6 is
- * allowed none: the tunnel then answers what is sent there with "unreachable".
+ * What the tunnel should know of @node but where it is: pure. @ret->allowed points to @allowed. The
+ * presence may be NULL. One that says that it has no IPv6 is allowed none: the tunnel then answers
+ * what is sent there with "unreachable".
  */
 void peer_describe(const struct node *node, const struct presence *presence,
-	const struct endpoint *own, size_t n_own, struct ip_prefix allowed[static NODE_ALLOWED_MAX],
-	struct tunnel_peer *ret);
+	struct ip_prefix allowed[static NODE_ALLOWED_MAX], struct tunnel_peer *ret);
 
 /*
  * Adds, changes and removes peers of @tunnel until they are those of the book; what has not changed
- * is not touched. New ones and those with new addresses get a handshake at once. Returns the number
- * of changes, or the last failure of the tunnel with @err (the others are done all the same).
+ * is not touched. Their ways are those that they announce, but for our own addresses. Returns the
+ * number of peers of which the tunnel was told, or its last failure with @err (the others are done
+ * all the same).
  */
 int peers_apply(struct peers *peers, struct tunnel *tunnel, const struct endpoint *own,
 	size_t n_own, struct err *err);

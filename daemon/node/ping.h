@@ -1,6 +1,5 @@
 /*
- * ping: ICMP echo through the mesh's interface, for `hearth ping` and to let a peer learn our new
- * address by a packet. Needs CAP_NET_RAW.
+ * ping: ICMP echo through the mesh's interface, for `hearth ping`. Needs CAP_NET_RAW.
  */
 #pragma once
 

@@ -110,6 +110,14 @@ static json_t *endpoints_json(const struct report *report)
 	return list;
 }
 
+static json_t *disco_json(const struct finder_counters *c)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "pings_sent", (json_int_t) c->pings_sent,
+		"pongs_sent", (json_int_t) c->pongs_sent, "pings", (json_int_t) c->pings, "pongs",
+		(json_int_t) c->pongs, "strange", (json_int_t) c->strange, "bad",
+		(json_int_t) c->bad, "unanswered", (json_int_t) c->unanswered);
+}
+
 /* A name may hold any byte but a slash; JSON takes UTF-8 only. */
 static json_t *name_json(const char *name)
 {
@@ -184,6 +192,7 @@ json_t *report_json(const struct report *report)
 	(void) json_object_set_new(obj, "mtu", json_integer(report->mtu));
 	(void) json_object_set_new(obj, "port", json_integer(report->port));
 	(void) json_object_set_new(obj, "endpoints", endpoints_json(report));
+	(void) json_object_set_new(obj, "disco", disco_json(report->disco));
 	(void) json_object_set_new(obj, "links", links_json(report->links));
 	(void) json_object_set_new(obj, "coordinator", coordinator_json(report->sync));
 	(void) json_object_set_new(obj, "log",

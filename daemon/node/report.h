@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "board/links.h"
+#include "node/finder.h"
 #include "node/peer.h"
 #include "node/sync.h"
 #include "wire/node.h"
@@ -33,6 +34,7 @@ struct report {
 	const struct endpoint *endpoints;
 	size_t n_endpoints;
 	const struct links *links;
+	const struct finder_counters *disco;
 	const struct sync_state *sync;
 	uint64_t seq;
 	const uint8_t *head; /* 32 bytes */

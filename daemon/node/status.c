@@ -41,6 +41,7 @@ void status_fill(struct hearthd *h, struct report *ret)
 		.port = tunnel ? tunnel_port(tunnel) : 0,
 		.endpoints = own->endpoints,
 		.n_endpoints = own->n_endpoints,
+		.disco = finder_counters(h->finder),
 		.links = uplink_links(h->uplink),
 		.sync = sync_state(h->sync),
 		.seq = mesh_log_head(log),

@@ -12,54 +12,8 @@
 #include "node/hearthd.h"
 #include "sys/notify/notify.h"
 
-#define TICK_US   (5 * USEC_PER_SEC)
-#define SLOW_US   (60 * USEC_PER_SEC)
-#define ANSWER_US USEC_PER_SEC
-
-/* --- our addresses moved --- */
-
-/* A packet through every tunnel carries our new address to the other end, and asks for one back. */
-void tick_moved(struct hearthd *h)
-{
-	size_t n;
-	const struct peer *list = peers_list(h->peers, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct node *node = netmap_by_id(book_netmap(h->core.book), list[i].id);
-
-		if (node && list[i].stats.session)
-			(void) ping_send(
-				h->ping, &node->mesh4, PING_SIZE_DEFAULT, 0, NULL, NULL, NULL);
-	}
-	h->moved_us = clock_now_us();
-	(void) sd_event_source_set_time_relative(h->moved_timer, ANSWER_US);
-	(void) sd_event_source_set_enabled(h->moved_timer, SD_EVENT_ONESHOT);
-}
-
-/*
- * The address a peer was talked to at may be out of reach from where we are now (the last of its
- * family is gone), and the peer has only our old one. The tunnel would find out 15 s after the next
- * packet.
- */
-static int on_moved(sd_event_source *source, uint64_t usec, void *ctx)
-{
-	struct hearthd *h = ctx;
-	struct tunnel *tunnel = overlay_tunnel(h->overlay);
-	const struct peer *list;
-	size_t n;
-
-	status_look(h);
-	list = peers_list(h->peers, &n);
-	for (size_t i = 0; tunnel && i < n; i++) {
-		const struct tunnel_peer_stats *stats = &list[i].stats;
-
-		if (stats->session && stats->last_receive_us < h->moved_us)
-			(void) tunnel_doubt(tunnel, stats->key);
-	}
-	return 0;
-}
-
-/* --- the timer --- */
+#define TICK_US (5 * USEC_PER_SEC)
+#define SLOW_US (60 * USEC_PER_SEC)
 
 /* It is root's: we only say that the next start will fail. */
 static void look_at_config(struct hearthd *h)
@@ -132,13 +86,7 @@ int tick_begin(struct hearthd *h, struct err *err)
 	h->slow_us = clock_now_us() + SLOW_US;
 	r = sd_event_add_time_relative(
 		h->core.event, &h->tick, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_tick, h);
-	if (r >= 0)
-		r = sd_event_add_time(
-			h->core.event, &h->moved_timer, CLOCK_MONOTONIC, 0, 0, on_moved, h);
-	if (r < 0)
-		return err_set(err, r, "cannot set up timers: %s", strerror(-r));
-	(void) sd_event_source_set_enabled(h->moved_timer, SD_EVENT_OFF);
-	return 0;
+	return r < 0 ? err_set(err, r, "cannot set up a timer: %s", strerror(-r)) : 0;
 }
 
 void tick_end(struct hearthd *h)
@@ -146,5 +94,4 @@ void tick_end(struct hearthd *h)
 	if (h->wall)            /* it is made last */
 		status_look(h); /* where they answered last */
 	h->tick = sd_event_source_disable_unref(h->tick);
-	h->moved_timer = sd_event_source_disable_unref(h->moved_timer);
 }

@@ -136,34 +136,17 @@ static int replace_allowed(struct wg_peer *peer, const struct tunnel_peer *p)
 	return 0;
 }
 
-static int replace_candidates(struct tunnel *t, struct wg_peer *peer, const struct tunnel_peer *p)
+static bool endpoint_is_valid(const struct endpoint *e)
 {
-	struct endpoint usable[TUNNEL_CANDIDATES_MAX];
-	struct peer_user *user = wg_peer_user(peer);
-	size_t n = 0;
-	int r;
-
-	for (size_t i = 0; i < p->n_candidates; i++)
-		if (!wg_device_denies(t->device, &p->candidates[i].addr))
-			usable[n++] = p->candidates[i];
-	r = wg_peer_set_candidates(peer, usable, n);
-	if (r == 0)
-		user->has_candidates = n > 0;
-	return r;
+	return ip_bits(e->addr.family) && e->port != 0;
 }
 
 static bool peer_is_valid(const struct tunnel_peer *p)
 {
-	if (p->n_candidates > TUNNEL_CANDIDATES_MAX)
-		return false;
 	for (size_t i = 0; i < p->n_allowed; i++)
 		if (!prefix_is_valid(&p->allowed[i]))
 			return false;
-	for (size_t i = 0; i < p->n_candidates; i++)
-		if (!ip_bits(p->candidates[i].addr.family) || p->candidates[i].port == 0)
-			return false;
-	return p->endpoint.addr.family == AF_UNSPEC ||
-	       (ip_bits(p->endpoint.addr.family) && p->endpoint.port != 0);
+	return p->endpoint.addr.family == AF_UNSPEC || endpoint_is_valid(&p->endpoint);
 }
 
 static void replace_psk(struct wg_peer *peer, const struct tunnel_peer *p)
@@ -191,9 +174,8 @@ static int set_peer(struct tunnel *t, void *arg)
 	if (p->endpoint.addr.family && !endpoint_equal(&p->endpoint, &user->configured) &&
 		!wg_device_denies(t->device, &p->endpoint.addr))
 		control_set_endpoint(t, peer, &p->endpoint);
+	wg_peer_set_sought(peer, p->sought);
 	r = replace_allowed(peer, p);
-	if (r == 0)
-		r = replace_candidates(t, peer, p);
 	/* Last: turning it on sends a keepalive. */
 	if (r == 0 && wg_peer_keepalive(peer) != p->keepalive_s)
 		wg_peer_set_keepalive(peer, p->keepalive_s);
@@ -205,6 +187,32 @@ int tunnel_set_peer(struct tunnel *t, const struct tunnel_peer *peer)
 	if (!peer_is_valid(peer) || !wg_key_is_usable(peer->key))
 		return -EINVAL;
 	return tunnel_call(t, set_peer, (void *) peer); /* only read */
+}
+
+struct endpoint_arg {
+	const uint8_t *key;
+	const struct endpoint *endpoint;
+};
+
+static int set_endpoint(struct tunnel *t, void *arg)
+{
+	const struct endpoint_arg *a = arg;
+	struct wg_peer *peer = wg_device_find_peer(t->device, a->key);
+
+	if (!peer)
+		return -ENOENT;
+	if (wg_device_denies(t->device, &a->endpoint->addr))
+		return -EACCES;
+	control_set_endpoint(t, peer, a->endpoint);
+	return 0;
+}
+
+int tunnel_set_endpoint(
+	struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN], const struct endpoint *endpoint)
+{
+	if (!endpoint_is_valid(endpoint))
+		return -EINVAL;
+	return tunnel_call(t, set_endpoint, &(struct endpoint_arg){ key, endpoint });
 }
 
 static int remove_peer(struct tunnel *t, void *arg)
@@ -227,12 +235,10 @@ static int initiate(struct tunnel *t, void *arg)
 {
 	const struct key_arg *a = arg;
 	struct wg_peer *peer = wg_device_find_peer(t->device, a->key);
-	const struct peer_user *user;
 
 	if (!peer)
 		return -ENOENT;
-	user = wg_peer_user(peer);
-	if (!wg_peer_endpoint(peer) && !user->has_candidates)
+	if (!wg_peer_endpoint(peer))
 		return -EDESTADDRREQ;
 	wg_peer_initiate(peer);
 	return 0;
@@ -241,22 +247,6 @@ static int initiate(struct tunnel *t, void *arg)
 int tunnel_initiate(struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN])
 {
 	return tunnel_call(t, initiate, &(struct key_arg){ key });
-}
-
-static int doubt(struct tunnel *t, void *arg)
-{
-	const struct key_arg *a = arg;
-	struct wg_peer *peer = wg_device_find_peer(t->device, a->key);
-
-	if (!peer)
-		return -ENOENT;
-	wg_peer_doubt(peer);
-	return 0;
-}
-
-int tunnel_doubt(struct tunnel *t, const uint8_t key[static TUNNEL_KEY_LEN])
-{
-	return tunnel_call(t, doubt, &(struct key_arg){ key });
 }
 
 struct denied_arg {

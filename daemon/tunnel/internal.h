@@ -69,8 +69,7 @@ struct call {
 /* What a peer's wg_peer_user() points to: heap, freed when the engine says that the peer leaves. */
 struct peer_user {
 	struct endpoint configured; /* the endpoint given last */
-	bool has_candidates;
-	struct endpoint heard; /* told last, and when */
+	struct endpoint heard;      /* told last, and when */
 	uint64_t heard_us;
 };
 

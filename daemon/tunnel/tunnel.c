@@ -371,7 +371,10 @@ bool tunnel_next_event(struct tunnel *t, struct tunnel_event *ret)
 	if (take_of_any(t, ret))
 		return true;
 	(void) eventfd_read(t->event_fd, &n); /* and what came since the look above: */
-	return take_of_any(t, ret);
+	if (!take_of_any(t, ret))
+		return false;
+	(void) eventfd_write(t->event_fd, 1); /* there may be more, of which nobody tells */
+	return true;
 }
 
 /*

@@ -27,9 +27,8 @@ struct uapi_set;
 
 enum {
 	TUNNEL_KEY_LEN = 32,
-	TUNNEL_ASIDE_MAX = 9216,    /* bytes of one: all that a jumbo frame carries */
-	TUNNEL_CANDIDATES_MAX = 32, /* endpoints tried at once for a peer that does not answer */
-	TUNNEL_MTU_DEFAULT = 1420,  /* of a TUN device that the tunnel makes */
+	TUNNEL_ASIDE_MAX = 9216,   /* bytes of one: all that a jumbo frame carries */
+	TUNNEL_MTU_DEFAULT = 1420, /* of a TUN device that the tunnel makes */
 	TUNNEL_QUEUES_MAX = 16,
 };
 
@@ -114,6 +113,8 @@ enum tunnel_event_kind {
 	 * endpoint; told again after a second.
 	 */
 	TUNNEL_HEARD,
+	/* What was sent to the peer whose public key is @data has had no answer for 15 s. */
+	TUNNEL_UNANSWERED,
 };
 
 struct tunnel_event {
@@ -125,12 +126,12 @@ struct tunnel_event {
 	size_t len;
 };
 
-/* Becomes readable when there are some. Borrowed. -1: the tunnel is not managed. */
+/* Readable while there are some. Borrowed. -1: the tunnel is not managed. */
 int tunnel_event_fd(const struct tunnel *tunnel);
 /*
- * The next one, which lies in the tunnel's memory until the next call. False: none any more; only
- * then does tunnel_event_fd() tell of others. While nobody takes them, some wait and the rest is
- * lost; a flood by the side door costs what a flood of handshakes does.
+ * The next one, which lies in the tunnel's memory until the next call. False: none any more. While
+ * nobody takes them, some wait and the rest is lost; a flood by the side door costs what a flood of
+ * handshakes does.
  */
 bool tunnel_next_event(struct tunnel *tunnel, struct tunnel_event *ret);
 /*
@@ -152,8 +153,8 @@ struct tunnel_peer {
 	 * call.
 	 */
 	struct endpoint endpoint;
-	struct endpoint candidates[TUNNEL_CANDIDATES_MAX];
-	size_t n_candidates;
+	/* While there is none, what is sent to the peer waits for one (90 s at most). */
+	bool sought;
 	const struct ip_prefix *allowed; /* borrowed during the call */
 	size_t n_allowed;
 };
@@ -161,20 +162,21 @@ struct tunnel_peer {
 /*
  * Adds the peer or changes all of it. A session that is up stays. -EINVAL: a key that is zero or
  * our own, or a bad prefix; -ENOSPC: too many peers or prefixes; -ENOMEM.
- *
- * While no session is confirmed, every handshake initiation goes to the endpoint and to all
- * candidates at once (the same bytes); the source of the first authenticated answer becomes the
- * endpoint. The same happens again when a session has had no answer for 15 s.
  */
 int tunnel_set_peer(struct tunnel *tunnel, const struct tunnel_peer *peer);
+
+/*
+ * Sends to the peer at @endpoint from now on, also if it is the one given last. A handshake that has had
+ * no answer is begun again there. -ENOENT, -EACCES a denied address, -EINVAL.
+ */
+int tunnel_set_endpoint(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN],
+	const struct endpoint *endpoint);
 
 /* -ENOENT if there is no such peer. */
 int tunnel_remove_peer(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
 
-/* Starts a handshake now unless a session is fresh. -ENOENT, -EDESTADDRREQ without any endpoint. */
+/* Starts a handshake now unless a session is fresh. -ENOENT, -EDESTADDRREQ without an endpoint. */
 int tunnel_initiate(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
-/* The way to the peer seems lost: a handshake now, by all its addresses. -ENOENT. */
-int tunnel_doubt(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
 
 /*
  * Underlay addresses that are never used: a datagram from there is dropped unread and its source

@@ -77,22 +77,29 @@ static void op_peer_removed(void *ctx, struct wg_peer *peer)
 	wg_peer_set_user(peer, NULL);
 }
 
-/* Every packet of such a peer is one; the control thread need not hear of each. */
-static void op_heard(void *ctx, struct wg_peer *peer, const struct wg_endpoint *from)
+static bool tell_of(struct tunnel *t, struct wg_peer *peer, enum tunnel_event_kind kind,
+	const struct wg_endpoint *from)
 {
-	struct tunnel *t = ctx;
-	struct peer_user *user = wg_peer_user(peer);
-	const struct tunnel_event event = { .kind = TUNNEL_HEARD,
+	const struct tunnel_event event = { .kind = kind,
 		.from = from->remote,
 		.to = from->local,
 		.ifindex = from->ifindex,
 		.data = wg_peer_key(peer),
 		.len = TUNNEL_KEY_LEN };
+
+	return lane_tell(t->at_work, &event);
+}
+
+/* Every packet of such a peer is one; the control thread need not hear of each. */
+static void op_heard(void *ctx, struct wg_peer *peer, const struct wg_endpoint *from)
+{
+	struct tunnel *t = ctx;
+	struct peer_user *user = wg_peer_user(peer);
 	uint64_t now_us = clock_now_us();
 
 	if (endpoint_equal(&user->heard, &from->remote) && now_us - user->heard_us < HEARD_US)
 		return;
-	if (!lane_tell(t->at_work, &event))
+	if (!tell_of(t, peer, TUNNEL_HEARD, from))
 		return;
 	user->heard = from->remote;
 	user->heard_us = now_us;
@@ -135,9 +142,12 @@ static void op_event(void *ctx, struct wg_peer *peer, enum wg_event event)
 	struct tunnel *t = ctx;
 	char key[KEY_BASE64_LEN], where[ENDPOINT_TEXT_MAX] = "no endpoint";
 	const struct wg_endpoint *endpoint;
+	static const struct wg_endpoint none;
 
 	if (event == WG_EVENT_GAVE_UP)
 		outbound_refuse_staged(t->at_work, peer);
+	if (event == WG_EVENT_UNANSWERED && t->event_fd >= 0)
+		(void) tell_of(t, peer, TUNNEL_UNANSWERED, &none);
 	if (!log_enabled(LOG_LEVEL_DEBUG))
 		return;
 	endpoint = wg_peer_endpoint(peer);

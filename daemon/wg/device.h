@@ -43,25 +43,21 @@ struct wg_peer {
 
 	struct wg_remote remote;
 	struct wg_endpoint endpoint; /* remote family 0: unknown */
-	struct endpoint *candidates; /* owned */
-	size_t n_candidates;
+	bool sought;                 /* an endpoint, while there is none */
 	struct wg_trie_list allowed;
 
 	/* handshakes */
 	struct wg_handshake handshake;
-	uint8_t initiation[WG_INITIATION_LEN]; /* what @handshake sent */
 	struct wg_cookie_jar jar;
 	struct wg_stamp last_stamp;             /* sent */
 	uint8_t latest_stamp[WG_TIMESTAMP_LEN]; /* received */
 	uint64_t initiation_received_us;        /* 0: never */
 	uint64_t initiations_until_us;          /* those taken so far are worth the time to then */
-	uint8_t response[WG_RESPONSE_LEN];      /* to that one */
-	unsigned response_repeats;
-	uint64_t quiet_until_us;      /* no further initiation before */
-	uint64_t trying_since_us;     /* the last wish for a session */
-	uint64_t unanswered_since_us; /* first initiation without an answer; 0: none */
-	bool lost;                    /* no answer for 15 s: try every address */
-	bool last_minute;             /* a rekey for receiving was begun already */
+	uint64_t quiet_until_us;                /* no further initiation before */
+	uint64_t trying_since_us;               /* the last wish for a session */
+	uint64_t unanswered_since_us;           /* first initiation without an answer; 0: none */
+	bool lost;                              /* no answer for 15 s */
+	bool last_minute;                       /* a rekey for receiving was begun already */
 
 	/* sessions; owned, each in the index table */
 	struct wg_session *previous, *current, *coming;
@@ -135,11 +131,8 @@ static inline void wg_event(struct wg_peer *peer, enum wg_event event)
  * row; otherwise the 90 s of trying begin anew.
  */
 void wg_handshake_begin(struct wg_peer *peer, bool retry);
-/* Sends the initiation under way to one more address. */
-void wg_handshake_repeat_to(struct wg_peer *peer, const struct endpoint *to);
 /* Forgets our initiation under way. */
 void wg_handshake_forget(struct wg_peer *peer);
-bool wg_peer_has_address(const struct wg_peer *peer);
 
 /* session.c */
 
@@ -181,6 +174,7 @@ static inline bool wg_timer_is_set(const struct wg_peer *peer, enum wg_timer tim
 void wg_timers_sent(struct wg_peer *peer, bool data); /* anything authenticated */
 void wg_timers_received(struct wg_peer *peer, bool data);
 void wg_timers_initiation_sent(struct wg_peer *peer);
+void wg_timers_staged(struct wg_peer *peer); /* without an endpoint */
 void wg_timers_session_made(struct wg_peer *peer);
 void wg_timers_session_confirmed(struct wg_peer *peer);
 void wg_timers_first_session(struct wg_peer *peer); /* of ours, answered */

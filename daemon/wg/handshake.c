@@ -12,15 +12,9 @@
 enum {
 	LOAD_WINDOW_US = 100000,
 	LOAD_LASTS_US = 1000000,
-	COPY_WINDOW_US = 1000000,
 	STAMP_WAIT_US = 20000,
 	INITIATION_US = 1000000 / WG_INITIATIONS_PER_SECOND,
 };
-
-bool wg_peer_has_address(const struct wg_peer *peer)
-{
-	return peer->endpoint.remote.addr.family || peer->n_candidates;
-}
 
 void wg_handshake_forget(struct wg_peer *peer)
 {
@@ -34,35 +28,6 @@ static void send_counted(
 {
 	peer->tx_bytes += len;
 	peer->device->ops.send(peer->device->ctx, peer, to, data, len);
-}
-
-void wg_handshake_repeat_to(struct wg_peer *peer, const struct endpoint *to)
-{
-	struct wg_endpoint endpoint = { .remote = *to };
-
-	if (!wg_device_denies(peer->device, &to->addr))
-		send_counted(peer, &endpoint, peer->initiation, sizeof(peer->initiation));
-}
-
-/* Is the address we have in doubt? Then all that might be the peer's are tried. */
-static bool address_is_doubtful(const struct wg_peer *peer)
-{
-	uint64_t now_us = peer->device->now_us;
-
-	return peer->lost || !wg_session_may_send(peer->current, now_us) ||
-	       (peer->unanswered_since_us &&
-		       now_us - peer->unanswered_since_us >= WG_UNANSWERED_US);
-}
-
-static void send_initiation(struct wg_peer *peer)
-{
-	bool all = address_is_doubtful(peer);
-
-	if (peer->endpoint.remote.addr.family)
-		send_counted(peer, &peer->endpoint, peer->initiation, sizeof(peer->initiation));
-	for (size_t i = 0; all && i < peer->n_candidates; i++)
-		if (!endpoint_equal(&peer->candidates[i], &peer->endpoint.remote))
-			wg_handshake_repeat_to(peer, &peer->candidates[i]);
 }
 
 /* May second @s be used? Asks for more before it is too late. */
@@ -98,8 +63,8 @@ static int stamp_take(struct wg_peer *peer, uint8_t ret[static WG_TIMESTAMP_LEN]
 	return 0;
 }
 
-/* Fills peer->handshake and peer->initiation. On failure no handshake is under way. */
-static int make_initiation(struct wg_peer *peer)
+/* Fills peer->handshake too. On failure no handshake is under way. */
+static int make_initiation(struct wg_peer *peer, uint8_t ret[static WG_INITIATION_LEN])
 {
 	struct wg_device *device = peer->device;
 	struct wg_initiation message;
@@ -120,9 +85,9 @@ static int make_initiation(struct wg_peer *peer)
 		wg_index_remove(&device->index, index);
 		return r;
 	}
-	wg_initiation_format(&message, peer->initiation);
-	wg_macs_add(&device->crypto, &peer->jar, &peer->remote, peer->initiation,
-		sizeof(peer->initiation), device->now_us);
+	wg_initiation_format(&message, ret);
+	wg_macs_add(
+		&device->crypto, &peer->jar, &peer->remote, ret, WG_INITIATION_LEN, device->now_us);
 	if (wg_crypto_take_failure(&device->crypto)) {
 		wg_handshake_forget(peer);
 		return -EIO;
@@ -134,8 +99,9 @@ void wg_handshake_begin(struct wg_peer *peer, bool retry)
 {
 	struct wg_device *device = peer->device;
 	uint64_t now_us = device->now_us;
+	uint8_t initiation[WG_INITIATION_LEN];
 
-	if (peer->removed || !device->identity.set || !wg_peer_has_address(peer))
+	if (peer->removed || !device->identity.set || !peer->endpoint.remote.addr.family)
 		return;
 	if (!retry)
 		peer->trying_since_us = now_us;
@@ -147,7 +113,7 @@ void wg_handshake_begin(struct wg_peer *peer, bool retry)
 	}
 	peer->quiet_until_us = now_us + WG_REKEY_TIMEOUT_US;
 	wg_timers_initiation_sent(peer);
-	int r = make_initiation(peer);
+	int r = make_initiation(peer, initiation);
 
 	if (r == -EAGAIN) {
 		peer->quiet_until_us = now_us + STAMP_WAIT_US;
@@ -158,7 +124,7 @@ void wg_handshake_begin(struct wg_peer *peer, bool retry)
 	if (!peer->unanswered_since_us)
 		peer->unanswered_since_us = now_us;
 	wg_timers_sent(peer, false);
-	send_initiation(peer);
+	send_counted(peer, &peer->endpoint, initiation, sizeof(initiation));
 	wg_event(peer, WG_EVENT_INITIATION_SENT);
 }
 
@@ -169,14 +135,6 @@ void wg_peer_initiate(struct wg_peer *peer)
 	if (session && !peer->lost && !peer->unanswered_since_us &&
 		peer->device->now_us - session->created_us < WG_REKEY_AFTER_US)
 		return;
-	wg_handshake_begin(peer, false);
-}
-
-void wg_peer_doubt(struct wg_peer *peer)
-{
-	peer->lost = true;
-	peer->quiet_until_us = 0; /* what went out a moment ago went the old way */
-	wg_peer_clear_source(peer);
 	wg_handshake_begin(peer, false);
 }
 
@@ -207,6 +165,7 @@ static int respond(
 	struct wg_response message;
 	struct wg_transport_keys keys;
 	struct wg_session *session = session_new(peer);
+	uint8_t response[WG_RESPONSE_LEN];
 
 	if (!session)
 		return -ENOMEM;
@@ -228,34 +187,15 @@ static int respond(
 	wg_session_install(session);
 	wg_timers_session_made(peer);
 
-	wg_response_format(&message, peer->response);
-	wg_macs_add(&device->crypto, &peer->jar, &peer->remote, peer->response,
-		sizeof(peer->response), device->now_us);
-	peer->response_repeats = WG_CANDIDATES_MAX; /* none, should this fail */
+	wg_response_format(&message, response);
+	wg_macs_add(&device->crypto, &peer->jar, &peer->remote, response, sizeof(response),
+		device->now_us);
 	if (wg_crypto_take_failure(&device->crypto))
 		return -EIO;
-	peer->response_repeats = 0;
 	peer->quiet_until_us = device->now_us + WG_REKEY_TIMEOUT_US;
 	wg_timers_sent(peer, false);
-	send_counted(peer, from, peer->response, sizeof(peer->response));
+	send_counted(peer, from, response, sizeof(response));
 	return 0;
-}
-
-/*
- * A copy of the initiation that was answered just now, on another way: its sender tries all it
- * knows, and the way of the first copy may not lead back. It gets the same answer, and changes
- * nothing.
- */
-static void respond_again(struct wg_peer *peer, const uint8_t timestamp[static WG_TIMESTAMP_LEN],
-	const struct wg_endpoint *from)
-{
-	if (memcmp(timestamp, peer->latest_stamp, WG_TIMESTAMP_LEN) != 0 || !peer->coming ||
-		peer->response_repeats >= WG_CANDIDATES_MAX ||
-		peer->device->now_us - peer->initiation_received_us >= COPY_WINDOW_US ||
-		endpoint_equal(&from->remote, &peer->endpoint.remote))
-		return;
-	peer->response_repeats++;
-	send_counted(peer, from, peer->response, sizeof(peer->response));
 }
 
 /* -EALREADY or -EBUSY unless the initiation is later than all before, and not one of a flood. */
@@ -309,8 +249,6 @@ static int receive_initiation(struct wg_device *device, const struct wg_initiati
 		return r;
 	}
 	r = check_fresh(peer, timestamp);
-	if (r == -EALREADY)
-		respond_again(peer, timestamp, from);
 	if (r < 0)
 		return r;
 	device->counters.handshakes++;

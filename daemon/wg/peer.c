@@ -32,7 +32,6 @@ int wg_peer_new(
 
 struct wg_peer *wg_peer_free(struct wg_peer *peer)
 {
-	free(peer->candidates);
 	sodium_memzero(peer, sizeof(*peer));
 	free(peer);
 	return NULL;
@@ -63,25 +62,41 @@ const uint8_t *wg_peer_psk(const struct wg_peer *peer)
 	return peer->remote.psk;
 }
 
-/* The first address of a peer that was waiting for one, perhaps with a session that it has begun. */
-static void address_came(struct wg_peer *peer)
+/*
+ * What waited for an address goes there. A handshake that went elsewhere, or that is not to be had
+ * there, is begun again: nobody waits for the 5 seconds to pass.
+ */
+static void address_changed(struct wg_peer *peer, bool first)
 {
-	if (wg_peer_sending(peer))
+	bool wanted = first ? peer->keepalive_s || peer->staged
+			    : peer->lost || peer->unanswered_since_us || peer->handshake.pending;
+
+	if (first && wg_peer_sending(peer)) {
+		wg_timer_stop(peer, WG_TIMER_RETRANSMIT);
 		wg_staged_flush(peer);
-	else if (peer->keepalive_s)
+	} else if (wanted && (first || peer->device->managed)) {
+		peer->quiet_until_us = 0;
 		wg_handshake_begin(peer, false);
+	}
 }
 
 void wg_peer_set_endpoint(struct wg_peer *peer, const struct endpoint *remote)
 {
-	bool had = peer->endpoint.remote.addr.family;
+	bool first = !peer->endpoint.remote.addr.family;
 
-	if (!remote->addr.family)
+	if (!remote->addr.family || endpoint_equal(&peer->endpoint.remote, remote))
 		return;
-	if (!endpoint_equal(&peer->endpoint.remote, remote))
-		peer->endpoint = (struct wg_endpoint){ .remote = *remote };
-	if (!had)
-		address_came(peer);
+	peer->endpoint = (struct wg_endpoint){ .remote = *remote };
+	address_changed(peer, first);
+}
+
+void wg_peer_set_sought(struct wg_peer *peer, bool sought)
+{
+	peer->sought = sought;
+	if (sought || peer->endpoint.remote.addr.family || !peer->staged)
+		return;
+	wg_event(peer, WG_EVENT_GAVE_UP);
+	wg_staged_drop(peer);
 }
 
 const struct wg_endpoint *wg_peer_endpoint(const struct wg_peer *peer)
@@ -99,42 +114,6 @@ void wg_peer_clear_source(struct wg_peer *peer)
 void wg_peer_set_path(struct wg_peer *peer, const struct wg_path *path)
 {
 	peer->endpoint.path = *path;
-}
-
-static bool is_in(const struct endpoint *list, size_t n, const struct endpoint *what)
-{
-	for (size_t i = 0; i < n; i++)
-		if (endpoint_equal(&list[i], what))
-			return true;
-	return false;
-}
-
-int wg_peer_set_candidates(struct wg_peer *peer, const struct endpoint *candidates, size_t n)
-{
-	struct endpoint *copy = NULL, *old = peer->candidates;
-	size_t n_old = peer->n_candidates;
-	bool had = wg_peer_has_address(peer);
-
-	if (n > WG_CANDIDATES_MAX)
-		return -E2BIG;
-	if (n) {
-		copy = calloc(n, sizeof(*copy));
-		if (!copy)
-			return -ENOMEM;
-		memcpy(copy, candidates, n * sizeof(*copy));
-	}
-	peer->candidates = copy;
-	peer->n_candidates = n;
-	if (!had && n)
-		address_came(peer);
-	else if (peer->handshake.pending && wg_timer_is_set(peer, WG_TIMER_RETRANSMIT) &&
-		 !wg_peer_sending(peer))
-		for (size_t i = 0; i < n; i++)
-			if (!is_in(old, n_old, &copy[i]) &&
-				!endpoint_equal(&copy[i], &peer->endpoint.remote))
-				wg_handshake_repeat_to(peer, &copy[i]);
-	free(old);
-	return 0;
 }
 
 void wg_peer_set_keepalive(struct wg_peer *peer, uint16_t interval_s)
@@ -229,7 +208,7 @@ int wg_peer_stage(struct wg_peer *peer, const uint8_t *packet, size_t len)
 		return -EMSGSIZE;
 	if (!device->identity.set)
 		return -ENOKEY;
-	if (peer->removed || !wg_peer_has_address(peer))
+	if (peer->removed || (!peer->endpoint.remote.addr.family && !peer->sought))
 		return -EDESTADDRREQ;
 	if (peer->n_staged >= WG_STAGED_MAX)
 		free(wg_peer_unstage(peer));
@@ -248,8 +227,10 @@ int wg_peer_stage(struct wg_peer *peer, const uint8_t *packet, size_t len)
 	device->staged_bytes += len;
 	if (wg_peer_sending(peer))
 		wg_staged_flush(peer);
-	else
+	else if (peer->endpoint.remote.addr.family)
 		wg_handshake_begin(peer, false);
+	else
+		wg_timers_staged(peer);
 	return 0;
 }
 

@@ -73,6 +73,15 @@ void wg_timers_received(struct wg_peer *peer, bool data)
 	traversed(peer);
 }
 
+/* Not for ever: what is sent much later is of no use to anybody. */
+void wg_timers_staged(struct wg_peer *peer)
+{
+	if (wg_timer_is_set(peer, WG_TIMER_RETRANSMIT))
+		return;
+	peer->trying_since_us = peer->device->now_us;
+	timer_after(peer, WG_TIMER_RETRANSMIT, WG_REKEY_ATTEMPT_US);
+}
+
 void wg_timers_initiation_sent(struct wg_peer *peer)
 {
 	timer_after(peer, WG_TIMER_RETRANSMIT, WG_REKEY_TIMEOUT_US + wg_jitter_us(peer->device));
@@ -142,7 +151,10 @@ static void run_keepalive(struct wg_peer *peer)
 static void run_unanswered(struct wg_peer *peer)
 {
 	wg_event(peer, WG_EVENT_UNANSWERED);
-	wg_peer_doubt(peer);
+	peer->lost = true;
+	peer->quiet_until_us = 0; /* what went out a moment ago went the old way */
+	wg_peer_clear_source(peer);
+	wg_handshake_begin(peer, false);
 }
 
 static void run_zero_keys(struct wg_peer *peer)

@@ -58,7 +58,6 @@ struct wg_peer;
 
 enum {
 	WG_PEERS_MAX = 1 << 16,
-	WG_CANDIDATES_MAX = 32,
 	WG_STAGED_MAX = 128,            /* packets per peer; the oldest gives way */
 	WG_STAGED_BYTES_MAX = 32 << 20, /* of all peers; beyond it, new ones are refused */
 	WG_DENIED_MAX = 1024,
@@ -258,7 +257,10 @@ void *wg_peer_user(const struct wg_peer *peer);
 void wg_peer_set_psk(struct wg_peer *peer, const uint8_t psk[static WG_KEY_LEN]);
 const uint8_t *wg_peer_psk(const struct wg_peer *peer);
 
-/* Sets the remote address and forgets the source. Family 0 is ignored. */
+/*
+ * Sets the remote address and forgets the source. Family 0 is ignored. A managed device's handshake
+ * that has had no answer yet is begun again there.
+ */
 void wg_peer_set_endpoint(struct wg_peer *peer, const struct endpoint *remote);
 /* Borrowed; NULL while unknown. Where data goes. */
 const struct wg_endpoint *wg_peer_endpoint(const struct wg_peer *peer);
@@ -267,11 +269,10 @@ void wg_peer_clear_source(struct wg_peer *peer);
 /* Notes on the way to wg_peer_endpoint(). */
 void wg_peer_set_path(struct wg_peer *peer, const struct wg_path *path);
 /*
- * Further addresses to try while there is no confirmed session, and after 15 s without an answer:
- * each initiation goes to the endpoint and to all of these. An initiation that waits for its answer
- * goes to new ones at once. -E2BIG, -ENOMEM.
+ * While @peer has no endpoint, is one being looked for? Then what is sent to it waits, 90 s at most.
+ * False at first.
  */
-int wg_peer_set_candidates(struct wg_peer *peer, const struct endpoint *candidates, size_t n);
+void wg_peer_set_sought(struct wg_peer *peer, bool sought);
 
 /* Seconds, 0: off. Turning it on sends a keepalive at once, so set endpoint and keys first. */
 void wg_peer_set_keepalive(struct wg_peer *peer, uint16_t interval_s);
@@ -298,12 +299,6 @@ void wg_peer_some_allowed(const struct wg_peer *peer, const void **at, size_t n,
  * last 5 s.
  */
 void wg_peer_initiate(struct wg_peer *peer);
-/*
- * The caller has reason to think that what goes to the peer is lost: a handshake now, at all its
- * addresses, as after 15 s without an answer. The session stays in use until then.
- */
-void wg_peer_doubt(struct wg_peer *peer);
-
 struct wg_peer_stats {
 	uint64_t rx_bytes, tx_bytes;     /* UDP payload, handshakes included */
 	uint64_t last_handshake_wall_us; /* 0: never */
@@ -342,7 +337,7 @@ void wg_peer_data_received(
 
 /*
  * Keeps a copy of an inner packet until there is a session, and begins a handshake. When full, the
- * oldest goes. -EDESTADDRREQ without endpoint and candidates, -ENOKEY without identity, -ENOBUFS
+ * oldest goes. -EDESTADDRREQ without an endpoint that there is or is sought, -ENOKEY without identity, -ENOBUFS
  * (device limit), -ENOMEM, -EMSGSIZE.
  */
 int wg_peer_stage(struct wg_peer *peer, const uint8_t *packet, size_t len);

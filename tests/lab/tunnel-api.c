@@ -168,8 +168,6 @@ static void test_refused(void **state)
 	p = peer_of(&b);
 	p.endpoint = at("127.0.0.1", 0);
 	assert_int_equal(tunnel_set_peer(a.tunnel, &p), -EINVAL);
-	p.n_candidates = TUNNEL_CANDIDATES_MAX + 1;
-	assert_int_equal(tunnel_set_peer(a.tunnel, &p), -EINVAL);
 
 	taken.port = port;
 	assert_int_equal(tunnel_open(&taken, &t, &err), -EADDRINUSE);
@@ -187,34 +185,28 @@ static void test_refused(void **state)
 	assert_null(t);
 }
 
-/* Nothing but one of many candidates is right. */
-static void test_candidates(void **state)
+/* Where a peer is turns out later, and is another place yet later. */
+static void test_set_endpoint(void **state)
 {
 	struct tunnel_peer to_b = peer_of(&b), to_a = peer_of(&a);
+	struct endpoint where = at("127.0.0.2", tunnel_port(b.tunnel)), found;
 
 	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
-	to_b.endpoint = at("127.0.0.3", 9);
-	for (size_t i = 0; i < TUNNEL_CANDIDATES_MAX - 1; i++)
-		to_b.candidates[to_b.n_candidates++] =
-			at(i % 2 ? "127.0.0.9" : "::1", (uint16_t) (1000 + i));
-	to_b.candidates[to_b.n_candidates++] = at("127.0.0.2", tunnel_port(b.tunnel));
+	to_b.sought = true;
 	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_int_equal(tunnel_initiate(a.tunnel, b.pub), -EDESTADDRREQ);
+	assert_int_equal(tunnel_set_endpoint(a.tunnel, a.pub, &where), -ENOENT);
+	assert_int_equal(tunnel_set_endpoint(a.tunnel, b.pub, &(struct endpoint){ 0 }), -EINVAL);
+	assert_int_equal(tunnel_set_endpoint(a.tunnel, b.pub, &where), 0);
 	assert_int_equal(tunnel_initiate(a.tunnel, b.pub), 0);
 	assert_true(session_within(&a, 2000));
-	struct endpoint found = stats_of(&a).endpoint,
-			want = at("127.0.0.2", tunnel_port(b.tunnel));
-	assert_true(endpoint_equal(&found, &want)); /* and it answered from there */
-
-	/* Candidates alone, over IPv6. */
-	assert_int_equal(tunnel_remove_peer(a.tunnel, b.pub), 0);
-	to_b.endpoint = (struct endpoint){ 0 };
-	to_b.candidates[0] = at("::1", tunnel_port(b.tunnel));
-	to_b.n_candidates = 1;
-	(void) usleep(50000); /* b takes 50 initiations a second from one peer */
-	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
-	assert_int_equal(tunnel_initiate(a.tunnel, b.pub), 0);
-	assert_true(session_within(&a, 2000));
-	assert_int_equal(stats_of(&a).endpoint.addr.family, AF_INET6);
+	found = stats_of(&a).endpoint;
+	assert_true(endpoint_equal(&found, &where));
+	where = at("::1", tunnel_port(b.tunnel));
+	assert_int_equal(tunnel_set_endpoint(a.tunnel, b.pub, &where), 0);
+	found = stats_of(&a).endpoint;
+	assert_true(endpoint_equal(&found, &where));
+	assert_true(stats_of(&a).session);
 }
 
 static void test_denied(void **state)
@@ -377,7 +369,8 @@ static void test_heard(void **state)
 	assert_true(session_within(&a, 2000));
 	/* It moves. */
 	assert_int_equal(tunnel_set_port(b.tunnel, 0), 0);
-	assert_int_equal(tunnel_doubt(b.tunnel, a.pub), 0);
+	to_a.keepalive_s = 1; /* turning it on sends one */
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
 	got = next_event(&a);
 	assert_int_equal(got.kind, TUNNEL_HEARD);
 	assert_int_equal(got.from.port, tunnel_port(b.tunnel));
@@ -549,7 +542,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_session, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_candidates, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_set_endpoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_denied, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_aside, setup_managed, teardown),
 		cmocka_unit_test_setup_teardown(test_heard, setup_managed, teardown),

@@ -247,9 +247,9 @@ static void reconfigure(struct side *side, const struct side *other, struct inpu
 		wg_device_set_private_key(side->device, side->identity.private);
 		break;
 	case 5:
-		(void) wg_peer_set_candidates(side->peer,
-			&(struct endpoint){ .addr = { .family = AF_INET, .bytes = { bytes[0] } } },
-			bytes[0] & 1);
+		wg_peer_set_sought(side->peer, bytes[0] & 1);
+		wg_peer_set_endpoint(side->peer,
+			&(struct endpoint){ .addr = { .family = AF_INET, .bytes = { bytes[0] } } });
 		break;
 	case 6:
 		wg_device_note_load(side->device);

@@ -347,10 +347,35 @@ uint16_t tunnel_port(struct tunnel *tunnel)
 	return fake.port;
 }
 
-int tunnel_doubt(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN])
+/* --- finder --- */
+
+int finder_new(struct core *core, struct peers *peers, struct finder **ret, struct err *err)
 {
-	say("tunnel_doubt-%u", key[0]);
-	return 0;
+	int r = result("finder_new", err);
+
+	assert_ptr_equal(peers, &fake);
+	if (r == 0)
+		*ret = make("finder", NULL, NULL, NULL);
+	return r;
+}
+FREE(finder)
+ASK(finder, follow)
+ASK(finder, moved)
+
+const struct finder_counters *finder_counters(const struct finder *finder)
+{
+	static const struct finder_counters none;
+
+	assert_ptr_equal(finder, &fake);
+	return &none;
+}
+
+int finder_use(struct finder *finder, struct tunnel *tunnel, struct err *err)
+{
+	assert_ptr_equal(finder, &fake);
+	assert_true(!tunnel || (fake.open && (void *) tunnel == &fake));
+	say("finder_use-%d", tunnel != NULL);
+	return result("finder_use", err);
 }
 
 /* --- peers, ping, pods, resolv --- */

@@ -90,32 +90,24 @@ static void test_link_local(void **state)
 static void test_describe(void **state)
 {
 	CLEANUP_NODE struct node node = maker_node(2, 2, NULL);
-	struct presence presence = { .node = 2, .n_endpoints = 2 };
+	struct presence presence = { .node = 2 };
 	struct ip_prefix allowed[NODE_ALLOWED_MAX];
-	struct endpoint own;
 	struct tunnel_peer peer;
 	char text[PREFIX_TEXT_MAX];
 
-	assert_int_equal(endpoint_parse("192.0.2.1:41741", &presence.endpoints[0]), 0);
-	assert_int_equal(endpoint_parse("192.0.2.2:41741", &presence.endpoints[1]), 0);
-	own = presence.endpoints[0]; /* two boards behind one address, or a presence that lies */
-	peer_describe(&node, &presence, &own, 1, allowed, &peer);
-	assert_int_equal(peer.n_candidates, 1);
-	assert_true(endpoint_equal(&peer.candidates[0], &presence.endpoints[1]));
+	peer_describe(&node, &presence, allowed, &peer);
 	assert_int_equal(peer.keepalive_s, 25);
 	assert_int_equal(peer.n_allowed, 4);
 	presence.no_ipv6 = true;
-	peer_describe(&node, &presence, &own, 1, allowed, &peer);
+	peer_describe(&node, &presence, allowed, &peer);
 	assert_int_equal(peer.n_allowed, 2);
 	assert_int_equal(peer.allowed[0].addr.family, AF_INET);
 	assert_int_equal(peer.allowed[1].addr.family, AF_INET);
-	presence.no_ipv6 = false;
-	peer_describe(&node, &presence, &own, 1, allowed, &peer);
+	peer_describe(&node, NULL, allowed, &peer);
 	assert_int_equal(peer.n_allowed, 4);
 	assert_string_equal(ip_prefix_format(&allowed[0], text), "10.77.0.2/32");
 	assert_int_equal(peer.endpoint.addr.family, 0);
-	peer_describe(&node, NULL, NULL, 0, allowed, &peer);
-	assert_int_equal(peer.n_candidates, 0);
+	assert_false(peer.sought);
 }
 
 int main(void)

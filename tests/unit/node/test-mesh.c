@@ -55,9 +55,9 @@ static void remove_node(uint32_t id)
 		1);
 }
 
-#define FIRST                                                                            \
-	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 " \
-	"uapi_open uplink_look announce_check-1 peers_apply device_apply wall_apply-1 "  \
+#define FIRST                                                                                                      \
+	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                           \
+	"uapi_open finder_use-1 uplink_look announce_check-1 peers_apply finder_follow device_apply wall_apply-1 " \
 	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 announce_look"
 
 /* --- its states --- */
@@ -96,9 +96,10 @@ static void test_replaced(void **state)
 	h->core.wg_public[9]++;
 	assert_int_equal(update(CHANGE_RECORDS), 0);
 	assert_int_equal(h->mesh_state, MESH_REPLACED);
-	fake_assert_asked("uapi_close overlay_close peers_forget device_clear wall_take_down "
-			  "names_write-1 ground_forget ipv6_forget pods_forget announce_check-0 "
-			  "notify_status");
+	fake_assert_asked(
+		"uapi_close finder_use-0 overlay_close peers_forget device_clear wall_take_down "
+		"names_write-1 ground_forget ipv6_forget pods_forget announce_check-0 "
+		"notify_status");
 	assert_int_equal(
 		fake_core_logged(
 			"another machine was enrolled in this board's place; taking the interface"),
@@ -217,12 +218,12 @@ static void test_changes(void **state)
 		const char *asked;
 	} cases[] = {
 		{ CHANGE_RECORDS,
-			"peers_apply device_apply wall_apply-1 names_write-0 "
+			"peers_apply finder_follow device_apply wall_apply-1 names_write-0 "
 			"cluster_follow_record-1 cluster_look_at_boards-1 announce_look" },
-		{ CHANGE_UPLINK, "peers_apply wall_apply-1 announce_look" },
+		{ CHANGE_UPLINK, "peers_apply finder_follow wall_apply-1 announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
-			"peers_apply device_apply wall_apply-1 names_write-0 announce_look" },
+			"peers_apply finder_follow device_apply wall_apply-1 names_write-0 announce_look" },
 		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
 		{ CHANGE_CONFIG, "device_apply wall_apply-1 names_write-0" },
 	};
@@ -316,7 +317,8 @@ static void test_moved_away(void **state)
 	fake.fails = "device_hold";
 	fake.with = -ENODEV;
 	assert_int_equal(update(0), 0);
-	fake_assert_asked("device_hold-7 uapi_close overlay_close peers_forget " FIRST);
+	fake_assert_asked(
+		"device_hold-7 uapi_close finder_use-0 overlay_close peers_forget " FIRST);
 	fake.with = -EIO; /* that says nothing */
 	assert_int_equal(update(0), 0);
 	fake_assert_asked("device_hold-7 wall_begin announce_check-1");
@@ -326,7 +328,7 @@ static void test_lost(void **state)
 {
 	begin();
 	fake.overlay->lost(h);
-	fake_assert_asked("uapi_close overlay_close peers_forget " FIRST);
+	fake_assert_asked("uapi_close finder_use-0 overlay_close peers_forget " FIRST);
 	assert_int_equal(fake_core_logged(""), 0);
 	fake.fails = "overlay_open";
 	fake.with = -EBUSY;
@@ -400,9 +402,9 @@ static void test_heard(void **state)
 	mesh_news_hooks.heard(h, &own);
 	fake_assert_asked("announce_look");
 	mesh_news_hooks.heard(h, &other);
-	fake_assert_asked("peers_apply_one-2 cluster_look_at_boards-1");
+	fake_assert_asked("peers_apply_one-2 finder_follow cluster_look_at_boards-1");
 	mesh_news_hooks.heard(h, &ipv6);
-	fake_assert_asked("peers_apply_one-3 names_write-0 cluster_look_at_boards-1");
+	fake_assert_asked("peers_apply_one-3 finder_follow names_write-0 cluster_look_at_boards-1");
 	fake.fails = "peers_apply_one";
 	fake.with = -ENOSPC;
 	mesh_news_hooks.heard(h, &other);
@@ -410,7 +412,7 @@ static void test_heard(void **state)
 	overlay_close(h->overlay);
 	(void) fake_asked();
 	mesh_news_hooks.heard(h, &other);
-	fake_assert_asked("cluster_look_at_boards-1");
+	fake_assert_asked("finder_follow cluster_look_at_boards-1");
 	h->mesh_state = MESH_REMOVED;
 	mesh_news_hooks.heard(h, &own);
 	mesh_news_hooks.heard(h, &ipv6);
@@ -466,10 +468,11 @@ static void test_retry_held_back(void **state)
 	begin();
 	fake.held_back = true;
 	mesh_retry(h);
-	fake_assert_asked("device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply "
-			  "device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
-			  "cluster_look_at_boards-1 announce_look device_look ground_look-1-7 "
-			  "wall_retry-1 " ROUND);
+	fake_assert_asked(
+		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_follow "
+		"device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
+		"cluster_look_at_boards-1 announce_look device_look ground_look-1-7 "
+		"wall_retry-1 " ROUND);
 }
 
 /* It is a problem of the tunnel; all else waits until there is one. */
@@ -499,7 +502,7 @@ static void test_retry_peers(void **state)
 	(void) fake_asked();
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 peers_apply device_look ground_look-1-7 wall_retry-1 " ROUND);
+		"device_hold-7 peers_apply finder_follow device_look ground_look-1-7 wall_retry-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "node/peer.h"
 
 #define SECOND UINT64_C(1000000)
@@ -132,7 +133,7 @@ static void answer(uint32_t id, const char *endpoint, uint64_t received_us, bool
 	assert_int_equal(endpoint_parse(endpoint, &s->endpoint), 0);
 }
 
-/* The others, once; nothing twice; a handshake where there is an address to send it to. */
+/* The others, once; nothing twice; what is sent to one that announces an address waits for it. */
 static void test_told_once(void **state)
 {
 	size_t n;
@@ -140,7 +141,9 @@ static void test_told_once(void **state)
 	announce(2, "192.0.2.2:41741");
 	assert_int_equal(apply(), 2);
 	assert_int_equal(n_set, 2);
-	assert_int_equal(n_begun, 1);
+	assert_false(last_set.sought); /* 3 */
+	assert_true(peers_get(peers, 2)->told.sought);
+	assert_int_equal(peers_get(peers, 2)->ways.n, 1);
 	assert_int_equal(apply(), 0);
 	assert_int_equal(n_set, 2);
 	assert_non_null(peers_list(peers, &n));
@@ -154,24 +157,26 @@ static void test_told_once(void **state)
 /* A new presence is the work of that one peer. */
 static void test_one(void **state)
 {
-	announce(2, "192.0.2.2:41741");
 	(void) apply();
 	announce(2, "192.0.2.22:41741");
 	announce(3, "192.0.2.3:41741");
-	n_set = n_begun = 0;
+	n_set = 0;
 	assert_int_equal(peers_apply_one(peers, tunnel, 2, NULL, 0, NULL), 1);
 	assert_int_equal(n_set, 1);
-	assert_int_equal(n_begun, 1);
+	assert_true(last_set.sought);
 	assert_memory_equal(last_set.key, netmap_by_id(map, 2)->wg, TUNNEL_KEY_LEN);
 	assert_int_equal(peers_apply_one(peers, tunnel, 2, NULL, 0, NULL), 0);
 	assert_int_equal(peers_apply_one(peers, tunnel, 1, NULL, 0, NULL), 0); /* ourselves */
 	assert_int_equal(peers_apply_one(peers, tunnel, 7, NULL, 0, NULL), 0);
+	/* Another address is news to the finder alone. */
+	announce(2, "192.0.2.23:41741");
+	assert_int_equal(peers_apply_one(peers, tunnel, 2, NULL, 0, NULL), 0);
 	assert_int_equal(n_set, 1);
-	/* Fewer prefixes are told, and need no handshake. */
+	assert_int_equal(peers_get(peers, 2)->ways.list[0].to.addr.bytes[3], 23);
+	/* Fewer prefixes are told. */
 	presences[2].no_ipv6 = true;
 	assert_int_equal(peers_apply_one(peers, tunnel, 2, NULL, 0, NULL), 1);
 	assert_int_equal(last_set.n_allowed, 2);
-	assert_int_equal(n_begun, 1);
 }
 
 /* What the tunnel refused it is told again; a board with other keys is another peer. */
@@ -185,7 +190,6 @@ static void test_again(void **state)
 	refuses = -ENOSPC;
 	assert_int_equal(peers_apply(peers, tunnel, NULL, 0, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "does not take peer node-"));
-	assert_int_equal(n_begun, 0);
 	refuses = 0;
 	assert_int_equal(apply(), 2);
 	memcpy(old, netmap_by_id(map, 2)->wg, sizeof(old));
@@ -245,20 +249,43 @@ static void test_not_dropped(void **state)
 	assert_null(peers_get(peers, 3));
 }
 
-/* As many addresses as before, one of them another one; and prefixes that are not the same. */
-static void test_changed(void **state)
+/* Our own addresses are no way to anybody: two boards behind one address, or a presence that lies. */
+static void test_own_addresses(void **state)
 {
+	struct endpoint own;
+
 	announce(2, "192.0.2.2:41741");
 	assert_int_equal(endpoint_parse("192.0.2.3:41741", &presences[2].endpoints[1]), 0);
 	presences[2].n_endpoints = 2;
+	own = presences[2].endpoints[0];
+	(void) peers_apply(peers, tunnel, &own, 1, NULL);
+	assert_int_equal(peers_get(peers, 2)->ways.n, 1);
+	assert_int_equal(peers_get(peers, 2)->ways.list[0].to.addr.bytes[3], 3);
 	(void) apply();
+	assert_int_equal(peers_get(peers, 2)->ways.n, 2);
+	announced[2] = false;
+	(void) apply();
+	assert_int_equal(peers_get(peers, 2)->ways.n, 0);
+	assert_false(peers_get(peers, 2)->told.sought);
+}
+
+/* Where it was found to be; and a tunnel that was opened anew is told that at once. */
+static void test_found(void **state)
+{
+	struct endpoint to;
+	struct peer *list;
+	size_t n;
+
+	announce(2, "192.0.2.2:41741");
+	(void) apply();
+	list = peers_all(peers, &n);
+	assert_int_equal(n, 2);
+	assert_true(ways_ping(&list[0].ways, clock_now_us(), 5, &to));
+	assert_true(ways_pong(&list[0].ways, &to, 5, clock_now_us()));
 	assert_int_equal(apply(), 0);
-	presences[2].endpoints[1].port++;
-	assert_int_equal(apply(), 1);
-	assert_int_equal(last_set.n_candidates, 2);
-	presences[2].n_endpoints = 1;
-	assert_int_equal(apply(), 1);
-	assert_int_equal(last_set.n_candidates, 1);
+	peers_forget(peers);
+	(void) peers_apply_one(peers, tunnel, 2, NULL, 0, NULL);
+	assert_true(endpoint_equal(&last_set.endpoint, &to));
 }
 
 /* Every peer is asked, whatever became of the others. */
@@ -345,10 +372,10 @@ static void test_moved(void **state)
 	peers_look(peers, tunnel, now_us);
 	assert_int_equal(moved_id, 2);
 	assert_true(seen_get(seen, 2, &endpoint));
-	/* A tunnel that knows nobody tries it there, too. */
-	peers_forget(peers);
+	/* When we start again it is looked for there, too. */
+	peers_clear(peers);
 	(void) peers_apply_one(peers, tunnel, 2, NULL, 0, NULL);
-	assert_true(endpoint_equal(&last_set.endpoint, &endpoint));
+	assert_int_equal(peers_get(peers, 2)->ways.n, 2);
 	n_answers = 0;
 	answer(2, "192.0.2.2:41741", now_us, true);
 	peers_look(peers, tunnel, now_us);
@@ -380,7 +407,8 @@ int main(void)
 		TEST(test_again),
 		TEST(test_gone),
 		TEST(test_not_dropped),
-		TEST(test_changed),
+		TEST(test_own_addresses),
+		TEST(test_found),
 		TEST(test_initiate),
 		TEST(test_deaf),
 		TEST(test_presence_came),

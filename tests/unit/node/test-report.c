@@ -16,6 +16,13 @@ static struct sync_state sync_up = {
 static struct sync_state sync_down = { .since_us = UINT64_C(1000) * 1000000, .error = "no answer" };
 static struct peer peers[2];
 static const uint8_t head[32];
+static const struct finder_counters disco = { .pings_sent = 1,
+	.pongs_sent = 2,
+	.pings = 3,
+	.pongs = 4,
+	.strange = 5,
+	.bad = 6,
+	.unanswered = 7 };
 
 static struct report make(void)
 {
@@ -39,6 +46,7 @@ static struct report make(void)
 		.ifname = "hearth0",
 		.mtu = 1420,
 		.port = 41741,
+		.disco = &disco,
 		.sync = &sync_up,
 		.seq = 12,
 		.head = head,
@@ -229,6 +237,19 @@ static void test_links(void **state)
 	assert_string_equal(text(json_array_get(list, 2), "name"), "br???0");
 }
 
+static void test_disco(void **state)
+{
+	static const char *const names[] = { "pings_sent", "pongs_sent", "pings", "pongs",
+		"strange", "bad", "unanswered" };
+	struct report report = make();
+	CLEANUP_JSON json_t *json = report_json(&report);
+	const json_t *counters = json_object_get(json, "disco");
+
+	assert_int_equal(json_object_size(counters), 7);
+	for (size_t i = 0; i < 7; i++)
+		assert_int_equal(json_integer_value(json_object_get(counters, names[i])), i + 1);
+}
+
 static void expect(const struct report *report, const char *sentence)
 {
 	CLEANUP_BUF struct buf found = { 0 };
@@ -300,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_odd),
 		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_links),
+		cmocka_unit_test(test_disco),
 		cmocka_unit_test(test_sentence),
 		cmocka_unit_test(test_peer_states),
 	};

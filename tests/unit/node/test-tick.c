@@ -1,4 +1,4 @@
-/* tick: what is done every five seconds and every minute, in which order; when we have moved. */
+/* tick: what is done every five seconds and every minute, in which order. */
 #include "fake-subjects.h"
 #include "fake-ipc.h"
 
@@ -133,7 +133,7 @@ static void test_no_timers(void **state)
 
 	fake_event_fails = -ENOMEM;
 	assert_int_equal(tick_begin(h, &err), -ENOMEM);
-	assert_string_equal(err.text, "cannot set up timers: Cannot allocate memory");
+	assert_string_equal(err.text, "cannot set up a timer: Cannot allocate memory");
 }
 
 /* --- files --- */
@@ -149,54 +149,6 @@ static void test_config(void **state)
 	config_says = 0;
 	tick_keep_files(h);
 	fake_core_wrong(&h->core, "config", NULL);
-}
-
-/* --- our addresses moved --- */
-
-/* Node @id, with a session or none, from whom something came last at @us. */
-static void add_peer(uint32_t id, bool session, uint64_t us)
-{
-	struct peer *peer = &fake.peers[fake.n_peers++];
-
-	peer->id = id;
-	peer->stats.key[0] = (uint8_t) id;
-	peer->stats.session = session;
-	peer->stats.last_receive_us = us;
-}
-
-static void test_moved(void **state)
-{
-	uint64_t now = clock_now_us();
-
-	begin();
-	(void) fake_asked();
-	add_peer(2, true, now - 1);
-	add_peer(3, false, now - 1);
-	add_peer(9, true, now); /* no node of the mesh any more */
-	tick_moved(h);
-	fake_assert_asked("ping_send-10.77.0.2");
-	assert_int_equal(fake.ping_size, PING_SIZE_DEFAULT);
-	assert_null(fake.ping_done);
-	sd_event_source_disable_unref(h->tick);
-	h->tick = NULL;
-	fake_event_pass(USEC_PER_SEC - 1);
-	fake_assert_asked("");
-	fake_event_pass(1);
-	fake_assert_asked("peers_look-1 tunnel_doubt-2");
-	fake_event_pass(3600 * USEC_PER_SEC);
-	fake_assert_asked("");
-	/* Nobody is doubted who has answered since, and nobody without a tunnel. */
-	fake.n_peers = 2;
-	tick_moved(h);
-	fake.peers[0].stats.last_receive_us = clock_now_us();
-	(void) fake_asked();
-	fake_event_pass(USEC_PER_SEC);
-	fake_assert_asked("peers_look-1");
-	tick_moved(h);
-	fake.open = false;
-	(void) fake_asked();
-	fake_event_pass(USEC_PER_SEC);
-	fake_assert_asked("peers_look-0");
 }
 
 /* --- the end --- */
@@ -225,7 +177,6 @@ int main(void)
 		TEST(book),
 		TEST(no_timers),
 		TEST(config),
-		TEST(moved),
 		TEST(end),
 	};
 

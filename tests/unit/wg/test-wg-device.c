@@ -438,168 +438,111 @@ static void test_managed(void **state)
 	assert_int_equal(t.b->events[WG_EVENT_ENDPOINT], 0);
 }
 
-static bool went_to(unsigned type, const struct endpoint *to)
-{
-	for (unsigned i = 0; i < captured[type].n && i < 40; i++)
-		if (endpoint_equal(&captured[type].to[i], to))
-			return true;
-	return false;
-}
-
-static void test_candidates(void **state)
+/* While an address is looked for, what is sent waits, though not for ever. */
+static void test_sought(void **state)
 {
 	TWO t;
-	struct endpoint list[3];
 
 	two_init(&t, false);
-	assert_int_equal(endpoint_parse("198.51.100.1:1", &list[0]), 0);
-	assert_int_equal(endpoint_parse("[2001:db8::99]:2", &list[1]), 0);
-	list[2] = t.b->addrs[0];
-	assert_int_equal(endpoint_parse("198.51.100.77:7", &t.b->addrs[0]), 0); /* b moved there */
-	t.b->addrs[1] = list[1];
-	t.b->n_addrs = 2;
-	t.a->on_send = capture;
-	assert_int_equal(wg_peer_set_candidates(t.ab, list, WG_CANDIDATES_MAX + 1), -E2BIG);
-	assert_int_equal(wg_peer_set_candidates(t.ab, list, 3), 0);
-	assert_int_equal(net_ping(t.a, t.b, 1), 0);
-	assert_int_equal(captured[1].n, 3); /* the endpoint is one of them */
-	assert_true(went_to(1, &list[0]) && went_to(1, &list[1]) && went_to(1, &list[2]));
-	net_run(&t.net, SECOND);
-	assert_int_equal(t.b->delivered, 1);
-	/* b answered from its first address */
-	assert_true(endpoint_equal(&wg_peer_endpoint(t.ab)->remote, &t.b->addrs[0]));
-
-	/* A rekey of a working session goes to the endpoint only. */
-	captured[1].n = 0;
-	net_run(&t.net, 121 * SECOND);
-	assert_int_equal(net_ping(t.a, t.b, 2), 0);
-	net_run(&t.net, SECOND);
-	assert_int_equal(captured[1].n, 1);
-	assert_true(endpoint_equal(&captured[1].to[0], &t.b->addrs[0]));
-
-	/* b is gone from there and does not know: after 15 s everything is tried again. */
-	net_run(&t.net, 20 * SECOND);
-	assert_int_equal(endpoint_parse("198.51.100.88:8", &t.b->addrs[0]), 0);
-	captured[1].n = 0;
-	unsigned before = t.b->delivered;
-
-	assert_int_equal(net_ping(t.a, t.b, 3), 0);
-	net_run(&t.net, 14 * SECOND);
-	assert_int_equal(captured[1].n, 0);
-	net_run(&t.net, 2 * SECOND);
-	assert_true(captured[1].n >= 4);
-	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 1);
-	assert_int_equal(net_ping(t.a, t.b, 4), 0);
-	net_run(&t.net, SECOND);
-	assert_int_equal(t.b->delivered, before + 1);
-}
-
-/*
- * b hears the first copy of an initiation on a way that does not lead back. The next copy gets the
- * answer; a third from the same place as the first, or one that comes too late, gets none.
- */
-static void test_way_that_does_not_lead_back(void **state)
-{
-	TWO t;
-	uint8_t copy[WG_INITIATION_LEN];
-	struct endpoint one_way, late; /* nobody is there */
-
-	two_init(&t, true);
-	assert_int_equal(endpoint_parse("203.0.113.5:5", &one_way), 0);
-	assert_int_equal(endpoint_parse("203.0.113.6:6", &late), 0);
-	t.a->on_send = t.b->on_send = capture;
-	wg_peer_set_endpoint(t.ab, &late); /* lost on the way; the test carries it */
-	assert_int_equal(net_ping(t.a, t.b, 1), 0);
-	net_run(&t.net, SECOND / 10);
-	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 0);
-	memcpy(copy, captured[WG_TYPE_INITIATION].data, sizeof(copy));
-	net_inject(t.b, &one_way, copy, sizeof(copy));
-	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 1);
-	net_inject(t.b, &one_way, copy, sizeof(copy));
-	assert_int_equal(t.b->last_result, -EALREADY);
-	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 1);
-	net_inject(t.b, &t.a->addrs[0], copy, sizeof(copy));
-	assert_int_equal(t.b->last_result, -EALREADY);
-	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 2);
-	assert_true(endpoint_equal(&captured[WG_TYPE_RESPONSE].to[1], &t.a->addrs[0]));
-	net_run(&t.net, SECOND / 10);
-	assert_int_equal(t.b->delivered, 1);
-	/* the answer's way is a's now, and what a sends tells b */
-	assert_true(endpoint_equal(&wg_peer_endpoint(t.ab)->remote, &t.b->addrs[0]));
-	assert_true(endpoint_equal(&wg_peer_endpoint(t.ba)->remote, &t.a->addrs[0]));
-	net_inject(t.b, &late, copy, sizeof(copy)); /* the session is in use: a replay, no copy */
-	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 2);
-
-	/* late copies are replays */
+	t.a->managed = t.b->managed = true;
 	net_host_restart(t.a);
-	t.ab = net_introduce(t.a, t.b, true);
-	wg_peer_set_endpoint(t.ab, &late);
+	net_host_restart(t.b);
+	t.ab = net_introduce(t.a, t.b, false);
+	t.ba = net_introduce(t.b, t.a, false);
+	assert_int_equal(net_ping(t.a, t.b, 1), -EDESTADDRREQ);
+	wg_peer_set_sought(t.ab, true);
 	assert_int_equal(net_ping(t.a, t.b, 2), 0);
-	memcpy(copy, captured[WG_TYPE_INITIATION].data, sizeof(copy));
-	net_inject(t.b, &one_way, copy, sizeof(copy));
-	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 3);
+	net_run(&t.net, 89 * SECOND);
+	assert_int_equal(t.a->events[WG_EVENT_GAVE_UP], 0);
 	net_run(&t.net, 2 * SECOND);
-	net_inject(t.b, &late, copy, sizeof(copy));
-	assert_int_equal(t.b->last_result, -EALREADY);
-	assert_int_equal(t.b->sent_type[WG_TYPE_RESPONSE], 3);
-}
-
-/* An address learned while an initiation waits for its answer gets it at once. */
-/*
- * A session, and what goes there is lost: all addresses are tried at once, although a handshake has just been;
- * and what comes the new way is learned.
- */
-static void test_doubt(void **state)
-{
-	TWO t;
-	struct endpoint other;
-
-	two_init(&t, true);
-	assert_int_equal(net_ping(t.a, t.b, 1), 0);
-	net_run(&t.net, SECOND);
-	assert_int_equal(endpoint_parse("198.51.100.7:7", &other), 0);
-	assert_int_equal(wg_peer_set_candidates(t.ab, &other, 1), 0);
-	t.b->addrs[0] = other; /* and a has only the old one */
-	assert_int_equal(net_ping(t.a, t.b, 2), 0);
-	wg_peer_initiate(t.ab); /* the session is fresh */
-	net_run(&t.net, 2 * SECOND);
-	assert_int_equal(t.b->delivered, 1);
-	wg_peer_doubt(t.ab);
-	assert_non_null(wg_peer_sending(t.ab));
-	net_run(&t.net, SECOND / 10);
-	assert_true(endpoint_equal(&wg_peer_endpoint(t.ab)->remote, &other));
+	assert_int_equal(t.a->events[WG_EVENT_GAVE_UP], 1);
+	assert_null(wg_peer_unstage(t.ab));
+	/* Found. */
 	assert_int_equal(net_ping(t.a, t.b, 3), 0);
+	assert_int_equal(net_ping(t.a, t.b, 4), 0);
+	net_run(&t.net, 30 * SECOND);
+	wg_peer_set_endpoint(t.ab, &t.b->addrs[0]);
 	net_run(&t.net, SECOND / 10);
 	assert_int_equal(t.b->delivered, 2);
+	net_run(&t.net, 100 * SECOND);
+	assert_int_equal(t.a->events[WG_EVENT_GAVE_UP], 1);
+	/* b has the session, and waits for the address alone. */
+	wg_peer_set_sought(t.ba, true);
+	assert_int_equal(net_ping(t.b, t.a, 5), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 0);
+	wg_peer_set_endpoint(t.ba, &t.a->addrs[0]);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.a->delivered, 1);
+	/* Nobody looks for it any more: who waits is told. */
+	net_host_restart(t.a);
+	t.ab = net_introduce(t.a, t.b, false);
+	wg_peer_set_sought(t.ab, true);
+	assert_int_equal(net_ping(t.a, t.b, 6), 0);
+	wg_peer_set_sought(t.ab, false);
+	assert_int_equal(t.a->events[WG_EVENT_GAVE_UP], 2);
+	assert_int_equal(net_ping(t.a, t.b, 7), -EDESTADDRREQ);
+	wg_peer_set_sought(t.ab, false);
+	assert_int_equal(t.a->events[WG_EVENT_GAVE_UP], 2);
 }
 
-static void test_candidate_comes_late(void **state)
+/* What has had no answer is asked again where the peer is now, at once. */
+static void test_another_endpoint(void **state)
 {
 	TWO t;
-	struct endpoint list[2];
+	struct endpoint nobody, moved;
 
-	two_init(&t, false);
-	list[1] = t.b->addrs[0];
-	assert_int_equal(endpoint_parse("198.51.100.1:1", &list[0]), 0);
-	wg_peer_set_endpoint(t.ab, &list[0]);
+	two_init(&t, true);
+	t.a->managed = true;
+	net_host_restart(t.a);
+	t.ab = net_introduce(t.a, t.b, true);
+	assert_int_equal(endpoint_parse("198.51.100.1:1", &nobody), 0);
+	assert_int_equal(endpoint_parse("198.51.100.7:7", &moved), 0);
+	wg_peer_set_endpoint(t.ab, &nobody);
 	assert_int_equal(net_ping(t.a, t.b, 1), 0);
 	net_run(&t.net, SECOND);
 	assert_int_equal(t.b->delivered, 0);
-	assert_int_equal(wg_peer_set_candidates(t.ab, list, 2), 0);
+	wg_peer_set_endpoint(t.ab, &t.b->addrs[0]);
 	net_run(&t.net, SECOND / 10);
 	assert_int_equal(t.b->delivered, 1);
 	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 2);
-
-	/* and a peer with a keepalive that had no address begins when it gets one */
-	struct net_host *c = net_host_add(&t.net, true);
-	struct wg_peer *ac = net_introduce(t.a, c, false);
-
-	net_introduce(c, t.a, false);
-	wg_peer_set_keepalive(ac, 25);
+	wg_peer_set_endpoint(t.ab, &t.b->addrs[0]); /* the same again is nothing */
 	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 2);
-	assert_int_equal(wg_peer_set_candidates(ac, &c->addrs[0], 1), 0);
+	/* With a session that is answered it only goes elsewhere. */
+	net_run(&t.net, SECOND);
+	t.b->addrs[0] = moved;
+	wg_peer_set_endpoint(t.ab, &moved);
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
 	net_run(&t.net, SECOND / 10);
-	assert_int_equal(c->keepalives, 1);
+	assert_int_equal(t.b->delivered, 2);
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 2);
+	/* Lost for 15 s, and found. */
+	net_run(&t.net, 25 * SECOND); /* until b has kept all alive that it will */
+	t.b->addrs[0] = nobody;
+	assert_int_equal(net_ping(t.a, t.b, 3), 0);
+	net_run(&t.net, 17 * SECOND);
+	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 1);
+	wg_peer_set_endpoint(t.ab, &nobody);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(net_ping(t.a, t.b, 4), 0);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->delivered, 3);
+}
+
+/* A peer with a keepalive that had no address begins when it gets one. */
+static void test_address_comes_late(void **state)
+{
+	TWO t;
+
+	two_init(&t, true);
+	net_host_restart(t.a);
+	t.ab = net_introduce(t.a, t.b, false);
+	wg_peer_set_keepalive(t.ab, 25);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->sent_type[WG_TYPE_INITIATION], 0);
+	wg_peer_set_endpoint(t.ab, &t.b->addrs[0]);
+	net_run(&t.net, SECOND / 10);
+	assert_int_equal(t.b->keepalives, 1);
 }
 
 /*
@@ -770,10 +713,9 @@ int main(void)
 		cmocka_unit_test(test_staging_limit),
 		cmocka_unit_test(test_roaming),
 		cmocka_unit_test(test_managed),
-		cmocka_unit_test_setup(test_candidates, reset_captured),
-		cmocka_unit_test_setup(test_way_that_does_not_lead_back, reset_captured),
-		cmocka_unit_test(test_doubt),
-		cmocka_unit_test(test_candidate_comes_late),
+		cmocka_unit_test(test_sought),
+		cmocka_unit_test(test_another_endpoint),
+		cmocka_unit_test(test_address_comes_late),
 		cmocka_unit_test(test_timestamps),
 		cmocka_unit_test(test_timestamps_later),
 		cmocka_unit_test(test_added_again),

@@ -1,7 +1,7 @@
 /*
- * Two boards that restart, one after the other or both at once, as hearthd sets them up: candidates of which
- * some are nobody's, an address of last time, a handshake at once. Seed by seed: whatever came before, soon
- * after the last restart what one end sends arrives at the other, although that has nothing to say itself.
+ * Two boards that restart, one after the other or both at once, as hearthd sets them up: each finds the other's
+ * address by a ping of its own, a moment later. Seed by seed: whatever came before, soon after the last restart
+ * what one end sends arrives at the other, although that has nothing to say itself.
  *
  * HEARTH_SEEDS=N plays N seeds instead of a few, HEARTH_SEED=S only that one.
  */
@@ -19,7 +19,7 @@
 
 #define SECOND UINT64_C(1000000)
 
-enum { EVENTS_MAX = 4, STEP_US = 50000, GIVE_UP_US = 30000000 };
+enum { EVENTS_MAX = 4, STEP_US = 50000, GIVE_UP_US = 30000000, FOUND_US = 60000 };
 
 static uint64_t number_of(const char *name, uint64_t otherwise)
 {
@@ -28,30 +28,51 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 	return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-/* As peers.c and control.c do: endpoint of last time, candidates, keepalive, a handshake. */
-static void begin(struct net_host *host, struct net_host *other, bool seen)
-{
-	struct endpoint candidates[3];
-	struct wg_peer *peer = net_introduce(host, other, seen);
-	size_t n = 0, at = net_random(host->net) % 3;
+static struct {
+	uint64_t at_us; /* 0: it has it */
+	struct wg_peer *peer;
+	const struct endpoint *endpoint;
+} finds[2];
 
-	for (size_t i = 0; i < 3; i++) {
-		if (i == at)
-			candidates[n++] = other->addrs[0];
-		else if (net_random(host->net) % 2)
-			assert_int_equal(endpoint_parse(i ? "203.0.113.6:6" : "[2001:db8::6]:6",
-						 &candidates[n++]),
-				0);
-	}
-	assert_int_equal(wg_peer_set_candidates(peer, candidates, n), 0);
+/* As hearthd does: a keepalive, and an address as soon as a ping was answered. */
+static void begin(struct net_host *host, struct net_host *other)
+{
+	struct wg_peer *peer = net_introduce(host, other, false);
+	unsigned i = net_host_number(host) - net_host_number(&host->net->hosts[0]);
+
+	wg_peer_set_sought(peer, true);
 	wg_peer_set_keepalive(peer, 25);
-	wg_peer_initiate(peer);
+	finds[i].at_us = host->net->now_us + 1 + net_random(host->net) % FOUND_US;
+	finds[i].peer = peer;
+	finds[i].endpoint = &other->addrs[0];
 }
 
 static void restart(struct net_host *host, struct net_host *other)
 {
 	net_host_restart(host);
-	begin(host, other, net_random(host->net) % 2);
+	begin(host, other);
+}
+
+static void run(struct net *net, uint64_t duration_us)
+{
+	uint64_t end_us = net->now_us + duration_us;
+
+	for (;;) {
+		uint64_t next_us = end_us;
+
+		for (unsigned i = 0; i < 2; i++)
+			if (finds[i].at_us && finds[i].at_us < next_us)
+				next_us = finds[i].at_us;
+		net_run(net, next_us - net->now_us);
+		for (unsigned i = 0; i < 2; i++) {
+			if (!finds[i].at_us || finds[i].at_us > net->now_us)
+				continue;
+			finds[i].at_us = 0;
+			wg_peer_set_endpoint(finds[i].peer, finds[i].endpoint);
+		}
+		if (next_us == end_us)
+			break;
+	}
 }
 
 /* From nothing to seconds, the short ones as often as the long. */
@@ -71,7 +92,7 @@ static void chatter(struct net *net, uint64_t duration_us)
 			(void) net_ping(&net->hosts[0], &net->hosts[1], 1);
 		if (r % 3 == 1)
 			(void) net_ping(&net->hosts[1], &net->hosts[0], 1);
-		net_run(net, left_us < STEP_US ? left_us : STEP_US);
+		run(net, left_us < STEP_US ? left_us : STEP_US);
 	}
 }
 
@@ -83,7 +104,7 @@ static uint64_t time_to_arrive(struct net *net, struct net_host *from, struct ne
 
 	while (to->delivered == before && net->now_us - start_us < GIVE_UP_US) {
 		(void) net_ping(from, to, 1);
-		net_run(net, STEP_US / 5);
+		run(net, STEP_US / 5);
 	}
 	return net->now_us - start_us;
 }
@@ -96,13 +117,13 @@ static void upheaval(struct net *net)
 	if (net_random(net) % 2)
 		chatter(net, wait_us);
 	else
-		net_run(net, wait_us);
+		run(net, wait_us);
 	for (unsigned i = 0; i < 2; i++)
 		if (who == i || who == 2)
 			restart(&h[i], &h[1 - i]);
 	wait_us = gap_us(net);
 	if (net_random(net) % 2)
-		net_run(net, wait_us);
+		run(net, wait_us);
 }
 
 /* The longer of the times that one end, and then perhaps the other, speaks to no avail. */
@@ -116,9 +137,9 @@ static uint64_t play(uint64_t seed, unsigned loss)
 	net.delay_min_us = net_random(&net) % 2000;
 	net.delay_max_us = net.delay_min_us + net_random(&net) % 25000;
 	for (unsigned i = 0; i < 2; i++)
-		(void) net_host_add(&net, false);
+		net_host_add(&net, false)->managed = true;
 	for (unsigned i = 0; i < 2; i++)
-		begin(&net.hosts[i], &net.hosts[1 - i], false);
+		restart(&net.hosts[i], &net.hosts[1 - i]);
 	for (unsigned n = 1 + net_random(&net) % EVENTS_MAX; n > 0; n--)
 		upheaval(&net);
 	net.loss = 0;
