@@ -23,8 +23,8 @@ enum { JSON_DEPTH_MAX = 32 };
 
 /*
  * Parses one document: duplicate keys, trailing bytes, NUL in strings, invalid UTF-8 and nesting
- * deeper than JSON_DEPTH_MAX are refused. NULL and @err on failure (never echoes the input); -ENOMEM
- * says nothing about the document. The caller has bounded @len.
+ * deeper than JSON_DEPTH_MAX are refused. NULL and @err on failure (never echoes the input);
+ * -ENOMEM says nothing about the document. The caller has bounded @len.
  */
 json_t *json_parse(const char *text, size_t len, struct err *err);
 

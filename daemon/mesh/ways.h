@@ -1,11 +1,12 @@
 /*
- * ways: at which of its addresses a peer is reached, decided from pings and their answers. Pure: the
- * caller sends the pings, and says what time it is (microseconds of a clock that never goes back).
+ * ways: at which of its addresses a peer is reached, decided from pings and their answers. Pure:
+ * the caller sends the pings, and says what time it is (microseconds of a clock that never goes
+ * back).
  *
  * While none is known to work, or there is reason to doubt the one in use, every address is pinged,
- * again and again and ever more seldom. What answers first is used from then on. One that was in use
- * is left only when it does not answer and another does: what two boards send may go by two ways, as
- * long as both work.
+ * again and again and ever more seldom. What answers first is used from then on. One that was in
+ * use is left only when it does not answer and another does: what two boards send may go by two
+ * ways, as long as both work.
  */
 #pragma once
 
@@ -67,25 +68,25 @@ void ways_init(struct ways *ways);
 void ways_done(struct ways *ways);
 
 /*
- * The addresses that the peer announces now: WAYS_ANNOUNCED_MAX count, fewer when out of memory. New
- * ones are tried if need be.
+ * The addresses that the peer announces now: WAYS_ANNOUNCED_MAX count, fewer when out of memory.
+ * New ones are tried if need be.
  */
 void ways_announced(struct ways *ways, const struct endpoint *list, size_t n, uint64_t now_us);
 
 /*
- * The peer may be at @from: it was there when last seen, or something of it has just come from there
- * (authentic, though perhaps sent again by somebody). It is pinged, and so is the one in use.
+ * The peer may be at @from: it was there when last seen, or something of it has just come from
+ * there (authentic, though perhaps sent again by somebody). It is pinged, and so is the one in use.
  */
 void ways_heard(struct ways *ways, const struct endpoint *from, uint64_t now_us);
 
-/* There is reason to think that what goes to the peer is lost. All are pinged, once more at least. */
+/* What goes to the peer seems to be lost. All are pinged, once more at least. */
 void ways_doubt(struct ways *ways, uint64_t now_us);
 /* Our own addresses are others: all may work that did not. */
 void ways_moved(struct ways *ways, uint64_t now_us);
 
 /*
- * One more ping to be sent now, with the number @tx (not 0): true, and *@ret is where to. To be called
- * until it is false, with another number each time.
+ * One more ping to be sent now, with the number @tx (not 0): true, and *@ret is where to. To be
+ * called until it is false, with another number each time.
  */
 bool ways_ping(struct ways *ways, uint64_t now_us, uint64_t tx, struct endpoint *ret);
 /* When ways_ping() may have one; WAYS_NEVER: not before something happens. */

@@ -1,6 +1,7 @@
 /*
- * Pongs go to where a ping came from at a bounded rate for each peer, whoever sends its pings again.
- * What arrives is looked at in turns, so that a flood does not keep the loop from its other work.
+ * Pongs go to where a ping came from at a bounded rate for each peer, whoever sends its pings
+ * again. What arrives is looked at in turns, so that a flood does not keep the loop from its other
+ * work.
  */
 #include "node/finder.h"
 

@@ -1,7 +1,7 @@
 /*
  * finder: finds out at which of its addresses each peer is reached, by disco's pings (wire/disco.h)
- * through the tunnel's port, and tells the tunnel. What it decides is decided in mesh/ways.h; nobody
- * else gives the tunnel an endpoint.
+ * through the tunnel's port, and tells the tunnel. What it decides is decided in mesh/ways.h;
+ * nobody else gives the tunnel an endpoint.
  */
 #pragma once
 

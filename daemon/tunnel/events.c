@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #define SKIP UINT32_MAX
 
@@ -79,6 +80,15 @@ int events_put(struct events *ring, const struct tunnel_event *event)
 	memcpy(place(ring, tail) + sizeof(h), event->data, event->len);
 	atomic_store(&ring->tail, tail + size);
 	return atomic_load(&ring->head) == before;
+}
+
+bool events_tell(struct events *ring, int fd, const struct tunnel_event *event)
+{
+	int r = events_put(ring, event);
+
+	if (r == 1)
+		(void) eventfd_write(fd, 1); /* fails only at 2^64-1 */
+	return r >= 0;
 }
 
 bool events_take(struct events *ring, struct tunnel_event *ret)

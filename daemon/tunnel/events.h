@@ -31,5 +31,8 @@ void events_close(struct events *ring);
  */
 int events_put(struct events *ring, const struct tunnel_event *event);
 
+/* The writer's: the same, and wakes the reader by @fd, an eventfd. False: it is lost. */
+bool events_tell(struct events *ring, int fd, const struct tunnel_event *event);
+
 /* The reader's: the next event, which lies in the ring until the next call. False: none. */
 bool events_take(struct events *ring, struct tunnel_event *ret);

@@ -265,7 +265,7 @@ static void take_aside(struct lane *l, const struct sock_msg *msg, const uint8_t
 		.data = data,
 		.len = len };
 	int class = shed_admit(&l->tunnel->shed, data, len);
-	bool told = class >= 0 && lane_tell(l, &event);
+	bool told = class >= 0 && events_tell(&l->events, l->tunnel->event_fd, &event);
 
 	if (class >= 0)
 		shed_charge(&l->tunnel->shed, class, SHED_DEAR);

@@ -244,8 +244,6 @@ void lane_give_sock(struct lane *l, const struct sock *sock);
 void lane_await_moves(struct lane *l);
 void lane_wake(struct lane *l);
 void lane_meet_others(struct lane *l);
-/* Hands it to the control thread, in the lane's own thread. False: it is lost. */
-bool lane_tell(struct lane *l, const struct tunnel_event *event);
 /* The sockets that it has or will have. With the lock. */
 static inline struct sock *lane_newest_sock(struct lane *l)
 {

@@ -84,15 +84,6 @@ void lane_wake(struct lane *l)
 	(void) eventfd_write(l->wake_fd, 1); /* fails only at 2^64-1 */
 }
 
-bool lane_tell(struct lane *l, const struct tunnel_event *event)
-{
-	int r = events_put(&l->events, event);
-
-	if (r == 1)
-		(void) eventfd_write(l->tunnel->event_fd, 1);
-	return r >= 0;
-}
-
 static void take_sock(struct lane *l, const struct sock *sock)
 {
 	sock_close(&l->sock);

@@ -1,12 +1,13 @@
 /*
  * shed: how many datagrams that carry no packet are let in, so that a flood of them takes neither
- * the receive buffer nor the processor from packets of sessions that are up. Pure: counts, and says which share
- * the sockets should keep (sock_set_shed()); what gets past them still has an end in every window.
+ * the receive buffer nor the processor from packets of sessions that are up. Pure: counts, and says
+ * which share the sockets should keep (sock_set_shed()); what gets past them still has an end in
+ * every window.
  *
  * There are three classes with a budget each. Of handshake messages, whoever sends a MAC2 claims to
- * have answered a cookie. Garbage in its place costs a sender nothing, but then the flood is in that
- * class alone and those who ask for a cookie are heard; without it, those who got one are. And what
- * is not WireGuard's, which is somebody else's to read.
+ * have answered a cookie. Garbage in its place costs a sender nothing, but then the flood is in
+ * that class alone and those who ask for a cookie are heard; without it, those who got one are. And
+ * what is not WireGuard's, which is somebody else's to read.
  */
 #pragma once
 

@@ -135,9 +135,9 @@ int tunnel_event_fd(const struct tunnel *tunnel);
  */
 bool tunnel_next_event(struct tunnel *tunnel, struct tunnel_event *ret);
 /*
- * Sends a datagram from the tunnel's port, at once and in the caller's thread. @from: one of our addresses
- * (family 0: as routed). 0, or -errno: -EAGAIN the send buffer is full, -EACCES a denied address,
- * -EADDRNOTAVAIL and -EINVAL @from is none of ours.
+ * Sends a datagram from the tunnel's port, at once and in the caller's thread. @from: one of our
+ * addresses (family 0: as routed). 0, or -errno: -EAGAIN the send buffer is full, -EACCES a denied
+ * address, -EADDRNOTAVAIL and -EINVAL @from is none of ours.
  */
 int tunnel_send_aside(struct tunnel *tunnel, const struct endpoint *to, const struct ip_addr *from,
 	const uint8_t *data, size_t len);
@@ -166,8 +166,8 @@ struct tunnel_peer {
 int tunnel_set_peer(struct tunnel *tunnel, const struct tunnel_peer *peer);
 
 /*
- * Sends to the peer at @endpoint from now on, also if it is the one given last. A handshake that has had
- * no answer is begun again there. -ENOENT, -EACCES a denied address, -EINVAL.
+ * Sends to the peer at @endpoint from now on, also if it is the one given last. A handshake that
+ * has had no answer is begun again there. -ENOENT, -EACCES a denied address, -EINVAL.
  */
 int tunnel_set_endpoint(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN],
 	const struct endpoint *endpoint);

@@ -87,7 +87,7 @@ static bool tell_of(struct tunnel *t, struct wg_peer *peer, enum tunnel_event_ki
 		.data = wg_peer_key(peer),
 		.len = TUNNEL_KEY_LEN };
 
-	return lane_tell(t->at_work, &event);
+	return events_tell(&t->at_work->events, t->event_fd, &event);
 }
 
 /* Every packet of such a peer is one; the control thread need not hear of each. */

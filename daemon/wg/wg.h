@@ -269,8 +269,8 @@ void wg_peer_clear_source(struct wg_peer *peer);
 /* Notes on the way to wg_peer_endpoint(). */
 void wg_peer_set_path(struct wg_peer *peer, const struct wg_path *path);
 /*
- * While @peer has no endpoint, is one being looked for? Then what is sent to it waits, 90 s at most.
- * False at first.
+ * While @peer has no endpoint, is one being looked for? Then what is sent to it waits, 90 s at
+ * most. False at first.
  */
 void wg_peer_set_sought(struct wg_peer *peer, bool sought);
 
@@ -337,8 +337,8 @@ void wg_peer_data_received(
 
 /*
  * Keeps a copy of an inner packet until there is a session, and begins a handshake. When full, the
- * oldest goes. -EDESTADDRREQ without an endpoint that there is or is sought, -ENOKEY without identity, -ENOBUFS
- * (device limit), -ENOMEM, -EMSGSIZE.
+ * oldest goes. -EDESTADDRREQ without an endpoint that there is or is sought, -ENOKEY without
+ * identity, -ENOBUFS (device limit), -ENOMEM, -EMSGSIZE.
  */
 int wg_peer_stage(struct wg_peer *peer, const uint8_t *packet, size_t len);
 

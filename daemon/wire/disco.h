@@ -1,7 +1,7 @@
 /*
- * disco: the datagrams by which two boards find out whether a path between them works, and how fast.
- * PROTOCOL.md section 10 has them to the byte. They share the tunnel's UDP port with WireGuard and
- * STUN: the first byte tells them apart.
+ * disco: the datagrams by which two boards find out whether a path between them works, and how
+ * fast. PROTOCOL.md section 10 has them to the byte. They share the tunnel's UDP port with
+ * WireGuard and STUN: the first byte tells them apart.
  *
  * A ping asks, a pong answers it with the address that the ping came from. Both are at least
  * DISCO_MIN_LEN long, so that no answer is longer than what it answers.
@@ -42,8 +42,8 @@ void disco_hint(const uint8_t key[static PAIR_KEY_LEN], const uint8_t sender[sta
 bool disco_looks(const uint8_t *data, size_t len, const uint8_t **ret_hint);
 
 /*
- * Opens and decodes. -EBADMSG: not sealed with @key, or no such message; -ENOMSG: it is authentic, but
- * of a type that this version does not know. At most DISCO_MAX_LEN bytes.
+ * Opens and decodes. -EBADMSG: not sealed with @key, or no such message; -ENOMSG: it is authentic,
+ * but of a type that this version does not know. At most DISCO_MAX_LEN bytes.
  */
 int disco_open(
 	const uint8_t key[static PAIR_KEY_LEN], const uint8_t *data, size_t len, struct disco *ret);

@@ -1,7 +1,7 @@
 /*
- * pair: keys that two nodes of a mesh derive, each for itself, from their identity keys alone: nothing
- * has to be exchanged first. PROTOCOL.md section 10. They prove who sent what to whom, and hide it;
- * whoever gets hold of an identity key can read what was recorded before.
+ * pair: keys that two nodes of a mesh derive, each for itself, from their identity keys alone:
+ * nothing has to be exchanged first. PROTOCOL.md section 10. They prove who sent what to whom, and
+ * hide it; whoever gets hold of an identity key can read what was recorded before.
  */
 #pragma once
 
