@@ -1,0 +1,58 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Somebody in the LAN at the tunnel's port, where boards ping each other: he can read and send, and has no key.
+side_door() { ip netns exec "${N}sw" python3 "$HEARTH_SOURCE/tests/lab/lib/sidedoor.py" "$@"; }
+port_of() { field "$1" "s['port']"; }
+endpoint_at() { field "$1" "[p['endpoint'] for p in s['peers'] if p['name'] == '$2'][0]"; } # BOARD PEER: where it sends
+disco() { field "$1" "s['disco']['$2']"; } # BOARD COUNTER
+moves() { in_ns "$1" ip addr "$2" 192.0.2.199/24 dev eth0; } # BOARD add|del: its addresses are others, and it looks for its peers
+
+scene old_pings "a LAN host sends again what boards sent each other, from itself and as from elsewhere"
+old_pings() {
+	local at before said got sent
+	at=${wan[b]}:$(port_of b)
+	side_door catch "${wan[c]}:$(port_of c)" "$at" "$T/ping" >"$T/catch" & local catcher=$!
+	until_ok 10 grep -q ready "$T/catch"
+	did "c looks for its peers, and its ping to b is caught" moves c add
+	wait $catcher || { failed "no ping was caught"; return; }
+	right 10 "the mesh is whole" whole
+	before=$(endpoint_at b c)
+	said=$(side_door again "$T/ping" "$at" 2000)
+	read -r _ _ sent _ _ got <<<"$said"
+	tried=$((tried + 1))
+	if [ "$got" -lt $((sent / 10)) ]; then
+		held=$((held + 1))
+		passed "refused: b answers a tenth of it at most ($said)"
+	else
+		failed "b answered: $said"
+	fi
+	tried=$((tried + 1))
+	did "the same, as from a house that does not ask" side_door again "$T/ping" "$at" 2000 198.51.100.77:41741
+	right 3 "b still sends to c where c is" [ "$(endpoint_at b c)" = "$before" ] && held=$((held + 1))
+	right 10 "the mesh is whole" whole
+	unharmed "b counts what it did not answer ($(disco b unanswered))" [ "$(disco b unanswered)" -gt 1000 ]
+	did "c has its addresses back" moves c del
+	right 10 "the mesh is whole" whole
+}
+
+scene noise "a LAN host sends what is nothing, as fast as it can, to where boards ping each other"
+noise() {
+	local at n
+	at=${wan[b]}:$(port_of b)
+	n=$(disco b strange)
+	tried=$((tried + 1))
+	side_door noise "$at" 4 >"$T/noise" & local noisy=$!
+	unharmed "a reaches b meanwhile" in_ns a ping -n -q -c 15 -i 0.2 -W 1 "${ip4[b]}"
+	did "c looks for its peers meanwhile" moves c add
+	wait $noisy
+	if grep -q " got 0$" "$T/noise"; then
+		held=$((held + 1))
+		passed "refused: b answers nothing ($(cat "$T/noise"))"
+	else
+		failed "b answered: $(cat "$T/noise")"
+	fi
+	right 10 "the mesh is whole" whole
+	unharmed "b counts what was strange" [ "$(disco b strange)" -gt "$n" ]
+	logged b 1 "a flood of datagrams that are not WireGuard's"
+	did "c has its addresses back" moves c del
+	right 10 "the mesh is whole" whole
+}

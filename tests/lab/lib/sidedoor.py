@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Somebody at the tunnel's port of boards whose keys he does not have (run in the LAN's namespace).
+
+    sidedoor.py catch FROM TO FILE             the next disco datagram from one address to another, off the wire
+    sidedoor.py again FILE TO N [FROM]         sends it N times within two seconds, FROM: with another source
+    sidedoor.py noise TO SECONDS               as much as goes of what is nothing, and of what is nearly something
+Addresses are IPV4:PORT. Prints what it sent and what came back: datagrams and bytes.
+"""
+import os
+import random
+import select
+import socket
+import struct
+import sys
+import time
+
+MAGIC = b"\xf0HD1"
+
+
+def address(text):
+    host, port = text.rsplit(":", 1)
+    return host, int(port)
+
+
+def catch(source, to, file):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+    (shost, sport), (dhost, dport) = address(source), address(to)
+    want = socket.inet_aton(shost) + socket.inet_aton(dhost)
+    end = time.monotonic() + 30
+    print("ready", flush=True)
+    while time.monotonic() < end:
+        if not select.select([s], [], [], 1)[0]:
+            continue
+        p = s.recv(65536)
+        head = (p[0] & 15) * 4
+        if p[0] >> 4 != 4 or p[9] != 17 or p[12:20] != want or struct.unpack("!HH", p[head:head + 4]) != (sport, dport):
+            continue
+        data = p[head + 8:head + struct.unpack("!H", p[head + 4:head + 6])[0]]
+        if data.startswith(MAGIC):
+            with open(file, "wb") as f:
+                f.write(data)
+            return 0
+    return "nothing was caught"
+
+
+def forged(source, to, data):
+    """A UDP datagram with a source of our choice."""
+    (shost, sport), (dhost, dport) = address(source), address(to)
+    udp = struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + socket.inet_aton(shost) + socket.inet_aton(dhost)
+    s.sendto(head + udp, (dhost, 0))
+
+
+def again(file, to, n, source=None):
+    with open(file, "rb") as f:
+        data = f.read()
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    s.bind(("", 0))
+    begin = time.monotonic()
+    for i in range(int(n)):
+        if source:
+            forged(source, to, data)
+        else:
+            s.sendto(data, address(to))
+        time.sleep(max(0, begin + 2 * i / int(n) - time.monotonic()))
+    got = length = 0
+    while select.select([s], [], [], 1)[0]:
+        length += len(s.recv(65536))
+        got += 1
+    print(f"sent {n} {int(n) * len(data)} got {got} {length}")
+    return 0
+
+
+def noise(to, seconds):
+    random.seed(1)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("", 0))
+    kinds = [b"", b"\0", b"x" * 3, MAGIC, MAGIC + os.urandom(88), MAGIC + os.urandom(1400), os.urandom(92), os.urandom(1400), b"\0\1\0\0\x21\x12\xa4\x42" + os.urandom(12),
+             b"TS\xf0\x9f\x92\xac" + os.urandom(80), os.urandom(8192)]
+    end, n = time.monotonic() + float(seconds), 0
+    while time.monotonic() < end:
+        for _ in range(100):
+            try:
+                s.sendto(random.choice(kinds), address(to))
+            except OSError:
+                time.sleep(0.001)
+            n += 1
+    got = 0
+    while select.select([s], [], [], 0.5)[0]:
+        s.recv(65536)
+        got += 1
+    print(f"sent {n} got {got}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit({"catch": catch, "again": again, "noise": noise}[sys.argv[1]](*sys.argv[2:]))
