@@ -66,6 +66,8 @@ uint64_t budget_wait(struct budget *b, uid_t uid, uint64_t now_us)
 
 	if (uid == 0)
 		return 0;
+	if (b->each_alone)
+		return own;
 	pay_off(&b->all, BUDGET_SHARE_ALL, now_us);
 	all = wait_of(&b->all, BUDGET_SHARE_ALL);
 	return own > all ? own : all;

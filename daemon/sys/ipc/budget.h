@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,6 +26,7 @@ struct budget_user {
 
 struct budget {
 	struct budget_user users[BUDGET_USERS], all;
+	bool each_alone; /* nobody can be many users, so none waits for others: as boards */
 };
 
 /* @uid had @work_us of ours. */

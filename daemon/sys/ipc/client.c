@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "sys/ipc/frame.h"
 #include "sys/ipc/ipc.h"
+#include "sys/ipc/tcp.h"
 
 enum { FDS_MAX = 4 };
 
@@ -20,6 +21,7 @@ struct call {
 	int fd;
 	uint8_t *out;
 	size_t out_len, out_pos;
+	int refused; /* errno of sending, 0: none */
 	struct ipc_reader reader;
 	struct ipc_reply reply;
 };
@@ -71,24 +73,23 @@ static int explain(int r, const char *path, struct err *err)
 	}
 }
 
-static int call_open(
-	struct call *c, const char *path, const char *name, const json_t *args, uint64_t timeout_us)
+static int call_begin(struct call *c, const char *name, const json_t *args)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	CLEANUP_JSON json_t *empty = json_object();
 	CLEANUP_JSON json_t *message = json_pack(
 		"{s:s, s:O}", "call", name, "args", args ? (json_t *) (uintptr_t) args : empty);
 
 	*c = (struct call){ .fd = -1, .reader = { .max = IPC_MESSAGE_MAX }, .reply = { .fd = -1 } };
-	if (!message)
-		return -ENOMEM;
+	return message ? ipc_frame(message, &c->out, &c->out_len) : -ENOMEM;
+}
+
+static int call_connect(struct call *c, const char *path, uint64_t timeout_us)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
 	(void) snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	int r = ipc_frame(message, &c->out, &c->out_len);
-
-	if (r < 0)
-		return r;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
 		return -errno;
@@ -168,6 +169,7 @@ static int call_step(struct call *c, short *ret_events, int *ret, struct err *er
 			return 0;
 		}
 		if (n < 0) { /* refused while we were writing: there may be an answer */
+			c->refused = errno;
 			c->out_pos = c->out_len;
 			break;
 		}
@@ -184,8 +186,8 @@ static int call_step(struct call *c, short *ret_events, int *ret, struct err *er
 		}
 		if (n < 0)
 			return -errno;
-		if (n == 0)
-			return -ECONNRESET;
+		if (n == 0) /* why may have been told before: there never was a connection */
+			return c->refused ? -c->refused : -ECONNRESET;
 		int r = ipc_reader_add(&c->reader, chunk, (size_t) n);
 
 		if (r < 0)
@@ -231,8 +233,10 @@ int ipc_call(const char *path, const char *call, const json_t *args, uint64_t ti
 	int result = 0;
 
 	*ret = (struct ipc_reply){ .fd = -1 };
-	int r = call_open(&c, path, call, args, timeout_us ? timeout_us : UINT64_MAX);
+	int r = call_begin(&c, call, args);
 
+	if (r == 0)
+		r = call_connect(&c, path, timeout_us ? timeout_us : UINT64_MAX);
 	while (r == 0) {
 		r = call_step(&c, &events, &result, err);
 		if (r == 0)
@@ -298,8 +302,10 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-int ipc_call_async(sd_event *event, const char *path, const char *call, const json_t *args,
-	uint64_t timeout_us, ipc_done_fn done, void *ctx, struct ipc_async **ret, struct err *err)
+/* @path is what is called so in errors; @to NULL: it is a local socket. */
+static int call_async(sd_event *event, const char *path, const struct endpoint *to,
+	const char *call, const json_t *args, uint64_t timeout_us, ipc_done_fn done, void *ctx,
+	struct ipc_async **ret, struct err *err)
 {
 	struct ipc_async *a = calloc(1, sizeof(*a));
 
@@ -307,8 +313,10 @@ int ipc_call_async(sd_event *event, const char *path, const char *call, const js
 		return err_set(err, -ENOMEM, "%s: out of memory", path);
 	a->done = done;
 	a->ctx = ctx;
-	int r = call_open(&a->call, path, call, args, 0);
+	int r = call_begin(&a->call, call, args);
 
+	if (r == 0)
+		r = to ? tcp_connect(to, &a->call.fd) : call_connect(&a->call, path, 0);
 	if (r >= 0 && !(a->path = strdup(path)))
 		r = -ENOMEM;
 	if (r >= 0)
@@ -325,6 +333,21 @@ int ipc_call_async(sd_event *event, const char *path, const char *call, const js
 	return 0;
 }
 
+int ipc_call_async(sd_event *event, const char *path, const char *call, const json_t *args,
+	uint64_t timeout_us, ipc_done_fn done, void *ctx, struct ipc_async **ret, struct err *err)
+{
+	return call_async(event, path, NULL, call, args, timeout_us, done, ctx, ret, err);
+}
+
+int ipc_call_async_tcp(sd_event *event, const struct endpoint *to, const char *call,
+	const json_t *args, uint64_t timeout_us, ipc_done_fn done, void *ctx,
+	struct ipc_async **ret, struct err *err)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	return call_async(
+		event, endpoint_format(to, text), to, call, args, timeout_us, done, ctx, ret, err);
+}
 struct ipc_async *ipc_async_cancel(struct ipc_async *async)
 {
 	return async_free(async);

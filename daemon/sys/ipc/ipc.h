@@ -1,6 +1,6 @@
 /*
- * ipc: requests and replies over a local stream socket, PROTOCOL.md section 9. The server knows its
- * peers by SO_PEERCRED; a reply may come later than the handler's return and may carry one
+ * ipc: requests and replies over a stream socket, PROTOCOL.md section 9: a local one, whose server
+ * knows its peers by SO_PEERCRED, or between boards (section 11). A reply may come later than the handler's return and may carry one
  * descriptor. One request at a time per connection; connections may be used again.
  *
  * Bounds: IPC_CLIENTS_MAX connections (a quarter of the descriptors that the process may have, if
@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/ip.h"
 
 enum {
 	IPC_CLIENTS_MAX = 64,
@@ -59,6 +60,15 @@ int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 /* Listens on a listening AF_UNIX stream socket (socket activation). Takes @listen_fd on success. */
 int ipc_server_new_fd(sd_event *event, int listen_fd, ipc_handler_fn handler, void *ctx,
 	struct ipc_server **ret, struct err *err);
+
+/*
+ * The same over TCP, for callers whom the network itself tells apart. @identify says who is at
+ * @peer: a number above 0 that stands for the user wherever users count, or negative: nobody, and
+ * the connection is closed. Nobody is root.
+ */
+typedef int64_t (*ipc_identify_fn)(void *ctx, const struct endpoint *peer);
+int ipc_server_new_tcp(sd_event *event, const struct endpoint *on, ipc_identify_fn identify,
+	ipc_handler_fn handler, void *ctx, struct ipc_server **ret, struct err *err);
 
 /* User @uid has all the time that it wants, as root has: whom the server is there for. */
 void ipc_server_serve(struct ipc_server *server, uid_t uid);
@@ -129,6 +139,11 @@ typedef void (*ipc_done_fn)(void *ctx, int r, struct ipc_reply *reply, const str
  */
 int ipc_call_async(sd_event *event, const char *path, const char *call, const json_t *args,
 	uint64_t timeout_us, ipc_done_fn done, void *ctx, struct ipc_async **ret, struct err *err);
+
+/* The same over TCP. */
+int ipc_call_async_tcp(sd_event *event, const struct endpoint *to, const char *call,
+	const json_t *args, uint64_t timeout_us, ipc_done_fn done, void *ctx,
+	struct ipc_async **ret, struct err *err);
 
 /* Forgets the call; @done is not called. NULL is fine. */
 struct ipc_async *ipc_async_cancel(struct ipc_async *async);

@@ -21,6 +21,7 @@
 #include "sys/ipc/frame.h"
 #include "sys/ipc/ipc.h"
 #include "sys/ipc/listen.h"
+#include "sys/ipc/tcp.h"
 
 #define MESSAGE_TIMEOUT_US (30 * USEC_PER_SEC)
 #define ACCEPT_PAUSE_US    (10 * USEC_PER_MSEC)
@@ -65,8 +66,9 @@ struct ipc_server {
 	sd_event *event;
 	int fd;
 	sd_event_source *on_accept;
-	char *path;       /* to unlink, or NULL */
-	struct stat made; /* what is there */
+	char *path;               /* to unlink, or NULL */
+	struct stat made;         /* what is there */
+	ipc_identify_fn identify; /* NULL: the kernel says who it is */
 	ipc_handler_fn handler;
 	void *ctx;
 	struct client *clients;
@@ -157,8 +159,8 @@ static void rest_if_due(struct client *c)
 	if (!wait || c->creds.uid == c->server->master)
 		return;
 	log_seldom(LOG_LEVEL_NOTICE,
-		"user %u has asked for more than its share of this daemon's time, and waits",
-		(unsigned) c->creds.uid);
+		"%s %u has asked for more than its share of this daemon's time, and waits",
+		c->server->identify ? "board" : "user", (unsigned) c->creds.uid);
 	c->phase = PHASE_RESTING;
 	(void) sd_event_source_set_io_events(c->on_io, 0);
 	(void) sd_event_source_set_time_accuracy(c->on_timeout, USEC_PER_MSEC);
@@ -461,16 +463,41 @@ static void refuse(int fd)
 	json_decref(message);
 }
 
+static int find_creds(const struct ipc_server *s, int fd, struct ipc_creds *ret)
+{
+	struct sockaddr_storage sa;
+	struct endpoint peer;
+	struct ucred cred;
+	socklen_t len = s->identify ? sizeof(sa) : sizeof(cred);
+	int64_t id;
+
+	if (!s->identify) {
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+			return -errno;
+		*ret = (struct ipc_creds){ cred.uid, cred.gid, cred.pid };
+		return 0;
+	}
+	if (getpeername(fd, (struct sockaddr *) &sa, &len) < 0)
+		return -errno;
+	if (endpoint_from_sockaddr((const struct sockaddr *) &sa, &peer) < 0)
+		return -EAFNOSUPPORT;
+	id = s->identify(s->ctx, &peer);
+	if (id <= 0 || id >= UINT32_MAX)
+		return -EACCES;
+	*ret = (struct ipc_creds){ .uid = (uid_t) id };
+	return 0;
+}
+
 static int client_new(struct ipc_server *s, int fd, uid_t *ret_uid)
 {
 	CLEANUP(close_p) int owned = fd;
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
+	struct ipc_creds creds = { 0 };
+	int r = find_creds(s, fd, &creds);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-		return -errno;
-	*ret_uid = cred.uid;
-	if (!make_room(s, cred.uid)) {
+	if (r < 0)
+		return r;
+	*ret_uid = creds.uid;
+	if (!make_room(s, creds.uid)) {
 		refuse(fd);
 		return -EBUSY;
 	}
@@ -481,10 +508,9 @@ static int client_new(struct ipc_server *s, int fd, uid_t *ret_uid)
 	*c = (struct client){ .server = s,
 		.fd = take_fd(&owned),
 		.out_fd = -1,
-		.creds = { cred.uid, cred.gid, cred.pid },
+		.creds = creds,
 		.reader = { .max = IPC_REQUEST_MAX } };
-	int r = sd_event_add_io(s->event, &c->on_io, c->fd, EPOLLIN, on_io, c);
-
+	r = sd_event_add_io(s->event, &c->on_io, c->fd, EPOLLIN, on_io, c);
 	if (r >= 0)
 		r = sd_event_add_time_relative(s->event, &c->on_timeout, CLOCK_BOOTTIME,
 			MESSAGE_TIMEOUT_US, USEC_PER_SEC, on_timeout, c);
@@ -607,6 +633,24 @@ int ipc_server_new(sd_event *event, const char *path, mode_t mode, gid_t gid,
 	(void) take_fd(&fd);
 	(*ret)->path = TAKE(place);
 	(void) lstat((*ret)->path, &(*ret)->made);
+	return 0;
+}
+
+int ipc_server_new_tcp(sd_event *event, const struct endpoint *on, ipc_identify_fn identify,
+	ipc_handler_fn handler, void *ctx, struct ipc_server **ret, struct err *err)
+{
+	CLEANUP(close_p) int fd = -1;
+	char text[ENDPOINT_TEXT_MAX];
+	int r = tcp_listen(on, &fd);
+
+	if (r < 0)
+		return err_set(err, r, "listen on %s: %s", endpoint_format(on, text), strerror(-r));
+	r = ipc_server_new_fd(event, fd, handler, ctx, ret, err);
+	if (r < 0)
+		return r;
+	(void) take_fd(&fd);
+	(*ret)->identify = identify;
+	(*ret)->budget.each_alone = true;
 	return 0;
 }
 

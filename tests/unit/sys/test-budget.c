@@ -89,9 +89,23 @@ static void test_many(void **state)
 	assert_int_equal(budget_wait(&b, 0, now), 0);
 }
 
+/* Boards, of which nobody can be many: who has had his share does not keep the others waiting. */
+static void each_alone(void **state)
+{
+	struct budget budget = { .each_alone = true };
+
+	budget_charge(&budget, 3, 10 * BUDGET_BURST_US, 1000000);
+	assert_true(budget_wait(&budget, 3, 1000000) > 0);
+	assert_int_equal(budget_wait(&budget, 4, 1000000), 0);
+	budget = (struct budget){ 0 };
+	budget_charge(&budget, 3, 10 * BUDGET_BURST_US, 1000000);
+	assert_true(budget_wait(&budget, 4, 1000000) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_alone),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_root_and_rest),
 		cmocka_unit_test(test_many),

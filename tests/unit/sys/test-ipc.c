@@ -483,9 +483,104 @@ static void test_async(void **state)
 	sd_event_unref(a.s.event);
 }
 
+/* --- over TCP --- */
+
+static int64_t known = 7;
+
+static int64_t identify(void *ctx, const struct endpoint *peer)
+{
+	assert_int_equal(peer->addr.bytes[0], 127);
+	return known;
+}
+
+struct outcome {
+	bool done;
+	int r;
+	json_t *ok;
+	char text[ERR_TEXT_MAX];
+};
+
+static void on_outcome(void *ctx, int r, struct ipc_reply *reply, const struct err *e)
+{
+	struct outcome *o = ctx;
+
+	o->r = r;
+	o->ok = TAKE(reply->ok);
+	if (r < 0)
+		(void) strcpy(o->text, e->text);
+	o->done = true;
+}
+
+static struct outcome ask_tcp(sd_event *event, const struct endpoint *to, const char *name)
+{
+	struct outcome o = { 0 };
+	CLEANUP_JSON json_t *args = json_pack("{s:i}", "n", 7);
+
+	o.r = ipc_call_async_tcp(
+		event, to, name, args, 10 * USEC_PER_SEC, on_outcome, &o, NULL, &err);
+	assert_int_equal(o.r, 0);
+	while (!o.done)
+		assert_true(sd_event_run(event, UINT64_MAX) >= 0);
+	return o;
+}
+
+/* A port of this machine that nobody has. */
+static uint16_t free_port(void)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(sa);
+	CLEANUP(close_p) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *) &sa, &len), 0);
+	return ntohs(sa.sin_port);
+}
+
+static void test_tcp(void **state)
+{
+	struct endpoint on = { .addr = { AF_INET, { 127, 0, 0, 1 } }, .port = free_port() };
+	struct endpoint not_ours = { .addr = { AF_INET6, { 0xfd, 0x99, [15] = 1 } },
+		.port = on.port };
+	struct server s = { 0 };
+	struct ipc_server *second = NULL;
+	struct outcome o;
+
+	assert_true(sd_event_new(&s.event) >= 0);
+	o = ask_tcp(s.event, &on, "echo");
+	assert_int_equal(o.r, -ECONNREFUSED);
+	assert_non_null(strstr(o.text, "127.0.0.1:"));
+	assert_int_equal(ipc_server_new_tcp(s.event, &on, identify, handle, &s, &s.ipc, &err), 0);
+	assert_int_equal(
+		ipc_server_new_tcp(s.event, &on, identify, handle, &s, &second, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "listen on 127.0.0.1:"));
+	/* Before an address is there. */
+	assert_int_equal(
+		ipc_server_new_tcp(s.event, &not_ours, identify, handle, &s, &second, &err), 0);
+	second = ipc_server_free(second);
+	o = ask_tcp(s.event, &on, "echo");
+	assert_int_equal(o.r, 0);
+	assert_int_equal(json_integer_value(json_object_get(o.ok, "n")), 7);
+	json_decref(o.ok);
+	o = ask_tcp(s.event, &on, "who");
+	assert_int_equal(json_integer_value(json_object_get(o.ok, "uid")), 7);
+	assert_int_equal(json_integer_value(json_object_get(o.ok, "pid")), 0);
+	json_decref(o.ok);
+	o = ask_tcp(s.event, &on, "nothing");
+	assert_int_equal(o.r, -EREMOTEIO);
+	/* Nobody that we know, and nobody is root. */
+	for (known = -1; known <= 0; known++) {
+		o = ask_tcp(s.event, &on, "echo");
+		assert_true(o.r < 0 && o.r != -EREMOTEIO);
+	}
+	known = 7;
+	s.ipc = ipc_server_free(s.ipc);
+	sd_event_unref(s.event);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_path),
 		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_handed_over),
