@@ -31,3 +31,6 @@ static inline bool names_is_pod_link(const char *ifname)
 {
 	return !strncmp(ifname, NAMES_POD_LINK, strlen(NAMES_POD_LINK));
 }
+
+/* TCP, at each board's mesh addresses: what boards ask each other (node/exchange.h). */
+#define NAMES_BOARD_PORT 41742

@@ -59,6 +59,18 @@ const struct record *mesh_log_get(const struct mesh_log *log, uint64_t seq)
 	return seq >= 1 && seq <= log->n ? &log->items[seq - 1].record : NULL;
 }
 
+json_t *mesh_log_page(const struct mesh_log *log, uint64_t from, size_t max)
+{
+	CLEANUP_JSON json_t *records = json_array();
+	uint64_t first = from ? from : 1;
+
+	for (uint64_t seq = first; records && seq <= log->n && seq - first < max; seq++)
+		if (json_array_append_new(records, record_to_json(mesh_log_get(log, seq))) < 0)
+			return NULL;
+	return records ? json_pack("{s:I,s:O}", "seq", (json_int_t) log->n, "records", records)
+		       : NULL;
+}
+
 const uint8_t *mesh_log_hash(const struct mesh_log *log, uint64_t seq)
 {
 	return seq >= 1 && seq <= log->n ? log->items[seq - 1].hash : NULL;

@@ -60,6 +60,12 @@ int mesh_log_check_head(const struct mesh_log *log, uint64_t seq,
 uint64_t mesh_log_head(const struct mesh_log *log);
 /* The hash of the last record; zero while empty. Borrowed until the next append. */
 const uint8_t *mesh_log_head_hash(const struct mesh_log *log);
+/*
+ * The records from @from on, at most @max of them, as they came: {"seq": the head's, "records":
+ * [...]}. NULL when out of memory.
+ */
+json_t *mesh_log_page(const struct mesh_log *log, uint64_t from, size_t max);
+
 /* Record @seq (1 to head), else NULL. Borrowed until the next append. */
 const struct record *mesh_log_get(const struct mesh_log *log, uint64_t seq);
 /* The hash of record @seq, else NULL. Borrowed until the next append. */

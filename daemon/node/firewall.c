@@ -105,8 +105,8 @@ static void add_memory(const char *name, const char *type, struct buf *ret)
 
 /*
  * A peer's source is checked where its packet is decrypted; here, that it is for us and not for
- * what lies behind us. What this board itself multicasts comes back to it this way. The
- * coordinator's door on the mesh is for boards. Nobody is remembered for an error: the tunnel's own
+ * what lies behind us. What this board itself multicasts comes back to it this way. What is there
+ * for boards is not for pods. Nobody is remembered for an error: the tunnel's own
  * word that a peer is out of reach comes from that peer's address, to whatever address a program
  * here sent from.
  */
@@ -118,9 +118,9 @@ static void add_from_mesh(
 	add_memory(FIREWALL_SENDERS4, "ipv4_addr", ret);
 	add_memory(FIREWALL_SENDERS6, "ipv6_addr", ret);
 	buf_add_str(ret, "\tchain from_mesh {\n");
-	for (int i = 0; f->coordinator_port && i < 2; i++)
-		buf_printf(ret, "\t\t%s saddr %s tcp dport %u counter drop\n", both[i].ip,
-			ip_prefix_format(both[i].pods, pods), f->coordinator_port);
+	for (size_t i = 0; i < 2 * f->n_closed; i++)
+		buf_printf(ret, "\t\t%s saddr %s tcp dport %u counter drop\n", both[i % 2].ip,
+			ip_prefix_format(both[i % 2].pods, pods), f->closed[i / 2]);
 	for (int i = 0; i < 2; i++) {
 		(void) ip_addr_format(both[i].own, own);
 		buf_printf(ret, "\t\t%s saddr %s accept\n", both[i].ip, own);
@@ -163,9 +163,9 @@ static void add_pods(const struct firewall *f, const struct family both[static 2
 			 "\t\tip6 saddr :: ip6 daddr ff02::/16 accept\n"
 			 "\t\tfib saddr . iif oif missing goto lies\n"
 			 "\t\tip daddr 127.0.0.0/8 counter drop\n");
-	for (int i = 0; f->coordinator_port && i < 2; i++)
-		buf_printf(ret, "\t\t%s daddr %s tcp dport %u counter drop\n", both[i].ip,
-			ip_addr_format(both[i].own, own), f->coordinator_port);
+	for (size_t i = 0; i < 2 * f->n_closed; i++)
+		buf_printf(ret, "\t\t%s daddr %s tcp dport %u counter drop\n", both[i % 2].ip,
+			ip_addr_format(both[i % 2].own, own), f->closed[i / 2]);
 	buf_add_str(ret, "\t}\n");
 }
 

@@ -17,8 +17,8 @@
  *
  * No drop policy, and no rule about what is none of the mesh's: whether others' packets are
  * forwarded is a question for those who own it (Docker, ufw, the administrator). Only addresses and
- * links decide, so a fragment or an extension header is treated as its packet; the coordinator's
- * port is the exception.
+ * links decide, so a fragment or an extension header is treated as its packet; ports that
+ * are for boards alone are the exception.
  */
 #pragma once
 
@@ -29,6 +29,7 @@
 
 enum {
 	FIREWALL_TABLE_MAX = 64,
+	FIREWALL_CLOSED_MAX = 2,
 	FIREWALL_MARK = 0x2000, /* outside the bits of kube-proxy, Calico, Cilium and Tailscale */
 };
 
@@ -37,7 +38,9 @@ struct firewall {
 	struct ip_addr own4, own6;             /* our mesh addresses */
 	struct ip_prefix own_pods4, own_pods6; /* family 0: this board runs no pods */
 	struct ip_prefix mesh4, mesh6, pods4, pods6, services4, services6;
-	uint16_t coordinator_port; /* of the one on this board, closed to pods; 0: none */
+	/* At our mesh addresses, closed to pods: what is there for boards alone. */
+	uint16_t closed[FIREWALL_CLOSED_MAX];
+	size_t n_closed;
 	/* Links of containers, beside links_inside_patterns; and exceptions of those. */
 	const char (*inside)[IFNAMSIZ];
 	size_t n_inside;

@@ -21,6 +21,7 @@
 #include "node/cluster.h"
 #include "node/core.h"
 #include "node/device.h"
+#include "node/exchange.h"
 #include "node/finder.h"
 #include "node/ground.h"
 #include "node/ipv6.h"
@@ -49,6 +50,7 @@ struct hearthd {
 	struct announce *announce;
 	struct cluster *cluster;
 	struct device *device;
+	struct exchange *exchange;
 	struct finder *finder;
 	struct ground *ground;
 	struct ipc_server *ipc;

@@ -88,6 +88,13 @@ static const struct announce_hooks announce_hooks = {
 	.look = what_to_announce, .take_number = take_number, .tell = tell_coordinator
 };
 
+static int on_records_of_board(void *ctx, uint32_t id, const struct record *records, size_t n)
+{
+	return news_take_records(((struct hearthd *) ctx)->news, id, records, n);
+}
+
+static const struct exchange_hooks exchange_hooks = { .records = on_records_of_board };
+
 static void close_tunnel(struct hearthd *h)
 {
 	uapi_close(h->uapi);
@@ -111,13 +118,17 @@ int mesh_open(struct hearthd *h, struct err *err)
 	h->overlay = overlay_new(&h->core, &overlay_hooks, h);
 	h->peers =
 		peers_new(h->core.book, keep_seen(h->keep), h->core.config.node, &peers_hooks, h);
-	if (h->peers && finder_new(&h->core, h->peers, &h->finder, err) < 0)
+	if (!h->peers)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (finder_new(&h->core, h->peers, &h->finder, err) < 0)
 		return err->code;
+	h->exchange = exchange_new(&h->core, h->peers, &exchange_hooks, h);
 	h->device = device_new(&h->core, &device_hooks, h);
 	h->ipv6 = ipv6_new(&h->core, &ipv6_hooks, h);
 	h->ground = ground_new(&h->core, &ground_hooks, h);
 	h->announce = announce_new(&h->core, keep_state(h->keep)->counter, &announce_hooks, h);
-	if (!h->overlay || !h->peers || !h->device || !h->ipv6 || !h->ground || !h->announce)
+	if (!h->overlay || !h->exchange || !h->device || !h->ipv6 || !h->ground ||
+		!h->announce)
 		return err_set(err, -ENOMEM, "out of memory");
 	return wall_new(&h->core, &wall_hooks, h, &h->wall, err);
 }
@@ -128,6 +139,7 @@ void mesh_close(struct hearthd *h)
 	if (h->overlay)
 		close_tunnel(h);
 	h->overlay = overlay_free(h->overlay);
+	h->exchange = exchange_free(h->exchange);
 	h->finder = finder_free(h->finder);
 	h->peers = peers_free(h->peers);
 	h->device = device_free(h->device);
@@ -220,6 +232,12 @@ static int apply_cluster(struct hearthd *h, const struct view *view, struct err 
 	return 0;
 }
 
+static int apply_exchange(struct hearthd *h, const struct view *view, struct err *err)
+{
+	exchange_follow(h->exchange, view->self);
+	return 0;
+}
+
 static int apply_announce(struct hearthd *h, const struct view *view, struct err *err)
 {
 	announce_look(h->announce);
@@ -236,6 +254,7 @@ static const struct {
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_CONFIG, apply_wall },
 	{ CHANGE_RECORDS | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_names },
 	{ CHANGE_RECORDS, apply_cluster },
+	{ CHANGE_RECORDS, apply_exchange },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_IPV6, apply_announce },
 };
 
@@ -326,6 +345,7 @@ static void take_down(struct hearthd *h)
 	ground_forget(h->ground);
 	ipv6_forget(h->ipv6);
 	pods_forget(h->pods);
+	exchange_follow(h->exchange, NULL);
 	announce_check(h->announce, false);
 }
 
@@ -424,6 +444,7 @@ static void look_at_mesh(struct hearthd *h)
 	device_look(h->device, &view);
 	ground_look(h->ground, view.self, device_is_whole(h->device) ? view.ifindex : 0);
 	wall_retry(h->wall, view.settings, view.self, view.own);
+	exchange_follow(h->exchange, view.self);
 	if (ipv6_is_missing(h->ipv6) != missing) {
 		names_write(h->names, false);
 		announce_look(h->announce);

@@ -5,7 +5,9 @@
 #include "node/news.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -75,20 +77,20 @@ static int judge(
  * can make of any. So each board's own log of events says so, before anything is done with it.
  * `hearth log` has them all.
  */
-static void tell_rekeys(const struct news *news, const struct api_news *what)
+static void tell_rekeys(const struct news *news, const struct record *records, size_t n)
 {
 	const struct netmap *map = book_netmap(news->core->book);
 	struct story story;
 
-	for (size_t i = 0; i < what->n_records; i++) {
-		if (what->records[i].seq <= netmap_seq(map))
+	for (size_t i = 0; i < n; i++) {
+		if (records[i].seq <= netmap_seq(map))
 			continue;
-		story_tell(map, &what->records[i], &story);
+		story_tell(map, &records[i], &story);
 		if (story.rekeys)
 			log_warning(
 				"record %llu: %s; if nobody of you did that (hearth token create "
 				"--replace), the coordinator was taken over",
-				(unsigned long long) what->records[i].seq, story.text);
+				(unsigned long long) records[i].seq, story.text);
 	}
 }
 
@@ -105,18 +107,51 @@ static int take_bundle(struct news *news, const struct api_news *what, int added
 	return news->hooks->bundle(news->ctx, &what->kube) < 0 ? -EAGAIN : 0;
 }
 
+/* How many were new, or a negative errno. @from: "", or whom they are of. */
+static int add_records(struct news *news, const struct record *records, size_t n, const char *from,
+	bool *ret_changed, struct err *err)
+{
+	int added;
+
+	tell_rekeys(news, records, n);
+	added = book_add_records(news->core->book, records, n, ret_changed, err);
+	if (added > 0)
+		log_info("%d new record%s%s, the log is at %llu", added, added > 1 ? "s" : "", from,
+			(unsigned long long) mesh_log_head(book_log(news->core->book)));
+	return added;
+}
+
+/* They are as good as the coordinator's: what counts is who signed them. */
+int news_take_records(
+	struct news *news, uint32_t id, const struct record *records, size_t n_records)
+{
+	const struct node *node = netmap_by_id(book_netmap(news->core->book), id);
+	char name[NODE_NAME_MAX] = "?", from[NODE_NAME_MAX + 16];
+	struct err err = { 0 };
+	bool changed = false;
+	int added;
+
+	if (node)
+		(void) strcpy(name, node->name);
+	(void) snprintf(from, sizeof(from), " from board %s", name);
+	added = add_records(news, records, n_records, from, &changed, &err);
+	if (added < 0)
+		(void) err_prefix(&err,
+			"the log of board %s is not believed, this board keeps what it has", name);
+	problem_set(&news->core->problems, "others", &err);
+	news->hooks->came(news->ctx);
+	if (changed || added < 0)
+		news->hooks->records(news->ctx);
+	return added;
+}
+
 int news_take(struct news *news, const struct api_news *what)
 {
 	struct err refused = { 0 };
 	bool changed = false;
 	int added, judged, r;
 
-	tell_rekeys(news, what);
-	added = book_add_records(
-		news->core->book, what->records, what->n_records, &changed, &refused);
-	if (added > 0)
-		log_info("%d new record%s, the log is at %llu", added, added > 1 ? "s" : "",
-			(unsigned long long) mesh_log_head(book_log(news->core->book)));
+	added = add_records(news, what->records, what->n_records, "", &changed, &refused);
 	take_presences(news, what->presence, changed || added < 0);
 	news->hooks->came(news->ctx);
 	judged = judge(news, what, added, &refused);

@@ -2,7 +2,8 @@
  * news: the subject of what comes from the coordinator: records, presences and a bundle go where
  * they belong, as far as they are to be believed.
  *
- * Its problem is "log": the coordinator's log is not the one that this board has.
+ * Its problems are "log": the coordinator's log is not the one that this board has; and "others":
+ * another board's is not.
  */
 #pragma once
 
@@ -26,6 +27,13 @@ struct news_hooks {
 /* @core and @hooks are borrowed. NULL: out of memory. */
 struct news *news_new(struct core *core, const struct news_hooks *hooks, void *ctx);
 struct news *news_free(struct news *news);
+
+/*
+ * Records that board @id handed over while the coordinator is away. How many were new, or a
+ * negative errno: they are not believed.
+ */
+int news_take_records(
+	struct news *news, uint32_t id, const struct record *records, size_t n_records);
 
 /* 0, or a negative errno: it is not believed (or -EAGAIN), and the next poll is to wait. */
 int news_take(struct news *news, const struct api_news *what);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "node/firewall.h"
 #include "node/repair.h"
 #include "sys/net/link.h"
@@ -209,7 +210,7 @@ static void apply(struct wall *wall, const struct settings *settings, const stru
 		.pods6 = settings->pods6,
 		.services4 = settings->services4,
 		.services6 = settings->services6,
-		.coordinator_port = coordinator_port(settings, self->id),
+		.closed = { NAMES_BOARD_PORT, coordinator_port(settings, self->id) },
 		.inside = own->inside,
 		.n_inside = own->n_inside,
 		.outside = own->outside,
@@ -221,6 +222,7 @@ static void apply(struct wall *wall, const struct settings *settings, const stru
 
 	if (!wall->nft)
 		return;
+	firewall.n_closed = firewall.closed[1] ? 2 : 1;
 	firewall_add_rules(&firewall, &text);
 	links_at = text.len;
 	firewall_add_links(&firewall, &text);

@@ -56,3 +56,24 @@ noise() {
 	did "c has its addresses back" moves c del
 	right 10 "the mesh is whole" whole
 }
+
+side_door_from() { in_ns "$1" python3 "$HEARTH_SOURCE/tests/lab/lib/sidedoor.py" "${@:2}"; } # NAMESPACE ...
+scene boards_door "who is no board asks what boards ask each other; and a member asks too much, and what is no question"
+boards_door() {
+	local at="${ip4[b]}:41742"
+	wall_ready || { failed "pods"; return; }
+	check "a board is answered: $(side_door_from a ask "$at") records" side_door_from a ask "$at"
+	refused "a pod of that board" "timed out|refused" side_door_from near ask "$at"
+	refused "a pod of another" "timed out|refused" side_door_from far ask "$at"
+	in_ns sw ip route add "${ip4[b]}/32" via "${wan[b]}"
+	refused "a LAN host with a route of its own" "timed out|refused" side_door_from sw ask "$at"
+	in_ns sw ip route del "${ip4[b]}/32"
+	refused "the board itself, as a local user" "TypeError|reset|struct|Error" side_door_from b ask "$at"
+	tried=$((tried + 1))
+	side_door_from c knock "$at" 4 >"$T/knock" & local knocker=$!
+	unharmed "a is answered meanwhile" until_ok 3 side_door_from a ask "$at"
+	wait $knocker && held=$((held + 1)) && passed "refused: other calls, frames that are none ($(cat "$T/knock") connections)"
+	unharmed "a is answered afterwards" until_ok 3 side_door_from a ask "$at"
+	unharmed "and so is root on b" within_5s env_of b "$B/hearth" status
+	right 10 "the mesh is whole" whole
+}

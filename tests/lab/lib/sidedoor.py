@@ -4,8 +4,11 @@
     sidedoor.py catch FROM TO FILE             the next disco datagram from one address to another, off the wire
     sidedoor.py again FILE TO N [FROM]         sends it N times within two seconds, FROM: with another source
     sidedoor.py noise TO SECONDS               as much as goes of what is nothing, and of what is nearly something
+    sidedoor.py ask TO                         a call that boards answer: prints how many records came
+    sidedoor.py knock TO SECONDS               calls that they do not answer, frames that are none, and as many connections as are taken
 Addresses are IPV4:PORT. Prints what it sent and what came back: datagrams and bytes.
 """
+import json
 import os
 import random
 import select
@@ -95,5 +98,48 @@ def noise(to, seconds):
     return 0
 
 
+def call(s, message):
+    data = json.dumps(message).encode()
+    s.sendall(struct.pack("!I", len(data)) + data)
+    head = s.recv(4, socket.MSG_WAITALL)
+    return json.loads(s.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)) if len(head) == 4 else None
+
+
+def ask(to):
+    with socket.create_connection(address(to), timeout=3) as s:
+        print(len(call(s, {"call": "records", "args": {"from": 1}})["ok"]["records"]))
+    return 0
+
+
+def knock(to, seconds):
+    wrong = [{"call": "status"}, {"call": "kube.publish", "args": {"bundle": {}}}, {"call": "reload"}, {"call": "records"},
+             {"call": "records", "args": {"from": "1"}}, {"call": "records", "args": {"from": -1}}, {"call": "records", "args": {"from": 1 << 70}}]
+    for message in wrong:
+        with socket.create_connection(address(to), timeout=3) as s:
+            reply = call(s, message)
+            if not reply or "error" not in reply:
+                return f"answered: {message} {reply}"
+    for frame in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\4nope", b"\0\0\0\2[]", os.urandom(4096), b"\0\0\1\0" + b"{" * 256):
+        with socket.create_connection(address(to), timeout=3) as s:
+            try:
+                s.sendall(frame)
+                s.recv(65536)
+            except OSError:
+                pass
+    held, end, n = [], time.monotonic() + float(seconds), 0
+    while time.monotonic() < end:
+        try:
+            s = socket.create_connection(address(to), timeout=1)
+            s.sendall(b"\0\0\1\0{")  # a call that does not end
+            held.append(s)
+            n += 1
+        except OSError:
+            time.sleep(0.01)
+        if len(held) > 500:
+            held.pop(0).close()
+    print(f"opened {n}")
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit({"catch": catch, "again": again, "noise": noise}[sys.argv[1]](*sys.argv[2:]))
+    sys.exit({"catch": catch, "again": again, "noise": noise, "ask": ask, "knock": knock}[sys.argv[1]](*sys.argv[2:]))

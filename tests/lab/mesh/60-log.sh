@@ -69,3 +69,24 @@ old_copy() {
 	env_of a "$B/hearth" node rename cc c >/dev/null 2>&1
 	check "and what it says now reaches everybody" until_ok 5 says b "any(p['name']=='c' for p in s['peers']) and s['log']['seq']==$((seq + 1))"
 }
+
+# Its connections are refused, whichever of its addresses is tried.
+cut_off() { in_ns "$1" nft -f - <<<'table inet cut { chain out { type filter hook output priority 0; tcp dport 8443 reject with tcp reset; }; }'; } # BOARD
+
+scene boards_tell "a board that does not reach the coordinator hears from another what it lacks"
+boards_tell() {
+	local seq
+	cut_off c
+	stop c
+	did "c starts, cut off from the coordinator" start c
+	right 20 "it says so, and reaches the others" says c "not s['coordinator']['connected'] and s['reachable']==2"
+	seq=$(($(field b "s['log']['seq']") + 1))
+	did "b is called otherwise" env_of a "$B/hearth" node rename b bee
+	right 5 "b knows it from the coordinator" says b "s['log']['seq']==$seq"
+	right 75 "c knows it from another board" says c "s['log']['seq']==$seq and s['problems']==[]"
+	logged c 1 "1 new record from board"
+	did "c reaches the coordinator" in_ns c nft delete table inet cut
+	right 60 "and is connected" says c "s['coordinator']['connected']"
+	did "b is called as before" env_of a "$B/hearth" node rename bee b
+	right 5 "c knows it from the coordinator" says c "s['log']['seq']==$((seq + 1))"
+}

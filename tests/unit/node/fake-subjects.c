@@ -298,6 +298,13 @@ void names_log_settled(struct names *names, bool saved)
 NEW_WITH_HOOKS(news, news)
 FREE(news)
 
+int news_take_records(
+	struct news *news, uint32_t id, const struct record *records, size_t n_records)
+{
+	say("news_take_records-%u-%zu", id, n_records);
+	return result("news_take_records", NULL);
+}
+
 int news_take(struct news *news, const struct api_news *what)
 {
 	say("news_take");
@@ -347,7 +354,27 @@ uint16_t tunnel_port(struct tunnel *tunnel)
 	return fake.port;
 }
 
-/* --- finder --- */
+/* --- exchange, finder --- */
+
+struct exchange *exchange_new(
+	struct core *core, const struct peers *peers, const struct exchange_hooks *hooks, void *ctx)
+{
+	assert_ptr_equal(peers, &fake);
+	return make("exchange", NULL, NULL, NULL);
+}
+FREE(exchange)
+
+void exchange_follow(struct exchange *exchange, const struct node *self)
+{
+	assert_ptr_equal(exchange, &fake);
+	say("exchange_follow-%d", self != NULL);
+}
+
+void exchange_look(struct exchange *exchange, bool connected, uint64_t now_us)
+{
+	assert_int_equal(now_us, clock_now_us());
+	say("exchange_look-%d", connected);
+}
 
 int finder_new(struct core *core, struct peers *peers, struct finder **ret, struct err *err)
 {

@@ -249,15 +249,20 @@ static void test_coordinator(void **state)
 	struct firewall firewall = firewall_of(&settings, &node, NULL, 0);
 	CLEANUP_BUF struct buf text = { 0 };
 
-	firewall.coordinator_port = 8443;
+	firewall.closed[firewall.n_closed++] = 41742;
+	firewall.closed[firewall.n_closed++] = 8443;
 	firewall_add_rules(&firewall, &text);
 	assert_non_null(strstr(buf_str(&text),
 		"\tchain from_mesh {\n"
+		"\t\tip saddr 10.244.0.0/16 tcp dport 41742 counter drop\n"
+		"\t\tip6 saddr fd12:3456:789a:1000::/56 tcp dport 41742 counter drop\n"
 		"\t\tip saddr 10.244.0.0/16 tcp dport 8443 counter drop\n"
 		"\t\tip6 saddr fd12:3456:789a:1000::/56 tcp dport 8443 counter drop\n"
 		"\t\tip saddr 10.77.0.1 accept\n"
 		"\t\tip daddr { 10.77.0.1, 10.244.1.0/24 } accept\n"));
 	assert_non_null(strstr(buf_str(&text),
+		"\t\tip daddr 10.77.0.1 tcp dport 41742 counter drop\n"
+		"\t\tip6 daddr fd12:3456:789a::1 tcp dport 41742 counter drop\n"
 		"\t\tip daddr 10.77.0.1 tcp dport 8443 counter drop\n"
 		"\t\tip6 daddr fd12:3456:789a::1 tcp dport 8443 counter drop\n"
 		"\t}\n"

@@ -58,7 +58,7 @@ static void remove_node(uint32_t id)
 #define FIRST                                                                                                      \
 	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                           \
 	"uapi_open finder_use-1 uplink_look announce_check-1 peers_apply finder_follow device_apply wall_apply-1 " \
-	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 announce_look"
+	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 announce_look"
 
 /* --- its states --- */
 
@@ -98,7 +98,7 @@ static void test_replaced(void **state)
 	assert_int_equal(h->mesh_state, MESH_REPLACED);
 	fake_assert_asked(
 		"uapi_close finder_use-0 overlay_close peers_forget device_clear wall_take_down "
-		"names_write-1 ground_forget ipv6_forget pods_forget announce_check-0 "
+		"names_write-1 ground_forget ipv6_forget pods_forget exchange_follow-0 announce_check-0 "
 		"notify_status");
 	assert_int_equal(
 		fake_core_logged(
@@ -219,7 +219,7 @@ static void test_changes(void **state)
 	} cases[] = {
 		{ CHANGE_RECORDS,
 			"peers_apply finder_follow device_apply wall_apply-1 names_write-0 "
-			"cluster_follow_record-1 cluster_look_at_boards-1 announce_look" },
+			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 announce_look" },
 		{ CHANGE_UPLINK, "peers_apply finder_follow wall_apply-1 announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
@@ -447,10 +447,10 @@ static void test_retry(void **state)
 {
 	begin();
 	mesh_retry(h);
-	fake_assert_asked("device_hold-7 device_look ground_look-1-7 wall_retry-1 " ROUND);
+	fake_assert_asked("device_hold-7 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
 	fake.whole = false; /* no saying where packets go */
 	mesh_retry(h);
-	fake_assert_asked("device_hold-7 device_look ground_look-1-0 wall_retry-1 " ROUND);
+	fake_assert_asked("device_hold-7 device_look ground_look-1-0 wall_retry-1 exchange_follow-1 " ROUND);
 }
 
 static void test_retry_without_a_mesh(void **state)
@@ -471,8 +471,8 @@ static void test_retry_held_back(void **state)
 	fake_assert_asked(
 		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_follow "
 		"device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
-		"cluster_look_at_boards-1 announce_look device_look ground_look-1-7 "
-		"wall_retry-1 " ROUND);
+		"cluster_look_at_boards-1 exchange_follow-1 announce_look device_look ground_look-1-7 "
+		"wall_retry-1 exchange_follow-1 " ROUND);
 }
 
 /* It is a problem of the tunnel; all else waits until there is one. */
@@ -488,7 +488,7 @@ static void test_retry_tunnel(void **state)
 	fake_core_wrong(&h->core, "tunnel", "overlay_open: it fails");
 	fake.fails = NULL;
 	mesh_retry(h);
-	fake_assert_asked(FIRST " device_look ground_look-1-7 wall_retry-1 " ROUND);
+	fake_assert_asked(FIRST " device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 
@@ -502,7 +502,7 @@ static void test_retry_peers(void **state)
 	(void) fake_asked();
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 peers_apply finder_follow device_look ground_look-1-7 wall_retry-1 " ROUND);
+		"device_hold-7 peers_apply finder_follow device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 
@@ -512,11 +512,11 @@ static void test_retry_ipv6(void **state)
 	begin();
 	fake.ipv6 = IFACE_IPV6_NONE;
 	mesh_retry(h);
-	fake_assert_asked("device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 "
+	fake_assert_asked("device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 "
 			  "names_write-0 announce_look " ROUND);
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 " ROUND);
+		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)

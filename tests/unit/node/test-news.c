@@ -305,6 +305,33 @@ static void test_rekeyed_once(void **state)
 	take(0, "added came");
 }
 
+/* From another board: as good as the coordinator's, and a problem of its own if they are not. */
+static void take_of_board(int result, const char *order)
+{
+	t.order[0] = 0;
+	assert_int_equal(news_take_records(news, 2, what.records, what.n_records), result);
+	assert_string_equal(t.order, order);
+}
+
+static void test_of_a_board(void **state)
+{
+	t.added = 1;
+	t.changed = true;
+	take_of_board(1, "added came records");
+	assert_int_equal(fake_core_logged("1 new record from board node-2, the log is at 1"), 1);
+	t.changed = false;
+	t.added = 0;
+	take_of_board(0, "added came");
+	t.added = -EBADMSG;
+	take_of_board(-EBADMSG, "added came records");
+	fake_core_wrong(core, "log", NULL);
+	fake_core_wrong(core, "others",
+		"the log of board node-2 is not believed, this board keeps what it has: record 2");
+	t.added = 1;
+	take_of_board(1, "added came");
+	fake_core_wrong(core, "others", NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -321,6 +348,7 @@ int main(void)
 		TEST(worse_than_a_bundle),
 		TEST(rekeyed),
 		TEST(rekeyed_once),
+		TEST(of_a_board),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,7 +387,8 @@ static void test_text(void **state)
 		.pods6 = settings.pods6,
 		.services4 = settings.services4,
 		.services6 = settings.services6,
-		.coordinator_port = 8444 };
+		.closed = { 41742, 8444 },
+		.n_closed = 2 };
 
 	settings.coordinators[0] = (struct settings_coordinator){ .node = 2, .port = 8443 };
 	settings.coordinators[1] = (struct settings_coordinator){ .node = 1, .port = 8444 };
@@ -400,7 +401,8 @@ static void test_text(void **state)
 	nft.busy = false;
 	settings.n_coordinators = 1;
 	apply();
-	assert_null(strstr(nft.text, "tcp dport"));
+	assert_null(strstr(nft.text, "tcp dport 8444"));
+	assert_non_null(strstr(nft.text, "tcp dport 41742"));
 }
 
 /* --- rules that cannot be put in place --- */
