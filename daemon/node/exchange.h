@@ -34,7 +34,7 @@ struct exchange *exchange_new(struct core *core, const struct peers *peers,
 	const struct exchange_hooks *hooks, void *ctx);
 struct exchange *exchange_free(struct exchange *exchange);
 
-/* Answers at the addresses of @self; NULL: there is no mesh on this board, and nobody is answered. */
+/* Answers at the addresses of @self; NULL: there is no mesh here, and nobody is answered. */
 void exchange_follow(struct exchange *exchange, const struct node *self);
 
 /* Every few seconds: asks if it is time. @connected: to the coordinator. */

@@ -127,8 +127,7 @@ int mesh_open(struct hearthd *h, struct err *err)
 	h->ipv6 = ipv6_new(&h->core, &ipv6_hooks, h);
 	h->ground = ground_new(&h->core, &ground_hooks, h);
 	h->announce = announce_new(&h->core, keep_state(h->keep)->counter, &announce_hooks, h);
-	if (!h->overlay || !h->exchange || !h->device || !h->ipv6 || !h->ground ||
-		!h->announce)
+	if (!h->overlay || !h->exchange || !h->device || !h->ipv6 || !h->ground || !h->announce)
 		return err_set(err, -ENOMEM, "out of memory");
 	return wall_new(&h->core, &wall_hooks, h, &h->wall, err);
 }

@@ -1,7 +1,8 @@
 /*
  * ipc: requests and replies over a stream socket, PROTOCOL.md section 9: a local one, whose server
- * knows its peers by SO_PEERCRED, or between boards (section 11). A reply may come later than the handler's return and may carry one
- * descriptor. One request at a time per connection; connections may be used again.
+ * knows its peers by SO_PEERCRED, or between boards (section 11). A reply may come later than the
+ * handler's return and may carry one descriptor. One request at a time per connection; connections
+ * may be used again.
  *
  * Bounds: IPC_CLIENTS_MAX connections (a quarter of the descriptors that the process may have, if
  * that is less), half of them for one user other than root, the last few for root alone (when full,

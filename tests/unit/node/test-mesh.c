@@ -447,10 +447,12 @@ static void test_retry(void **state)
 {
 	begin();
 	mesh_retry(h);
-	fake_assert_asked("device_hold-7 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
+	fake_assert_asked(
+		"device_hold-7 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
 	fake.whole = false; /* no saying where packets go */
 	mesh_retry(h);
-	fake_assert_asked("device_hold-7 device_look ground_look-1-0 wall_retry-1 exchange_follow-1 " ROUND);
+	fake_assert_asked(
+		"device_hold-7 device_look ground_look-1-0 wall_retry-1 exchange_follow-1 " ROUND);
 }
 
 static void test_retry_without_a_mesh(void **state)
@@ -488,7 +490,8 @@ static void test_retry_tunnel(void **state)
 	fake_core_wrong(&h->core, "tunnel", "overlay_open: it fails");
 	fake.fails = NULL;
 	mesh_retry(h);
-	fake_assert_asked(FIRST " device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
+	fake_assert_asked(
+		FIRST " device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 
@@ -512,8 +515,9 @@ static void test_retry_ipv6(void **state)
 	begin();
 	fake.ipv6 = IFACE_IPV6_NONE;
 	mesh_retry(h);
-	fake_assert_asked("device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 "
-			  "names_write-0 announce_look " ROUND);
+	fake_assert_asked(
+		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 "
+		"names_write-0 announce_look " ROUND);
 	mesh_retry(h);
 	fake_assert_asked(
 		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
