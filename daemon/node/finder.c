@@ -127,11 +127,16 @@ static void tell(struct finder *f, struct peer *peer)
 		(unsigned) way->rtt_us);
 }
 
+/* To the millisecond while somebody waits; boards that are off are looked for together. */
 static void wake_at(struct finder *f, uint64_t at_us, uint64_t now_us)
 {
-	if (at_us != WAYS_NEVER)
-		(void) sd_event_source_set_time_relative(
-			f->timer, at_us > now_us ? at_us - now_us : 0);
+	uint64_t wait_us = at_us > now_us ? at_us - now_us : 0;
+
+	if (at_us != WAYS_NEVER) {
+		(void) sd_event_source_set_time_relative(f->timer, wait_us);
+		(void) sd_event_source_set_time_accuracy(
+			f->timer, wait_us < USEC_PER_SEC ? USEC_PER_MSEC : 250 * USEC_PER_MSEC);
+	}
 	(void) sd_event_source_set_enabled(
 		f->timer, at_us != WAYS_NEVER ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }

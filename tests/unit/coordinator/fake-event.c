@@ -218,6 +218,12 @@ int sd_event_source_set_time_relative(sd_event_source *source, uint64_t usec)
 	return 0;
 }
 
+/* Here all are called in time. */
+int sd_event_source_set_time_accuracy(sd_event_source *source, uint64_t usec)
+{
+	return 0;
+}
+
 int sd_event_source_set_enabled(sd_event_source *source, int enabled)
 {
 	if (source)
