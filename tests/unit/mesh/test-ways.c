@@ -326,6 +326,20 @@ static void test_announced_elsewhere(void **state)
 	assert_int_equal(n_pings, 2);
 }
 
+/* The same again, and others beside it, are no reason to doubt; nor is what is known forgotten. */
+static void test_announced_again(void **state)
+{
+	announce(1, 3);
+	use(1);
+	announce(1, 3);
+	announce(1, 5);
+	announce(1, 3);
+	run(100 * SECOND);
+	assert_int_equal(n_pings, 0);
+	assert_int_equal(w.n, 3);
+	assert_true(ways_in_use(&w)->answered_us > 0);
+}
+
 /* The address in use is announced no more, and answers: there is none that is better. */
 static void test_announced_no_more(void **state)
 {
@@ -365,6 +379,21 @@ static void test_heard_moved(void **state)
 	run(WAYS_GRACE_US + MS);
 	assert_int_equal(in_use(), 40);
 	assert_int_equal(pings[2], 0); /* it was enough to ask there */
+}
+
+/* In doubt all are pinged anyway: one more is, for its sake alone. */
+static void test_heard_in_doubt(void **state)
+{
+	announce(1, 2);
+	use(1);
+	rtt[1] = DEAD;
+	ways_doubt(&w, now_us);
+	send_pings();
+	assert_int_equal(n_pings, 2);
+	heard(40);
+	send_pings();
+	assert_int_equal(n_pings, 3);
+	assert_int_equal(pings[40], 1);
 }
 
 /* It sends by another way than we do. Both work: so it stays, and is looked at ever more seldom. */
@@ -610,9 +639,11 @@ int main(void)
 		TEST(doubt_slow),
 		TEST(doubt_repeated),
 		TEST(announced_elsewhere),
+		TEST(announced_again),
 		TEST(announced_no_more),
 		TEST(heard_first),
 		TEST(heard_moved),
+		TEST(heard_in_doubt),
 		TEST(heard_elsewhere),
 		TEST(heard_flood),
 		TEST(monkey),
