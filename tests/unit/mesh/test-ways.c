@@ -338,6 +338,16 @@ static void test_announced_again(void **state)
 	assert_int_equal(n_pings, 0);
 	assert_int_equal(w.n, 3);
 	assert_true(ways_in_use(&w)->answered_us > 0);
+	/* Nor do they make who is looked for be looked for more often. */
+	rtt[1] = DEAD;
+	ways_doubt(&w, now_us);
+	run(3600 * SECOND);
+	n_pings = 0;
+	for (int i = 0; i < 60; i++) {
+		announce(1, 3);
+		run(SECOND);
+	}
+	assert_in_range(n_pings, 9, 15);
 }
 
 /* The address in use is announced no more, and answers: there is none that is better. */

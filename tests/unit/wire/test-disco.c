@@ -129,6 +129,13 @@ static void test_spoilt(void **state)
 	}
 	for (size_t len = 0; len < sizeof(pong_a); len++)
 		assert_int_equal(disco_open(disco_key, data, len, &got), -EBADMSG);
+	for (size_t i = 0; i < 4; i++) {
+		const uint8_t *hint;
+
+		data[i] ^= 1;
+		assert_false(disco_looks(data, sizeof(pong_a), &hint));
+		data[i] ^= 1;
+	}
 	data[sizeof(pong_a)] = 0;
 	assert_int_equal(disco_open(disco_key, data, sizeof(pong_a) + 1, &got), -EBADMSG);
 	memcpy(key, disco_key, sizeof(key));
