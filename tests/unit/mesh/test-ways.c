@@ -128,7 +128,7 @@ static void run(uint64_t for_us)
 
 static void announce(unsigned first, unsigned n)
 {
-	struct endpoint list[ADDRESSES];
+	struct endpoint list[ADDRESSES] = { 0 };
 
 	for (unsigned i = 0; i < n; i++)
 		list[i] = at(first + i);
