@@ -68,17 +68,22 @@ static void handle(void *ctx, struct ipc_request *request)
 			"hearthd " HEARTH_VERSION " knows no such call of other boards");
 }
 
-static void answer_at(struct exchange *x, int i, const struct ip_addr *addr, struct err *err)
+/* A kernel without the family has nobody who could ask by it. */
+static void answer_at(struct exchange *x, int i, const struct ip_addr *addr, struct err *ret)
 {
 	struct endpoint on = { .addr = *addr, .port = NAMES_BOARD_PORT };
+	struct err err = { 0 };
+	int r = 0;
 
 	if (x->servers[i] && ip_addr_equal(&x->on[i], addr))
 		return;
 	x->servers[i] = ipc_server_free(x->servers[i]);
 	x->on[i] = *addr;
-	if (addr->family && ipc_server_new_tcp(x->core->event, &on, identify, handle, x,
-				    &x->servers[i], err) < 0)
-		(void) err_prefix(err, "other boards cannot ask this one");
+	if (addr->family)
+		r = ipc_server_new_tcp(
+			x->core->event, &on, identify, handle, x, &x->servers[i], &err);
+	if (r < 0 && r != -EAFNOSUPPORT)
+		err_set(ret, r, "other boards cannot ask this one: %s", err.text);
 }
 
 void exchange_follow(struct exchange *x, const struct node *self)

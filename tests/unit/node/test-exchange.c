@@ -225,6 +225,9 @@ static void test_cannot_listen(void **state)
 	exchange_follow(exchange, core_self(core));
 	fake_core_wrong(
 		core, "exchange", "other boards cannot ask this one: listen: Address already");
+	listening_fails = -EAFNOSUPPORT; /* then nobody can ask by it */
+	exchange_follow(exchange, core_self(core));
+	fake_core_wrong(core, "exchange", NULL);
 	listening_fails = 0;
 	exchange_follow(exchange, core_self(core));
 	fake_core_wrong(core, "exchange", NULL);
