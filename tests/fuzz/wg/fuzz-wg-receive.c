@@ -229,6 +229,8 @@ static void reconfigure(struct side *side, const struct side *other, struct inpu
 		(void) wg_device_add_peer(side->device, other->identity.public, &side->peer);
 		return;
 	}
+	struct endpoint endpoint = { .addr = { .family = AF_INET }, .port = 5 };
+
 	bytes[0] = next(in);
 	switch (what % 8) {
 	case 0:
@@ -248,8 +250,9 @@ static void reconfigure(struct side *side, const struct side *other, struct inpu
 		break;
 	case 5:
 		wg_peer_set_sought(side->peer, bytes[0] & 1);
-		wg_peer_set_endpoint(side->peer,
-			&(struct endpoint){ .addr = { .family = AF_INET, .bytes = { bytes[0] } } });
+		endpoint.addr.bytes[0] = bytes[0];
+		if (!wg_device_denies(side->device, &endpoint.addr)) /* as the tunnel does */
+			wg_peer_set_endpoint(side->peer, &endpoint);
 		break;
 	case 6:
 		wg_device_note_load(side->device);
