@@ -186,10 +186,11 @@ void ways_announced(struct ways *w, const struct endpoint *list, size_t n, uint6
 void ways_heard(struct ways *w, const struct endpoint *from, uint64_t now_us)
 {
 	struct way *way = find(w, from);
+	uint64_t again_us = way && !w->doubtful ? way->again_us : WAYS_AGAIN_US;
 
 	if (way && way == used(w) && !w->doubtful)
 		return;
-	if (way && way->heard_us && now_us - way->heard_us < way->again_us)
+	if (way && way->heard_us && now_us - way->heard_us < again_us)
 		return;
 	if (!pace_may(&w->heard, WAYS_HEARD_BURST, WAYS_HEARD_PAUSE_US, now_us, NULL))
 		return;

@@ -420,10 +420,15 @@ static void test_heard_elsewhere(void **state)
 	assert_in_range(pings[2], 50, 70);
 	assert_int_equal(pings[1], pings[2]);
 	assert_int_equal(pings[3], 0);
-	/* Until the one in use is silent; the other is found as any is. */
-	rtt[1] = DEAD;
+	/* It comes back there after a while: that is looked at at once, for nothing else works. */
+	rtt[1] = rtt[2] = DEAD;
 	ways_doubt(&w, now_us);
-	run(SECOND);
+	run(600 * SECOND);
+	heard(2);
+	run(2 * SECOND);
+	rtt[2] = MS;
+	heard(2);
+	run(2 * MS);
 	assert_int_equal(in_use(), 2);
 }
 
