@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sodium.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "wg/crypto.h"
 #include "wg/wg.h"
+#include "wire/disco.h"
 
 enum { DATAGRAM_MAX = 2048, BATCH = 256, BUFFER = 8 << 20, KEEPALIVE_S = 25 };
 
@@ -19,6 +21,7 @@ struct end {
 	uint32_t id;
 	struct wg_device *device;
 	struct wg_peer *peer;
+	uint8_t key[PAIR_KEY_LEN], hint[DISCO_HINT_LEN]; /* of disco, with hearthd */
 };
 
 struct ends {
@@ -105,6 +108,24 @@ static void take_data(struct end *end, const struct wg_data_head *head, const ui
 	answer_ping(end, inner, inner_len);
 }
 
+/* A ping of hearthd's finder, at the address that it tries; a board's own finder follows it. */
+static void answer_disco(
+	struct end *end, const uint8_t *data, size_t len, const struct wg_endpoint *from)
+{
+	uint8_t nonce[DISCO_NONCE_LEN], pong[DISCO_MIN_LEN];
+	struct disco disco;
+
+	if (disco_open(end->key, data, len, &disco) < 0 || disco.type != DISCO_PING)
+		return;
+	disco.type = DISCO_PONG;
+	disco.run = end->id;
+	disco.seen = from->remote;
+	randombytes_buf(nonce, sizeof(nonce));
+	disco_seal(end->key, end->hint, nonce, &disco, sizeof(pong), pong);
+	send_datagram(end, from, pong, sizeof(pong));
+	wg_peer_set_endpoint(end->peer, &from->remote);
+}
+
 static struct end *end_of(struct ends *ends, const struct in_pktinfo *info)
 {
 	uint32_t id = ntohl(info->ipi_addr.s_addr) & ~(MESH_ADDRESS | MESH_OTHER_ADDRESS);
@@ -145,6 +166,8 @@ static bool receive(struct ends *ends)
 	wg_device_set_time(end->device, clock_now_us(), clock_wall_us());
 	if (wg_data_head_parse(data, (size_t) n, &head))
 		take_data(end, &head, data, (size_t) n, &from);
+	else if (!wg_begins(data, (size_t) n))
+		answer_disco(end, data, (size_t) n, &from);
 	else
 		(void) wg_device_receive(end->device, data, (size_t) n, &from);
 	return true;
@@ -185,9 +208,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-static void open_end(
-	struct ends *ends, const struct mesh_board *board, const uint8_t *hearthd, struct end *end)
+static void open_end(struct ends *ends, const struct mesh_board *board, const struct node *hearthd,
+	struct end *end)
 {
+	struct pair_self self;
 	struct wg_config config = { .ops.send = on_send,
 		.ctx = end,
 		.now_us = clock_now_us(),
@@ -199,7 +223,11 @@ static void open_end(
 	if (r < 0)
 		mesh_die("make an end", r);
 	wg_device_set_private_key(end->device, board->wg_private);
-	r = wg_device_add_peer(end->device, hearthd, &end->peer);
+	pair_self_init(&self, board->identity_seed);
+	if (pair_key(&self, hearthd->identity, PAIR_LABEL_DISCO, end->key) < 0)
+		mesh_die("make a key with hearthd", -EBADMSG);
+	disco_hint(end->key, self.identity, end->hint);
+	r = wg_device_add_peer(end->device, hearthd->wg, &end->peer);
 	if (r < 0)
 		mesh_die("make an end", r);
 	wg_peer_set_keepalive(end->peer, KEEPALIVE_S);
@@ -230,7 +258,7 @@ void ends_open(sd_event *event, const struct mesh *mesh, struct ends **ret)
 	ends->fd = open_socket();
 	ends->n = mesh->n - 1;
 	for (size_t i = 0; i < ends->n; i++)
-		open_end(ends, &mesh->boards[i + 1], mesh->boards[0].node.wg, &ends->list[i]);
+		open_end(ends, &mesh->boards[i + 1], &mesh->boards[0].node, &ends->list[i]);
 	r = sd_event_add_io(event, &ends->io, ends->fd, EPOLLIN, on_io, ends);
 	if (r >= 0)
 		r = sd_event_add_time(
