@@ -102,10 +102,15 @@ static struct peer *find_or_add(struct peers *peers, uint32_t id)
 		return &peers->list[at];
 	if (peers->n == peers->room) {
 		size_t room = peers->room ? peers->room * 2 : 16;
-		struct peer *list = reallocarray(peers->list, room, sizeof(*list));
+		struct peer *list = calloc(room, sizeof(*list));
 
 		if (!list)
 			return NULL;
+		if (peers->n) { /* there are keys in it, which stay nowhere else */
+			memcpy(list, peers->list, peers->n * sizeof(*list));
+			explicit_bzero(peers->list, peers->n * sizeof(*list));
+		}
+		free(peers->list);
 		peers->list = list;
 		peers->room = room;
 	}
@@ -123,6 +128,7 @@ static void drop(struct peers *peers, size_t at)
 	peer_done(&peers->list[at]);
 	peers->n--;
 	memmove(&peers->list[at], &peers->list[at + 1], (peers->n - at) * sizeof(*peers->list));
+	explicit_bzero(&peers->list[peers->n], sizeof(*peers->list));
 }
 
 void peers_forget(struct peers *peers)
