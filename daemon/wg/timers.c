@@ -10,7 +10,10 @@
  *   keepalive    set when data comes in (10 s), stopped by anything that goes out
  *   unanswered   set when data goes out (15 s + jitter), stopped by anything that comes in
  *   zero keys    set by each new session and on giving up (540 s)
- *   persistent   set by everything in either direction (as configured)
+ *   persistent   set by everything that goes out (as configured). Linux's is set by what comes in,
+ *                too: of two idle ends that have one only the first to send then goes on, although
+ *                not every NAT is kept by what comes in (RFC 4787, REQ-6), and the other is not
+ *                heard for minutes
  */
 #include "wg/device.h"
 
@@ -43,20 +46,14 @@ static void timer_after(struct wg_peer *peer, enum wg_timer timer, uint64_t dela
 	wg_timer_set(peer, timer, peer->device->now_us + delay_us);
 }
 
-/* Something went by, whichever way: a NAT on the path has seen it. */
-static void traversed(struct wg_peer *peer)
-{
-	if (peer->keepalive_s)
-		timer_after(peer, WG_TIMER_PERSISTENT, peer->keepalive_s * UINT64_C(1000000));
-}
-
 void wg_timers_sent(struct wg_peer *peer, bool data)
 {
 	wg_timer_stop(peer, WG_TIMER_KEEPALIVE);
 	if (data && !wg_timer_is_set(peer, WG_TIMER_UNANSWERED))
 		timer_after(
 			peer, WG_TIMER_UNANSWERED, WG_UNANSWERED_US + wg_jitter_us(peer->device));
-	traversed(peer);
+	if (peer->keepalive_s)
+		timer_after(peer, WG_TIMER_PERSISTENT, peer->keepalive_s * UINT64_C(1000000));
 }
 
 void wg_timers_received(struct wg_peer *peer, bool data)
@@ -70,7 +67,6 @@ void wg_timers_received(struct wg_peer *peer, bool data)
 		peer->another_keepalive = true;
 	else if (data)
 		timer_after(peer, WG_TIMER_KEEPALIVE, WG_KEEPALIVE_US);
-	traversed(peer);
 }
 
 /* Not for ever: what is sent much later is of no use to anybody. */

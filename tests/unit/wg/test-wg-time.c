@@ -195,6 +195,30 @@ static void test_persistent_keepalive(void **state)
 	assert_in_range(initiations, 4 * 3600 / 181, 4 * 3600 / 120 + 2);
 }
 
+static unsigned sent_by(const struct net_host *host)
+{
+	return host->sent_type[WG_TYPE_INITIATION] + host->sent_type[WG_TYPE_RESPONSE] +
+	       host->sent_type[WG_TYPE_DATA];
+}
+
+/* Of two idle ends that have one, each is heard by the other. */
+static void test_persistent_keepalive_of_both(void **state)
+{
+	TWO t;
+
+	join(&t);
+	wg_peer_set_keepalive(t.ab, 25);
+	net_run(&t.net, SECOND);
+	wg_peer_set_keepalive(t.ba, 25);
+	for (unsigned i = 0; i < 20; i++) {
+		unsigned from_a = sent_by(t.a), from_b = sent_by(t.b);
+
+		net_run(&t.net, 26 * SECOND);
+		assert_true(sent_by(t.a) > from_a);
+		assert_true(sent_by(t.b) > from_b);
+	}
+}
+
 /* A dead peer with a persistent keepalive is tried for ever. */
 static void test_persistent_never_stops(void **state)
 {
@@ -406,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_another_keepalive),
 		cmocka_unit_test(test_first_session_confirmed),
 		cmocka_unit_test(test_persistent_keepalive),
+		cmocka_unit_test(test_persistent_keepalive_of_both),
 		cmocka_unit_test(test_persistent_never_stops),
 		cmocka_unit_test(test_rekey_initiator),
 		cmocka_unit_test(test_rekey_not_responder),
