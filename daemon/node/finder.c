@@ -151,13 +151,15 @@ static void run(struct finder *f)
 	if (!f->tunnel)
 		return;
 	for (size_t i = 0; i < n; i++) {
-		uint64_t deadline_us;
+		uint64_t deadline_us = ways_deadline(&list[i].ways);
 
 		if (!list[i].pair.usable)
 			continue;
-		ping_ways(f, &list[i], now_us);
+		if (deadline_us <= now_us) {
+			ping_ways(f, &list[i], now_us);
+			deadline_us = ways_deadline(&list[i].ways);
+		}
 		tell(f, &list[i]);
-		deadline_us = ways_deadline(&list[i].ways);
 		if (deadline_us < next_us)
 			next_us = deadline_us;
 	}
