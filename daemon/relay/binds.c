@@ -312,18 +312,17 @@ static void turn_secrets(struct binds *binds, uint64_t now_us)
 	binds->current_since_us = now_us;
 }
 
-/* @turn is 0 for who is no member. */
-static void make_cookie(const struct binds *binds, unsigned which, const uint8_t *hint,
-	const struct endpoint *from, uint64_t turn, uint8_t ret[static UDPRELAY_COOKIE_LEN])
+/* @turn is a member's at that time and no other's. 0: of no member, to whom it is of no use. */
+static void make_cookie(const struct binds *binds, unsigned which, const struct endpoint *from,
+	uint64_t turn, uint8_t ret[static UDPRELAY_COOKIE_LEN])
 {
-	uint8_t text[1 + 16 + 2 + 4 + UDPRELAY_HINT_LEN + 8];
+	uint8_t text[1 + 16 + 2 + 4 + 8];
 
 	text[0] = from->addr.family;
 	memcpy(text + 1, from->addr.bytes, 16);
 	be16_write(text + 17, from->port);
 	be32_write(text + 19, from->scope);
-	memcpy(text + 23, hint, UDPRELAY_HINT_LEN);
-	be64_write(text + 31, turn);
+	be64_write(text + 23, turn);
 	(void) crypto_generichash(ret, UDPRELAY_COOKIE_LEN, text, sizeof(text),
 		binds->cookie_secrets[which], sizeof(binds->cookie_secrets[which]));
 	ret[0] = (uint8_t) ((ret[0] & ~1U) | which);
@@ -336,7 +335,7 @@ static bool cookie_is_right(const struct binds *binds, const struct udprelay_bin
 
 	if (sodium_is_zero(head->cookie, UDPRELAY_COOKIE_LEN))
 		return false;
-	make_cookie(binds, head->cookie[0] & 1, head->hint, from, turn, right);
+	make_cookie(binds, head->cookie[0] & 1, from, turn, right);
 	return sodium_memcmp(right, head->cookie, sizeof(right)) == 0;
 }
 
@@ -350,7 +349,7 @@ static enum fate give_cookie(struct binds *binds, const struct udprelay_bind_hea
 	if (!strangers_may(binds->strangers, STRANGERS_COOKIE, &from->addr, now_us))
 		return FATE_PACED;
 	memcpy(cookie.echo, head->nonce, sizeof(cookie.echo));
-	make_cookie(binds, binds->current, head->hint, from, turn, cookie.cookie);
+	make_cookie(binds, binds->current, from, turn, cookie.cookie);
 	udprelay_cookie_format(&cookie, ret_reply->data);
 	ret_reply->len = UDPRELAY_COOKIE_MSG_LEN;
 	return FATE_COOKIE;
@@ -381,8 +380,7 @@ static void tell_bound(
 	uint8_t nonce[UDPRELAY_NONCE_LEN];
 
 	randombytes_buf(nonce, sizeof(nonce));
-	make_cookie(
-		binds, binds->current, entry->hint, &entry->way.remote, entry->turn, bound.cookie);
+	make_cookie(binds, binds->current, &entry->way.remote, entry->turn, bound.cookie);
 	udprelay_bound_seal(entry->key, entry->relay_hint, nonce, &bound, ret_reply->data);
 	ret_reply->len = UDPRELAY_BOUND_LEN;
 }

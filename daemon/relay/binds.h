@@ -6,8 +6,8 @@
  * ends by itself: whether it is over is looked at when it is met, so there is no timer.
  *
  * A cookie is a hash, keyed with a secret of the relay's that changes every two minutes, of the
- * address, the hint, and the member's turn, which is another number each time the binding moves or
- * ends: so a recorded BIND cannot bring back an address that the member has left.
+ * address and the member's turn: a number that no other member has, and another one each time the
+ * binding moves or ends. So a recorded BIND cannot bring back an address that the member has left.
  */
 #pragma once
 

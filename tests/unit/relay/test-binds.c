@@ -1,4 +1,7 @@
-/* Which member is where: every way to be bound, to stay it, to move and to end; and what becomes of DATA. */
+/*
+ * Which member is where: every way to be bound, to stay it, to move and to end; and what becomes of
+ * DATA.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +26,20 @@ struct fixture {
 	struct binds_reply reply; /* to what came last */
 	uint8_t cookie[UDPRELAY_COOKIE_LEN];
 };
+
+/* 1: the next calloc() fails, 2: the one after it ... 0: none. */
+static int without_memory, callocs;
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size)
+{
+	if (without_memory && ++callocs == without_memory) {
+		callocs = 0;
+		return NULL;
+	}
+	return __real_calloc(n, size);
+}
 
 static int setup(void **state)
 {
@@ -85,7 +102,6 @@ static enum fate try_bind(struct fixture *f, size_t i, const char *from, struct 
 			udprelay_bound_open(f->maker.keys[i], f->reply.data, f->reply.len, ret), 0);
 		assert_true(ret->tx == f->now_us);
 		assert_int_equal(ret->lifetime_s, BINDS_LIFETIME_S);
-		assert_true(endpoint_equal(&ret->seen, &(struct endpoint){ 0 }) == false);
 		memcpy(f->cookie, ret->cookie, sizeof(f->cookie));
 	} else {
 		assert_int_equal(f->reply.len, 0);
@@ -137,7 +153,7 @@ static void test_first_bind(void **state)
 static void test_cookie_elsewhere(void **state)
 {
 	static const char *const others[] = { "192.0.2.2:1000", "192.0.2.1:1001",
-		"[2001:db8::1]:1000", "[::c000:201]:1000" };
+		"[2001:db8::1]:1000", "[c000:201::]:1000" };
 	struct fixture *f = *state;
 	struct udprelay_bound bound;
 	uint8_t cookie[UDPRELAY_COOKIE_LEN];
@@ -174,10 +190,13 @@ static void test_cookie_age(void **state)
 		{ 119, 239, true },
 		{ 1, 121, true },
 		{ 119, 240, false },
+		{ 0, 241, false },
+		{ 0, 300, false },
 		{ 0, 3600, false },
 	};
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t k = 0; k < 2 * sizeof(cases) / sizeof(cases[0]); k++) {
+		size_t i = k / 2;
 		uint64_t start_us = f->now_us += 100000 * USEC_PER_SEC;
 		uint8_t cookie[UDPRELAY_COOKIE_LEN];
 
@@ -190,7 +209,8 @@ static void test_cookie_age(void **state)
 		memcpy(cookie, f->cookie, sizeof(cookie));
 		/* somebody asks in between, as late as may be: that must not make it last */
 		f->now_us = start_us + (cases[i].used_s - 1) * USEC_PER_SEC;
-		assert_int_equal(try_bind(f, 2, "192.0.2.1:1000", &bound), FATE_COOKIE);
+		if (k % 2)
+			assert_int_equal(try_bind(f, 2, "192.0.2.1:1000", &bound), FATE_COOKIE);
 		memcpy(f->cookie, cookie, sizeof(cookie));
 		f->now_us = start_us + cases[i].used_s * USEC_PER_SEC;
 		assert_int_equal(try_bind(f, 0, "192.0.2.1:1000", &bound),
@@ -230,6 +250,31 @@ static void test_ends(void **state)
 	assert_int_equal(route(f, b, 101, "192.0.2.2:2000", &to), FATE_ABSENT);
 	assert_int_equal(route(f, a, 102, "192.0.2.1:1000", &to), FATE_UNKNOWN);
 	assert_int_not_equal(bind_at(f, 0, "192.0.2.1:1000"), a);
+}
+
+/* All, again and again: every session leads to its member, and ended ones leave no trace. */
+static void test_many_sessions(void **state)
+{
+	static const char *const from[MAKER_MEMBERS] = { "192.0.2.1:1", "192.0.2.2:2",
+		"192.0.2.3:3", "192.0.2.4:4", "192.0.2.5:5", "192.0.2.6:6", "192.0.2.7:7",
+		"192.0.2.8:8" };
+	struct fixture *f = *state;
+	const struct binds_way *to;
+
+	for (int round = 0; round < 200; round++) {
+		uint32_t sessions[MAKER_MEMBERS];
+
+		for (size_t i = 0; i < MAKER_MEMBERS; i++)
+			sessions[i] = bind_at(f, i, from[i]);
+		for (size_t i = 0; i < MAKER_MEMBERS; i++) {
+			size_t k = (i + 1) % MAKER_MEMBERS;
+
+			assert_int_equal(route(f, sessions[i], f->maker.list[k].id, from[i], &to),
+				FATE_CARRIED);
+			assert_int_equal(to->session, sessions[k]);
+		}
+		f->now_us += BINDS_LIFETIME_S * USEC_PER_SEC;
+	}
 }
 
 /* To another address: the same session, and DATA from the one before is not taken any more. */
@@ -427,7 +472,7 @@ static void test_unknown_is_paced(void **state)
 	assert_int_equal(told, STRANGERS_EACH_BURST);
 }
 
-/* Once a second, whomever it is about: of a member that is away, and of a number that nobody has. */
+/* Once a second, whomever it is about: a member that is away, or a number that nobody has. */
 static void test_absent(void **state)
 {
 	struct fixture *f = *state;
@@ -476,6 +521,26 @@ static void test_removed(void **state)
 	assert_int_equal(bind_at(f, 2, "192.0.2.3:3000"), c);
 }
 
+/* ... also where there is no memory to take up who has come instead. */
+static void test_removed_without_memory(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = bind_at(f, 0, "192.0.2.1:1000"), b = bind_at(f, 1, "192.0.2.2:2000");
+	struct udprelay_bound bound;
+	const struct binds_way *to;
+
+	assert_int_equal(members_set(f->members, f->maker.list + 1, 4), 0);
+	for (without_memory = 1; without_memory <= 3; without_memory++)
+		assert_int_equal(binds_follow(f->binds, f->members), -ENOMEM);
+	without_memory = 0;
+	assert_int_equal(route(f, a, 102, "192.0.2.1:1000", &to), FATE_UNKNOWN);
+	assert_int_equal(route(f, b, 101, "192.0.2.2:2000", &to), FATE_ABSENT);
+	memset(f->cookie, 0, sizeof(f->cookie));
+	assert_int_equal(try_bind(f, 0, "192.0.2.1:1000", &bound), FATE_COOKIE);
+	assert_int_equal(try_bind(f, 0, "192.0.2.1:1000", &bound), FATE_STRANGER);
+	assert_int_equal(bind_at(f, 1, "192.0.2.2:2000"), b);
+}
+
 /* The number is somebody else's now. */
 static void test_replaced(void **state)
 {
@@ -503,7 +568,6 @@ static void test_derived_in_steps(void **state)
 	assert_int_equal(members_set(f->members, f->maker.list, 0), 0);
 	assert_int_equal(binds_follow(f->binds, f->members), 0);
 	assert_false(binds_derive(f->binds, 1));
-	assert_int_equal(members_set(f->members, f->maker.list, 3), 0);
 	memset(f->maker.list[1].identity, 0xff, NODE_KEY_LEN); /* no point */
 	assert_int_equal(members_set(f->members, f->maker.list, 3), 0);
 	assert_int_equal(binds_follow(f->binds, f->members), 0);
@@ -511,6 +575,9 @@ static void test_derived_in_steps(void **state)
 	assert_int_equal(try_bind(f, 2, "192.0.2.1:1000", &bound), FATE_COOKIE);
 	assert_int_equal(try_bind(f, 2, "192.0.2.1:1000", &bound), FATE_STRANGER);
 	assert_false(binds_derive(f->binds, 2));
+	/* those who stay are not asked again */
+	assert_int_equal(binds_follow(f->binds, f->members), 0);
+	assert_false(binds_derive(f->binds, 0));
 	memset(f->cookie, 0, sizeof(f->cookie));
 	(void) bind_at(f, 2, "192.0.2.1:1000");
 	memset(f->cookie, 0, sizeof(f->cookie));
@@ -550,6 +617,7 @@ int main(void)
 		TEST(test_cookie_age),
 		TEST(test_kept),
 		TEST(test_ends),
+		TEST(test_many_sessions),
 		TEST(test_roams),
 		TEST(test_replayed),
 		TEST(test_replayed_after_the_end),
@@ -562,6 +630,7 @@ int main(void)
 		TEST(test_unknown_is_paced),
 		TEST(test_absent),
 		TEST(test_removed),
+		TEST(test_removed_without_memory),
 		TEST(test_replaced),
 		TEST(test_derived_in_steps),
 		TEST(test_local_gone),

@@ -1,0 +1,442 @@
+/*
+ * udp: see udp.h. What is sent lies in the buffers it was received in, so all of it is sent before
+ * the next call that receives.
+ */
+#include "relay/udp.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "packet/bytes.h"
+#include "relay/binds.h"
+#include "relay/strangers.h"
+#include "sys/sock/sock.h"
+#include "wire/stun.h"
+#include "wire/udprelay.h"
+
+enum {
+	MESSAGES = 32, /* received at once */
+	MESSAGE_LEN = 65535,
+	CALLS_PER_TURN = 4, /* of receiving, of one socket; then others have the loop */
+	SAID_MAX = 128,     /* the longest that the relay says itself */
+	KEYS_PER_TURN = 16, /* derived at once: some 2 ms */
+};
+
+#define GSO_AGAIN_US (60 * USEC_PER_SEC)
+
+_Static_assert((int) UDPRELAY_REPLY_MAX <= SAID_MAX, "replies");
+_Static_assert((int) STUN_ANSWER_MAX_LEN <= SAID_MAX, "replies");
+
+/* Datagrams of one head, one behind the other in a message that came. */
+struct run {
+	uint8_t head[UDPRELAY_DATA_HEAD_LEN]; /* as they have it */
+	uint8_t next[UDPRELAY_DATA_HEAD_LEN]; /* as they go on, if they are carried */
+	enum fate fate;
+	bool on;
+};
+
+struct udp {
+	struct relay_core *core;
+	struct strangers *strangers;
+	struct binds *binds;
+	struct sock sock;
+	struct sock_batch *batch;
+	sd_event_source *on_4, *on_6, *on_keys;
+	struct udp_counters counters;
+	uint64_t gso_lost_us;
+	uint64_t now_us; /* of this turn */
+
+	struct sock_msg in[MESSAGES];
+	uint8_t *data; /* of them */
+
+	struct run run;
+	struct sock_msg out[SOCK_BATCH_MAX];
+	bool carries[SOCK_BATCH_MAX]; /* each of @out is DATA; else the relay says it itself */
+	size_t n_out;
+	uint8_t said[SOCK_BATCH_MAX][SAID_MAX];
+};
+
+/* --- sending --- */
+
+static void count_sent(struct udp *udp, size_t i)
+{
+	const struct sock_msg *msg = &udp->out[i];
+	uint64_t n = sock_msg_datagrams(msg) - msg->failed;
+
+	udp->counters.messages_out++;
+	udp->counters.fates[FATE_NOT_SENT] += msg->failed;
+	if (!udp->carries[i]) {
+		udp->counters.said += n;
+		udp->counters.said_bytes += msg->sent;
+		return;
+	}
+	udp->counters.fates[FATE_CARRIED] += n;
+	udp->counters.carried_bytes += msg->sent;
+	if (msg->source_gone) /* the session stands behind the head */
+		binds_local_gone(udp->binds, be32_read(msg->data + 4));
+}
+
+/* A send buffer is full: what remains for it is lost, the other family's goes on. */
+static void drop_family(struct udp *udp, size_t from)
+{
+	uint8_t family = udp->out[from].remote.addr.family;
+	size_t kept = from;
+
+	for (size_t i = from; i < udp->n_out; i++) {
+		if (udp->out[i].remote.addr.family == family) {
+			udp->counters.fates[FATE_BUFFER_FULL] += sock_msg_datagrams(&udp->out[i]);
+			continue;
+		}
+		udp->carries[kept] = udp->carries[i];
+		udp->out[kept++] = udp->out[i];
+	}
+	udp->n_out = kept;
+}
+
+static void flush(struct udp *udp)
+{
+	size_t done = 0;
+
+	while (done < udp->n_out) {
+		size_t n = sock_send(udp->batch, &udp->sock, udp->out + done, udp->n_out - done);
+
+		udp->counters.calls_out++;
+		for (size_t i = 0; i < n; i++)
+			count_sent(udp, done + i);
+		done += n;
+		if (done < udp->n_out)
+			drop_family(udp, done);
+	}
+	udp->n_out = 0;
+}
+
+static struct sock_msg *add_out(struct udp *udp, bool carries)
+{
+	if (udp->n_out == SOCK_BATCH_MAX)
+		flush(udp);
+	udp->carries[udp->n_out] = carries;
+	return &udp->out[udp->n_out++];
+}
+
+/* Back to where @from came from, from where it went to. */
+static void say(struct udp *udp, const struct sock_msg *from, const uint8_t *data, size_t len)
+{
+	struct sock_msg *msg;
+
+	if (len == 0)
+		return;
+	msg = add_out(udp, false);
+	*msg = (struct sock_msg){ .data = udp->said[udp->n_out - 1],
+		.len = len,
+		.remote = from->remote,
+		.local = from->local,
+		.ifindex = from->ifindex };
+	memcpy(msg->data, data, len);
+}
+
+/* --- what comes --- */
+
+static void count(struct udp *udp, enum fate fate)
+{
+	udp->counters.fates[fate]++;
+}
+
+static void take_stun(struct udp *udp, const struct sock_msg *from, const uint8_t *data, size_t len)
+{
+	uint8_t answer[STUN_ANSWER_MAX_LEN];
+	struct stun_request request;
+
+	if (stun_request_parse(data, len, &request) < 0) {
+		count(udp, FATE_UNREADABLE);
+	} else if (strangers_denied(udp->strangers, &from->remote.addr)) {
+		count(udp, FATE_DENIED);
+	} else if (!strangers_may(
+			   udp->strangers, STRANGERS_STUN, &from->remote.addr, udp->now_us)) {
+		count(udp, FATE_PACED);
+	} else {
+		count(udp, FATE_STUN);
+		say(udp, from, answer, stun_answer_format(&request, &from->remote, answer));
+	}
+}
+
+static void carry(struct udp *udp, const struct binds_way *to, uint8_t *data, size_t len)
+{
+	struct sock_msg *msg = add_out(udp, true);
+
+	memcpy(data, udp->run.next, UDPRELAY_DATA_HEAD_LEN);
+	*msg = (struct sock_msg){
+		.data = data, .len = len, .segment = len, .remote = to->remote, .local = to->local
+	};
+}
+
+static void begin_run(struct udp *udp, const struct sock_msg *from, uint8_t *data, size_t len,
+	uint32_t session, uint32_t node)
+{
+	const struct binds_way *to;
+	struct binds_reply reply;
+	uint32_t source;
+
+	memcpy(udp->run.head, data, sizeof(udp->run.head));
+	udp->run.fate = binds_route(
+		udp->binds, session, node, &from->remote, udp->now_us, &to, &source, &reply);
+	if (udp->run.fate == FATE_CARRIED) {
+		udprelay_data_head(udp->run.next, to->session, source);
+		carry(udp, to, data, len);
+	} else {
+		count(udp, udp->run.fate);
+		say(udp, from, reply.data, reply.len);
+	}
+	udp->run.on = true;
+}
+
+/*
+ * Is there room in @last for one more, so that the kernel can cut it off again? Only the last one
+ * of what came can be shorter, and nothing comes behind that.
+ */
+static bool may_join(const struct udp *udp, const struct sock_msg *last)
+{
+	return (last->remote.addr.family == AF_INET ? udp->sock.gso4 : udp->sock.gso6) &&
+	       sock_msg_datagrams(last) < SOCK_SEGMENTS_MAX;
+}
+
+/* One more with the same head. A hint has been given for the first. */
+static void continue_run(struct udp *udp, uint8_t *data, size_t len)
+{
+	struct sock_msg *last, next;
+
+	if (udp->run.fate != FATE_CARRIED) {
+		count(udp, udp->run.fate);
+		return;
+	}
+	memcpy(data, udp->run.next, sizeof(udp->run.next));
+	last = &udp->out[udp->n_out - 1];
+	assert(udp->n_out > 0 && last->data + last->len == data && len <= last->segment);
+	if (may_join(udp, last)) {
+		last->len += len;
+		return;
+	}
+	next = *last;
+	next.data = data;
+	next.len = next.segment = len;
+	*add_out(udp, true) = next;
+}
+
+static bool is_oversized(const uint8_t *data, size_t len)
+{
+	return len > UDPRELAY_DATA_HEAD_LEN + UDPRELAY_PAYLOAD_MAX &&
+	       udprelay_type(data, UDPRELAY_DATA_HEAD_LEN + UDPRELAY_PAYLOAD_MAX) == UDPRELAY_DATA;
+}
+
+static void take_datagram(struct udp *udp, const struct sock_msg *from, uint8_t *data, size_t len)
+{
+	struct binds_reply reply;
+	uint32_t session, node;
+
+	if (udp->run.on && len > UDPRELAY_DATA_HEAD_LEN &&
+		memcmp(data, udp->run.head, UDPRELAY_DATA_HEAD_LEN) == 0) {
+		continue_run(udp, data, len);
+		return;
+	}
+	udp->run.on = false;
+	if (udprelay_data_parse(data, len, &session, &node)) {
+		begin_run(udp, from, data, len, session, node);
+	} else if (udprelay_type(data, len) == UDPRELAY_BIND) {
+		count(udp, binds_bind(udp->binds, data, &from->remote, &from->local, udp->now_us,
+				   &reply));
+		say(udp, from, reply.data, reply.len);
+	} else if (stun_looks(data, len)) {
+		take_stun(udp, from, data, len);
+	} else {
+		count(udp, is_oversized(data, len) ? FATE_OVERSIZED : FATE_UNREADABLE);
+	}
+}
+
+static void take_message(struct udp *udp, const struct sock_msg *msg)
+{
+	size_t size = sock_msg_datagrams(msg) > 1 ? msg->segment : msg->len;
+
+	udp->counters.messages_in++;
+	udp->counters.received_bytes += msg->len;
+	udp->run.on = false;
+	if (msg->len == 0) {
+		udp->counters.received++;
+		count(udp, FATE_UNREADABLE);
+	}
+	for (size_t at = 0; at < msg->len; at += size) {
+		size_t left = msg->len - at;
+
+		udp->counters.received++;
+		take_datagram(udp, msg, msg->data + at, left < size ? left : size);
+	}
+}
+
+/* A card that could not send super-frames may not be in use any more. */
+static void look_after_gso(struct udp *udp)
+{
+	if (!udp->sock.gso_lost) {
+		udp->gso_lost_us = udp->now_us;
+	} else if (udp->now_us - udp->gso_lost_us >= GSO_AGAIN_US) {
+		sock_gso_again(&udp->sock);
+		udp->gso_lost_us = udp->now_us;
+	}
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct udp *udp = ctx;
+
+	udp->now_us = clock_now_us();
+	look_after_gso(udp);
+	for (int i = 0; i < CALLS_PER_TURN; i++) {
+		int n = sock_recv(udp->batch, fd, udp->in, MESSAGES, MESSAGE_LEN);
+
+		if (n < 0)
+			log_seldom(LOG_LEVEL_WARNING, "receive from UDP port %u: %s, going on",
+				udp->sock.port, strerror(-n));
+		if (n <= 0)
+			break;
+		udp->counters.calls_in++;
+		for (int k = 0; k < n; k++)
+			take_message(udp, &udp->in[k]);
+		flush(udp);
+		if (n < MESSAGES)
+			break;
+	}
+	return 0;
+}
+
+/* --- keys, life --- */
+
+static int on_keys(sd_event_source *source, void *ctx)
+{
+	struct udp *udp = ctx;
+
+	if (!binds_derive(udp->binds, KEYS_PER_TURN))
+		(void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	return 0;
+}
+
+int udp_follow(struct udp *udp)
+{
+	int r = binds_follow(udp->binds, udp->core->members);
+
+	(void) sd_event_source_set_enabled(udp->on_keys, SD_EVENT_ON);
+	return r;
+}
+
+int udp_deny(struct udp *udp, const struct ip_prefix *prefixes, size_t n)
+{
+	int r = strangers_deny(udp->strangers, prefixes, n);
+
+	if (r == 0)
+		binds_drop_denied(udp->binds);
+	return r;
+}
+
+static int make(struct udp *udp, const struct udp_options *options)
+{
+	int r;
+
+	udp->strangers = strangers_new();
+	if (!udp->strangers)
+		return -ENOMEM;
+	r = strangers_deny(udp->strangers, options->denied, options->n_denied);
+	if (r < 0)
+		return r;
+	udp->binds = binds_new(udp->core->secret, udp->core->key, udp->strangers);
+	udp->batch = sock_batch_new();
+	udp->data = malloc((size_t) MESSAGES * MESSAGE_LEN);
+	if (!udp->binds || !udp->batch || !udp->data)
+		return -ENOMEM;
+	for (size_t i = 0; i < MESSAGES; i++)
+		udp->in[i].data = udp->data + i * MESSAGE_LEN;
+	return 0;
+}
+
+static int watch(struct udp *udp, int fd, sd_event_source **ret)
+{
+	return fd < 0 ? 0 : sd_event_add_io(udp->core->event, ret, fd, EPOLLIN, on_readable, udp);
+}
+
+/* Keys are derived when there is nothing else to do: whoever is bound is served first. */
+static int listen_to(struct udp *udp)
+{
+	int r = watch(udp, udp->sock.fd4, &udp->on_4);
+
+	if (r >= 0)
+		r = watch(udp, udp->sock.fd6, &udp->on_6);
+	if (r >= 0)
+		r = sd_event_add_defer(udp->core->event, &udp->on_keys, on_keys, udp);
+	if (r >= 0)
+		r = sd_event_source_set_priority(udp->on_keys, SD_EVENT_PRIORITY_IDLE);
+	return r < 0 ? r : udp_follow(udp);
+}
+
+static void udp_free_p(struct udp **udp)
+{
+	(void) udp_free(*udp);
+}
+
+int udp_new(struct relay_core *core, const struct udp_options *options, struct udp **ret,
+	struct err *err)
+{
+	CLEANUP(udp_free_p) struct udp *udp = calloc(1, sizeof(*udp));
+	int r = -ENOMEM;
+
+	if (udp) {
+		udp->core = core;
+		udp->sock.fd4 = udp->sock.fd6 = -1;
+		r = make(udp, options);
+	}
+	if (r < 0)
+		return err_set(err, r, "UDP relay: %s", strerror(-r));
+	r = sock_open(options->port, options->mark, true, &udp->sock, err);
+	if (r < 0)
+		return r;
+	r = listen_to(udp);
+	if (r < 0)
+		return err_set(err, r, "UDP relay: %s", strerror(-r));
+	*ret = TAKE(udp);
+	return 0;
+}
+
+struct udp *udp_free(struct udp *udp)
+{
+	if (!udp)
+		return NULL;
+	sd_event_source_disable_unref(udp->on_4);
+	sd_event_source_disable_unref(udp->on_6);
+	sd_event_source_disable_unref(udp->on_keys);
+	sock_close(&udp->sock);
+	(void) binds_free(udp->binds);
+	(void) strangers_free(udp->strangers);
+	(void) sock_batch_free(udp->batch);
+	free(udp->data);
+	free(udp);
+	return NULL;
+}
+
+uint16_t udp_port(const struct udp *udp)
+{
+	return udp->sock.port;
+}
+
+bool udp_has_small_buffers(const struct udp *udp)
+{
+	return udp->sock.small_buffers;
+}
+
+size_t udp_bound(const struct udp *udp)
+{
+	return binds_count(udp->binds, clock_now_us());
+}
+
+const struct udp_counters *udp_counters(const struct udp *udp)
+{
+	return &udp->counters;
+}
