@@ -6,8 +6,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -222,7 +224,7 @@ static void continue_run(struct udp *udp, uint8_t *data, size_t len)
 	}
 	next = *last;
 	next.data = data;
-	next.len = next.segment = len;
+	next.len = len;
 	*add_out(udp, true) = next;
 }
 
@@ -436,7 +438,19 @@ size_t udp_bound(const struct udp *udp)
 	return binds_count(udp->binds, clock_now_us());
 }
 
-const struct udp_counters *udp_counters(const struct udp *udp)
+/* Of what came, the messages for which the receive buffer had no room. Linux 4.12. */
+static uint32_t overruns(int fd)
 {
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0)
+		return 0;
+	return info[SK_MEMINFO_DROPS];
+}
+
+const struct udp_counters *udp_counters(struct udp *udp)
+{
+	udp->counters.overruns = (uint64_t) overruns(udp->sock.fd4) + overruns(udp->sock.fd6);
 	return &udp->counters;
 }

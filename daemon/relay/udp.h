@@ -37,6 +37,8 @@ struct udp_counters {
 	uint64_t said, said_bytes;    /* by the relay itself: cookies, hints, answers */
 	uint64_t calls_in, calls_out; /* to the kernel, with messages: trains or datagrams */
 	uint64_t messages_in, messages_out;
+	uint64_t
+		overruns; /* messages that came while the receive buffer was full; it wraps at 32 bits */
 };
 
 struct udp;
@@ -60,4 +62,5 @@ int udp_deny(struct udp *udp, const struct ip_prefix *prefixes, size_t n);
 uint16_t udp_port(const struct udp *udp);
 bool udp_has_small_buffers(const struct udp *udp); /* the kernel granted less than asked */
 size_t udp_bound(const struct udp *udp);           /* members that are bound now */
-const struct udp_counters *udp_counters(const struct udp *udp);
+/* As they are now; borrowed. */
+const struct udp_counters *udp_counters(struct udp *udp);

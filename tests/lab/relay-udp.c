@@ -58,6 +58,7 @@ static void print_counters(const struct server *s)
 	printf(",\"received\":%" PRIu64 ",\"received_bytes\":%" PRIu64 ",\"carried_bytes\":%" PRIu64
 	       ",\"said\":%" PRIu64 ",\"said_bytes\":%" PRIu64,
 		c->received, c->received_bytes, c->carried_bytes, c->said, c->said_bytes);
+	printf(",\"overruns\":%" PRIu64, c->overruns);
 	printf(",\"messages_in\":%" PRIu64 ",\"calls_in\":%" PRIu64 ",\"messages_out\":%" PRIu64
 	       ",\"calls_out\":%" PRIu64,
 		c->messages_in, c->calls_in, c->messages_out, c->calls_out);

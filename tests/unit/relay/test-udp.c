@@ -29,7 +29,8 @@ enum { TRAIN_MAX = 65000 };
 static int full_family = -1; /* its send buffer is full */
 static bool source_is_gone;  /* no address of ours is accepted */
 static unsigned refused;
-static bool without_gso;
+static int broken_family = -1; /* it refuses everything */
+static int without_gso = -1;   /* this family cannot cut trains */
 
 static bool names_source(const struct mmsghdr *msg)
 {
@@ -53,6 +54,10 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 		errno = EAGAIN;
 		return -1;
 	}
+	if (domain == broken_family) {
+		errno = EPERM;
+		return -1;
+	}
 	if (source_is_gone && names_source(msgs)) {
 		refused++;
 		errno = EINVAL;
@@ -65,7 +70,11 @@ int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-	if (without_gso && level == IPPROTO_UDP && name == UDP_SEGMENT) {
+	int domain;
+	socklen_t domain_len = sizeof(domain);
+
+	(void) getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len);
+	if (domain == without_gso && level == IPPROTO_UDP && name == UDP_SEGMENT) {
 		errno = ENOPROTOOPT;
 		return -1;
 	}
@@ -105,8 +114,8 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 
-	full_family = -1;
-	without_gso = source_is_gone = false;
+	full_family = broken_family = without_gso = -1;
+	source_is_gone = false;
 	for (size_t i = 0; i < MAKER_MEMBERS; i++)
 		if (w->fds[i] >= 0)
 			(void) close(w->fds[i]);
@@ -385,31 +394,40 @@ static void test_source_gone(void **state)
 	}
 }
 
-/* The same where the kernel cannot cut: every datagram by itself. */
+/* The same where the kernel cannot cut those of one family: to these every datagram by itself. */
 static void test_train_without_gso(void **state)
 {
 	enum { N = 40, PAYLOAD = 1000, SIZE = PAYLOAD + UDPRELAY_DATA_HEAD_LEN };
+	static const char *const addresses[] = { NULL, "127.0.0.1", "::1" };
 	struct world *w = *state;
 	struct udp_options options = { .port = 0 };
 	uint8_t *data = malloc(TRAIN_MAX);
 	struct err err;
-	size_t len = 0;
 
 	(void) udp_free(w->udp);
-	without_gso = true;
+	without_gso = AF_INET;
 	assert_int_equal(udp_new(&w->core, &options, &w->udp, &err), 0);
-	bind_member(w, 0, "127.0.0.1");
-	bind_member(w, 1, "::1");
-	for (size_t i = 0; i < N; i++)
-		len += make_data(w, 0, 1, (uint8_t) i, PAYLOAD, data + len);
-	send_train(w, 0, data, len, SIZE);
-	for (size_t i = 0; i < N; i++) {
-		size_t segment;
+	bind_member(w, 0, "::1");
+	for (size_t to = 1; to <= 2; to++) {
+		uint64_t before;
+		size_t len = 0;
 
-		len = receive_message(w, 1, data, TRAIN_MAX, &segment);
-		check_data(w, 0, 1, (uint8_t) i, PAYLOAD, data, len);
+		bind_member(w, to, addresses[to]);
+		before = udp_counters(w->udp)->messages_out;
+		for (size_t i = 0; i < N; i++)
+			len += make_data(w, 0, to, (uint8_t) i, PAYLOAD, data + len);
+		send_train(w, 0, data, len, SIZE);
+		if (to == 2) {
+			assert_int_equal(receive(w, to, data, TRAIN_MAX), N * SIZE);
+			assert_int_equal(udp_counters(w->udp)->messages_out - before, 1);
+			break;
+		}
+		for (size_t i = 0; i < N; i++) {
+			len = receive(w, to, data, TRAIN_MAX);
+			check_data(w, 0, to, (uint8_t) i, PAYLOAD, data, len);
+		}
+		assert_int_equal(udp_counters(w->udp)->messages_out - before, N);
 	}
-	expect_nothing(w, 1);
 	free(data);
 }
 
@@ -693,6 +711,44 @@ static void test_full_buffer_of_hints(void **state)
 	assert_int_equal(udp_counters(w->udp)->said, said);
 }
 
+/* Refused by the kernel for good: counted, and nobody else's. */
+static void test_not_sent(void **state)
+{
+	enum { N = 5, PAYLOAD = 100, SIZE = PAYLOAD + UDPRELAY_DATA_HEAD_LEN };
+	struct world *w = *state;
+	uint8_t data[2 * N * SIZE];
+	size_t len = 0;
+
+	bind_member(w, 0, "127.0.0.1");
+	bind_member(w, 1, "127.0.0.1");
+	bind_member(w, 2, "::1");
+	for (size_t to = 1; to <= 2; to++)
+		for (uint8_t i = 0; i < N; i++)
+			len += make_data(w, 0, to, i, PAYLOAD, data + len);
+	broken_family = AF_INET;
+	send_train(w, 0, data, len, SIZE);
+	assert_int_equal(receive(w, 2, data, sizeof(data)), N * SIZE);
+	expect_nothing(w, 1);
+	assert_int_equal(fates(w, FATE_CARRIED), N);
+	assert_int_equal(fates(w, FATE_NOT_SENT), N);
+	assert_int_equal(udp_counters(w->udp)->carried_bytes, N * SIZE);
+}
+
+/* More than the receive buffer holds, while the relay is busy elsewhere. */
+static void test_overrun(void **state)
+{
+	struct world *w = *state;
+	uint8_t data[9000] = { 0 };
+
+	w->fds[0] = connect_to_relay(w, "127.0.0.1");
+	assert_int_equal(udp_counters(w->udp)->overruns, 0);
+	for (int i = 0; i < 3000; i++)
+		send_to_relay(w, 0, data, sizeof(data));
+	turn(w);
+	assert_int_not_equal(udp_counters(w->udp)->overruns, 0);
+	assert_int_equal(udp_counters(w->udp)->overruns + udp_counters(w->udp)->messages_in, 3000);
+}
+
 static void test_port(void **state)
 {
 	struct world *w = *state;
@@ -730,6 +786,8 @@ int main(void)
 		TEST(test_removed_and_denied),
 		TEST(test_full_buffer),
 		TEST(test_full_buffer_of_hints),
+		TEST(test_not_sent),
+		TEST(test_overrun),
 		TEST(test_port),
 	};
 
