@@ -45,6 +45,22 @@ static void tell_key(struct teller *t, const char *what, const uint8_t *was, con
 		say(t, "%s %s instead of %s", what, story_key(is, a), story_key(was, b));
 }
 
+/* Others trust it with whom they talk to and when, so that its keys are news, too. */
+static void tell_relay(struct teller *t, const struct node_relay *was, const struct node_relay *is)
+{
+	if (!is->n_hosts) {
+		say(t, " is no relay any more");
+		return;
+	}
+	say(t, was->n_hosts ? " is found as a relay at" : " is a relay, at");
+	for (size_t i = 0; i < is->n_hosts; i++)
+		say(t, "%s %s", i ? "," : "", is->hosts[i]);
+	say(t, ", TCP %u, UDP %u", is->tcp, is->udp);
+	if (was->n_hosts && (memcmp(was->pin, is->pin, sizeof(is->pin)) != 0 ||
+				    memcmp(was->key, is->key, sizeof(is->key)) != 0))
+		say(t, ", with OTHER KEYS");
+}
+
 static void tell_new_node(struct teller *t, const struct node *node)
 {
 	char addr[IP_TEXT_MAX], key[STORY_KEY_LEN];
@@ -52,6 +68,10 @@ static void tell_new_node(struct teller *t, const struct node *node)
 	say(t, "%s joins as node %u, %s, %s; identity %s", node->name, (unsigned) node->id,
 		node_role_name(node->role), ip_addr_format(&node->mesh4, addr),
 		story_key(node->identity, key));
+	if (node->relay.n_hosts) {
+		say(t, "; it");
+		tell_relay(t, &(struct node_relay){ 0 }, &node->relay);
+	}
 }
 
 static bool same_json(const json_t *a, const json_t *b)
@@ -82,6 +102,10 @@ static void tell_changes(struct teller *t, const struct node *was, const struct 
 		say(t, "%s has other labels", t->len > begun ? ", and" : "");
 	if (!same_json(was->tags, is->tags))
 		say(t, "%s has other tags", t->len > begun ? ", and" : "");
+	if (!node_relay_equal(&was->relay, &is->relay)) {
+		say(t, "%s", t->len > begun ? ", and" : "");
+		tell_relay(t, &was->relay, &is->relay);
+	}
 	if (t->len == begun)
 		say(t, " is written once more");
 }

@@ -56,6 +56,13 @@ static bool host_is_valid(const char *host)
 	return label && host[len - 1] != '-';
 }
 
+bool field_host_is_valid(const char *host)
+{
+	struct ip_addr addr;
+
+	return host_is_valid(host) || (ip_addr_parse(host, &addr) == 0 && addr.family == AF_INET6);
+}
+
 static bool port_is_valid(const char *port)
 {
 	uint64_t n;

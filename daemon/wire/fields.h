@@ -16,8 +16,9 @@
 
 enum {
 	FIELD_KEY_LEN = 32,
-	FIELD_NAME_MAX = 64, /* a DNS label with its NUL */
-	FIELD_URL_MAX = 256, /* with the NUL */
+	FIELD_NAME_MAX = 64,  /* a DNS label with its NUL */
+	FIELD_URL_MAX = 256,  /* with the NUL */
+	FIELD_HOST_MAX = 254, /* likewise */
 	FIELD_URLS_MAX = 16,
 	FIELD_PINS_MAX = 4,
 	FIELD_ID_MAX = 17,   /* 16 lower-case hex digits and a NUL */
@@ -32,6 +33,8 @@ bool field_hex_is_valid(const char *text, size_t digits);
  * "https://HOST[:PORT]": a name, an IPv4 address or an IPv6 address in brackets; no path, no user.
  */
 bool field_url_is_valid(const char *url);
+/* An IPv4 or IPv6 address, without brackets or scope, or a DNS name. */
+bool field_host_is_valid(const char *host);
 
 /* A whole document is refused with -EINVAL where a field of it is missing: maps -ENOENT to that. */
 int field_refuse_missing(int r, struct err *err);

@@ -15,6 +15,7 @@ void node_done(struct node *node)
 	json_decref(node->tags);
 	json_decref(node->labels);
 	json_decref(node->origin);
+	node_relay_done(&node->relay);
 	free(node->revoked);
 	*node = (struct node){ 0 };
 }
@@ -165,6 +166,13 @@ static int read_pods(const json_t *json, struct node *node, struct err *err)
 	return 0;
 }
 
+static int read_relay(const json_t *json, struct node *node, struct err *err)
+{
+	return json_has(json, "relay")
+		       ? node_relay_from_json(json_object_get(json, "relay"), &node->relay, err)
+		       : 0;
+}
+
 static int read_fields(const json_t *json, struct node *node, struct err *err)
 {
 	uint64_t id;
@@ -189,7 +197,7 @@ static int read_fields(const json_t *json, struct node *node, struct err *err)
 		(r = field_get_addr(json, "mesh4", AF_INET, &node->mesh4, err)) ||
 		(r = field_get_addr(json, "mesh6", AF_INET6, &node->mesh6, err)) ||
 		(r = read_pods(json, node, err)) || (r = read_tags(json, node, err)) ||
-		(r = read_labels(json, node, err)))
+		(r = read_labels(json, node, err)) || (r = read_relay(json, node, err)))
 		return r;
 	return read_revoked(json, node, err);
 }
@@ -232,6 +240,10 @@ json_t *node_to_json(const struct node *node)
 		(void) json_object_del(json, "pods4"); /* -1: it had none */
 		(void) json_object_del(json, "pods6");
 	}
+	if (node->relay.n_hosts)
+		bad |= json_object_set_new(json, "relay", node_relay_to_json(&node->relay));
+	else if (json)
+		(void) json_object_del(json, "relay");
 	bad |= json_object_set_new(json, "revoked", field_keys(node->revoked, node->n_revoked));
 	return bad ? NULL : TAKE(json);
 }
@@ -250,6 +262,7 @@ int node_copy(const struct node *node, struct node *ret)
 	copy.tags = json_incref(node->tags);
 	copy.labels = json_incref(node->labels);
 	copy.origin = json_incref(node->origin);
+	node_relay_copy(&node->relay, &copy.relay);
 	*ret = copy;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/ip.h"
 #include "wire/fields.h"
+#include "wire/node-relay.h"
 
 enum {
 	NODE_ID_MAX = 16777215,
@@ -36,6 +37,7 @@ struct node {
 	struct ip_prefix pods4, pods6;    /* family 0: no pods; both or none */
 	uint8_t (*revoked)[NODE_KEY_LEN]; /* owned; identity keys it had before */
 	size_t n_revoked;
+	struct node_relay relay;
 	json_t *origin; /* owned or NULL: what was read; node_to_json() keeps unknown fields */
 };
 

@@ -70,6 +70,44 @@ static void test_rekeys(void **state)
 	settings_done(&settings);
 }
 
+static void test_relay(void **state)
+{
+	struct settings settings = maker_settings();
+	CLEANUP_NETMAP struct netmap *netmap = maker_netmap(&settings);
+	CLEANUP_NODE struct node node = maker_node(3, 0, "vps");
+	struct node_relay relay = { .hosts = { "203.0.113.5", "vps.example.org" },
+		.n_hosts = 2,
+		.tcp = 443,
+		.udp = 3478,
+		.pin = { 1 },
+		.key = { 2 } };
+
+	node.relay = relay;
+	assert_non_null(strstr(tell_node(netmap, &node).text,
+		"; it is a relay, at 203.0.113.5, vps.example.org, TCP 443, UDP 3478"));
+	node.relay = (struct node_relay){ 0 };
+	apply(netmap, &node);
+	node.relay = relay;
+	assert_string_equal(tell_node(netmap, &node).text,
+		"vps (node 3) is a relay, at 203.0.113.5, vps.example.org, TCP 443, UDP 3478");
+	apply(netmap, &node);
+	assert_string_equal(tell_node(netmap, &node).text, "vps (node 3) is written once more");
+	node.relay.n_hosts = 1;
+	node.relay.tcp = 3340;
+	assert_string_equal(tell_node(netmap, &node).text,
+		"vps (node 3) is found as a relay at 203.0.113.5, TCP 3340, UDP 3478");
+	node.relay.pin[0]++;
+	assert_non_null(strstr(tell_node(netmap, &node).text, ", with OTHER KEYS"));
+	node.relay.pin[0]--;
+	node.relay.key[0]++;
+	assert_non_null(strstr(tell_node(netmap, &node).text, ", with OTHER KEYS"));
+	(void) snprintf(node.name, sizeof(node.name), "server");
+	node.relay = (struct node_relay){ 0 };
+	assert_string_equal(tell_node(netmap, &node).text,
+		"vps (node 3) is called server, and is no relay any more");
+	settings_done(&settings);
+}
+
 static void test_others(void **state)
 {
 	struct settings settings = maker_settings();
@@ -109,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rekeys),
+		cmocka_unit_test(test_relay),
 		cmocka_unit_test(test_others),
 	};
 

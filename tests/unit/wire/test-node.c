@@ -7,7 +7,9 @@ static const char good[] =
 	"{\"id\":1,\"name\":\"n100\",\"role\":\"control-plane\",\"tags\":[\"lab\"],"
 	"\"labels\":{\"hearth.internal/board\":\"n100\"},\"wg\":\"" KEY_A "\",\"identity\":\"" KEY_B
 	"\",\"mesh4\":\"10.77.0.1\",\"mesh6\":\"fd12:3456:789a::1\",\"pods4\":\"10.244.1.0/24\","
-	"\"pods6\":\"fd12:3456:789a:1001::/64\",\"revoked\":[\"" KEY_C "\"]}";
+	"\"pods6\":\"fd12:3456:789a:1001::/64\",\"revoked\":[\"" KEY_C "\"],"
+	"\"relay\":{\"hosts\":[\"203.0.113.5\",\"vps.example.org\"],\"tcp\":443,\"udp\":3478,"
+	"\"pin\":\"" KEY_A "\",\"key\":\"" KEY_C "\",\"later\":1}}";
 
 static int read_json(const json_t *json, struct err *err)
 {
@@ -106,6 +108,42 @@ static void test_fields(void **state)
 		{ "revoked", "[\"" KEY_A "\",\"" KEY_A "\"]", -EINVAL },
 		{ "revoked", "[\"" KEY_B "\"]", -EINVAL },
 		{ "revoked", "\"" KEY_A "\"", -EINVAL },
+		{ "relay", NULL, 0 },
+		{ "relay", "null", 0 },
+		{ "relay", "{}", -EINVAL },
+		{ "relay", "[]", -EINVAL },
+		{ "relay", "\"vps\"", -EINVAL },
+		{ "relay.hosts", NULL, -EINVAL },
+		{ "relay.hosts", "[]", -EINVAL },
+		{ "relay.hosts", "\"vps\"", -EINVAL },
+		{ "relay.hosts", "[\"2001:db8::5\"]", 0 },
+		{ "relay.hosts", "[\"[2001:db8::5]\"]", -EINVAL },
+		{ "relay.hosts", "[\"fe80::1%eth0\"]", -EINVAL },
+		{ "relay.hosts", "[\"vps\"]", 0 },
+		{ "relay.hosts", "[\"vps:443\"]", -EINVAL },
+		{ "relay.hosts", "[\"vps..org\"]", -EINVAL },
+		{ "relay.hosts", "[\"\"]", -EINVAL },
+		{ "relay.hosts", "[\"203.0.113.256\"]", -EINVAL },
+		{ "relay.hosts", "[1]", -EINVAL },
+		{ "relay.hosts", "[\"a\",\"b\",\"c\",\"d\"]", 0 },
+		{ "relay.hosts", "[\"a\",\"b\",\"c\",\"d\",\"e\"]", -EINVAL },
+		{ "relay.hosts", "[\"a\",\"b\",\"a\"]", -EINVAL },
+		{ "relay.hosts", "[\"" A63 "." A63 "." A63 "." A63 "\"]", -EINVAL },
+		{ "relay.tcp", "0", -EINVAL },
+		{ "relay.tcp", "1", 0 },
+		{ "relay.tcp", "65535", 0 },
+		{ "relay.tcp", "65536", -EINVAL },
+		{ "relay.tcp", "\"443\"", -EINVAL },
+		{ "relay.tcp", NULL, -EINVAL },
+		{ "relay.udp", "0", 0 }, /* no UDP */
+		{ "relay.udp", "65536", -EINVAL },
+		{ "relay.udp", NULL, -EINVAL },
+		{ "relay.pin", "\"" KEY_0 "\"", -EINVAL },
+		{ "relay.pin", NULL, -EINVAL },
+		{ "relay.key", "\"" KEY_0 "\"", -EINVAL },
+		{ "relay.key", "\"\"", -EINVAL },
+		{ "relay.key", NULL, -EINVAL },
+		{ "relay.later", "{}", 0 },
 		{ "later", "{\"x\":[null]}", 0 },
 	};
 
@@ -146,6 +184,24 @@ static void test_round_trip(void **state)
 	CLEANUP_JSON json_t *unchanged = node_to_json(&node);
 
 	assert_true(json_equal(json, unchanged));
+
+	/* A relay moves and ends; a field of later versions inside stays while there is one. */
+	assert_true(node_relay_equal(&node.relay, &copy.relay));
+	memcpy(copy.relay.hosts[0], "203.0.113.6", 12);
+	copy.relay.tcp++;
+	CLEANUP_JSON json_t *moved = node_to_json(&copy);
+	const json_t *relay = json_object_get(moved, "relay");
+
+	assert_false(node_relay_equal(&node.relay, &copy.relay));
+	assert_int_equal(json_integer_value(json_object_get(relay, "tcp")), 444);
+	assert_int_equal(json_integer_value(json_object_get(relay, "later")), 1);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(relay, "hosts"), 0)),
+		"203.0.113.6");
+	assert_int_equal(read_json(moved, NULL), 0);
+	node_relay_done(&copy.relay);
+	CLEANUP_JSON json_t *ended = node_to_json(&copy);
+
+	assert_false(json_has(ended, "relay"));
 
 	while (!node_revoke_identity(&copy))
 		;
