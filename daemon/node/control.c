@@ -268,6 +268,11 @@ static void call_log(struct hearthd *h, struct ipc_request *request)
 		ipc_request_fail(request, "internal", "out of memory");
 }
 
+static void call_members(struct hearthd *h, struct ipc_request *request)
+{
+	roster_answer(h->roster, request);
+}
+
 static const struct {
 	const char *call;
 	bool only_root;
@@ -277,6 +282,7 @@ static const struct {
 	{ "ping", false, call_ping },
 	{ "wait", false, call_wait },
 	{ "log", false, call_log },
+	{ "members", false, call_members },
 	{ "kube.publish", true, call_kube_publish },
 	{ "reload", true, call_reload },
 };

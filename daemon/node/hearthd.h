@@ -34,6 +34,7 @@
 #include "node/pods.h"
 #include "node/report.h"
 #include "node/resolv.h"
+#include "node/roster.h"
 #include "node/sync.h"
 #include "node/uapi.h"
 #include "node/uplink.h"
@@ -63,6 +64,7 @@ struct hearthd {
 	struct ping *ping;
 	struct pods *pods;
 	struct resolv *resolv;
+	struct roster *roster;
 	struct sync *sync;
 	struct uapi *uapi;
 	struct uplink *uplink;

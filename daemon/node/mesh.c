@@ -122,6 +122,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (finder_new(&h->core, h->peers, &h->finder, err) < 0)
 		return err->code;
+	if (roster_new(&h->core, &h->roster, err) < 0)
+		return err->code;
 	h->exchange = exchange_new(&h->core, h->peers, &exchange_hooks, h);
 	h->device = device_new(&h->core, &device_hooks, h);
 	h->ipv6 = ipv6_new(&h->core, &ipv6_hooks, h);
@@ -140,6 +142,7 @@ void mesh_close(struct hearthd *h)
 	h->overlay = overlay_free(h->overlay);
 	h->exchange = exchange_free(h->exchange);
 	h->finder = finder_free(h->finder);
+	h->roster = roster_free(h->roster);
 	h->peers = peers_free(h->peers);
 	h->device = device_free(h->device);
 	h->ground = ground_free(h->ground);
@@ -381,6 +384,8 @@ int mesh_update(struct hearthd *h, unsigned changes, struct err *err)
 	r = state == MESH_UP ? apply(h, changes, err) : 0;
 	if (r < 0)
 		return r;
+	if (changes & CHANGE_RECORDS)
+		roster_follow(h->roster, state == MESH_UP);
 	h->begun = true;
 	status_tell(h);
 	return 0;

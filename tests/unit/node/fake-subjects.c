@@ -354,7 +354,26 @@ uint16_t tunnel_port(struct tunnel *tunnel)
 	return fake.port;
 }
 
-/* --- exchange, finder --- */
+/* --- roster, exchange, finder --- */
+
+int roster_new(struct core *core, struct roster **ret, struct err *err)
+{
+	*ret = make("roster", NULL, NULL, NULL);
+	return *ret ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+FREE(roster)
+
+void roster_answer(struct roster *roster, struct ipc_request *request)
+{
+	assert_ptr_equal(roster, &fake);
+	ipc_request_reply(request, json_pack("{s:s}", "roster", "answered"));
+}
+
+void roster_follow(struct roster *roster, bool inside)
+{
+	assert_ptr_equal(roster, &fake);
+	say("roster_follow-%d", inside);
+}
 
 struct exchange *exchange_new(
 	struct core *core, const struct peers *peers, const struct exchange_hooks *hooks, void *ctx)

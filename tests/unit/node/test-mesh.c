@@ -66,7 +66,7 @@ static void test_up(void **state)
 {
 	fake_hearthd_open(h);
 	assert_int_equal(update(0), 0);
-	fake_assert_asked(FIRST " notify_status");
+	fake_assert_asked(FIRST " roster_follow-1 notify_status");
 	assert_int_equal(h->mesh_state, MESH_UP);
 	assert_true(h->begun);
 	assert_int_equal(fake_core_logged("node 1 of mesh home"), 1);
@@ -80,7 +80,7 @@ static void test_waiting(void **state)
 	h->core.config.node = 5; /* nothing in the log yet */
 	fake_hearthd_open(h);
 	assert_int_equal(update(CHANGE_ALL), 0);
-	fake_assert_asked("notify_status");
+	fake_assert_asked("roster_follow-0 notify_status");
 	assert_int_equal(h->mesh_state, MESH_WAITING);
 	assert_int_equal(fake_core_logged("the log does not name this board (node 5) yet"), 1);
 	assert_true(h->begun);
@@ -99,7 +99,7 @@ static void test_replaced(void **state)
 	fake_assert_asked(
 		"uapi_close finder_use-0 overlay_close peers_forget device_clear wall_take_down "
 		"names_write-1 ground_forget ipv6_forget pods_forget exchange_follow-0 announce_check-0 "
-		"notify_status");
+		"roster_follow-0 notify_status");
 	assert_int_equal(
 		fake_core_logged(
 			"another machine was enrolled in this board's place; taking the interface"),
@@ -112,7 +112,7 @@ static void test_replaced(void **state)
 	assert_int_equal(h->mesh_state, MESH_REPLACED);
 	(void) fake_asked();
 	assert_int_equal(update(CHANGE_RECORDS), 0); /* once */
-	fake_assert_asked("");
+	fake_assert_asked("roster_follow-0");
 }
 
 static void test_removed(void **state)
@@ -219,7 +219,7 @@ static void test_changes(void **state)
 	} cases[] = {
 		{ CHANGE_RECORDS,
 			"peers_apply finder_follow device_apply wall_apply-1 names_write-0 "
-			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 announce_look" },
+			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 announce_look roster_follow-1" },
 		{ CHANGE_UPLINK, "peers_apply finder_follow wall_apply-1 announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
@@ -303,7 +303,7 @@ static void test_addresses_unknown(void **state)
 	fake.fails = "uplink_look";
 	fake.with = -EINTR;
 	assert_int_equal(update(CHANGE_ALL), 0);
-	fake_assert_asked(FIRST " notify_status");
+	fake_assert_asked(FIRST " roster_follow-1 notify_status");
 	assert_int_equal(
 		fake_core_logged("uplink_look: it fails; the addresses of before count"), 1);
 	assert_int_equal(fake_core_logged(""), 0);
@@ -328,7 +328,8 @@ static void test_lost(void **state)
 {
 	begin();
 	fake.overlay->lost(h);
-	fake_assert_asked("uapi_close finder_use-0 overlay_close peers_forget " FIRST);
+	fake_assert_asked(
+		"uapi_close finder_use-0 overlay_close peers_forget " FIRST " roster_follow-1");
 	assert_int_equal(fake_core_logged(""), 0);
 	fake.fails = "overlay_open";
 	fake.with = -EBUSY;
@@ -473,7 +474,7 @@ static void test_retry_held_back(void **state)
 	fake_assert_asked(
 		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_follow "
 		"device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
-		"cluster_look_at_boards-1 exchange_follow-1 announce_look device_look ground_look-1-7 "
+		"cluster_look_at_boards-1 exchange_follow-1 announce_look roster_follow-1 device_look ground_look-1-7 "
 		"wall_retry-1 exchange_follow-1 " ROUND);
 }
 
@@ -490,8 +491,8 @@ static void test_retry_tunnel(void **state)
 	fake_core_wrong(&h->core, "tunnel", "overlay_open: it fails");
 	fake.fails = NULL;
 	mesh_retry(h);
-	fake_assert_asked(
-		FIRST " device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
+	fake_assert_asked(FIRST
+		" roster_follow-1 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 
