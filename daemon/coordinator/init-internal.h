@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "coordinator/keys.h"
+#include "board/keys.h"
 #include "coordinator/names.h"
 #include "sys/store/store.h"
 #include "sys/x509/x509.h"

@@ -31,7 +31,7 @@
 #include "board/locals.h"
 #include "coordinator/addrs.h"
 #include "coordinator/init-internal.h"
-#include "coordinator/keys.h"
+#include "board/keys.h"
 #include "coordinator/ledger.h"
 #include "coordinator/names.h"
 #include "coordinator/schema.h"

@@ -15,7 +15,7 @@
 #include "coordinator/admin.h"
 #include "coordinator/api.h"
 #include "coordinator/enroll.h"
-#include "coordinator/keys.h"
+#include "board/keys.h"
 #include "coordinator/kube.h"
 #include "coordinator/names.h"
 #include "coordinator/place.h"

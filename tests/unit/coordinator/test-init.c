@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "base/usage.h"
 #include "coordinator/init.h"
-#include "coordinator/keys.h"
+#include "board/keys.h"
 #include "coordinator/names.h"
 #include "fake-machine.h"
 #include "sys/x509/x509.h"

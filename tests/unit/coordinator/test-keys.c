@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "coordinator/keys.h"
+#include "board/keys.h"
 
 static char dir[] = "/tmp/hearth-keys.XXXXXX", path[64];
 static const uint8_t seed[KEYS_SEED_LEN] = { 1, 2, 3 };

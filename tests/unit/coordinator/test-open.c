@@ -13,7 +13,7 @@
 #include "base/encode.h"
 #include "base/json.h"
 #include "coordinator/api.h"
-#include "coordinator/keys.h"
+#include "board/keys.h"
 #include "coordinator/names.h"
 #include "coordinator/open.h"
 #include "coordinator/presence.h"

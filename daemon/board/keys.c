@@ -1,7 +1,7 @@
 /*
  * keys: see keys.h. Whatever held the text is wiped.
  */
-#include "coordinator/keys.h"
+#include "board/keys.h"
 
 #include <errno.h>
 #include <sodium.h>

@@ -1,5 +1,6 @@
 /*
- * keys: the coordinator's key files (PROTOCOL.md section 1): one base64 line each, mode 0600.
+ * keys: the key files of coordinator and relay (PROTOCOL.md section 1): one base64 line each, mode
+ * 0600.
  */
 #pragma once
 

@@ -1,0 +1,107 @@
+/* relayfile: see relayfile.h. */
+#include "board/relayfile.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+
+enum { FILE_BYTES_MAX = 8192 };
+#define ANY_HOST "automatic.invalid" /* in place of `hosts`, to have the rest read */
+
+void relayfile_done(struct relayfile *file)
+{
+	node_relay_done(&file->relay);
+	*file = (struct relayfile){ 0 };
+}
+
+static int refuse_unknown(const json_t *json, struct err *err)
+{
+	static const char *const known[] = { "hosts", "tcp", "udp", "pin", "key" };
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *) (uintptr_t) json, key, value)
+	{
+		size_t i = 0;
+
+		while (i < ARRAY_LEN(known) && strcmp(key, known[i]) != 0)
+			i++;
+		if (i == ARRAY_LEN(known))
+			return err_set(err, -EINVAL, "there is no setting \"%.40s\"", key);
+	}
+	return 0;
+}
+
+int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *err)
+{
+	CLEANUP_RELAYFILE struct relayfile file = { 0 };
+	const char *hosts = json_string_value(json_object_get(json, "hosts"));
+	CLEANUP_JSON json_t *copy = json_is_object(json) ? json_copy((json_t *) json) : NULL;
+	int r;
+
+	if (!json_is_object(json))
+		return err_set(err, -EINVAL, "it is no JSON object");
+	if (!copy)
+		return err_set(err, -ENOMEM, "out of memory");
+	file.automatic = hosts && !strcmp(hosts, "automatic");
+	if (file.automatic && json_object_set_new(copy, "hosts", json_pack("[s]", ANY_HOST)) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	r = refuse_unknown(copy, err);
+	if (r == 0)
+		r = node_relay_from_json(copy, &file.relay, err);
+	if (r < 0)
+		return r;
+	if (file.automatic)
+		file.relay.n_hosts = 0;
+	json_decref(file.relay.origin); /* what it does not know was refused */
+	file.relay.origin = NULL;
+	*ret = file;
+	file = (struct relayfile){ 0 };
+	return 0;
+}
+
+json_t *relayfile_to_json(const struct relayfile *file)
+{
+	struct node_relay relay = file->relay;
+	CLEANUP_JSON json_t *json = NULL;
+
+	if (file->automatic)
+		relay.n_hosts = 1; /* which is replaced below */
+	json = node_relay_to_json(&relay);
+	if (json && file->automatic &&
+		json_object_set_new(json, "hosts", json_string("automatic")) < 0)
+		return NULL;
+	return TAKE(json);
+}
+
+int relayfile_read(const char *path, struct relayfile *ret, struct err *err)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	CLEANUP_JSON json_t *json = NULL;
+	int r = file_read(path, FILE_BYTES_MAX, &text);
+
+	if (r < 0)
+		return err_set(err, r, "%s: %s", path, strerror(-r));
+	json = json_parse(buf_str(&text), text.len, err);
+	r = json ? relayfile_from_json(json, ret, err) : -EINVAL;
+	if (r < 0)
+		err_prefix(err, "%s", path);
+	return r;
+}
+
+int relayfile_write(const char *path, const struct relayfile *file, struct err *err)
+{
+	CLEANUP_JSON json_t *json = relayfile_to_json(file);
+	CLEANUP(free_p) char *text = json ? json_text(json) : NULL;
+	CLEANUP_BUF struct buf out = { 0 };
+	int r = -ENOMEM;
+
+	if (text) {
+		buf_printf(&out, "%s\n", text);
+		r = file_write_atomic(path, buf_str(&out), out.len, 0644);
+	}
+	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
+}

@@ -1,0 +1,36 @@
+/*
+ * relayfile: that this board serves as a relay, and how: /etc/hearth/relay.json, which `hearth
+ * relay enable` writes and a person may change. hearth-relay listens as it says, hearthd tells the
+ * coordinator:
+ *
+ *	{"hosts": "automatic", "tcp": 3340, "udp": 3478, "pin": "<base64>", "key": "<base64>"}
+ *
+ * `hosts` is a list of addresses and DNS names, or automatic: the board's own addresses.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "wire/node-relay.h"
+
+#define RELAYFILE_NAME "relay.json"
+enum { RELAYFILE_TCP_DEFAULT = 3340, RELAYFILE_UDP_DEFAULT = 3478 };
+
+/* Zero-initialise. */
+struct relayfile {
+	bool automatic;          /* the file has no hosts: relay.n_hosts is 0 */
+	struct node_relay relay; /* what else the record will say */
+};
+
+void relayfile_done(struct relayfile *file);
+#define CLEANUP_RELAYFILE CLEANUP(relayfile_done)
+
+/* 0 or -EINVAL: also for a key that is not known, for it would be a wish not heard. */
+int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *err);
+json_t *relayfile_to_json(const struct relayfile *file);
+
+/* -ENOENT: this board is no relay; -EINVAL ... with @err, which names @path. */
+int relayfile_read(const char *path, struct relayfile *ret, struct err *err);
+/* Atomically, for everybody to read. */
+int relayfile_write(const char *path, const struct relayfile *file, struct err *err);

@@ -1,0 +1,27 @@
+/* relay.json: what is taken, is written so that it is taken again. */
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "board/relayfile.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	CLEANUP_RELAYFILE struct relayfile file = { 0 }, again = { 0 };
+	struct err err = { 0 };
+	CLEANUP_JSON json_t *json = json_parse((const char *) data, size, &err);
+	CLEANUP_JSON json_t *printed = NULL;
+
+	if (!json)
+		return 0;
+	if (relayfile_from_json(json, &file, &err) < 0) {
+		if (!err.text[0] || file.automatic || file.relay.tcp)
+			abort();
+		return 0;
+	}
+	printed = relayfile_to_json(&file);
+	if (!printed || relayfile_from_json(printed, &again, &err) < 0 ||
+		again.automatic != file.automatic || !node_relay_equal(&again.relay, &file.relay))
+		abort();
+	return 0;
+}
