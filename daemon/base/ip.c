@@ -203,6 +203,17 @@ bool ip_addr_is_unspecified(const struct ip_addr *addr)
 	return addr->family == AF_UNSPEC || !memcmp(addr->bytes, zero, ip_bytes(addr->family));
 }
 
+bool ip_addr_is_private(const struct ip_addr *addr)
+{
+	const uint8_t *b = addr->bytes;
+
+	if (addr->family == AF_INET6)
+		return (b[0] & 0xfe) == 0xfc;
+	return addr->family == AF_INET &&
+	       (b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) ||
+		       (b[0] == 192 && b[1] == 168) || (b[0] == 100 && (b[1] & 0xc0) == 64));
+}
+
 struct ip_prefix ip_prefix_of(const struct ip_addr *addr, uint8_t len)
 {
 	struct ip_prefix p = { .addr = { .family = addr->family }, .len = len };

@@ -235,7 +235,7 @@ static void call_kube_publish(struct hearthd *h, struct ipc_request *request)
 		return;
 	}
 	checked = kube_bundle_to_json(&bundle);
-	if (!checked || sync_put_kube(h->sync, checked, kube_put, request, &err) < 0)
+	if (!checked || sync_put(h->sync, "/v1/kube", checked, kube_put, request, &err) < 0)
 		ipc_request_fail(request, "internal", "%s", checked ? err.text : "out of memory");
 }
 

@@ -260,6 +260,7 @@ static void hearthd_close(struct hearthd *h)
 		keep_all(h->keep); /* while the tunnel still carries packets */
 	mesh_close(h);
 	h->sync = sync_free(h->sync); /* who waits for it, or for an echo, hears that it ends */
+	h->offer = offer_free(h->offer);
 	h->ping = ping_free(h->ping);
 	control_close(h);
 	h->uplink = uplink_free(h->uplink);

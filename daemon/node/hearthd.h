@@ -28,6 +28,7 @@
 #include "node/keep.h"
 #include "node/names.h"
 #include "node/news.h"
+#include "node/offer.h"
 #include "node/overlay.h"
 #include "node/peer.h"
 #include "node/ping.h"
@@ -59,6 +60,7 @@ struct hearthd {
 	struct keep *keep;
 	struct names *names;
 	struct news *news;
+	struct offer *offer;
 	struct overlay *overlay;
 	struct peers *peers;
 	struct ping *ping;

@@ -95,6 +95,18 @@ static int on_records_of_board(void *ctx, uint32_t id, const struct record *reco
 
 static const struct exchange_hooks exchange_hooks = { .records = on_records_of_board };
 
+static void on_offer_put(void *ctx, int r, const struct err *err)
+{
+	offer_put_ended(((struct hearthd *) ctx)->offer, r, err);
+}
+
+static int put_offer(void *ctx, const json_t *doc, struct err *err)
+{
+	return sync_put(((struct hearthd *) ctx)->sync, OFFER_PATH, doc, on_offer_put, ctx, err);
+}
+
+static const struct offer_hooks offer_hooks = { .put = put_offer };
+
 static void close_tunnel(struct hearthd *h)
 {
 	uapi_close(h->uapi);
@@ -128,8 +140,10 @@ int mesh_open(struct hearthd *h, struct err *err)
 	h->device = device_new(&h->core, &device_hooks, h);
 	h->ipv6 = ipv6_new(&h->core, &ipv6_hooks, h);
 	h->ground = ground_new(&h->core, &ground_hooks, h);
+	h->offer = offer_new(&h->core, &offer_hooks, h);
 	h->announce = announce_new(&h->core, keep_state(h->keep)->counter, &announce_hooks, h);
-	if (!h->overlay || !h->exchange || !h->device || !h->ipv6 || !h->ground || !h->announce)
+	if (!h->overlay || !h->offer || !h->exchange || !h->device || !h->ipv6 || !h->ground ||
+		!h->announce)
 		return err_set(err, -ENOMEM, "out of memory");
 	return wall_new(&h->core, &wall_hooks, h, &h->wall, err);
 }
@@ -240,6 +254,12 @@ static int apply_exchange(struct hearthd *h, const struct view *view, struct err
 	return 0;
 }
 
+static int apply_offer(struct hearthd *h, const struct view *view, struct err *err)
+{
+	offer_look(h->offer, view->self, view->own);
+	return 0;
+}
+
 static int apply_announce(struct hearthd *h, const struct view *view, struct err *err)
 {
 	announce_look(h->announce);
@@ -257,6 +277,7 @@ static const struct {
 	{ CHANGE_RECORDS | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_names },
 	{ CHANGE_RECORDS, apply_cluster },
 	{ CHANGE_RECORDS, apply_exchange },
+	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_CONFIG, apply_offer },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_IPV6, apply_announce },
 };
 
@@ -449,6 +470,7 @@ static void look_at_mesh(struct hearthd *h)
 	ground_look(h->ground, view.self, device_is_whole(h->device) ? view.ifindex : 0);
 	wall_retry(h->wall, view.settings, view.self, view.own);
 	exchange_follow(h->exchange, view.self);
+	offer_look(h->offer, view.self, view.own);
 	if (ipv6_is_missing(h->ipv6) != missing) {
 		names_write(h->names, false);
 		announce_look(h->announce);

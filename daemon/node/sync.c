@@ -42,7 +42,7 @@ struct sync {
 	bool presence_known; /* the coordinator has it */
 };
 
-struct kube_put {
+struct once {
 	struct sync *sync;
 	sync_done_fn done;
 	void *ctx;
@@ -307,9 +307,9 @@ void sync_set_presence(struct sync *sync, json_t *doc)
 
 /* --- join bundles --- */
 
-static void kube_ended(void *ctx, const struct http_reply *reply, const struct err *error)
+static void once_ended(void *ctx, const struct http_reply *reply, const struct err *error)
 {
-	CLEANUP(free_p) struct kube_put *put = ctx;
+	CLEANUP(free_p) struct once *put = ctx;
 	CLEANUP_JSON json_t *json = NULL;
 	struct err err = { 0 };
 	char code[64];
@@ -323,21 +323,20 @@ static void kube_ended(void *ctx, const struct http_reply *reply, const struct e
 	put->done(put->ctx, r, r < 0 ? &err : NULL);
 }
 
-int sync_put_kube(
-	struct sync *sync, const json_t *bundle, sync_done_fn done, void *ctx, struct err *err)
+int sync_put(struct sync *sync, const char *path, const json_t *doc, sync_done_fn done, void *ctx,
+	struct err *err)
 {
-	char *body = json_text(bundle);
-	struct kube_put *put = calloc(1, sizeof(*put));
-	struct http_request request = { .method = "PUT",
-		.path = "/v1/kube",
-		.timeout_us = PUT_S * USEC_PER_SEC,
-		.body = body };
+	char *body = json_text(doc);
+	struct once *put = calloc(1, sizeof(*put));
+	struct http_request request = {
+		.method = "PUT", .path = path, .timeout_us = PUT_S * USEC_PER_SEC, .body = body
+	};
 	int r = -ENOMEM;
 
 	if (body && put) {
-		*put = (struct kube_put){ .sync = sync, .done = done, .ctx = ctx };
+		*put = (struct once){ .sync = sync, .done = done, .ctx = ctx };
 		request.body_len = strlen(body);
-		r = http_client_send(sync->client, &request, kube_ended, put, NULL, err);
+		r = http_client_send(sync->client, &request, once_ended, put, NULL, err);
 	} else {
 		err_set(err, -ENOMEM, "out of memory");
 	}

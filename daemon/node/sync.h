@@ -1,6 +1,6 @@
 /*
  * sync: the board's side of the coordinator's API (PROTOCOL.md section 7): one long poll after the
- * other, our presence put until it is known, join bundles put. Everything is tried again for ever,
+ * other, our presence put until it is known, what else there is put once. Everything is tried again for ever,
  * at most every 30 s, at once when the network changed. Never blocks.
  */
 #pragma once
@@ -48,7 +48,7 @@ struct sync_state {
 
 int sync_new(sd_event *event, const struct sync_options *options, const struct sync_hooks *hooks,
 	void *ctx, struct sync **ret, struct err *err);
-/* Bundles that are being put end with -ECANCELED, told from within. */
+/* What is being put ends with -ECANCELED, told from within. */
 struct sync *sync_free(struct sync *sync);
 int sync_configure(struct sync *sync, const struct sync_options *options, struct err *err);
 
@@ -65,10 +65,13 @@ void sync_set_presence(struct sync *sync, json_t *doc);
 /* Connections over the old link are given up, and what waits is tried at once. */
 void sync_link_changed(struct sync *sync);
 
-/* PUT /v1/kube once. @done is called once: 0, or a negative errno and a sentence. */
+/*
+ * PUT @path (a literal) once. @done is called once: 0, or a negative errno and a sentence. What is
+ * put is wiped afterwards.
+ */
 typedef void (*sync_done_fn)(void *ctx, int r, const struct err *err);
-int sync_put_kube(
-	struct sync *sync, const json_t *bundle, sync_done_fn done, void *ctx, struct err *err);
+int sync_put(struct sync *sync, const char *path, const json_t *doc, sync_done_fn done, void *ctx,
+	struct err *err);
 
 /* Borrowed. */
 const struct sync_state *sync_state(const struct sync *sync);

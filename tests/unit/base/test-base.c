@@ -230,6 +230,27 @@ static void test_arithmetic(void **state)
 	assert_false(ip_prefix_contains(&q, &a));
 }
 
+static void test_private(void **state)
+{
+	static const char *const private[] = { "10.0.0.0", "10.255.255.255", "172.16.0.1",
+		"172.31.255.255", "192.168.0.1", "100.64.0.1", "100.127.255.255", "fc00::1",
+		"fdff::1" };
+	static const char *const public[] = { "9.255.255.255", "11.0.0.0", "172.15.255.255",
+		"172.32.0.0", "192.167.255.255", "192.169.0.0", "100.63.255.255", "100.128.0.0",
+		"fbff::1", "fe00::1", "2001:db8::1", "8.8.8.8" };
+	struct ip_addr a;
+
+	for (size_t i = 0; i < ARRAY_LEN(private); i++) {
+		assert_int_equal(ip_addr_parse(private[i], &a), 0);
+		assert_true(ip_addr_is_private(&a));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(public); i++) {
+		assert_int_equal(ip_addr_parse(public[i], &a), 0);
+		assert_false(ip_addr_is_private(&a));
+	}
+	assert_false(ip_addr_is_private(&(struct ip_addr){ 0 }));
+}
+
 /* One order for all of them, in which only equal ones are equal. */
 static void test_prefix_order(void **state)
 {
@@ -343,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_arithmetic),
+		cmocka_unit_test(test_private),
 		cmocka_unit_test(test_prefix_order),
 		cmocka_unit_test(test_fnv),
 	};

@@ -354,7 +354,26 @@ uint16_t tunnel_port(struct tunnel *tunnel)
 	return fake.port;
 }
 
-/* --- roster, exchange, finder --- */
+/* --- offer, roster, exchange, finder --- */
+
+struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void *ctx)
+{
+	return make("offer", hooks, ctx, &fake.offer);
+}
+FREE(offer)
+
+void offer_look(struct offer *offer, const struct node *self, const struct candidates *own)
+{
+	assert_ptr_equal(offer, &fake);
+	assert_ptr_equal(own, &fake.own);
+	say("offer_look-%d", self != NULL);
+}
+
+void offer_put_ended(struct offer *offer, int r, const struct err *err)
+{
+	assert_ptr_equal(offer, &fake);
+	say("offer_put_ended-%d", r);
+}
 
 int roster_new(struct core *core, struct roster **ret, struct err *err)
 {
@@ -566,13 +585,15 @@ void sync_set_presence(struct sync *sync, json_t *doc)
 	say("sync_set_presence-%s", json_string_value(doc));
 }
 
-int sync_put_kube(
-	struct sync *sync, const json_t *bundle, sync_done_fn done, void *ctx, struct err *err)
+int sync_put(struct sync *sync, const char *path, const json_t *doc, sync_done_fn done, void *ctx,
+	struct err *err)
 {
-	say("sync_put_kube-%s", json_string_value(json_object_get(bundle, "id")));
+	const char *id = json_string_value(json_object_get(doc, "id"));
+
+	say("sync_put-%s%s%s", path, id ? "-" : "", id ? id : "");
 	fake.put_done = done;
 	fake.put_ctx = ctx;
-	return result("sync_put_kube", err);
+	return result("sync_put", err);
 }
 
 const struct sync_state *sync_state(const struct sync *sync)

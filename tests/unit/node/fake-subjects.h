@@ -34,6 +34,7 @@ struct fake_subjects {
 	const struct keep_hooks *keep;
 	const struct names_hooks *names;
 	const struct news_hooks *news;
+	const struct offer_hooks *offer;
 	const struct overlay_hooks *overlay;
 	const struct peers_hooks *peers_hooks;
 	const struct sync_hooks *sync_hooks;

@@ -333,7 +333,7 @@ static void test_publish(void **state)
 
 	be(NODE_ROLE_CONTROL_PLANE);
 	request = call("kube.publish", bundle_args());
-	fake_assert_asked("sync_put_kube-00112233aabbccdd");
+	fake_assert_asked("sync_put-/v1/kube-00112233aabbccdd");
 	assert_false(request->answered);
 	fake.put_done(fake.put_ctx, 0, NULL);
 	fake_call_free(request);
@@ -341,7 +341,7 @@ static void test_publish(void **state)
 	err_set(&why, -EACCES, "not you");
 	fake.put_done(fake.put_ctx, -EACCES, &why);
 	fake_call_refused(request, "coordinator", "not you");
-	fake.fails = "sync_put_kube";
+	fake.fails = "sync_put";
 	fake.with = -ENOMEM;
 	fake_call_refused(call("kube.publish", bundle_args()), "internal", "it fails");
 }

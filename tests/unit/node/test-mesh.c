@@ -58,7 +58,7 @@ static void remove_node(uint32_t id)
 #define FIRST                                                                                                      \
 	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                           \
 	"uapi_open finder_use-1 uplink_look announce_check-1 peers_apply finder_follow device_apply wall_apply-1 " \
-	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 announce_look"
+	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look"
 
 /* --- its states --- */
 
@@ -219,13 +219,14 @@ static void test_changes(void **state)
 	} cases[] = {
 		{ CHANGE_RECORDS,
 			"peers_apply finder_follow device_apply wall_apply-1 names_write-0 "
-			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 announce_look roster_follow-1" },
-		{ CHANGE_UPLINK, "peers_apply finder_follow wall_apply-1 announce_look" },
+			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1" },
+		{ CHANGE_UPLINK,
+			"peers_apply finder_follow wall_apply-1 offer_look-1 announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
 			"peers_apply finder_follow device_apply wall_apply-1 names_write-0 announce_look" },
 		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
-		{ CHANGE_CONFIG, "device_apply wall_apply-1 names_write-0" },
+		{ CHANGE_CONFIG, "device_apply wall_apply-1 names_write-0 offer_look-1" },
 	};
 
 	begin();
@@ -449,11 +450,11 @@ static void test_retry(void **state)
 	begin();
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
+		"device_hold-7 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
 	fake.whole = false; /* no saying where packets go */
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ground_look-1-0 wall_retry-1 exchange_follow-1 " ROUND);
+		"device_hold-7 device_look ground_look-1-0 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
 }
 
 static void test_retry_without_a_mesh(void **state)
@@ -474,8 +475,8 @@ static void test_retry_held_back(void **state)
 	fake_assert_asked(
 		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_follow "
 		"device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
-		"cluster_look_at_boards-1 exchange_follow-1 announce_look roster_follow-1 device_look ground_look-1-7 "
-		"wall_retry-1 exchange_follow-1 " ROUND);
+		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1 device_look ground_look-1-7 "
+		"wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
 }
 
 /* It is a problem of the tunnel; all else waits until there is one. */
@@ -492,7 +493,7 @@ static void test_retry_tunnel(void **state)
 	fake.fails = NULL;
 	mesh_retry(h);
 	fake_assert_asked(FIRST
-		" roster_follow-1 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
+		" roster_follow-1 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 
@@ -506,7 +507,7 @@ static void test_retry_peers(void **state)
 	(void) fake_asked();
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 peers_apply finder_follow device_look ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
+		"device_hold-7 peers_apply finder_follow device_look ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 
@@ -517,11 +518,11 @@ static void test_retry_ipv6(void **state)
 	fake.ipv6 = IFACE_IPV6_NONE;
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 "
+		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 "
 		"names_write-0 announce_look " ROUND);
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 " ROUND);
+		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)

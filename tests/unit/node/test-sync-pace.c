@@ -734,7 +734,7 @@ static int put_bundle(struct err *err)
 	CLEANUP_JSON json_t *bundle = json_pack("{s:s}", "id", "x");
 
 	put.ended = 0;
-	return sync_put_kube(client, bundle, on_put, &put, err);
+	return sync_put(client, "/v1/kube", bundle, on_put, &put, err);
 }
 
 static void test_bundle(void **state)

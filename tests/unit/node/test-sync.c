@@ -313,8 +313,8 @@ static void test_all_end(void **state)
 	begin(w, w->pin);
 	run_until_news(w, 1);
 	w->changes = 0;
-	assert_int_equal(sync_put_kube(w->sync, bundle, on_put, &told, NULL), 0);
-	assert_int_equal(sync_put_kube(w->sync, bundle, on_put, &told, NULL), 0);
+	assert_int_equal(sync_put(w->sync, "/v1/kube", bundle, on_put, &told, NULL), 0);
+	assert_int_equal(sync_put(w->sync, "/v1/kube", bundle, on_put, &told, NULL), 0);
 	assert_int_equal(told, 0);
 	w->sync = sync_free(w->sync);
 	assert_int_equal(told, 2);

@@ -1,0 +1,155 @@
+/* offer: see offer.h. The file is looked at each time: a person may have changed it. */
+#include "node/offer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/pace.h"
+#include "board/relayfile.h"
+
+#define FOLLOWS_US (5 * USEC_PER_SEC) /* so long a record may take once it was put */
+#define PAUSE_US   (2 * USEC_PER_SEC) /* after a failure, then twice as long each time */
+
+struct offer {
+	struct core *core;
+	const struct offer_hooks *hooks;
+	void *ctx;
+	bool under_way;
+	struct backoff backoff;
+	struct node_relay put; /* what was put last */
+	uint64_t put_us;       /* and is there; 0: it is not */
+};
+
+static bool has_host(const struct node_relay *relay, const char *host)
+{
+	for (size_t i = 0; i < relay->n_hosts; i++)
+		if (!strcmp(relay->hosts[i], host))
+			return true;
+	return false;
+}
+
+static void add_hosts(const struct candidates *own, bool private, struct node_relay *ret)
+{
+	for (size_t i = 0; i < own->n_endpoints && ret->n_hosts < NODE_RELAY_HOSTS_MAX; i++) {
+		const struct ip_addr *addr = &own->endpoints[i].addr;
+		char text[IP_TEXT_MAX];
+
+		if (ip_addr_is_private(addr) != private || ip_addr_is_link_local(addr) ||
+			has_host(ret, ip_addr_format(addr, text)))
+			continue;
+		(void) snprintf(ret->hosts[ret->n_hosts++], FIELD_HOST_MAX, "%s", text);
+	}
+}
+
+void offer_choose_hosts(const struct candidates *own, struct node_relay *ret)
+{
+	ret->n_hosts = 0;
+	add_hosts(own, false, ret);
+	if (!ret->n_hosts)
+		add_hosts(own, true, ret);
+}
+
+/* 1 and what the record should say; 0: that is not known now. */
+static int find_wanted(struct offer *offer, const struct candidates *own, struct node_relay *ret)
+{
+	CLEANUP_RELAYFILE struct relayfile file = { 0 };
+	struct problems *problems = &offer->core->problems;
+	char path[PATH_TEXT_MAX];
+	struct err err = { 0 };
+	int r = relayfile_read(
+		paths_join(offer->core->paths.etc, RELAYFILE_NAME, path), &file, &err);
+
+	problem_set(problems, "relay-file", r < 0 && r != -ENOENT ? &err : NULL);
+	if (r < 0)
+		return r == -ENOENT;
+	*ret = file.relay;
+	if (file.automatic)
+		offer_choose_hosts(own, ret);
+	return ret->n_hosts > 0;
+}
+
+static void say_unfollowed(struct offer *offer, const struct node *self)
+{
+	struct err err = { 0 };
+
+	if (clock_now_us() - offer->put_us < FOLLOWS_US)
+		return;
+	if (offer->put.n_hosts)
+		err_set(&err, -EINPROGRESS,
+			"this board offers itself as a relay, but others do not use it yet: "
+			"`hearth relay allow %s` on the coordinator's board lets them",
+			self->name);
+	else
+		err_set(&err, -EALREADY,
+			"the coordinator still lists this board as a relay, though it is none");
+	problem_set(&offer->core->problems, "relay", &err);
+}
+
+static void put(struct offer *offer, const struct node_relay *wanted)
+{
+	json_t *relay = node_relay_to_json(wanted);
+	CLEANUP_JSON json_t *doc = relay ? json_pack("{s:o}", "relay", relay) : NULL;
+	struct err err = { 0 };
+	int r = doc ? offer->hooks->put(offer->ctx, doc, &err)
+		    : err_set(&err, -ENOMEM, "out of memory");
+
+	offer->under_way = true;
+	offer->put = *wanted;
+	offer->put_us = 0;
+	if (r < 0)
+		offer_put_ended(offer, r, &err);
+}
+
+void offer_put_ended(struct offer *offer, int r, const struct err *err)
+{
+	struct err why = { 0 };
+
+	offer->under_way = false;
+	if (r == 0) {
+		offer->put_us = clock_now_us();
+		offer->backoff = (struct backoff){ .next_us = offer->put_us + OFFER_AGAIN_US };
+		return;
+	}
+	backoff_failed(&offer->backoff, PAUSE_US, OFFER_AGAIN_US, clock_now_us());
+	err_set(&why, r, "this board is to be %s, but the coordinator was not told: %s",
+		offer->put.n_hosts ? "a relay" : "a relay no more", err->text);
+	problem_set(&offer->core->problems, "relay", &why);
+}
+
+void offer_look(struct offer *offer, const struct node *self, const struct candidates *own)
+{
+	struct node_relay wanted = { 0 };
+
+	if (!self || offer->under_way || !find_wanted(offer, own, &wanted))
+		return;
+	if (node_relay_equal(&self->relay, &wanted)) {
+		problem_set(&offer->core->problems, "relay", NULL);
+		offer->backoff = (struct backoff){ 0 };
+		offer->put_us = 0;
+		return;
+	}
+	if (!node_relay_equal(&offer->put, &wanted))
+		offer->backoff = (struct backoff){ 0 }; /* it is something else that is wanted */
+	else if (offer->put_us)
+		say_unfollowed(offer, self);
+	if (clock_now_us() >= offer->backoff.next_us)
+		put(offer, &wanted);
+}
+
+struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void *ctx)
+{
+	struct offer *offer = calloc(1, sizeof(*offer));
+
+	if (offer)
+		*offer = (struct offer){ .core = core, .hooks = hooks, .ctx = ctx };
+	return offer;
+}
+
+struct offer *offer_free(struct offer *offer)
+{
+	free(offer);
+	return NULL;
+}
