@@ -11,6 +11,7 @@
 #define NAMES_ETC          "/etc/hearth"
 #define NAMES_STATE        "/var/lib/hearth"
 #define NAMES_COORD_STATE  "/var/lib/hearth-coord"
+#define NAMES_RELAY_STATE  "/var/lib/hearth-relay"
 #define NAMES_RUN          "/run/hearth"
 #define NAMES_HEARTHD_SOCK "hearthd.sock" /* in NAMES_RUN, as the other two */
 #define NAMES_HELPER_SOCK  "helper.sock"

@@ -1,0 +1,276 @@
+/*
+ * serve: see serve.h. Root is given up first, then the keys are read, the ports opened, and hearthd
+ * asked who may use them.
+ */
+#include "relay/serve.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/guard.h"
+#include "base/log.h"
+#include "base/names.h"
+#include "base/usage.h"
+#include "board/config.h"
+#include "board/relayfile.h"
+#include "relay/admit.h"
+#include "relay/names.h"
+#include "relay/own-keys.h"
+#include "relay/udp.h"
+#include "sys/notify/notify.h"
+#include "sys/priv/priv.h"
+
+#define STATUS_US (10 * USEC_PER_SEC)
+
+struct serve {
+	const char *state_dir, *user;
+	struct paths paths;
+	struct relayfile file;
+	struct relay_core core;
+	struct admit *admit;
+	struct udp *udp; /* NULL: relay.json wants none */
+	sd_event_source *on_status;
+	uint64_t status_us;
+	bool watchdog;
+	char said[160];
+};
+
+static void usage(void)
+{
+	fputs("usage: hearth-relay serve [OPTION...]\n"
+	      "Runs the relay in the foreground until SIGTERM, as " NAMES_ETC "/" RELAYFILE_NAME
+	      " says\n(`hearth relay enable` writes it).\n\n"
+	      "  --state DIR    where its keys are (" NAMES_RELAY_STATE ")\n"
+	      "  --user USER    whom to become if run as root (" RELAY_USER ")\n"
+	      "  --help, --version\n",
+		stdout);
+}
+
+static int bad_use(const char *text)
+{
+	fprintf(stderr, "hearth-relay serve: %s; see hearth-relay serve --help\n", text);
+	return USAGE_STATUS;
+}
+
+/* 0 to go on, -1 when all was said, else the exit status. */
+static int read_options(struct serve *s, int argc, char **argv)
+{
+	enum { OPT_STATE = 256, OPT_USER };
+	static const struct option options[] = {
+		{ "state", required_argument, NULL, OPT_STATE },
+		{ "user", required_argument, NULL, OPT_USER },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	char wrong[USAGE_TEXT_MAX];
+
+	optind = 1;
+	for (int c; (c = usage_getopt(argc, argv, "h", options, NULL, wrong)) != -1;)
+		switch (c) {
+		case OPT_STATE:
+			s->state_dir = optarg;
+			break;
+		case OPT_USER:
+			s->user = optarg;
+			break;
+		case 'h':
+			usage();
+			return -1;
+		default:
+			return bad_use(wrong);
+		}
+	if (optind < argc) {
+		usage_surplus(argv[optind], wrong);
+		return bad_use(wrong);
+	}
+	return 0;
+}
+
+/* --- what it says --- */
+
+static void say_status(struct serve *s)
+{
+	char text[sizeof(s->said)];
+	size_t members, bound = s->udp ? udp_bound(s->udp) : 0;
+
+	(void) members_list(s->core.members, &members);
+	if (*admit_problem(s->admit))
+		(void) snprintf(text, sizeof(text), "%zu members; hearthd: %.100s", members,
+			admit_problem(s->admit));
+	else
+		(void) snprintf(text, sizeof(text), "%zu members, %zu of them here by UDP, port %u",
+			members, bound, s->udp ? udp_port(s->udp) : 0);
+	if (strcmp(text, s->said) != 0 && notify_status("%s", text) >= 0)
+		(void) snprintf(s->said, sizeof(s->said), "%s", text);
+}
+
+static int on_status(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct serve *s = ctx;
+
+	say_status(s);
+	if (s->watchdog)
+		(void) notify_send("WATCHDOG=1");
+	(void) sd_event_source_set_time_relative(source, s->status_us);
+	(void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int begin_status(struct serve *s, struct err *err)
+{
+	uint64_t limit_us = 0;
+	int r;
+
+	s->watchdog = sd_watchdog_enabled(0, &limit_us) > 0;
+	s->status_us = s->watchdog && limit_us / 3 < STATUS_US ? limit_us / 3 : STATUS_US;
+	r = sd_event_add_time_relative(
+		s->core.event, &s->on_status, CLOCK_MONOTONIC, s->status_us, 0, on_status, s);
+	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
+}
+
+/* --- who is served --- */
+
+static void on_members(void *ctx)
+{
+	struct serve *s = ctx;
+	size_t n;
+	const struct ip_prefix *ranges = admit_ranges(s->admit, &n);
+
+	if (!s->udp)
+		return;
+	if (udp_deny(s->udp, ranges, n) < 0 || udp_follow(s->udp) < 0)
+		log_error("out of memory: newcomers are not served yet");
+	say_status(s);
+}
+
+static const struct admit_hooks admit_hooks = { .changed = on_members };
+
+/* --- its life --- */
+
+static int read_all(struct serve *s, struct err *err)
+{
+	CLEANUP_OWN_KEYS struct own_keys keys = { 0 };
+	char path[PATH_TEXT_MAX];
+	int r = relayfile_read(paths_join(s->paths.etc, RELAYFILE_NAME, path), &s->file, err);
+
+	if (r == -ENOENT)
+		return err_set(err, r, "%s is not there: `hearth relay enable` makes it", path);
+	if (r == 0)
+		r = own_keys_read(s->state_dir, &keys, err);
+	if (r < 0)
+		return r;
+	memcpy(s->core.secret, keys.secret, sizeof(keys.secret));
+	memcpy(s->core.key, keys.key, sizeof(keys.key));
+	if (memcmp(keys.key, s->file.relay.key, sizeof(keys.key)) != 0 ||
+		memcmp(keys.pin, s->file.relay.pin, sizeof(keys.pin)) != 0)
+		return err_set(err, -EKEYREJECTED,
+			"%s names other keys than %s holds: run `hearth relay enable` again", path,
+			s->state_dir);
+	s->core.members = members_new();
+	return s->core.members ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+static int open_udp(struct serve *s, struct err *err)
+{
+	const struct udp_options options = { .port = s->file.relay.udp };
+
+	if (!s->file.relay.udp)
+		return 0;
+	if (udp_new(&s->core, &options, &s->udp, err) < 0)
+		return err->code;
+	if (udp_has_small_buffers(s->udp))
+		log_notice("the kernel grants small socket buffers (net.core.rmem_max): bursts "
+			   "are lost sooner");
+	return 0;
+}
+
+static int start(struct serve *s, struct err *err)
+{
+	char path[PATH_TEXT_MAX];
+	int r = read_all(s, err);
+
+	if (r == 0)
+		r = open_udp(s, err);
+	if (r == 0)
+		r = admit_new(&s->core, paths_join(s->paths.run, NAMES_HEARTHD_SOCK, path),
+			&admit_hooks, s, &s->admit, err);
+	return r == 0 ? begin_status(s, err) : r;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
+{
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int prepare_loop(sd_event **ret, struct err *err)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	(void) sigprocmask(SIG_BLOCK, &mask, NULL);
+	(void) signal(SIGPIPE, SIG_IGN);
+	int r = sd_event_new(ret);
+
+	if (r >= 0)
+		r = sd_event_add_signal(*ret, NULL, SIGTERM, on_signal, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(*ret, NULL, SIGINT, on_signal, NULL);
+	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
+}
+
+static void serve_done(struct serve *s)
+{
+	(void) notify_send("STOPPING=1\nSTATUS=Ending");
+	sd_event_source_disable_unref(s->on_status);
+	s->admit = admit_free(s->admit);
+	s->udp = udp_free(s->udp);
+	members_free(s->core.members);
+	sd_event_unref(s->core.event);
+	relayfile_done(&s->file);
+	sodium_memzero(s->core.secret, sizeof(s->core.secret));
+}
+
+int serve_run(int argc, char **argv)
+{
+	struct serve s = {
+		.state_dir = env_dir("HEARTH_RELAY_STATE", NAMES_RELAY_STATE),
+		.user = relay_user(),
+	};
+	struct err err = { 0 };
+	int r = read_options(&s, argc, argv);
+
+	if (r)
+		return r < 0 ? 0 : r;
+	umask(077);
+	paths_init(&s.paths);
+	r = priv_drop(s.user, &err);
+	if (r == 0 && !guard_memory(true))
+		log_info("may not lock all its memory (RLIMIT_MEMLOCK): some of it may be swapped "
+			 "to disk");
+	if (r == 0)
+		r = prepare_loop(&s.core.event, &err);
+	if (r == 0)
+		r = start(&s, &err);
+	if (r == 0) {
+		(void) notify_send("READY=1");
+		log_notice("relaying on UDP port %u", s.udp ? udp_port(s.udp) : 0);
+		r = sd_event_loop(s.core.event);
+		if (r < 0)
+			err_set(&err, r, "event loop: %s", strerror(-r));
+	}
+	if (r < 0)
+		log_error("%s", err.text);
+	serve_done(&s);
+	return r < 0;
+}
