@@ -26,6 +26,8 @@ int cli_ping(const struct cli_verb *verb, int argc, char **argv);
 int cli_ip(const struct cli_verb *verb, int argc, char **argv);
 int cli_log(const struct cli_verb *verb, int argc, char **argv);
 int cli_reload(const struct cli_verb *verb, int argc, char **argv);
+int cli_relay_enable(const struct cli_verb *verb, int argc, char **argv);
+int cli_relay_disable(const struct cli_verb *verb, int argc, char **argv);
 int cli_kube_publish(const struct cli_verb *verb, int argc, char **argv);
 int cli_kube_approve(const struct cli_verb *verb, int argc, char **argv);
 int cli_token_create(const struct cli_verb *verb, int argc, char **argv);

@@ -8,7 +8,7 @@ _hearth()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local program=${COMP_WORDS[0]} verb=${COMP_WORDS[1]:-} object=${COMP_WORDS[2]:-} help='' words='' files=''
 	case ${1##*/} in
-	hearth | hearth-coord) help=$("$program" --help 2>/dev/null) ;;
+	hearth | hearth-coord | hearth-relay) help=$("$program" --help 2>/dev/null) ;;
 	hearthd | enroll-node) files=1 ;;
 	esac
 	if [ -n "$help" ] && [ "$COMP_CWORD" -eq 1 ]; then
@@ -26,4 +26,4 @@ _hearth()
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; [ -z "$files" ] || compgen -f -- "$cur")
 }
-complete -F _hearth hearth hearthd hearth-coord hearth-wg enroll-node
+complete -F _hearth hearth hearthd hearth-coord hearth-relay hearth-wg enroll-node
