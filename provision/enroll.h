@@ -113,6 +113,8 @@ int service_stop(struct enroll *enroll, struct err *err);
 /* Stops and disables hearthd, and takes down what it left in the kernel. */
 int service_down(struct enroll *enroll, struct err *err);
 int service_wait(struct enroll *enroll, struct err *err);
+/* If this board is a relay, its unit ends. */
+int service_relay_down(struct enroll *enroll, struct err *err);
 /* After a unit's file or drop-in came or went; nothing without systemd. */
 int service_reload_units(struct enroll *enroll, struct err *err);
 

@@ -14,7 +14,9 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/names.h"
+#include "board/relayfile.h"
 #include "kubeadm/kubeadm.h"
 #include "provision/enroll.h"
 
@@ -38,7 +40,9 @@ int leave_check(struct enroll *e, struct err *err)
 
 int leave_service(struct enroll *e, struct err *err)
 {
-	return e->dry_run ? 0 : service_down(e, err);
+	int r = e->dry_run ? 0 : service_relay_down(e, err);
+
+	return r < 0 || e->dry_run ? r : service_down(e, err);
 }
 
 /* 1 removed (or would be), 0 was not there. */
@@ -159,10 +163,21 @@ static int remove_run(struct enroll *e, struct err *err)
 	return a < 0 ? a : b < 0 ? b : c < 0 ? c : a + b + c;
 }
 
+/* The keys by which others knew it as a relay; its record has ended with the board's. */
+static int remove_relay(struct enroll *e, struct err *err)
+{
+	const char *dir = env_dir("HEARTH_RELAY_STATE", NAMES_RELAY_STATE);
+	int found = remove_files_in(e, dir, err);
+
+	if (found > 0 && !e->dry_run)
+		(void) rmdir(dir);
+	return found;
+}
+
 int leave_files(struct enroll *e, struct err *err)
 {
 	/* hearthd.yaml first: without it nobody takes this board for an enrolled one. */
-	static const char *const own[] = { "hearthd.yaml", "hearthd.yaml.removed",
+	static const char *const own[] = { "hearthd.yaml", "hearthd.yaml.removed", RELAYFILE_NAME,
 		"kubeadm/init.yaml", "kubeadm/join.yaml", "kubeadm/bundle.json",
 		"kubeadm/upgrade.yaml", "kubeadm/resolv.conf", patch_file,
 		"kubeadm/patches/kube-apiserver+strategic.yaml",
@@ -177,11 +192,12 @@ int leave_files(struct enroll *e, struct err *err)
 	int b = a < 0 ? a : remove_host_files(e, err);
 	int c = b < 0 ? b : remove_run(e, err);
 	int d = c < 0 ? c : remove_state(e, err);
-	int f = d < 0 ? d : remove_list(e, e->paths.etc, last, err);
+	int f = d < 0 ? d : remove_relay(e, err);
+	int g = f < 0 ? f : remove_list(e, e->paths.etc, last, err);
 
-	if (f < 0)
-		return f;
-	if (enrolled || a > 1 || b + c + d + f) /* 1: the lock of this very run */
+	if (g < 0)
+		return g;
+	if (enrolled || a > 1 || b + c + d + f + g) /* 1: the lock of this very run */
 		talk_step(&e->talk, e->dry_run ? TALK_WOULD : TALK_DONE, "files",
 			"%s keys, log, configuration and kubeadm files",
 			e->dry_run ? "remove" : "removed");

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/names.h"
+#include "board/relayfile.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
 #include "sys/ipc/ipc.h"
@@ -304,6 +305,18 @@ int service_down(struct enroll *e, struct err *err)
 	talk_step(&e->talk, ran ? TALK_DONE : TALK_KEPT, "service",
 		ran ? "stopped hearthd" : "is down");
 	return 0;
+}
+
+int service_relay_down(struct enroll *e, struct err *err)
+{
+	const char *const argv[] = { "systemctl", "--quiet", "disable", "--now",
+		"hearth-relay.service", NULL };
+	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
+	char path[PATH_TEXT_MAX];
+
+	if (!e->systemd || access(paths_join(e->paths.etc, RELAYFILE_NAME, path), F_OK) < 0)
+		return 0;
+	return run(argv, "systemctl disable hearth-relay.service", &result, err);
 }
 
 int service_reload_units(struct enroll *e, struct err *err)

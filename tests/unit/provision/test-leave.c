@@ -94,6 +94,27 @@ static void test_back(void **state)
 	assert_null(strstr(again, "done"));
 }
 
+/* A relay's file goes, and its keys, with their directory. */
+static void test_relay(void **state)
+{
+	char dir[PATH_TEXT_MAX], path[PATH_TEXT_MAX];
+
+	put_text("etc/relay.json", "{}", 0644);
+	put_text("relay/tls.key", "x", 0600);
+	put_text("relay/relay.key", "x", 0600);
+	assert_int_equal(setenv("HEARTH_RELAY_STATE", below("relay", dir), 1), 0);
+	CLEANUP(free_p) char *dry = leave(true);
+
+	assert_non_null(strstr(dry, "would"));
+	assert_int_equal(access(below("relay/tls.key", path), F_OK), 0);
+	CLEANUP(free_p) char *said = leave(false);
+
+	assert_non_null(strstr(said, "done"));
+	assert_int_equal(access(below("etc/relay.json", path), F_OK), -1);
+	assert_int_equal(access(dir, F_OK), -1);
+	assert_int_equal(unsetenv("HEARTH_RELAY_STATE"), 0);
+}
+
 static void test_back_where_it_was_on(void **state)
 {
 	char path[PATH_TEXT_MAX];
@@ -183,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TREE_TEST(test_back),
+		TREE_TEST(test_relay),
 		TREE_TEST(test_back_where_it_was_on),
 		TREE_TEST(test_back_changed_by_others),
 		TREE_TEST(test_back_unknown),
