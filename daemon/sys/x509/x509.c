@@ -67,12 +67,16 @@ int x509_public_key(const uint8_t seed[static X509_SEED_LEN], uint8_t ret_key[st
 	return 0;
 }
 
-/* A serial number made of the public key: positive, 16 bytes, the same each time. */
-static int set_serial(X509 *cert, const uint8_t *public_key)
+/*
+ * @serial, or if that is 0 a number made of the public key: positive, 16 bytes, the same each time.
+ */
+static int set_serial(X509 *cert, int serial, const uint8_t *public_key)
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 	BIGNUM *number;
 
+	if (serial)
+		return ASN1_INTEGER_set(X509_get_serialNumber(cert), serial) ? 0 : failed(-EIO);
 	SHA256(public_key, X509_KEY_LEN, hash);
 	hash[0] = (hash[0] & 0x7f) | 0x40;
 	number = BN_bin2bn(hash, 16, NULL);
@@ -82,7 +86,8 @@ static int set_serial(X509 *cert, const uint8_t *public_key)
 	return good ? 0 : failed(-EIO);
 }
 
-int x509_certificate_pem(const uint8_t seed[static X509_SEED_LEN], const char *name, char **ret_pem)
+int x509_certificate_pem_numbered(
+	const uint8_t seed[static X509_SEED_LEN], const char *name, int serial, char **ret_pem)
 {
 	CLEANUP(pkey_free_p) EVP_PKEY *key = key_of_seed(seed);
 	CLEANUP(cert_free_p) X509 *cert = X509_new();
@@ -95,12 +100,13 @@ int x509_certificate_pem(const uint8_t seed[static X509_SEED_LEN], const char *n
 	int r = x509_public_key(seed, public_key);
 
 	if (r == 0)
-		r = set_serial(cert, public_key);
+		r = set_serial(cert, serial, public_key);
 	if (r < 0)
 		return r;
 	subject = X509_get_subject_name(cert);
+	/* not MBSTRING_UTF8, which has the same bytes but refuses more than 64: DERP's name has 71 */
 	if (X509_set_version(cert, 2) != 1 ||
-		X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
+		X509_NAME_add_entry_by_txt(subject, "CN", V_ASN1_UTF8STRING,
 			(const unsigned char *) name, -1, -1, 0) != 1 ||
 		X509_set_issuer_name(cert, subject) != 1 ||
 		ASN1_TIME_set_string_X509(X509_getm_notBefore(cert), "20000101000000Z") != 1 ||
@@ -109,6 +115,11 @@ int x509_certificate_pem(const uint8_t seed[static X509_SEED_LEN], const char *n
 		PEM_write_bio_X509(bio, cert) != 1)
 		return failed(-EIO);
 	return bio_text(bio, ret_pem);
+}
+
+int x509_certificate_pem(const uint8_t seed[static X509_SEED_LEN], const char *name, char **ret_pem)
+{
+	return x509_certificate_pem_numbered(seed, name, 0, ret_pem);
 }
 
 int x509_key_pem(const uint8_t seed[static X509_SEED_LEN], char **ret_pem)

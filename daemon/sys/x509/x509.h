@@ -27,6 +27,9 @@ int x509_public_key(const uint8_t seed[static X509_SEED_LEN], uint8_t ret_key[st
  */
 int x509_certificate_pem(
 	const uint8_t seed[static X509_SEED_LEN], const char *name, char **ret_pem);
+/* The same with the serial number @serial, 1 to 127, where that means something to the reader. */
+int x509_certificate_pem_numbered(
+	const uint8_t seed[static X509_SEED_LEN], const char *name, int serial, char **ret_pem);
 
 /* The private key in PEM (PKCS #8). The caller wipes and frees it with x509_wipe_p(). */
 int x509_key_pem(const uint8_t seed[static X509_SEED_LEN], char **ret_pem);

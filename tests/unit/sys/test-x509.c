@@ -67,6 +67,34 @@ static void test_keys(void **state)
 	OPENSSL_free(der);
 }
 
+/* The number that is asked for, and otherwise the same. */
+static void test_numbered(void **state)
+{
+	static const char name[] =
+		"derpkey" /* longer than X.520 would have it */
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	uint8_t seed[32], key[32], again[32];
+	CLEANUP(free_p) char *pem = NULL;
+	char got[X509_NAME_TEXT_MAX];
+	unsigned char *der = NULL;
+
+	seed_of(seed_hex, seed);
+	assert_int_equal(x509_public_key(seed, key), 0);
+	assert_int_equal(x509_certificate_pem_numbered(seed, name, 2, &pem), 0);
+	assert_int_equal(x509_name_of_pem(pem, strlen(pem), got), 0);
+	assert_string_equal(got, name);
+	size_t len = der_of(pem, &der);
+	const unsigned char *p = der;
+	X509 *cert = d2i_X509(NULL, &p, (long) len);
+
+	assert_int_equal(ASN1_INTEGER_get(X509_get0_serialNumber(cert)), 2);
+	assert_int_equal(X509_verify(cert, X509_get0_pubkey(cert)), 1);
+	assert_int_equal(x509_key_of_der(der, len, again), 0);
+	assert_memory_equal(key, again, 32);
+	X509_free(cert);
+	OPENSSL_free(der);
+}
+
 static void test_dates(void **state)
 {
 	uint8_t seed[32];
@@ -153,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_numbered),
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_pin),
 		cmocka_unit_test(test_name),
