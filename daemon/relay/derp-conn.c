@@ -1,0 +1,164 @@
+/* derp-conn: see derp-conn.h. */
+#include "relay/derp-conn.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "packet/bytes.h"
+
+enum {
+	FLUSH_MAX = 1 << 20, /* at once, before others have their turn */
+	/*
+	 * What the kernel keeps beyond what is on its way: as little as keeps the line busy until we
+	 * are woken. What waits is to wait in our queue, where it is seen.
+	 */
+	NOT_SENT_MAX = 128 << 10,
+};
+
+uint64_t derp_conn_id(const uint8_t key[static DERP_KEY_LEN])
+{
+	return raw64_read(key);
+}
+
+/* Best effort: they fail on sockets other than TCP. A peer that vanished is noticed sooner. */
+static void set_options(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 30 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 10 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 3 },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 30000 },
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT_MAX },
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void) setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+			sizeof(options[i].value));
+}
+
+int derp_conn_new(sd_event *event, int fd, struct tls_stream *tls, sd_event_io_handler_t handler,
+	struct derp_conn **ret)
+{
+	struct derp_conn *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->events = EPOLLIN;
+	r = sd_event_add_io(event, &c->io, fd, c->events, handler, c);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	set_options(fd);
+	c->tls = tls;
+	*ret = c;
+	return 0;
+}
+
+struct derp_conn *derp_conn_free(struct derp_conn *c)
+{
+	if (!c)
+		return NULL;
+	sd_event_source_disable_unref(c->io);
+	derp_client_done(&c->client);
+	(void) tls_stream_free(c->tls);
+	free(c);
+	return NULL;
+}
+
+static bool is_ending(const struct derp_conn *c)
+{
+	return c->client.state == DERP_CLIENT_ENDING;
+}
+
+/* It is the end of the stream, or of our patience with it. */
+static void cut_off(struct derp_conn *c, ssize_t why, uint64_t now_us)
+{
+	bool garbage = why == -EPROTO || why == -ENOBUFS;
+
+	if (why < 0)
+		c->broken = true;
+	derp_client_end(&c->client, garbage ? DERP_END_TLS : DERP_END_CLOSED, NULL, now_us);
+}
+
+bool derp_conn_read(struct derp_conn *c, uint8_t *scratch, uint64_t now_us)
+{
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (len < DERP_CONN_READ_MAX && !is_ending(c)) {
+		n = tls_stream_read(c->tls, scratch, DERP_CONN_READ_MAX);
+		if (n <= 0)
+			break;
+		derp_client_input(&c->client, scratch, (size_t) n, now_us);
+		len += (size_t) n;
+	}
+	if (is_ending(c))
+		return false;
+	if (n > 0)
+		return true;
+	if (n != -EAGAIN)
+		cut_off(c, n, now_us);
+	return false;
+}
+
+void derp_conn_flush(struct derp_conn *c, uint64_t now_us)
+{
+	uint8_t out[TLS_RECORD_MAX];
+	int r = 0;
+
+	for (size_t sent = 0; sent < FLUSH_MAX && !c->broken;) {
+		size_t n;
+
+		r = tls_stream_flush(c->tls);
+		if (r < 0 || !tls_stream_is_open(c->tls))
+			break;
+		n = derp_client_output(&c->client, out, sizeof(out), now_us);
+		if (n == 0)
+			break;
+		r = tls_stream_write(c->tls, out, n);
+		if (r < 0)
+			break;
+		sent += n;
+	}
+	if (r < 0 && r != -EAGAIN)
+		cut_off(c, r, now_us);
+}
+
+void derp_conn_watch(struct derp_conn *c)
+{
+	bool waits = tls_stream_keeps(c->tls) ||
+		     (tls_stream_is_open(c->tls) && derp_client_has_output(&c->client));
+	uint32_t events = (is_ending(c) ? 0 : EPOLLIN) | (waits ? EPOLLOUT : 0);
+
+	if (events != c->events && sd_event_source_set_io_events(c->io, events) >= 0)
+		c->events = events;
+}
+
+bool derp_conn_is_over(const struct derp_conn *c, uint64_t now_us)
+{
+	if (c->broken)
+		return true;
+	if (!derp_client_is_over(&c->client, now_us))
+		return false;
+	return !tls_stream_keeps(c->tls) || now_us >= derp_client_due_us(&c->client);
+}
+
+void derp_conn_note(struct derp_conn *c, uint64_t id)
+{
+	size_t at = 0;
+
+	while (at < DERP_CONN_PARTNERS - 1 && c->partners[at] != id)
+		at++;
+	memmove(c->partners + 1, c->partners, at * sizeof(c->partners[0]));
+	c->partners[0] = id;
+}

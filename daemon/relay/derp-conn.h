@@ -1,0 +1,58 @@
+/*
+ * derp-conn: one connection of relay/derp.c: the client's state machine on a TLS stream on a
+ * socket. For derp.c alone.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/ip.h"
+#include "relay/derp-client.h"
+#include "relay/tls.h"
+
+enum {
+	DERP_CONN_PARTNERS = 16, /* who is told when it goes */
+	DERP_CONN_READ_MAX = 65536,
+};
+
+struct derp_conn {
+	struct derp_client client;
+	struct derp *derp; /* as the rest up to here: derp.c's */
+	struct derp_conn *next, **pprev, *next_of_key, *next_touched, *next_more;
+	bool touched, listed, more;
+	bool proved; /* a member */
+	struct ip_addr addr;
+
+	struct tls_stream *tls;
+	sd_event_source *io;
+	uint32_t events;
+	bool broken; /* nothing can be sent any more */
+	/* With whom it has had to do, the last one first; 0: nobody more. */
+	uint64_t partners[DERP_CONN_PARTNERS];
+};
+
+/* What stands for a member's key in tables: keys are numbers by chance. */
+uint64_t derp_conn_id(const uint8_t key[static DERP_KEY_LEN]);
+
+/*
+ * Takes @tls; @handler gets what happens on @fd. -ENOMEM, or what the loop says: @tls is not taken.
+ */
+int derp_conn_new(sd_event *event, int fd, struct tls_stream *tls, sd_event_io_handler_t handler,
+	struct derp_conn **ret);
+struct derp_conn *derp_conn_free(struct derp_conn *conn);
+
+/*
+ * Reads some into @scratch (DERP_CONN_READ_MAX) and lets the client have it. True: there may be
+ * more of which the socket does not tell.
+ */
+bool derp_conn_read(struct derp_conn *conn, uint8_t *scratch, uint64_t now_us);
+/* Sends what it can without waiting. */
+void derp_conn_flush(struct derp_conn *conn, uint64_t now_us);
+/* Has the loop wake us for what it waits for now. */
+void derp_conn_watch(struct derp_conn *conn);
+bool derp_conn_is_over(const struct derp_conn *conn, uint64_t now_us);
+
+/* @id sends to it, or it to @id. */
+void derp_conn_note(struct derp_conn *conn, uint64_t id);

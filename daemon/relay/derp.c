@@ -1,0 +1,593 @@
+/*
+ * derp: see derp.h. Whatever happens to a connection, it is touched; when the event is done with,
+ * those that were touched are flushed, so that many packets make one write, and ended if they are
+ * over: so nothing is freed below anybody's feet.
+ */
+#include "relay/derp.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "relay/derp-conn.h"
+#include "relay/derp-table.h"
+
+enum {
+	STRANGERS_MAX = 512,
+	STRANGERS_PER_SOURCE_MAX = 64,
+	STRANGERS_MIN = 8,
+	ACCEPTS_AT_ONCE = 64,
+	RESTART_IN_MS = 1000, /* by chance up to that, so that not all come back at once */
+	RESTART_TRY_MS = 5000,
+};
+
+#define LOOK_US  (250 * USEC_PER_MSEC) /* no two looks at all are closer */
+#define AGAIN_US USEC_PER_SEC          /* before accepting again, when there was no descriptor */
+
+struct derp {
+	struct relay_core *core;
+	struct derp_keys keys;
+	struct tls_server *tls;
+	struct door *door;
+	struct derp_pool pool;
+	struct derp_table table;
+	unsigned clients_max;
+	int listen_fd;
+	sd_event_source *on_listen, *on_timer, *on_more;
+	struct derp_conn *strangers, *known;  /* newest first */
+	struct derp_conn *touched, *has_more; /* of both */
+	uint64_t now_us;                      /* of this event */
+	uint64_t due_us, looked_us;
+	uint64_t listen_again_us; /* 0: it listens */
+	bool closing;
+	struct derp_counters counters; /* those that grow */
+	uint8_t scratch[DERP_CONN_READ_MAX];
+};
+
+/* --- lists --- */
+
+static void link_to(struct derp_conn *c, struct derp_conn **list)
+{
+	c->next = *list;
+	c->pprev = list;
+	if (c->next)
+		c->next->pprev = &c->next;
+	*list = c;
+}
+
+static void unlink_it(struct derp_conn *c)
+{
+	*c->pprev = c->next;
+	if (c->next)
+		c->next->pprev = c->pprev;
+}
+
+/* All of them, one after the other. */
+static struct derp_conn *next_conn(const struct derp *d, const struct derp_conn *c)
+{
+	if (!c && d->strangers)
+		return d->strangers;
+	if (c && c->next)
+		return c->next;
+	return !c || !c->proved ? d->known : NULL;
+}
+
+static void touch(struct derp_conn *c)
+{
+	if (c->touched)
+		return;
+	c->touched = true;
+	c->next_touched = c->derp->touched;
+	c->derp->touched = c;
+}
+
+static void wants_more(struct derp_conn *c)
+{
+	if (c->more)
+		return;
+	c->more = true;
+	c->next_more = c->derp->has_more;
+	c->derp->has_more = c;
+	(void) sd_event_source_set_enabled(c->derp->on_more, SD_EVENT_ONESHOT);
+}
+
+static void wants_no_more(struct derp_conn *c)
+{
+	struct derp_conn **at = &c->derp->has_more;
+
+	if (!c->more)
+		return;
+	while (*at != c)
+		at = &(*at)->next_more;
+	*at = c->next_more;
+	c->more = false;
+}
+
+/* --- members among themselves --- */
+
+/* It is not to be found by its key any more. */
+static void unlist(struct derp_conn *c)
+{
+	if (c->listed)
+		derp_table_remove(&c->derp->table, c);
+	c->listed = false;
+}
+
+/* Whoever has had to do with it lately needs no longer send here. */
+static void tell_gone(struct derp_conn *c)
+{
+	struct derp *d = c->derp;
+
+	for (size_t i = 0; i < DERP_CONN_PARTNERS && c->partners[i]; i++) {
+		struct derp_conn *other = derp_table_find_id(&d->table, c->partners[i]);
+
+		if (!other)
+			continue;
+		derp_client_say_gone(
+			&other->client, c->client.key, DERP_GONE_DISCONNECTED, d->now_us);
+		touch(other);
+	}
+}
+
+/* The newest wins: the other one is, as a rule, what is left of a network that it has left. */
+static void replace(struct derp_conn *old, struct derp_conn *c)
+{
+	unlist(old);
+	memcpy(c->partners, old->partners, sizeof(c->partners));
+	derp_client_end(&old->client, DERP_END_REPLACED,
+		"another connection came with this key, and has taken its place", c->derp->now_us);
+	touch(old);
+}
+
+static enum derp_end on_login(void *ctx, struct derp_client *client)
+{
+	struct derp_conn *c = ctx;
+	struct derp *d = c->derp;
+	struct derp_conn *old = derp_table_find(&d->table, client->key);
+
+	if (!members_by_wg(d->core->members, client->key))
+		return DERP_END_STRANGER;
+	if (!old && d->table.n >= d->clients_max)
+		return DERP_END_FULL;
+	if (old)
+		replace(old, c);
+	derp_table_put(&d->table, c);
+	c->listed = c->proved = true;
+	unlink_it(c);
+	link_to(c, &d->known);
+	door_proved(d->door, &c->addr, d->now_us);
+	d->counters.logins++;
+	return DERP_END_NOT;
+}
+
+static void on_packet(void *ctx, struct derp_client *client, const uint8_t to[static DERP_KEY_LEN],
+	const uint8_t *data, size_t len)
+{
+	struct derp_conn *c = ctx;
+	struct derp *d = c->derp;
+	struct derp_conn *other = derp_table_find(&d->table, to);
+
+	d->counters.packets_in++;
+	d->counters.bytes_in += len;
+	if (!other) {
+		d->counters.not_here++;
+		derp_client_say_gone(client, to, DERP_GONE_NOT_HERE, d->now_us);
+		return;
+	}
+	derp_conn_note(other, derp_conn_id(client->key));
+	derp_conn_note(c, derp_conn_id(to));
+	(void) derp_client_put(&other->client, client->key, data, len, d->now_us);
+	touch(other);
+}
+
+static const struct derp_client_hooks hooks = { .login = on_login, .packet = on_packet };
+
+/* --- when an event is done with --- */
+
+/* Wakes us then, unless something does before. */
+static void arm(struct derp *d, uint64_t due_us)
+{
+	if (due_us < d->looked_us + LOOK_US)
+		due_us = d->looked_us + LOOK_US;
+	if (due_us >= d->due_us)
+		return;
+	d->due_us = due_us;
+	(void) sd_event_source_set_time(d->on_timer, due_us);
+	(void) sd_event_source_set_enabled(d->on_timer, SD_EVENT_ONESHOT);
+}
+
+static void remove_conn(struct derp_conn *c)
+{
+	struct derp *d = c->derp;
+
+	d->counters.ended[c->client.end]++;
+	d->counters.unsaid += c->client.unsaid;
+	door_left(d->door, &c->addr, c->proved);
+	wants_no_more(c);
+	unlink_it(c);
+	(void) derp_conn_free(c);
+}
+
+static void look_after(struct derp_conn *c)
+{
+	struct derp *d = c->derp;
+
+	derp_conn_flush(c, d->now_us);
+	if (c->client.state == DERP_CLIENT_ENDING && c->listed) {
+		unlist(c);
+		tell_gone(c);
+	}
+	if (derp_conn_is_over(c, d->now_us))
+		return remove_conn(c);
+	derp_conn_watch(c);
+	arm(d, derp_client_due_us(&c->client));
+}
+
+static void settle(struct derp *d)
+{
+	struct derp_conn *c;
+
+	while ((c = d->touched)) {
+		d->touched = c->next_touched;
+		c->touched = false;
+		look_after(c);
+	}
+}
+
+/* --- events --- */
+
+static void read_from(struct derp_conn *c)
+{
+	if (derp_conn_read(c, c->derp->scratch, c->derp->now_us))
+		wants_more(c);
+	touch(c);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct derp_conn *c = ctx;
+	struct derp *d = c->derp;
+
+	d->now_us = clock_now_us();
+	if (c->client.state != DERP_CLIENT_ENDING && (revents & ~EPOLLOUT))
+		read_from(c);
+	else if (revents & (EPOLLHUP | EPOLLERR))
+		c->broken = true;
+	touch(c);
+	settle(d);
+	return 0;
+}
+
+/* Those that stopped only because others are there, too: each once more. */
+static int on_more(sd_event_source *source, void *ctx)
+{
+	struct derp *d = ctx;
+	struct derp_conn *list = d->has_more, *next;
+
+	d->now_us = clock_now_us();
+	d->has_more = NULL;
+	for (struct derp_conn *c = list; c; c = next) {
+		next = c->next_more;
+		c->more = false;
+		read_from(c);
+	}
+	settle(d);
+	return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct derp *d = ctx;
+
+	d->now_us = d->looked_us = clock_now_us();
+	d->due_us = UINT64_MAX;
+	if (d->listen_again_us && d->now_us >= d->listen_again_us && !d->closing) {
+		d->listen_again_us = 0;
+		(void) sd_event_source_set_enabled(d->on_listen, SD_EVENT_ON);
+	}
+	if (d->listen_again_us)
+		arm(d, d->listen_again_us);
+	for (struct derp_conn *c = NULL; (c = next_conn(d, c));) {
+		if (derp_client_due_us(&c->client) <= d->now_us) {
+			derp_client_tick(&c->client, d->now_us);
+			touch(c);
+		} else {
+			arm(d, derp_client_due_us(&c->client));
+		}
+	}
+	settle(d);
+	return 0;
+}
+
+/* --- who comes in --- */
+
+/* The oldest of the source that has most; of that of @addr if it has too many. */
+static struct derp_conn *stranger_to_go(struct derp *d, const struct ip_addr *addr, bool of_source)
+{
+	unsigned most = 0;
+	struct derp_conn *found = NULL;
+
+	for (struct derp_conn *c = d->strangers; c; c = c->next) {
+		unsigned n;
+
+		if (c->broken || (of_source && !door_same_source(d->door, addr, &c->addr)))
+			continue;
+		n = door_strangers_from(d->door, &c->addr);
+		if (n >= most) {
+			most = n;
+			found = c;
+		}
+	}
+	return found;
+}
+
+static void make_room(struct derp *d, const struct ip_addr *addr)
+{
+	enum door_crowd crowd = door_crowd(d->door, addr);
+	struct derp_conn *c;
+
+	if (crowd == DOOR_ROOM)
+		return;
+	c = stranger_to_go(d, addr, crowd == DOOR_CROWDED_SOURCE);
+	if (!c)
+		return;
+	derp_client_end(&c->client, DERP_END_CROWDED, NULL, d->now_us);
+	c->broken = true;
+	touch(c);
+}
+
+static int let_in(
+	struct derp *d, int fd, const struct endpoint *peer, const void *first, size_t first_len)
+{
+	struct tls_stream *tls = tls_stream_new(d->tls, fd, first, first_len);
+	struct derp_conn *c;
+	int r;
+
+	if (!tls) {
+		(void) close(fd);
+		return -ENOMEM;
+	}
+	r = derp_conn_new(d->core->event, fd, tls, on_io, &c);
+	if (r < 0) {
+		(void) tls_stream_free(tls);
+		return r;
+	}
+	derp_client_init(&c->client, &d->keys, &d->pool, &hooks, c, d->now_us);
+	c->derp = d;
+	c->addr = peer->addr;
+	link_to(c, &d->strangers);
+	door_came(d->door, &c->addr);
+	d->counters.accepted++;
+	touch(c);
+	if (first_len) /* of which the socket says nothing */
+		wants_more(c);
+	make_room(d, &c->addr);
+	return 0;
+}
+
+void derp_take(
+	struct derp *d, int fd, const struct endpoint *peer, const void *first, size_t first_len)
+{
+	d->now_us = clock_now_us();
+	if (d->closing || door_ask(d->door, &peer->addr, d->now_us) != DOOR_ENTER) {
+		d->counters.turned_away++;
+		(void) close(fd);
+	} else if (let_in(d, fd, peer, first, first_len) < 0) {
+		d->counters.ended[DERP_END_MEMORY]++;
+	}
+	settle(d);
+}
+
+/* Not while there is no descriptor or memory for it: the socket would wake us at once again. */
+static void rest(struct derp *d, int error)
+{
+	log_seldom(LOG_LEVEL_WARNING, "DERP: no connection can be accepted (%s); again in a second",
+		strerror(error));
+	(void) sd_event_source_set_enabled(d->on_listen, SD_EVENT_OFF);
+	d->listen_again_us = clock_now_us() + AGAIN_US;
+	arm(d, d->listen_again_us);
+}
+
+static int on_listen(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct derp *d = ctx;
+
+	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+		struct sockaddr_storage sa = { 0 };
+		socklen_t len = sizeof(sa);
+		struct endpoint peer = { 0 };
+		int conn = accept4(fd, (struct sockaddr *) &sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (conn < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+				errno == ENOBUFS)
+				rest(d, errno);
+			return 0;
+		}
+		(void) endpoint_from_sockaddr((struct sockaddr *) &sa, &peer);
+		derp_take(d, conn, &peer, NULL, 0);
+	}
+	return 0;
+}
+
+/* --- from outside --- */
+
+void derp_follow(struct derp *d)
+{
+	d->now_us = clock_now_us();
+	for (struct derp_conn *c = d->known; c; c = c->next) {
+		if (members_by_wg(d->core->members, c->client.key))
+			continue;
+		derp_client_end(&c->client, DERP_END_REMOVED,
+			"this board is no member of the mesh any more", d->now_us);
+		touch(c);
+	}
+	settle(d);
+}
+
+void derp_say_restart(struct derp *d)
+{
+	d->now_us = clock_now_us();
+	d->closing = true;
+	(void) sd_event_source_set_enabled(d->on_listen, SD_EVENT_OFF);
+	for (struct derp_conn *c = d->known; c; c = c->next) {
+		derp_client_say_restart(
+			&c->client, randombytes_uniform(RESTART_IN_MS), RESTART_TRY_MS, d->now_us);
+		touch(c);
+	}
+	settle(d);
+}
+
+void derp_counters(const struct derp *d, struct derp_counters *ret)
+{
+	*ret = d->counters;
+	ret->waiting_bytes = d->pool.used;
+	ret->packets_out = d->pool.taken;
+	ret->delay_us = d->pool.delay_us;
+	ret->delay_max_us = d->pool.delay_max_us;
+	memcpy(ret->drops, d->pool.drops, sizeof(ret->drops));
+	ret->clients = d->table.n;
+	for (const struct derp_conn *c = d->strangers; c; c = c->next)
+		ret->strangers++;
+	for (const struct derp_conn *c = d->known; c; c = c->next) {
+		ret->preferred += c->listed && c->client.preferred;
+		ret->unsaid += c->client.unsaid;
+	}
+}
+
+const char *derp_end_name(enum derp_end end)
+{
+	static const char *const names[DERP_ENDS] = {
+		[DERP_END_NOT] = "not",
+		[DERP_END_ANSWERED] = "answered",
+		[DERP_END_REQUEST] = "bad_request",
+		[DERP_END_LOGIN] = "bad_login",
+		[DERP_END_STRANGER] = "stranger",
+		[DERP_END_FULL] = "full",
+		[DERP_END_FRAME] = "bad_frame",
+		[DERP_END_SLOW_LOGIN] = "slow_login",
+		[DERP_END_SLOW_FRAME] = "slow_frame",
+		[DERP_END_STUCK] = "stuck",
+		[DERP_END_REPLACED] = "replaced",
+		[DERP_END_REMOVED] = "removed",
+		[DERP_END_CROWDED] = "crowded",
+		[DERP_END_TLS] = "bad_tls",
+		[DERP_END_CLOSED] = "closed",
+		[DERP_END_MEMORY] = "memory",
+	};
+
+	return names[end];
+}
+
+const char *derp_drop_name(enum derp_drop why)
+{
+	static const char *const names[DERP_DROPS] = {
+		[DERP_DROP_FULL] = "full",
+		[DERP_DROP_SLOW] = "slow",
+		[DERP_DROP_STALE] = "stale",
+		[DERP_DROP_GONE] = "gone",
+		[DERP_DROP_MEMORY] = "memory",
+	};
+
+	return names[why];
+}
+
+/* --- its life --- */
+
+static unsigned clamp(unsigned n, unsigned min, unsigned max)
+{
+	return n < min ? min : n > max ? max : n;
+}
+
+static int open_door(struct derp *d, const struct derp_config *config)
+{
+	struct door_limits limits = {
+		.strangers = clamp(config->clients_max / 4, STRANGERS_MIN, STRANGERS_MAX),
+		.per_source = config->per_source_max ? config->per_source_max : UINT_MAX,
+		.rates = config->rates,
+	};
+
+	limits.places = config->clients_max + limits.strangers;
+	limits.strangers_per_source =
+		clamp(limits.strangers / 4, STRANGERS_MIN, STRANGERS_PER_SOURCE_MAX);
+	return door_new(&limits, &d->door);
+}
+
+static int add_sources(struct derp *d, int listen_fd)
+{
+	sd_event *event = d->core->event;
+	int r = sd_event_add_time(event, &d->on_timer, CLOCK_BOOTTIME, 0, LOOK_US, on_timer, d);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(d->on_timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_defer(event, &d->on_more, on_more, d);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(d->on_more, SD_EVENT_OFF);
+	/* Behind all others: sd-event takes a source of this kind for the oldest each time. */
+	if (r >= 0)
+		r = sd_event_source_set_priority(d->on_more, SD_EVENT_PRIORITY_NORMAL + 1);
+	if (r >= 0 && listen_fd >= 0)
+		r = sd_event_add_io(event, &d->on_listen, listen_fd, EPOLLIN, on_listen, d);
+	return r;
+}
+
+int derp_new(struct relay_core *core, const struct derp_config *config, struct derp **ret,
+	struct err *err)
+{
+	struct derp *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return err_set(err, -ENOMEM, "DERP: out of memory");
+	d->core = core;
+	d->keys = (struct derp_keys){ core->secret, core->key };
+	d->pool.max = config->pool_max;
+	d->clients_max = config->clients_max;
+	d->due_us = UINT64_MAX;
+	d->listen_fd = -1;
+	r = open_door(d, config);
+	if (r == 0)
+		r = derp_table_init(&d->table, config->clients_max);
+	if (r == 0)
+		r = add_sources(d, config->listen_fd);
+	if (r < 0)
+		(void) err_set(err, r, "DERP: it cannot be started (%s)", strerror(-r));
+	else
+		r = tls_server_new(config->tls_seed, config->name, core->key, &d->tls, err);
+	if (r < 0) {
+		(void) derp_free(d);
+		return r;
+	}
+	d->listen_fd = config->listen_fd;
+	*ret = d;
+	return 0;
+}
+
+struct derp *derp_free(struct derp *d)
+{
+	struct derp_conn *c;
+
+	if (!d)
+		return NULL;
+	while ((c = next_conn(d, NULL))) {
+		unlink_it(c);
+		(void) derp_conn_free(c);
+	}
+	sd_event_source_disable_unref(d->on_listen);
+	sd_event_source_disable_unref(d->on_timer);
+	sd_event_source_disable_unref(d->on_more);
+	derp_table_done(&d->table);
+	(void) door_free(d->door);
+	(void) tls_server_free(d->tls);
+	close_p(&d->listen_fd);
+	free(d);
+	return NULL;
+}
