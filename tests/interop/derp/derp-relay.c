@@ -1,0 +1,167 @@
+/*
+ * The relay's DERP service alone, for tests: derp-relay PORT KEY... lets in whoever has one of the
+ * public KEYs (hex), on loopback. It prints its port, its X25519 key (hex) and the pin of its
+ * certificate, then does what lines on standard input say:
+ *
+ *   remove KEY   that one is no member any more
+ *   restart      says so to all, and ends
+ *
+ * At the end of the input it prints what it counted, and ends.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/cleanup.h"
+#include "base/encode.h"
+#include "relay/derp.h"
+#include "sys/x509/x509.h"
+
+enum { MEMBERS = 64, LINE = 128 };
+
+struct tool {
+	struct relay_core core;
+	struct derp *derp;
+	struct relay_member members[MEMBERS];
+	size_t n;
+};
+
+static int fail(const char *what, int r)
+{
+	fprintf(stderr, "derp-relay: %s: %s\n", what, strerror(-r));
+	return 1;
+}
+
+static int listen_on(uint16_t port, uint16_t *ret_port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	CLEANUP(close_p) int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+		bind(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0 || listen(fd, 64) < 0 ||
+		getsockname(fd, (struct sockaddr *) &sa, &len) < 0)
+		return -errno;
+	*ret_port = ntohs(sa.sin_port);
+	return take_fd(&fd);
+}
+
+static int add_member(struct tool *t, const char *hex)
+{
+	struct relay_member *m = &t->members[t->n];
+
+	if (t->n == MEMBERS || key_from_hex(hex, strlen(hex), m->wg) < 0)
+		return -EINVAL;
+	memcpy(m->identity, m->wg, sizeof(m->wg));
+	m->id = (uint32_t) ++t->n;
+	return 0;
+}
+
+static void remove_member(struct tool *t, const char *hex)
+{
+	uint8_t key[KEY_LEN];
+
+	if (key_from_hex(hex, strlen(hex), key) < 0)
+		return;
+	for (size_t i = 0; i < t->n; i++)
+		if (!memcmp(t->members[i].wg, key, sizeof(key)))
+			t->members[i] = t->members[--t->n];
+	if (members_set(t->core.members, t->members, t->n) == 0)
+		derp_follow(t->derp);
+}
+
+static void print_counters(struct tool *t)
+{
+	struct derp_counters c;
+
+	derp_counters(t->derp, &c);
+	printf("logins %llu, packets %llu in %llu out, not here %llu",
+		(unsigned long long) c.logins, (unsigned long long) c.packets_in,
+		(unsigned long long) c.packets_out, (unsigned long long) c.not_here);
+	for (int i = 0; i < DERP_DROPS; i++)
+		printf(", %s %llu", derp_drop_name((enum derp_drop) i),
+			(unsigned long long) c.drops[i]);
+	printf("; waited %llu us on average\n",
+		(unsigned long long) (c.packets_out ? c.delay_us / c.packets_out : 0));
+	for (int i = 1; i < DERP_ENDS; i++)
+		if (c.ended[i])
+			printf("ended: %s %llu\n", derp_end_name((enum derp_end) i),
+				(unsigned long long) c.ended[i]);
+}
+
+static int on_input(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct tool *t = ctx;
+	char line[LINE];
+
+	if (!fgets(line, sizeof(line), stdin)) {
+		print_counters(t);
+		return sd_event_exit(t->core.event, 0);
+	}
+	line[strcspn(line, "\n")] = '\0';
+	if (!strncmp(line, "remove ", 7))
+		remove_member(t, line + 7);
+	if (strcmp(line, "restart") != 0)
+		return 0;
+	derp_say_restart(t->derp);
+	return sd_event_exit(t->core.event, 0);
+}
+
+static int run(struct tool *t, uint16_t port)
+{
+	static const uint8_t seed[TLS_SEED_LEN] = { 7 };
+	struct derp_config config = {
+		.tls_seed = seed, .name = "relay", .clients_max = 64, .pool_max = 64 << 20
+	};
+	uint8_t tls_key[X509_KEY_LEN];
+	char pin[X509_PIN_TEXT_LEN], hex[KEY_HEX_LEN];
+	sd_event_source *on_stdin = NULL;
+	struct err err = { 0 };
+	int r;
+
+	config.listen_fd = listen_on(port, &port);
+	if (config.listen_fd < 0)
+		return fail("cannot listen", config.listen_fd);
+	if (derp_new(&t->core, &config, &t->derp, &err) < 0)
+		return fail(err.text, err.code);
+	r = sd_event_add_io(t->core.event, &on_stdin, STDIN_FILENO, EPOLLIN, on_input, t);
+	if (r < 0)
+		return fail("standard input", r);
+	if (x509_public_key(seed, tls_key) < 0 || x509_pin_of_key(tls_key, pin) < 0)
+		return fail("no pin", -EIO);
+	key_to_hex(t->core.key, hex);
+	printf("%u %s %s\n", port, hex, pin);
+	(void) fflush(stdout);
+	r = sd_event_loop(t->core.event);
+	sd_event_source_disable_unref(on_stdin);
+	return r < 0 ? fail("loop", r) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct tool tool;
+	struct relay_core *core = &tool.core;
+	int r = argc < 2 || sodium_init() < 0 ? -EINVAL : sd_event_new(&core->event);
+
+	core->secret[0] = 9;
+	(void) crypto_scalarmult_base(core->key, core->secret);
+	core->members = members_new();
+	for (int i = 2; i < argc && r >= 0; i++)
+		r = add_member(&tool, argv[i]);
+	if (r >= 0)
+		r = members_set(core->members, tool.members, tool.n);
+	if (r < 0)
+		return fail("usage: derp-relay PORT KEY...", r);
+	(void) setvbuf(stdin, NULL, _IONBF, 0); /* what is buffered the loop does not see */
+	r = run(&tool, (uint16_t) strtoul(argv[1], NULL, 10));
+	tool.derp = derp_free(tool.derp);
+	core->members = members_free(core->members);
+	core->event = sd_event_unref(core->event);
+	return r;
+}
