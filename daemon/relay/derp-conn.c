@@ -8,16 +8,19 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "packet/bytes.h"
 
 enum {
 	FLUSH_MAX = 1 << 20, /* at once, before others have their turn */
-	/*
-	 * What the kernel keeps beyond what is on its way: as little as keeps the line busy until we
-	 * are woken. What waits is to wait in our queue, where it is seen.
-	 */
-	NOT_SENT_MAX = 128 << 10,
+	NOT_SENT_FIRST = 64 << 10,
+	NOT_SENT_LEAST = 16 << 10,
+	NOT_SENT_MOST = 512 << 10,
+	RECORD_LEAST = 4096,
 };
+
+#define SPAN_US      (100 * USEC_PER_MSEC) /* to measure a line */
+#define LINE_HOLD_US (10 * USEC_PER_MSEC)
 
 uint64_t derp_conn_id(const uint8_t key[static DERP_KEY_LEN])
 {
@@ -36,7 +39,7 @@ static void set_options(int fd)
 		{ IPPROTO_TCP, TCP_KEEPCNT, 3 },
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 30000 },
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
-		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT_MAX },
+		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOT_SENT_FIRST },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
@@ -59,6 +62,7 @@ int derp_conn_new(sd_event *event, int fd, struct tls_stream *tls, sd_event_io_h
 		return r;
 	}
 	set_options(fd);
+	c->not_sent_max = NOT_SENT_FIRST;
 	c->tls = tls;
 	*ret = c;
 	return 0;
@@ -111,18 +115,64 @@ bool derp_conn_read(struct derp_conn *c, uint8_t *scratch, uint64_t now_us)
 	return false;
 }
 
+/* --- sending --- */
+
+size_t derp_conn_not_sent(size_t bytes, uint64_t span_us)
+{
+	uint64_t n = (uint64_t) bytes * LINE_HOLD_US / span_us;
+
+	return n < NOT_SENT_LEAST ? NOT_SENT_LEAST : n > NOT_SENT_MOST ? NOT_SENT_MOST : n;
+}
+
+/*
+ * What the kernel holds waits unseen, behind CoDel's back: it should be as little as keeps the line
+ * busy until we are woken. @sent went out, and if @full more waits for the line.
+ */
+static void measure(struct derp_conn *c, size_t sent, bool full, uint64_t now_us)
+{
+	size_t most;
+	int value;
+
+	c->span_bytes += sent;
+	if (!full || !c->span_us) {
+		c->span_us = full ? now_us : 0;
+		c->span_bytes = 0;
+		return;
+	}
+	if (now_us - c->span_us < SPAN_US)
+		return;
+	most = derp_conn_not_sent(c->span_bytes, now_us - c->span_us);
+	c->span_us = now_us;
+	c->span_bytes = 0;
+	if (most < c->not_sent_max * 3 / 2 && most > c->not_sent_max * 2 / 3)
+		return;
+	value = (int) most;
+	c->not_sent_max = most;
+	(void) setsockopt(sd_event_source_get_io_fd(c->io), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value,
+		sizeof(value));
+}
+
+/* On a slow line records are small, too: a whole one must have come before it can be read. */
+static size_t record_max(const struct derp_conn *c)
+{
+	size_t n = c->not_sent_max / 4;
+
+	return n < RECORD_LEAST ? RECORD_LEAST : n > TLS_RECORD_MAX ? TLS_RECORD_MAX : n;
+}
+
 void derp_conn_flush(struct derp_conn *c, uint64_t now_us)
 {
 	uint8_t out[TLS_RECORD_MAX];
+	size_t sent = 0;
 	int r = 0;
 
-	for (size_t sent = 0; sent < FLUSH_MAX && !c->broken;) {
+	while (sent < FLUSH_MAX && !c->broken) {
 		size_t n;
 
 		r = tls_stream_flush(c->tls);
 		if (r < 0 || !tls_stream_is_open(c->tls))
 			break;
-		n = derp_client_output(&c->client, out, sizeof(out), now_us);
+		n = derp_client_output(&c->client, out, record_max(c), now_us);
 		if (n == 0)
 			break;
 		r = tls_stream_write(c->tls, out, n);
@@ -130,6 +180,7 @@ void derp_conn_flush(struct derp_conn *c, uint64_t now_us)
 			break;
 		sent += n;
 	}
+	measure(c, sent, r == -EAGAIN, now_us);
 	if (r < 0 && r != -EAGAIN)
 		cut_off(c, r, now_us);
 }

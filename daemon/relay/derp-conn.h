@@ -29,6 +29,9 @@ struct derp_conn {
 	sd_event_source *io;
 	uint32_t events;
 	bool broken; /* nothing can be sent any more */
+	/* How much the line takes while more waits for it, and what the kernel may hold for it. */
+	uint64_t span_us;
+	size_t span_bytes, not_sent_max;
 	/* With whom it has had to do, the last one first; 0: nobody more. */
 	uint64_t partners[DERP_CONN_PARTNERS];
 };
@@ -50,6 +53,11 @@ struct derp_conn *derp_conn_free(struct derp_conn *conn);
 bool derp_conn_read(struct derp_conn *conn, uint8_t *scratch, uint64_t now_us);
 /* Sends what it can without waiting. */
 void derp_conn_flush(struct derp_conn *conn, uint64_t now_us);
+/*
+ * What the kernel may hold, beyond what is on its way, for a line that took @bytes in @span_us: as
+ * much as that sends in 10 ms, between bounds.
+ */
+size_t derp_conn_not_sent(size_t bytes, uint64_t span_us);
 /* Has the loop wake us for what it waits for now. */
 void derp_conn_watch(struct derp_conn *conn);
 bool derp_conn_is_over(const struct derp_conn *conn, uint64_t now_us);

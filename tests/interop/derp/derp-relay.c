@@ -1,7 +1,7 @@
 /*
- * The relay's DERP service alone, for tests: derp-relay PORT KEY... lets in whoever has one of the
- * public KEYs (hex), on loopback. It prints its port, its X25519 key (hex) and the pin of its
- * certificate, then does what lines on standard input say:
+ * The relay's DERP service alone, for tests: derp-relay ADDRESS:PORT KEY... lets in whoever has one
+ * of the public KEYs (hex). It prints its port, its X25519 key (hex) and the pin of its certificate,
+ * then does what lines on standard input say:
  *
  *   remove KEY   that one is no member any more
  *   restart      says so to all, and ends
@@ -35,20 +35,23 @@ static int fail(const char *what, int r)
 	return 1;
 }
 
-static int listen_on(uint16_t port, uint16_t *ret_port)
+static int listen_on(const char *where, uint16_t *ret_port)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	CLEANUP(close_p) int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage sa;
+	struct endpoint on = { 0 };
+	socklen_t len = endpoint_parse(where, &on) < 0 ? 0 : endpoint_to_sockaddr(&on, &sa);
+	CLEANUP(close_p)
+	int fd = socket(on.addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int one = 1;
 
+	if (len == 0)
+		return -EINVAL;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-		bind(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0 || listen(fd, 64) < 0 ||
+		bind(fd, (struct sockaddr *) &sa, len) < 0 || listen(fd, 64) < 0 ||
 		getsockname(fd, (struct sockaddr *) &sa, &len) < 0)
 		return -errno;
-	*ret_port = ntohs(sa.sin_port);
+	(void) endpoint_from_sockaddr((struct sockaddr *) &sa, &on);
+	*ret_port = on.port;
 	return take_fd(&fd);
 }
 
@@ -113,7 +116,7 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *ctx
 	return sd_event_exit(t->core.event, 0);
 }
 
-static int run(struct tool *t, uint16_t port)
+static int run(struct tool *t, const char *where)
 {
 	static const uint8_t seed[TLS_SEED_LEN] = { 7 };
 	struct derp_config config = {
@@ -123,9 +126,10 @@ static int run(struct tool *t, uint16_t port)
 	char pin[X509_PIN_TEXT_LEN], hex[KEY_HEX_LEN];
 	sd_event_source *on_stdin = NULL;
 	struct err err = { 0 };
+	uint16_t port = 0;
 	int r;
 
-	config.listen_fd = listen_on(port, &port);
+	config.listen_fd = listen_on(where, &port);
 	if (config.listen_fd < 0)
 		return fail("cannot listen", config.listen_fd);
 	if (derp_new(&t->core, &config, &t->derp, &err) < 0)
@@ -157,9 +161,9 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		r = members_set(core->members, tool.members, tool.n);
 	if (r < 0)
-		return fail("usage: derp-relay PORT KEY...", r);
+		return fail("usage: derp-relay ADDRESS:PORT KEY...", r);
 	(void) setvbuf(stdin, NULL, _IONBF, 0); /* what is buffered the loop does not see */
-	r = run(&tool, (uint16_t) strtoul(argv[1], NULL, 10));
+	r = run(&tool, argv[1]);
 	tool.derp = derp_free(tool.derp);
 	core->members = members_free(core->members);
 	core->event = sd_event_unref(core->event);

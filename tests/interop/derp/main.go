@@ -60,7 +60,7 @@ type relay struct {
 func hexOf(k key.NodePublic) string { return k.UntypedHexString() }
 
 func start(program string, port int, members ...key.NodePublic) *relay {
-	args := []string{strconv.Itoa(port)}
+	args := []string{fmt.Sprintf("127.0.0.1:%d", port)}
 	for _, m := range members {
 		args = append(args, hexOf(m))
 	}
@@ -473,5 +473,6 @@ func main() {
 	must("closing", r.in.Close())
 	counted, _ := io.ReadAll(r.out)
 	must("the relay's end", r.cmd.Wait())
-	fmt.Print(string(counted))
+	cpu := r.cmd.ProcessState.UserTime() + r.cmd.ProcessState.SystemTime()
+	fmt.Printf("%sthe relay's processor time since its restart: %v\n", counted, cpu)
 }

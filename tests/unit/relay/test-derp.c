@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "derp-login.h"
+#include "relay/derp-conn.h"
 #include "relay/derp.h"
 #include "sys/x509/x509.h"
 
@@ -481,6 +482,15 @@ static void test_slow_reader(void **state)
 	peer_free(d);
 }
 
+/* What the kernel may hold unseen is 10 ms of the line. */
+static void test_not_sent(void **state)
+{
+	assert_int_equal(derp_conn_not_sent(0, 100000), 16 << 10);
+	assert_int_equal(derp_conn_not_sent(125000, 100000), 16 << 10);      /* 10 Mbit/s */
+	assert_int_equal(derp_conn_not_sent(3750000, 100000), 375000);       /* 300 */
+	assert_int_equal(derp_conn_not_sent(125000000, 1000000), 512 << 10); /* 1000 */
+}
+
 /* It takes nothing for half a minute: its place is free, and whoever sent to it is told. */
 static void test_stuck(void **state)
 {
@@ -737,6 +747,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_removed, start, stop),
 		cmocka_unit_test_setup_teardown(test_restart, start, stop),
 		cmocka_unit_test_setup_teardown(test_slow_reader, start, stop),
+		cmocka_unit_test(test_not_sent),
 		cmocka_unit_test_setup_teardown(test_stuck, start, stop),
 		cmocka_unit_test_setup_teardown(test_keep_alive, start, stop),
 		cmocka_unit_test_setup_teardown(test_taken_over, start, stop),
