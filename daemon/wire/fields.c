@@ -70,32 +70,41 @@ static bool port_is_valid(const char *port)
 	return number_parse(port, 1, UINT16_MAX, &n) == 0;
 }
 
-bool field_url_is_valid(const char *url)
+bool field_url_split(const char *url, char ret_host[static FIELD_URL_MAX], const char **ret_port)
 {
 	static const char scheme[] = "https://";
-	char host[FIELD_URL_MAX];
 	size_t len = strlen(url);
+	const char *port = "";
+	struct ip_addr addr;
+	char *end;
 
 	if (len >= FIELD_URL_MAX || strncmp(url, scheme, sizeof(scheme) - 1))
 		return false;
-	memcpy(host, url + sizeof(scheme) - 1, len - sizeof(scheme) + 2);
-	if (host[0] == '[') {
-		struct ip_addr addr;
-		char *end = strchr(host, ']');
-
-		if (!end || (end[1] && (end[1] != ':' || !port_is_valid(end + 2))))
-			return false;
+	memcpy(ret_host, url + sizeof(scheme) - 1, len - sizeof(scheme) + 2);
+	end = strrchr(ret_host, ':');
+	if (end && !strchr(end, ']')) {
+		port = url + sizeof(scheme) + (end - ret_host);
 		*end = '\0';
-		return ip_addr_parse(host + 1, &addr) == 0 && addr.family == AF_INET6;
-	}
-	char *colon = strchr(host, ':');
-
-	if (colon) {
-		*colon = '\0';
-		if (!port_is_valid(colon + 1))
+		if (!port_is_valid(port))
 			return false;
 	}
-	return host_is_valid(host);
+	*ret_port = port;
+	if (ret_host[0] != '[')
+		return host_is_valid(ret_host);
+	end = strchr(ret_host, ']');
+	if (!end || end[1])
+		return false;
+	*end = '\0';
+	memmove(ret_host, ret_host + 1, (size_t) (end - ret_host));
+	return ip_addr_parse(ret_host, &addr) == 0 && addr.family == AF_INET6;
+}
+
+bool field_url_is_valid(const char *url)
+{
+	char host[FIELD_URL_MAX];
+	const char *port;
+
+	return field_url_split(url, host, &port);
 }
 
 int field_refuse_missing(int r, struct err *err)

@@ -35,6 +35,11 @@ bool field_hex_is_valid(const char *text, size_t digits);
 bool field_url_is_valid(const char *url);
 /* An IPv4 or IPv6 address, without brackets or scope, or a DNS name. */
 bool field_host_is_valid(const char *host);
+/*
+ * Whether @url is one as above, and then its parts: the host without brackets, and the port in
+ * @url, "" if it names none.
+ */
+bool field_url_split(const char *url, char ret_host[static FIELD_URL_MAX], const char **ret_port);
 
 /* A whole document is refused with -EINVAL where a field of it is missing: maps -ENOENT to that. */
 int field_refuse_missing(int r, struct err *err);
