@@ -275,7 +275,6 @@ static int write_token(struct token_change *t, char **ret_text, json_t **ret_url
 	memcpy(token.mesh, s.mesh, sizeof(token.mesh));
 	memcpy(token.urls, s.urls, sizeof(token.urls));
 	token.n_urls = s.n_urls;
-	token.relays = json_incref(s.relays);
 	memcpy(token.pins, s.pins, sizeof(token.pins));
 	token.n_pins = s.n_pins;
 	memcpy(token.root, c->root_hash, sizeof(token.root));

@@ -80,7 +80,7 @@ int cluster_judge(const struct netmap *netmap, const uint8_t root[static FIELD_K
 char *cluster_inputs(const struct netmap *netmap, uint32_t id)
 {
 	static const char *const elsewhere[] = { "wg", "identity", "revoked", "pins", "next_pin",
-		"urls", "coordinators", "relays", "stun" };
+		"urls", "urls_by_hand", "coordinators", "relays", "stun" };
 	const struct node *self = netmap_by_id(netmap, id);
 	const struct node *first = netmap_first_control_plane(netmap);
 	const struct settings *settings = netmap_settings(netmap);

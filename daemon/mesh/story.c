@@ -131,6 +131,52 @@ static void tell_node(struct teller *t, const struct netmap *before, const json_
 		tell_new_node(t, &node);
 }
 
+static void tell_urls(struct teller *t, const struct settings *was, const struct settings *is)
+{
+	if (was->n_urls == is->n_urls && was->n_by_hand == is->n_by_hand &&
+		!memcmp(was->urls, is->urls, sizeof(is->urls[0]) * is->n_urls))
+		return;
+	for (size_t i = 0; i < is->n_urls; i++)
+		say(t, "%s %s%s", i ? "," : "; the coordinator is found at", is->urls[i],
+			i < is->n_by_hand ? " (set by hand)" : "");
+}
+
+static bool same_stun(const struct settings *a, const struct settings *b)
+{
+	if (a->n_stun != b->n_stun)
+		return false;
+	for (size_t i = 0; i < a->n_stun; i++)
+		if (!outside_equal(&a->stun[i], &b->stun[i]))
+			return false;
+	return true;
+}
+
+static bool same_relays(const struct settings *a, const struct settings *b)
+{
+	if (a->n_relays != b->n_relays)
+		return false;
+	for (size_t i = 0; i < a->n_relays; i++)
+		if (!foreign_equal(&a->relays[i], &b->relays[i]))
+			return false;
+	return true;
+}
+
+/* Who sees the boards' packets, sealed as they are, and hears where they are. */
+static void tell_servers(struct teller *t, const struct settings *was, const struct settings *is)
+{
+	char at[OUTSIDE_TEXT_MAX];
+
+	if (!same_stun(was, is))
+		say(t, "; STUN servers: %s", is->n_stun ? "" : "none");
+	for (size_t i = 0; !same_stun(was, is) && i < is->n_stun; i++)
+		say(t, "%s%s", i ? ", " : "", outside_format(&is->stun[i], at));
+	if (!same_relays(was, is))
+		say(t, "; foreign relays: %s", is->n_relays ? "" : "none");
+	for (size_t i = 0; !same_relays(was, is) && i < is->n_relays; i++)
+		say(t, "%s%s at %s", i ? ", " : "", is->relays[i].name,
+			outside_format(&is->relays[i].at, at));
+}
+
 static void tell_settings(struct teller *t, const struct netmap *before, const json_t *json)
 {
 	CLEANUP_SETTINGS struct settings is = { 0 };
@@ -151,12 +197,11 @@ static void tell_settings(struct teller *t, const struct netmap *before, const j
 		for (size_t i = 0; i < is.n_pins; i++)
 			say(t, "%s %s", i ? "," : ": the coordinator's TLS key is",
 				story_key(is.pins[i], key));
-	if (was->n_urls != is.n_urls || memcmp(was->urls, is.urls, sizeof(is.urls[0]) * is.n_urls))
-		for (size_t i = 0; i < is.n_urls; i++)
-			say(t, "%s %s", i ? "," : "; the coordinator is found at", is.urls[i]);
+	tell_urls(t, was, &is);
 	if (is.n_coordinators && (was->n_coordinators != is.n_coordinators ||
 					 was->coordinators[0].node != is.coordinators[0].node))
 		say(t, "; it runs on node %u", (unsigned) is.coordinators[0].node);
+	tell_servers(t, was, &is);
 }
 
 static void tell_signing_key(struct teller *t, const struct netmap *before, const json_t *json)

@@ -2,9 +2,13 @@
 #include "wire/settings.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "wire/node.h"
+
+#define BY_HAND "urls_by_hand"
 
 enum { DNS_INDEX = 53, API_INDEX = 1, DNS_INDEX_SMALL = 2, RESERVED6_LEN = 112 };
 
@@ -30,8 +34,6 @@ static const struct ip_prefix *range_at(const struct settings *settings, size_t 
 
 void settings_done(struct settings *settings)
 {
-	json_decref(settings->relays);
-	json_decref(settings->stun);
 	json_decref(settings->origin);
 	*settings = (struct settings){ 0 };
 }
@@ -155,19 +157,135 @@ static int read_coordinators(const json_t *json, struct settings *settings, stru
 	return r;
 }
 
+/* --- servers outside --- */
+
+/* Whether @name is of @mesh: "home.internal" or what lies below it. */
+static bool is_of_mesh(const char *name, const char *mesh)
+{
+	char domain[FIELD_NAME_MAX + sizeof(".internal")];
+	size_t len = strlen(name);
+	size_t n = (size_t) snprintf(domain, sizeof(domain), "%s.internal", mesh);
+
+	return len >= n && !strcasecmp(name + len - n, domain) &&
+	       (len == n || name[len - n - 1] == '.');
+}
+
+int settings_check_outside(const struct settings *settings, const char *host, struct err *err)
+{
+	struct ip_prefix inside[SETTINGS_RANGES];
+	size_t n = settings_ranges(settings, inside);
+	struct ip_addr addr;
+	char text[PREFIX_TEXT_MAX];
+
+	if (ip_addr_parse(host, &addr) < 0) {
+		if (!is_of_mesh(host, settings->mesh))
+			return 0;
+		return err_set(err, -EINVAL,
+			"%s is a name of this mesh, which boards find by way of the mesh only: "
+			"name the machine as it is known outside of it",
+			host);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (ip_prefix_contains(&inside[i], &addr))
+			return err_set(err, -EINVAL,
+				"%s lies in this mesh's own range %s, which boards reach by way of "
+				"the mesh only: name the machine's address on its own network",
+				host, ip_prefix_format(&inside[i], text));
+	return 0;
+}
+
+int settings_read_stun(const json_t *obj, struct settings *settings, struct err *err)
+{
+	json_t *list = NULL;
+	int r = json_has(obj, "stun") ? json_get_array(obj, "stun", SETTINGS_STUN_MAX, &list, err)
+				      : 0;
+
+	settings->n_stun = 0;
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		struct outside *at = &settings->stun[i];
+
+		if (!text || outside_parse(text, at) < 0)
+			return err_set(err, -EINVAL, "field \"stun\" must be a list of HOST:PORT");
+		for (size_t k = 0; k < i; k++)
+			if (outside_equal(at, &settings->stun[k]))
+				return err_set(err, -EINVAL, "%s is there twice", text);
+		r = settings_check_outside(settings, at->host, err);
+		settings->n_stun++;
+	}
+	return r;
+}
+
+int settings_read_relays(const json_t *obj, struct settings *settings, struct err *err)
+{
+	json_t *list = NULL;
+	int r = json_has(obj, "relays")
+			? json_get_array(obj, "relays", SETTINGS_RELAYS_MAX, &list, err)
+			: 0;
+
+	settings->n_relays = 0;
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
+		struct foreign *f = &settings->relays[i];
+
+		r = foreign_from_json(json_array_get(list, i), f, err);
+		if (r)
+			return err_prefix(err, "field \"relays\"");
+		for (size_t k = 0; k < i; k++) {
+			if (!strcmp(f->name, settings->relays[k].name))
+				return err_set(err, -EINVAL,
+					"two relays are called %s: name one otherwise", f->name);
+			if (outside_equal(&f->at, &settings->relays[k].at))
+				return err_set(err, -EINVAL, "the relay %s is there twice, as %s",
+					f->name, settings->relays[k].name);
+		}
+		r = settings_check_outside(settings, f->at.host, err);
+		settings->n_relays++;
+	}
+	return r;
+}
+
+/* --- the URLs that a person set --- */
+
+/* Moves @url, if it is among the others, behind those that are by hand already. */
+static void put_by_hand(struct settings *settings, const char *url)
+{
+	size_t to = settings->n_by_hand, at = to;
+
+	while (at < settings->n_urls && strcmp(settings->urls[at], url) != 0)
+		at++;
+	if (at == settings->n_urls)
+		return;
+	memmove(settings->urls[to + 1], settings->urls[to], (at - to) * FIELD_URL_MAX);
+	memcpy(settings->urls[to], url, strlen(url) + 1);
+	settings->n_by_hand++;
+}
+
+/* Optional. What is no more among `urls` says nothing. */
+static int read_urls(const json_t *json, struct settings *settings, struct err *err)
+{
+	char by_hand[FIELD_URLS_MAX][FIELD_URL_MAX];
+	size_t n = 0;
+	int r = field_get_urls(json, "urls", 1, settings->urls, &settings->n_urls, err);
+
+	if (r == 0 && json_has(json, BY_HAND))
+		r = field_get_urls(json, BY_HAND, 0, by_hand, &n, err);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		put_by_hand(settings, by_hand[i]);
+	return r;
+}
+
 static int read_fields(const json_t *json, struct settings *settings, struct err *err)
 {
 	json_t *virtual;
 	int r;
 
 	if ((r = field_get_name(json, "mesh", settings->mesh, err)) ||
-		(r = read_ranges(json, settings, err)) ||
-		(r = field_get_urls(json, "urls", 1, settings->urls, &settings->n_urls, err)) ||
+		(r = read_ranges(json, settings, err)) || (r = read_urls(json, settings, err)) ||
 		(r = read_coordinators(json, settings, err)) ||
 		(r = field_get_keys(json, "pins", 1, FIELD_PINS_MAX, settings->pins,
 			 &settings->n_pins, err)) ||
-		(r = field_get_kept_list(json, "relays", &settings->relays, err)) ||
-		(r = field_get_kept_list(json, "stun", &settings->stun, err)) ||
+		(r = settings_read_stun(json, settings, err)) ||
+		(r = settings_read_relays(json, settings, err)) ||
 		(r = json_get_object(json, "virtual", &virtual, err)) ||
 		(r = field_get_addr(virtual, "api4", AF_INET, &settings->api4, err)) ||
 		(r = field_get_addr(virtual, "api6", AF_INET6, &settings->api6, err)) ||
@@ -230,9 +348,47 @@ static json_t *coordinators_to_json(const struct settings *settings)
 	return bad ? NULL : TAKE(list);
 }
 
-static json_t *list_or_empty(json_t *list)
+static json_t *stun_to_json(const struct settings *settings)
 {
-	return list ? json_incref(list) : json_array();
+	CLEANUP_JSON json_t *list = json_array();
+	int bad = !list;
+
+	for (size_t i = 0; !bad && i < settings->n_stun; i++) {
+		char text[OUTSIDE_TEXT_MAX];
+
+		bad = json_array_append_new(
+			list, json_string(outside_format(&settings->stun[i], text)));
+	}
+	return bad ? NULL : TAKE(list);
+}
+
+static const json_t *find_named(const json_t *list, const char *name)
+{
+	size_t i;
+	json_t *entry;
+
+	json_array_foreach((json_t *) list, i, entry)
+	{
+		const char *text = json_string_value(json_object_get(entry, "name"));
+
+		if (text && !strcmp(text, name))
+			return entry;
+	}
+	return NULL;
+}
+
+static json_t *relays_to_json(const struct settings *settings)
+{
+	const json_t *old = settings->origin ? json_object_get(settings->origin, "relays") : NULL;
+	CLEANUP_JSON json_t *list = json_array();
+	int bad = !list;
+
+	for (size_t i = 0; !bad && i < settings->n_relays; i++) {
+		const struct foreign *f = &settings->relays[i];
+
+		bad = json_array_append_new(list, foreign_to_json(f, find_named(old, f->name)));
+	}
+	return bad ? NULL : TAKE(list);
 }
 
 json_t *settings_to_json(const struct settings *settings)
@@ -244,13 +400,18 @@ json_t *settings_to_json(const struct settings *settings)
 		bad |= json_object_set_new(
 			json, ranges[i].field, field_prefix(range_at(settings, i)));
 	bad |= json_object_set_new(json, "urls", field_urls(settings->urls, settings->n_urls));
+	if (settings->n_by_hand)
+		bad |= json_object_set_new(
+			json, BY_HAND, field_urls(settings->urls, settings->n_by_hand));
+	else
+		(void) json_object_del(json, BY_HAND); /* -1: has none */
 	if (settings->n_coordinators || json_object_get(json, "coordinators"))
 		bad |= json_object_set_new(json, "coordinators", coordinators_to_json(settings));
 	bad |= json_object_set_new(json, "pins", field_keys(settings->pins, settings->n_pins));
 	bad |= json_object_set_new(json, "next_pin",
 		settings->has_next_pin ? field_key(settings->next_pin) : json_null());
-	bad |= json_object_set_new(json, "relays", list_or_empty(settings->relays));
-	bad |= json_object_set_new(json, "stun", list_or_empty(settings->stun));
+	bad |= json_object_set_new(json, "relays", relays_to_json(settings));
+	bad |= json_object_set_new(json, "stun", stun_to_json(settings));
 	bad |= json_object_set_new(json, "virtual", virtual_to_json(settings));
 	return bad ? NULL : TAKE(json);
 }
@@ -258,8 +419,6 @@ json_t *settings_to_json(const struct settings *settings)
 void settings_copy(const struct settings *settings, struct settings *ret)
 {
 	*ret = *settings;
-	json_incref(ret->relays);
-	json_incref(ret->stun);
 	json_incref(ret->origin);
 }
 

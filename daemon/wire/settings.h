@@ -8,8 +8,9 @@
 #include "base/err.h"
 #include "base/ip.h"
 #include "wire/fields.h"
+#include "wire/foreign.h"
 
-enum { SETTINGS_COORDINATORS_MAX = 8 };
+enum { SETTINGS_COORDINATORS_MAX = 8, SETTINGS_STUN_MAX = 8, SETTINGS_RELAYS_MAX = 8 };
 
 /*
  * A node on whose machine a coordinator runs: it is also to be had at that node's mesh addresses.
@@ -31,13 +32,17 @@ struct settings {
 	struct ip_prefix services6; /* /108 to /124 */
 	char urls[FIELD_URLS_MAX][FIELD_URL_MAX];
 	size_t n_urls;
+	size_t n_by_hand; /* of these the first, which a person set; others are machines' own */
 	struct settings_coordinator coordinators[SETTINGS_COORDINATORS_MAX];
 	size_t n_coordinators; /* 0: not known (yet) */
 	uint8_t pins[FIELD_PINS_MAX][FIELD_KEY_LEN];
 	size_t n_pins;
 	bool has_next_pin;
 	uint8_t next_pin[FIELD_KEY_LEN];
-	json_t *relays, *stun;                 /* owned lists, kept and not read; NULL: none */
+	struct outside stun[SETTINGS_STUN_MAX];
+	size_t n_stun;
+	struct foreign relays[SETTINGS_RELAYS_MAX]; /* no boards: those have it in their record */
+	size_t n_relays;
 	struct ip_addr api4, api6, dns4, dns6; /* within the reserved blocks */
 	json_t *origin;                        /* owned or NULL: as in struct node */
 };
@@ -47,7 +52,8 @@ void settings_done(struct settings *settings);
 
 /*
  * 0, -EINVAL, -ENOMEM. The lengths above and the place of mesh6 and of the virtual addresses are
- * checked; overlaps among the ranges are mesh/ranges'.
+ * checked; overlaps among the ranges are mesh/ranges'. URLs that are by hand come first in @ret,
+ * wherever a version that does not know of them had put others.
  */
 int settings_from_json(const json_t *json, struct settings *ret, struct err *err);
 /* A new document, NULL when out of memory. */
@@ -56,6 +62,19 @@ void settings_copy(const struct settings *settings, struct settings *ret);
 
 /* The same checks of the ranges alone, for ranges that a person typed. */
 int settings_check_ranges(const struct settings *settings, struct err *err);
+
+/*
+ * The lists "stun" and "relays" of @obj alone, with the ranges that @settings has; absent: none.
+ * The refusals name what is in the list, and are fit for whoever wrote it.
+ */
+int settings_read_stun(const json_t *obj, struct settings *settings, struct err *err);
+int settings_read_relays(const json_t *obj, struct settings *settings, struct err *err);
+
+/*
+ * -EINVAL if @host, a name or an address, is found by way of the mesh only: an address in one of
+ * its ranges, or a name of its own. Nothing that brings boards to each other can be there.
+ */
+int settings_check_outside(const struct settings *settings, const char *host, struct err *err);
 
 /* Mesh, pods and services, both families: addresses of the inside, never of a machine's network. */
 enum { SETTINGS_RANGES = 6 };

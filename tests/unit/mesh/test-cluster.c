@@ -138,7 +138,7 @@ static void test_inputs(void **state)
 	assert_int_equal(node_copy(netmap_by_id(map, 2), &worker), 0);
 	assert_int_equal(node_copy(netmap_by_id(map, 1), &plane), 0);
 	settings_copy(netmap_settings(map), &settings);
-	enum { LABEL, NAME, REKEY, PLANE_NAME, URL, PIN, PLANE_GONE, STEPS };
+	enum { LABEL, NAME, REKEY, PLANE_NAME, URL, BY_HAND, SERVERS, PIN, PLANE_GONE, STEPS };
 	static const bool differs[STEPS] = { [LABEL] = true, [NAME] = true };
 
 	for (int step = 0; step < STEPS; step++) {
@@ -167,6 +167,19 @@ static void test_inputs(void **state)
 			break;
 		case URL:
 			strcpy(settings.urls[0], "https://192.0.2.99:8443");
+			type = "settings";
+			payload = settings_to_json(&settings);
+			break;
+		case BY_HAND:
+			settings.n_by_hand = 1;
+			type = "settings";
+			payload = settings_to_json(&settings);
+			break;
+		case SERVERS:
+			assert_int_equal(
+				outside_parse("a:1", &settings.stun[settings.n_stun++]), 0);
+			assert_int_equal(foreign_choose("b", &settings.relays[0], NULL), 0);
+			settings.n_relays = 1;
 			type = "settings";
 			payload = settings_to_json(&settings);
 			break;

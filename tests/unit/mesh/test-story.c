@@ -143,12 +143,57 @@ static void test_others(void **state)
 	settings_done(&settings);
 }
 
+static void says(const struct netmap *netmap, const struct settings *settings, const char *text)
+{
+	assert_string_equal(
+		tell(netmap, RECORD_TYPE_SETTINGS, settings_to_json(settings)).text, text);
+}
+
+/* What a person set for all boards is seen by all of them. */
+static void test_settings(void **state)
+{
+	struct settings s = maker_settings();
+	CLEANUP_NETMAP struct netmap *netmap = maker_netmap(&s);
+
+	says(netmap, &s, "settings");
+	s.n_urls = 2;
+	(void) snprintf(s.urls[0], sizeof(s.urls[0]), "https://home.example.org");
+	(void) snprintf(s.urls[1], sizeof(s.urls[1]), "https://192.0.2.1:8443");
+	s.n_by_hand = 1;
+	says(netmap, &s,
+		"settings; the coordinator is found at https://home.example.org (set by hand), "
+		"https://192.0.2.1:8443");
+	assert_int_equal(
+		maker_apply(netmap, RECORD_TYPE_SETTINGS, settings_to_json(&s), NULL, NULL), 1);
+	says(netmap, &s, "settings");
+	s.n_by_hand = 2;
+	says(netmap, &s,
+		"settings; the coordinator is found at https://home.example.org (set by hand), "
+		"https://192.0.2.1:8443 (set by hand)");
+	s.n_by_hand = 1;
+	assert_int_equal(outside_parse("[2001:db8::1]:3478", &s.stun[s.n_stun++]), 0);
+	assert_int_equal(outside_parse("a:1", &s.stun[s.n_stun++]), 0);
+	assert_int_equal(foreign_choose("derp.example.org", &s.relays[s.n_relays++], NULL), 0);
+	says(netmap, &s,
+		"settings; STUN servers: [2001:db8::1]:3478, a:1; foreign relays: derp at "
+		"derp.example.org:443");
+	assert_int_equal(
+		maker_apply(netmap, RECORD_TYPE_SETTINGS, settings_to_json(&s), NULL, NULL), 1);
+	says(netmap, &s, "settings");
+	s.relays[0].stun = 0; /* known by its host, and something is other about it */
+	says(netmap, &s, "settings; foreign relays: derp at derp.example.org:443");
+	s.n_stun = s.n_relays = 0;
+	says(netmap, &s, "settings; STUN servers: none; foreign relays: none");
+	settings_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rekeys),
 		cmocka_unit_test(test_relay),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_settings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

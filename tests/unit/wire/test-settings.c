@@ -12,6 +12,9 @@ static const char good[] =
 	"\"virtual\":{\"api4\":\"10.77.255.1\",\"api6\":\"fd12:3456:789a::ffff:1\","
 	"\"dns4\":\"10.77.255.53\",\"dns6\":\"fd12:3456:789a::ffff:53\"}}";
 
+#define RELAY(name, host) \
+	"{\"name\":\"" name "\",\"host\":\"" host "\",\"tcp\":443,\"pin\":\"web\"}"
+
 static int read_json(const json_t *json, struct err *err)
 {
 	CLEANUP_SETTINGS struct settings settings = { 0 };
@@ -75,10 +78,52 @@ static void test_fields(void **state)
 		{ "next_pin", "\"" KEY_0 "\"", -EINVAL },
 		{ "next_pin", "[]", -EINVAL },
 		{ "next_pin", NULL, 0 },
-		{ "relays", "[\"relay.example:443\",{\"a\":1}]", 0 },
+		{ "urls_by_hand", "[]", 0 },
+		{ "urls_by_hand", "null", 0 },
+		{ "urls_by_hand", "[\"https://192.168.50.11:8443\"]", 0 },
+		{ "urls_by_hand", "[\"https://elsewhere\"]", 0 }, /* it is among `urls` no more */
+		{ "urls_by_hand", "[\"http://x\"]", -EINVAL },
+		{ "urls_by_hand", "\"https://x\"", -EINVAL },
+		{ "relays", NULL, 0 },
+		{ "relays", "[" RELAY("fra", "derp.example.org") "]", 0 },
+		{ "relays", "[" RELAY("a", "a.org") "," RELAY("b", "192.0.2.1") "]", 0 },
+		{ "relays", "[" RELAY("a", "a.org") "," RELAY("a", "b.org") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "a.org") "," RELAY("b", "a.org") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "10.77.0.1") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "10.244.9.1") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "10.96.0.1") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "fd12:3456:789a::1") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "fd12:3456:789a:10ff::1") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "fd12:3456:789a:f000::1") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "10.78.0.1") "]", 0 },
+		{ "relays", "[" RELAY("a", "n100.home.internal") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "home.internal") "]", -EINVAL },
+		{ "relays", "[" RELAY("a", "athome.internal") "]", 0 },
+		{ "relays", "[\"relay.example:443\"]", -EINVAL },
 		{ "relays", "\"a\"", -EINVAL },
-		{ "stun", "{}", -EINVAL },
+		{ "relays",
+			"[" RELAY("a", "a.org") "," RELAY("b", "b.org") "," RELAY(
+				"c", "c.org") "," RELAY("d", "d.org") "," RELAY("e",
+				"e.org") "," RELAY("f", "f.org") "," RELAY("g",
+				"g.org") "," RELAY("h", "h.org") "]",
+			0 },
+		{ "relays", "[{},{},{},{},{},{},{},{},{}]", -EINVAL },
 		{ "stun", NULL, 0 },
+		{ "stun", "[\"stun.example.org:3478\",\"192.0.2.1:1\",\"[2001:db8::1]:1\"]", 0 },
+		{ "stun", "[\"a:1\",\"a:2\",\"a:1\"]", -EINVAL },
+		{ "stun", "[\"stun.example.org\"]", -EINVAL },
+		{ "stun", "[\"Stun.example.org:1\"]", -EINVAL },
+		{ "stun", "[\"127.0.0.1:1\"]", -EINVAL },
+		{ "stun", "[\"10.77.0.1:1\"]", -EINVAL },
+		{ "stun", "[\"[fd12:3456:789a::1]:1\"]", -EINVAL },
+		{ "stun", "[\"pi3.home.internal:1\"]", -EINVAL },
+		{ "stun", "[7]", -EINVAL },
+		{ "stun", "{}", -EINVAL },
+		{ "stun", "[\"a:1\",\"a:2\",\"a:3\",\"a:4\",\"a:5\",\"a:6\",\"a:7\",\"a:8\"]", 0 },
+		{ "stun",
+			"[\"a:1\",\"a:2\",\"a:3\",\"a:4\",\"a:5\",\"a:6\",\"a:7\",\"a:8\","
+			"\"a:9\"]",
+			-EINVAL },
 		{ "virtual", "{}", -EINVAL },
 		{ "virtual", NULL, -EINVAL },
 		{ "virtual", "[]", -EINVAL },
@@ -102,7 +147,6 @@ static void test_round_trip(void **state)
 
 	json_object_set_new(json, "later", json_integer(5));
 	json_object_set_new(json_object_get(json, "virtual"), "later", json_true());
-	json_array_append_new(json_object_get(json, "relays"), json_string("r"));
 	assert_int_equal(settings_from_json(json, &settings, NULL), 0);
 	CLEANUP_JSON json_t *again = settings_to_json(&settings);
 
@@ -144,6 +188,114 @@ static void test_coordinators(void **state)
 				  "{\"node\":7,\"port\":443}]");
 }
 
+/* What this version writes where there was nothing, and takes away again. */
+static void test_servers(void **state)
+{
+	CLEANUP_JSON json_t *json = doc_parse(good), *bare = doc_parse(good);
+	CLEANUP_SETTINGS struct settings settings = { 0 }, copy = { 0 };
+
+	json_object_del(bare, "relays");
+	json_object_del(bare, "stun");
+	assert_int_equal(settings_from_json(bare, &copy, NULL), 0);
+	assert_int_equal(copy.n_stun, 0);
+	assert_int_equal(copy.n_relays, 0);
+	assert_int_equal(copy.n_by_hand, 0);
+	settings_done(&copy);
+	json_object_set_new(json, "stun", json_pack("[s,s]", "a:1", "[2001:db8::1]:3478"));
+	json_object_set_new(json, "relays",
+		json_pack("[{s:s,s:s,s:i,s:i,s:s,s:i},{s:s,s:s,s:i,s:s}]", "name", "fra", "host",
+			"derp.example.org", "tcp", 443, "stun", 3478, "pin", "web", "later", 1,
+			"name", "own", "host", "192.0.2.1", "tcp", 8443, "pin", KEY_A));
+	assert_int_equal(settings_from_json(json, &settings, NULL), 0);
+	assert_int_equal(settings.n_stun, 2);
+	assert_string_equal(settings.stun[1].host, "2001:db8::1");
+	assert_int_equal(settings.n_relays, 2);
+	assert_string_equal(settings.relays[0].at.host, "derp.example.org");
+	assert_true(settings.relays[0].web);
+	assert_int_equal(settings.relays[0].stun, 3478);
+	assert_false(settings.relays[1].web);
+	assert_int_equal(settings.relays[1].pin[31], 0x11);
+	assert_int_equal(settings.relays[1].at.port, 8443);
+	assert_int_equal(settings.relays[1].stun, 0);
+	CLEANUP_JSON json_t *same = settings_to_json(&settings);
+
+	assert_true(json_equal(json, same));
+	settings_copy(&settings, &copy);
+	copy.relays[1] = copy.relays[0]; /* what a later version knows of one goes with its name */
+	copy.relays[0] = settings.relays[1];
+	copy.relays[1].stun = 0;
+	copy.n_stun = 0;
+	CLEANUP_JSON json_t *changed = settings_to_json(&copy);
+	CLEANUP(free_p) char *text = json_text(json_object_get(changed, "relays"));
+
+	assert_string_equal(text,
+		"[{\"host\":\"192.0.2.1\",\"name\":\"own\",\"pin\":\"" KEY_A
+		"\",\"tcp\":8443},{\"host\":\"derp.example.org\",\"later\":1,\"name\":\"fra\","
+		"\"pin\":\"web\",\"tcp\":443}]");
+	assert_int_equal(json_array_size(json_object_get(changed, "stun")), 0);
+}
+
+/* By hand comes first, also where a version that does not know of it put others in front. */
+static void test_by_hand(void **state)
+{
+	CLEANUP_JSON json_t *json = doc_parse(good);
+	CLEANUP_SETTINGS struct settings settings = { 0 };
+
+	json_object_set_new(json, "urls",
+		json_pack("[s,s,s,s]", "https://new", "https://b", "https://c", "https://a"));
+	json_object_set_new(json, "urls_by_hand",
+		json_pack("[s,s,s]", "https://a", "https://gone", "https://b"));
+	assert_int_equal(settings_from_json(json, &settings, NULL), 0);
+	assert_int_equal(settings.n_urls, 4);
+	assert_int_equal(settings.n_by_hand, 2);
+	CLEANUP_JSON json_t *again = settings_to_json(&settings);
+	CLEANUP(free_p) char *urls = json_text(json_object_get(again, "urls"));
+	CLEANUP(free_p) char *by_hand = json_text(json_object_get(again, "urls_by_hand"));
+
+	assert_string_equal(urls, "[\"https://a\",\"https://b\",\"https://new\",\"https://c\"]");
+	assert_string_equal(by_hand, "[\"https://a\",\"https://b\"]");
+	settings.n_by_hand = 0;
+	CLEANUP_JSON json_t *none = settings_to_json(&settings);
+
+	assert_null(json_object_get(none, "urls_by_hand"));
+}
+
+/* The refusal says what is inside, and in which range. */
+static void test_outside(void **state)
+{
+	static const struct {
+		const char *host, *says; /* NULL: it is outside */
+	} cases[] = {
+		{ "10.76.255.255", NULL },
+		{ "10.77.0.0", "10.77.0.0 lies in this mesh's own range 10.77.0.0/16" },
+		{ "10.77.255.255", "10.77.0.0/16" },
+		{ "10.244.0.1", "10.244.0.0/16" },
+		{ "10.96.0.1", "10.96.0.0/16" },
+		{ "fd12:3456:789a::1", "fd12:3456:789a::/64" },
+		{ "fd12:3456:789a:1001::1", "fd12:3456:789a:1000::/56" },
+		{ "fd12:3456:789a:f000::1", "fd12:3456:789a:f000::/112" },
+		{ "fd12:3456:789a:1::1", NULL }, /* of the ULA, and of nobody */
+		{ "n100.Home.Internal", "n100.Home.Internal is a name of this mesh" },
+		{ "home.internal", "a name of this mesh" },
+		{ "n100.home.internal.example.org", NULL },
+		{ "home", NULL },
+		{ "internal", NULL },
+	};
+	CLEANUP_JSON json_t *json = doc_parse(good);
+	CLEANUP_SETTINGS struct settings settings = { 0 };
+
+	assert_int_equal(settings_from_json(json, &settings, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = { 0 };
+		int r = settings_check_outside(&settings, cases[i].host, &err);
+
+		if (r != (cases[i].says ? -EINVAL : 0))
+			fail_msg("%s: %d", cases[i].host, r);
+		if (r && !strstr(err.text, cases[i].says))
+			fail_msg("%s: %s", cases[i].host, err.text);
+	}
+}
+
 static void test_reserved(void **state)
 {
 	static const struct {
@@ -183,6 +335,9 @@ int main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_coordinators),
+		cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_outside),
 		cmocka_unit_test(test_reserved),
 	};
 
