@@ -38,7 +38,7 @@ struct coord {
 	struct place *place;
 	struct urls *urls;
 	uint8_t root_hash[RECORD_HASH_LEN];
-	bool urls_found; /* addresses for boards are found, not given with --url */
+	bool urls_found; /* addresses for boards are found, beside any that a person set */
 	uint16_t port;
 	uint64_t started_s;
 };

@@ -85,13 +85,13 @@ static int set_range(struct settings *s, const char *flag, const char *text)
 static int add_url(struct init *i, const char *url)
 {
 	struct settings *s = &i->settings;
+	struct err err = { 0 };
 
-	if (!field_url_is_valid(url))
-		return init_fail(
-			USAGE_STATUS, "--url %s: write https://HOST:PORT, with no path", url);
 	if (s->n_urls == FIELD_URLS_MAX)
 		return init_fail(USAGE_STATUS, "--url: %d are the most", FIELD_URLS_MAX);
-	snprintf(s->urls[s->n_urls++], FIELD_URL_MAX, "%s", url);
+	if (outside_choose_url(url, s->urls[s->n_urls], &err) < 0)
+		return init_fail(USAGE_STATUS, "--url: %s", err.text);
+	s->n_urls++;
 	i->has_urls = true;
 	return 0;
 }

@@ -306,10 +306,24 @@ static int write_state(void *ctx, struct err *err)
 	return r;
 }
 
+static int check_urls(struct init *i)
+{
+	char host[FIELD_URL_MAX];
+	struct err err = { 0 };
+	const char *port;
+
+	for (size_t u = 0; u < i->settings.n_urls; u++)
+		if (field_url_split(i->settings.urls[u], host, &port) &&
+			settings_check_outside(&i->settings, host, &err) < 0)
+			return init_fail(1, "--url: %s", err.text);
+	i->settings.n_by_hand = i->settings.n_urls;
+	return 0;
+}
+
 static int choose_urls(struct init *i)
 {
 	if (i->has_urls)
-		return 0;
+		return check_urls(i);
 	struct err err = { 0 };
 	int n = addrs_urls(&i->settings, i->port, i->settings.urls, &err);
 

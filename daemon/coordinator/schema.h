@@ -6,7 +6,7 @@
 #include "sys/store/store.h"
 
 enum schema_table {
-	TABLE_META,     /* text -> text: "root" (the root hash), "urls" (fixed or found), "kube" */
+	TABLE_META,     /* text -> text: "root" (the root hash), "urls" (given or found), "kube" */
 	TABLE_LOG,      /* sequence -> record */
 	TABLE_TOKENS,   /* token id -> grant (tokens.h) */
 	TABLE_USES,     /* "<token id> <identity key>" -> {"node", "at"} */

@@ -1,11 +1,11 @@
 /*
- * urls: keeps the settings' URLs in step with this machine's addresses, unless they were given with
- * --url. rtnetlink tells of changes; they are looked at once they have settled. Addresses are only
- * added, newest first, so that nothing is lost while an uplink is down; an address that comes and
- * goes, or two that alternate, write one record each. The oldest make room, but none that this
- * machine has. Whatever happens, a few records an hour are the most: the log is for ever. Once
- * there was more than one, an address counts only when it has been there for a minute: a LAN host
- * can give us a new one each second.
+ * urls: keeps the settings' URLs in step with this machine's addresses, if they are to be found.
+ * rtnetlink tells of changes; they are looked at once they have settled. Addresses are only added,
+ * newest first, so that nothing is lost while an uplink is down; an address that comes and goes, or
+ * two that alternate, write one record each. The oldest make room, but none that this machine has,
+ * and none that a person set: those stand first and stay. Whatever happens, a few records an hour
+ * are the most: the log is for ever. Once there was more than one, an address counts only when it
+ * has been there for a minute: a LAN host can give us a new one each second.
  */
 #include "coordinator/urls.h"
 
@@ -60,21 +60,21 @@ static bool has_url(const char (*urls)[FIELD_URL_MAX], size_t n, const char *url
 	return false;
 }
 
-/* Where the new one's room is: behind the last, or the oldest that is not among @found. */
+/* Where the new one's room is: behind the last, or the oldest found one that is not in @found. */
 static size_t find_room(const struct settings *s, const char (*found)[FIELD_URL_MAX], size_t n)
 {
 	size_t i = s->n_urls;
 
 	if (i < FIELD_URLS_MAX)
 		return i;
-	while (i > 0 && has_url(found, n, s->urls[i - 1]))
+	while (i > s->n_by_hand && has_url(found, n, s->urls[i - 1]))
 		i--;
-	return i > 0 ? i - 1 : FIELD_URLS_MAX;
+	return i > s->n_by_hand ? i - 1 : FIELD_URLS_MAX;
 }
 
 size_t urls_add(struct settings *s, const char (*found)[FIELD_URL_MAX], size_t n)
 {
-	size_t added = 0;
+	size_t added = 0, first = s->n_by_hand;
 
 	for (size_t i = n; i > 0; i--) {
 		const char *url = found[i - 1];
@@ -83,8 +83,8 @@ size_t urls_add(struct settings *s, const char (*found)[FIELD_URL_MAX], size_t n
 		if (has_url((const char(*)[FIELD_URL_MAX]) s->urls, s->n_urls, url) ||
 			room == FIELD_URLS_MAX)
 			continue;
-		memmove(s->urls[1], s->urls[0], room * FIELD_URL_MAX);
-		memcpy(s->urls[0], url, FIELD_URL_MAX);
+		memmove(s->urls[first + 1], s->urls[first], (room - first) * FIELD_URL_MAX);
+		memcpy(s->urls[first], url, FIELD_URL_MAX);
 		s->n_urls += room == s->n_urls;
 		added++;
 	}
@@ -155,7 +155,7 @@ static int decide(struct change *change, struct store_batch *batch)
 	if (!n)
 		return 0;
 	for (size_t i = 0; i < n; i++)
-		buf_printf(&refresh->added, " %s", s.urls[i]);
+		buf_printf(&refresh->added, " %s", s.urls[s.n_by_hand + i]);
 	payload = settings_to_json(&s);
 	r = ledger_set_record(change, RECORD_TYPE_SETTINGS, payload);
 	return r < 0 ? r : 1;
@@ -256,30 +256,64 @@ void urls_on_look(struct urls *urls, void (*look)(void *ctx), void *ctx)
 	urls->look_ctx = ctx;
 }
 
+/* Without word of changes it is looked once a minute. */
+static void watch(struct urls *urls)
+{
+	struct err why = { 0 };
+	int r;
+
+	urls->fd = monitor_open(MONITOR_LINKS | MONITOR_ADDRS | MONITOR_ROUTES, &why);
+	if (urls->fd >= 0) {
+		r = sd_event_add_io(urls->coord->event, &urls->io, urls->fd, EPOLLIN, on_io, urls);
+		if (r < 0) {
+			(void) err_set(&why, r, "event loop: %s", strerror(-r));
+			(void) close(take_fd(&urls->fd));
+		}
+	}
+	if (urls->fd < 0)
+		log_notice("%s; looking for new addresses of this machine once a minute", why.text);
+	arm(urls, AGAIN_US);
+}
+
+static void unwatch(struct urls *urls)
+{
+	urls->io = sd_event_source_disable_unref(urls->io);
+	if (urls->fd >= 0)
+		(void) close(take_fd(&urls->fd));
+	(void) sd_event_source_set_enabled(urls->timer, SD_EVENT_OFF);
+	urls->first_us = 0;
+}
+
+void urls_set_found(struct coord *coord, bool found)
+{
+	if (coord->urls_found == found)
+		return;
+	coord->urls_found = found;
+	if (found)
+		watch(coord->urls);
+	else
+		unwatch(coord->urls);
+}
+
 int urls_open(struct coord *coord, struct urls **ret, struct err *err)
 {
 	struct urls *urls = calloc(1, sizeof(*urls));
-	struct err why = { 0 };
 	int r;
 
 	if (!urls)
 		return err_set(err, -ENOMEM, "out of memory");
 	urls->coord = coord;
-	urls->fd = coord->urls_found
-			   ? monitor_open(MONITOR_LINKS | MONITOR_ADDRS | MONITOR_ROUTES, &why)
-			   : -1;
-	if (coord->urls_found && urls->fd < 0)
-		log_notice("%s; looking for new addresses of this machine once a minute", why.text);
+	urls->fd = -1;
 	r = sd_event_add_time_relative(
 		coord->event, &urls->timer, CLOCK_MONOTONIC, AGAIN_US, 0, on_timer, urls);
-	if (r >= 0 && urls->fd >= 0)
-		r = sd_event_add_io(coord->event, &urls->io, urls->fd, EPOLLIN, on_io, urls);
-	if (r >= 0 && !coord->urls_found)
-		r = sd_event_source_set_enabled(urls->timer, SD_EVENT_OFF);
 	if (r < 0) {
 		(void) urls_close(urls);
 		return err_set(err, r, "event loop: %s", strerror(-r));
 	}
+	if (coord->urls_found)
+		watch(urls);
+	else
+		unwatch(urls);
 	*ret = urls;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * urls: keeps the settings' URLs in step with this machine's addresses, unless they were given with
- * --url.
+ * urls: keeps the settings' URLs in step with this machine's addresses, if they are to be found,
+ * and leaves alone those that a person set.
  */
 #pragma once
 
@@ -17,5 +17,9 @@ void urls_on_look(struct urls *urls, void (*look)(void *ctx), void *ctx);
 void urls_refresh(struct coord *coord);
 /* Adds them to a copy of the settings. Returns how many: they are its first. */
 size_t urls_merge(const struct coord *coord, struct settings *settings);
-/* The decision: @found are this machine's, the best first. */
+/*
+ * From now on they are to be found or not, as is on the disk already (schema.h: "urls").
+ */
+void urls_set_found(struct coord *coord, bool found);
+/* The decision: @found are this machine's, the best first. They come behind those set by hand. */
 size_t urls_add(struct settings *settings, const char (*found)[FIELD_URL_MAX], size_t n);

@@ -245,6 +245,7 @@ static void test_asked(void **state)
 	assert_string_equal(ip_prefix_format(&s->services6, text), "fd12:3456:789a:f001::/112");
 	assert_string_equal(s->urls[1], "https://b:2");
 	assert_int_equal(s->n_urls, 2);
+	assert_int_equal(s->n_by_hand, 2);
 	ledger_free(ledger);
 }
 
@@ -268,8 +269,9 @@ static void test_wrong_use(void **state)
 		{ "--ula 10.0.0.0/8", "IPv6 prefix" },
 		{ "--ula fd00::/64", "must be a /48" },
 		{ "--ula 2001:db8::/48", "must be a /48" },
-		{ "--url http://x", "https://HOST:PORT" },
-		{ "--url https://x/path", "with no path" },
+		{ "--url http://x", "write https://x" },
+		{ "--url https://x/path", "behind its host and port" },
+		{ "--url https://me:secret@x", "a user or a password" },
 		{ "--mesh4 nonsense --ula fd00::/64", "must be a /48" },
 	};
 	char many[1024] = "";
@@ -306,6 +308,9 @@ static void test_urls(void **state)
 	fake_machine.urls_fail = 0;
 	fake_machine.urls[0] = fake_machine.urls[1] = NULL;
 	refused("--port 9443", 1, "https://HOST:9443");
+	refused("--url https://x:1 --url https://10.77.0.9:8443", 1, "10.77.0.0/16");
+	refused("--mesh4 10.9.0.0/16 --url https://10.9.0.1", 1, "10.9.0.0/16");
+	refused("--mesh our --url https://n100.our.internal:8443", 1, "a name of this mesh");
 	assert_int_equal(run("--url https://x:1"), 0);
 }
 

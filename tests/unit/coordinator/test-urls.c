@@ -91,6 +91,27 @@ static void test_full(void **state)
 	assert_string_equal(known(&s), "x B C D E F G H I J K L M N O P");
 }
 
+/* Those that a person set stay first, whatever comes, and are never what makes room. */
+static void test_by_hand(void **state)
+{
+	CLEANUP_SETTINGS struct settings s = { 0 };
+
+	assert_int_equal(look(&s, "H I"), 2);
+	s.n_by_hand = 2;
+	assert_int_equal(look(&s, "a b"), 2);
+	assert_string_equal(known(&s), "H I a b");
+	assert_int_equal(look(&s, "I c"), 1); /* one of the machine's is set by hand */
+	assert_string_equal(known(&s), "H I c a b");
+	assert_int_equal(look(&s, "d e f g h i j k l m n o p q"), 14);
+	assert_string_equal(known(&s), "H I d e f g h i j k l m n o p q");
+	assert_int_equal(look(&s, "d e f g h i j k l m n o p r"), 1);
+	assert_string_equal(known(&s), "H I r d e f g h i j k l m n o p");
+	/* There is no room but theirs. */
+	s.n_by_hand = FIELD_URLS_MAX;
+	assert_int_equal(look(&s, "z"), 0);
+	assert_string_equal(known(&s), "H I r d e f g h i j k l m n o p");
+}
+
 /* --- the coordinator's --- */
 
 static unsigned looked;
@@ -266,6 +287,53 @@ static void test_no_monitor(void **state)
 	assert_null(c->urls);
 }
 
+/* It is told which are new, and those set by hand are not. */
+static void test_announced_behind(void **state)
+{
+	struct coord *c = *state;
+	CLEANUP_SETTINGS struct settings s = { 0 };
+
+	settings_copy(coord_settings(c), &s);
+	s.n_by_hand = s.n_urls;
+	world_record(c, RECORD_TYPE_SETTINGS, settings_to_json(&s));
+	assert_int_equal(find(c, "https://192.0.2.1:1"), 1);
+	assert_string_equal(coord_settings(c)->urls[0], s.urls[0]);
+	assert_string_equal(coord_settings(c)->urls[1], "https://192.0.2.1:1");
+	assert_int_equal(coord_settings(c)->n_by_hand, 1);
+	assert_int_equal(fake_log_says("look for the coordinator at https://192.0.2.1:1"), 1);
+}
+
+/* A person changes whether they are to be found: it is watched from then on, or no longer. */
+static void test_set_found(void **state)
+{
+	struct coord *c = *state;
+	size_t sources = fake_event_sources();
+
+	urls_set_found(c, true); /* as it was */
+	assert_int_equal(fake_event_sources(), sources);
+	fake_monitor_addr("192.0.2.1", 0);
+	fake_event_ready(FAKE_MONITOR_FD);
+	assert_int_equal(fake_event_next_us(), USEC_PER_SEC);
+	urls_set_found(c, false);
+	assert_false(c->urls_found);
+	assert_int_equal(fake_event_sources(), sources - 1);
+	assert_int_equal(fake_event_next_us(), UINT64_MAX);
+	assert_int_equal(find(c, "https://192.0.2.1:1"), 0);
+	fake_machine.monitor_fails = EPERM;
+	urls_set_found(c, true);
+	assert_int_equal(fake_log_says("once a minute"), 1);
+	fake_event_pass(60 * USEC_PER_SEC);
+	(void) fake_store_flush();
+	assert_string_equal(coord_settings(c)->urls[0], "https://192.0.2.1:1");
+	urls_set_found(c, false);
+	fake_machine.monitor_fails = 0;
+	urls_set_found(c, true);
+	assert_int_equal(fake_event_sources(), sources);
+	fake_monitor_addr("192.0.2.1", 0);
+	fake_event_ready(FAKE_MONITOR_FD);
+	assert_int_equal(fake_event_next_us(), USEC_PER_SEC);
+}
+
 static void test_disk(void **state)
 {
 	struct coord *c = *state;
@@ -305,11 +373,14 @@ int main(void)
 		cmocka_unit_test(test_flapping),
 		cmocka_unit_test(test_roaming),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_by_hand),
 		WORLD(test_announced),
 		WORLD(test_restless),
 		WORLD(test_paced),
 		WORLD(test_changes),
 		WORLD(test_no_monitor),
+		WORLD(test_announced_behind),
+		WORLD(test_set_found),
 		WORLD(test_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
