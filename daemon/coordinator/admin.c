@@ -8,6 +8,7 @@
 #include "base/encode.h"
 #include "base/json.h"
 #include "coordinator/admin-node.h"
+#include "coordinator/admin-settings.h"
 #include "coordinator/admin-token.h"
 #include "coordinator/coord.h"
 #include "coordinator/kube.h"
@@ -53,6 +54,8 @@ static const struct {
 	{ "node.remove", admin_node_remove },
 	{ "node.rename", admin_node_rename },
 	{ "node.label", admin_node_label },
+	{ "settings.get", admin_settings_get },
+	{ "settings.set", admin_settings_set },
 };
 
 void admin_handle(void *ctx, struct ipc_request *request)

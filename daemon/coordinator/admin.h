@@ -25,6 +25,13 @@
  *	node.rename {"node":NODE, "name":NEW}                      {"id", "name"}
  *	node.label {"node":NODE, "set":{LABEL:VALUE}, "remove":[LABEL]}
  *	    {"id", "name", "changed":bool, "labels":{all it has now}}
+ *	settings.get {}
+ *	    {"settings":{section 4, as signed}, "automatic":bool, "by_hand":[URL],
+ *	     "coordinators":[{"node", "name", "port"}]}
+ *	settings.set {"urls":[URL or "automatic"], "stun":["HOST:PORT"], "relays":[section 4]}
+ *	              (each that is there replaces the whole list, others stay; "automatic" stands
+ *	              for the addresses of this machine, from now on)
+ *	    {"changed":bool, and as settings.get}
  *
  * NODE, there and as "replace", is what netmap_find() takes (a name, a full name, a number, an
  * address); there also the number itself.

@@ -22,7 +22,7 @@ COORDINATOR = (
     "init-internal",
     "open",
     "api admin",
-    "admin-node admin-token",
+    "admin-node admin-settings admin-token",
     "admin-change",
     "enroll poll presence kube place urls",
     "coord reply",

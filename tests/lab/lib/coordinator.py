@@ -373,6 +373,56 @@ def test_pages():
     check("and finds the record that says so at the end of it", a.json["records"] and gone(a.json["records"][-1]), a)
 
 
+# ---- settings
+
+def test_settings():
+    print("== settings")
+    was = admin("settings.get")
+    mine = ["https://192.0.2.10:8443", "https://[2001:db8:10::10]:8443"]
+    check("found by itself, and none by hand", was["automatic"] and was["by_hand"] == [] and was["settings"]["urls"] == mine, was)
+    schema = api["components"]["schemas"]["Settings"]
+    problem = conforms(api, schema, was["settings"])
+    check("as described", problem is None, problem)
+    head = poll(n100).json["head"]["seq"]
+    relay = {"name": "fra", "host": "derp.example.org", "tcp": 443, "stun": 3478, "pin": "web"}
+    own = {"name": "own", "host": "2001:db8:99::1", "tcp": 8443, "pin": b64(os.urandom(32))}
+    hand = "https://home.example.org:8443"
+    a = admin("settings.set", urls=["https://Home.example.org:8443/", "automatic"], stun=["stun.example.org:3478", "[2001:db8:99::2]:3478"], relays=[relay, own])
+    check("all at once", a["changed"] and a["automatic"] and a["by_hand"] == [hand] and a["settings"]["urls"] == [hand, *mine], a)
+    news = poll(n100, head).json["records"]
+    check("is one record, which boards get", len(news) == 1 and news[0]["type"] == "settings" and payload(news[0]) == a["settings"], news)
+    check("by hand, servers and relays are signed", (payload(news[0])["urls_by_hand"], payload(news[0])["stun"], payload(news[0])["relays"]) == ([hand], ["stun.example.org:3478", "[2001:db8:99::2]:3478"], [relay, own]), news)
+    problem = conforms(api, schema, payload(news[0]))
+    check("as described, too", problem is None, problem)
+    said = [line for line in open(f"{TMP}/log") if "settings.set by uid 0" in line]
+    check("and one line in the log says who", len(said) == 1 and hand in said[0] and "fra=derp.example.org:443" in said[0], said)
+    check("the same again changes nothing", not admin("settings.set", urls=[hand, "automatic"])["changed"] and poll(n100).json["head"]["seq"] == head + 1)
+    check("a token leads there, too", token(role="member")["urls"] == [hand, *mine])
+    urls = lambda: admin("settings.get")["settings"]["urls"]
+    change = lambda what, addr: subprocess.run(["ip", "addr", what, addr, "dev", "lan0"], check=True)
+    change("add", "192.0.2.11/24")
+    check("a new address comes behind it", until(90, lambda: urls() == [hand, "https://192.0.2.11:8443", *mine]), urls())
+    a = admin("settings.set", urls=["https://a.example.org", hand])
+    check("by hand alone", not a["automatic"] and a["settings"]["urls"] == a["by_hand"] == ["https://a.example.org", hand], a)
+    change("add", "192.0.2.12/24")
+    check("no other is looked for, not even for a token", token(role="member")["urls"] == ["https://a.example.org", hand])
+    stop()
+    start()
+    a = admin("settings.get")
+    check("nor after a restart", not a["automatic"] and a["settings"]["urls"] == ["https://a.example.org", hand], a)
+    change("del", "192.0.2.11/24")
+    change("del", "192.0.2.12/24")
+    a = admin("settings.set", urls=["automatic"], stun=[], relays=[])
+    check("as it was before", {**a, "changed": None} == {**was, "changed": None}, a)
+    for args, words in (({}, "nothing is to be set"), ({"urls": []}, "automatic"), ({"urls": ["http://x"]}, "https://x"), ({"urls": ["https://u:geheim@x"]}, "password"),
+                        ({"urls": ["https://10.77.0.1:8443"]}, "10.77.0.0/16"), ({"urls": ["https://n100.testmesh.internal"]}, "name of this mesh"), ({"urls": [f"https://h{i}" for i in range(17)]}, "urls"),
+                        ({"stun": ["10.200.1.1:3478"]}, "10.200.0.0/20"), ({"stun": ["127.0.0.1:3478"]}, "stun"), ({"stun": [f"a:{i}" for i in range(1, 10)]}, "stun"),
+                        ({"relays": [relay, {**relay, "host": "b"}]}, "called fra"), ({"relays": [{**relay, "host": "10.96.0.1"}]}, "10.96.0.0/16")):
+        said = refused("settings.set", **args)
+        check(f"settings.set {args}: {said}", said.startswith("bad_request") and words in said and "geheim" not in said, said)
+    check("nothing was changed by these", admin("settings.get")["settings"] == was["settings"])
+
+
 # ---- hostile input
 
 def test_hostile_admin():
@@ -405,12 +455,13 @@ def test_hostile_admin():
     values = (None, True, -1, 1 << 62, 1.5, "", "x" * 5000, "\u0000", "../x", "-", [], {}, [[]], [1], {"a": {}}, {"": ""})
     for call, args, fields in (("token.create", {"role": "member"}, ("role", "name", "ttl_s", "tags", "labels", "reusable", "replace")), ("token.revoke", {}, ("id",)),
                                ("node.remove", {}, ("node",)), ("node.rename", {"node": "laptop", "name": "laptop3"}, ("node", "name")),
-                               ("node.label", {"node": "laptop"}, ("node", "set", "remove"))):
+                               ("node.label", {"node": "laptop"}, ("node", "set", "remove")), ("settings.set", {"urls": ["automatic"]}, ("urls", "stun", "relays"))):
         for field in fields:
             for value in values:
                 code = code_of(frame(json.dumps({"call": call, "args": {**args, field: value}})))
-                absent = value is None and field != "node" or (field, value) in (("tags", []), ("labels", {}), ("reusable", True), ("set", {}), ("remove", []))
-                good = code in ("ok", "range_full") if absent and call in ("token.create", "node.label") else code in ("bad_request", "unknown_node", "unknown_token", "not_found", "range_full")
+                absent = value is None and field != "node" or (field, value) in (("tags", []), ("labels", {}), ("reusable", True), ("set", {}), ("remove", []), ("stun", []), ("relays", []))
+                absent = absent and (call, field) != ("settings.set", "urls")
+                good = code in ("ok", "range_full") if absent and call in ("token.create", "node.label", "settings.set") else code in ("bad_request", "unknown_node", "unknown_token", "not_found", "range_full")
                 check(f"{call} {field} {str(value)[:12]!r}: {code}", good, code)
     check("nothing was changed by it", admin("status")["records"] == before)
 
@@ -706,6 +757,7 @@ test_contract()
 test_enrolment()
 test_feed()
 test_pages()
+test_settings()
 test_hostile_admin()
 test_hostile()
 test_restart()
