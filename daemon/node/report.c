@@ -154,12 +154,25 @@ static json_t *links_json(const struct links *links)
 	return list;
 }
 
-static json_t *coordinator_json(const struct sync_state *sync)
+/* Whether a person set the URL by which the coordinator answered last. */
+static bool is_by_hand(const struct report *report)
 {
-	return json_pack("{s:b,s:o,s:o,s:o,s:o,s:o}", "connected", sync->connected, "url",
-		text_or_null(sync->url), "since", seconds_or_null(sync->since_us), "last_contact",
-		seconds_or_null(sync->contact_us), "code", text_or_null(sync->code), "error",
-		text_or_null(sync->error));
+	const struct settings *s = report->settings;
+
+	for (size_t i = 0; s && i < s->n_by_hand; i++)
+		if (!strcmp(s->urls[i], report->sync->url))
+			return true;
+	return false;
+}
+
+static json_t *coordinator_json(const struct report *report)
+{
+	const struct sync_state *sync = report->sync;
+
+	return json_pack("{s:b,s:o,s:b,s:o,s:o,s:o,s:o}", "connected", sync->connected, "url",
+		text_or_null(sync->url), "by_hand", is_by_hand(report), "since",
+		seconds_or_null(sync->since_us), "last_contact", seconds_or_null(sync->contact_us),
+		"code", text_or_null(sync->code), "error", text_or_null(sync->error));
 }
 
 json_t *report_json(const struct report *report)
@@ -194,7 +207,7 @@ json_t *report_json(const struct report *report)
 	(void) json_object_set_new(obj, "endpoints", endpoints_json(report));
 	(void) json_object_set_new(obj, "disco", disco_json(report->disco));
 	(void) json_object_set_new(obj, "links", links_json(report->links));
-	(void) json_object_set_new(obj, "coordinator", coordinator_json(report->sync));
+	(void) json_object_set_new(obj, "coordinator", coordinator_json(report));
 	(void) json_object_set_new(obj, "log",
 		json_pack("{s:I,s:o,s:o}", "seq", (json_int_t) report->seq, "hash",
 			report->seq ? json_string(head) : json_null(), "problem",

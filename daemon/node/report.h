@@ -36,6 +36,7 @@ struct report {
 	const struct links *links;
 	const struct finder_counters *disco;
 	const struct sync_state *sync;
+	const struct settings *settings; /* NULL: none yet */
 	uint64_t seq;
 	const uint8_t *head; /* 32 bytes */
 	const struct peer *peers;

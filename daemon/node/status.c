@@ -44,6 +44,7 @@ void status_fill(struct hearthd *h, struct report *ret)
 		.disco = finder_counters(h->finder),
 		.links = uplink_links(h->uplink),
 		.sync = sync_state(h->sync),
+		.settings = netmap_settings(book_netmap(h->core.book)),
 		.seq = mesh_log_head(log),
 		.head = mesh_log_head_hash(log),
 		.peers = peers,

@@ -95,6 +95,28 @@ static const json_t *in(const json_t *json, const char *key, const char *then)
 	return json_object_get(json_object_get(json, key), then);
 }
 
+/* Of the URLs that the coordinator answers by, one may be a person's choice. */
+static void test_by_hand(void **state)
+{
+	struct report report = make();
+	struct settings settings = { .n_urls = 2, .n_by_hand = 1 };
+	struct sync_state sync = { .connected = true, .url = "https://a" };
+	CLEANUP_JSON json_t *none = NULL, *other = NULL, *by_hand = NULL;
+
+	report.sync = &sync;
+	none = report_json(&report);
+	assert_true(json_is_false(in(none, "coordinator", "by_hand")));
+	(void) snprintf(settings.urls[0], sizeof(settings.urls[0]), "https://b");
+	(void) snprintf(settings.urls[1], sizeof(settings.urls[1]), "https://a");
+	report.settings = &settings;
+	other = report_json(&report);
+	assert_true(json_is_false(in(other, "coordinator", "by_hand")));
+	settings.n_by_hand = 2;
+	by_hand = report_json(&report);
+	assert_true(json_is_true(in(by_hand, "coordinator", "by_hand")));
+	assert_string_equal(json_string_value(in(by_hand, "coordinator", "url")), "https://a");
+}
+
 /* All the rest that scripts read. */
 static void test_rest(void **state)
 {
@@ -317,6 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_by_hand),
 		cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_odd),
 		cmocka_unit_test(test_states),
