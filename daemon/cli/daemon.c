@@ -101,7 +101,8 @@ static void print_status(const json_t *status, const struct refused *refused)
 	if (*cli_str(node, "pods4"))
 		printf("pods         %s  %s\n", cli_str(node, "pods4"), cli_str(node, "pods6"));
 	if (json_is_true(json_object_get(coord, "connected")))
-		printf("coordinator  connected to %s\n", cli_str(coord, "url"));
+		printf("coordinator  connected to %s%s\n", cli_str(coord, "url"),
+			json_is_true(json_object_get(coord, "by_hand")) ? " (set by hand)" : "");
 	else
 		printf("coordinator  not reached since %s%s%s "
 		       "(the mesh goes on as it last knew it)\n",

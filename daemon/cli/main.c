@@ -48,6 +48,13 @@ static const struct cli_verb verbs[] = {
 		cli_node_rename },
 	{ "node label", "NODE KEY=VALUE|KEY- [MORE] [--json]",
 		"on the coordinator: set labels of a board, or take them away", cli_node_label },
+	{ "settings get", "[--json]", "on the coordinator: what all boards have in common",
+		cli_settings_get },
+	{ "settings set",
+		"[--url URL|automatic]... [--stun HOST[:PORT]|none]... "
+		"[--relay HOST[:PORT][,name=N][,stun=PORT|none][,pin=PIN|web]|none]... [--json]",
+		"on the coordinator: where boards find it, STUN servers and relays of others",
+		cli_settings_set },
 	{ 0 },
 };
 

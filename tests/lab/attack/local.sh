@@ -13,6 +13,7 @@ strangers() {
 		refused "hearthd: $call" "^forbidden: only root may do that" asks b 54321 hearthd "$call" '{}'
 	done
 	refused "the coordinator: node.remove" "Permission denied" asks a 54321 coord node.remove '{"node":"b"}'
+	refused "the coordinator: settings.set" "Permission denied" asks a 54321 coord settings.set '{"urls":["https://192.0.2.66:8443"]}'
 	sum_of_b >"$T/after" 2>/dev/null
 	root_shows b "by user 54321: shell.run: no business of that user's"
 	unharmed "no file of b changed" cmp "$T/before" "$T/after"

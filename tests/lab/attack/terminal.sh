@@ -37,7 +37,10 @@ json.dump({"ok": s}, sys.stdout)' | python3 -ISE "$ATTACKER" hostile >"$R/status
 	python3 -ISE "$ATTACKER" hostile >"$R/coord" <<-'X'
 		{"ok": {"tokens": [{"id": "1", "role": "worker", "name": "x", "state": "open", "expires": 1, "used_by": ["y", "z"]}],
 		 "nodes": [{"id": 1, "name": "x", "role": "worker", "mesh4": "a", "mesh6": "b", "pods4": "c"}],
-		 "id": "1", "token": "hearth1.x", "role": "worker", "expires": 1, "name": "x", "changed": true, "labels": {"k": "v"}}}
+		 "id": "1", "token": "hearth1.x", "role": "worker", "expires": 1, "name": "x", "changed": true, "labels": {"k": "v"},
+		 "settings": {"mesh": "x", "mesh4": "a", "mesh6": "b", "pods4": "c", "pods6": "d", "services4": "e", "services6": "f", "urls": ["u"], "pins": ["p"], "next_pin": "n", "stun": ["s"],
+		  "relays": [{"name": "r", "host": "h", "tcp": 1, "pin": "web"}], "virtual": {"api4": "a", "api6": "b", "dns4": "c", "dns6": "d"}},
+		 "by_hand": ["u"], "automatic": true, "coordinators": [{"node": 1, "name": "x", "port": 1}]}}
 	X
 	python3 -ISE "$ATTACKER" hostile <<<'{"error": {"code": "internal", "message": "no"}}' >"$R/error"
 	answer() { # SOCKET FILE
@@ -57,12 +60,12 @@ json.dump({"ok": s}, sys.stdout)' | python3 -ISE "$ATTACKER" hostile >"$R/status
 		only_read "hearth $verb, refused" "$B/hearth" $verb
 	done
 	answer coord.sock coord
-	for verb in "token list" "node list" "token create" "node label x k=v"; do
+	for verb in "token list" "node list" "token create" "node label x k=v" "settings get" "settings set --stun none"; do
 		# shellcheck disable=SC2086
 		only_read "hearth $verb" "$B/hearth" $verb
 	done
 	answer coord.sock error
-	for verb in "token list" "node remove x" "token create"; do
+	for verb in "token list" "node remove x" "token create" "settings get" "settings set --url automatic"; do
 		# shellcheck disable=SC2086
 		only_read "hearth $verb, refused" "$B/hearth" $verb
 	done

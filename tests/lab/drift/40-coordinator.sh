@@ -41,6 +41,23 @@ print(json.loads(base64.urlsafe_b64decode(t + \"=\" * (-len(t) % 4)))[\"urls\"])
 	check "its own board asks it at home" until_ok 10 connected_to a '127\.0\.0\.1|192\.0\.2'
 }
 
+scene coord_by_hand "a person sets where boards find the coordinator" long
+log_tells() { # BOARD TEXT: in one of its last two records
+	env_of "$1" "$B/hearth" log | tail -2 | holds -F -- "$2"
+}
+coord_by_hand() {
+	local url
+	url=$(field b 's["coordinator"]["url"]')
+	did "the URL that b uses is set by hand, beside those that are found" env_of a "$B/hearth" settings set --url "$url" --url automatic
+	right 10 "b says so" says b "s['coordinator']['by_hand'] and s['coordinator']['url'] == '$url'"
+	check "in words, too" sh -c "HEARTH_RUN='$T/b/run' '$B/hearth' status | grep -F 'connected to $url (set by hand)'"
+	right 10 "its log, too" log_tells b "found at $url (set by hand)"
+	did "STUN servers and relays of others" env_of a "$B/hearth" settings set --stun stun.example.org --relay derp.example.org
+	right 10 "the log of c tells them" log_tells c "STUN servers: stun.example.org:3478; foreign relays: derp at derp.example.org:443"
+	did "all of it is taken back" env_of a "$B/hearth" settings set --url automatic --stun none --relay none
+	right 10 "b says so" says b "not s['coordinator']['by_hand'] and s['coordinator']['connected']"
+}
+
 scene coord_renumbered "the coordinator's machine gets another address, and only its tunnel is to be had there" long
 coord_renumbered() {
 	in_ns a nft 'add table inet lab; add chain inet lab in { type filter hook input priority -300; }; add rule inet lab in iifname eth0 tcp dport 8443 drop'
