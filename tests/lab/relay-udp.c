@@ -12,6 +12,11 @@
  *     Member FROM sends trains of datagrams with PAYLOAD bytes to member TO over the relay, MBIT
  *     (0: as many as go) a second. Prints as JSON what was sent and what came, each in Mbit/s of
  *     payload.
+ *
+ *   relay-udp bind I [COOKIE]
+ *   relay-udp bound I BOUND
+ *     For programs that cannot seal: prints a BIND of member I with this cookie; what a BOUND to it
+ *     says, as JSON. Bytes are hexadecimal.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -266,6 +271,50 @@ static int speed(char **argv)
 	return status != 0;
 }
 
+/* --- bind, bound --- */
+
+static size_t read_hex(const char *text, uint8_t *ret, size_t capacity)
+{
+	size_t len = 0;
+
+	if (sodium_hex2bin(ret, capacity, text, strlen(text), NULL, &len, NULL) != 0)
+		fail("hexadecimal");
+	return len;
+}
+
+static int print_bind(const char *member, const char *cookie_hex)
+{
+	uint8_t data[UDPRELAY_BIND_LEN], cookie[UDPRELAY_COOKIE_LEN];
+	char hex[2 * sizeof(data) + 1];
+	struct maker maker;
+
+	maker_init(&maker);
+	if (cookie_hex)
+		(void) read_hex(cookie_hex, cookie, sizeof(cookie));
+	maker_bind(&maker, strtoul(member, NULL, 10) % MAKER_MEMBERS, cookie_hex ? cookie : NULL, 1,
+		data);
+	puts(sodium_bin2hex(hex, sizeof(hex), data, sizeof(data)));
+	return 0;
+}
+
+static int print_bound(const char *member, const char *data_hex)
+{
+	uint8_t data[UDPRELAY_BOUND_LEN];
+	size_t len = read_hex(data_hex, data, sizeof(data));
+	char hex[2 * UDPRELAY_COOKIE_LEN + 1], seen[ENDPOINT_TEXT_MAX];
+	struct udprelay_bound bound;
+	struct maker maker;
+
+	maker_init(&maker);
+	if (udprelay_bound_open(
+		    maker.keys[strtoul(member, NULL, 10) % MAKER_MEMBERS], data, len, &bound) < 0)
+		return 1;
+	printf("{\"session\":%u,\"seen\":\"%s\",\"cookie\":\"%s\"}\n", bound.session,
+		endpoint_format(&bound.seen, seen),
+		sodium_bin2hex(hex, sizeof(hex), bound.cookie, sizeof(bound.cookie)));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (sodium_init() < 0)
@@ -274,7 +323,11 @@ int main(int argc, char **argv)
 		return serve(argc == 3 ? (uint16_t) strtoul(argv[2], NULL, 10) : 0);
 	if (argc == 9 && strcmp(argv[1], "speed") == 0)
 		return speed(argv + 2);
-	fprintf(stderr,
-		"relay-udp serve [PORT] | speed ADDRESS PORT SECONDS PAYLOAD MBIT FROM TO\n");
+	if (argc >= 3 && argc <= 4 && strcmp(argv[1], "bind") == 0)
+		return print_bind(argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "bound") == 0)
+		return print_bound(argv[2], argv[3]);
+	fprintf(stderr, "relay-udp serve [PORT] | bind I [COOKIE] | bound I BOUND\n"
+			"relay-udp speed ADDRESS PORT SECONDS PAYLOAD MBIT FROM TO\n");
 	return 2;
 }
