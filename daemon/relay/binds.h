@@ -57,8 +57,8 @@ struct binds *binds_free(struct binds *binds);
  */
 int binds_follow(struct binds *binds, const struct members *members);
 /*
- * Derives the keys of @n members who have none yet (each costs some 100 us of processor time).
- * False: all have theirs.
+ * Derives the keys of @n members who have none yet (each costs 0.2 ms of processor time, 1 ms on a
+ * small board). False: all have theirs.
  */
 bool binds_derive(struct binds *binds, unsigned n);
 

@@ -2,30 +2,26 @@
 #include "relay-maker.h"
 
 #include <sodium.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-#include <setjmp.h>
-
-#include <cmocka.h>
 
 void maker_init(struct maker *maker)
 {
 	memset(maker, 0, sizeof(*maker));
 	memset(maker->secret, 0x55, sizeof(maker->secret));
 	(void) crypto_scalarmult_base(maker->key, maker->secret);
-	for (uint8_t i = 0; i < MAKER_MEMBERS; i++) {
+	for (unsigned i = 0; i < MAKER_MEMBERS; i++) {
 		struct relay_member *member = &maker->list[i];
 		uint8_t seed[PAIR_KEY_LEN] = { [0] = (uint8_t) (i + 1) };
 
 		pair_self_init(&maker->selves[i], seed);
-		member->id = 101 + (uint32_t) i;
-		memset(member->wg, i + 1, sizeof(member->wg));
+		member->id = 101 + i;
+		memset(member->wg, (int) i + 1, sizeof(member->wg));
 		memcpy(member->identity, maker->selves[i].identity, sizeof(member->identity));
 		(void) snprintf(member->name, sizeof(member->name), "member-%u", i);
-		assert_int_equal(pair_relay_key(&maker->selves[i], maker->key, maker->keys[i]), 0);
+		if (pair_relay_key(&maker->selves[i], maker->key, maker->keys[i]) < 0)
+			abort();
 		udprelay_hint(maker->keys[i], member->identity, maker->hints[i]);
 	}
 }
