@@ -20,6 +20,7 @@ struct model {
 	unsigned place;
 	uint64_t until_us;
 	uint32_t session; /* the last one */
+	uint8_t cookie[UDPRELAY_COOKIE_LEN];
 };
 
 struct record {
@@ -74,36 +75,48 @@ static enum fate give(
 	return fate;
 }
 
-/* As a member does it, and in the model. */
+/* A BIND as a member makes it, with the cookie that it has; and again, if that is told another. */
+static enum fate try_bind(struct world *w, size_t i, unsigned place, struct record *ret_record,
+	struct binds_reply *ret_reply)
+{
+	struct model *m = &w->model[i];
+	struct udprelay_cookie cookie;
+	enum fate fate;
+
+	maker_bind(&w->maker, i, m->cookie, 1, ret_record->data);
+	fate = give(w, ret_record->data, place, ret_reply);
+	if (is_bound(w, i) && m->place == place % PLACES)
+		check(fate == FATE_BOUND); /* the cookie of a BOUND is good for longer than that */
+	if (fate != FATE_COOKIE)
+		return fate;
+	check(udprelay_cookie_parse(ret_reply->data, ret_reply->len, &cookie) == 0);
+	maker_bind(&w->maker, i, cookie.cookie, 1, ret_record->data);
+	fate = give(w, ret_record->data, place, ret_reply);
+	check(fate == (m->is_member ? FATE_BOUND : FATE_STRANGER));
+	return fate;
+}
+
 static void bind_member(struct world *w, size_t i, unsigned place)
 {
 	struct model *m = &w->model[i];
 	struct record *record = &w->records[w->n_records++ % RECORDS];
-	struct udprelay_cookie cookie;
-	struct udprelay_bound bound;
 	struct endpoint from = at(place);
+	struct udprelay_bound bound;
 	struct binds_reply reply;
-	enum fate fate;
 
-	maker_bind(&w->maker, i, NULL, 1, record->data);
-	if (give(w, record->data, place, &reply) == FATE_PACED)
-		return;
-	check(udprelay_cookie_parse(reply.data, reply.len, &cookie) == 0);
-	maker_bind(&w->maker, i, cookie.cookie, 2, record->data);
 	record->member = i;
 	record->place = place % PLACES;
 	record->there = true;
-	fate = give(w, record->data, place, &reply);
-	check(fate == (m->is_member ? FATE_BOUND : FATE_STRANGER));
-	if (fate != FATE_BOUND)
+	if (try_bind(w, i, place, record, &reply) != FATE_BOUND)
 		return;
 	check(udprelay_bound_open(w->maker.keys[i], reply.data, reply.len, &bound) == 0);
-	check(bound.tx == 2 && endpoint_equal(&bound.seen, &from));
+	check(bound.tx == 1 && endpoint_equal(&bound.seen, &from));
 	check(!is_bound(w, i) || bound.session == m->session);
 	m->bound = true;
 	m->place = place % PLACES;
 	m->session = bound.session;
 	m->until_us = w->now_us + BINDS_LIFETIME_S * USEC_PER_SEC;
+	memcpy(m->cookie, bound.cookie, sizeof(m->cookie));
 }
 
 /* Somebody plays a recorded one: it counts only from where the member is bound at the moment. */
