@@ -1,6 +1,10 @@
 /*
  * udp: see udp.h. What is sent lies in the buffers it was received in, so all of it is sent before
  * the next call that receives.
+ *
+ * The port is shared by a few pairs of sockets, among which the kernel divides the senders: each
+ * always comes in at the same. So who floods the relay from one address fills the receive buffer of
+ * a part of the members only, and the loop serves the others in turn with it.
  */
 #include "relay/udp.h"
 
@@ -22,6 +26,7 @@
 #include "wire/udprelay.h"
 
 enum {
+	QUEUES = 4,
 	MESSAGES = 32, /* received at once */
 	MESSAGE_LEN = 65535,
 	CALLS_PER_TURN = 4, /* of receiving, of one socket; then others have the loop */
@@ -42,16 +47,25 @@ struct run {
 	bool on;
 };
 
+struct queue {
+	struct udp *udp;
+	struct sock sock;
+	sd_event_source *on_4, *on_6;
+	uint64_t gso_lost_us;
+};
+
 struct udp {
 	struct relay_core *core;
 	struct strangers *strangers;
 	struct binds *binds;
-	struct sock sock;
+	struct queue queues[QUEUES];
 	struct sock_batch *batch;
-	sd_event_source *on_4, *on_6, *on_keys;
+	sd_event_source *on_keys;
 	struct udp_counters counters;
-	uint64_t gso_lost_us;
-	uint64_t now_us; /* of this turn */
+
+	/* Of this turn. */
+	struct sock *sock;
+	uint64_t now_us;
 
 	struct sock_msg in[MESSAGES];
 	uint8_t *data; /* of them */
@@ -105,7 +119,7 @@ static void flush(struct udp *udp)
 	size_t done = 0;
 
 	while (done < udp->n_out) {
-		size_t n = sock_send(udp->batch, &udp->sock, udp->out + done, udp->n_out - done);
+		size_t n = sock_send(udp->batch, udp->sock, udp->out + done, udp->n_out - done);
 
 		udp->counters.calls_out++;
 		for (size_t i = 0; i < n; i++)
@@ -202,7 +216,7 @@ static void begin_run(struct udp *udp, const struct sock_msg *from, uint8_t *dat
  */
 static bool may_join(const struct udp *udp, const struct sock_msg *last)
 {
-	return (last->remote.addr.family == AF_INET ? udp->sock.gso4 : udp->sock.gso6) &&
+	return (last->remote.addr.family == AF_INET ? udp->sock->gso4 : udp->sock->gso6) &&
 	       sock_msg_datagrams(last) < SOCK_SEGMENTS_MAX;
 }
 
@@ -278,28 +292,30 @@ static void take_message(struct udp *udp, const struct sock_msg *msg)
 }
 
 /* A card that could not send super-frames may not be in use any more. */
-static void look_after_gso(struct udp *udp)
+static void look_after_gso(struct queue *queue, uint64_t now_us)
 {
-	if (!udp->sock.gso_lost) {
-		udp->gso_lost_us = udp->now_us;
-	} else if (udp->now_us - udp->gso_lost_us >= GSO_AGAIN_US) {
-		sock_gso_again(&udp->sock);
-		udp->gso_lost_us = udp->now_us;
+	if (!queue->sock.gso_lost) {
+		queue->gso_lost_us = now_us;
+	} else if (now_us - queue->gso_lost_us >= GSO_AGAIN_US) {
+		sock_gso_again(&queue->sock);
+		queue->gso_lost_us = now_us;
 	}
 }
 
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
-	struct udp *udp = ctx;
+	struct queue *queue = ctx;
+	struct udp *udp = queue->udp;
 
 	udp->now_us = clock_now_us();
-	look_after_gso(udp);
+	udp->sock = &queue->sock;
+	look_after_gso(queue, udp->now_us);
 	for (int i = 0; i < CALLS_PER_TURN; i++) {
 		int n = sock_recv(udp->batch, fd, udp->in, MESSAGES, MESSAGE_LEN);
 
 		if (n < 0)
 			log_seldom(LOG_LEVEL_WARNING, "receive from UDP port %u: %s, going on",
-				udp->sock.port, strerror(-n));
+				udp->sock->port, strerror(-n));
 		if (n <= 0)
 			break;
 		udp->counters.calls_in++;
@@ -360,20 +376,35 @@ static int make(struct udp *udp, const struct udp_options *options)
 	return 0;
 }
 
-static int watch(struct udp *udp, int fd, sd_event_source **ret)
+static int watch(struct queue *queue, int fd, sd_event_source **ret)
 {
-	return fd < 0 ? 0 : sd_event_add_io(udp->core->event, ret, fd, EPOLLIN, on_readable, udp);
+	if (fd < 0)
+		return 0;
+	return sd_event_add_io(queue->udp->core->event, ret, fd, EPOLLIN, on_readable, queue);
 }
 
 static int listen_to(struct udp *udp)
 {
-	int r = watch(udp, udp->sock.fd4, &udp->on_4);
+	int r = sd_event_add_defer(udp->core->event, &udp->on_keys, on_keys, udp);
 
-	if (r >= 0)
-		r = watch(udp, udp->sock.fd6, &udp->on_6);
-	if (r >= 0)
-		r = sd_event_add_defer(udp->core->event, &udp->on_keys, on_keys, udp);
+	for (size_t i = 0; i < QUEUES && r >= 0; i++) {
+		struct queue *queue = &udp->queues[i];
+
+		r = watch(queue, queue->sock.fd4, &queue->on_4);
+		if (r >= 0)
+			r = watch(queue, queue->sock.fd6, &queue->on_6);
+	}
 	return r < 0 ? r : udp_follow(udp);
+}
+
+static int open_port(struct udp *udp, const struct udp_options *options, struct err *err)
+{
+	struct sock socks[QUEUES];
+	int r = sock_open_group(options->port, options->mark, true, QUEUES, socks, err);
+
+	for (size_t i = 0; i < QUEUES && r == 0; i++)
+		udp->queues[i].sock = socks[i];
+	return r;
 }
 
 static void udp_free_p(struct udp **udp)
@@ -389,12 +420,14 @@ int udp_new(struct relay_core *core, const struct udp_options *options, struct u
 
 	if (udp) {
 		udp->core = core;
-		udp->sock.fd4 = udp->sock.fd6 = -1;
+		for (size_t i = 0; i < QUEUES; i++)
+			udp->queues[i] =
+				(struct queue){ .udp = udp, .sock = { .fd4 = -1, .fd6 = -1 } };
 		r = make(udp, options);
 	}
 	if (r < 0)
 		return err_set(err, r, "UDP relay: %s", strerror(-r));
-	r = sock_open(options->port, options->mark, true, &udp->sock, err);
+	r = open_port(udp, options, err);
 	if (r < 0)
 		return r;
 	r = listen_to(udp);
@@ -408,10 +441,12 @@ struct udp *udp_free(struct udp *udp)
 {
 	if (!udp)
 		return NULL;
-	sd_event_source_disable_unref(udp->on_4);
-	sd_event_source_disable_unref(udp->on_6);
+	for (size_t i = 0; i < QUEUES; i++) {
+		sd_event_source_disable_unref(udp->queues[i].on_4);
+		sd_event_source_disable_unref(udp->queues[i].on_6);
+		sock_close(&udp->queues[i].sock);
+	}
 	sd_event_source_disable_unref(udp->on_keys);
-	sock_close(&udp->sock);
 	(void) binds_free(udp->binds);
 	(void) strangers_free(udp->strangers);
 	(void) sock_batch_free(udp->batch);
@@ -422,12 +457,12 @@ struct udp *udp_free(struct udp *udp)
 
 uint16_t udp_port(const struct udp *udp)
 {
-	return udp->sock.port;
+	return udp->queues[0].sock.port;
 }
 
 bool udp_has_small_buffers(const struct udp *udp)
 {
-	return udp->sock.small_buffers;
+	return udp->queues[0].sock.small_buffers;
 }
 
 size_t udp_bound(const struct udp *udp)
@@ -448,6 +483,9 @@ static uint32_t overruns(int fd)
 
 const struct udp_counters *udp_counters(struct udp *udp)
 {
-	udp->counters.overruns = (uint64_t) overruns(udp->sock.fd4) + overruns(udp->sock.fd6);
+	udp->counters.overruns = 0;
+	for (size_t i = 0; i < QUEUES; i++)
+		udp->counters.overruns += (uint64_t) overruns(udp->queues[i].sock.fd4) +
+					  overruns(udp->queues[i].sock.fd6);
 	return &udp->counters;
 }

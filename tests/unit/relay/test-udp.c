@@ -749,6 +749,25 @@ static void test_overrun(void **state)
 	assert_int_equal(udp_counters(w->udp)->overruns + udp_counters(w->udp)->messages_in, 3000);
 }
 
+/* Somebody fills a receive buffer: it is not everybody's. One run in 65,536 has them share it. */
+static void test_flood_of_one(void **state)
+{
+	struct world *w = *state;
+	uint8_t data[9000] = { 0 };
+	int stranger = connect_to_relay(w, "127.0.0.1");
+
+	for (size_t i = 0; i < MAKER_MEMBERS; i++)
+		bind_member(w, i, "127.0.0.1");
+	for (int i = 0; i < 3000; i++)
+		assert_int_equal(send(stranger, data, sizeof(data), 0), sizeof(data));
+	for (size_t i = 0; i < MAKER_MEMBERS; i++)
+		send_to_relay(w, i, data, make_data(w, i, (i + 1) % MAKER_MEMBERS, 1, 100, data));
+	turn(w);
+	assert_int_not_equal(udp_counters(w->udp)->overruns, 0);
+	assert_int_not_equal(fates(w, FATE_CARRIED), 0);
+	(void) close(stranger);
+}
+
 static void test_port(void **state)
 {
 	struct world *w = *state;
@@ -788,6 +807,7 @@ int main(void)
 		TEST(test_full_buffer_of_hints),
 		TEST(test_not_sent),
 		TEST(test_overrun),
+		TEST(test_flood_of_one),
 		TEST(test_port),
 	};
 
