@@ -24,7 +24,7 @@ struct entry {
 	uint64_t turn;
 	uint8_t identity[NODE_KEY_LEN];
 	bool asked; /* binds_derive() has been here */
-	bool keyed; /* the rest is there, and it is a member still */
+	bool keyed; /* the rest is there */
 	uint8_t key[PAIR_KEY_LEN];
 	uint8_t hint[UDPRELAY_HINT_LEN], relay_hint[UDPRELAY_HINT_LEN];
 };
@@ -208,6 +208,16 @@ static void move_in(struct binds *binds, struct room *room, size_t n)
 	}
 }
 
+/* What is left of it is nobody's, and nobody is taken for it. */
+static void expel(struct binds *binds, struct entry *entry)
+{
+	unbind(binds, entry);
+	entry->asked = true;
+	entry->keyed = false;
+	sodium_memzero(entry->identity, sizeof(entry->identity));
+	sodium_memzero(entry->key, sizeof(entry->key));
+}
+
 int binds_follow(struct binds *binds, const struct members *members)
 {
 	CLEANUP(room_done) struct room room = { 0 };
@@ -218,10 +228,8 @@ int binds_follow(struct binds *binds, const struct members *members)
 	for (size_t i = 0; i < binds->n; i++) {
 		struct entry *entry = &binds->entries[i];
 
-		if (!is_of(entry, members_by_id(members, entry->way.node))) {
-			unbind(binds, entry);
-			entry->keyed = false;
-		}
+		if (!is_of(entry, members_by_id(members, entry->way.node)))
+			expel(binds, entry);
 	}
 	list = members_list(members, &n);
 	r = room_init(binds, n, &room);

@@ -32,13 +32,11 @@ struct udp_options {
 struct udp_counters {
 	uint64_t fates[FATES];
 	uint64_t received, received_bytes;
-	uint64_t
-		carried_bytes; /* with the 12 bytes of each; the datagrams are fates[FATE_CARRIED] */
+	uint64_t carried_bytes;       /* of fates[FATE_CARRIED], with the 12 bytes of each */
 	uint64_t said, said_bytes;    /* by the relay itself: cookies, hints, answers */
 	uint64_t calls_in, calls_out; /* to the kernel, with messages: trains or datagrams */
 	uint64_t messages_in, messages_out;
-	uint64_t
-		overruns; /* messages that came while the receive buffer was full; it wraps at 32 bits */
+	uint64_t overruns; /* messages that came while a receive buffer was full; wraps early */
 };
 
 struct udp;

@@ -538,6 +538,14 @@ static void test_removed_without_memory(void **state)
 	memset(f->cookie, 0, sizeof(f->cookie));
 	assert_int_equal(try_bind(f, 0, "192.0.2.1:1000", &bound), FATE_COOKIE);
 	assert_int_equal(try_bind(f, 0, "192.0.2.1:1000", &bound), FATE_STRANGER);
+	assert_false(binds_derive(f->binds, 1000));
+	assert_int_equal(try_bind(f, 0, "192.0.2.1:1000", &bound), FATE_STRANGER);
+	assert_int_equal(bind_at(f, 1, "192.0.2.2:2000"), b);
+	/* and back */
+	assert_int_equal(members_set(f->members, f->maker.list, 5), 0);
+	assert_int_equal(binds_follow(f->binds, f->members), 0);
+	assert_false(binds_derive(f->binds, 1000));
+	assert_int_not_equal(bind_at(f, 0, "192.0.2.1:1000"), a);
 	assert_int_equal(bind_at(f, 1, "192.0.2.2:2000"), b);
 }
 
