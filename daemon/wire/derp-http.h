@@ -3,9 +3,9 @@
  * section 13. Of HTTP/1.1 (RFC 9112) it reads a head without a body; what it does not understand it
  * refuses. Pure.
  *
- *   GET /derp, Upgrade: DERP         101, and frames from then on; with Derp-Fast-Start: 1 no answer
- *   GET /derp/probe, latency-check   200: how long a round trip takes where UDP does not get through
- *   GET /generate_204                204: whether a captive portal answers instead
+ *   GET /derp, Upgrade: DERP        101, then frames; with Derp-Fast-Start: 1 no answer
+ *   GET /derp/probe, latency-check  200: how long a round trip takes where UDP does not get through
+ *   GET /generate_204               204: whether a captive portal answers instead
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
  * The relay's DERP service alone, for tests: derp-relay ADDRESS:PORT KEY... lets in whoever has one
- * of the public KEYs (hex). It prints its port, its X25519 key (hex) and the pin of its certificate,
- * then does what lines on standard input say:
+ * of the public KEYs (hex). It prints its port, its X25519 key (hex) and the pin of its
+ * certificate, then does what lines on standard input say:
  *
  *   remove KEY   that one is no member any more
  *   restart      says so to all, and ends

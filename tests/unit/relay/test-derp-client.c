@@ -1,4 +1,7 @@
-/* One connection, with a clock of its own: the way in, what is refused, and who is waited for how long. */
+/*
+ * One connection, with a clock of its own: the way in, what is refused, and who is waited for how
+ * long.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -373,9 +376,9 @@ static void test_slow_login(void **state)
 
 	for (now = 0; now < 9 * SEC; now += SEC) {
 		tick_until(w, now);
-		input(w, UPGRADE + at++, 1, 1, now);
+		input(w, &UPGRADE[at++], 1, 1, now);
 	}
-	input(w, UPGRADE + at, strlen(UPGRADE) - at, 100, 9 * SEC);
+	input(w, &UPGRADE[at], strlen(UPGRADE) - at, 100, 9 * SEC);
 	(void) drain(w, 100, now);
 	assert_int_equal(w->client.state, DERP_CLIENT_LOGIN);
 	tick_until(w, 19 * SEC - 1);

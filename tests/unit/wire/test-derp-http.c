@@ -1,4 +1,4 @@
-/* The request before DERP: what is answered how, and that nothing of it reaches the answer unseen. */
+/* The request before DERP: what is answered how; nothing of it reaches the answer unseen. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,7 @@
-/* DERP's frames: as Tailscale writes them, in pieces of any size, and nothing that has no place there. */
+/*
+ * DERP's frames: as Tailscale writes them, in pieces of any size, and nothing that has no place
+ * there.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
