@@ -119,15 +119,31 @@ json_t *api_cursor_to_json(const struct api_cursor *cursor)
 
 void api_enroll_request_done(struct api_enroll_request *request)
 {
+	node_relay_done(&request->relay);
 	json_decref(request->board);
 	sodium_memzero(request, sizeof(*request));
+}
+
+static int read_role(const json_t *json, struct api_enroll_request *request, struct err *err)
+{
+	const char *role;
+	int r;
+
+	request->has_role = json_has(json, "role");
+	if (!request->has_role)
+		return 0;
+	if ((r = json_get_str(json, "role", &role, err)))
+		return r;
+	if (node_role_parse(role, &request->role) < 0)
+		return err_set(
+			err, -EINVAL, "field \"role\" must be control-plane, worker or member");
+	return 0;
 }
 
 static int read_enroll_request(
 	const json_t *json, struct api_enroll_request *request, struct err *err)
 {
 	json_t *token, *board;
-	const char *role;
 	int r;
 
 	if ((r = json_get_object(json, "token", &token, err)) ||
@@ -140,14 +156,11 @@ static int read_enroll_request(
 	if (json_has(json, "replace") &&
 		(r = field_get_name(json, "replace", request->replace, err)))
 		return r;
-	request->has_role = json_has(json, "role");
-	if (request->has_role) {
-		if ((r = json_get_str(json, "role", &role, err)))
-			return r;
-		if (node_role_parse(role, &request->role) < 0)
-			return err_set(err, -EINVAL,
-				"field \"role\" must be control-plane, worker or member");
-	}
+	if ((r = read_role(json, request, err)))
+		return r;
+	if (json_has(json, "relay") &&
+		(r = node_relay_from_json(json_object_get(json, "relay"), &request->relay, err)))
+		return r;
 	if (!json_has(json, "board"))
 		return 0;
 	if ((r = json_get_object(json, "board", &board, err)))
@@ -165,7 +178,7 @@ int api_enroll_request_from_json(
 	if (r)
 		return r;
 	*ret = request;
-	request.board = NULL;
+	sodium_memzero(&request, sizeof(request)); /* what it owned belongs to *ret now */
 	return 0;
 }
 
@@ -184,6 +197,8 @@ json_t *api_enroll_request_to_json(const struct api_enroll_request *request)
 			json, "role", json_string(node_role_name(request->role)));
 	if (request->replace[0])
 		bad |= json_object_set_new(json, "replace", json_string(request->replace));
+	if (request->relay.n_hosts)
+		bad |= json_object_set_new(json, "relay", node_relay_to_json(&request->relay));
 	bad |= json_object_set_new(
 		json, "board", request->board ? json_incref(request->board) : json_object());
 	return bad ? NULL : TAKE(json);
@@ -305,6 +320,51 @@ json_t *api_enroll_reply_to_json(const struct api_enroll_reply *reply)
 {
 	CLEANUP_JSON json_t *json = api_news_to_json(&reply->news);
 	int bad = json_object_set_new(json, "node", node_to_json(&reply->node));
+
+	return bad ? NULL : TAKE(json);
+}
+
+int api_relay_request_from_json(const json_t *json, struct node_relay *ret, struct err *err)
+{
+	const json_t *relay = json_object_get(json, "relay");
+
+	return relay ? node_relay_from_json(relay, ret, err)
+		     : err_set(err, -EINVAL, "field \"relay\" is missing");
+}
+
+json_t *api_relay_request_to_json(const struct node_relay *relay)
+{
+	CLEANUP_JSON json_t *json = json_object();
+	int bad = json_object_set_new(json, "relay", node_relay_to_json(relay));
+
+	return bad ? NULL : TAKE(json);
+}
+
+static const char *const relay_states[] = {
+	[API_RELAY_NONE] = "none",
+	[API_RELAY_ASKED] = "asked",
+	[API_RELAY_LISTED] = "listed",
+};
+
+int api_relay_state_from_json(const json_t *json, enum api_relay_state *ret, struct err *err)
+{
+	const char *text;
+	int r = field_refuse_missing(json_get_str(json, "state", &text, err), err);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < ARRAY_LEN(relay_states); i++)
+		if (!strcmp(text, relay_states[i])) {
+			*ret = (enum api_relay_state) i;
+			return 0;
+		}
+	return err_set(err, -EINVAL, "field \"state\" must be none, asked or listed");
+}
+
+json_t *api_relay_state_to_json(enum api_relay_state state)
+{
+	CLEANUP_JSON json_t *json = json_object();
+	int bad = json_object_set_new(json, "state", json_string(relay_states[state]));
 
 	return bad ? NULL : TAKE(json);
 }

@@ -18,6 +18,7 @@ enum {
 	API_PORT = 8443,
 	API_REQUEST_MAX = 65536,          /* bytes of a request's body */
 	API_ENROLL_MAX = 16384,           /* of one that anybody may send */
+	API_RELAY_MAX = 4096,             /* of what a record takes in as it is */
 	API_REPLY_MAX = 16 * 1024 * 1024, /* bytes of a reply a client reads */
 	API_RECORDS_MAX = 512,            /* records in one reply */
 	API_PRESENCES_MAX = 1024,         /* presences in one reply */
@@ -80,6 +81,7 @@ struct api_enroll_request {
 	bool has_role;
 	enum node_role role;
 	char replace[NODE_NAME_MAX]; /* "" if not asked */
+	struct node_relay relay;     /* what it wants to be found at as a relay */
 	json_t *board;               /* owned object, facts for people; NULL: none */
 };
 void api_enroll_request_done(struct api_enroll_request *request);
@@ -129,3 +131,19 @@ json_t *api_enroll_reply_to_json(const struct api_enroll_reply *reply);
 /* {"cursor":...}, the reply to PUT /v1/presence. */
 int api_cursor_from_json(const json_t *json, struct api_cursor *ret, struct err *err);
 json_t *api_cursor_to_json(const struct api_cursor *cursor);
+
+/*
+ * PUT /v1/relay: {"relay":{...}|null}, what the caller wants its record to say of it; null, never
+ * absent, for no relay. Release with node_relay_done().
+ */
+int api_relay_request_from_json(const json_t *json, struct node_relay *ret, struct err *err);
+json_t *api_relay_request_to_json(const struct node_relay *relay);
+
+/* {"state":...}, its reply: what became of that. */
+enum api_relay_state {
+	API_RELAY_NONE,   /* the record names no relay, as was asked for */
+	API_RELAY_ASKED,  /* the record names none until an administrator says yes */
+	API_RELAY_LISTED, /* the record says what was asked for */
+};
+int api_relay_state_from_json(const json_t *json, enum api_relay_state *ret, struct err *err);
+json_t *api_relay_state_to_json(enum api_relay_state state);

@@ -23,9 +23,14 @@
 	"\"},\"secret\":{\"token\":\"abcdef.0123456789abcdef\",\"expires\":1795000000," \
 	"\"certificate_key\":null}}"
 
+#define RELAY                                                                                     \
+	"{\"hosts\":[\"203.0.113.5\",\"vps.example.org\"],\"tcp\":443,\"udp\":0,\"pin\":\"" KEY_A \
+	"\",\"key\":\"" KEY_C "\"}"
+
 static const char request[] =
 	"{\"token\":{\"id\":\"0123456789abcdef\",\"secret\":\"" KEY_A "\"},\"wg\":\"" KEY_B
-	"\",\"name\":\"pi3\",\"role\":\"worker\",\"replace\":\"pi3-old\",\"board\":{\"cores\":4}}";
+	"\",\"name\":\"pi3\",\"role\":\"worker\",\"replace\":\"pi3-old\",\"relay\":" RELAY
+	",\"board\":{\"cores\":4}}";
 
 static int read_request(const json_t *json, struct err *err)
 {
@@ -77,6 +82,12 @@ static void test_request(void **state)
 		{ "role", "1", -EINVAL },
 		{ "replace", NULL, 0 },
 		{ "replace", "\"a b\"", -EINVAL },
+		{ "relay", NULL, 0 },
+		{ "relay", "null", 0 },
+		{ "relay", "{}", -EINVAL },
+		{ "relay", "true", -EINVAL },
+		{ "relay.hosts", "[]", -EINVAL },
+		{ "relay.tcp", "65536", -EINVAL },
 		{ "board", NULL, 0 },
 		{ "board", "[]", -EINVAL },
 		{ "later", "1", 0 },
@@ -90,11 +101,21 @@ static void test_request(void **state)
 	assert_true(r.has_role);
 	assert_int_equal(r.role, NODE_ROLE_WORKER);
 	assert_string_equal(r.replace, "pi3-old");
+	assert_int_equal(r.relay.n_hosts, 2);
+	assert_string_equal(r.relay.hosts[1], "vps.example.org");
 	CLEANUP_JSON json_t *again = api_enroll_request_to_json(&r);
 
 	doc_assert_text(again, request);
 	api_enroll_request_done(&r);
 	assert_true(sodium_is_zero((const uint8_t *) &r, sizeof(r)));
+	/* One that asks for nothing says nothing of it. */
+	assert_int_equal(json_object_del(json, "relay"), 0);
+	assert_int_equal(api_enroll_request_from_json(json, &r, NULL), 0);
+	assert_int_equal(r.relay.n_hosts, 0);
+	json_decref(again);
+	again = api_enroll_request_to_json(&r);
+	assert_null(json_object_get(again, "relay"));
+	api_enroll_request_done(&r);
 }
 
 static void test_news(void **state)
@@ -230,6 +251,79 @@ static void test_check(void **state)
 	doc_assert_text(json, text);
 }
 
+static int read_relay(const json_t *json, struct err *err)
+{
+	CLEANUP_NODE_RELAY struct node_relay relay = { 0 };
+
+	return api_relay_request_from_json(json, &relay, err);
+}
+
+static void test_relay(void **state)
+{
+	static const char text[] = "{\"relay\":" RELAY "}";
+	static const struct doc_case cases[] = {
+		{ NULL, "[]", -EINVAL },
+		{ NULL, "{}", -EINVAL },
+		{ "relay", NULL, -EINVAL }, /* a slip, not the wish to be none */
+		{ "relay", "null", 0 },
+		{ "relay", "{}", -EINVAL },
+		{ "relay", "\"none\"", -EINVAL },
+		{ "relay.key", "\"" KEY_0 "\"", -EINVAL },
+		{ "relay.later", "1", 0 },
+		{ "later", "1", 0 },
+	};
+	CLEANUP_NODE_RELAY struct node_relay relay = { 0 };
+	struct node_relay none = { .n_hosts = 1 };
+
+	doc_run(text, cases, ARRAY_LEN(cases), read_relay);
+	CLEANUP_JSON json_t *json = doc_parse(text), *nothing = doc_parse("{\"relay\":null}");
+
+	assert_int_equal(api_relay_request_from_json(json, &relay, NULL), 0);
+	assert_int_equal(relay.tcp, 443);
+	CLEANUP_JSON json_t *again = api_relay_request_to_json(&relay);
+
+	doc_assert_text(again, text);
+	assert_int_equal(api_relay_request_from_json(nothing, &none, NULL), 0);
+	assert_int_equal(none.n_hosts, 0);
+	json_decref(again);
+	again = api_relay_request_to_json(&none);
+	doc_assert_text(again, "{\"relay\":null}");
+}
+
+static int read_relay_state(const json_t *json, struct err *err)
+{
+	enum api_relay_state state;
+
+	return api_relay_state_from_json(json, &state, err);
+}
+
+static void test_relay_state(void **state)
+{
+	static const char *const texts[] = {
+		[API_RELAY_NONE] = "{\"state\":\"none\"}",
+		[API_RELAY_ASKED] = "{\"state\":\"asked\"}",
+		[API_RELAY_LISTED] = "{\"state\":\"listed\"}",
+	};
+	static const struct doc_case cases[] = {
+		{ NULL, "[]", -EINVAL },
+		{ "state", NULL, -EINVAL },
+		{ "state", "1", -EINVAL },
+		{ "state", "\"Listed\"", -EINVAL },
+		{ "state", "\"\"", -EINVAL },
+		{ "later", "1", 0 },
+	};
+
+	doc_run(texts[0], cases, ARRAY_LEN(cases), read_relay_state);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		CLEANUP_JSON json_t *json = api_relay_state_to_json((enum api_relay_state) i);
+		enum api_relay_state read;
+
+		doc_assert_text(json, texts[i]);
+		assert_int_equal(api_relay_state_from_json(json, &read, NULL), 0);
+		assert_int_equal(read, i);
+	}
+}
+
 static void test_cursor(void **state)
 {
 	struct api_cursor cursor = { .instance = "00ff00ff00ff00ff", .number = 7 }, again;
@@ -255,6 +349,8 @@ int main(void)
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_health),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_relay),
+		cmocka_unit_test(test_relay_state),
 		cmocka_unit_test(test_cursor),
 	};
 
