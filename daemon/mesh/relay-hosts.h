@@ -1,0 +1,24 @@
+/*
+ * relay-hosts: where no other board finds a relay, whatever its record says or DNS answers. A relay
+ * is there for boards that have no way into the mesh yet, and may not have them send to themselves,
+ * to pods or to services. An address of a LAN is fine: one house may have a relay of its own. Pure.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/ip.h"
+#include "wire/node-relay.h"
+#include "wire/settings.h"
+
+/*
+ * Why a relay is not to be found at @addr, to be read after the address ("is an address of ...");
+ * NULL: it may be. For each answer of DNS, too.
+ */
+const char *relay_host_refused(const struct settings *settings, const struct ip_addr *addr);
+
+/*
+ * Whether @relay may say what it says: 0, or -EINVAL and @err: the first host that is such an
+ * address, or a name that can only lead to one, why, and what would do instead.
+ */
+int relay_hosts_check(
+	const struct settings *settings, const struct node_relay *relay, struct err *err);

@@ -1,0 +1,99 @@
+/* relay-hosts: addresses and names at which no other board finds a relay. */
+#include "mesh-maker.h"
+
+#include "mesh/relay-hosts.h"
+
+static void test_addresses(void **state)
+{
+	static const struct {
+		const char *addr, *why; /* NULL: it may be found there */
+	} cases[] = {
+		{ "203.0.113.5", NULL },
+		{ "2001:db8::5", NULL },
+		{ "192.168.50.11", NULL }, /* for the boards of one house */
+		{ "10.76.255.255", NULL },
+		{ "10.78.0.0", NULL },
+		{ "fd12:3456:789b::1", NULL },
+		{ "0.0.0.0", "no address of one machine" },
+		{ "0.1.2.3", "no address of one machine" },
+		{ "::", "no address of one machine" },
+		{ "255.255.255.255", "no address of one machine" },
+		{ "224.0.0.251", "no address of one machine" },
+		{ "ff02::1", "no address of one machine" },
+		{ "127.0.0.1", "loopback" },
+		{ "127.200.0.9", "loopback" },
+		{ "::1", "loopback" },
+		{ "169.254.169.254", "link-local" },
+		{ "fe80::1", "link-local" },
+		{ "10.77.0.0", "of the mesh itself" },
+		{ "10.77.255.255", "of the mesh itself" },
+		{ "fd12:3456:789a::1", "of the mesh itself" },
+		{ "10.244.3.7", "pods" },
+		{ "fd12:3456:789a:1000::9", "pods" },
+		{ "10.96.0.1", "services" },
+		{ "fd12:3456:789a:f000::1", "services" },
+		{ "::ffff:203.0.113.5", NULL },
+		{ "::ffff:127.0.0.1", "loopback" },
+		{ "::ffff:0.0.0.0", "no address of one machine" },
+		{ "::ffff:10.77.0.1", "of the mesh itself" },
+		{ "::fffe:127.0.0.1", NULL },
+	};
+	struct settings settings = maker_settings();
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct ip_addr addr;
+
+		assert_int_equal(ip_addr_parse(cases[i].addr, &addr), 0);
+		const char *why = relay_host_refused(&settings, &addr);
+
+		if (!why != !cases[i].why || (why && !strstr(why, cases[i].why)))
+			fail_msg("%s: %s", cases[i].addr, why ? why : "not refused");
+	}
+	settings_done(&settings);
+}
+
+static void test_hosts(void **state)
+{
+	static const struct {
+		const char *host, *says; /* NULL: it may be one */
+	} cases[] = {
+		{ "vps.example.org", NULL },
+		{ "home.internal.example.org", NULL },
+		{ "myhome.internal", NULL },
+		{ "other.internal", NULL },
+		{ "notlocalhost", NULL },
+		{ "198.51.100.9", NULL },
+		{ "home.internal", "home.internal is a name of the mesh itself" },
+		{ "pi3.Home.Internal", "pi3.Home.Internal is a name of the mesh itself" },
+		{ "localhost", "localhost is the name that every machine has" },
+		{ "x.LOCALHOST", "x.LOCALHOST is the name" },
+		{ "10.77.0.3", "10.77.0.3 is an address of the mesh itself" },
+		{ "::1", "::1 is a loopback address" },
+	};
+	struct settings settings = maker_settings();
+	struct node_relay none = { 0 };
+
+	assert_int_equal(relay_hosts_check(&settings, &none, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct node_relay relay = { .hosts = { "203.0.113.5" }, .n_hosts = 2 };
+		struct err err = { 0 };
+
+		(void) snprintf(relay.hosts[1], sizeof(relay.hosts[1]), "%s", cases[i].host);
+		int r = relay_hosts_check(&settings, &relay, &err);
+
+		if (r != (cases[i].says ? -EINVAL : 0) ||
+			(r && (!strstr(err.text, cases[i].says) || !strstr(err.text, "; name an"))))
+			fail_msg("%s: %d, %s", cases[i].host, r, err.text);
+	}
+	settings_done(&settings);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_hosts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
