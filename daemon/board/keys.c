@@ -62,3 +62,10 @@ int keys_make(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct e
 	randombytes_buf(ret_seed, KEYS_SEED_LEN);
 	return keys_write(path, ret_seed, err);
 }
+
+bool keys_is_low_order(const uint8_t key[static KEYS_SEED_LEN])
+{
+	uint8_t scalar[crypto_scalarmult_SCALARBYTES] = { 8 }, out[crypto_scalarmult_BYTES];
+
+	return crypto_scalarmult(out, scalar, key) != 0;
+}

@@ -1,9 +1,10 @@
 /*
  * keys: the key files of coordinator and relay (PROTOCOL.md section 1): one base64 line each, mode
- * 0600.
+ * 0600. And what can be told of the keys of others.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -19,3 +20,6 @@ int keys_read(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct e
 /* Writes a seed atomically, and one that it draws. */
 int keys_write(const char *path, const uint8_t seed[static KEYS_SEED_LEN], struct err *err);
 int keys_make(const char *path, uint8_t ret_seed[static KEYS_SEED_LEN], struct err *err);
+
+/* An X25519 key is zero, or one of the few points that make every shared secret zero. */
+bool keys_is_low_order(const uint8_t key[static KEYS_SEED_LEN]);

@@ -12,6 +12,13 @@ struct admin_change {
 	struct ipc_request *request;
 };
 
+/*
+ * The node that args["node"] names or numbers; NULL, and @request was refused with what may have
+ * been meant.
+ */
+const struct node *admin_node(struct coord *c, struct ipc_request *request);
+/* From decide(): node @id, or NULL and the change was refused: another one may have come first. */
+const struct node *admin_node_still(struct admin_change *a, uint32_t id);
 /* False: it was refused, and is the caller's still. */
 bool admin_submit(struct admin_change *a);
 /* Ends the request with the code and sentence of a refused change. */

@@ -29,31 +29,6 @@ static void node_change_free(struct node_change *n)
 	free(n);
 }
 
-/* The node that args["node"] names or numbers, or NULL and the request was refused. */
-static const struct node *find(struct coord *c, struct ipc_request *request)
-{
-	const json_t *which = json_object_get(ipc_request_args(request), "node");
-	const struct node *node = NULL;
-	const char *name = json_string_value(which);
-
-	if (name)
-		node = netmap_find(coord_netmap(c), name);
-	else if (json_is_integer(which) && json_integer_value(which) > 0 &&
-		 json_integer_value(which) <= NODE_ID_MAX)
-		node = netmap_by_id(coord_netmap(c), (uint32_t) json_integer_value(which));
-	if (!node && !name && !json_is_integer(which))
-		ipc_request_fail(request, "bad_request",
-			"field \"node\" must be a name, a number or an address");
-	else if (!node && name)
-		ipc_request_fail(request, "unknown_node",
-			"There is no node \"%.80s\" in the mesh. See `hearth node list`.", name);
-	else if (!node)
-		ipc_request_fail(request, "unknown_node",
-			"There is no node %lld in the mesh. See `hearth node list`.",
-			(long long) json_integer_value(which));
-	return node;
-}
-
 /* The presence is ours, checked when it came: its endpoints, for people. */
 static json_t *endpoints_of(struct coord *c, uint32_t id)
 {
@@ -123,23 +98,12 @@ static void done_label(struct change *change, int r)
 	node_change_free(n);
 }
 
-/* Another change may have come first. */
-static const struct node *still_there(struct node_change *n)
-{
-	const struct node *node = netmap_by_id(coord_netmap(n->admin.coord), n->id);
-
-	if (!node)
-		(void) change_refuse(
-			&n->admin.change, API_NOT_FOUND, "The node was removed meanwhile.");
-	return node;
-}
-
 static int decide_remove(struct change *change, struct store_batch *batch)
 {
 	struct node_change *n = (struct node_change *) change;
 	struct tombstone tombstone = { .id = n->id };
 
-	if (!still_there(n))
+	if (!admin_node_still(&n->admin, n->id))
 		return -ENOENT;
 	(void) snprintf(tombstone.reason, sizeof(tombstone.reason), "%s", n->reason);
 	CLEANUP_JSON json_t *payload = tombstone_to_json(&tombstone);
@@ -152,7 +116,7 @@ static int decide_rename(struct change *change, struct store_batch *batch)
 {
 	struct node_change *n = (struct node_change *) change;
 	CLEANUP_NODE struct node copy = { 0 };
-	const struct node *node = still_there(n);
+	const struct node *node = admin_node_still(&n->admin, n->id);
 	const struct node *other = netmap_by_name(coord_netmap(n->admin.coord), n->name);
 
 	if (!node)
@@ -175,7 +139,7 @@ static int decide_label(struct change *change, struct store_batch *batch)
 {
 	struct node_change *n = (struct node_change *) change;
 	CLEANUP_NODE struct node copy = { 0 };
-	const struct node *node = still_there(n);
+	const struct node *node = admin_node_still(&n->admin, n->id);
 	size_t i;
 	json_t *key;
 
@@ -204,7 +168,7 @@ static int decide_label(struct change *change, struct store_batch *batch)
 static struct node_change *node_change_new(
 	struct coord *c, struct ipc_request *request, change_decide_fn decide)
 {
-	const struct node *node = find(c, request);
+	const struct node *node = admin_node(c, request);
 	struct node_change *n = node ? calloc(1, sizeof(*n)) : NULL;
 
 	if (node && !n)

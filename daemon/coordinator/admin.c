@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "coordinator/admin-node.h"
 #include "coordinator/admin-settings.h"
+#include "coordinator/admin-relay.h"
 #include "coordinator/admin-token.h"
 #include "coordinator/coord.h"
 #include "coordinator/kube.h"
@@ -56,6 +57,9 @@ static const struct {
 	{ "node.label", admin_node_label },
 	{ "settings.get", admin_settings_get },
 	{ "settings.set", admin_settings_set },
+	{ "relay.list", admin_relay_list },
+	{ "relay.allow", admin_relay_allow },
+	{ "relay.deny", admin_relay_deny },
 };
 
 void admin_handle(void *ctx, struct ipc_request *request)

@@ -7,15 +7,16 @@
  *	    {"mesh", "version", "urls":[], "pins":[], "root", "records":N, "head":HASH, "nodes":N,
  *	     "connected":N, "connections":N, "refused":N, "tokens":N, "started":T,
  *	     "kube":{"id","expires"}|null, "settings":{...}}
- *	token.create {"role":"worker", "ttl_s":3600, "reusable":false, "tags":[], "labels":{},
- *	              "name":"pi3"|null, "replace":"pi3"|null}
- *	              (all optional, the first five with these defaults; with "replace" role, tags
- *	              and labels are the node's unless given)
- *	    {"token":"hearth1...", "id", "role", "name", "replace", "reusable", "created",
+ *	token.create {"role":"worker", "ttl_s":3600, "reusable":false, "relay":false, "tags":[],
+ *	              "labels":{}, "name":"pi3"|null, "replace":"pi3"|null}
+ *	              (all optional, the first six with these defaults; with "replace" role, tags
+ *	              and labels are the node's unless given; with "relay" a board that enrols with
+ *	              it may be a relay at once)
+ *	    {"token":"hearth1...", "id", "role", "name", "replace", "reusable", "relay", "created",
  *	     "expires", "urls":[]}
  *	token.list {}
- *	    {"tokens":[{"id", "role", "name", "replace", "reusable", "tags", "labels", "created",
- *	      "expires", "state":"valid|used|expired|revoked", "used_by":[NAME],
+ *	    {"tokens":[{"id", "role", "name", "replace", "reusable", "relay", "tags", "labels",
+ *	      "created", "expires", "state":"valid|used|expired|revoked", "used_by":[NAME],
  *	      "uses":[{"node","at"}]}]}
  *	token.revoke {"id":ID or its first digits}     {"id", "state"}
  *	node.list {}
@@ -32,6 +33,14 @@
  *	              (each that is there replaces the whole list, others stay; "automatic" stands
  *	              for the addresses of this machine, from now on)
  *	    {"changed":bool, and as settings.get}
+ *	relay.list {}
+ *	    {"relays":[{"id", "name", "state":"serving|asked", "relay":{section 5}}]}
+ *	relay.allow {"node":NODE}
+ *	    {"id", "name", "changed":bool, "relay":{...}}
+ *	    (what it asks for comes into its record; `not_found` if it does not ask and is none)
+ *	relay.deny {"node":NODE}
+ *	    {"id", "name", "changed":bool, "relay":null}
+ *	    (it is none any more, and what it asked for is forgotten; it may ask again)
  *
  * NODE, there and as "replace", is what netmap_find() takes (a name, a full name, a number, an
  * address); there also the number itself.

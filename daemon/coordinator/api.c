@@ -15,6 +15,7 @@
 #include "coordinator/kube.h"
 #include "coordinator/poll.h"
 #include "coordinator/presence.h"
+#include "coordinator/relays.h"
 #include "coordinator/reply.h"
 
 enum caller { CALLER_ANYBODY, CALLER_BOARD, CALLER_NODE, CALLER_CONTROL_PLANE };
@@ -41,6 +42,7 @@ static const struct route routes[] = {
 	{ "POST", "/v1/enroll/check", CALLER_BOARD, API_ENROLL_MAX, enroll_check_handle },
 	{ "GET", "/v1/poll", CALLER_NODE, 0, poll_handle },
 	{ "PUT", "/v1/presence", CALLER_NODE, API_REQUEST_MAX, presences_handle },
+	{ "PUT", "/v1/relay", CALLER_NODE, API_RELAY_MAX, relays_handle },
 	{ "PUT", "/v1/kube", CALLER_CONTROL_PLANE, API_REQUEST_MAX, kube_handle },
 };
 

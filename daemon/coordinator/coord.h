@@ -1,6 +1,6 @@
 /*
- * coord: the running coordinator: what its subjects (enroll, poll, presence, kube, urls, place) and
- * the calls of api and admin share.
+ * coord: the running coordinator: what its subjects (enroll, poll, presence, relays, kube, urls,
+ * place) and the calls of api and admin share.
  */
 #pragma once
 
@@ -20,6 +20,7 @@ struct enroll;
 struct kube;
 struct place;
 struct presences;
+struct relays;
 struct urls;
 
 struct coord {
@@ -34,6 +35,7 @@ struct coord {
 	/* Subjects: each knows what its own is. */
 	struct enroll *enroll;
 	struct presences *presences;
+	struct relays *relays;
 	struct kube *kube;
 	struct place *place;
 	struct urls *urls;
@@ -48,6 +50,8 @@ uint64_t coord_now_s(void);
 bool coord_is_ending(const struct coord *coord);
 const struct netmap *coord_netmap(const struct coord *coord);
 const struct settings *coord_settings(const struct coord *coord);
+/* 0, or -EINVAL and @err: why no record may say that a board is found so as a relay. */
+int coord_check_relay(const struct coord *coord, const struct node_relay *relay, struct err *err);
 
 /*
  * Handlers of requests: each ends @request, now or later. @node is the caller's, NULL for a call

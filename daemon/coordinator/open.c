@@ -20,6 +20,7 @@
 #include "coordinator/names.h"
 #include "coordinator/place.h"
 #include "coordinator/presence.h"
+#include "coordinator/relays.h"
 #include "coordinator/schema.h"
 #include "coordinator/urls.h"
 #include "sys/x509/x509.h"
@@ -33,6 +34,8 @@ static void on_applied(void *ctx, const struct record *record, const struct netm
 		presences_node_removed(c->presences, what->id);
 	else if (what->kind == NETMAP_CHANGE_NODE)
 		presences_node_changed(c->presences, netmap_by_id(coord_netmap(c), what->id));
+	if (what->kind == NETMAP_CHANGE_REMOVED || what->kind == NETMAP_CHANGE_NODE)
+		relays_node_changed(c->relays, what->id);
 	feed_wake(c->feed);
 }
 
@@ -151,6 +154,8 @@ static int open_subjects(struct coord *c, struct err *err)
 	if (r == 0)
 		r = presences_open(c, &c->presences, err);
 	if (r == 0)
+		r = relays_open(c, &c->relays, err);
+	if (r == 0)
 		r = kube_open(c, &c->kube, err);
 	if (r == 0)
 		r = place_open(c, &c->place, err);
@@ -259,6 +264,7 @@ struct coord *coord_close(struct coord *c)
 	c->urls = urls_close(c->urls);
 	c->place = place_close(c->place);
 	c->kube = kube_close(c->kube);
+	c->relays = relays_close(c->relays);
 	c->presences = presences_close(c->presences);
 	c->enroll = enroll_close(c->enroll);
 	c->ledger = ledger_free(c->ledger);

@@ -1,8 +1,10 @@
 /* api: who may call what, before a byte of a body is kept and when all of it is there. */
 #include "world.h"
 
+#include "base/json.h"
 #include "coordinator/api.h"
 #include "coordinator/poll.h"
+#include "coordinator/relays.h"
 
 /* What becomes of the head of @request. Returns how long its body may be. */
 static size_t head(struct coord *c, struct httpd_request *r, const char *method)
@@ -39,6 +41,10 @@ static void test_heads(void **state)
 		{ "GET", "/v1/poll", &worker, 0, "", "", true },
 		{ "PUT", "/v1/presence", &new, 0, "unknown_node", "Enrol first", false },
 		{ "PUT", "/v1/presence", &worker, API_REQUEST_MAX, "", "", true },
+		{ "PUT", "/v1/relay", NULL, 0, "unauthorized", "certificate", false },
+		{ "PUT", "/v1/relay", &new, 0, "unknown_node", "Enrol first", false },
+		{ "PUT", "/v1/relay", &worker, API_RELAY_MAX, "", "", true },
+		{ "GET", "/v1/relay", &worker, 0, "bad_method", "PUT", false },
 		{ "PUT", "/v1/kube", &worker, 0, "forbidden", "pi4 is a worker", false },
 		{ "PUT", "/v1/kube", &plane, API_REQUEST_MAX, "", "", true },
 	};
@@ -167,6 +173,25 @@ static void test_seen(void **state)
 	assert_int_equal(feed_last_seen(c->feed, a.id), FAKE_WALL_S);
 }
 
+/* By its way through the table, too: the node that asks is the one with the key. */
+static void test_relay(void **state)
+{
+	struct coord *c = *state;
+	struct board a = world_node(c, 1, "a", NODE_ROLE_WORKER);
+	struct board b = world_node(c, 2, "b", NODE_ROLE_WORKER);
+	CLEANUP_JSON json_t *body = json_pack("{s:o}", "relay", world_relay("203.0.113.5", 443));
+	CLEANUP(free_p) char *text = json_text(body);
+	struct httpd_request *r = world_request(&b, "/v1/relay");
+
+	r->method = "PUT";
+	r->body = text;
+	api_handle(c, r);
+	assert_int_equal(r->status, 200);
+	fake_request_free(r);
+	assert_non_null(relays_asked(c->relays, b.id));
+	assert_null(relays_asked(c->relays, a.id));
+}
+
 /* Replies go out after the store was closed, and more requests come in. */
 static void test_ending(void **state)
 {
@@ -193,6 +218,7 @@ int main(void)
 		TEST(test_bodies),
 		TEST(test_health),
 		TEST(test_seen),
+		TEST(test_relay),
 		TEST(test_ending),
 	};
 

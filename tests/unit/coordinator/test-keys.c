@@ -146,6 +146,21 @@ static void test_wiped(void **state)
 	refused(-EBADMSG, "is damaged");
 }
 
+/* Those of RFC 7748 and of curves that look alike: nobody has a secret with them. */
+static void test_low_order(void **state)
+{
+	static const uint8_t zero[KEYS_SEED_LEN],
+		one[KEYS_SEED_LEN] = { 1 }, base[KEYS_SEED_LEN] = { 9 },
+		eight[KEYS_SEED_LEN] = { 0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56,
+			0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32,
+			0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00 };
+
+	assert_true(keys_is_low_order(zero));
+	assert_true(keys_is_low_order(one));
+	assert_true(keys_is_low_order(eight));
+	assert_false(keys_is_low_order(base));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +169,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_damaged, end),
 		cmocka_unit_test_teardown(test_others, end),
 		cmocka_unit_test_teardown(test_not_written, end),
+		cmocka_unit_test(test_low_order),
 	};
 	int r;
 

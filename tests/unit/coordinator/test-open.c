@@ -17,6 +17,7 @@
 #include "coordinator/names.h"
 #include "coordinator/open.h"
 #include "coordinator/presence.h"
+#include "coordinator/relays.h"
 #include "fake-machine.h"
 #include "mesh-maker.h"
 
@@ -224,6 +225,23 @@ static json_t *presence_of(uint64_t counter)
 	return world_presence(&board, counter, 1000);
 }
 
+/* A record reaches who keeps what boards asked to be. */
+static void test_asked(void **state)
+{
+	struct coord *c = opened();
+
+	for (uint32_t i = 1; i <= 2; i++) {
+		board = world_node(c, i, i == 1 ? "a" : "b", NODE_ROLE_WORKER);
+		fake_request_free(world_put_relay(c, &board, world_relay("203.0.113.5", 443)));
+		assert_non_null(relays_asked(c->relays, board.id));
+	}
+	world_rekey(c, 1, 9);
+	assert_null(relays_asked(c->relays, 1));
+	world_remove(c, 2);
+	assert_null(relays_asked(c->relays, 2));
+	(void) coord_close(c);
+}
+
 /* A record reaches everybody: whose presence it ends, and who polls. */
 static void test_connected(void **state)
 {
@@ -326,6 +344,7 @@ int main(void)
 		TEST(test_keys),
 		TEST(test_damaged),
 		TEST(test_below),
+		TEST(test_asked),
 		TEST(test_connected),
 		TEST(test_closed),
 	};

@@ -9,6 +9,7 @@
 #include "coordinator/kube.h"
 #include "coordinator/place.h"
 #include "coordinator/presence.h"
+#include "coordinator/relays.h"
 #include "mesh-maker.h"
 
 void world_store_first_records(void)
@@ -31,6 +32,8 @@ static void on_applied(void *ctx, const struct record *record, const struct netm
 		presences_node_removed(c->presences, what->id);
 	else if (what->kind == NETMAP_CHANGE_NODE)
 		presences_node_changed(c->presences, netmap_by_id(coord_netmap(c), what->id));
+	if (what->kind == NETMAP_CHANGE_REMOVED || what->kind == NETMAP_CHANGE_NODE)
+		relays_node_changed(c->relays, what->id);
 	feed_wake(c->feed);
 }
 
@@ -48,6 +51,7 @@ static void start(struct coord *c)
 	c->tokens = tokens_new();
 	assert_int_equal(enroll_open(c, &c->enroll, &err), 0);
 	assert_int_equal(presences_open(c, &c->presences, &err), 0);
+	assert_int_equal(relays_open(c, &c->relays, &err), 0);
 	assert_int_equal(kube_open(c, &c->kube, &err), 0);
 	assert_int_equal(place_open(c, &c->place, &err), 0);
 	ledger_on_applied(c->ledger, on_applied, c);
@@ -61,6 +65,7 @@ static void stop(struct coord *c)
 	c->feed = feed_free(c->feed);
 	c->place = place_close(c->place);
 	c->kube = kube_close(c->kube);
+	c->relays = relays_close(c->relays);
 	c->presences = presences_close(c->presences);
 	c->enroll = enroll_close(c->enroll);
 	c->ledger = ledger_free(c->ledger);
@@ -202,6 +207,25 @@ json_t *world_presence(const struct board *board, uint64_t counter, uint16_t por
 	p.n_endpoints = 1;
 	assert_int_equal(presence_sign(&p, board->seed), 0);
 	return presence_to_json(&p);
+}
+
+json_t *world_relay(const char *host, uint16_t tcp)
+{
+	struct node_relay relay = { .n_hosts = 1, .tcp = tcp, .udp = 3478 };
+
+	(void) snprintf(relay.hosts[0], sizeof(relay.hosts[0]), "%s", host);
+	memset(relay.pin, 0x11, sizeof(relay.pin));
+	memset(relay.key, 0x22, sizeof(relay.key));
+	return node_relay_to_json(&relay);
+}
+
+struct httpd_request *world_put_relay(struct coord *c, const struct board *board, json_t *relay)
+{
+	struct httpd_request *r = world_request(board, "/v1/relay");
+	CLEANUP_JSON json_t *body = json_pack("{s:o}", "relay", relay);
+
+	relays_handle(c, r, netmap_by_id(coord_netmap(c), board->id), body);
+	return r;
 }
 
 const struct node *world_find(const struct coord *c, const struct board *board)

@@ -50,4 +50,8 @@ void world_record(struct coord *c, const char *type, json_t *payload);
 struct httpd_request *world_request(const struct board *board, const char *path);
 /* What it says of itself: one endpoint, with @port. */
 json_t *world_presence(const struct board *board, uint64_t counter, uint16_t port);
+/* Where it would be found as a relay: at @host and TCP @tcp, UDP 3478. */
+json_t *world_relay(const char *host, uint16_t tcp);
+/* It says so, @relay (taken) or json_null(). Answered once the disk has what comes of it. */
+struct httpd_request *world_put_relay(struct coord *c, const struct board *board, json_t *relay);
 const struct node *world_find(const struct coord *c, const struct board *board);
