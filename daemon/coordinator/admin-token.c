@@ -54,14 +54,14 @@ static json_t *describe(struct coord *c, const struct grant *g)
 			uses, json_pack("{s:I, s:I}", "node", (json_int_t) g->uses[i].node, "at",
 				      (json_int_t) g->uses[i].at));
 	}
-	return json_pack("{s:s, s:s, s:s?, s:s?, s:b, s:O, s:O, s:I, s:I, s:s, s:o, s:o}", "id",
-		g->id, "role", node_role_name(g->role), "name", g->name[0] ? g->name : NULL,
+	return json_pack("{s:s, s:s, s:s?, s:s?, s:b, s:b, s:O, s:O, s:I, s:I, s:s, s:o, s:o}",
+		"id", g->id, "role", node_role_name(g->role), "name", g->name[0] ? g->name : NULL,
 		"replace",
 		!g->replace ? NULL
 		: old       ? old->name
 			    : gone,
-		"reusable", g->reusable, "tags", g->tags, "labels", g->labels, "created",
-		(json_int_t) g->created, "expires", (json_int_t) g->expires, "state",
+		"reusable", g->reusable, "relay", g->relay, "tags", g->tags, "labels", g->labels,
+		"created", (json_int_t) g->created, "expires", (json_int_t) g->expires, "state",
 		grant_state(g, coord_now_s()), "uses", uses, "used_by", used_by);
 }
 
@@ -109,6 +109,12 @@ static int read_names(const json_t *args, struct token_change *t, struct err *er
 	return name ? node_name_choose(name, t->grant.name, err) : 0;
 }
 
+/* @key is absent, or set in *@ret. */
+static int read_bool(const json_t *args, const char *key, bool *ret, struct err *err)
+{
+	return json_has(args, key) ? json_get_bool(args, key, ret, err) : 0;
+}
+
 static int read_grant(const json_t *args, struct token_change *t, struct err *err)
 {
 	struct grant *g = &t->grant;
@@ -125,8 +131,8 @@ static int read_grant(const json_t *args, struct token_change *t, struct err *er
 	if ((t->has_role && (r = json_get_str(args, "role", &role, err))) ||
 		(json_has(args, "ttl_s") &&
 			(r = json_get_u64(args, "ttl_s", TOKENS_TTL_MAX_S, &ttl, err))) ||
-		(json_has(args, "reusable") &&
-			(r = json_get_bool(args, "reusable", &g->reusable, err))) ||
+		(r = read_bool(args, "reusable", &g->reusable, err)) ||
+		(r = read_bool(args, "relay", &g->relay, err)) ||
 		(t->has_tags && (r = json_get_array(args, "tags", NODE_TAGS_MAX, &tags, err))) ||
 		(t->has_labels && (r = json_get_object(args, "labels", &labels, err))))
 		return r;
@@ -309,9 +315,10 @@ static void done_create(struct change *change, int r)
 		if (g->replace)
 			(void) snprintf(replaces, sizeof(replaces), ", replaces node %u",
 				(unsigned) g->replace);
-		admin_audit(t->admin.request, "%s for a %s, %llu s%s%s", g->id,
+		admin_audit(t->admin.request, "%s for a %s, %llu s%s%s%s", g->id,
 			node_role_name(g->role), (unsigned long long) (g->expires - g->created),
-			g->reusable ? ", reusable" : "", replaces);
+			g->reusable ? ", reusable" : "", g->relay ? ", may be a relay" : "",
+			replaces);
 		r = tokens_add(c->tokens, g);
 		sodium_memzero(text, strlen(text));
 		free(text);

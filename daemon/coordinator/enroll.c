@@ -2,7 +2,6 @@
 #include "coordinator/enroll.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/json.h"
 #include "base/limiter.h"
 #include "base/log.h"
+#include "board/keys.h"
 #include "coordinator/reply.h"
 #include "coordinator/schema.h"
 #include "mesh/alloc.h"
@@ -100,6 +100,24 @@ static int check_labels(struct enrolment *e, const struct grant *g)
 		return change_refuse(&e->change, API_BAD_REQUEST,
 			"The token gives a label that no board can have: %s. Create another token.",
 			why.text);
+	return 0;
+}
+
+/* Whom others trust with whom they talk to and when, an administrator says. */
+static int check_relay(struct enrolment *e, const struct grant *g)
+{
+	struct err why = { 0 };
+
+	if (!e->asked.relay.n_hosts)
+		return 0;
+	if (!g->relay)
+		return change_refuse(&e->change, API_FORBIDDEN,
+			"The token lets no board be a relay. Create one with `hearth token create "
+			"--relay`; or enrol without, let it ask with `hearth relay enable`, and "
+			"say yes with `hearth relay allow`.");
+	if (coord_check_relay(e->coord, &e->asked.relay, &why) < 0)
+		return change_refuse(
+			&e->change, API_BAD_REQUEST, "The board can be no relay: %s.", why.text);
 	return 0;
 }
 
@@ -194,7 +212,11 @@ static int make_new(struct enrolment *e, const struct grant *g, struct node *nod
 	return 0;
 }
 
-/* The same node with new keys: name, addresses and pods stay, whatever the board is called now. */
+/*
+ * The same node with new keys: name, addresses and pods stay, whatever the board is called now. It
+ * is no relay unless it says where: the old one's keys are not its own, and who was trusted with
+ * them was another machine.
+ */
 static int make_replacement(struct enrolment *e, const struct node *old, struct node *node)
 {
 	if (node_copy(old, node) < 0)
@@ -209,6 +231,7 @@ static int make_replacement(struct enrolment *e, const struct node *old, struct 
 				old->name, NODE_REVOKED_MAX, old->name);
 		if (r < 0)
 			return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
+		node_relay_done(&node->relay);
 	}
 	return 0;
 }
@@ -220,6 +243,10 @@ static int write_record(
 
 	memcpy(node->wg, e->asked.wg, NODE_KEY_LEN);
 	memcpy(node->identity, e->identity, NODE_KEY_LEN);
+	if (e->asked.relay.n_hosts) {
+		node_relay_done(&node->relay);
+		node_relay_copy(&e->asked.relay, &node->relay);
+	}
 	if (set_labels(e, g, node) < 0)
 		return change_refuse(&e->change, API_INTERNAL, "Out of memory.");
 	CLEANUP_JSON json_t *payload = node_to_json(node);
@@ -263,6 +290,8 @@ static int plan(struct enrolment *e, const struct grant **ret_grant, struct node
 		r = check_confirmation(e, g);
 	if (r == 0)
 		r = check_labels(e, g);
+	if (r == 0)
+		r = check_relay(e, g);
 	if (r < 0)
 		return r;
 	if (g->replace && !(old = grant_replaced(g, coord_netmap(e->coord))))
@@ -334,14 +363,6 @@ static void done(struct change *change, int r)
 	enrolment_free(e);
 }
 
-/* Zero, or one of the few points that make every shared secret zero. */
-static bool is_low_order(const uint8_t *wg)
-{
-	uint8_t scalar[crypto_scalarmult_SCALARBYTES] = { 8 }, out[crypto_scalarmult_BYTES];
-
-	return crypto_scalarmult(out, scalar, wg) != 0;
-}
-
 /* The request, checked as far as it can be without the mesh; NULL: it has been refused. */
 static struct enrolment *begin(struct coord *c, struct httpd_request *request, const json_t *body)
 {
@@ -365,7 +386,7 @@ static struct enrolment *begin(struct coord *c, struct httpd_request *request, c
 	else if (api_enroll_request_from_json(body, &e->asked, &why) < 0)
 		reply_refuse(
 			request, API_BAD_REQUEST, "The request is not accepted: %s.", why.text);
-	else if (is_low_order(e->asked.wg))
+	else if (keys_is_low_order(e->asked.wg))
 		reply_refuse(request, API_BAD_REQUEST,
 			"The request is not accepted: field \"wg\" is no usable key.");
 	else

@@ -64,7 +64,8 @@ static int read_grant(const json_t *json, struct grant *g, struct err *err)
 		return err_set(err, -EINVAL, "field \"role\" is no role");
 	g->tags = json_incref(tags);
 	g->labels = json_incref(labels);
-	if (json_has(json, "name") && (r = field_get_name(json, "name", g->name, err)))
+	if ((json_has(json, "relay") && (r = json_get_bool(json, "relay", &g->relay, err))) ||
+		(json_has(json, "name") && (r = field_get_name(json, "name", g->name, err))))
 		return r;
 	return json_has(json, "replace") ? read_replace(json, g, err) : 0;
 }
@@ -87,11 +88,11 @@ json_t *grant_to_json(const struct grant *g)
 					       "identity", field_key(g->replace_identity))
 				     : json_null();
 
-	return json_pack("{s:s, s:o, s:s, s:O, s:O, s:s?, s:o, s:b, s:b, s:I, s:I}", "id", g->id,
-		"hash", field_key(g->hash), "role", node_role_name(g->role), "tags", g->tags,
+	return json_pack("{s:s, s:o, s:s, s:O, s:O, s:s?, s:o, s:b, s:b, s:b, s:I, s:I}", "id",
+		g->id, "hash", field_key(g->hash), "role", node_role_name(g->role), "tags", g->tags,
 		"labels", g->labels, "name", g->name[0] ? g->name : NULL, "replace", replace,
-		"reusable", g->reusable, "revoked", g->revoked, "created", (json_int_t) g->created,
-		"expires", (json_int_t) g->expires);
+		"reusable", g->reusable, "relay", g->relay, "revoked", g->revoked, "created",
+		(json_int_t) g->created, "expires", (json_int_t) g->expires);
 }
 
 void grant_use_key(const char *id, const uint8_t identity[static NODE_KEY_LEN],

@@ -43,6 +43,7 @@ struct grant {
 	uint32_t replace;
 	uint8_t replace_identity[NODE_KEY_LEN];
 	bool reusable;
+	bool relay; /* a board that enrols with it may be a relay at once */
 	bool revoked;
 	uint64_t created, expires;
 	struct grant_use *uses; /* owned */
@@ -54,7 +55,7 @@ void grant_done(struct grant *grant);
 
 /*
  * As stored, without the uses. @ret zero-initialised. One of an older coordinator that says by name
- * alone what it replaces is read as revoked.
+ * alone what it replaces is read as revoked; one that does not say so makes no relay.
  */
 int grant_from_json(const json_t *json, struct grant *ret, struct err *err);
 json_t *grant_to_json(const struct grant *grant);

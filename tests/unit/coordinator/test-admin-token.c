@@ -67,6 +67,8 @@ static void test_default(void **state)
 
 	assert_string_equal(text(ok, "role"), "worker");
 	assert_true(json_is_false(json_object_get(ok, "reusable")));
+	assert_true(json_is_false(json_object_get(ok, "relay")));
+	assert_false(g->relay);
 	assert_true(json_is_null(json_object_get(ok, "name")));
 	assert_true(json_is_null(json_object_get(ok, "replace")));
 	assert_int_equal(number(ok, "created"), FAKE_WALL_S);
@@ -107,6 +109,13 @@ static void test_asked(void **state)
 		json_string_value(json_array_get(json_object_get(ok, "tags"), 0)), "edge");
 	assert_string_equal(text(json_object_get(ok, "labels"), "room"), "2");
 	assert_string_equal(text(named, "name"), "kitchen");
+	CLEANUP_JSON json_t *relay = good(c, "token.create", args_of("{\"relay\":true}"));
+	const char *row = fake_store_get(TABLE_TOKENS, text(relay, "id"));
+
+	assert_true(json_is_true(json_object_get(relay, "relay")));
+	assert_true(tokens_by_id(c->tokens, text(relay, "id"))->relay);
+	assert_non_null(strstr(row, "\"relay\":true"));
+	assert_int_equal(fake_log_says("may be a relay"), 1);
 }
 
 static void test_refused(void **state)
@@ -119,6 +128,7 @@ static void test_refused(void **state)
 		{ "{\"ttl_s\":0}", "bad_request", "at least a second" },
 		{ "{\"ttl_s\":31622401}", "bad_request", "ttl_s" },
 		{ "{\"reusable\":1}", "bad_request", "reusable" },
+		{ "{\"relay\":\"yes\"}", "bad_request", "relay" },
 		{ "{\"tags\":{}}", "bad_request", "tags" },
 		{ "{\"tags\":[\"A Tag!\"]}", "bad_request", "tag" },
 		{ "{\"labels\":[]}", "bad_request", "labels" },
@@ -199,6 +209,7 @@ static void test_replaces(void **state)
 	CLEANUP_JSON json_t *empty =
 		good(c, "token.create", args_of("{\"replace\":\"a\",\"tags\":[],\"labels\":{}}"));
 
+	assert_true(json_is_false(json_object_get(empty, "relay")));
 	assert_int_equal(json_array_size(json_object_get(empty, "tags")), 1);
 	assert_int_equal(json_object_size(json_object_get(empty, "labels")), 1);
 	label(c, &a, "node-role.kubernetes.io/x");

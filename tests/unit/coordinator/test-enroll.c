@@ -359,6 +359,92 @@ static void test_replaced_by_itself(void **state)
 	assert_int_equal(enrolled(c, &a, body_of(&a))->n_revoked, 0);
 }
 
+/* --- relays --- */
+
+static void test_relay(void **state)
+{
+	struct coord *c = *state;
+	struct board b = world_board(1);
+	struct grant g = grant(), *held;
+	const struct node *node;
+
+	held = give(c, &g);
+	refused(c, &b, with(body_of(&b), "relay", world_relay("203.0.113.5", 443)), "forbidden",
+		"hearth token create --relay");
+	refused(c, &b, with(body_of(&b), "relay", json_true()), "bad_request", "relay: ");
+	held->relay = true;
+	refused(c, &b, with(body_of(&b), "relay", world_relay("10.77.0.1", 443)), "bad_request",
+		"10.77.0.1 is an address of the mesh itself");
+	node = enrolled(c, &b, with(body_of(&b), "relay", world_relay("203.0.113.5", 443)));
+	assert_string_equal(node->relay.hosts[0], "203.0.113.5");
+	/* Asked again it is the same, whatever it says now. */
+	node = enrolled(c, &b, with(body_of(&b), "relay", world_relay("203.0.113.6", 443)));
+	assert_string_equal(node->relay.hosts[0], "203.0.113.5");
+	world_record(c, RECORD_TYPE_NODE, node_to_json(node));
+	assert_string_equal(world_find(c, &b)->relay.hosts[0], "203.0.113.5");
+}
+
+/* A token for relays makes none of a board that does not want to be one. */
+static void test_no_relay(void **state)
+{
+	struct coord *c = *state;
+	struct board b = world_board(1);
+	struct grant g = grant();
+
+	g.relay = true;
+	(void) give(c, &g);
+	assert_int_equal(
+		enrolled(c, &b, with(body_of(&b), "relay", json_null()))->relay.n_hosts, 0);
+}
+
+/* @b's record says where it is found as a relay. */
+static void list(struct coord *c, const struct board *b)
+{
+	CLEANUP_NODE struct node copy = { 0 };
+	CLEANUP_JSON json_t *relay = world_relay("203.0.113.5", 443);
+
+	assert_int_equal(node_copy(world_find(c, b), &copy), 0);
+	assert_int_equal(node_relay_from_json(relay, &copy.relay, NULL), 0);
+	world_record(c, RECORD_TYPE_NODE, node_to_json(&copy));
+}
+
+/* Another machine was trusted: the one in its place has other keys, and is no relay by itself. */
+static void test_replaced_relay(void **state)
+{
+	struct coord *c = *state;
+	struct board a = world_node(c, 1, "a", NODE_ROLE_WORKER), new = world_board(2);
+	const struct node *node;
+	char key[GRANT_USE_KEY_MAX];
+	struct grant *g;
+
+	list(c, &a);
+	(void) give_replacing(c, &a);
+	refused(c, &new, with(body_of(&new), "relay", world_relay("203.0.113.5", 443)), "forbidden",
+		"lets no board be a relay");
+	node = enrolled(c, &new, body_of(&new));
+	assert_int_equal(node->id, a.id);
+	assert_int_equal(node->relay.n_hosts, 0);
+	assert_null(strstr(ledger_record_text(c->ledger, mesh_log_head(ledger_log(c->ledger))),
+		"203.0.113.5"));
+	/* Its own enrolment says where, and the token lets it. */
+	tokens_remove(c->tokens, id_of_token);
+	new.id = a.id;
+	list(c, &new);
+	g = give_replacing(c, &new);
+	g->relay = true;
+	a = world_board(3);
+	node = enrolled(c, &a, with(body_of(&a), "relay", world_relay("203.0.113.9", 443)));
+	assert_string_equal(node->relay.hosts[0], "203.0.113.9");
+	assert_int_equal(node->id, new.id);
+	/* With the keys it had it is what it was. */
+	tokens_remove(c->tokens, id_of_token);
+	grant_use_key(id_of_token, a.identity, key);
+	fake_store_drop(TABLE_USES, key);
+	a.id = new.id;
+	(void) give_replacing(c, &a);
+	assert_string_equal(enrolled(c, &a, body_of(&a))->relay.hosts[0], "203.0.113.9");
+}
+
 static void test_replaced_meanwhile(void **state)
 {
 	struct coord *c = *state;
@@ -507,9 +593,14 @@ static void test_check(void **state)
 		(void) enrolled(c, &b, body_of(&b));
 	}
 	b = world_board(2);
+	tokens_by_id(c->tokens, id_of_token)->reusable = true;
+	fake_request_refused(
+		check(c, &b, with(body_of(&b), "relay", world_relay("203.0.113.5", 443))),
+		"forbidden", "--relay");
+	tokens_by_id(c->tokens, id_of_token)->reusable = false;
 	fake_request_refused(check(c, &b, body_of(&b)), "token_used", "by another board");
 	fake_request_refused(check(c, &b, json_object()), "bad_request", "not accepted");
-	for (int i = 0; i < ENROLL_BURST - 2; i++)
+	for (int i = 0; i < ENROLL_BURST - 3; i++)
 		fake_request_refused(check(c, &b, body_of(&b)), "token_used", "used");
 	fake_request_refused(check(c, &b, body_of(&b)), "too_many", "failed");
 }
@@ -581,6 +672,9 @@ int main(void)
 		TEST(test_keys),
 		TEST(test_replaced),
 		TEST(test_replaced_by_itself),
+		TEST(test_relay),
+		TEST(test_no_relay),
+		TEST(test_replaced_relay),
 		TEST(test_replaced_meanwhile),
 		TEST(test_replaced_too_often),
 		TEST(test_full),

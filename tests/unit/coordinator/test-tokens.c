@@ -147,6 +147,21 @@ static void test_documents(void **state)
 	assert_int_equal(grant_from_json(json, &named, NULL), 0);
 	assert_string_equal(named.name, "pi4");
 	grant_done(&named);
+	/* What an older coordinator stored lets nobody be a relay. */
+	assert_false(named.relay);
+	json_object_set_new(json, "relay", json_true());
+	assert_int_equal(grant_from_json(json, &named, NULL), 0);
+	assert_true(named.relay);
+	CLEANUP_JSON json_t *printed = grant_to_json(&named);
+	assert_true(json_is_true(json_object_get(printed, "relay")));
+	grant_done(&named);
+	json_object_del(json, "relay");
+	assert_int_equal(grant_from_json(json, &named, NULL), 0);
+	assert_false(named.relay);
+	grant_done(&named);
+	json_object_set_new(json, "relay", json_string("yes"));
+	assert_int_equal(grant_from_json(json, &named, NULL), -EINVAL);
+	json_object_del(json, "relay");
 	json_object_set_new(json, "role", json_string("king"));
 	struct grant x = { 0 };
 	assert_int_equal(grant_from_json(json, &x, NULL), -EINVAL);
