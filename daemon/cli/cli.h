@@ -39,6 +39,9 @@ int cli_node_rename(const struct cli_verb *verb, int argc, char **argv);
 int cli_node_label(const struct cli_verb *verb, int argc, char **argv);
 int cli_settings_get(const struct cli_verb *verb, int argc, char **argv);
 int cli_settings_set(const struct cli_verb *verb, int argc, char **argv);
+int cli_relay_list(const struct cli_verb *verb, int argc, char **argv);
+int cli_relay_allow(const struct cli_verb *verb, int argc, char **argv);
+int cli_relay_deny(const struct cli_verb *verb, int argc, char **argv);
 
 enum cli_server { CLI_HEARTHD, CLI_COORDINATOR };
 

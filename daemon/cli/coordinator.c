@@ -1,4 +1,4 @@
-/* The verbs that administer the mesh: tokens and nodes, asked of hearth-coord. */
+/* The verbs that administer the mesh: tokens, nodes and relays, asked of hearth-coord. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,13 +12,23 @@
 #include "wire/node-label.h"
 #include "wire/node-name.h"
 
-enum { OPT_ROLE = 256, OPT_NAME, OPT_TTL, OPT_REUSABLE, OPT_REPLACE, OPT_TAG, OPT_LABEL };
+enum {
+	OPT_ROLE = 256,
+	OPT_NAME,
+	OPT_TTL,
+	OPT_REUSABLE,
+	OPT_RELAY,
+	OPT_REPLACE,
+	OPT_TAG,
+	OPT_LABEL
+};
 
 static const struct option token_options[] = {
 	{ "role", required_argument, NULL, OPT_ROLE },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "ttl", required_argument, NULL, OPT_TTL },
 	{ "reusable", no_argument, NULL, OPT_REUSABLE },
+	{ "relay", no_argument, NULL, OPT_RELAY },
 	{ "replace", required_argument, NULL, OPT_REPLACE },
 	{ "tag", required_argument, NULL, OPT_TAG },
 	{ "label", required_argument, NULL, OPT_LABEL },
@@ -103,6 +113,9 @@ static int token_option(int c, json_t *args)
 	case OPT_REUSABLE:
 		(void) json_object_set_new(args, "reusable", json_true());
 		return 0;
+	case OPT_RELAY:
+		(void) json_object_set_new(args, "relay", json_true());
+		return 0;
 	case OPT_TTL:
 		if (number_parse(optarg, 1, TTL_MINUTES_MAX, &minutes) < 0)
 			return cli_fail(CLI_USAGE,
@@ -185,13 +198,15 @@ static void print_tokens(const json_t *tokens)
 	json_array_foreach((json_t *) tokens, i, token)
 	{
 		CLEANUP_BUF struct buf used = { 0 };
-		char text[32], expires[48];
+		char text[32], expires[48], role[64];
 		uint64_t when = cli_u64(token, "expires");
 		const char *ago = when > now ? cli_ago(now, when, text) : cli_ago(when, now, text);
 
 		(void) snprintf(expires, sizeof(expires), when > now ? "in %s" : "%s ago", ago);
+		(void) snprintf(role, sizeof(role), "%s%s", cli_str(token, "role"),
+			json_is_true(json_object_get(token, "relay")) ? ", relay" : "");
 		cli_table_add(&t, cli_str(token, "id"));
-		cli_table_add(&t, cli_str(token, "role"));
+		cli_table_add(&t, role);
 		cli_table_add(&t, *cli_str(token, "replace") ? cli_str(token, "replace")
 							     : cli_str(token, "name"));
 		cli_table_add(&t, cli_str(token, "state"));
@@ -215,6 +230,32 @@ static const char *label_text(const json_t *labels, struct buf *buf)
 		buf_printf(buf, "%s%s=%s", buf->len ? " " : "", shown, cli_text(value, "?"));
 	}
 	return buf_str(buf);
+}
+
+static void print_relays(const json_t *relays)
+{
+	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
+	static const char *const head[] = { "NAME", "STATE", "HOSTS", "TCP", "UDP" };
+
+	cli_table_head(&t, head, ARRAY_LEN(head));
+	size_t i;
+	json_t *one;
+
+	json_array_foreach((json_t *) relays, i, one)
+	{
+		const json_t *relay = json_object_get(one, "relay");
+		CLEANUP_BUF struct buf hosts = { 0 };
+		char tcp[24], udp[24];
+
+		(void) snprintf(tcp, sizeof(tcp), "%u", (unsigned) cli_u64(relay, "tcp"));
+		(void) snprintf(udp, sizeof(udp), "%u", (unsigned) cli_u64(relay, "udp"));
+		cli_table_add(&t, cli_str(one, "name"));
+		cli_table_add(&t, cli_str(one, "state"));
+		cli_table_add(&t, join(json_object_get(relay, "hosts"), &hosts));
+		cli_table_add(&t, tcp);
+		cli_table_add(&t, cli_u64(relay, "udp") ? udp : "");
+	}
+	cli_table_print(&t);
 }
 
 static void print_nodes(const json_t *nodes)
@@ -274,6 +315,11 @@ static int list(const struct cli_verb *verb, const char *call, const char *field
 int cli_token_list(const struct cli_verb *verb, int argc, char **argv)
 {
 	return list(verb, "token.list", "tokens", print_tokens, argc, argv);
+}
+
+int cli_relay_list(const struct cli_verb *verb, int argc, char **argv)
+{
+	return list(verb, "relay.list", "relays", print_relays, argc, argv);
 }
 
 int cli_node_list(const struct cli_verb *verb, int argc, char **argv)
@@ -350,6 +396,39 @@ static void say_renamed(const json_t *reply, const char *text)
 int cli_node_rename(const struct cli_verb *verb, int argc, char **argv)
 {
 	return act(verb, "node.rename", "node", "name", say_renamed, argc, argv);
+}
+
+static void say_allowed(const json_t *reply, const char *text)
+{
+	const json_t *hosts = json_object_get(json_object_get(reply, "relay"), "hosts");
+	CLEANUP_BUF struct buf buf = { 0 };
+
+	if (json_is_true(json_object_get(reply, "changed")))
+		fprintf(stderr, "%s is a relay from now on, found at %s\n", cli_str(reply, "name"),
+			join(hosts, &buf));
+	else
+		fprintf(stderr, "%s is a relay already; nothing was changed\n",
+			cli_str(reply, "name"));
+}
+
+int cli_relay_allow(const struct cli_verb *verb, int argc, char **argv)
+{
+	return act(verb, "relay.allow", "node", NULL, say_allowed, argc, argv);
+}
+
+static void say_denied(const json_t *reply, const char *text)
+{
+	fprintf(stderr,
+		json_is_true(json_object_get(reply, "changed"))
+			? "%s is no relay, and may not be one unless it asks anew and you say "
+			  "yes. That it does not ask: sudo hearth relay disable, on it\n"
+			: "%s is no relay, and does not ask to be one; nothing was changed\n",
+		cli_str(reply, "name"));
+}
+
+int cli_relay_deny(const struct cli_verb *verb, int argc, char **argv)
+{
+	return act(verb, "relay.deny", "node", NULL, say_denied, argc, argv);
 }
 
 /* KEY=VALUE sets one, KEY- takes one away, as kubectl has it. */

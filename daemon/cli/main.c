@@ -35,8 +35,8 @@ static const struct cli_verb verbs[] = {
 		"approve the certificates with which kubectl logs and exec work",
 		cli_kube_approve },
 	{ "token create",
-		"[--role R] [--name N] [--ttl MINUTES] [--reusable] [--replace NODE] [--tag T] "
-		"[--label K=V] [--json]",
+		"[--role R] [--name N] [--ttl MINUTES] [--reusable] [--relay] [--replace NODE] "
+		"[--tag T] [--label K=V] [--json]",
 		"on the coordinator: a token that lets one board in", cli_token_create },
 	{ "token list", "[--json]", "on the coordinator: tokens and what became of them",
 		cli_token_list },
@@ -55,6 +55,12 @@ static const struct cli_verb verbs[] = {
 		"[--relay HOST[:PORT][,name=N][,stun=PORT|none][,pin=PIN|web]|none]... [--json]",
 		"on the coordinator: where boards find it, STUN servers and relays of others",
 		cli_settings_set },
+	{ "relay list", "[--json]", "on the coordinator: boards that are relays, or ask to be",
+		cli_relay_list },
+	{ "relay allow", "NODE", "on the coordinator: let a board that asks be a relay",
+		cli_relay_allow },
+	{ "relay deny", "NODE", "on the coordinator: a board that shall be no relay (any more)",
+		cli_relay_deny },
 	{ 0 },
 };
 
