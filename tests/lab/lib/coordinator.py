@@ -75,7 +75,7 @@ def test_contract():
         a = ask("GET", path)
         check(f"GET {path[:20]} is not found", a.code == "not_found" or path == "/v1/%68ealth%00", a)
     described("GET", "/v1/health", ask("GET", "/v1/health"))
-    for method, path in (("POST", "/v1/enroll"), ("POST", "/v1/enroll/check"), ("GET", "/v1/poll"), ("PUT", "/v1/presence"), ("PUT", "/v1/kube")):
+    for method, path in (("POST", "/v1/enroll"), ("POST", "/v1/enroll/check"), ("GET", "/v1/poll"), ("PUT", "/v1/presence"), ("PUT", "/v1/relay"), ("PUT", "/v1/kube")):
         a = ask(method, path, body={} if method != "GET" else None)
         check(f"{method} {path} wants a client key", (a.status, a.code) == (401, "unauthorized"), a)
         described(method, path, a)
@@ -83,7 +83,7 @@ def test_contract():
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-x509", "-keyout", rsa.key, "-subj", "/CN=x", "-days", "10", "-out", rsa.crt)
     check("an RSA key is none", ask("GET", "/v1/poll", rsa).code == "unauthorized")
     stranger = Board()
-    for method, path in (("GET", "/v1/poll"), ("PUT", "/v1/presence"), ("PUT", "/v1/kube")):
+    for method, path in (("GET", "/v1/poll"), ("PUT", "/v1/presence"), ("PUT", "/v1/relay"), ("PUT", "/v1/kube")):
         a = ask(method, path, stranger, body={} if method != "GET" else None)
         check(f"{method} {path} does not know a stranger", (a.status, a.code) == (403, "unknown_node"), a)
 
@@ -342,6 +342,86 @@ def test_feed():
     check("no secret in lists or logs", "secret" not in text and "hearth1." not in text)
 
 
+def test_relays():
+    print("== relays")
+    vps, other = Board("vps"), Board("other")
+    for b in (vps, other):
+        check("a member", enroll(b, token(role="member")).status == 200)
+    where = lambda *hosts, **more: {"hosts": list(hosts) or ["203.0.113.5"], "tcp": 443, "udp": 3478, "pin": b64(b"p" * 32), "key": b64(b"k" * 32), **more}
+    put = lambda b, relay: ask("PUT", "/v1/relay", b, {"relay": relay})
+    state = lambda b, relay: (put(b, relay).json or {}).get("state")
+    listed = lambda: {r["name"]: (r["state"], r["relay"]) for r in admin("relay.list")["relays"]}
+    record = lambda b: [payload(r) for r in records_of(n100) if r["type"] == "node" and payload(r)["id"] == b.node["id"]][-1].get("relay")
+    check("there is none yet", listed() == {})
+    before = poll(n100).json["head"]["seq"]
+    a = put(vps, where())
+    check("a board that asks is none by that", a.status == 200 and a.json == {"state": "asked"} and record(vps) is None, a)
+    described("PUT", "/v1/relay", a)
+    check("it may change its mind", state(vps, None) == "none" and listed() == {} and state(vps, where("vps.example.org")) == "asked")
+    check("an administrator sees who asks", listed() == {"vps": ("asked", where("vps.example.org"))}, listed())
+    check("nothing of this is in the log", poll(n100).json["head"]["seq"] == before)
+    for what, relay in (("an address of the mesh", where(n100.node["mesh4"])), ("of a pod", where("10.200.1.5")), ("loopback", where("203.0.113.5", "127.0.0.1")), ("loopback in disguise", where("::ffff:127.0.0.1")),
+                        ("link-local", where("fe80::1")), ("multicast", where("224.0.0.1")), ("no address", where("0.0.0.0")), ("the mesh's own name", where("n100.testmesh.internal")), ("localhost", where("localhost")),
+                        ("no host", {**where(), "hosts": []}), ("five hosts", where(*(f"203.0.113.{i}" for i in range(5)))), ("one twice", where("203.0.113.5", "203.0.113.5")), ("port 0", where(tcp=0)),
+                        ("a key of low order", where(key=b64(b"\x01" + bytes(31)))), ("no pin", where(pin=None)), ("a word", "vps")):
+        a = put(vps, relay)
+        check(f"{what}: bad_request: {(a.json or {}).get('error', {}).get('message')}", a.code == "bad_request", a)
+    said = refused("relay.allow", node="vsp")
+    check("whoever is meant is said", said.startswith("unknown_node") and "did you mean vps?" in said, said)
+    check("who does not ask is none", refused("relay.allow", node="other").startswith("not_found"))
+    a = admin("relay.allow", node="VPS.testmesh.internal")
+    check("relay.allow", a == {"id": vps.node["id"], "name": "vps", "changed": True, "relay": where("vps.example.org")}, a)
+    check("each board hears of it by a record", record(vps) == where("vps.example.org") and listed() == {"vps": ("serving", where("vps.example.org"))}, record(vps))
+    check("node.list says it", [n["relay"] for n in admin("node.list")["nodes"] if n["name"] == "vps"] == [where("vps.example.org")])
+    check("twice is once", not admin("relay.allow", node="vps")["changed"])
+    a = admin("relay.deny", node="vps")
+    check("relay.deny", a["changed"] and a["relay"] is None and record(vps) is None and listed() == {}, a)
+    check("twice is once", not admin("relay.deny", node="vps")["changed"])
+
+    print("== tokens for relays")
+    third = Board("third")
+    for path in ("/v1/enroll/check", "/v1/enroll"):
+        a = enroll(third, token(role="member"), path=path, relay=where())
+        check(f"{path}: without one, a board that would be a relay is refused: forbidden", a.code == "forbidden" and "--relay" in a.json["error"]["message"], a)
+        described("POST", path, a)
+        a = enroll(third, token(role="member", relay=True), path=path, relay=where("127.0.0.1"))
+        check(f"{path}: with one, at loopback: bad_request", a.code == "bad_request", a)
+    t = token(role="member", relay=True)
+    a = enroll(third, t, path="/v1/enroll/check", relay=where())
+    check("it would be let in", a.status == 200, a)
+    a = enroll(third, t, relay=where())
+    check("and is a relay at once", a.status == 200 and third.node["relay"] == where() and record(third) == where(), a)
+    described("POST", "/v1/enroll", a)
+    check("which may move", state(third, where("203.0.113.9")) == "listed" and record(third) == where("203.0.113.9"))
+    fourth = Board("fourth")
+    a = enroll(fourth, token(replace="third"))
+    check("who replaces it is none", a.status == 200 and fourth.node["id"] == third.node["id"] and fourth.node.get("relay") is None and record(fourth) is None, a)
+    check("the one that was replaced says nothing any more", put(third, where()).code == "removed")
+    check("and the new one must ask", state(fourth, where()) == "asked")
+    fifth = Board("fifth")
+    a = enroll(fifth, token(replace="third"))
+    check("what was asked by one is not by the next", a.status == 200 and "third" not in listed(), listed())
+    sixth = Board("sixth")
+    a = enroll(sixth, token(replace="third", relay=True), relay=where("203.0.113.6"))
+    check("unless its own token lets it", a.status == 200 and listed()["third"] == ("serving", where("203.0.113.6")), listed())
+
+    print("== relays that never stop talking")
+    codes = []
+    while len(codes) < 60 and "too_many" not in codes:
+        codes.append(put(sixth, where(f"203.0.113.{len(codes) + 10}")).code)
+    moved = sum(c is None for c in codes)
+    check(f"one that moves on and on: too_many after {moved}", 2 <= moved < 20 and codes[-1] == "too_many" and [r for r in records_of(n100) if r["type"] == "node"][-1]["seq"] == poll(n100).json["head"]["seq"], codes)
+    check("it may end all the same", state(sixth, None) == "none" and record(sixth) is None)
+    codes = []
+    while len(codes) < 60 and "too_many" not in codes:
+        codes.append(put(other, where()).code)
+    check("one that asks on and on: too_many", len(codes) > 10 and codes[0] is None and codes[-1] == "too_many", codes)
+    check("others are heard", state(n100, None) == "none")
+    admin("node.remove", node="other")
+    check("what a removed one asked is forgotten", "other" not in listed(), listed())
+    check("and it asks nothing any more", put(other, where()).code == "removed")
+
+
 def test_pages():
     print("== a log of more records than one reply holds")
     most = api["components"]["schemas"]["News"]["properties"]["records"]["maxItems"]
@@ -453,13 +533,14 @@ def test_hostile_admin():
         code = code_of(data)
         check(f"length {data[:4].hex()}: {code}", code == "too_large", code)
     values = (None, True, -1, 1 << 62, 1.5, "", "x" * 5000, "\u0000", "../x", "-", [], {}, [[]], [1], {"a": {}}, {"": ""})
-    for call, args, fields in (("token.create", {"role": "member"}, ("role", "name", "ttl_s", "tags", "labels", "reusable", "replace")), ("token.revoke", {}, ("id",)),
+    for call, args, fields in (("token.create", {"role": "member"}, ("role", "name", "ttl_s", "tags", "labels", "reusable", "relay", "replace")), ("token.revoke", {}, ("id",)),
                                ("node.remove", {}, ("node",)), ("node.rename", {"node": "laptop", "name": "laptop3"}, ("node", "name")),
-                               ("node.label", {"node": "laptop"}, ("node", "set", "remove")), ("settings.set", {"urls": ["automatic"]}, ("urls", "stun", "relays"))):
+                               ("node.label", {"node": "laptop"}, ("node", "set", "remove")), ("relay.allow", {}, ("node",)), ("relay.deny", {}, ("node",)),
+                               ("settings.set", {"urls": ["automatic"]}, ("urls", "stun", "relays"))):
         for field in fields:
             for value in values:
                 code = code_of(frame(json.dumps({"call": call, "args": {**args, field: value}})))
-                absent = value is None and field != "node" or (field, value) in (("tags", []), ("labels", {}), ("reusable", True), ("set", {}), ("remove", []), ("stun", []), ("relays", []))
+                absent = value is None and field != "node" or (field, value) in (("tags", []), ("labels", {}), ("reusable", True), ("relay", True), ("set", {}), ("remove", []), ("stun", []), ("relays", []))
                 absent = absent and (call, field) != ("settings.set", "urls")
                 good = code in ("ok", "range_full") if absent and call in ("token.create", "node.label", "settings.set") else code in ("bad_request", "unknown_node", "unknown_token", "not_found", "range_full")
                 check(f"{call} {field} {str(value)[:12]!r}: {code}", good, code)
@@ -473,7 +554,8 @@ def test_hostile():
     bodies = {"empty": "", "garbage": "\x00\x01\xff", "no JSON": "hello", "a list": "[]", "a number": "1", "null": "null", "deep": deep, "deep object": '{"a":' * 5000 + "1" + "}" * 5000,
               "duplicate keys": '{"token":1,"token":2}', "bad UTF-8": b'{"a":"\xff"}', "trailing": "{}{}", "long string": '{"name":"' + "a" * 60000 + '"}',
               "wrong types": '{"token":[],"wg":{},"name":1,"payload":{},"sig":[],"id":null}', "many keys": "{" + ",".join(f'"k{i}":{i}' for i in range(4000)) + "}"}
-    for method, path, board in (("POST", "/v1/enroll", Board()), ("POST", "/v1/enroll/check", Board()), ("PUT", "/v1/presence", n100), ("PUT", "/v1/kube", n100)):
+    for method, path, board in (("POST", "/v1/enroll", Board()), ("POST", "/v1/enroll/check", Board()), ("PUT", "/v1/presence", n100), ("PUT", "/v1/relay", n100), ("PUT", "/v1/kube", n100)):
+        most = {"/v1/enroll": 16384, "/v1/enroll/check": 16384, "/v1/relay": 4096}.get(path, 65536)
         for i, (what, body) in enumerate(bodies.items()):
             source = f"127.5.{['POST', 'PUT'].index(method)}.{i + 1}"
             for _ in range(8):
@@ -481,7 +563,7 @@ def test_hostile():
                 if a.code != "too_many":
                     break
                 time.sleep(1)
-            right = (413, "too_large") if "enroll" in path and len(body) > 16384 else (400, "bad_request")
+            right = (413, "too_large") if len(body) > most else (400, "bad_request")
             check(f"{method} {path}: {what}: {right[1]}", (a.status, a.code) == right, a)
         a = ask(method, path, board, source="127.5.9.9", raw=b"{" + b" " * 70000 + b"}")
         check(f"{method} {path}: more than 64 KiB: too_large", (a.status, a.code) == (413, "too_large"), a)
@@ -756,6 +838,7 @@ def test_damaged():
 test_contract()
 test_enrolment()
 test_feed()
+test_relays()
 test_pages()
 test_settings()
 test_hostile_admin()
