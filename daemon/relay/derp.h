@@ -22,7 +22,7 @@
 struct derp;
 
 struct derp_config {
-	int listen_fd; /* a listening stream socket that does not wait, taken on success; -1: none */
+	int listen_fd; /* a listening socket that does not wait, taken on success; -1: none */
 	const uint8_t *tls_seed; /* of the Ed25519 key whose pin is in the node's record */
 	const char *name;        /* for the certificate */
 	unsigned clients_max;    /* members at once; strangers are a quarter of it, at most 512 */

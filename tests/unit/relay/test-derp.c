@@ -393,19 +393,21 @@ static void test_gone(void **state)
 /* The newest has the key, the old one is told, and nobody is told that it went. */
 static void test_same_key(void **state)
 {
-	struct peer *a = log_in(&keys[0]), *old = log_in(&keys[1]), *new;
+	struct peer *a = log_in(&keys[0]), *old = log_in(&keys[1]), *c = log_in(&keys[2]), *new;
 
 	send_to(old, &keys[0], "x", 1);
-	UNTIL(a, old, a->packets == 1);
+	send_to(old, &keys[2], "x", 1);
+	UNTIL(a, c, a->packets == 1 && c->packets == 1);
 	new = log_in(&keys[1]);
 	UNTIL(old, new, old->closed);
 	assert_non_null(strstr(old->health, "another connection"));
 	send_to(a, &keys[1], "for the new one", 15);
 	UNTIL(a, new, new->packets == 1);
 	assert_int_equal(a->n_types[DERP_PEER_GONE], 0);
-	assert_int_equal(counters().clients, 2);
+	assert_int_equal(counters().clients, 3);
 	new = peer_free(new); /* which has taken over who is to be told */
-	UNTIL(a, nobody, a->n_types[DERP_PEER_GONE] == 1);
+	UNTIL(a, c, a->n_types[DERP_PEER_GONE] == 1 && c->n_types[DERP_PEER_GONE] == 1);
+	peer_free(c);
 	peer_free(old);
 	peer_free(a);
 }
@@ -623,6 +625,14 @@ static void test_crowd(void **state)
 	for (int i = 0; i < CROWD; i++)
 		(void) close(fds[i]);
 	UNTIL(a, nobody, counters().strangers == 0);
+	uint64_t crowded = counters().ended[DERP_END_CROWDED];
+
+	for (int i = 0; i < 20; i++) /* their places are free again */
+		fds[i] = connect_to_relay();
+	UNTIL(a, nobody, counters().strangers == 20);
+	assert_int_equal(counters().ended[DERP_END_CROWDED], crowded);
+	for (int i = 0; i < 20; i++)
+		(void) close(fds[i]);
 	peer_free(a);
 }
 
