@@ -41,9 +41,10 @@ struct derp {
 	unsigned clients_max;
 	int listen_fd;
 	sd_event_source *on_listen, *on_timer, *on_more;
-	struct derp_conn *strangers, *known;  /* newest first */
-	struct derp_conn *touched, *has_more; /* of both */
-	uint64_t now_us;                      /* of this event */
+	struct derp_conn *strangers, *known; /* newest first */
+	struct derp_conn *touched;           /* of both */
+	struct derp_conn *more, *more_last;  /* of both, in turn: OpenSSL holds what they sent */
+	uint64_t now_us;                     /* of this event */
 	uint64_t due_us, looked_us;
 	uint64_t listen_again_us; /* 0: it listens */
 	bool closing;
@@ -90,24 +91,35 @@ static void touch(struct derp_conn *c)
 
 static void wants_more(struct derp_conn *c)
 {
+	struct derp *d = c->derp;
+
 	if (c->more)
 		return;
 	c->more = true;
-	c->next_more = c->derp->has_more;
-	c->derp->has_more = c;
-	(void) sd_event_source_set_enabled(c->derp->on_more, SD_EVENT_ONESHOT);
+	c->next_more = NULL;
+	if (d->more)
+		d->more_last->next_more = c;
+	else
+		d->more = c;
+	d->more_last = c;
+	(void) sd_event_source_set_enabled(d->on_more, SD_EVENT_ON);
 }
 
 static void wants_no_more(struct derp_conn *c)
 {
-	struct derp_conn **at = &c->derp->has_more;
+	struct derp *d = c->derp;
+	struct derp_conn **at = &d->more, *before = NULL;
 
 	if (!c->more)
 		return;
-	while (*at != c)
-		at = &(*at)->next_more;
+	for (; *at != c; at = &(*at)->next_more)
+		before = *at;
 	*at = c->next_more;
+	if (d->more_last == c)
+		d->more_last = before;
 	c->more = false;
+	if (!d->more)
+		(void) sd_event_source_set_enabled(d->on_more, SD_EVENT_OFF);
 }
 
 /* --- members among themselves --- */
@@ -250,12 +262,24 @@ static void read_from(struct derp_conn *c)
 	touch(c);
 }
 
+/* One that stopped only because others are there, too, goes on. */
+static void read_more(struct derp *d)
+{
+	struct derp_conn *c = d->more;
+
+	if (!c)
+		return;
+	wants_no_more(c);
+	read_from(c);
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
 	struct derp_conn *c = ctx;
 	struct derp *d = c->derp;
 
 	d->now_us = clock_now_us();
+	read_more(d); /* on_more() comes only when no socket has anything */
 	if (c->client.state != DERP_CLIENT_ENDING && (revents & ~EPOLLOUT))
 		read_from(c);
 	else if (revents & (EPOLLHUP | EPOLLERR))
@@ -265,19 +289,12 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 	return 0;
 }
 
-/* Those that stopped only because others are there, too: each once more. */
 static int on_more(sd_event_source *source, void *ctx)
 {
 	struct derp *d = ctx;
-	struct derp_conn *list = d->has_more, *next;
 
 	d->now_us = clock_now_us();
-	d->has_more = NULL;
-	for (struct derp_conn *c = list; c; c = next) {
-		next = c->next_more;
-		c->more = false;
-		read_from(c);
-	}
+	read_more(d);
 	settle(d);
 	return 0;
 }
@@ -288,7 +305,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 
 	d->now_us = d->looked_us = clock_now_us();
 	d->due_us = UINT64_MAX;
-	if (d->listen_again_us && d->now_us >= d->listen_again_us && !d->closing) {
+	if (d->listen_again_us && d->now_us >= d->listen_again_us) {
 		d->listen_again_us = 0;
 		(void) sd_event_source_set_enabled(d->on_listen, SD_EVENT_ON);
 	}
@@ -436,6 +453,7 @@ void derp_say_restart(struct derp *d)
 {
 	d->now_us = clock_now_us();
 	d->closing = true;
+	d->listen_again_us = 0;
 	(void) sd_event_source_set_enabled(d->on_listen, SD_EVENT_OFF);
 	for (struct derp_conn *c = d->known; c; c = c->next) {
 		derp_client_say_restart(
@@ -443,6 +461,18 @@ void derp_say_restart(struct derp *d)
 		touch(c);
 	}
 	settle(d);
+}
+
+bool derp_has(const struct derp *d, const uint8_t key[static DERP_KEY_LEN],
+	struct ip_addr *ret_from, uint64_t *ret_since_us)
+{
+	const struct derp_conn *c = derp_table_find(&d->table, key);
+
+	if (!c)
+		return false;
+	*ret_from = c->addr;
+	*ret_since_us = c->client.since_us;
+	return true;
 }
 
 void derp_counters(const struct derp *d, struct derp_counters *ret)

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,8 +68,11 @@ void derp_follow(struct derp *derp);
 
 /*
  * Before an end that will not be for long: nobody is let in any more, and all are told when to come
- * back. Sent as far as the sockets take it at once.
+ * back. Sent as far as the sockets take it at once; for the rest the loop may go on for a moment.
  */
 void derp_say_restart(struct derp *derp);
 
+/* Whether the member with this key is connected: from where, and since when (clock_now_us()). */
+bool derp_has(const struct derp *derp, const uint8_t key[static DERP_KEY_LEN],
+	struct ip_addr *ret_from, uint64_t *ret_since_us);
 void derp_counters(const struct derp *derp, struct derp_counters *ret);

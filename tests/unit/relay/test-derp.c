@@ -326,6 +326,12 @@ static void test_both_ways(void **state)
 	assert_int_equal(counters().packets_out, 5);
 	assert_int_equal(counters().clients, 2);
 	assert_int_equal(counters().strangers, 0);
+	struct ip_addr from;
+	uint64_t since_us;
+
+	assert_true(derp_has(derp, keys[1].key, &from, &since_us));
+	assert_true(ip_addr_equal(&from, &at.addr) && since_us <= clock_now_us());
+	assert_false(derp_has(derp, keys[2].key, &from, &since_us));
 	peer_free(a);
 	peer_free(b);
 }
