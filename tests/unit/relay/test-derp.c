@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -642,6 +643,32 @@ static void test_crowd(void **state)
 	peer_free(a);
 }
 
+/* Without a descriptor for whoever comes it rests for a second, and then goes on. */
+static void test_no_descriptors(void **state)
+{
+	struct peer *a = log_in(&keys[0]), *waits = peer_on(connect_to_relay());
+	struct rlimit before, none;
+	int next = dup(a->fd);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = (rlim_t) next; /* the lowest that is free */
+	(void) close(next);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 20; i++)
+		run_once();
+	send_to(a, &keys[0], "still here", 10);
+	UNTIL(a, nobody, a->packets == 1);
+	assert_int_equal(counters().strangers, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	run_once();
+	assert_int_equal(counters().strangers, 0);
+	put_forward(2 * USEC_PER_SEC);
+	UNTIL(a, waits, counters().strangers == 1);
+	peer_free(waits);
+	peer_free(a);
+}
+
 /* Frames of no place end the connection, and nobody else's. */
 static void test_bad_frames(void **state)
 {
@@ -770,6 +797,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_tls, start, stop),
 		cmocka_unit_test_setup_teardown(test_slow_loris, start, stop),
 		cmocka_unit_test_setup_teardown(test_crowd, start, stop),
+		cmocka_unit_test_setup_teardown(test_no_descriptors, start, stop),
 		cmocka_unit_test_setup_teardown(test_bad_frames, start, stop),
 		cmocka_unit_test_setup_teardown(test_idle_clients, start, stop),
 		cmocka_unit_test(test_names),
