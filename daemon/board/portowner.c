@@ -31,8 +31,8 @@ uint64_t portowner_inode(const char *text, bool listening, uint16_t port)
 
 		line++;
 		if (sscanf(line,
-			    " %*u: %*32[0-9A-Fa-f]:%4x %*32[0-9A-Fa-f]:%*4x %2x %*s %*s %*s %*u %*u "
-			    "%20" SCNu64,
+			    " %*u: %*32[0-9A-Fa-f]:%4x %*32[0-9A-Fa-f]:%*4x %2x "
+			    "%*s %*s %*s %*u %*u %20" SCNu64,
 			    &local, &state, &inode) == 3 &&
 			local == port && (!listening || state == LISTEN))
 			return inode;

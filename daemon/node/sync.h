@@ -1,7 +1,7 @@
 /*
  * sync: the board's side of the coordinator's API (PROTOCOL.md section 7): one long poll after the
- * other, our presence put until it is known, what else there is put once. Everything is tried again for ever,
- * at most every 30 s, at once when the network changed. Never blocks.
+ * other, our presence put until it is known, what else there is put once. Everything is tried again
+ * for ever, at most every 30 s, at once when the network changed. Never blocks.
  */
 #pragma once
 

@@ -29,7 +29,8 @@ struct made {
 static void usage(void)
 {
 	fputs("usage: hearth-relay init [OPTION...]\n"
-	      "Makes the relay's keys, unless they are there, and prints what others know of them.\n"
+	      "Makes the relay's keys, unless they are there, and prints what others know of "
+	      "them.\n"
 	      "`hearth relay enable` does this and the rest.\n\n"
 	      "  --state DIR    where they are kept (" NAMES_RELAY_STATE ")\n"
 	      "  --user USER    whose they are (" RELAY_USER ")\n"

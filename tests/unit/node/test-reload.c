@@ -69,7 +69,8 @@ static void test_reload(void **state)
 	assert_true(h->core.config.public_ranges);
 	asked = fake_asked();
 	assert_non_null(strstr(asked, "device_apply wall_apply-1 names_write-0"));
-	assert_non_null(strstr(asked, "announce_look roster_follow-1 names_write-1 device_hold-7 device_look"));
+	assert_non_null(strstr(
+		asked, "announce_look roster_follow-1 names_write-1 device_hold-7 device_look"));
 	assert_non_null(strstr(asked,
 		"keep_save_state names_hurry uapi_hurry cluster_hurry resolv_hurry names_retry "
 		"uapi_retry cluster_retry resolv_retry pods_hurry pods_look sync_link_changed"));
