@@ -8,7 +8,8 @@
  *   outbox.c    sealed -> UDP
  *   path.c      which way that leaves
  *   inbound.c   UDP -> opened -> TUN
- *   events.c    what the threads have for the control thread
+ *   events.c    what the threads have for the control thread, in a ring (ring.c)
+ *   mailbox.c   how a call comes into a thread
  *   io.c        the four system calls of the packet path
  *   control.c   the calls themselves, in lane 0
  *   control-uapi.c  the same for the userspace API
@@ -24,6 +25,7 @@
 
 #include "tunnel/aead.h"
 #include "tunnel/events.h"
+#include "tunnel/mailbox.h"
 #include "base/pace.h"
 #include "wg/wg.h"
 #include "tunnel/shed.h"
@@ -60,10 +62,9 @@ struct lane;
 
 /* A call from the control thread. */
 struct call {
+	struct mail mail;
 	int (*fn)(struct tunnel *t, void *arg);
 	void *arg;
-	int result;
-	bool done;
 };
 
 /* What a peer's wg_peer_user() points to: heap, freed when the engine says that the peer leaves. */
@@ -142,7 +143,7 @@ struct lane {
 	struct aead *aead;
 	struct sock_batch *batch;
 	struct tunnel_counters counters;
-	struct events events;
+	struct ring events;
 
 	/* shared: */
 	struct sock fresh;              /* to take the place of @sock */
@@ -182,11 +183,7 @@ struct tunnel {
 	char ifname[IF_NAMESIZE];
 	int closed_fd;          /* eventfd */
 	int event_fd;           /* eventfd; -1: not managed */
-	pthread_mutex_t caller; /* held by whoever calls: one call at a time */
-	pthread_mutex_t lock;   /* guards the three below */
-	pthread_cond_t answered;
-	struct call *call;
-	bool ended;
+	struct mailbox mailbox;
 
 	/* What does not change while threads run. */
 	const struct tunnel_io *io;

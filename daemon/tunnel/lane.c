@@ -34,7 +34,7 @@ struct lane *lane_free(struct lane *l)
 	l->batch = sock_batch_free(l->batch);
 	sock_close(&l->sock);
 	sock_close(&l->fresh);
-	events_close(&l->events);
+	ring_close(&l->events);
 	if (l->area)
 		(void) munmap(l->area, l->area_len);
 	close_p(&l->tun_fd);

@@ -1,8 +1,4 @@
-/*
- * Opening and closing a tunnel, and the way of a call into its first thread and back. A call holds
- * a lock of its own only until the thread has taken it and again for the answer; the packet path
- * never takes one unless a call is waiting.
- */
+/* Opening and closing a tunnel, and the way of a call into its first thread and back. */
 #include "tunnel/tunnel.h"
 
 #include <assert.h>
@@ -34,9 +30,7 @@ struct tunnel *tunnel_free_bare(struct tunnel *t)
 	close_p(&t->timer_fd);
 	close_p(&t->closed_fd);
 	close_p(&t->event_fd);
-	(void) pthread_mutex_destroy(&t->caller);
-	(void) pthread_mutex_destroy(&t->lock);
-	(void) pthread_cond_destroy(&t->answered);
+	mailbox_done(&t->mailbox);
 	(void) pthread_mutex_destroy(&t->engine);
 	(void) pthread_cond_destroy(&t->moved);
 	free(t);
@@ -54,9 +48,7 @@ static void init_locks(struct tunnel *t)
 
 	(void) pthread_mutexattr_init(&recursive);
 	(void) pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-	(void) pthread_mutex_init(&t->caller, NULL);
-	(void) pthread_mutex_init(&t->lock, NULL);
-	(void) pthread_cond_init(&t->answered, NULL);
+	mailbox_init(&t->mailbox);
 	(void) pthread_mutex_init(&t->engine, &recursive);
 	(void) pthread_cond_init(&t->moved, NULL);
 	(void) pthread_mutexattr_destroy(&recursive);
@@ -242,7 +234,7 @@ static int open_events(struct tunnel *t, struct err *err)
 	if (t->event_fd < 0)
 		return err_set(err, -errno, "open an event descriptor: %m");
 	for (unsigned i = 0; r == 0 && i < t->n_lanes; i++)
-		r = events_open(&t->lanes[i]->events);
+		r = ring_open(&t->lanes[i]->events);
 	return r < 0 ? err_set(err, r, "out of memory") : 0;
 }
 
@@ -396,19 +388,8 @@ int tunnel_send_aside(struct tunnel *t, const struct endpoint *to, const struct 
 
 int tunnel_call(struct tunnel *t, int (*fn)(struct tunnel *t, void *arg), void *arg)
 {
-	struct call call = { .fn = fn, .arg = arg, .result = -ENODEV };
+	struct call call = { .fn = fn, .arg = arg };
 
 	assert(!pthread_equal(pthread_self(), t->lanes[0]->thread)); /* it would wait for itself */
-	(void) pthread_mutex_lock(&t->caller);
-	(void) pthread_mutex_lock(&t->lock);
-	if (!t->ended) {
-		t->call = &call;
-		lane_wake(t->lanes[0]);
-		while (!call.done && !t->ended)
-			(void) pthread_cond_wait(&t->answered, &t->lock);
-		t->call = NULL;
-	}
-	(void) pthread_mutex_unlock(&t->lock);
-	(void) pthread_mutex_unlock(&t->caller);
-	return call.result;
+	return mailbox_call(&t->mailbox, t->lanes[0]->wake_fd, &call.mail);
 }

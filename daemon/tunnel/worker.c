@@ -203,21 +203,17 @@ static void run_timer(struct lane *l)
 static void run_call(struct lane *l)
 {
 	struct tunnel *t = l->tunnel;
-	struct call *call;
+	struct mail *mail = mailbox_take(&t->mailbox);
+	const struct call *call = (const struct call *) mail;
+	int result;
 
-	(void) pthread_mutex_lock(&t->lock);
-	call = t->call;
-	(void) pthread_mutex_unlock(&t->lock);
-	if (!call || call->done)
+	if (!mail)
 		return;
 	lane_lock(l);
-	call->result = call->fn(t, call->arg); /* the caller sleeps until it is done */
+	result = call->fn(t, call->arg);
 	lane_await_moves(l);
 	lane_unlock(l);
-	(void) pthread_mutex_lock(&t->lock);
-	call->done = true;
-	(void) pthread_cond_signal(&t->answered);
-	(void) pthread_mutex_unlock(&t->lock);
+	mailbox_answer(&t->mailbox, mail, result);
 }
 
 /* The others only had to wake. */
@@ -502,10 +498,7 @@ static void *first_main(void *lane)
 
 	loop(l);
 	end_others(t);
-	(void) pthread_mutex_lock(&t->lock);
-	t->ended = true;
-	(void) pthread_cond_broadcast(&t->answered);
-	(void) pthread_mutex_unlock(&t->lock);
+	mailbox_end(&t->mailbox);
 	if (!l->stop)
 		(void) eventfd_write(t->closed_fd, 1);
 	return NULL;

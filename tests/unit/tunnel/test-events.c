@@ -12,16 +12,16 @@
 
 #include <cmocka.h>
 
-static struct events ring;
+static struct ring ring;
 
 static int set_up(void **state)
 {
-	return events_open(&ring);
+	return ring_open(&ring);
 }
 
 static int tear_down(void **state)
 {
-	events_close(&ring);
+	ring_close(&ring);
 	return 0;
 }
 
@@ -110,7 +110,7 @@ static void test_full(void **state)
 			while (put(last, len) >= 0)
 				last++;
 			assert_true(last - first >= 3);
-			assert_true((last - first) * (len + 100) >= EVENTS_LEN / 2);
+			assert_true((last - first) * (len + 100) >= RING_LEN / 2);
 			assert_true(events_take(&ring, &looked_at));
 			while (put(last, len) >= 0)
 				last++;
