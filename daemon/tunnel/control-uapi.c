@@ -187,7 +187,7 @@ static int change_endpoint(struct tunnel *t, struct wg_peer *peer, const struct 
 		if (endpoint.scope == 0)
 			return -EINVAL;
 	}
-	if (wg_device_denies(t->device, &endpoint.addr))
+	if (wg_device_denies(t->device, &endpoint))
 		return -EINVAL;
 	control_set_endpoint(t, peer, &endpoint);
 	return 0;

@@ -172,7 +172,7 @@ static int set_peer(struct tunnel *t, void *arg)
 	user = wg_peer_user(peer);
 	replace_psk(peer, p);
 	if (p->endpoint.addr.family && !endpoint_equal(&p->endpoint, &user->configured) &&
-		!wg_device_denies(t->device, &p->endpoint.addr))
+		!wg_device_denies(t->device, &p->endpoint))
 		control_set_endpoint(t, peer, &p->endpoint);
 	wg_peer_set_sought(peer, p->sought);
 	r = replace_allowed(peer, p);
@@ -201,7 +201,7 @@ static int set_endpoint(struct tunnel *t, void *arg)
 
 	if (!peer)
 		return -ENOENT;
-	if (wg_device_denies(t->device, &a->endpoint->addr))
+	if (wg_device_denies(t->device, a->endpoint))
 		return -EACCES;
 	control_set_endpoint(t, peer, a->endpoint);
 	return 0;
@@ -264,6 +264,33 @@ static int set_denied(struct tunnel *t, void *arg)
 int tunnel_set_denied_underlay(struct tunnel *t, const struct ip_prefix *prefixes, size_t n)
 {
 	return tunnel_call(t, set_denied, &(struct denied_arg){ prefixes, n });
+}
+
+struct loopback_arg {
+	uint16_t port;
+	bool allowed;
+};
+
+static int allow_loopback(struct tunnel *t, void *arg)
+{
+	const struct loopback_arg *a = arg;
+
+	wg_device_allow_loopback(t->device, a->port, a->allowed);
+	if (a->allowed)
+		return 0;
+	for (struct wg_peer *p = wg_device_next_peer(t->device, NULL); p;
+		p = wg_device_next_peer(t->device, p)) {
+		struct peer_user *user = wg_peer_user(p);
+
+		if (!wg_peer_endpoint(p))
+			user->configured = none;
+	}
+	return 0;
+}
+
+int tunnel_allow_loopback(struct tunnel *t, uint16_t port, bool allowed)
+{
+	return tunnel_call(t, allow_loopback, &(struct loopback_arg){ port, allowed });
 }
 
 struct stats_arg {

@@ -280,7 +280,7 @@ static void take_message(struct lane *l, const struct sock_msg *msg, unsigned *h
 
 	l->counters.rx_datagrams += n;
 	l->counters.rx_super += n > 1;
-	if (wg_device_denies(device, &msg->remote.addr)) {
+	if (wg_device_denies(device, &msg->remote)) {
 		l->counters.rx_denied += n;
 		return;
 	}

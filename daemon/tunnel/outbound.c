@@ -422,7 +422,7 @@ void outbound_send_one(struct lane *l, struct wg_peer *peer, const struct wg_end
 		path_check(l->tunnel, peer);
 		msg.local = path_source(wg_peer_endpoint(peer));
 	}
-	if (wg_device_denies(l->tunnel->device, &to->remote.addr) ||
+	if (wg_device_denies(l->tunnel->device, &to->remote) ||
 		l->tunnel->io->udp_send(l, &msg, 1) == 0) {
 		l->counters.tx_errors++;
 		return;

@@ -381,7 +381,7 @@ int tunnel_send_aside(struct tunnel *t, const struct endpoint *to, const struct 
 		.remote = *to,
 		.local = *from };
 
-	if (wg_device_denies(t->device, &to->addr))
+	if (wg_device_denies(t->device, to))
 		return -EACCES;
 	return sock_send_one(&t->lanes[0]->sock, &msg);
 }

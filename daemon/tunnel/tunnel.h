@@ -184,6 +184,13 @@ int tunnel_initiate(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_L
  */
 int tunnel_set_denied_underlay(struct tunnel *tunnel, const struct ip_prefix *prefixes, size_t n);
 
+/*
+ * A managed tunnel denies the loopback as well, for nobody on this machine is a peer; but what is
+ * at 127.0.0.1 and @port if that is allowed: a socket of this program's that carries packets on
+ * (ferry.h). When it is not any more, peers whose endpoint it is have none.
+ */
+int tunnel_allow_loopback(struct tunnel *tunnel, uint16_t port, bool allowed);
+
 struct tunnel_peer_stats {
 	uint8_t key[TUNNEL_KEY_LEN];
 	struct endpoint endpoint;        /* AF_UNSPEC: none */

@@ -190,9 +190,38 @@ int wg_device_set_denied(struct wg_device *device, const struct ip_prefix *prefi
 	return 0;
 }
 
-bool wg_device_denies(const struct wg_device *device, const struct ip_addr *source)
+static bool is_allowed_loopback(const struct wg_device *device, const struct endpoint *remote)
 {
-	return device->n_denied && wg_trie_lookup(&device->denied, source->family, source->bytes);
+	static const struct ip_addr there = { AF_INET, { 127, 0, 0, 1 } };
+
+	return ip_addr_equal(&remote->addr, &there) &&
+	       (device->loopback[remote->port / 64] >> remote->port % 64 & 1);
+}
+
+bool wg_device_denies(const struct wg_device *device, const struct endpoint *remote)
+{
+	const struct ip_addr *addr = &remote->addr;
+
+	if (device->managed && ip_addr_is_loopback(addr))
+		return !is_allowed_loopback(device, remote);
+	return device->n_denied && wg_trie_lookup(&device->denied, addr->family, addr->bytes);
+}
+
+void wg_device_allow_loopback(struct wg_device *device, uint16_t port, bool allowed)
+{
+	uint64_t bit = UINT64_C(1) << port % 64;
+
+	device->loopback[port / 64] &= ~bit;
+	if (allowed) {
+		device->loopback[port / 64] |= bit;
+		return;
+	}
+	for (struct wg_peer *peer = device->first; peer; peer = peer->next) {
+		const struct endpoint *remote = &peer->endpoint.remote;
+
+		if (remote->port == port && ip_addr_is_loopback(&remote->addr))
+			wg_peer_forget_endpoint(peer);
+	}
 }
 
 void wg_device_note_load(struct wg_device *device)

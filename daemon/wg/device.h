@@ -99,6 +99,7 @@ struct wg_device {
 	struct wg_trie allowed, denied;
 	struct wg_trie_list denied_list;
 	size_t n_denied;
+	uint64_t loopback[(UINT16_MAX + 1) / 64]; /* ports allowed there, a bit each */
 	struct wg_heap heap;
 
 	struct wg_cookie_checker checker;

@@ -384,7 +384,7 @@ int wg_device_receive(
 	} message;
 	int type, r;
 
-	if (wg_device_denies(device, &from->remote.addr)) {
+	if (wg_device_denies(device, &from->remote)) {
 		device->counters.denied++;
 		return -EACCES;
 	}

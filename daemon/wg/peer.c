@@ -99,6 +99,16 @@ void wg_peer_set_sought(struct wg_peer *peer, bool sought)
 	wg_staged_drop(peer);
 }
 
+/* What waits for an answer from there waits for another address now. */
+void wg_peer_forget_endpoint(struct wg_peer *peer)
+{
+	peer->endpoint = (struct wg_endpoint){ 0 };
+	if (peer->staged && peer->sought)
+		wg_timers_staged(peer);
+	else
+		wg_peer_set_sought(peer, peer->sought);
+}
+
 const struct wg_endpoint *wg_peer_endpoint(const struct wg_peer *peer)
 {
 	return peer->endpoint.remote.addr.family ? &peer->endpoint : NULL;

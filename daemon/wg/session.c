@@ -254,7 +254,7 @@ void wg_endpoint_learn(struct wg_peer *peer, const struct wg_endpoint *from)
 
 	if (same && local_equal(&peer->endpoint, from))
 		return;
-	if (wg_device_denies(device, &from->remote.addr))
+	if (wg_device_denies(device, &from->remote))
 		return;
 	if (!same && device->managed) {
 		if (device->ops.heard)

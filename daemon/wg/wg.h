@@ -211,7 +211,13 @@ bool wg_device_public_key(const struct wg_device *device, uint8_t ret_key[static
  * (family).
  */
 int wg_device_set_denied(struct wg_device *device, const struct ip_prefix *prefixes, size_t n);
-bool wg_device_denies(const struct wg_device *device, const struct ip_addr *source);
+/*
+ * Of a managed device, the loopback is denied, too: nobody on this machine is a peer. But for what
+ * is at 127.0.0.1 and @port, if that is allowed: a helper of the caller's that carries packets on.
+ * When it is not any more, peers whose endpoint it is have none.
+ */
+void wg_device_allow_loopback(struct wg_device *device, uint16_t port, bool allowed);
+bool wg_device_denies(const struct wg_device *device, const struct endpoint *remote);
 
 /*
  * The caller has more handshake messages waiting than it likes: answer with cookies for one second.
@@ -262,6 +268,8 @@ const uint8_t *wg_peer_psk(const struct wg_peer *peer);
  * that has had no answer yet is begun again there.
  */
 void wg_peer_set_endpoint(struct wg_peer *peer, const struct endpoint *remote);
+/* As if there had never been one. A session that is up stays. */
+void wg_peer_forget_endpoint(struct wg_peer *peer);
 /* Borrowed; NULL while unknown. Where data goes. */
 const struct wg_endpoint *wg_peer_endpoint(const struct wg_peer *peer);
 /* Sending from the endpoint's local address failed: let the kernel choose again. */

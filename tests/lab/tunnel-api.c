@@ -236,9 +236,19 @@ static void test_denied(void **state)
 	assert_true(session_within(&b, 2000));
 }
 
+/* Of the loopback device, but no loopback addresses: those are denied. */
 static int setup_managed(void **state)
 {
+	static const char *const addresses[] = { "192.0.2.1/32", "192.0.2.9/32",
+		"2001:db8::1/128" };
+	char command[64];
+
 	link_ioctl("lo", SIOCSIFFLAGS, IFF_UP, 0);
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		(void) snprintf(
+			command, sizeof(command), "ip addr replace %s dev lo", addresses[i]);
+		assert_int_equal(system(command), 0);
+	}
 	open_side(&a, "ta", (struct tunnel_config){ .managed = true });
 	open_side(&b, "tb", (struct tunnel_config){ 0 });
 	return 0;
@@ -272,7 +282,8 @@ static void test_aside(void **state)
 	static const struct {
 		const char *to;
 		int family;
-	} ways[] = { { "127.0.0.1", AF_INET }, { "127.8.9.10", AF_INET }, { "::1", AF_INET6 } };
+	} ways[] = { { "192.0.2.1", AF_INET }, { "192.0.2.9", AF_INET },
+		{ "2001:db8::1", AF_INET6 } };
 	static uint8_t data[TUNNEL_ASIDE_MAX + 1];
 	struct ip_prefix denied;
 	struct ip_addr wanted;
@@ -305,41 +316,41 @@ static void test_aside(void **state)
 	assert_int_equal(c.rx_malformed, 0);
 	assert_int_equal(c.rx_aside_lost, 0);
 	/* The answer goes out from the address that was asked. */
-	send_from(&b, "127.8.9.10", &a, data, 100);
+	send_from(&b, "192.0.2.9", &a, data, 100);
 	got = next_event(&a);
 	assert_int_equal(tunnel_send_aside(a.tunnel,
-				 &(struct endpoint){ .addr = at("127.0.0.1", 1).addr,
+				 &(struct endpoint){ .addr = at("192.0.2.1", 1).addr,
 					 .port = tunnel_port(a.tunnel) },
 				 &got.to, data, 100),
 		0);
 	got = next_event(&a);
-	wanted = at("127.8.9.10", 1).addr;
+	wanted = at("192.0.2.9", 1).addr;
 	assert_true(ip_addr_equal(&got.from.addr, &wanted));
 	/* What begins as WireGuard's is not handed on, whatever is wrong with it; nor what is too long. */
 	for (uint8_t type = 1; type <= 4; type++) {
 		memcpy(data, (uint8_t[4]){ type }, 4);
-		send_from(&b, "127.0.0.1", &a, data, 21);
+		send_from(&b, "192.0.2.1", &a, data, 21);
 	}
 	data[0] = 0;
-	send_from(&b, "127.0.0.1", &a, data, 3);
-	send_from(&b, "127.0.0.1", &a, data, sizeof(data));
-	send_from(&b, "127.0.0.1", &a, data, 4);
+	send_from(&b, "192.0.2.1", &a, data, 3);
+	send_from(&b, "192.0.2.1", &a, data, sizeof(data));
+	send_from(&b, "192.0.2.1", &a, data, 4);
 	assert_int_equal(next_event(&a).len, 4);
 	assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
 	assert_int_equal(c.rx_malformed, 6);
 	/* Where nobody wants any, it is malformed. */
-	send_from(&a, "127.0.0.1", &b, data, 100);
+	send_from(&a, "192.0.2.1", &b, data, 100);
 	do
 		assert_int_equal(tunnel_get_counters(b.tunnel, &c), 0);
 	while (c.rx_malformed == 0);
 	/* Nothing from a denied address, and nothing to it. */
-	assert_int_equal(ip_prefix_parse("127.0.0.0/30", &denied), 0);
+	assert_int_equal(ip_prefix_parse("192.0.2.0/30", &denied), 0);
 	assert_int_equal(tunnel_set_denied_underlay(a.tunnel, &denied, 1), 0);
-	send_from(&b, "127.0.0.1", &a, data, 100);
-	send_from(&b, "::1", &a, data, 5);
+	send_from(&b, "192.0.2.1", &a, data, 100);
+	send_from(&b, "2001:db8::1", &a, data, 5);
 	assert_int_equal(next_event(&a).len, 5);
 	assert_int_equal(
-		tunnel_send_aside(a.tunnel, &(struct endpoint){ at("127.0.0.1", 1).addr, 9, 0 },
+		tunnel_send_aside(a.tunnel, &(struct endpoint){ at("192.0.2.1", 1).addr, 9, 0 },
 			&(struct ip_addr){ 0 }, data, 100),
 		-EACCES);
 }
@@ -351,7 +362,7 @@ static void test_heard(void **state)
 	struct tunnel_event got;
 
 	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
-	to_a.endpoint = at("127.0.0.1", tunnel_port(a.tunnel));
+	to_a.endpoint = at("192.0.2.1", tunnel_port(a.tunnel));
 	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
 	assert_int_equal(tunnel_initiate(b.tunnel, a.pub), 0);
 	got = next_event(&a);
@@ -364,7 +375,7 @@ static void test_heard(void **state)
 	assert_false(stats_of(&a).session);
 	assert_false(
 		tunnel_next_event(a.tunnel, &got)); /* its keepalive is not told again at once */
-	to_b.endpoint = at("127.0.0.1", tunnel_port(b.tunnel));
+	to_b.endpoint = at("192.0.2.1", tunnel_port(b.tunnel));
 	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
 	assert_true(session_within(&a, 2000));
 	/* It moves. */
@@ -384,7 +395,7 @@ static void test_aside_moves(void **state)
 
 	assert_int_equal(tunnel_set_port(a.tunnel, 0), 0);
 	assert_int_equal(tunnel_set_port(b.tunnel, 0), 0);
-	send_from(&b, "127.0.0.1", &a, data, sizeof(data));
+	send_from(&b, "192.0.2.1", &a, data, sizeof(data));
 	assert_int_equal(next_event(&a).from.port, tunnel_port(b.tunnel));
 }
 
@@ -393,7 +404,7 @@ static atomic_bool flooded;
 static void *flood(void *ctx)
 {
 	CLEANUP(close_p) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct endpoint to = at("127.0.0.1", *(const uint16_t *) ctx);
+	struct endpoint to = at("192.0.2.1", *(const uint16_t *) ctx);
 	uint8_t data[500] = { 0x54, 0x53 };
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(&to, &sa);
@@ -415,7 +426,7 @@ static void test_aside_flood(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, flood, &port), 0);
 	while (c.rx_aside_lost < 100)
 		assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
-	to_a.endpoint = at("127.0.0.1", port);
+	to_a.endpoint = at("192.0.2.1", port);
 	for (int i = 0; i < 10; i++) {
 		assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
 		assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
@@ -429,6 +440,72 @@ static void test_aside_flood(void **state)
 	assert_int_equal(tunnel_get_counters(a.tunnel, &c), 0);
 	assert_true(c.rx_aside > 50 && c.rx_aside < 2000); /* what the ring holds */
 	assert_int_equal(c.rx_handshake_shed, 0);
+}
+
+/* @n datagrams have been refused unread, and none of them was told. */
+static void expect_denied(struct side *s, uint64_t n)
+{
+	struct tunnel_counters c = { 0 };
+	struct tunnel_event got;
+
+	for (uint64_t end_us = clock_now_us() + 2 * USEC_PER_SEC; c.rx_denied < n;) {
+		assert_true(clock_now_us() < end_us);
+		assert_int_equal(tunnel_get_counters(s->tunnel, &c), 0);
+	}
+	assert_int_equal(c.rx_denied, n);
+	assert_false(tunnel_next_event(s->tunnel, &got));
+}
+
+/* Nobody on this machine is a peer, but for one port that is allowed, while it is. */
+static void test_loopback(void **state)
+{
+	const struct ip_addr any = { 0 }, other = at("127.0.0.2", 1).addr;
+	struct tunnel_peer to_b = peer_of(&b), to_a = peer_of(&a);
+	const struct endpoint ferry = at("127.0.0.1", tunnel_port(b.tunnel));
+	const struct endpoint denied[] = { ferry, at("127.0.0.2", ferry.port),
+		at("::1", ferry.port), at("127.0.0.1", (uint16_t) (ferry.port ^ 1)) };
+	const struct endpoint a_at = at("127.0.0.1", tunnel_port(a.tunnel));
+	const uint8_t data[40] = { 9 };
+
+	to_b.endpoint = ferry;
+	to_a.endpoint = a_at;
+	assert_int_equal(tunnel_set_peer(b.tunnel, &to_a), 0);
+	assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+	assert_int_equal(stats_of(&a).endpoint.addr.family, AF_UNSPEC);
+	for (size_t i = 0; i < ARRAY_LEN(denied); i++) {
+		/* Of these, the first is allowed meanwhile. */
+		int wanted = i == 0 ? 0 : -EACCES;
+
+		assert_int_equal(tunnel_set_endpoint(a.tunnel, b.pub, &denied[i]), -EACCES);
+		assert_int_equal(tunnel_allow_loopback(a.tunnel, ferry.port, true), 0);
+		assert_int_equal(tunnel_set_endpoint(a.tunnel, b.pub, &denied[i]), wanted);
+		assert_int_equal(tunnel_send_aside(a.tunnel, &denied[i], &any, data, 40), wanted);
+		assert_int_equal(tunnel_allow_loopback(a.tunnel, ferry.port, false), 0);
+		assert_int_equal(tunnel_send_aside(a.tunnel, &denied[i], &any, data, 40), -EACCES);
+		assert_int_equal(stats_of(&a).endpoint.addr.family, AF_UNSPEC);
+	}
+	/* What comes from there: neither handshakes nor anything else. */
+	send_from(&b, "127.0.0.1", &a, data, sizeof(data));
+	assert_int_equal(tunnel_initiate(b.tunnel, a.pub), 0);
+	expect_denied(&a, 2);
+	assert_int_equal(tunnel_allow_loopback(a.tunnel, ferry.port, true), 0);
+	assert_int_equal(tunnel_send_aside(b.tunnel, &a_at, &other, data, sizeof(data)), 0);
+	send_from(&b, "::1", &a, data, sizeof(data));
+	expect_denied(&a, 4);
+	send_from(&b, "127.0.0.1", &a, data, sizeof(data));
+	assert_int_equal(next_event(&a).from.port, ferry.port);
+	/* A session over it; then it is over, and the same endpoint is taken again. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(tunnel_set_peer(a.tunnel, &to_b), 0);
+		assert_int_equal(stats_of(&a).endpoint.port, ferry.port);
+		assert_int_equal(tunnel_initiate(a.tunnel, b.pub), 0);
+		assert_true(session_within(&a, 2000));
+		assert_int_equal(tunnel_allow_loopback(a.tunnel, ferry.port, false), 0);
+		assert_int_equal(stats_of(&a).endpoint.addr.family, AF_UNSPEC);
+		assert_false(stats_of(&a).session);
+		assert_int_equal(tunnel_initiate(a.tunnel, b.pub), -EDESTADDRREQ);
+		assert_int_equal(tunnel_allow_loopback(a.tunnel, ferry.port, true), 0);
+	}
 }
 
 static atomic_ulong reserved, asked;
@@ -548,6 +625,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_heard, setup_managed, teardown),
 		cmocka_unit_test_setup_teardown(test_aside_moves, setup_managed, teardown),
 		cmocka_unit_test_setup_teardown(test_aside_flood, setup_managed, teardown),
+		cmocka_unit_test_setup_teardown(test_loopback, setup_managed, teardown),
 		cmocka_unit_test_setup_teardown(test_timestamps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_persistent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),

@@ -156,7 +156,7 @@ static void receive_data(
 	struct wg_data_head head;
 	uint8_t inner[DATAGRAM_MAX];
 
-	if (wg_device_denies(side->device, &from->remote.addr) ||
+	if (wg_device_denies(side->device, &from->remote) ||
 		!wg_data_head_parse(data, len, &head))
 		return;
 	struct wg_session *session = wg_device_session(side->device, head.receiver);
@@ -186,7 +186,7 @@ static void receive(struct side *side, struct input *in, const uint8_t *data, si
 		(void) wg_device_receive(side->device, data, len, &from);
 	const struct wg_endpoint *endpoint = side->peer ? wg_peer_endpoint(side->peer) : NULL;
 
-	check(!endpoint || !wg_device_denies(side->device, &endpoint->remote.addr));
+	check(!endpoint || !wg_device_denies(side->device, &endpoint->remote));
 }
 
 /* One of what @from sent, changed in up to three places, perhaps with its MAC1 made right again. */
@@ -251,7 +251,7 @@ static void reconfigure(struct side *side, const struct side *other, struct inpu
 	case 5:
 		wg_peer_set_sought(side->peer, bytes[0] & 1);
 		endpoint.addr.bytes[0] = bytes[0];
-		if (!wg_device_denies(side->device, &endpoint.addr)) /* as the tunnel does */
+		if (!wg_device_denies(side->device, &endpoint)) /* as the tunnel does */
 			wg_peer_set_endpoint(side->peer, &endpoint);
 		break;
 	case 6:

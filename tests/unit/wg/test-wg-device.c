@@ -438,6 +438,80 @@ static void test_managed(void **state)
 	assert_int_equal(t.b->events[WG_EVENT_ENDPOINT], 0);
 }
 
+/*
+ * Who decides where peers are may have a helper on this machine, at ports that are named. Nobody else
+ * here is a peer.
+ */
+static void test_loopback(void **state)
+{
+	static const struct {
+		const char *text;
+		bool allowed;
+	} cases[] = {
+		{ "127.0.0.1:64", true },
+		{ "127.0.0.1:65535", true },
+		{ "127.0.0.1:63", false },
+		{ "127.0.0.1:65", false },
+		{ "127.0.0.1:65534", false },
+		{ "127.0.0.2:64", false },
+		{ "[::1]:64", false },
+		{ "128.0.0.1:63", true },
+		{ "[::2]:63", true },
+	};
+	struct endpoint helper, at;
+	TWO t;
+
+	two_init(&t, true);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(endpoint_parse(cases[i].text, &at), 0);
+		assert_false(wg_device_denies(t.b->device, &at));
+	}
+	t.b->managed = true;
+	net_host_restart(t.b);
+	wg_device_allow_loopback(t.b->device, 64, true);
+	wg_device_allow_loopback(t.b->device, 65535, true);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(endpoint_parse(cases[i].text, &at), 0);
+		assert_int_equal(wg_device_denies(t.b->device, &at), !cases[i].allowed);
+	}
+	/* Its port is given up: what waits for an answer from there waits for another address. */
+	t.ba = net_introduce(t.b, t.a, false);
+	wg_peer_set_sought(t.ba, true);
+	assert_int_equal(endpoint_parse("127.0.0.1:64", &helper), 0);
+	wg_peer_set_endpoint(t.ba, &helper);
+	assert_int_equal(net_ping(t.b, t.a, 1), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.b->sent_type[WG_TYPE_INITIATION], 1);
+	wg_device_allow_loopback(t.b->device, 65535, false);
+	assert_non_null(wg_peer_endpoint(t.ba));
+	wg_device_allow_loopback(t.b->device, 64, false);
+	assert_null(wg_peer_endpoint(t.ba));
+	assert_true(wg_device_denies(t.b->device, &helper));
+	net_run(&t.net, 20 * SECOND);
+	assert_int_equal(t.b->sent_type[WG_TYPE_INITIATION], 1);
+	wg_peer_set_endpoint(t.ba, &t.a->addrs[0]);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 1);
+	/* With a session, that stays; one who is not looked for loses what waits. */
+	wg_device_allow_loopback(t.b->device, 64, true);
+	wg_peer_set_endpoint(t.ba, &helper);
+	wg_device_allow_loopback(t.b->device, 64, false);
+	wg_peer_set_endpoint(t.ba, &t.a->addrs[0]);
+	assert_int_equal(net_ping(t.b, t.a, 2), 0);
+	net_run(&t.net, SECOND);
+	assert_int_equal(t.a->delivered, 2);
+	assert_int_equal(t.b->sent_type[WG_TYPE_INITIATION], 2);
+	assert_int_equal(t.b->events[WG_EVENT_GAVE_UP], 0);
+	net_host_restart(t.b);
+	t.ba = net_introduce(t.b, t.a, false);
+	wg_device_allow_loopback(t.b->device, 64, true);
+	wg_peer_set_endpoint(t.ba, &helper);
+	assert_int_equal(net_ping(t.b, t.a, 3), 0);
+	wg_device_allow_loopback(t.b->device, 64, false);
+	assert_int_equal(t.b->events[WG_EVENT_GAVE_UP], 1);
+	assert_int_equal(net_ping(t.b, t.a, 4), -EDESTADDRREQ);
+}
+
 /* While an address is looked for, what is sent waits, though not for ever. */
 static void test_sought(void **state)
 {
@@ -713,6 +787,7 @@ int main(void)
 		cmocka_unit_test(test_staging_limit),
 		cmocka_unit_test(test_roaming),
 		cmocka_unit_test(test_managed),
+		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_sought),
 		cmocka_unit_test(test_another_endpoint),
 		cmocka_unit_test(test_address_comes_late),

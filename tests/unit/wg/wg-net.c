@@ -318,7 +318,7 @@ static void receive_data(
 	struct wg_data_head head;
 	uint8_t inner[DATAGRAM_MAX];
 
-	if (wg_device_denies(host->device, &from->remote.addr) ||
+	if (wg_device_denies(host->device, &from->remote) ||
 		!wg_data_head_parse(data, len, &head)) {
 		host->dropped++;
 		return;
