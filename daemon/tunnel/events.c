@@ -16,10 +16,9 @@ _Static_assert(sizeof(struct head) + TUNNEL_ASIDE_MAX <= RING_RECORD_MAX, "some 
 static struct head head_of(const struct tunnel_event *event)
 {
 	assert(event->len <= TUNNEL_ASIDE_MAX);
-	return (struct head){ .ifindex = event->ifindex,
-		.kind = event->kind,
-		.from = event->from,
-		.to = event->to };
+	return (struct head){
+		.ifindex = event->ifindex, .kind = event->kind, .from = event->from, .to = event->to
+	};
 }
 
 int events_put(struct ring *ring, const struct tunnel_event *event)
