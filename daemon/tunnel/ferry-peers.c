@@ -78,8 +78,11 @@ static size_t keep_own(struct ferry *f, size_t n)
 			f->counters.foreign += sock_msg_datagrams(msg);
 			continue;
 		}
-		if (msg->len > 0)
-			f->msgs[kept++] = *msg;
+		if (msg->len == 0)
+			continue;
+		f->counters.from_tunnel += sock_msg_datagrams(msg);
+		f->counters.from_tunnel_super += sock_msg_datagrams(msg) > 1;
+		f->msgs[kept++] = *msg;
 	}
 	return kept;
 }

@@ -102,28 +102,33 @@ int ferry_event_fd(const struct ferry *ferry);
 /* The next one; @data lies in the ferry's memory until the next call. False: none any more. */
 bool ferry_next_event(struct ferry *ferry, struct ferry_event *ret);
 
-/* Datagrams since it was opened; of those that were dropped, each is counted for one reason. */
+/*
+ * Datagrams since it was opened; of those that were dropped, each is counted for one reason. What
+ * the kernel drops because we do not come to it in time, it counts in messages: a train is one.
+ */
 struct ferry_counters {
-	uint64_t to_relay;         /* gone */
-	uint64_t to_relay_super;   /* messages of several of them */
-	uint64_t to_relay_full;    /* dropped: a send buffer was full, or we did not come to it */
-	uint64_t to_relay_refused; /* the kernel refused them: EMSGSIZE, ENETUNREACH, ... */
-	uint64_t no_relay;         /* there is none for this peer, or we are not bound to it */
-	uint64_t too_long;         /* for a relay */
-	uint64_t foreign;          /* not the tunnel's */
+	uint64_t from_tunnel;       /* for peers */
+	uint64_t from_tunnel_super; /* messages of several of them */
+	uint64_t to_relay;          /* gone */
+	uint64_t to_relay_super;    /* messages of several of them */
+	uint64_t to_relay_full;     /* a send buffer was full, or we did not come to it in time */
+	uint64_t to_relay_refused;  /* the kernel refused them: EMSGSIZE, ENETUNREACH, ... */
+	uint64_t no_relay;          /* there is none for this peer, or we are not bound to it */
+	uint64_t too_long;          /* for a relay */
+	uint64_t foreign;           /* not the tunnel's */
 
 	uint64_t from_relay;       /* of peers, with our session */
 	uint64_t from_relay_super; /* messages of several of them */
-	uint64_t from_relay_full;  /* we did not come to it: dropped by the kernel */
+	uint64_t from_relay_full;  /* we did not come to it in time */
 	uint64_t malformed;        /* no message of the relay protocol that a member gets */
 	uint64_t bad_session;      /* DATA for another session than ours */
 	uint64_t unknown_node;     /* DATA from somebody who is no peer */
 	uint64_t control;          /* for ferry_next_event() */
 	uint64_t control_lost;     /* nobody took them in time, or a flood of them */
 
-	uint64_t to_tunnel;         /* gone; what its full receive buffer refused is not known */
+	uint64_t to_tunnel;         /* gone; whether it came to them in time is not known */
 	uint64_t to_tunnel_super;   /* messages of several of them */
 	uint64_t to_tunnel_full;    /* a send buffer was full */
-	uint64_t to_tunnel_refused; /* nobody has the tunnel's port, ... */
+	uint64_t to_tunnel_refused; /* the kernel refused them */
 };
 int ferry_get_counters(struct ferry *ferry, struct ferry_counters *ret);

@@ -181,8 +181,8 @@ struct lane {
 
 struct tunnel {
 	char ifname[IF_NAMESIZE];
-	int closed_fd;          /* eventfd */
-	int event_fd;           /* eventfd; -1: not managed */
+	int closed_fd; /* eventfd */
+	int event_fd;  /* eventfd; -1: not managed */
 	struct mailbox mailbox;
 
 	/* What does not change while threads run. */

@@ -32,7 +32,7 @@ void mailbox_done(struct mailbox *box);
  */
 int mailbox_call(struct mailbox *box, int wake_fd, struct mail *mail);
 
-/* The thread's: what is to be carried out, NULL: nothing. The caller sleeps until it is answered. */
+/* The thread's: what is to be carried out (the caller sleeps until then), NULL: nothing. */
 struct mail *mailbox_take(struct mailbox *box);
 void mailbox_answer(struct mailbox *box, struct mail *mail, int result);
 /* The thread's: it takes no call any more. */

@@ -156,8 +156,7 @@ static void receive_data(
 	struct wg_data_head head;
 	uint8_t inner[DATAGRAM_MAX];
 
-	if (wg_device_denies(side->device, &from->remote) ||
-		!wg_data_head_parse(data, len, &head))
+	if (wg_device_denies(side->device, &from->remote) || !wg_data_head_parse(data, len, &head))
 		return;
 	struct wg_session *session = wg_device_session(side->device, head.receiver);
 
