@@ -2,7 +2,8 @@
  * ferry-internal: the parts of a ferry, for its files only.
  *
  *   ferry.c         opens, closes, the thread, the calls
- *   ferry-udp.c     carriers: a UDP socket connected to a relay
+ *   ferry-udp.c     a carrier: a UDP socket connected to a relay
+ *   ferry-derp.c    a carrier: a stream to a relay
  *   ferry-peers.c   the loopback sockets: from the tunnel to a carrier, and the other way
  *   ferry-tell.c    events for the control thread
  *   ferry-source.c  receiving in batches
@@ -40,8 +41,10 @@ struct source {
 /* A relayed peer. */
 struct passenger {
 	struct source source;
-	struct passenger *next; /* in its bucket */
+	struct passenger *next;   /* in its bucket */
+	struct passenger *by_key; /* in its bucket of keys */
 	uint32_t node;
+	uint8_t key[FERRY_KEY_LEN];
 	uint32_t relay;          /* to send by, or FERRY_NO_RELAY */
 	struct carrier *carrier; /* the way to it, borrowed; NULL: there is none that is up */
 	struct endpoint at;
@@ -53,14 +56,16 @@ struct carrier {
 	struct source source;
 	struct carrier *next;
 	uint32_t relay;
+	bool is_stream;
 	bool up;                      /* it may carry */
 	struct pace control, refused; /* what it may make us tell */
 	/*
-	 * Sends what the tunnel has for @node, each message a train, or drops and counts it. @msgs
+	 * Sends what the tunnel has for @to, each message a train, or drops and counts it. @msgs
 	 * are in order; nothing of them is used afterwards.
 	 */
-	void (*send)(struct ferry *f, struct carrier *c, uint32_t node, const struct sock_msg *msgs,
-		size_t n);
+	void (*send)(struct ferry *f, struct carrier *c, const struct passenger *to,
+		const struct sock_msg *msgs, size_t n);
+	void (*free)(struct carrier *c);
 };
 
 /* A datagram on its way to the tunnel. */
@@ -81,11 +86,12 @@ struct ferry {
 	bool stop;
 	uint64_t now_us; /* when this turn began */
 	struct endpoint tunnel;
+	int wait_ms; /* for the next turn at most, -1: until something is ready */
 	struct passenger *buckets[FERRY_BUCKETS]; /* owned */
-	struct passenger *last;                   /* whom something came for last */
+	struct passenger *keys[FERRY_BUCKETS];    /* the same ones */
+	struct passenger *last;                   /* whom something came from last */
 	unsigned n_peers;
-	struct carrier *carriers; /* owned */
-	unsigned n_relays;
+	struct carrier *carriers; /* owned; those by UDP first */
 	struct ferry_counters counters;
 
 	struct ring events;
@@ -116,15 +122,23 @@ uint64_t ferry_source_lost(const struct source *s);
 /* False: it is lost. */
 bool ferry_tell_control(struct ferry *f, struct carrier *c, const uint8_t *data, size_t len);
 void ferry_tell_refused(struct ferry *f, struct carrier *c, int error);
-/* @p: NULL, it is no peer. */
-void ferry_tell_heard(struct ferry *f, const struct carrier *c, uint32_t node, struct passenger *p);
+void ferry_tell_heard(struct ferry *f, const struct carrier *c, struct passenger *p);
+/* Who is no peer: by his number, or by his key if that is all that is known (@node is 0). */
+void ferry_tell_stranger(
+	struct ferry *f, const struct carrier *c, uint32_t node, const uint8_t *key);
+bool ferry_tell_frame(
+	struct ferry *f, struct carrier *c, uint8_t type, const uint8_t *data, size_t len);
+bool ferry_tell_ended(struct ferry *f, const struct carrier *c, int error);
 
 /* --- ferry-peers.c --- */
 
 /* With nothing in it but a socket. 0 or -errno. */
-int ferry_passenger_new(uint32_t node, const struct endpoint *tunnel, struct passenger **ret);
+int ferry_passenger_new(uint32_t node, const uint8_t key[static FERRY_KEY_LEN],
+	const struct endpoint *tunnel, struct passenger **ret);
 struct passenger *ferry_passenger_free(struct passenger *p);
 struct passenger *ferry_passenger_find(const struct ferry *f, uint32_t node);
+struct passenger *ferry_passenger_by_key(
+	const struct ferry *f, const uint8_t key[static FERRY_KEY_LEN]);
 void ferry_passenger_enter(struct ferry *f, struct passenger *p);
 void ferry_passenger_leave(struct ferry *f, struct passenger *p);
 /* Chooses the carrier of @p, or of all, again: one has come, gone or changed. */
@@ -134,11 +148,11 @@ void ferry_passengers_choose(struct ferry *f);
 int ferry_passenger_connect(const struct passenger *p, const struct endpoint *tunnel);
 
 /*
- * @data came from @node by @c. It is delivered by ferry_deliver() at the latest, and stays where it
+ * @data came from @p by @c. It is delivered by ferry_deliver() at the latest, and stays where it
  * is until then.
  */
 void ferry_arrived(
-	struct ferry *f, struct carrier *c, uint32_t node, const uint8_t *data, size_t len);
+	struct ferry *f, struct carrier *c, struct passenger *p, const uint8_t *data, size_t len);
 void ferry_deliver(struct ferry *f);
 
 /* --- ferry-udp.c --- */
@@ -146,4 +160,11 @@ void ferry_deliver(struct ferry *f);
 int ferry_udp_new(uint32_t relay, const struct endpoint *to, uint32_t fwmark, struct carrier **ret,
 	struct err *err);
 void ferry_udp_set_session(struct carrier *c, uint32_t session);
-struct carrier *ferry_udp_free(struct carrier *c);
+
+/* --- ferry-derp.c --- */
+
+int ferry_derp_new(uint32_t relay, const struct ferry_stream *stream, struct carrier **ret);
+/* Between packets. False: no room. */
+bool ferry_derp_put(struct ferry *f, struct carrier *c, const uint8_t *frame, size_t len);
+/* What streams have left undone: after a turn that had f->wait_ms. */
+void ferry_derp_go_on(struct ferry *f);

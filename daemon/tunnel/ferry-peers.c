@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -28,22 +29,43 @@ struct passenger *ferry_passenger_find(const struct ferry *f, uint32_t node)
 	return p;
 }
 
+/* Keys are as good as drawn by chance. */
+static struct passenger **bucket_of_key(const struct ferry *f, const uint8_t *key)
+{
+	return (struct passenger **) &f->keys[(key[0] | key[1] << 8) % FERRY_BUCKETS];
+}
+
+struct passenger *ferry_passenger_by_key(
+	const struct ferry *f, const uint8_t key[static FERRY_KEY_LEN])
+{
+	struct passenger *p = *bucket_of_key(f, key);
+
+	while (p && memcmp(p->key, key, FERRY_KEY_LEN) != 0)
+		p = p->by_key;
+	return p;
+}
+
 void ferry_passenger_enter(struct ferry *f, struct passenger *p)
 {
-	struct passenger **at = bucket(f, p->node);
+	struct passenger **at = bucket(f, p->node), **at_key = bucket_of_key(f, p->key);
 
 	p->next = *at;
 	*at = p;
+	p->by_key = *at_key;
+	*at_key = p;
 	f->n_peers++;
 }
 
 void ferry_passenger_leave(struct ferry *f, struct passenger *p)
 {
-	struct passenger **at = bucket(f, p->node);
+	struct passenger **at = bucket(f, p->node), **at_key = bucket_of_key(f, p->key);
 
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	while (*at_key != p)
+		at_key = &(*at_key)->by_key;
+	*at_key = p->by_key;
 	f->n_peers--;
 	if (f->last == p)
 		f->last = NULL;
@@ -97,7 +119,7 @@ static void from_tunnel(struct ferry *f, struct source *s)
 		return; /* nobody had the tunnel's port; that was counted when it was sent */
 	n = keep_own(f, (size_t) got);
 	if (p->carrier) {
-		p->carrier->send(f, p->carrier, p->node, f->msgs, n);
+		p->carrier->send(f, p->carrier, p, f->msgs, n);
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -143,19 +165,10 @@ void ferry_deliver(struct ferry *f)
 }
 
 void ferry_arrived(
-	struct ferry *f, struct carrier *c, uint32_t node, const uint8_t *data, size_t len)
+	struct ferry *f, struct carrier *c, struct passenger *p, const uint8_t *data, size_t len)
 {
-	struct passenger *p = f->last;
-
-	if (!p || p->node != node)
-		p = ferry_passenger_find(f, node);
-	if (!p || p->relay != c->relay)
-		ferry_tell_heard(f, c, node, p);
-	if (!p) {
-		f->counters.unknown_node++;
-		return;
-	}
-	f->last = p;
+	if (p->relay != c->relay)
+		ferry_tell_heard(f, c, p);
 	f->counters.from_relay++;
 	if (f->n_arrivals == FERRY_ARRIVALS)
 		ferry_deliver(f);
@@ -198,7 +211,8 @@ static int open_socket(struct passenger *p, const struct endpoint *tunnel)
 	return r < 0 ? r : address_of(sock->fd, &p->at);
 }
 
-int ferry_passenger_new(uint32_t node, const struct endpoint *tunnel, struct passenger **ret)
+int ferry_passenger_new(uint32_t node, const uint8_t key[static FERRY_KEY_LEN],
+	const struct endpoint *tunnel, struct passenger **ret)
 {
 	struct passenger *p = calloc(1, sizeof(*p));
 	int r;
@@ -206,6 +220,7 @@ int ferry_passenger_new(uint32_t node, const struct endpoint *tunnel, struct pas
 	if (!p)
 		return -ENOMEM;
 	p->node = node;
+	memcpy(p->key, key, FERRY_KEY_LEN);
 	p->source.sock.fd = -1;
 	p->source.ready = from_tunnel;
 	r = open_socket(p, tunnel);

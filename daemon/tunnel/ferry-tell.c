@@ -63,18 +63,48 @@ static bool may_tell_stranger(struct ferry *f, uint32_t node, uint32_t relay)
 	return true;
 }
 
-static bool may_tell_peer(const struct ferry *f, struct passenger *p)
+void ferry_tell_stranger(
+	struct ferry *f, const struct carrier *c, uint32_t node, const uint8_t *key)
 {
-	if (p->told_us && f->now_us - p->told_us < AGAIN_US)
-		return false;
-	p->told_us = f->now_us;
-	return true;
+	const struct ferry_event event = { .kind = FERRY_HEARD,
+		.relay = c->relay,
+		.node = node,
+		.data = key,
+		.len = key ? FERRY_KEY_LEN : 0 };
+	uint32_t known_by = node;
+
+	if (key)
+		memcpy(&known_by, key, sizeof(known_by));
+	if (may_tell_stranger(f, known_by, c->relay))
+		(void) tell(f, &event);
 }
 
-void ferry_tell_heard(struct ferry *f, const struct carrier *c, uint32_t node, struct passenger *p)
+void ferry_tell_heard(struct ferry *f, const struct carrier *c, struct passenger *p)
 {
-	const struct ferry_event event = { .kind = FERRY_HEARD, .relay = c->relay, .node = node };
+	const struct ferry_event event = {
+		.kind = FERRY_HEARD, .relay = c->relay, .node = p->node
+	};
 
-	if (p ? may_tell_peer(f, p) : may_tell_stranger(f, node, c->relay))
-		(void) tell(f, &event);
+	if (p->told_us && f->now_us - p->told_us < AGAIN_US)
+		return;
+	if (tell(f, &event))
+		p->told_us = f->now_us;
+}
+
+bool ferry_tell_frame(
+	struct ferry *f, struct carrier *c, uint8_t type, const uint8_t *data, size_t len)
+{
+	const struct ferry_event event = {
+		.kind = FERRY_FRAME, .relay = c->relay, .frame = type, .data = data, .len = len
+	};
+
+	return pace_may(&c->control, CONTROL_BURST, CONTROL_EVERY_US, f->now_us, NULL) &&
+	       tell(f, &event);
+}
+
+bool ferry_tell_ended(struct ferry *f, const struct carrier *c, int error)
+{
+	const struct ferry_event event = { .kind = FERRY_ENDED, .relay = c->relay, .error = error };
+
+	return tell(f, &event);
 }

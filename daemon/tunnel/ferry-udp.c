@@ -53,13 +53,13 @@ static void add_message(
 	}
 }
 
-static void to_relay(
-	struct ferry *f, struct carrier *c, uint32_t node, const struct sock_msg *msgs, size_t n)
+static void to_relay(struct ferry *f, struct carrier *c, const struct passenger *to,
+	const struct sock_msg *msgs, size_t n)
 {
 	const struct udp *u = (const struct udp *) c;
 	uint8_t head[UDPRELAY_DATA_HEAD_LEN];
 
-	udprelay_data_head(head, u->session, node);
+	udprelay_data_head(head, u->session, to->node);
 	for (size_t i = 0; i < n; i++)
 		add_message(f, c, head, &msgs[i]);
 	send_train(f, c);
@@ -85,6 +85,22 @@ static void take_control(struct ferry *f, struct carrier *c, const uint8_t *data
 	}
 }
 
+static void take_data(
+	struct ferry *f, struct carrier *c, uint32_t node, const uint8_t *data, size_t len)
+{
+	struct passenger *p = f->last;
+
+	if (!p || p->node != node)
+		p = ferry_passenger_find(f, node);
+	if (!p) {
+		f->counters.unknown_node++;
+		ferry_tell_stranger(f, c, node, NULL);
+		return;
+	}
+	f->last = p;
+	ferry_arrived(f, c, p, data, len);
+}
+
 static void take(struct ferry *f, struct carrier *c, const uint8_t *data, size_t len)
 {
 	const struct udp *u = (const struct udp *) c;
@@ -97,8 +113,7 @@ static void take(struct ferry *f, struct carrier *c, const uint8_t *data, size_t
 	else if (node == 0)
 		f->counters.malformed++;
 	else
-		ferry_arrived(
-			f, c, node, data + UDPRELAY_DATA_HEAD_LEN, len - UDPRELAY_DATA_HEAD_LEN);
+		take_data(f, c, node, data + UDPRELAY_DATA_HEAD_LEN, len - UDPRELAY_DATA_HEAD_LEN);
 }
 
 static void take_message(struct ferry *f, struct carrier *c, const struct sock_msg *msg)
@@ -139,6 +154,12 @@ static int open_socket(struct carrier *c, const struct endpoint *to, uint32_t fw
 	return connect(sock->fd, (struct sockaddr *) &sa, len) < 0 ? -errno : 0;
 }
 
+static void free_udp(struct carrier *c)
+{
+	close_p(&c->source.sock.fd);
+	free(c);
+}
+
 int ferry_udp_new(uint32_t relay, const struct endpoint *to, uint32_t fwmark, struct carrier **ret,
 	struct err *err)
 {
@@ -152,9 +173,10 @@ int ferry_udp_new(uint32_t relay, const struct endpoint *to, uint32_t fwmark, st
 	u->carrier.source.sock.fd = -1;
 	u->carrier.source.ready = from_relay;
 	u->carrier.send = to_relay;
+	u->carrier.free = free_udp;
 	r = open_socket(&u->carrier, to, fwmark);
 	if (r < 0) {
-		ferry_udp_free(&u->carrier);
+		free_udp(&u->carrier);
 		errno = -r;
 		return err_set(err, r, "connect to the relay at %s: %m", endpoint_format(to, text));
 	}
@@ -167,13 +189,4 @@ void ferry_udp_set_session(struct carrier *c, uint32_t session)
 	((struct udp *) c)->session = session;
 	c->up = session != 0;
 	train_gso_again(&c->source.sock);
-}
-
-struct carrier *ferry_udp_free(struct carrier *c)
-{
-	if (!c)
-		return NULL;
-	close_p(&c->source.sock.fd);
-	free(c);
-	return NULL;
 }

@@ -53,9 +53,10 @@ static void on_wake(struct ferry *f, struct source *s)
 static void turn(struct ferry *f)
 {
 	struct epoll_event ready[TURN];
-	int n = epoll_wait(f->epoll_fd, ready, TURN, -1);
-	bool called = false;
+	bool called = false, go_on = f->wait_ms >= 0;
+	int n = epoll_wait(f->epoll_fd, ready, TURN, f->wait_ms);
 
+	f->wait_ms = -1;
 	f->now_us = clock_now_us();
 	for (int i = 0; i < n; i++) {
 		struct source *s = ready[i].data.ptr;
@@ -63,6 +64,8 @@ static void turn(struct ferry *f)
 		called = called || s == &f->wake;
 		s->ready(f, s);
 	}
+	if (go_on)
+		ferry_derp_go_on(f);
 	if (called)
 		run_call(f);
 }
@@ -108,7 +111,8 @@ static int enter_peer(struct ferry *f, void *arg)
 	return r;
 }
 
-int ferry_peer_add(struct ferry *f, uint32_t node, struct endpoint *ret)
+int ferry_peer_add(struct ferry *f, uint32_t node, const uint8_t key[static FERRY_KEY_LEN],
+	struct endpoint *ret)
 {
 	struct passenger *p = ferry_passenger_find(f, node);
 	int r;
@@ -121,7 +125,7 @@ int ferry_peer_add(struct ferry *f, uint32_t node, struct endpoint *ret)
 		return -EINVAL;
 	if (f->n_peers == FERRY_PEERS_MAX)
 		return -ENOSPC;
-	r = ferry_passenger_new(node, &f->tunnel, &p);
+	r = ferry_passenger_new(node, key, &f->tunnel, &p);
 	if (r < 0)
 		return r;
 	r = ferry_call(f, enter_peer, p);
@@ -167,20 +171,32 @@ static int choose_relay(struct ferry *f, void *arg)
 	return 0;
 }
 
-static struct carrier *find_carrier(const struct ferry *f, uint32_t relay)
+static struct carrier *find_carrier(const struct ferry *f, uint32_t relay, bool is_stream)
 {
 	struct carrier *c = f->carriers;
 
-	while (c && c->relay != relay)
+	while (c && (c->relay != relay || c->is_stream != is_stream))
 		c = c->next;
 	return c;
+}
+
+static bool is_full(const struct ferry *f, bool is_stream)
+{
+	unsigned n = 0;
+
+	for (const struct carrier *c = f->carriers; c; c = c->next)
+		n += c->is_stream == is_stream;
+	return n == FERRY_RELAYS_MAX;
 }
 
 int ferry_peer_carrier(struct ferry *f, uint32_t node, uint32_t relay)
 {
 	struct choice choice = { .peer = ferry_passenger_find(f, node), .relay = relay };
 
-	if (!choice.peer || (relay != FERRY_NO_RELAY && !find_carrier(f, relay)))
+	if (!choice.peer)
+		return -ENOENT;
+	if (relay != FERRY_NO_RELAY && !find_carrier(f, relay, false) &&
+		!find_carrier(f, relay, true))
 		return -ENOENT;
 	return ferry_call(f, choose_relay, &choice);
 }
@@ -209,9 +225,22 @@ static void take_out(struct ferry *f, struct carrier *c)
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
-	f->n_relays--;
 	listen_no_more(f, &c->source);
-	f->counters.from_relay_full += ferry_source_lost(&c->source);
+	if (!c->is_stream)
+		f->counters.from_relay_full += ferry_source_lost(&c->source);
+}
+
+/* Those by UDP before those by a stream, so that they are chosen first. */
+static void put_in(struct ferry *f, struct carrier *c)
+{
+	struct carrier **at = &f->carriers;
+
+	while (c->is_stream && *at && !(*at)->is_stream)
+		at = &(*at)->next;
+	c->next = *at;
+	*at = c;
+	if (c->is_stream)
+		f->wait_ms = 0; /* something may have come with the login */
 }
 
 struct change {
@@ -227,41 +256,49 @@ static int change_carrier(struct ferry *f, void *arg)
 		return r;
 	if (change->old)
 		take_out(f, change->old);
-	if (change->new) {
-		change->new->next = f->carriers;
-		f->carriers = change->new;
-		f->n_relays++;
-	}
+	if (change->new)
+		put_in(f, change->new);
 	ferry_passengers_choose(f);
 	return 0;
+}
+
+static void free_carrier(struct carrier *c)
+{
+	if (c)
+		c->free(c);
+}
+
+static void close_carrier(struct ferry *f, struct carrier *c)
+{
+	struct change change = { .old = c };
+
+	if (!c)
+		return;
+	(void) ferry_call(f, change_carrier, &change);
+	free_carrier(c);
 }
 
 int ferry_relay_open(struct ferry *f, uint32_t relay, const struct endpoint *to, uint32_t fwmark,
 	struct err *err)
 {
-	struct change change = { .old = find_carrier(f, relay) };
+	struct change change = { .old = find_carrier(f, relay, false) };
 	int r;
 
 	if (relay == FERRY_NO_RELAY || !to->port)
 		return err_set(err, -EINVAL, "a relay without number or port");
-	if (!change.old && f->n_relays == FERRY_RELAYS_MAX)
+	if (!change.old && is_full(f, false))
 		return err_set(err, -ENOSPC, "more than %d relays at once", FERRY_RELAYS_MAX);
 	r = ferry_udp_new(relay, to, fwmark, &change.new, err);
 	if (r < 0)
 		return r;
 	r = ferry_call(f, change_carrier, &change);
-	ferry_udp_free(r < 0 ? change.new : change.old);
+	free_carrier(r < 0 ? change.new : change.old);
 	return r < 0 ? err_set(err, r, "listen to a relay: %s", strerror(-r)) : 0;
 }
 
 void ferry_relay_close(struct ferry *f, uint32_t relay)
 {
-	struct change change = { .old = find_carrier(f, relay) };
-
-	if (!change.old)
-		return;
-	(void) ferry_call(f, change_carrier, &change);
-	ferry_udp_free(change.old);
+	close_carrier(f, find_carrier(f, relay, false));
 }
 
 struct binding {
@@ -280,7 +317,7 @@ static int bind_carrier(struct ferry *f, void *arg)
 
 int ferry_relay_session(struct ferry *f, uint32_t relay, uint32_t session)
 {
-	struct binding binding = { .carrier = find_carrier(f, relay), .session = session };
+	struct binding binding = { .carrier = find_carrier(f, relay, false), .session = session };
 
 	return binding.carrier ? ferry_call(f, bind_carrier, &binding) : -ENOENT;
 }
@@ -288,11 +325,60 @@ int ferry_relay_session(struct ferry *f, uint32_t relay, uint32_t session)
 /* The carrier changes only by calls of this thread, which waits for their end. */
 int ferry_send_control(struct ferry *f, uint32_t relay, const uint8_t *data, size_t len)
 {
-	const struct carrier *c = find_carrier(f, relay);
+	const struct carrier *c = find_carrier(f, relay, false);
 
 	if (!c)
 		return -ENOENT;
 	return send(c->source.sock.fd, data, len, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* --- streams --- */
+
+int ferry_stream_open(struct ferry *f, uint32_t relay, const struct ferry_stream *stream)
+{
+	struct change change = { 0 };
+	int r;
+
+	if (relay == FERRY_NO_RELAY || stream->fd < 0)
+		return -EINVAL;
+	if (find_carrier(f, relay, true))
+		return -EEXIST;
+	if (is_full(f, true))
+		return -ENOSPC;
+	r = ferry_derp_new(relay, stream, &change.new);
+	if (r < 0)
+		return r;
+	r = ferry_call(f, change_carrier, &change);
+	if (r < 0)
+		free_carrier(change.new);
+	return r;
+}
+
+void ferry_stream_close(struct ferry *f, uint32_t relay)
+{
+	close_carrier(f, find_carrier(f, relay, true));
+}
+
+struct letter {
+	struct carrier *carrier;
+	const uint8_t *frame;
+	size_t len;
+};
+
+static int put_frame(struct ferry *f, void *arg)
+{
+	const struct letter *l = arg;
+
+	return ferry_derp_put(f, l->carrier, l->frame, l->len) ? 0 : -EAGAIN;
+}
+
+int ferry_stream_send(struct ferry *f, uint32_t relay, const uint8_t *frame, size_t len)
+{
+	struct letter letter = {
+		.carrier = find_carrier(f, relay, true), .frame = frame, .len = len
+	};
+
+	return letter.carrier ? ferry_call(f, put_frame, &letter) : -ENOENT;
 }
 
 /* --- what it has to tell --- */
@@ -336,7 +422,7 @@ static int read_counters(struct ferry *f, void *arg)
 		for (const struct passenger *p = f->buckets[i]; p; p = p->next)
 			ret->to_relay_full += ferry_source_lost(&p->source);
 	for (const struct carrier *c = f->carriers; c; c = c->next)
-		ret->from_relay_full += ferry_source_lost(&c->source);
+		ret->from_relay_full += c->is_stream ? 0 : ferry_source_lost(&c->source);
 	return 0;
 }
 
@@ -397,6 +483,7 @@ int ferry_new(uint16_t tunnel_port, struct ferry **ret, struct err *err)
 	f->tunnel = loopback;
 	f->tunnel.port = tunnel_port;
 	f->epoll_fd = f->event_fd = f->wake.sock.fd = -1;
+	f->wait_ms = -1;
 	mailbox_init(&f->mailbox);
 	r = open_memory(f);
 	if (r == 0)
@@ -430,7 +517,7 @@ static void free_lists(struct ferry *f)
 		struct carrier *c = f->carriers;
 
 		f->carriers = c->next;
-		ferry_udp_free(c);
+		c->free(c);
 	}
 }
 

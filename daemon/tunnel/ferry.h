@@ -13,6 +13,9 @@
  * there goes to the peer by the relay that was chosen (ferry_peer_carrier); what comes for it by
  * any relay goes to the tunnel. Whole trains of datagrams stay together all the way.
  *
+ * There are two ways to a relay: by UDP, and by a stream (DERP). With both, packets go by UDP while
+ * it is bound, else by the stream.
+ *
  * Peers and relays are known by their node ids, which are not 0. Who is a peer, which relays there
  * are, binding to them and choosing among them is the control thread's. Its calls are carried out
  * between two batches and never wait for a network; all are from one thread.
@@ -22,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/ip.h"
@@ -30,7 +34,8 @@ struct ferry;
 
 enum {
 	FERRY_PEERS_MAX = 1024,
-	FERRY_RELAYS_MAX = 64,
+	FERRY_RELAYS_MAX = 64, /* by UDP, and as many by streams */
+	FERRY_KEY_LEN = 32,
 	FERRY_NO_RELAY = 0,
 };
 
@@ -45,10 +50,12 @@ void ferry_set_tunnel_port(struct ferry *ferry, uint16_t port);
 /* --- peers --- */
 
 /*
- * Makes a socket for peer @node, or finds the one it has; *@ret is its address, for the tunnel.
- * There is no relay for it yet. -ENOSPC above FERRY_PEERS_MAX, -EMFILE, -ENOMEM, -EINVAL (@node 0).
+ * Makes a socket for peer @node, whose WireGuard key is @key (by which a stream knows it), or finds
+ * the one it has (with the key given then); *@ret is its address, for the tunnel. There is no relay
+ * for it yet. -ENOSPC above FERRY_PEERS_MAX, -EMFILE, -ENOMEM, -EINVAL (@node 0).
  */
-int ferry_peer_add(struct ferry *ferry, uint32_t node, struct endpoint *ret);
+int ferry_peer_add(struct ferry *ferry, uint32_t node, const uint8_t key[static FERRY_KEY_LEN],
+	struct endpoint *ret);
 /* The tunnel must have been told before, for anybody may get the port now. */
 void ferry_peer_remove(struct ferry *ferry, uint32_t node);
 /* What is sent to @node goes by @relay from now on (FERRY_NO_RELAY: nowhere). -ENOENT */
@@ -73,6 +80,31 @@ void ferry_relay_close(struct ferry *ferry, uint32_t relay);
  */
 int ferry_send_control(struct ferry *ferry, uint32_t relay, const uint8_t *data, size_t len);
 
+/* --- relays by a stream (wire/derp.h) --- */
+
+/*
+ * A connection to a relay that is up and logged in: the next that receive() gives is a frame, also
+ * if it was read with what came before. It is the caller's to close, after ferry_stream_close();
+ * until then the ferry's thread alone uses it, and must never wait for it.
+ */
+struct ferry_stream {
+	int fd; /* is ready for one or the other when poll() says so */
+	/*
+	 * As recv() and send(), but for the errors: -EAGAIN for not now, another -errno (or 0 of
+	 * receive) for the end. After -EAGAIN, the same bytes come again from the same place.
+	 */
+	ssize_t (*receive)(void *ctx, void *ret, size_t len);
+	ssize_t (*send)(void *ctx, const void *data, size_t len);
+	void *ctx;
+};
+
+/* -EEXIST there is one, -ENOSPC above FERRY_RELAYS_MAX, -ENOMEM, -EINVAL. */
+int ferry_stream_open(struct ferry *ferry, uint32_t relay, const struct ferry_stream *stream);
+/* Afterwards nothing of it is used any more. */
+void ferry_stream_close(struct ferry *ferry, uint32_t relay);
+/* Puts a whole frame (a PONG, say) between the packets. -ENOENT, -EAGAIN no room. */
+int ferry_stream_send(struct ferry *ferry, uint32_t relay, const uint8_t *frame, size_t len);
+
 /* --- what it has to tell --- */
 
 enum ferry_event_kind {
@@ -80,12 +112,20 @@ enum ferry_event_kind {
 	FERRY_CONTROL,
 	/*
 	 * Something came by @relay that @relay says is from @node, who is no peer here (and it was
-	 * dropped), or to whom we send by another relay or none. Told again after a second; of many
-	 * at once, only some.
+	 * dropped), or to whom we send by another relay or none. A stream knows of nobody but peers:
+	 * then @node is 0 and @data his WireGuard key. Told again after a second; of many at once,
+	 * only some.
 	 */
 	FERRY_HEARD,
 	/* The kernel refused what was sent to @relay, or it was refused there: @error, -errno. */
 	FERRY_REFUSED,
+	/*
+	 * The stream to @relay brought a frame that is no packet: @frame (enum derp_type: PING,
+	 * PEER_GONE, HEALTH or RESTARTING) and its payload @data.
+	 */
+	FERRY_FRAME,
+	/* The stream to @relay has ended, @error says why (0: by the relay): close it. Never lost. */
+	FERRY_ENDED,
 };
 
 struct ferry_event {
@@ -93,6 +133,7 @@ struct ferry_event {
 	uint32_t relay;
 	uint32_t node;
 	int error;
+	uint8_t frame;
 	const uint8_t *data;
 	size_t len;
 };
@@ -120,7 +161,7 @@ struct ferry_counters {
 	uint64_t from_relay;       /* of peers, with our session */
 	uint64_t from_relay_super; /* messages of several of them */
 	uint64_t from_relay_full;  /* we did not come to it in time */
-	uint64_t malformed;        /* no message of the relay protocol that a member gets */
+	uint64_t malformed;        /* no message or frame that a member gets */
 	uint64_t bad_session;      /* DATA for another session than ours */
 	uint64_t unknown_node;     /* DATA from somebody who is no peer */
 	uint64_t control;          /* for ferry_next_event() */

@@ -76,16 +76,18 @@ static struct tunnel *open_tunnel(const char *ifname, uint32_t node, uint16_t po
 static struct endpoint by_relay(struct ferry *f, struct tunnel *t, uint32_t node, uint32_t peer,
 	const struct endpoint *relay)
 {
-	uint8_t bind[BIND_LEN] = { 0xf1, 'H', 1, UDPRELAY_BIND };
+	uint8_t bind[BIND_LEN] = { 0xf1, 'H', 1, UDPRELAY_BIND }, private[32], public[32];
 	struct endpoint at = { 0 };
 	struct err err = { 0 };
 
 	be32_write(bind + 4, node);
+	key_of(peer, private, public);
 	if (ferry_relay_open(f, RELAY, relay, 0, &err) < 0)
 		die("relay", err.text);
 	if (ferry_send_control(f, RELAY, bind, sizeof(bind)) < 0 ||
 		ferry_relay_session(f, RELAY, SESSIONS + node) < 0 ||
-		ferry_peer_add(f, peer, &at) < 0 || ferry_peer_carrier(f, peer, RELAY) < 0 ||
+		ferry_peer_add(f, peer, public, &at) < 0 ||
+		ferry_peer_carrier(f, peer, RELAY) < 0 ||
 		tunnel_allow_loopback(t, at.port, true) < 0)
 		die("ferry", "refused");
 	return at;

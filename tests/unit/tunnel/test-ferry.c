@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "sys/sock/sock.h"
+#include "wire/derp.h"
 #include "wire/udprelay.h"
 
 enum {
@@ -50,6 +51,20 @@ struct world {
 static struct endpoint local(uint16_t port)
 {
 	return (struct endpoint){ .addr = { AF_INET, { 127, 0, 0, 1 } }, .port = port };
+}
+
+static const uint8_t *key_of(uint32_t node)
+{
+	static uint8_t key[FERRY_KEY_LEN];
+
+	memset(key, 0x42, sizeof(key)); /* all in one bucket */
+	memcpy(key + sizeof(node), &node, sizeof(node));
+	return key;
+}
+
+static int add_peer(struct world *w, uint32_t node, struct endpoint *ret)
+{
+	return ferry_peer_add(w->ferry, node, key_of(node), ret);
 }
 
 /* --- sending and receiving as the ends do --- */
@@ -222,8 +237,8 @@ static int set_up(void **state)
 	assert_int_equal(sock_open(0, 0, true, &w->relay, &err), 0);
 	assert_int_equal(sock_open(0, 0, true, &w->second, &err), 0);
 	assert_int_equal(ferry_new(w->tunnel.port, &w->ferry, &err), 0);
-	assert_int_equal(ferry_peer_add(w->ferry, ADA, &w->ada), 0);
-	assert_int_equal(ferry_peer_add(w->ferry, BOB, &w->bob), 0);
+	assert_int_equal(add_peer(w, ADA, &w->ada), 0);
+	assert_int_equal(add_peer(w, BOB, &w->bob), 0);
 	w->at = join(w, RELAY, &w->relay);
 	assert_int_equal(ferry_relay_session(w->ferry, RELAY, SESSION), 0);
 	assert_int_equal(ferry_peer_carrier(w->ferry, ADA, RELAY), 0);
@@ -543,7 +558,7 @@ static void test_heard(void **state)
 	AWAIT(w, unknown_node, 12);
 	expect_no_event(w);
 	/* He is made a peer, and heard before it is said by which relay he is answered. */
-	assert_int_equal(ferry_peer_add(w->ferry, 5, &eve), 0);
+	assert_int_equal(add_peer(w, 5, &eve), 0);
 	from_relay(w, 5, 100, 100);
 	expect_at_tunnel(w, &eve, w->text + 100, 100);
 	assert_int_equal(next_event(w).node, 5);
@@ -685,12 +700,12 @@ static void test_peers(void **state)
 
 	if (descriptors_allow(FERRY_PEERS_MAX + 64) < FERRY_PEERS_MAX + 64)
 		skip();
-	assert_int_equal(ferry_peer_add(w->ferry, 0, &again), -EINVAL);
-	assert_int_equal(ferry_peer_add(w->ferry, ADA, &again), 0);
+	assert_int_equal(add_peer(w, 0, &again), -EINVAL);
+	assert_int_equal(add_peer(w, ADA, &again), 0);
 	assert_true(endpoint_equal(&again, &w->ada));
 	for (uint32_t i = 2; i < FERRY_PEERS_MAX; i++)
-		assert_int_equal(ferry_peer_add(w->ferry, i * 500, &at[i]), 0);
-	assert_int_equal(ferry_peer_add(w->ferry, 1, &again), -ENOSPC);
+		assert_int_equal(add_peer(w, i * 500, &at[i]), 0);
+	assert_int_equal(add_peer(w, 1, &again), -ENOSPC);
 	for (uint32_t i = 2; i < FERRY_PEERS_MAX; i++) {
 		from_relay(w, i * 500, i, 100);
 		expect_at_tunnel(w, &at[i], w->text + i, 100);
@@ -705,7 +720,7 @@ static void test_peers(void **state)
 	expect_at_tunnel(w, &at[3], w->text, 100);
 	assert_int_equal(counters(w).unknown_node, 1);
 	assert_int_equal(next_event(w).node, 2000);
-	assert_int_equal(ferry_peer_add(w->ferry, 2000, &again), 0);
+	assert_int_equal(add_peer(w, 2000, &again), 0);
 	from_relay(w, 2000, 0, 100);
 	expect_at_tunnel(w, &again, w->text, 100);
 }
@@ -727,6 +742,297 @@ static void test_many_relays(void **state)
 	to = (struct endpoint){ .addr = { AF_INET, { 255, 255, 255, 255 } }, .port = 1 };
 	assert_true(ferry_relay_open(w->ferry, 1, &to, 0, &err) < 0); /* EACCES: a broadcast */
 	assert_non_null(strstr(err.text, "255.255.255.255:1"));
+}
+
+/* --- streams --- */
+
+static ssize_t stream_receive(void *ctx, void *ret, size_t len)
+{
+	ssize_t n = recv(*(const int *) ctx, ret, len, MSG_DONTWAIT);
+
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t stream_send(void *ctx, const void *data, size_t len)
+{
+	ssize_t n = send(*(const int *) ctx, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n < 0 ? -errno : n;
+}
+
+/* Both ends of one: the ferry's, and the relay's, which waits. */
+struct stream {
+	int ours, theirs;
+	struct derp_reader reader;
+	uint8_t in[65536];
+	const uint8_t *at; /* of what was read, to be looked at */
+	size_t left;
+};
+
+static struct stream *stream_open(struct world *w, uint32_t relay)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	struct ferry_stream stream = {
+		.receive = stream_receive, .send = stream_send, .ctx = &s->ours
+	};
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	s->ours = stream.fd = fds[0];
+	s->theirs = fds[1];
+	assert_int_equal(ferry_stream_open(w->ferry, relay, &stream), 0);
+	return s;
+}
+
+static void stream_close(struct world *w, uint32_t relay, struct stream *s)
+{
+	ferry_stream_close(w->ferry, relay);
+	close_p(&s->ours);
+	close_p(&s->theirs);
+	derp_reader_done(&s->reader);
+	free(s);
+}
+
+/* The next frame that the relay gets. */
+static struct derp_frame stream_next(struct stream *s)
+{
+	struct derp_frame frame;
+	int r;
+
+	while ((r = derp_reader_next(
+			&s->reader, DERP_STAGE_SERVER_OPEN, &s->at, &s->left, &frame)) == 0) {
+		struct pollfd p = { .fd = s->theirs, .events = POLLIN };
+		ssize_t n;
+
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		n = recv(s->theirs, s->in, sizeof(s->in), 0);
+		assert_true(n > 0);
+		s->at = s->in;
+		s->left = (size_t) n;
+	}
+	assert_int_equal(r, 1);
+	return frame;
+}
+
+static void expect_packet(struct stream *s, uint32_t node, const void *data, size_t len)
+{
+	struct derp_frame frame = stream_next(s);
+
+	assert_int_equal(frame.type, DERP_SEND);
+	assert_int_equal(frame.len, DERP_KEY_LEN + len);
+	assert_memory_equal(frame.data, key_of(node), DERP_KEY_LEN);
+	assert_memory_equal(frame.data + DERP_KEY_LEN, data, len);
+}
+
+static void write_all(const struct stream *s, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(s->theirs, data, len, MSG_NOSIGNAL);
+
+		assert_true(n > 0);
+		data += n;
+		len -= (size_t) n;
+	}
+}
+
+static size_t put_packet(struct world *w, uint8_t *out, uint32_t node, size_t at, size_t len)
+{
+	derp_packet_head(DERP_RECV, key_of(node), len, out);
+	memcpy(out + DERP_PACKET_HEAD_LEN, w->text + at, len);
+	return DERP_PACKET_HEAD_LEN + len;
+}
+
+static void write_frame(const struct stream *s, uint8_t type, const void *data, size_t len)
+{
+	uint8_t head[DERP_HEAD_LEN] = { type, 0, 0, (uint8_t) (len >> 8), (uint8_t) len };
+
+	write_all(s, head, sizeof(head));
+	write_all(s, data, len);
+}
+
+/* Trains come out as frames, and frames as trains, in whatever pieces the stream brings them. */
+static void test_stream(void **state)
+{
+	static const size_t pieces[] = { 1, 4, 5, 36, 37, 38, 1000, 1489, 5000, 70000, 1 << 20 };
+	static uint8_t out[1 << 20];
+	struct world *w = *state;
+	struct stream *s = stream_open(w, SECOND_RELAY);
+
+	assert_int_equal(ferry_peer_carrier(w->ferry, ADA, SECOND_RELAY), 0);
+	for (size_t i = 0; i < ARRAY_LEN(trains); i++) {
+		size_t len = trains[i].n * trains[i].size + trains[i].last, size = trains[i].size;
+
+		send_to(w, &w->tunnel, &w->ada, w->text, len, size);
+		for (size_t at = 0; at < len; at += size)
+			expect_packet(s, ADA, w->text + at, len - at < size ? len - at : size);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+		enum { N = 60, SIZE = 1452 };
+		unsigned supers = w->supers;
+		size_t n = 0;
+
+		for (size_t k = 0; k < N; k++)
+			n += put_packet(w, out + n, k % 3 ? ADA : BOB, k * SIZE, SIZE - k / 58);
+		for (size_t at = 0; at < n; at += pieces[i])
+			write_all(s, out + at, n - at < pieces[i] ? n - at : pieces[i]);
+		for (size_t ada = 1, bob = 0; ada < N || bob < N;) {
+			struct endpoint from;
+			size_t got;
+			const uint8_t *data = next(w, w->tunnel.fd4, &from, &got);
+			bool is_ada = endpoint_equal(&from, &w->ada);
+			size_t *k = is_ada ? &ada : &bob;
+
+			assert_true(is_ada || endpoint_equal(&from, &w->bob));
+			assert_int_equal(got, SIZE - *k / 58);
+			assert_memory_equal(data, w->text + *k * SIZE, got);
+			*k += is_ada && *k % 3 == 1 ? 1 : is_ada ? 2 : 3;
+		}
+		if (w->tunnel.gro && pieces[i] > n)
+			assert_true(w->supers > supers);
+	}
+	expect_nothing(w, &w->tunnel);
+	assert_int_equal(counters(w).to_relay_full, 0);
+	stream_close(w, SECOND_RELAY, s);
+}
+
+/* With both, UDP is used while it is bound. What comes is taken from both. */
+static void test_both_ways(void **state)
+{
+	struct world *w = *state;
+	struct stream *s = stream_open(w, RELAY);
+	const struct ferry_stream none = { .fd = -1 }, another = { .fd = s->ours };
+
+	assert_int_equal(ferry_stream_open(w->ferry, RELAY, &another), -EEXIST);
+	assert_int_equal(ferry_stream_open(w->ferry, SECOND_RELAY, &none), -EINVAL);
+	assert_int_equal(ferry_stream_open(w->ferry, FERRY_NO_RELAY, &another), -EINVAL);
+	for (size_t i = 0; i < 3; i++) {
+		uint8_t out[200];
+
+		send_to(w, &w->tunnel, &w->ada, w->text, 100, 0);
+		expect_for_node(w, &w->relay, ADA, w->text, 100);
+		assert_int_equal(ferry_relay_session(w->ferry, RELAY, 0), 0);
+		send_to(w, &w->tunnel, &w->ada, w->text + 1, 100, 0);
+		expect_packet(s, ADA, w->text + 1, 100);
+		assert_int_equal(ferry_relay_session(w->ferry, RELAY, SESSION), 0);
+		write_all(s, out, put_packet(w, out, BOB, i, 100));
+		expect_at_tunnel(w, &w->bob, w->text + i, 100);
+	}
+	expect_no_event(w); /* it is the same relay */
+	ferry_relay_close(w->ferry, RELAY);
+	send_to(w, &w->tunnel, &w->ada, w->text + 2, 100, 0);
+	expect_packet(s, ADA, w->text + 2, 100);
+	stream_close(w, RELAY, s);
+	send_to(w, &w->tunnel, &w->ada, w->text + 2, 100, 0);
+	AWAIT(w, no_relay, 1);
+}
+
+/* A relay that does not read keeps nobody else waiting; what it reads in the end are whole frames. */
+static void test_slow_stream(void **state)
+{
+	struct world *w = *state;
+	struct stream *s = stream_open(w, SECOND_RELAY);
+	uint8_t pong[DERP_PING_FRAME_LEN];
+	struct ferry_counters c;
+
+	derp_ping_put(DERP_PONG, (const uint8_t[8]){ 1 }, pong);
+	assert_int_equal(ferry_peer_carrier(w->ferry, ADA, SECOND_RELAY), 0);
+	for (size_t i = 0; i < 40; i++) {
+		send_to(w, &w->tunnel, &w->ada, w->text + i, 60 * 1000, 1000);
+		send_to(w, &w->tunnel, &w->bob, w->text + i, 500, 0);
+		expect_for_node(w, &w->relay, BOB, w->text + i, 500);
+	}
+	AWAIT(w, from_tunnel, 40 * 61);
+	c = counters(w);
+	assert_true(c.to_relay_full > 100);
+	for (uint64_t i = 0; i < c.to_relay - 40; i++)
+		assert_int_equal(stream_next(s).len, DERP_KEY_LEN + 1000);
+	assert_int_equal(ferry_stream_send(w->ferry, SECOND_RELAY, pong, sizeof(pong)), 0);
+	send_to(w, &w->tunnel, &w->ada, w->text, 700, 0);
+	assert_int_equal(stream_next(s).type, DERP_PONG);
+	expect_packet(s, ADA, w->text, 700);
+	stream_close(w, SECOND_RELAY, s);
+	assert_int_equal(ferry_stream_send(w->ferry, SECOND_RELAY, pong, sizeof(pong)), -ENOENT);
+}
+
+/* What is no packet is told; packets that are none, or a stranger's, are dropped. */
+static void test_frames(void **state)
+{
+	struct world *w = *state;
+	struct stream *s = stream_open(w, SECOND_RELAY);
+	static uint8_t data[UDPRELAY_PAYLOAD_MAX + DERP_KEY_LEN + 1];
+	struct ferry_event event;
+
+	write_frame(s, DERP_KEEP_ALIVE, data, 0);
+	write_frame(s, 0x77, data, 5000); /* of a later version */
+	write_frame(s, DERP_PING, "12345678", 8);
+	event = next_event(w);
+	assert_int_equal(event.kind, FERRY_FRAME);
+	assert_int_equal(event.relay, SECOND_RELAY);
+	assert_int_equal(event.frame, DERP_PING);
+	assert_int_equal(event.len, 8);
+	assert_memory_equal(event.data, "12345678", 8);
+	memcpy(data, key_of(ADA), DERP_KEY_LEN);
+	write_frame(s, DERP_RECV, data, DERP_KEY_LEN - 1);
+	write_frame(s, DERP_RECV, data, DERP_KEY_LEN);
+	write_frame(s, DERP_RECV, data, sizeof(data));
+	write_frame(s, DERP_HEALTH, data, DERP_HEALTH_MAX + 1);
+	AWAIT(w, malformed, 4);
+	memcpy(data, key_of(99), DERP_KEY_LEN);
+	write_frame(s, DERP_RECV, data, 100);
+	event = next_event(w);
+	assert_int_equal(event.kind, FERRY_HEARD);
+	assert_int_equal(event.node, 0);
+	assert_int_equal(event.len, FERRY_KEY_LEN);
+	assert_memory_equal(event.data, key_of(99), FERRY_KEY_LEN);
+	write_frame(s, DERP_RECV, data, 100);
+	AWAIT(w, unknown_node, 2);
+	expect_no_event(w);
+	expect_nothing(w, &w->tunnel);
+	stream_close(w, SECOND_RELAY, s);
+}
+
+/* Whose ends are told even if the ring is full of what they had to say before. */
+static void test_streams_end(void **state)
+{
+	struct world *w = *state;
+	struct stream *s = stream_open(w, SECOND_RELAY), *other = stream_open(w, 30);
+	uint8_t data[DERP_HEALTH_MAX] = { 'x' };
+	struct ferry_event event;
+	unsigned ended = 0, told = 0;
+
+	assert_int_equal(ferry_peer_carrier(w->ferry, ADA, SECOND_RELAY), 0);
+	for (int i = 0; i < 200; i++) {
+		write_frame(s, DERP_HEALTH, data, sizeof(data));
+		write_frame(other, DERP_HEALTH, data, sizeof(data));
+	}
+	write_frame(s, DERP_CLIENT_INFO, data, 40); /* it is no client */
+	(void) shutdown(other->theirs, SHUT_RDWR);
+	send_to(w, &w->tunnel, &w->ada, w->text, 100, 0);
+	while (counters(w).control + counters(w).control_lost < 400)
+		;
+	while (ended < 2) {
+		event = next_event(w);
+		told += event.kind == FERRY_FRAME;
+		if (event.kind != FERRY_ENDED)
+			continue;
+		ended++;
+		assert_int_equal(event.error, event.relay == 30 ? 0 : -EPROTO);
+	}
+	assert_int_equal(told, counters(w).control);
+	assert_true(told > 50 && told < 200);
+	send_to(w, &w->tunnel, &w->ada, w->text, 100, 0);
+	while (counters(w).no_relay == 0)
+		;
+	assert_int_equal(ferry_stream_send(w->ferry, SECOND_RELAY, data, 10), -EAGAIN);
+	stream_close(w, SECOND_RELAY, s);
+	stream_close(w, 30, other);
+	/* One that tears while a frame is on its way. */
+	s = stream_open(w, SECOND_RELAY);
+	write_all(s, data, 3);
+	close_p(&s->theirs);
+	s->theirs = -1;
+	assert_int_equal(next_event(w).kind, FERRY_ENDED);
+	stream_close(w, SECOND_RELAY, s);
 }
 
 /* --- more than it can carry, and calls meanwhile --- */
@@ -787,7 +1093,7 @@ static void all_calls(struct world *w, uint32_t i)
 	struct endpoint other, to = local(w->second.port);
 	struct ferry_event event;
 
-	assert_int_equal(ferry_peer_add(w->ferry, 100 + i, &other), 0);
+	assert_int_equal(add_peer(w, 100 + i, &other), 0);
 	assert_int_equal(ferry_relay_open(w->ferry, SECOND_RELAY, &to, 0, NULL), 0);
 	assert_int_equal(ferry_relay_session(w->ferry, SECOND_RELAY, i), 0);
 	(void) ferry_send_control(w->ferry, SECOND_RELAY, w->text, 100);
@@ -845,6 +1151,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tunnel_moves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_peers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_relays, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_stream, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_both_ways, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_slow_stream, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_frames, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_streams_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_flood, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_flood_and_moves, set_up, tear_down),
 	};

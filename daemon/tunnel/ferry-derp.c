@@ -1,0 +1,302 @@
+/*
+ * A relay by a stream of frames. Packets to it lie one behind the other in a ring until the stream
+ * takes them; what does not fit is lost, so that nobody waits. Of what comes, packets of peers are
+ * delivered from where they were read; the reader's memory, for the one of which only a part came,
+ * grows to the longest frame once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "tunnel/ferry-internal.h"
+#include "wire/derp.h"
+#include "wire/udprelay.h"
+
+enum {
+	OUT_LEN = 256 * 1024,
+	IN_TURN = 256 * 1024, /* read in one turn at most */
+	IN_ONCE = 64 * 1024,
+	UNTOLD_MS = 100,
+};
+
+_Static_assert(IN_TURN <= FERRY_SLOTS * FERRY_SLOT_LEN, "it is read to there");
+_Static_assert((OUT_LEN & (OUT_LEN - 1)) == 0, "positions are taken modulo it");
+
+struct derp {
+	struct carrier carrier;
+	struct ferry_stream stream;
+	struct derp_reader reader;
+	bool waits;  /* for the stream to take more */
+	bool hungry; /* there may be more to read than poll() knows of */
+	bool ended, told;
+	int error;           /* that it ended by */
+	uint32_t head, tail; /* of what is to be sent: ever sent, ever put in */
+	uint8_t out[OUT_LEN];
+};
+
+static void wait_at_most(struct ferry *f, int ms)
+{
+	if (f->wait_ms < 0 || f->wait_ms > ms)
+		f->wait_ms = ms;
+}
+
+/* Until there is room for it. */
+static void tell_end(struct ferry *f, struct derp *d)
+{
+	d->told = ferry_tell_ended(f, &d->carrier, d->error);
+	if (!d->told)
+		wait_at_most(f, UNTOLD_MS);
+}
+
+static void end(struct ferry *f, struct derp *d, int error)
+{
+	if (d->ended)
+		return;
+	d->ended = true;
+	d->error = error;
+	d->carrier.up = false;
+	(void) epoll_ctl(f->epoll_fd, EPOLL_CTL_DEL, d->carrier.source.sock.fd, NULL);
+	ferry_passengers_choose(f);
+	tell_end(f, d);
+}
+
+/* --- to the relay --- */
+
+static void await_room(struct ferry *f, struct derp *d, bool waits)
+{
+	struct epoll_event event = { .events = EPOLLIN | (waits ? EPOLLOUT : 0),
+		.data.ptr = &d->carrier.source };
+
+	if (waits == d->waits)
+		return;
+	d->waits = waits;
+	(void) epoll_ctl(f->epoll_fd, EPOLL_CTL_MOD, d->carrier.source.sock.fd, &event);
+}
+
+static void flush(struct ferry *f, struct derp *d)
+{
+	while (d->head != d->tail && !d->ended) {
+		uint32_t at = d->head % OUT_LEN, n = d->tail - d->head;
+		ssize_t r;
+
+		if (n > OUT_LEN - at)
+			n = OUT_LEN - at;
+		r = d->stream.send(d->stream.ctx, d->out + at, n);
+		if (r == -EAGAIN) {
+			await_room(f, d, true);
+			return;
+		}
+		if (r < 0) {
+			end(f, d, (int) r);
+			return;
+		}
+		d->head += (uint32_t) r;
+	}
+	if (!d->ended)
+		await_room(f, d, false);
+}
+
+static bool has_room(const struct derp *d, size_t len)
+{
+	return len <= OUT_LEN - (d->tail - d->head);
+}
+
+static void put(struct derp *d, const uint8_t *data, size_t len)
+{
+	size_t at = d->tail % OUT_LEN;
+	size_t n = len < OUT_LEN - at ? len : OUT_LEN - at;
+
+	memcpy(d->out + at, data, n);
+	memcpy(d->out, data + n, len - n);
+	d->tail += (uint32_t) len;
+}
+
+static void put_packet(
+	struct ferry *f, struct derp *d, const uint8_t *key, const uint8_t *data, size_t len)
+{
+	uint8_t head[DERP_PACKET_HEAD_LEN];
+
+	if (len > UDPRELAY_PAYLOAD_MAX) { /* the same by both ways */
+		f->counters.too_long++;
+		return;
+	}
+	if (!has_room(d, sizeof(head) + len)) {
+		f->counters.to_relay_full++;
+		return;
+	}
+	derp_packet_head(DERP_SEND, key, len, head);
+	put(d, head, sizeof(head));
+	put(d, data, len);
+	f->counters.to_relay++;
+}
+
+static void to_relay(struct ferry *f, struct carrier *c, const struct passenger *to,
+	const struct sock_msg *msgs, size_t n)
+{
+	struct derp *d = (struct derp *) c;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sock_msg *msg = &msgs[i];
+		size_t size = sock_msg_datagrams(msg) > 1 ? msg->segment : msg->len;
+
+		for (size_t at = 0; at < msg->len; at += size)
+			put_packet(f, d, to->key, msg->data + at,
+				msg->len - at < size ? msg->len - at : size);
+	}
+	flush(f, d);
+}
+
+bool ferry_derp_put(struct ferry *f, struct carrier *c, const uint8_t *frame, size_t len)
+{
+	struct derp *d = (struct derp *) c;
+
+	if (d->ended || !has_room(d, len))
+		return false;
+	put(d, frame, len);
+	flush(f, d);
+	return true;
+}
+
+/* --- from the relay --- */
+
+/* Does it stay where it is until the turn is over? Else only until the next frame. */
+static bool lies_in_area(const struct ferry *f, const uint8_t *data)
+{
+	return (uintptr_t) data - (uintptr_t) f->area < IN_TURN;
+}
+
+static void take_packet(struct ferry *f, struct derp *d, const struct derp_frame *frame)
+{
+	struct passenger *p = f->last;
+	const uint8_t *key, *data;
+	size_t len;
+
+	if (derp_packet_parse(frame, &key, &data, &len) < 0 || len == 0 ||
+		len > UDPRELAY_PAYLOAD_MAX) {
+		f->counters.malformed++;
+		return;
+	}
+	if (!p || memcmp(p->key, key, FERRY_KEY_LEN) != 0)
+		p = ferry_passenger_by_key(f, key);
+	if (!p) {
+		f->counters.unknown_node++;
+		ferry_tell_stranger(f, &d->carrier, 0, key);
+		return;
+	}
+	f->last = p;
+	ferry_arrived(f, &d->carrier, p, data, len);
+	if (!lies_in_area(f, data))
+		ferry_deliver(f);
+}
+
+static void take(struct ferry *f, struct derp *d, const struct derp_frame *frame)
+{
+	switch (frame->type) {
+	case DERP_RECV:
+		take_packet(f, d, frame);
+		break;
+	case DERP_PING:
+	case DERP_PEER_GONE:
+	case DERP_HEALTH:
+	case DERP_RESTARTING:
+		if (frame->len > DERP_HEALTH_MAX)
+			f->counters.malformed++;
+		else if (ferry_tell_frame(f, &d->carrier, frame->type, frame->data, frame->len))
+			f->counters.control++;
+		else
+			f->counters.control_lost++;
+		break;
+	default: /* KEEP_ALIVE, and what we know nothing of */
+		break;
+	}
+}
+
+/*
+ * What has come, as far as it is this turn's. *ret_end: why there is no more of it, as of
+ * stream.receive().
+ */
+static size_t receive(struct ferry *f, struct derp *d, int *ret_end)
+{
+	size_t n = 0;
+
+	d->hungry = false;
+	*ret_end = -EAGAIN;
+	while (n + IN_ONCE <= IN_TURN) {
+		ssize_t r = d->stream.receive(d->stream.ctx, f->area + n, IN_ONCE);
+
+		if (r <= 0) {
+			*ret_end = (int) r;
+			return n;
+		}
+		n += (size_t) r;
+	}
+	d->hungry = true;
+	wait_at_most(f, 0);
+	return n;
+}
+
+static void from_relay(struct ferry *f, struct derp *d)
+{
+	int reason, r;
+	size_t len = receive(f, d, &reason);
+	const uint8_t *data = f->area;
+	struct derp_frame frame;
+
+	while ((r = derp_reader_next(&d->reader, DERP_STAGE_CLIENT_OPEN, &data, &len, &frame)) == 1)
+		take(f, d, &frame);
+	ferry_deliver(f);
+	if (r < 0)
+		end(f, d, r);
+	else if (reason != -EAGAIN)
+		end(f, d, reason);
+}
+
+static void on_ready(struct ferry *f, struct source *s)
+{
+	struct derp *d = (struct derp *) s;
+
+	if (d->waits)
+		flush(f, d);
+	if (!d->ended)
+		from_relay(f, d);
+}
+
+void ferry_derp_go_on(struct ferry *f)
+{
+	for (struct carrier *c = f->carriers; c; c = c->next) {
+		struct derp *d = (struct derp *) c;
+
+		if (!c->is_stream)
+			continue;
+		if (d->ended && !d->told)
+			tell_end(f, d);
+		else if (d->hungry && !d->ended)
+			from_relay(f, d);
+	}
+}
+
+/* --- one of them --- */
+
+static void free_derp(struct carrier *c)
+{
+	derp_reader_done(&((struct derp *) c)->reader);
+	free(c);
+}
+
+int ferry_derp_new(uint32_t relay, const struct ferry_stream *stream, struct carrier **ret)
+{
+	struct derp *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	d->stream = *stream;
+	d->carrier.relay = relay;
+	d->carrier.source.sock.fd = stream->fd;
+	d->carrier.source.ready = on_ready;
+	d->carrier.is_stream = d->carrier.up = d->hungry = true;
+	d->carrier.send = to_relay;
+	d->carrier.free = free_derp;
+	*ret = &d->carrier;
+	return 0;
+}
