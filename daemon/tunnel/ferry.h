@@ -56,7 +56,7 @@ void ferry_set_tunnel_port(struct ferry *ferry, uint16_t port);
  */
 int ferry_peer_add(struct ferry *ferry, uint32_t node, const uint8_t key[static FERRY_KEY_LEN],
 	struct endpoint *ret);
-/* The tunnel must have been told before, for anybody may get the port now. */
+/* The tunnel must have been told before, for anybody may have the port now. */
 void ferry_peer_remove(struct ferry *ferry, uint32_t node);
 /* What is sent to @node goes by @relay from now on (FERRY_NO_RELAY: nowhere). -ENOENT */
 int ferry_peer_carrier(struct ferry *ferry, uint32_t node, uint32_t relay);
@@ -70,7 +70,10 @@ int ferry_peer_carrier(struct ferry *ferry, uint32_t node, uint32_t relay);
  */
 int ferry_relay_open(struct ferry *ferry, uint32_t relay, const struct endpoint *to,
 	uint32_t fwmark, struct err *err);
-/* Bound as @session (0: not any more): now packets may go. -ENOENT */
+/*
+ * Bound as @session (0: not any more): now packets may go. For every BOUND, also with the same
+ * session: whether the way there takes whole trains is found out anew. -ENOENT
+ */
 int ferry_relay_session(struct ferry *ferry, uint32_t relay, uint32_t session);
 /* Peers that went by it have none then. */
 void ferry_relay_close(struct ferry *ferry, uint32_t relay);
@@ -112,9 +115,9 @@ enum ferry_event_kind {
 	FERRY_CONTROL,
 	/*
 	 * Something came by @relay that @relay says is from @node, who is no peer here (and it was
-	 * dropped), or to whom we send by another relay or none. A stream knows of nobody but peers:
-	 * then @node is 0 and @data his WireGuard key. Told again after a second; of many at once,
-	 * only some.
+	 * dropped), or to whom we send by another relay or none. Who is no peer and comes by a
+	 * stream has no number: then @node is 0 and @data his WireGuard key. Told again after a
+	 * second; of many at once, only some.
 	 */
 	FERRY_HEARD,
 	/* The kernel refused what was sent to @relay, or it was refused there: @error, -errno. */
@@ -124,7 +127,7 @@ enum ferry_event_kind {
 	 * PEER_GONE, HEALTH or RESTARTING) and its payload @data.
 	 */
 	FERRY_FRAME,
-	/* The stream to @relay has ended, @error says why (0: by the relay): close it. Never lost. */
+	/* The stream to @relay has ended, @error says why (0: by the relay). Never lost. */
 	FERRY_ENDED,
 };
 

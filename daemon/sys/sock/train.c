@@ -189,8 +189,8 @@ static void send_singly(struct train *t, const struct train_sock *sock, const st
 }
 
 /*
- * A card without checksums for us (EIO), or a path whose MTU is too small for one datagram whole:
- * it will be no other for the next ones.
+ * A card without checksums for us (EIO), or a path whose MTU is too small for one datagram whole.
+ * So long ones are not tried together any more until train_gso_again().
  */
 static bool is_too_super(struct train_sock *sock, const struct message *m, int error)
 {
