@@ -1,12 +1,13 @@
 /*
  * ferry-internal: the parts of a ferry, for its files only.
  *
- *   ferry.c         opens, closes, the thread, the calls
- *   ferry-udp.c     a carrier: a UDP socket connected to a relay
- *   ferry-derp.c    a carrier: a stream to a relay
- *   ferry-peers.c   the loopback sockets: from the tunnel to a carrier, and the other way
- *   ferry-tell.c    events for the control thread
- *   ferry-source.c  receiving in batches
+ *   ferry-control.c  the calls of the control thread
+ *   ferry.c          opens, closes, the thread
+ *   ferry-udp.c      a carrier: a UDP socket connected to a relay
+ *   ferry-derp.c     a carrier: a stream to a relay
+ *   ferry-peers.c    the loopback sockets: from the tunnel to a carrier, and the other way
+ *   ferry-tell.c     events for the control thread
+ *   ferry-source.c   receiving in batches
  */
 #pragma once
 
@@ -109,6 +110,14 @@ struct ferry {
 	struct arrival arrivals[FERRY_ARRIVALS];
 	size_t n_arrivals;
 };
+
+/* --- ferry.c --- */
+
+/* Runs @fn in the thread, and waits. -ENODEV after it has ended. */
+int ferry_call(struct ferry *f, int (*fn)(struct ferry *f, void *arg), void *arg);
+/* In the thread, as all below. */
+int ferry_listen_to(struct ferry *f, struct source *s);
+void ferry_listen_no_more(struct ferry *f, const struct source *s);
 
 /* --- ferry-source.c --- */
 
