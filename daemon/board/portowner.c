@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/number.h"
 
 enum { TABLE_BYTES_MAX = 16 << 20, COMM_MAX = 32, LISTEN = 0x0a };
 
@@ -22,20 +23,44 @@ static void close_dir(DIR **dir)
 }
 #define CLEANUP_DIR CLEANUP(close_dir)
 
-/* "  0: 0100007F:1F90 00000000:0000 0A ... uid timeout inode": the third line's words. */
+/* Columns of a line, counted from 0: "0: 0100007F:1F90 00000000:0000 0A ... 21004 ...". */
+enum { COLUMN_LOCAL = 1, COLUMN_STATE = 3, COLUMN_INODE = 9, COLUMN_MAX = 40 };
+
+/* Copies column @n of the line at @line. */
+static const char *column(const char *line, unsigned n, char ret[static COLUMN_MAX])
+{
+	size_t len;
+
+	line += strspn(line, " ");
+	while (n-- > 0) {
+		line += strcspn(line, " \n");
+		line += strspn(line, " ");
+	}
+	len = strcspn(line, " \n");
+	(void) snprintf(ret, COLUMN_MAX, "%.*s", len < COLUMN_MAX ? (int) len : 0, line);
+	return ret;
+}
+
+static bool is_hex(const char *text, unsigned long wanted)
+{
+	char *end;
+
+	return *text && strtoul(text, &end, 16) == wanted && !*end;
+}
+
 uint64_t portowner_inode(const char *text, bool listening, uint16_t port)
 {
 	for (const char *line = strchr(text, '\n'); line; line = strchr(line, '\n')) {
-		unsigned local, state;
-		uint64_t inode;
+		char local[COLUMN_MAX], state[COLUMN_MAX], inode[COLUMN_MAX];
+		const char *colon;
+		uint64_t ret;
 
 		line++;
-		if (sscanf(line,
-			    " %*u: %*32[0-9A-Fa-f]:%4x %*32[0-9A-Fa-f]:%*4x %2x "
-			    "%*s %*s %*s %*u %*u %20" SCNu64,
-			    &local, &state, &inode) == 3 &&
-			local == port && (!listening || state == LISTEN))
-			return inode;
+		colon = strrchr(column(line, COLUMN_LOCAL, local), ':');
+		if (colon && is_hex(colon + 1, port) &&
+			(!listening || is_hex(column(line, COLUMN_STATE, state), LISTEN)) &&
+			number_parse(column(line, COLUMN_INODE, inode), 0, UINT64_MAX, &ret) == 0)
+			return ret;
 	}
 	return 0;
 }

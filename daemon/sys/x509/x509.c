@@ -104,7 +104,7 @@ int x509_certificate_pem_numbered(
 	if (r < 0)
 		return r;
 	subject = X509_get_subject_name(cert);
-	/* not MBSTRING_UTF8, which has the same bytes but refuses more than 64: DERP's name has 71 */
+	/* not MBSTRING_UTF8: the same bytes, but refuses more than 64, and DERP has 71 */
 	if (X509_set_version(cert, 2) != 1 ||
 		X509_NAME_add_entry_by_txt(subject, "CN", V_ASN1_UTF8STRING,
 			(const unsigned char *) name, -1, -1, 0) != 1 ||
