@@ -236,11 +236,24 @@ static void test_denied(void **state)
 	assert_true(session_within(&b, 2000));
 }
 
+/* A datagram from there to there arrives: Linux makes an IPv6 address usable a moment later. */
+static bool is_up(const char *address)
+{
+	struct endpoint own = at(address, 0);
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(&own, &sa);
+	CLEANUP(close_p) int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return fd >= 0 && bind(fd, (struct sockaddr *) &sa, len) == 0 &&
+	       getsockname(fd, (struct sockaddr *) &sa, &len) == 0 &&
+	       sendto(fd, "x", 1, 0, (struct sockaddr *) &sa, len) == 1 && poll(&p, 1, 50) == 1;
+}
+
 /* Of the loopback device, but no loopback addresses: those are denied. */
 static int setup_managed(void **state)
 {
-	static const char *const addresses[] = { "192.0.2.1/32", "192.0.2.9/32",
-		"2001:db8::1/128" };
+	static const char *const addresses[] = { "192.0.2.1", "192.0.2.9", "2001:db8::1" };
 	char command[64];
 
 	link_ioctl("lo", SIOCSIFFLAGS, IFF_UP, 0);
@@ -248,6 +261,8 @@ static int setup_managed(void **state)
 		(void) snprintf(
 			command, sizeof(command), "ip addr replace %s dev lo", addresses[i]);
 		assert_int_equal(system(command), 0);
+		for (unsigned k = 0; !is_up(addresses[i]); k++)
+			assert_true(k < 1000);
 	}
 	open_side(&a, "ta", (struct tunnel_config){ .managed = true });
 	open_side(&b, "tb", (struct tunnel_config){ 0 });
