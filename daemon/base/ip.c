@@ -214,6 +214,18 @@ bool ip_addr_is_private(const struct ip_addr *addr)
 		       (b[0] == 192 && b[1] == 168) || (b[0] == 100 && (b[1] & 0xc0) == 64));
 }
 
+/* RFC 4291, section 2.5.5.2. */
+struct ip_addr ip_addr_unmapped(const struct ip_addr *addr)
+{
+	static const uint8_t head[12] = { [10] = 0xff, [11] = 0xff };
+	struct ip_addr four = { .family = AF_INET };
+
+	if (addr->family != AF_INET6 || memcmp(addr->bytes, head, sizeof(head)) != 0)
+		return *addr;
+	memcpy(four.bytes, addr->bytes + sizeof(head), 4);
+	return four;
+}
+
 struct ip_prefix ip_prefix_of(const struct ip_addr *addr, uint8_t len)
 {
 	struct ip_prefix p = { .addr = { .family = addr->family }, .len = len };

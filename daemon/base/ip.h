@@ -60,6 +60,8 @@ bool ip_addr_is_multicast(const struct ip_addr *addr);
 bool ip_addr_is_unspecified(const struct ip_addr *addr);
 /* One of a house or a carrier: RFC 1918, 100.64.0.0/10 (RFC 6598), fc00::/7 (RFC 4193). */
 bool ip_addr_is_private(const struct ip_addr *addr);
+/* An IPv4 address in IPv6 form (::ffff:192.0.2.1) as what it is, others as they are. */
+struct ip_addr ip_addr_unmapped(const struct ip_addr *addr);
 
 /* The full-length prefix of one address, and the prefix with host bits cleared. */
 struct ip_prefix ip_prefix_of(const struct ip_addr *addr, uint8_t len);

@@ -19,24 +19,26 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char) (c + ('a' - 'A')) : c;
 }
 
-/* RFC 4291, section 2.5.5.2: ::ffff:192.0.2.1 */
-static bool is_mapped(const struct ip_addr *addr)
-{
-	static const uint8_t head[12] = { [10] = 0xff, [11] = 0xff };
-
-	return addr->family == AF_INET6 && !memcmp(addr->bytes, head, sizeof(head));
-}
-
 static const char means_itself[] = "on every machine it means that machine itself";
 
-/* Why nobody else finds anything at @addr, NULL if it can be. */
-static const char *objection(const struct ip_addr *addr)
+/* 0.0.0.0/8 (RFC 791, section 3.2) and 255.255.255.255. */
+static bool is_of_this_network(const struct ip_addr *addr)
 {
-	if (ip_addr_is_loopback(addr))
+	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+
+	return addr->family == AF_INET &&
+	       (!addr->bytes[0] || !memcmp(addr->bytes, broadcast, sizeof(broadcast)));
+}
+
+const char *outside_addr_objection(const struct ip_addr *addr)
+{
+	struct ip_addr a = ip_addr_unmapped(addr);
+
+	if (ip_addr_is_loopback(&a))
 		return means_itself;
-	if (ip_addr_is_link_local(addr))
+	if (ip_addr_is_link_local(&a))
 		return "it is good on one link only";
-	if (ip_addr_is_multicast(addr) || ip_addr_is_unspecified(addr))
+	if (ip_addr_is_multicast(&a) || ip_addr_is_unspecified(&a) || is_of_this_network(&a))
 		return "no single machine has it";
 	return NULL;
 }
@@ -47,7 +49,17 @@ static bool is_localhost(const char *name)
 	static const char local[] = "localhost";
 	size_t len = strlen(name), n = sizeof(local) - 1;
 
-	return len >= n && !strcmp(name + len - n, local) && (len == n || name[len - n - 1] == '.');
+	return len >= n && !strcasecmp(name + len - n, local) &&
+	       (len == n || name[len - n - 1] == '.');
+}
+
+const char *outside_host_objection(const char *host)
+{
+	struct ip_addr addr;
+
+	if (ip_addr_parse(host, &addr) == 0)
+		return outside_addr_objection(&addr);
+	return is_localhost(host) ? means_itself : NULL;
 }
 
 bool outside_host_is_valid(const char *host)
@@ -55,13 +67,16 @@ bool outside_host_is_valid(const char *host)
 	struct ip_addr addr;
 	char text[IP_TEXT_MAX];
 
-	if (ip_addr_parse(host, &addr) == 0)
-		return !objection(&addr) && !is_mapped(&addr) &&
-		       !strcmp(ip_addr_format(&addr, text), host);
+	if (outside_host_objection(host))
+		return false;
+	if (ip_addr_parse(host, &addr) == 0) {
+		addr = ip_addr_unmapped(&addr);
+		return !strcmp(ip_addr_format(&addr, text), host);
+	}
 	for (const char *p = host; *p; p++)
 		if (*p != lower(*p))
 			return false;
-	return field_host_is_valid(host) && !is_localhost(host);
+	return field_host_is_valid(host);
 }
 
 /*
@@ -131,12 +146,7 @@ static void make_canonical(char host[static FIELD_HOST_MAX])
 		host[len - 1] = '\0';
 	if (ip_addr_parse(host, &addr) < 0)
 		return;
-	if (is_mapped(&addr)) {
-		struct ip_addr four = { .family = AF_INET };
-
-		memcpy(four.bytes, addr.bytes + 12, 4);
-		addr = four;
-	}
+	addr = ip_addr_unmapped(&addr);
 	(void) ip_addr_format(&addr, host);
 }
 
@@ -169,18 +179,14 @@ static int choose(const char *shown, const char *text, struct outside *ret, stru
 int outside_choose(const char *text, uint16_t port, struct outside *ret, struct err *err)
 {
 	struct outside at = { 0 };
-	struct ip_addr addr;
-	const char *why = NULL;
+	const char *why;
 
 	if (strstr(text, "://"))
 		return err_set(
 			err, -EINVAL, SHOWN " is a URL: write its host and port alone", text);
 	if (choose(text, text, &at, err) < 0)
 		return -EINVAL;
-	if (ip_addr_parse(at.host, &addr) == 0)
-		why = objection(&addr);
-	else if (is_localhost(at.host))
-		why = means_itself;
+	why = outside_host_objection(at.host);
 	if (why)
 		return err_set(err, -EINVAL, SHOWN " is not for all boards: %s", text, why);
 	if (!at.port)

@@ -18,6 +18,14 @@ struct outside {
 };
 
 /*
+ * Why no other machine finds anything at @addr, or at @host, a name or an address in any form:
+ * loopback, link-local, multicast, unspecified or broadcast addresses. A clause ("no single machine
+ * has it"); NULL: one may. An IPv4 address in IPv6 form is that address.
+ */
+const char *outside_addr_objection(const struct ip_addr *addr);
+const char *outside_host_objection(const char *host);
+
+/*
  * Whether a record may name @host: a DNS name in lower case, or an address as ip_addr_format()
  * prints it that other machines can reach: not loopback, link-local, multicast or unspecified, and
  * no IPv4 address in IPv6 form.

@@ -185,6 +185,7 @@ int settings_check_outside(const struct settings *settings, const char *host, st
 			"name the machine as it is known outside of it",
 			host);
 	}
+	addr = ip_addr_unmapped(&addr);
 	for (size_t i = 0; i < n; i++)
 		if (ip_prefix_contains(&inside[i], &addr))
 			return err_set(err, -EINVAL,

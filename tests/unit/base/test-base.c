@@ -251,6 +251,29 @@ static void test_private(void **state)
 	assert_false(ip_addr_is_private(&(struct ip_addr){ 0 }));
 }
 
+static void test_unmapped(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "::ffff:192.0.2.1", "192.0.2.1" },
+		{ "::ffff:0.0.0.0", "0.0.0.0" },
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "::fffe:192.0.2.1", "::fffe:192.0.2.1" },
+		{ "1::ffff:192.0.2.1", "1::ffff:192.0.2.1" },
+		{ "::192.0.2.1", "::192.0.2.1" },
+		{ "2001:db8::1", "2001:db8::1" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		struct ip_addr a, expected;
+
+		assert_int_equal(ip_addr_parse(pairs[i][0], &a), 0);
+		assert_int_equal(ip_addr_parse(pairs[i][1], &expected), 0);
+		a = ip_addr_unmapped(&a);
+		assert_true(ip_addr_equal(&a, &expected));
+	}
+	assert_int_equal(ip_addr_unmapped(&(struct ip_addr){ 0 }).family, AF_UNSPEC);
+}
+
 /* One order for all of them, in which only equal ones are equal. */
 static void test_prefix_order(void **state)
 {
@@ -365,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_endpoints),
 		cmocka_unit_test(test_arithmetic),
 		cmocka_unit_test(test_private),
+		cmocka_unit_test(test_unmapped),
 		cmocka_unit_test(test_prefix_order),
 		cmocka_unit_test(test_fnv),
 	};

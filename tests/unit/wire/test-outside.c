@@ -38,6 +38,8 @@ static void test_hosts(void **state)
 		{ "127.9.9.9", false },
 		{ "::1", false },
 		{ "0.0.0.0", false },
+		{ "0.1.2.3", false },
+		{ "255.255.255.255", false },
 		{ "::", false },
 		{ "224.0.0.1", false },
 		{ "ff02::1", false },
