@@ -11,14 +11,14 @@
 #include "wire/settings.h"
 
 /*
- * Why a relay is not to be found at @addr, to be read after the address ("is an address of ...");
- * NULL: it may be. For each answer of DNS, too.
+ * Why a relay is not to be found at @addr: a clause ("no single machine has it"); NULL: it may be.
+ * For each answer of DNS, too.
  */
 const char *relay_host_refused(const struct settings *settings, const struct ip_addr *addr);
 
 /*
- * Whether @relay may say what it says: 0, or -EINVAL and @err: the first host that is such an
- * address, or a name that can only lead to one, why, and what would do instead.
+ * Whether a record may say @relay: 0, or -EINVAL and @err: the first host that is such an address,
+ * or a name that can only lead to one, why, and what would do instead.
  */
 int relay_hosts_check(
 	const struct settings *settings, const struct node_relay *relay, struct err *err);

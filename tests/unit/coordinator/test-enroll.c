@@ -374,7 +374,7 @@ static void test_relay(void **state)
 	refused(c, &b, with(body_of(&b), "relay", json_true()), "bad_request", "relay: ");
 	held->relay = true;
 	refused(c, &b, with(body_of(&b), "relay", world_relay("10.77.0.1", 443)), "bad_request",
-		"10.77.0.1 is an address of the mesh itself");
+		"10.77.0.1 lies in this mesh's own range");
 	node = enrolled(c, &b, with(body_of(&b), "relay", world_relay("203.0.113.5", 443)));
 	assert_string_equal(node->relay.hosts[0], "203.0.113.5");
 	/* Asked again it is the same, whatever it says now. */

@@ -162,9 +162,9 @@ static void test_refused(void **state)
 		const char *field, *value, *says;
 	} cases[] = {
 		{ "hosts", "[]", "relay: field \"hosts\"" },
-		{ "hosts", "[\"10.77.0.9\"]", "10.77.0.9 is an address of the mesh itself" },
-		{ "hosts", "[\"x.example\",\"::1\"]", "::1 is a loopback address" },
-		{ "hosts", "[\"a.home.internal\"]", "a name of the mesh itself" },
+		{ "hosts", "[\"10.77.0.9\"]", "10.77.0.9 lies in this mesh's own range" },
+		{ "hosts", "[\"x.example\",\"::1\"]", "::1 is not for all boards" },
+		{ "hosts", "[\"a.home.internal\"]", "a name of this mesh" },
 		{ "hosts", "[\"not a host\"]", "relay: field \"hosts\"" },
 		{ "tcp", "0", "relay: field \"tcp\"" },
 		{ "key", "\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"", "no usable key" },
@@ -188,8 +188,8 @@ static void test_refused(void **state)
 	/* Nor what a relay says that is one. */
 	b = world_node(c, 2, "b", NODE_ROLE_WORKER);
 	list(c, &b, world_relay("203.0.113.5", 443));
-	fake_request_refused(
-		world_put_relay(c, &b, world_relay("fe80::1", 443)), "bad_request", "link-local");
+	fake_request_refused(world_put_relay(c, &b, world_relay("fe80::1", 443)), "bad_request",
+		"one link only");
 	assert_string_equal(found_at(c, &b), "203.0.113.5");
 }
 
