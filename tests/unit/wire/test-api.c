@@ -108,14 +108,20 @@ static void test_request(void **state)
 	doc_assert_text(again, request);
 	api_enroll_request_done(&r);
 	assert_true(sodium_is_zero((const uint8_t *) &r, sizeof(r)));
-	/* One that asks for nothing says nothing of it. */
+}
+
+/* One that asks for nothing says nothing of it. */
+static void test_request_no_relay(void **state)
+{
+	CLEANUP_JSON json_t *json = doc_parse(request), *again = NULL;
+	CLEANUP_API_ENROLL_REQUEST struct api_enroll_request r = { 0 };
+
 	assert_int_equal(json_object_del(json, "relay"), 0);
 	assert_int_equal(api_enroll_request_from_json(json, &r, NULL), 0);
 	assert_int_equal(r.relay.n_hosts, 0);
-	json_decref(again);
 	again = api_enroll_request_to_json(&r);
+	assert_non_null(again);
 	assert_null(json_object_get(again, "relay"));
-	api_enroll_request_done(&r);
 }
 
 static void test_news(void **state)
@@ -343,6 +349,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_request_no_relay),
 		cmocka_unit_test(test_news),
 		cmocka_unit_test(test_reply),
 		cmocka_unit_test(test_too_many),
