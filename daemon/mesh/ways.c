@@ -1,7 +1,8 @@
 /*
  * One doubt at a time: while it lasts, all ways are pinged in rounds ("searching"), or first only
  * the one in use and where the peer was heard. It ends with an answer of the one in use; or, when
- * that had its time, of any other, which takes its place.
+ * that had its time, of any other, which takes its place. A relayed one that is used does not end
+ * it: that is what keeps us looking for a direct one.
  */
 #include "mesh/ways.h"
 
@@ -28,6 +29,40 @@ static struct way *used(struct ways *w)
 const struct way *ways_in_use(const struct ways *w)
 {
 	return w->in_use < w->n ? &w->list[w->in_use] : NULL;
+}
+
+bool ways_is_relayed(const struct ways *w)
+{
+	return w->in_use < w->n && w->list[w->in_use].relayed;
+}
+
+const struct way *ways_get_relayed(const struct ways *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->list[i].relayed)
+			return &w->list[i];
+	return NULL;
+}
+
+static struct way *relayed(struct ways *w)
+{
+	const struct way *way = ways_get_relayed(w);
+
+	return way ? &w->list[way - w->list] : NULL;
+}
+
+uint64_t way_missed_us(const struct way *way, uint64_t since_us)
+{
+	uint64_t first_us = 0;
+
+	for (unsigned i = 0; i < WAYS_PINGS; i++) {
+		uint64_t at_us = way->pings[i].at_us;
+
+		if (way->pings[i].tx && at_us >= since_us && at_us >= way->answered_us &&
+			(!first_us || at_us < first_us))
+			first_us = at_us;
+	}
+	return first_us;
 }
 
 static struct way *find(struct ways *w, const struct endpoint *to)
@@ -89,18 +124,20 @@ static void search(struct ways *w, uint64_t now_us)
 	w->pause_us = WAYS_FIRST_US;
 }
 
-static void end_doubt(struct ways *w, struct way *way)
+/* @way is used from now on, which may be the one that was. */
+static void settle(struct ways *w, struct way *way)
 {
 	bool other = way != used(w);
 
 	w->in_use = (size_t) (way - w->list);
+	for (size_t i = 0; other && i < w->n; i++)
+		w->list[i].again_us = 0;
+	if (way->relayed)
+		return;
 	w->doubtful = false;
 	w->round_us = WAYS_NEVER;
-	for (size_t i = 0; i < w->n; i++) {
+	for (size_t i = 0; i < w->n; i++)
 		w->list[i].due = false;
-		if (other)
-			w->list[i].again_us = 0;
-	}
 }
 
 void ways_doubt(struct ways *w, uint64_t now_us)
@@ -119,6 +156,18 @@ void ways_moved(struct ways *w, uint64_t now_us)
 	search(w, now_us);
 }
 
+void ways_quiet(struct ways *w, uint64_t now_us)
+{
+	struct way *other = relayed(w);
+
+	if (w->doubtful)
+		return;
+	begin_doubt(w, now_us);
+	used(w)->due = true;
+	if (other)
+		other->due = true;
+}
+
 /* --- addresses come and go --- */
 
 static size_t count_announced(const struct ways *w)
@@ -130,14 +179,14 @@ static size_t count_announced(const struct ways *w)
 	return n;
 }
 
-/* Of those that are not announced, the one that was heard longest ago, or never. */
+/* Of those that were only heard, the one that was heard longest ago, or never. */
 static size_t find_oldest(const struct ways *w, size_t *ret_n)
 {
 	size_t oldest = w->n;
 
 	*ret_n = 0;
 	for (size_t i = 0; i < w->n; i++) {
-		if (w->list[i].announced || i == w->in_use)
+		if (w->list[i].announced || w->list[i].relayed || i == w->in_use)
 			continue;
 		++*ret_n;
 		if (oldest == w->n || w->list[i].heard_us < w->list[oldest].heard_us)
@@ -183,12 +232,50 @@ void ways_announced(struct ways *w, const struct endpoint *list, size_t n, uint6
 		search(w, now_us);
 }
 
+static void drop_relayed(struct ways *w, struct way *way, uint64_t now_us)
+{
+	bool was_used = way == used(w);
+
+	if (was_used)
+		w->in_use = w->n;
+	drop(w, (size_t) (way - w->list));
+	if (was_used)
+		search(w, now_us);
+}
+
+void ways_relayed(struct ways *w, const struct endpoint *to, uint64_t now_us)
+{
+	struct way *way = relayed(w);
+
+	if (way && to && endpoint_equal(&way->to, to))
+		return;
+	if (way)
+		drop_relayed(w, way, now_us);
+	way = to ? add(w, to) : NULL;
+	if (!way)
+		return;
+	way->relayed = true;
+	way->due = w->doubtful;
+	if (w->doubtful && w->round_us == WAYS_NEVER)
+		search(w, now_us);
+}
+
+void ways_relayed_anew(struct ways *w)
+{
+	struct way *way = relayed(w);
+
+	if (way && w->doubtful)
+		way->due = true;
+}
+
 void ways_heard(struct ways *w, const struct endpoint *from, uint64_t now_us)
 {
 	struct way *way = find(w, from);
 	uint64_t again_us = way && !w->doubtful ? way->again_us : WAYS_AGAIN_US;
 
-	if (way && way == used(w) && !w->doubtful)
+	if (way && way == used(w) && (!w->doubtful || way->relayed))
+		return;
+	if (!way && ip_addr_is_loopback(&from->addr))
 		return;
 	if (way && way->heard_us && now_us - way->heard_us < again_us)
 		return;
@@ -224,7 +311,13 @@ static void begin_round(struct ways *w, uint64_t now_us)
 	w->pause_us = w->pause_us * 2 < most ? w->pause_us * 2 : most;
 }
 
-/* The one in use had its time: another that has answered meanwhile, the quickest of them. */
+/* Is @a the better one to use? The quicker one, and any direct one before the relayed one. */
+static bool is_better(const struct way *a, const struct way *b)
+{
+	return a->relayed == b->relayed ? a->rtt_us < b->rtt_us : b->relayed;
+}
+
+/* The one in use had its time: another that has answered meanwhile, the best of them. */
 static void look_for_other(struct ways *w, uint64_t now_us)
 {
 	struct way *best = NULL;
@@ -232,10 +325,10 @@ static void look_for_other(struct ways *w, uint64_t now_us)
 	if (!w->doubtful || now_us - w->since_us < WAYS_GRACE_US)
 		return;
 	for (size_t i = 0; i < w->n; i++)
-		if (w->list[i].answered && (!best || w->list[i].rtt_us < best->rtt_us))
+		if (w->list[i].answered && (!best || is_better(&w->list[i], best)))
 			best = &w->list[i];
 	if (best)
-		end_doubt(w, best);
+		settle(w, best);
 }
 
 bool ways_ping(struct ways *w, uint64_t now_us, uint64_t tx, struct endpoint *ret)
@@ -260,12 +353,12 @@ bool ways_ping(struct ways *w, uint64_t now_us, uint64_t tx, struct endpoint *re
 
 uint64_t ways_deadline(const struct ways *w)
 {
-	bool answered = false;
+	bool answered = false; /* another than the one in use */
 
 	for (size_t i = 0; i < w->n; i++) {
 		if (w->list[i].due)
 			return 0;
-		answered = answered || w->list[i].answered;
+		answered = answered || (w->list[i].answered && i != w->in_use);
 	}
 	if (!w->doubtful || !w->n)
 		return WAYS_NEVER;
@@ -296,8 +389,8 @@ bool ways_pong(struct ways *w, const struct endpoint *from, uint64_t tx, uint64_
 	if (!w->doubtful)
 		return true;
 	way->answered = true;
-	if (!used(w) || way == used(w))
-		end_doubt(w, way);
+	if (!used(w) || used(w)->relayed || way == used(w))
+		settle(w, way);
 	else
 		look_for_other(w, now_us);
 	return true;

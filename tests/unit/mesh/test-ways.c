@@ -1,6 +1,6 @@
 /*
  * ways: against a net in which each address answers after a while of its own or not at all; and two
- * of them against each other.
+ * of them against each other, with a relay between them and without.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,9 +19,13 @@
 
 enum { ADDRESSES = 64, FLYING = 256 };
 
-/* Address @n: 192.0.2.n:1000. */
+/* Address @n: 192.0.2.n:1000; from RELAYED on, 127.0.0.n:1000. */
+enum { RELAYED = 60 };
 static struct endpoint at(unsigned n)
 {
+	if (n >= RELAYED)
+		return (struct endpoint){ .addr = { AF_INET, { 127, 0, 0, (uint8_t) n } },
+			.port = 1000 };
 	return (struct endpoint){ .addr = { AF_INET, { 192, 0, 2, (uint8_t) n } }, .port = 1000 };
 }
 
@@ -54,18 +58,22 @@ static int tear_down(void **state)
 
 static void assert_sound(void)
 {
-	size_t announced = 0;
+	size_t announced = 0, relayed = 0;
 
 	assert_true(w.n <= WAYS_MAX);
 	assert_true(w.in_use <= w.n);
 	assert_true(w.doubtful || w.in_use < w.n);
+	assert_true(w.doubtful || !w.list[w.in_use].relayed);
 	for (size_t i = 0; i < w.n; i++) {
 		announced += w.list[i].announced;
+		relayed += w.list[i].relayed;
+		assert_false(w.list[i].announced && w.list[i].relayed);
 		for (size_t k = 0; k < i; k++)
 			assert_false(endpoint_equal(&w.list[i].to, &w.list[k].to));
 	}
 	assert_true(announced <= WAYS_ANNOUNCED_MAX);
-	assert_true(w.n - announced <= WAYS_HEARD_MAX + 1);
+	assert_true(relayed <= 1);
+	assert_true(w.n - announced - relayed <= WAYS_HEARD_MAX + 1);
 }
 
 static void send_pings(void)
@@ -453,6 +461,265 @@ static void test_heard_flood(void **state)
 	assert_int_equal(in_use(), 3); /* what it announces is not forgotten over that */
 }
 
+/* --- relayed --- */
+
+static void relay(unsigned n)
+{
+	struct endpoint to = at(n);
+
+	ways_relayed(&w, n ? &to : NULL, now_us);
+	assert_sound();
+}
+
+/* The relay answers first, and is used; the direct way does, and is used. Then it is quiet. */
+static void test_relayed_at_first(void **state)
+{
+	rtt[1] = 30 * MS;
+	rtt[RELAYED] = 20 * MS;
+	announce(1, 2);
+	relay(RELAYED);
+	run(19 * MS);
+	assert_int_equal(in_use(), 0);
+	run(2 * MS);
+	assert_int_equal(in_use(), RELAYED);
+	run(10 * MS);
+	assert_int_equal(in_use(), 1);
+	n_pings = 0;
+	run(3600 * SECOND);
+	assert_int_equal(n_pings, 0);
+	assert_int_equal(in_use(), 1);
+}
+
+/* The direct way answers first: a relay that is quicker than that later changes nothing. */
+static void test_relayed_late(void **state)
+{
+	announce(1, 2);
+	use(1);
+	rtt[RELAYED] = MS;
+	relay(RELAYED);
+	run(10 * SECOND);
+	assert_int_equal(n_pings, 0);
+	ways_doubt(&w, now_us);
+	run(10 * SECOND);
+	assert_int_equal(in_use(), 1);
+	assert_int_equal(pings[RELAYED], 1);
+}
+
+/* Nothing but the relay: direct ways are looked for as long as that is so, and ever more seldom. */
+static void test_relayed_alone(void **state)
+{
+	rtt[RELAYED] = 20 * MS;
+	relay(RELAYED);
+	run(21 * MS);
+	assert_int_equal(in_use(), RELAYED); /* nothing else is known */
+	announce(1, 2);
+	send_pings();
+	assert_int_equal(pings[1], 1);
+	run(3600 * SECOND);
+	assert_int_equal(in_use(), RELAYED);
+	assert_in_range(pings[2], 250, 300);
+	n_pings = 0;
+	run(150 * SECOND);
+	assert_in_range(n_pings, 9 * 3, 11 * 3);
+	/* A new address of the peer's, or one where it is heard, is used as soon as it answers. */
+	rtt[3] = 5 * MS;
+	announce(1, 3);
+	run(6 * MS);
+	assert_int_equal(in_use(), 3);
+}
+
+static void test_relayed_heard_direct(void **state)
+{
+	rtt[RELAYED] = 20 * MS;
+	announce(1, 2);
+	relay(RELAYED);
+	run(600 * SECOND);
+	rtt[2] = 5 * MS;
+	heard(2);
+	run(6 * MS);
+	assert_int_equal(in_use(), 2);
+}
+
+/* The direct way goes silently: after the grace the relay, until a direct one is back. */
+static void test_relayed_instead(void **state)
+{
+	announce(1, 2);
+	use(1);
+	rtt[RELAYED] = 50 * MS;
+	relay(RELAYED);
+	rtt[1] = DEAD;
+	ways_doubt(&w, now_us);
+	run(WAYS_GRACE_US - MS);
+	assert_int_equal(in_use(), 1);
+	run(2 * MS);
+	assert_int_equal(in_use(), RELAYED);
+	run(30 * SECOND);
+	rtt[1] = 10 * MS;
+	run(WAYS_OFTEN_US + 10 * MS);
+	assert_int_equal(in_use(), 1);
+	n_pings = 0;
+	run(600 * SECOND);
+	assert_int_equal(n_pings, 0);
+}
+
+/* Of those that answer while the one in use does not, the relay is the last, however quick it is. */
+static void test_relayed_is_last(void **state)
+{
+	announce(1, 3);
+	use(1);
+	rtt[1] = DEAD;
+	rtt[2] = 90 * MS;
+	rtt[RELAYED] = MS;
+	relay(RELAYED);
+	ways_doubt(&w, now_us);
+	run(WAYS_GRACE_US + MS);
+	assert_int_equal(in_use(), 2);
+}
+
+/* The relay's turn ends: as at the beginning, and nothing is left of it. */
+static void test_relayed_no_more(void **state)
+{
+	rtt[RELAYED] = rtt[RELAYED + 1] = 20 * MS;
+	announce(1, 2);
+	relay(RELAYED);
+	run(600 * SECOND);
+	n_pings = 0;
+	relay(RELAYED + 1);
+	send_pings();
+	assert_int_equal(n_pings, 3);
+	assert_int_equal(in_use(), 0);
+	run(21 * MS);
+	assert_int_equal(in_use(), RELAYED + 1);
+	relay(RELAYED + 1); /* the same */
+	send_pings();
+	assert_int_equal(n_pings, 3);
+	relay(0);
+	assert_int_equal(in_use(), 0);
+	assert_int_equal(w.n, 2);
+	run(600 * SECOND);
+	assert_int_equal(in_use(), 0);
+	use(1);
+	relay(RELAYED);
+	relay(0);
+	run(600 * SECOND);
+	assert_int_equal(n_pings, 0);
+	assert_int_equal(in_use(), 1);
+}
+
+/* It is by another relay now. */
+static void test_relayed_anew(void **state)
+{
+	announce(1, 2);
+	ways_relayed_anew(&w);
+	use(1);
+	relay(RELAYED);
+	ways_relayed_anew(&w);
+	run(10 * SECOND);
+	assert_int_equal(n_pings, 0);
+	rtt[1] = DEAD;
+	rtt[RELAYED] = 50 * MS;
+	ways_doubt(&w, now_us);
+	run(600 * SECOND);
+	assert_int_equal(in_use(), RELAYED);
+	n_pings = 0;
+	rtt[RELAYED] = 10 * MS;
+	ways_relayed_anew(&w);
+	run(11 * MS);
+	assert_int_equal(n_pings, 1);
+	assert_int_equal(ways_in_use(&w)->rtt_us, 10 * MS);
+}
+
+/* The peer sends by the relay, though our way to it works: that is looked at, and stays. */
+static void test_relayed_heard(void **state)
+{
+	announce(1, 2);
+	use(1);
+	rtt[RELAYED] = MS;
+	relay(RELAYED);
+	for (int i = 0; i < 600; i++) {
+		heard(RELAYED);
+		run(SECOND);
+		assert_int_equal(in_use(), 1);
+	}
+	assert_in_range(pings[1], 10, 20);
+	rtt[1] = DEAD;
+	run(60 * SECOND);
+	heard(RELAYED);
+	run(WAYS_GRACE_US + MS);
+	assert_int_equal(in_use(), RELAYED);
+	run(60 * SECOND);
+	pings[RELAYED] = 0;
+	for (int i = 0; i < 50; i++) {
+		heard(RELAYED);
+		run(SECOND);
+	}
+	assert_in_range(pings[RELAYED], 9, 11); /* only with the others */
+}
+
+/* Of this machine's own addresses, nothing but what is the relayed one is a way. */
+static void test_relayed_foreign(void **state)
+{
+	relay(RELAYED);
+	run(SECOND);
+	n_pings = 0;
+	heard(RELAYED + 1);
+	assert_int_equal(w.n, 1);
+	send_pings();
+	assert_int_equal(n_pings, 0);
+}
+
+/* --- quiet --- */
+
+/* It only needed no answer. */
+static void test_quiet_unfounded(void **state)
+{
+	ways_quiet(&w, now_us);
+	announce(1, 3);
+	ways_quiet(&w, now_us);
+	use(1);
+	rtt[RELAYED] = MS;
+	relay(RELAYED);
+	for (int i = 0; i < 10; i++) {
+		ways_quiet(&w, now_us);
+		ways_quiet(&w, now_us);
+		run(2 * SECOND);
+		assert_int_equal(in_use(), 1);
+	}
+	assert_int_equal(pings[1], 10);
+	assert_int_equal(pings[RELAYED], 10);
+	assert_int_equal(pings[2], 0);
+}
+
+static void test_quiet_founded(void **state)
+{
+	announce(1, 3);
+	use(1);
+	rtt[1] = DEAD;
+	rtt[RELAYED] = 50 * MS;
+	relay(RELAYED);
+	ways_quiet(&w, now_us);
+	run(WAYS_GRACE_US + MS);
+	assert_int_equal(in_use(), RELAYED);
+	/* Now that it is, quiet is nothing new: the search goes on as it did. */
+	run(600 * SECOND);
+	n_pings = 0;
+	for (int i = 0; i < 100; i++) {
+		ways_quiet(&w, now_us);
+		run(SECOND);
+	}
+	assert_in_range(n_pings, 6 * 4, 8 * 4);
+	/* Without a relay, another direct one takes over just as soon. */
+	rtt[2] = 10 * MS;
+	run(20 * SECOND);
+	assert_int_equal(in_use(), 2);
+	relay(0);
+	rtt[2] = DEAD;
+	rtt[3] = 10 * MS;
+	ways_quiet(&w, now_us);
+	run(WAYS_GRACE_US + 11 * MS);
+	assert_int_equal(in_use(), 3);
+}
+
 /* --- anything at all --- */
 
 static void test_monkey(void **state)
@@ -465,12 +732,18 @@ static void test_monkey(void **state)
 		seed ^= seed << 13;
 		seed ^= seed >> 7;
 		seed ^= seed << 17;
-		what = (unsigned) (seed >> 32) % 16;
+		what = (unsigned) (seed >> 32) % 20;
 		n = (unsigned) seed % ADDRESSES;
 		if (what < 3)
 			heard(n);
 		else if (what < 5)
-			announce(n, (unsigned) (seed >> 40) % (ADDRESSES - n));
+			announce(n % RELAYED, (unsigned) (seed >> 40) % (RELAYED - n % RELAYED));
+		else if (what == 16)
+			relay((seed >> 40) % 4 ? RELAYED + n % 4 : 0);
+		else if (what == 17)
+			ways_relayed_anew(&w);
+		else if (what == 18)
+			ways_quiet(&w, now_us);
 		else if (what < 6)
 			ways_doubt(&w, now_us);
 		else if (what < 7)
@@ -483,20 +756,25 @@ static void test_monkey(void **state)
 	/* And in the end it finds what works. */
 	memset(rtt, 0, sizeof(rtt));
 	n_flying = 0;
+	relay(RELAYED);
 	announce(1, 5);
-	rtt[4] = 50 * MS;
+	rtt[RELAYED] = 10 * MS;
 	ways_moved(&w, now_us);
 	run(3 * SECOND);
+	assert_int_equal(in_use(), RELAYED);
+	rtt[4] = 50 * MS;
+	run(WAYS_OFTEN_US + 50 * MS);
 	assert_int_equal(in_use(), 4);
 }
 
 /* --- two boards --- */
 
-enum { WAYS = 3 };
+enum { WAYS = 3, BY_RELAY = WAYS, ALL_WAYS };
 
 /*
  * A way by which one sends and the other receives: each of a's WAYS addresses reaches b's of the same
- * number, as of one family or network. Where a ping comes in, the sender is heard.
+ * number, as of one family or network; and BY_RELAY is what each has on its loopback for the other.
+ * Where a ping comes in, the sender is heard.
  */
 struct board {
 	struct ways ways;
@@ -513,8 +791,18 @@ struct letter {
 static struct board boards[2];
 static struct letter letters[4096];
 static size_t n_letters;
-static bool works[WAYS];
-static uint64_t takes_us[WAYS];
+static bool works[ALL_WAYS];
+static uint64_t takes_us[ALL_WAYS];
+
+static struct endpoint end_of(unsigned way)
+{
+	return at(way == BY_RELAY ? RELAYED : way);
+}
+
+static unsigned way_of(const struct endpoint *end)
+{
+	return end->addr.bytes[3] == RELAYED ? BY_RELAY : end->addr.bytes[3];
+}
 
 static void post(int to, unsigned way, bool pong, uint64_t tx)
 {
@@ -531,16 +819,16 @@ static void board_send(int i)
 	unsigned using;
 
 	while (ways_ping(&boards[i].ways, now_us, next_tx++, &to))
-		post(!i, to.addr.bytes[3], false, next_tx - 1);
+		post(!i, way_of(&to), false, next_tx - 1);
 	way = ways_in_use(&boards[i].ways);
-	using = way ? way->to.addr.bytes[3] + 1U : 0;
+	using = way ? way_of(&way->to) + 1U : 0;
 	boards[i].changes += using != boards[i].last;
 	boards[i].last = using;
 }
 
 static void deliver(const struct letter *letter)
 {
-	struct endpoint from = at(letter->way);
+	struct endpoint from = end_of(letter->way);
 
 	if (!works[letter->way])
 		return;
@@ -575,9 +863,9 @@ static void talk(void)
 		const struct way *way = ways_in_use(&boards[i].ways);
 		struct endpoint from;
 
-		if (!way || !works[way->to.addr.bytes[3]])
+		if (!way || !works[way_of(&way->to)])
 			continue;
-		from = at(way->to.addr.bytes[3]);
+		from = way->to;
 		ways_heard(&boards[!i].ways, &from, now_us);
 	}
 }
@@ -586,28 +874,56 @@ static bool reaches(int i)
 {
 	const struct way *way = ways_in_use(&boards[i].ways);
 
-	return way && works[way->to.addr.bytes[3]];
+	return way && works[way_of(&way->to)];
+}
+
+/* Both know of each other's addresses, @relay: and have a relay between them. */
+static void make_two(bool relay)
+{
+	struct endpoint by_relay = at(RELAYED);
+
+	n_letters = 0;
+	for (unsigned i = 0; i < ALL_WAYS; i++) {
+		works[i] = i != BY_RELAY || relay;
+		takes_us[i] = (1 + 7 * i) * MS;
+	}
+	for (int i = 0; i < 2; i++) {
+		boards[i] = (struct board){ 0 };
+		ways_init(&boards[i].ways);
+		ways_relayed(&boards[i].ways, relay ? &by_relay : NULL, now_us);
+	}
+}
+
+static void end_two(void)
+{
+	for (int i = 0; i < 2; i++)
+		ways_done(&boards[i].ways);
+}
+
+static void announce_two(int i)
+{
+	struct endpoint all[WAYS];
+
+	for (unsigned k = 0; k < WAYS; k++)
+		all[k] = at(k);
+	ways_announced(&boards[i].ways, all, WAYS, now_us);
+}
+
+static bool is_relayed(int i)
+{
+	const struct way *way = ways_in_use(&boards[i].ways);
+
+	return way && way->relayed;
 }
 
 /* Ways fail and come back; whoever notices says so to itself. Both are there again soon, and rest. */
 static void test_two(void **state)
 {
-	struct endpoint all[WAYS];
-
-	for (unsigned i = 0; i < WAYS; i++) {
-		all[i] = at(i);
-		works[i] = true;
-		takes_us[i] = (1 + 7 * i) * MS;
-	}
-	n_letters = 0;
-	for (int i = 0; i < 2; i++) {
-		boards[i] = (struct board){ 0 };
-		ways_init(&boards[i].ways);
-	}
-	ways_announced(&boards[0].ways, all, WAYS, now_us);
+	make_two(false);
+	announce_two(0);
 	run_two(3 * SECOND);
 	assert_true(reaches(0) && reaches(1)); /* b knew of no address of a's */
-	ways_announced(&boards[1].ways, all, WAYS, now_us);
+	announce_two(1);
 	srandom(1);
 	for (int round = 0; round < 200; round++) {
 		int who = (int) (random() % 2);
@@ -636,8 +952,54 @@ static void test_two(void **state)
 		assert_true(reaches(0) && reaches(1));
 		assert_int_equal(boards[0].changes + boards[1].changes, 0);
 	}
+	end_two();
+}
+
+/* Each says that it hears nothing, as a tunnel does of what it sends without an answer. */
+static void miss(void)
+{
 	for (int i = 0; i < 2; i++)
-		ways_done(&boards[i].ways);
+		if (!reaches(i))
+			ways_quiet(&boards[i].ways, now_us);
+}
+
+/*
+ * Direct ways fail and come back, sometimes all of them, and the relay never: it takes over in a
+ * moment, at both ends, and gives way again as soon as a direct one is there. Then both rest.
+ */
+static void test_two_relayed(void **state)
+{
+	make_two(true);
+	run_two(SECOND);
+	assert_true(is_relayed(0) && is_relayed(1));
+	announce_two(0);
+	announce_two(1);
+	run_two(100 * MS);
+	assert_true(reaches(0) && reaches(1));
+	assert_false(is_relayed(0) || is_relayed(1));
+	srandom(2);
+	for (int round = 0; round < 200; round++) {
+		bool direct = false;
+
+		for (unsigned i = 0; i < WAYS; i++) {
+			works[i] = random() % 3 == 0;
+			direct = direct || works[i];
+		}
+		miss();
+		run_two(WAYS_GRACE_US + 60 * MS);
+		assert_true(reaches(0) && reaches(1));
+		run_two(WAYS_SELDOM_US + 100 * MS);
+		assert_int_equal(is_relayed(0), !direct);
+		assert_int_equal(is_relayed(1), !direct);
+		boards[0].changes = boards[1].changes = 0;
+		for (int i = 0; i < 100; i++) {
+			talk();
+			run_two(100 * MS);
+		}
+		assert_true(reaches(0) && reaches(1));
+		assert_int_equal(boards[0].changes + boards[1].changes, 0);
+	}
+	end_two();
 }
 
 int main(void)
@@ -661,8 +1023,21 @@ int main(void)
 		TEST(heard_in_doubt),
 		TEST(heard_elsewhere),
 		TEST(heard_flood),
+		TEST(relayed_at_first),
+		TEST(relayed_late),
+		TEST(relayed_alone),
+		TEST(relayed_heard_direct),
+		TEST(relayed_instead),
+		TEST(relayed_is_last),
+		TEST(relayed_no_more),
+		TEST(relayed_anew),
+		TEST(relayed_heard),
+		TEST(relayed_foreign),
+		TEST(quiet_unfounded),
+		TEST(quiet_founded),
 		TEST(monkey),
 		TEST(two),
+		TEST(two_relayed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
