@@ -113,7 +113,12 @@ enum tunnel_event_kind {
 	 * endpoint; told again after a second.
 	 */
 	TUNNEL_HEARD,
-	/* What was sent to the peer whose public key is @data has had no answer for 15 s. */
+	/*
+	 * What was sent to the peer whose public key is @data has had no answer for a second and a
+	 * half, or for so long again: often it needs none, for 10 s.
+	 */
+	TUNNEL_QUIET,
+	/* The same, for 15 s: it should have had one. */
 	TUNNEL_UNANSWERED,
 };
 

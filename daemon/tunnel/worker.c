@@ -127,6 +127,8 @@ static const char *event_text(enum wg_event event)
 		return "new session";
 	case WG_EVENT_ENDPOINT:
 		return "new endpoint";
+	case WG_EVENT_QUIET:
+		return "no answer for a moment";
 	case WG_EVENT_UNANSWERED:
 		return "no answer for 15 s, trying a new handshake";
 	case WG_EVENT_GAVE_UP:
@@ -137,17 +139,25 @@ static const char *event_text(enum wg_event event)
 	return "?";
 }
 
+static void tell_of_silence(struct tunnel *t, struct wg_peer *peer, enum wg_event event)
+{
+	static const struct wg_endpoint none;
+
+	if (t->event_fd >= 0)
+		(void) tell_of(
+			t, peer, event == WG_EVENT_QUIET ? TUNNEL_QUIET : TUNNEL_UNANSWERED, &none);
+}
+
 static void op_event(void *ctx, struct wg_peer *peer, enum wg_event event)
 {
 	struct tunnel *t = ctx;
 	char key[KEY_BASE64_LEN], where[ENDPOINT_TEXT_MAX] = "no endpoint";
 	const struct wg_endpoint *endpoint;
-	static const struct wg_endpoint none;
 
 	if (event == WG_EVENT_GAVE_UP)
 		outbound_refuse_staged(t->at_work, peer);
-	if (event == WG_EVENT_UNANSWERED && t->event_fd >= 0)
-		(void) tell_of(t, peer, TUNNEL_UNANSWERED, &none);
+	if (event == WG_EVENT_QUIET || event == WG_EVENT_UNANSWERED)
+		tell_of_silence(t, peer, event);
 	if (!log_enabled(LOG_LEVEL_DEBUG))
 		return;
 	endpoint = wg_peer_endpoint(peer);

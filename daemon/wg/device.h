@@ -23,6 +23,8 @@
 
 /* Unanswered for this long: keepalive and rekey timeout together. */
 #define WG_UNANSWERED_US (WG_KEEPALIVE_US + WG_REKEY_TIMEOUT_US)
+/* Of a managed device, it is told meanwhile, so often: another way may be better. */
+#define WG_QUIET_US UINT64_C(1500000)
 
 /* In the order in which those due at once are run: old keys go before new ones are asked for. */
 enum wg_timer {
@@ -56,6 +58,7 @@ struct wg_peer {
 	uint64_t quiet_until_us;                /* no further initiation before */
 	uint64_t trying_since_us;               /* the last wish for a session */
 	uint64_t unanswered_since_us;           /* first initiation without an answer; 0: none */
+	uint64_t lost_us;                       /* of WG_TIMER_UNANSWERED: then it is */
 	bool lost;                              /* no answer for 15 s */
 	bool last_minute;                       /* a rekey for receiving was begun already */
 

@@ -8,7 +8,8 @@
  *   confirm      set by an answer when we have no other session (1 s), stopped by anything that
  *                comes in
  *   keepalive    set when data comes in (10 s), stopped by anything that goes out
- *   unanswered   set when data goes out (15 s + jitter), stopped by anything that comes in
+ *   unanswered   set when data goes out (15 s + jitter), stopped by anything that comes in. Of a
+ *                managed device it runs out every 1.5 s until then, only to say so
  *   zero keys    set by each new session and on giving up (540 s)
  *   persistent   set by everything that goes out (as configured). Linux's is set by what comes in,
  *                too: of two idle ends that have one only the first to send then goes on, although
@@ -46,12 +47,22 @@ static void timer_after(struct wg_peer *peer, enum wg_timer timer, uint64_t dela
 	wg_timer_set(peer, timer, peer->device->now_us + delay_us);
 }
 
+static void wait_for_answer(struct wg_peer *peer)
+{
+	uint64_t quiet_us = peer->device->now_us + WG_QUIET_US;
+
+	wg_timer_set(peer, WG_TIMER_UNANSWERED,
+		peer->device->managed && quiet_us < peer->lost_us ? quiet_us : peer->lost_us);
+}
+
 void wg_timers_sent(struct wg_peer *peer, bool data)
 {
 	wg_timer_stop(peer, WG_TIMER_KEEPALIVE);
-	if (data && !wg_timer_is_set(peer, WG_TIMER_UNANSWERED))
-		timer_after(
-			peer, WG_TIMER_UNANSWERED, WG_UNANSWERED_US + wg_jitter_us(peer->device));
+	if (data && !wg_timer_is_set(peer, WG_TIMER_UNANSWERED)) {
+		peer->lost_us =
+			peer->device->now_us + WG_UNANSWERED_US + wg_jitter_us(peer->device);
+		wait_for_answer(peer);
+	}
 	if (peer->keepalive_s)
 		timer_after(peer, WG_TIMER_PERSISTENT, peer->keepalive_s * UINT64_C(1000000));
 }
@@ -146,6 +157,11 @@ static void run_keepalive(struct wg_peer *peer)
 
 static void run_unanswered(struct wg_peer *peer)
 {
+	if (peer->device->now_us < peer->lost_us) {
+		wg_event(peer, WG_EVENT_QUIET);
+		wait_for_answer(peer);
+		return;
+	}
 	wg_event(peer, WG_EVENT_UNANSWERED);
 	peer->lost = true;
 	peer->quiet_until_us = 0; /* what went out a moment ago went the old way */

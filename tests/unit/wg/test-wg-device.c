@@ -603,6 +603,43 @@ static void test_another_endpoint(void **state)
 	assert_int_equal(t.b->delivered, 3);
 }
 
+/*
+ * Who decides where peers are is told every 1.5 s that nothing has come, until it is 15 s; nobody
+ * else is. An answer ends it.
+ */
+static void test_quiet(void **state)
+{
+	struct endpoint nobody, there;
+	TWO t;
+
+	two_init(&t, true);
+	assert_int_equal(endpoint_parse("198.51.100.1:1", &nobody), 0);
+	there = t.b->addrs[0];
+	t.a->managed = true;
+	net_host_restart(t.a);
+	t.ab = net_introduce(t.a, t.b, true);
+	assert_int_equal(net_ping(t.a, t.b, 1), 0);
+	net_run(&t.net, 12 * SECOND); /* a keepalive answers after 10 s */
+	assert_int_equal(t.b->delivered, 1);
+	assert_int_equal(t.a->events[WG_EVENT_QUIET], 6);
+	net_run(&t.net, 20 * SECOND);
+	assert_int_equal(t.a->events[WG_EVENT_QUIET], 6);
+	t.b->addrs[0] = nobody;
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	net_run(&t.net, 1400000);
+	assert_int_equal(t.a->events[WG_EVENT_QUIET], 6);
+	net_run(&t.net, 200000);
+	assert_int_equal(t.a->events[WG_EVENT_QUIET], 7);
+	net_run(&t.net, 14 * SECOND);
+	assert_in_range(t.a->events[WG_EVENT_QUIET], 15, 16);
+	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 1);
+	/* b, which decides nothing, never hears of it. */
+	t.b->addrs[0] = there;
+	assert_int_equal(net_ping(t.b, t.a, 3), 0);
+	net_run(&t.net, 12 * SECOND);
+	assert_int_equal(t.b->events[WG_EVENT_QUIET], 0);
+}
+
 /* A peer with a keepalive that had no address begins when it gets one. */
 static void test_address_comes_late(void **state)
 {
@@ -787,6 +824,7 @@ int main(void)
 		cmocka_unit_test(test_staging_limit),
 		cmocka_unit_test(test_roaming),
 		cmocka_unit_test(test_managed),
+		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_sought),
 		cmocka_unit_test(test_another_endpoint),
