@@ -27,7 +27,7 @@ enum { BATCH_MAX = 256 };
 struct entry {
 	uint32_t id;
 	char *text; /* as JSON, NULL for nothing */
-	uint64_t counter, endpoints_hash;
+	uint64_t counter, where_hash;
 	uint64_t number; /* of the change */
 	struct entry *newer, *older;
 	uint64_t paid_us; /* how far ahead it has used up what it may say, as in base/limiter */
@@ -249,9 +249,10 @@ static void mark_dirty(struct presences *p, uint32_t id)
 
 /* --- what comes --- */
 
-static uint64_t hash_endpoints(const struct presence *p)
+/* Of where it can be reached. */
+static uint64_t hash_where(const struct presence *p)
 {
-	uint64_t hash = FNV64_START;
+	uint64_t hash = fnv64(FNV64_START, &p->relay, sizeof(p->relay));
 
 	for (size_t i = 0; i < p->n_endpoints; i++) {
 		hash = fnv64(hash, &p->endpoints[i].addr, sizeof(p->endpoints[i].addr));
@@ -261,25 +262,25 @@ static uint64_t hash_endpoints(const struct presence *p)
 }
 
 /*
- * A newer document of @id. *ret_moved: its endpoints differ from the last ones, so that it is worth
- * keeping.
+ * A newer document of @id. *ret_moved: its endpoints or its home relay are others than before, so
+ * that it is worth keeping.
  */
 static int keep(struct presences *p, uint32_t id, const struct presence *presence, bool *ret_moved)
 {
 	CLEANUP_JSON json_t *json = presence_to_json(presence);
 	char *text = json ? json_text(json) : NULL;
 	struct entry *e = text ? make(p, id) : NULL;
-	uint64_t hash = hash_endpoints(presence);
+	uint64_t hash = hash_where(presence);
 
 	if (!e) {
 		free(text);
 		return -ENOMEM;
 	}
-	*ret_moved = !e->text || e->endpoints_hash != hash;
+	*ret_moved = !e->text || e->where_hash != hash;
 	forget(p, e);
 	e->text = text;
 	e->counter = presence->counter;
-	e->endpoints_hash = hash;
+	e->where_hash = hash;
 	e->number = ++p->number;
 	link_newest(p, e);
 	feed_wake(p->coord->feed);
@@ -342,7 +343,7 @@ void presences_node_removed(struct presences *p, uint32_t id)
 
 	if (e) {
 		forget(p, e);
-		e->counter = e->endpoints_hash = 0;
+		e->counter = e->where_hash = 0;
 	}
 	feed_node_removed(p->coord->feed, id);
 	mark_dirty(p, id);

@@ -1,7 +1,8 @@
 /*
  * presence: PUT /v1/presence, and its place in the store. A presence is served from memory and
- * written lazily: only when endpoints changed, some time later, all together; a few writes a day at
- * home. What was not written is simply sent again by its node, whose polls see a new instance.
+ * written lazily: only when endpoints or the home relay changed, some time later, all together; a
+ * few writes a day at home. What was not written is simply sent again by its node, whose polls see
+ * a new instance.
  */
 #pragma once
 

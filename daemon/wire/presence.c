@@ -37,7 +37,7 @@ static bool is_well_formed(const struct presence *presence)
 {
 	if (presence->node < 1 || presence->node > NODE_ID_MAX || presence->counter < 1 ||
 		presence->counter > PRESENCE_COUNTER_MAX ||
-		presence->n_endpoints > PRESENCE_ENDPOINTS_MAX)
+		presence->n_endpoints > PRESENCE_ENDPOINTS_MAX || presence->relay > NODE_ID_MAX)
 		return false;
 	if (presence->kube_problem[0] && !presence->kube[0])
 		return false;
@@ -77,7 +77,8 @@ static json_t *make_payload(const struct presence *presence)
 	bad |= json_object_set(json, "endpoints", list);
 	bad |= json_object_set_new(
 		json, "disco", presence->has_disco ? field_key(presence->disco) : json_null());
-	bad |= json_object_set_new(json, "relay", json_null());
+	bad |= json_object_set_new(
+		json, "relay", presence->relay ? json_integer(presence->relay) : json_null());
 	if (presence->kube[0])
 		bad |= json_object_set_new(json, "kube", make_kube(presence));
 	if (presence->no_ipv6)
@@ -154,6 +155,18 @@ static int read_kube(const json_t *json, struct presence *presence, struct err *
 	return r;
 }
 
+/* null: none. */
+static int read_relay(const json_t *json, struct presence *presence, struct err *err)
+{
+	uint64_t relay = 0;
+	int r = json_has(json, "relay") ? json_get_u64(json, "relay", NODE_ID_MAX, &relay, err) : 0;
+
+	if (r == 0 && json_has(json, "relay") && !relay)
+		r = err_set(err, -EINVAL, "field \"relay\" must be a node's number");
+	presence->relay = (uint32_t) relay;
+	return r;
+}
+
 static int read_payload(struct presence *presence, struct err *err)
 {
 	CLEANUP_JSON json_t *json =
@@ -172,7 +185,7 @@ static int read_payload(struct presence *presence, struct err *err)
 	presence->has_disco = json_has(json, "disco");
 	if (presence->has_disco && (r = field_get_nonzero_key(json, "disco", presence->disco, err)))
 		return r;
-	if ((r = read_kube(json, presence, err)))
+	if ((r = read_relay(json, presence, err)) || (r = read_kube(json, presence, err)))
 		return r;
 	if (json_has(json, "no_ipv6") &&
 		(r = json_get_bool(json, "no_ipv6", &presence->no_ipv6, err)))

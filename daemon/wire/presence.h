@@ -34,6 +34,7 @@ struct presence {
 	 * nothing, "" it did not.
 	 */
 	char kube[FIELD_ID_MAX], kube_problem[PRESENCE_PROBLEM_MAX];
+	uint32_t relay;   /* the node of the relay by which it is reached best, 0: none */
 	bool no_ipv6;     /* its interface has no IPv6, so that mesh6 and pods6 lead nowhere */
 	uint8_t *payload; /* owned; NULL until signed or read */
 	size_t payload_len;

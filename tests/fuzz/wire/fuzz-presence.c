@@ -16,7 +16,7 @@ static void read_again(const struct presence *presence)
 
 	if (presence_from_json(json, &back, NULL) || back.n_endpoints != presence->n_endpoints ||
 		back.counter != presence->counter || back.no_ipv6 != presence->no_ipv6 ||
-		strcmp(back.kube, presence->kube) != 0 ||
+		back.relay != presence->relay || strcmp(back.kube, presence->kube) != 0 ||
 		strcmp(back.kube_problem, presence->kube_problem) != 0)
 		abort();
 }

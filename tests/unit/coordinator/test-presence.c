@@ -159,6 +159,14 @@ static void test_written(void **state)
 	assert_int_equal(fake_store_flush(), 1);
 	assert_non_null(strstr(fake_store_get(TABLE_PRESENCE, "1"), "payload"));
 	assert_string_equal(fake_store_get(TABLE_PRESENCE, "1"), presences_text(c->presences, 1));
+	/* Another home relay is. */
+	fake_request_free(put(c, &a, world_presence_by(&a, 5, 1002, 2)));
+	fake_event_pass(30 * USEC_PER_SEC);
+	assert_int_equal(fake_store_flush(), 1);
+	assert_string_equal(fake_store_get(TABLE_PRESENCE, "1"), presences_text(c->presences, 1));
+	fake_request_free(put(c, &a, world_presence_by(&a, 6, 1002, 2)));
+	fake_event_pass(3600 * USEC_PER_SEC);
+	assert_int_equal(fake_store_waiting(), 0);
 }
 
 /*

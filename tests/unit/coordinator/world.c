@@ -200,7 +200,15 @@ struct httpd_request *world_request(const struct board *board, const char *path)
 
 json_t *world_presence(const struct board *board, uint64_t counter, uint16_t port)
 {
-	CLEANUP_PRESENCE struct presence p = { .node = board->id, .counter = counter };
+	return world_presence_by(board, counter, port, 0);
+}
+
+json_t *world_presence_by(
+	const struct board *board, uint64_t counter, uint16_t port, uint32_t relay)
+{
+	CLEANUP_PRESENCE struct presence p = {
+		.node = board->id, .counter = counter, .relay = relay
+	};
 
 	assert_int_equal(ip_addr_parse("198.51.100.7", &p.endpoints[0].addr), 0);
 	p.endpoints[0].port = port;

@@ -71,6 +71,21 @@ static void test_no_ipv6(void **state)
 	assert_true(again.no_ipv6);
 }
 
+static void test_relay(void **state)
+{
+	CLEANUP_PRESENCE struct presence presence = sample(), again = { 0 };
+	uint8_t seed[32] = { 3 };
+
+	presence.relay = 12;
+	assert_int_equal(presence_sign(&presence, seed), 0);
+	CLEANUP_JSON json_t *json = presence_to_json(&presence);
+
+	assert_int_equal(presence_from_json(json, &again, NULL), 0);
+	assert_int_equal(again.relay, 12);
+	presence.relay = UINT32_MAX;
+	assert_int_equal(presence_sign(&presence, seed), -EINVAL);
+}
+
 static void test_kube(void **state)
 {
 	CLEANUP_PRESENCE struct presence presence = sample(), again = { 0 };
@@ -165,7 +180,14 @@ static void test_payload(void **state)
 		{ "disco", "\"" KEY_0 "\"", -EINVAL },
 		{ "disco", "5", -EINVAL },
 		{ "disco", NULL, 0 },
-		{ "relay", "{\"any\":1}", 0 },
+		{ "relay", "2", 0 },
+		{ "relay", "null", 0 },
+		{ "relay", NULL, 0 },
+		{ "relay", "4294967295", -EINVAL },
+		{ "relay", "0", -EINVAL },
+		{ "relay", "-1", -EINVAL },
+		{ "relay", "\"2\"", -EINVAL },
+		{ "relay", "{\"any\":1}", -EINVAL },
 		{ "kube", "null", 0 },
 		{ "kube", "{\"bundle\":\"00112233aabbccdd\"}", 0 },
 		{ "kube", "{\"bundle\":\"00112233aabbccdd\",\"problem\":null,\"new\":1}", 0 },
@@ -251,6 +273,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_no_ipv6),
+		cmocka_unit_test(test_relay),
 		cmocka_unit_test(test_kube),
 		cmocka_unit_test(test_mutations),
 		cmocka_unit_test(test_payload),
