@@ -93,6 +93,11 @@ const struct peer *peers_get(const struct peers *peers, uint32_t id)
 	return find(peers, id);
 }
 
+struct peer *peers_change(struct peers *peers, uint32_t id)
+{
+	return find(peers, id);
+}
+
 static struct peer *find_or_add(struct peers *peers, uint32_t id)
 {
 	size_t at = place_of(peers, id);
@@ -310,11 +315,13 @@ void peers_initiate(struct peers *peers, struct tunnel *tunnel)
 
 /* --- what it says --- */
 
-/* Remembers an address that the peer itself does not know of. */
+/* Remembers an address that the peer itself does not know of. One that leads to a relay is ours. */
 static void remember(struct peers *peers, const struct peer *peer)
 {
 	const struct presence *presence = book_presence(peers->book, peer->id);
 
+	if (ip_addr_is_loopback(&peer->stats.endpoint.addr))
+		return;
 	for (size_t i = 0; presence && i < presence->n_endpoints; i++)
 		if (endpoint_equal(&presence->endpoints[i], &peer->stats.endpoint)) {
 			seen_note(peers->seen, peer->id, NULL);

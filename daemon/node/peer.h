@@ -35,6 +35,9 @@ struct peer {
 	/* -- where it is, and how that is found out: the finder's -- */
 	struct ways ways;
 	struct peer_pair pair;
+	/* -- the relays' (relays.h) -- */
+	uint32_t relay; /* the node by which the relayed one of its ways goes; 0: there is none */
+	bool relay_in_vain; /* none was of use: not again before there is a new reason */
 	/* -- what the tunnel said last -- */
 	struct tunnel_peer_stats stats;
 	bool has_presence; /* an address is known */
@@ -62,10 +65,11 @@ struct peers *peers_free(struct peers *peers);
 
 /* All of them, by number. Borrowed until the table changes. */
 const struct peer *peers_list(const struct peers *peers, size_t *ret_n);
-/* The same, for the finder, who changes what is its own. */
+/* The same, for finder and relays, who change what is their own. */
 struct peer *peers_all(struct peers *peers, size_t *ret_n);
 /* NULL if there is none. Borrowed likewise. */
 const struct peer *peers_get(const struct peers *peers, uint32_t id);
+struct peer *peers_change(struct peers *peers, uint32_t id);
 size_t peers_reachable(const struct peers *peers);
 
 /*

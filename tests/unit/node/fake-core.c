@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-enum { NODES_MAX = 8, LINES_MAX = 256, LINE_MAX_LEN = 1200 };
+enum { NODES_MAX = 8, LINES_MAX = 1024, LINE_MAX_LEN = 1200 };
 
 bool fake_core_log_is_on_its_way;
 struct err fake_core_unsaved;

@@ -1,0 +1,505 @@
+/*
+ * relays: see relays.h. All that is due is done in one turn (run()), whatever made it begin, and
+ * one timer begins the next.
+ */
+#include "node/relays.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "node/relayed.h"
+#include "wire/udprelay.h"
+
+enum { AT_ONCE = 64 };
+
+struct relays {
+	struct core *core;
+	struct peers *peers;
+	const struct relays_hooks *hooks;
+	void *ctx;
+	struct pair_self self;
+	struct tunnel *tunnel; /* borrowed, NULL: none */
+	uint16_t port;         /* its */
+	struct ferry *ferry;   /* owned, NULL: none */
+	sd_event_source *io, *timer;
+	struct relay_link *links[RELAYS_MAX]; /* owned, by number */
+	size_t n;
+	struct home_choice choices[RELAYS_MAX]; /* of the last turn */
+	struct home home;
+	bool begun;         /* home is what it was before the start, at least */
+	uint64_t silent_us; /* none has carried since then; 0: one does */
+	struct relayed *relayed;
+};
+
+/* --- a turn --- */
+
+/* To some milliseconds while somebody waits for a relay; what only keeps a bond has time. */
+static void wake_at(struct relays *r, uint64_t at_us, uint64_t now_us)
+{
+	uint64_t wait_us = at_us > now_us ? at_us - now_us : 0;
+
+	if (at_us != UINT64_MAX) {
+		(void) sd_event_source_set_time_relative(r->timer, wait_us);
+		(void) sd_event_source_set_time_accuracy(r->timer,
+			wait_us <= 2 * USEC_PER_SEC ? 10 * USEC_PER_MSEC : 250 * USEC_PER_MSEC);
+	}
+	(void) sd_event_source_set_enabled(
+		r->timer, at_us != UINT64_MAX ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+/* When the first of them is due again. */
+static uint64_t run_links(struct relays *r, uint64_t now_us)
+{
+	uint64_t next_us = UINT64_MAX;
+
+	for (size_t i = 0; i < r->n; i++) {
+		uint64_t at_us = relay_link_run(r->links[i], now_us);
+
+		if (at_us < next_us)
+			next_us = at_us;
+	}
+	return next_us;
+}
+
+/* One that carries again, or for the first time, is a reason to try all by it. */
+static void look_at_links(struct relays *r, uint64_t now_us)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct relay_link *link = r->links[i];
+
+		r->choices[i] = relay_link_choice(link, now_us);
+		if (r->choices[i].answers && !link->carried)
+			relayed_want(r->relayed, 0);
+		link->carried = r->choices[i].answers;
+		any = any || link->carried;
+	}
+	if (any)
+		r->silent_us = 0;
+	else if (!r->silent_us)
+		r->silent_us = now_us;
+}
+
+static void run(struct relays *r)
+{
+	uint64_t now_us = clock_now_us(), next_us = run_links(r, now_us), peers_us;
+	bool homed, changed;
+
+	look_at_links(r, now_us);
+	homed = r->begun && home_choose(&r->home, r->choices, r->n, now_us);
+	relayed_set(r->relayed, r->choices, r->n, r->home.id);
+	peers_us = relayed_run(r->relayed, now_us, &changed);
+	wake_at(r, peers_us < next_us ? peers_us : next_us, now_us);
+	if (homed)
+		r->hooks->homed(r->ctx);
+	if (changed)
+		r->hooks->changed(r->ctx);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	run(ctx);
+	return 0;
+}
+
+static void on_link_changed(void *ctx)
+{
+	run(ctx);
+}
+
+/* --- which there are --- */
+
+static bool is_relay(const struct node *node)
+{
+	return node->relay.n_hosts && node->relay.udp;
+}
+
+static void drop_link(struct relays *r, size_t at)
+{
+	relay_link_done(r->links[at]);
+	free(r->links[at]);
+	memmove(&r->links[at], &r->links[at + 1], (--r->n - at) * sizeof(struct relay_link *));
+}
+
+/* Those that are no relays any more, or others than they were. */
+static void drop_gone(struct relays *r, const struct netmap *map)
+{
+	for (size_t i = r->n; i-- > 0;) {
+		const struct node *node = netmap_by_id(map, r->links[i]->id);
+
+		if (!node || !node_relay_equal(&node->relay, &r->links[i]->record))
+			drop_link(r, i);
+	}
+}
+
+static bool add_link(struct relays *r, size_t at, const struct node *node)
+{
+	struct relay_link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return false;
+	relay_link_init(link, r->core, &r->self, node, on_link_changed, r);
+	memmove(&r->links[at + 1], &r->links[at], (r->n++ - at) * sizeof(struct relay_link *));
+	r->links[at] = link;
+	return true;
+}
+
+/* As the netmap, by number. */
+static void add_new(struct relays *r, const struct netmap *map)
+{
+	const struct node *node = NULL;
+	size_t at = 0;
+
+	while ((node = netmap_next(map, node))) {
+		while (at < r->n && r->links[at]->id < node->id)
+			at++;
+		if (!is_relay(node) || (at < r->n && r->links[at]->id == node->id))
+			continue;
+		if (r->n < RELAYS_MAX && add_link(r, at, node))
+			continue;
+		log_seldom(LOG_LEVEL_WARNING,
+			"there are more relays than this board can know: %s is not used",
+			node->name);
+	}
+}
+
+/* --- which are used --- */
+
+static bool is_home_of_somebody(const struct relays *r, uint32_t id)
+{
+	size_t n;
+	const struct peer *list = peers_list(r->peers, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct presence *presence = book_presence(r->core->book, list[i].id);
+
+		if (list[i].ways.doubtful && presence && presence->relay == id)
+			return true;
+	}
+	return false;
+}
+
+static bool carries_somebody(const struct relays *r, uint32_t id)
+{
+	size_t n;
+	const struct peer *list = peers_list(r->peers, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].relay == id)
+			return true;
+	return false;
+}
+
+enum { RANKS = 5 };
+
+/* The lower the sooner. One that does not answer lets others be tried. */
+static int rank(const struct relays *r, const struct relay_link *link, uint64_t now_us)
+{
+	if (link->id == r->home.id)
+		return 0;
+	if (carries_somebody(r, link->id))
+		return 1;
+	if (is_home_of_somebody(r, link->id))
+		return 2;
+	return link->ferry && !relay_link_choice(link, now_us).silent ? 3 : 4;
+}
+
+static void use_best(struct relays *r, uint64_t now_us)
+{
+	int ranks[RELAYS_MAX];
+	size_t left = r->ferry ? RELAYS_AT_ONCE : 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		ranks[i] = r->n > RELAYS_AT_ONCE ? rank(r, r->links[i], now_us) : 0;
+	for (int k = 0; k < RANKS; k++)
+		for (size_t i = 0; i < r->n; i++) {
+			if (ranks[i] != k)
+				continue;
+			relay_link_use(r->links[i], left ? r->ferry : NULL, now_us);
+			left -= left > 0;
+		}
+}
+
+/* --- the ferry --- */
+
+static void take(struct relays *r, const struct ferry_event *event, uint64_t now_us)
+{
+	struct relay_link *link = NULL;
+	uint32_t session, node;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->links[i]->id == event->relay)
+			link = r->links[i];
+	if (!link)
+		return;
+	switch (event->kind) {
+	case FERRY_CONTROL:
+		if (udprelay_absent_parse(event->data, event->len, &session, &node) < 0)
+			relay_link_take(link, event->data, event->len, now_us);
+		else if (session == link->session)
+			relayed_absent(r->relayed, node, link->id);
+		break;
+	case FERRY_HEARD:
+		relayed_heard(r->relayed, event->node, link->id, now_us);
+		break;
+	case FERRY_REFUSED:
+		relay_link_doubt(link, now_us);
+		break;
+	case FERRY_FRAME:
+	case FERRY_ENDED:
+		break; /* of streams, which are not opened */
+	}
+}
+
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct relays *r = ctx;
+	struct ferry_event event;
+	uint64_t now_us = clock_now_us();
+
+	for (int i = 0; i < AT_ONCE && ferry_next_event(r->ferry, &event); i++)
+		take(r, &event, now_us);
+	run(r);
+	return 0;
+}
+
+static void close_ferry(struct relays *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		relay_link_use(r->links[i], NULL, 0);
+	relayed_use(r->relayed, NULL, NULL);
+	r->io = sd_event_source_disable_unref(r->io);
+	r->ferry = ferry_free(r->ferry);
+}
+
+static int open_ferry(struct relays *r, struct err *err)
+{
+	int e = ferry_new(r->port, &r->ferry, err);
+
+	if (e < 0)
+		return e;
+	e = sd_event_add_io(
+		r->core->event, &r->io, ferry_event_fd(r->ferry), EPOLLIN, on_events, r);
+	if (e < 0) {
+		r->ferry = ferry_free(r->ferry);
+		return err_set(err, e, "listen to the ferry: %s", strerror(-e));
+	}
+	relayed_use(r->relayed, r->ferry, r->tunnel);
+	return 0;
+}
+
+/* One while there is a use for it: it has a thread of its own. */
+static void hold_ferry(struct relays *r)
+{
+	bool wanted = r->tunnel && r->n;
+	struct err err = { 0 };
+
+	if (!wanted && r->ferry)
+		close_ferry(r);
+	if (wanted && !r->ferry && open_ferry(r, &err) < 0)
+		log_seldom(LOG_LEVEL_WARNING, "no relay can be used: %s", err.text);
+}
+
+static void follow_port(struct relays *r)
+{
+	uint16_t port = r->tunnel ? tunnel_port(r->tunnel) : 0;
+
+	if (port == r->port)
+		return;
+	r->port = port;
+	if (r->ferry && port)
+		ferry_set_tunnel_port(r->ferry, port);
+}
+
+/* --- what is told --- */
+
+static const char *name_of(const struct relays *r, uint32_t id)
+{
+	const struct node *node = netmap_by_id(book_netmap(r->core->book), id);
+
+	return node ? node->name : "?";
+}
+
+/* Whom there is no way to; the first, and how many. */
+static uint32_t find_cut_off(const struct relays *r, size_t *ret_n)
+{
+	size_t n;
+	const struct peer *list = peers_list(r->peers, &n);
+	uint32_t first = 0;
+
+	*ret_n = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].reachable || !list[i].has_presence || !list[i].ways.doubtful)
+			continue;
+		first = first ? first : list[i].id;
+		++*ret_n;
+	}
+	return first;
+}
+
+static void tell_problem(struct relays *r, uint64_t now_us)
+{
+	size_t n_cut_off;
+	uint32_t cut_off = find_cut_off(r, &n_cut_off);
+	char why[RELAY_LINK_WHY_MAX], others[48] = "";
+	const struct relay_link *link = r->n ? r->links[0] : NULL;
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->links[i]->id == r->home.id)
+			link = r->links[i];
+	if (!link || !r->ferry || !cut_off || !r->silent_us ||
+		now_us - r->silent_us < RELAYS_TELL_US)
+		return problem_set(&r->core->problems, "relay", NULL);
+	if (n_cut_off > 1)
+		(void) snprintf(others, sizeof(others), " and %zu others", n_cut_off - 1);
+	err_set(&err, -EHOSTUNREACH,
+		"no relay answers, and no direct way leads to %s%s. Relay %s: %s",
+		name_of(r, cut_off), others, name_of(r, link->id),
+		relay_link_why(link, now_us, why));
+	problem_set(&r->core->problems, "relay", &err);
+}
+
+size_t relays_report(const struct relays *r, struct relays_report ret[static RELAYS_MAX])
+{
+	uint64_t now_us = clock_now_us();
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct relay_link *link = r->links[i];
+
+		ret[i] = (struct relays_report){ .id = link->id,
+			.home = link->id == r->home.id,
+			.state = relay_link_state(link, now_us),
+			.rtt_us = link->rtt_us };
+		if (link->open)
+			ret[i].at = link->to;
+		(void) relay_link_why(link, now_us, ret[i].why);
+	}
+	return r->n;
+}
+
+uint32_t relays_home(const struct relays *r)
+{
+	return r->home.id;
+}
+
+/* --- what happens --- */
+
+static void begin(struct relays *r)
+{
+	const struct presence *presence = book_presence(r->core->book, r->core->config.node);
+
+	if (presence)
+		r->home.id = presence->relay;
+	r->begun = true;
+}
+
+void relays_follow(struct relays *r)
+{
+	const struct netmap *map = book_netmap(r->core->book);
+
+	if (!r->begun)
+		begin(r);
+	drop_gone(r, map);
+	add_new(r, map);
+	hold_ferry(r);
+	use_best(r, clock_now_us());
+	run(r);
+}
+
+void relays_use(struct relays *r, struct tunnel *tunnel)
+{
+	if (r->ferry)
+		close_ferry(r);
+	r->tunnel = tunnel;
+	follow_port(r);
+	hold_ferry(r);
+	use_best(r, clock_now_us());
+	run(r);
+}
+
+void relays_heard(struct relays *r, uint32_t id)
+{
+	relayed_want(r->relayed, id);
+	run(r);
+}
+
+void relays_moved(struct relays *r)
+{
+	uint64_t now_us = clock_now_us();
+
+	for (size_t i = 0; i < r->n; i++)
+		relay_link_moved(r->links[i], now_us);
+	relayed_want(r->relayed, 0);
+	run(r);
+}
+
+void relays_missed(struct relays *r, uint32_t id)
+{
+	uint64_t now_us = clock_now_us();
+	uint32_t relay = relayed_doubt(r->relayed, id, now_us);
+
+	for (size_t i = 0; relay && i < r->n; i++)
+		if (r->links[i]->id == relay)
+			relay_link_doubt(r->links[i], now_us);
+	run(r);
+}
+
+void relays_look(struct relays *r)
+{
+	uint64_t now_us = clock_now_us();
+
+	follow_port(r);
+	hold_ferry(r);
+	use_best(r, now_us);
+	run(r);
+	tell_problem(r, now_us);
+}
+
+/* --- its life --- */
+
+int relays_new(struct core *core, struct peers *peers, const struct relays_hooks *hooks, void *ctx,
+	struct relays **ret, struct err *err)
+{
+	struct relays *r = calloc(1, sizeof(*r));
+	int e;
+
+	if (!r)
+		return err_set(err, -ENOMEM, "out of memory");
+	r->core = core;
+	r->peers = peers;
+	r->hooks = hooks;
+	r->ctx = ctx;
+	pair_self_init(&r->self, core->identity_seed);
+	r->relayed = relayed_new(core->book, peers);
+	e = r->relayed
+		    ? sd_event_add_time(core->event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_timer, r)
+		    : -ENOMEM;
+	if (e < 0) {
+		relays_free(r);
+		return err_set(err, e, "make ready for relays: %s", strerror(-e));
+	}
+	(void) sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
+	*ret = r;
+	return 0;
+}
+
+struct relays *relays_free(struct relays *r)
+{
+	if (!r)
+		return NULL;
+	if (r->ferry)
+		close_ferry(r);
+	while (r->n)
+		drop_link(r, r->n - 1);
+	r->relayed = relayed_free(r->relayed);
+	(void) sd_event_source_disable_unref(r->timer);
+	pair_self_done(&r->self);
+	free(r);
+	return NULL;
+}
