@@ -344,7 +344,7 @@ static void count_peers(const json_t *status, struct peers_seen *ret)
 		const char *state = json_string_value(json_object_get(peer, "state"));
 
 		ret->all++;
-		ret->answered += state && !strcmp(state, "direct");
+		ret->answered += state && (!strcmp(state, "direct") || !strcmp(state, "relayed"));
 	}
 }
 

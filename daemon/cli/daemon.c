@@ -19,6 +19,20 @@ static uint64_t wall_s(void)
 	return clock_wall_us() / USEC_PER_SEC;
 }
 
+/* "relayed by vps, 23 ms" */
+static void add_state(const json_t *peer, struct buf *ret)
+{
+	const char *relay = cli_str(peer, "relay");
+
+	buf_add_str(ret, cli_str(peer, "state"));
+	if (strcmp(cli_str(peer, "state"), "relayed") != 0)
+		return;
+	if (*relay)
+		buf_printf(ret, " by %s", relay);
+	if (cli_u64(peer, "rtt_us"))
+		buf_printf(ret, ", %.0f ms", (double) cli_u64(peer, "rtt_us") / 1000);
+}
+
 static void print_peers(const json_t *peers)
 {
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
@@ -31,12 +45,14 @@ static void print_peers(const json_t *peers)
 
 	json_array_foreach(peers, i, p)
 	{
+		CLEANUP_BUF struct buf state = { 0 };
 		char text[32];
 
+		add_state(p, &state);
 		cli_table_add(&t, cli_str(p, "name"));
 		cli_table_add(&t, cli_str(p, "role"));
 		cli_table_add(&t, cli_str(p, "mesh4"));
-		cli_table_add(&t, cli_str(p, "state"));
+		cli_table_add(&t, buf_str(&state));
 		cli_table_add(&t, cli_str(p, "endpoint"));
 		cli_table_add(&t, cli_ago(cli_u64(p, "last_handshake"), wall_s(), text));
 		cli_table_add(&t, cli_bytes(cli_u64(p, "rx_bytes"), text));
@@ -58,7 +74,8 @@ static void explain_silence(const json_t *peers)
 		uint64_t s = cli_u64(p, "state_seconds");
 		char ago[32];
 
-		if (!strcmp(cli_str(p, "state"), "direct") || s < PATIENCE_S)
+		if (!strcmp(cli_str(p, "state"), "direct") ||
+			!strcmp(cli_str(p, "state"), "relayed") || s < PATIENCE_S)
 			continue;
 		printf("%s%s (%s for %s)", n++ ? ", " : "\nNot heard from: ", cli_str(p, "name"),
 			cli_str(p, "state"), cli_ago(1, 1 + s, ago));
@@ -222,14 +239,17 @@ static void wait_rest_of_second(uint64_t started_us)
 
 static void say_answer(const char *to, const json_t *reply)
 {
-	const char *by = cli_str(reply, "endpoint");
+	const char *by = cli_str(reply, "endpoint"), *relay = cli_str(reply, "relay");
 
 	if (!reply)
 		printf("no answer from %s within 2 s\n", to);
 	else
-		printf("%s (%s) answered in %.3f ms by %s\n", cli_str(reply, "name"),
+		printf("%s (%s) answered in %.3f ms by %s%s\n", cli_str(reply, "name"),
 			cli_str(reply, "address"), (double) cli_u64(reply, "rtt_us") / 1000,
-			*by ? by : "itself");
+			*relay ? "relay " : "",
+			*relay ? relay
+			: *by  ? by
+			       : "itself");
 }
 
 int cli_ping(const struct cli_verb *verb, int argc, char **argv)

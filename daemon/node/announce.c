@@ -56,7 +56,7 @@ static bool is_current(
 	const struct announce *a, const struct announce_facts *facts, const struct presence *known)
 {
 	return known && known->counter >= a->number && known->no_ipv6 == facts->no_ipv6 &&
-	       !strcmp(known->kube, facts->kube) &&
+	       known->relay == facts->relay && !strcmp(known->kube, facts->kube) &&
 	       !strcmp(known->kube_problem, facts->kube_problem) &&
 	       presence_verify(known, a->core->identity) == 0;
 }
@@ -66,6 +66,7 @@ static int make(const struct announce *a, const struct announce_facts *facts,
 {
 	*ret = (struct presence){ .node = a->core->config.node,
 		.counter = a->number,
+		.relay = facts->relay,
 		.no_ipv6 = facts->no_ipv6,
 		.n_endpoints = n };
 	(void) snprintf(ret->kube, sizeof(ret->kube), "%s", facts->kube);

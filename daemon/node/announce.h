@@ -20,6 +20,7 @@ struct announce;
 struct announce_facts {
 	const struct candidates *own;
 	bool no_ipv6;
+	uint32_t relay;                  /* its home relay's node, 0: none */
 	const char *kube, *kube_problem; /* the bundle tried last; why that came to nothing */
 };
 

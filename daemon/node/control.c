@@ -47,18 +47,21 @@ struct ping_call {
 	char name[NODE_NAME_MAX];
 };
 
-/* Where the tunnel reaches node @id now, NULL if it does not. */
-static json_t *endpoint_json(struct hearthd *h, uint32_t id)
+/* Where the tunnel reaches node @id now, or by which relay. */
+static void put_way(struct hearthd *h, uint32_t id, json_t *ret)
 {
-	char text[ENDPOINT_TEXT_MAX];
-
 	const struct peer *peer;
+	const struct node *relay = NULL;
+	char text[ENDPOINT_TEXT_MAX] = "";
 
 	status_look(h);
 	peer = peers_get(h->peers, id);
-	if (!peer || !peer->stats.endpoint.addr.family)
-		return json_null();
-	return json_string(endpoint_format(&peer->stats.endpoint, text));
+	if (peer && ways_is_relayed(&peer->ways))
+		relay = netmap_by_id(book_netmap(h->core.book), peer->relay);
+	else if (peer && peer->stats.endpoint.addr.family)
+		endpoint_format(&peer->stats.endpoint, text);
+	(void) json_object_set_new(ret, "endpoint", *text ? json_string(text) : json_null());
+	(void) json_object_set_new(ret, "relay", relay ? json_string(relay->name) : json_null());
 }
 
 static void ping_ended(void *ctx, int64_t result)
@@ -66,7 +69,7 @@ static void ping_ended(void *ctx, int64_t result)
 	CLEANUP(free_p) struct ping_call *call = ctx;
 	uint64_t began = clock_cpu_us();
 	char text[IP_TEXT_MAX];
-	json_t *endpoint;
+	json_t *reply;
 
 	ip_addr_format(&call->to, text);
 	if (result == -ETIMEDOUT)
@@ -78,11 +81,11 @@ static void ping_ended(void *ctx, int64_t result)
 		ipc_request_fail(call->request, "internal", "%s", strerror((int) -result));
 	if (result < 0)
 		return;
-	endpoint = endpoint_json(call->h, call->id);
+	reply = json_pack("{s:s,s:s,s:I}", "name", call->name, "address", text, "rtt_us",
+		(json_int_t) result);
+	put_way(call->h, call->id, reply);
 	ipc_request_charge(call->request, clock_cpu_us() - began);
-	ipc_request_reply(
-		call->request, json_pack("{s:s,s:s,s:I,s:o}", "name", call->name, "address", text,
-				       "rtt_us", (json_int_t) result, "endpoint", endpoint));
+	ipc_request_reply(call->request, reply);
 }
 
 static int read_ping(struct hearthd *h, const json_t *args, struct ping_call *call,

@@ -21,6 +21,8 @@ enum { AT_ONCE = 64, PONGS_BURST = 32 };
 struct finder {
 	struct core *core;
 	struct peers *peers;
+	const struct finder_hooks *hooks;
+	void *ctx;
 	struct pair_self self;
 	uint64_t run; /* of this hearthd */
 	struct tunnel *tunnel;
@@ -123,8 +125,12 @@ static void tell(struct finder *f, struct peer *peer)
 		return; /* it ends, or the address is a denied one */
 	peer->told.endpoint = way->to;
 	(void) tunnel_initiate(f->tunnel, peer->told.key);
-	log_debug("board %u is reached at %s, in %u us", peer->id, endpoint_format(&way->to, text),
-		(unsigned) way->rtt_us);
+	if (way->relayed)
+		log_debug("board %u is reached by relay %u, in %u us", peer->id, peer->relay,
+			(unsigned) way->rtt_us);
+	else
+		log_debug("board %u is reached at %s, in %u us", peer->id,
+			endpoint_format(&way->to, text), (unsigned) way->rtt_us);
 }
 
 /* To the millisecond while somebody waits; boards that are off are looked for together. */
@@ -228,10 +234,21 @@ static void take(struct finder *f, const struct tunnel_event *event, uint64_t no
 	peer = by_tunnel_key(f, event->data);
 	if (!peer)
 		return;
-	if (event->kind == TUNNEL_HEARD)
+	switch (event->kind) {
+	case TUNNEL_ASIDE:
+		break;
+	case TUNNEL_HEARD:
 		ways_heard(&peer->ways, &event->from, now_us);
-	else
+		break;
+	case TUNNEL_QUIET:
+		ways_quiet(&peer->ways, now_us);
+		f->hooks->missed(f->ctx, peer->id);
+		break;
+	case TUNNEL_UNANSWERED:
 		ways_doubt(&peer->ways, now_us);
+		f->hooks->missed(f->ctx, peer->id);
+		break;
+	}
 }
 
 static int on_events(sd_event_source *source, int fd, uint32_t revents, void *ctx)
@@ -287,7 +304,8 @@ const struct finder_counters *finder_counters(const struct finder *f)
 	return &f->counters;
 }
 
-int finder_new(struct core *core, struct peers *peers, struct finder **ret, struct err *err)
+int finder_new(struct core *core, struct peers *peers, const struct finder_hooks *hooks, void *ctx,
+	struct finder **ret, struct err *err)
 {
 	struct finder *f = calloc(1, sizeof(*f));
 	int r;
@@ -296,6 +314,8 @@ int finder_new(struct core *core, struct peers *peers, struct finder **ret, stru
 		return err_set(err, -ENOMEM, "out of memory");
 	f->core = core;
 	f->peers = peers;
+	f->hooks = hooks;
+	f->ctx = ctx;
 	f->run = random_number();
 	pair_self_init(&f->self, core->identity_seed);
 	r = sd_event_add_time(core->event, &f->timer, CLOCK_MONOTONIC, 0, 0, on_timer, f);

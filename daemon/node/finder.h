@@ -12,6 +12,11 @@
 
 struct finder;
 
+struct finder_hooks {
+	/* What is sent to node @id, where it is reached, has had no answer. */
+	void (*missed)(void *ctx, uint32_t id);
+};
+
 /* What went by the side door, since it was made. */
 struct finder_counters {
 	uint64_t pings_sent, pongs_sent;
@@ -22,7 +27,8 @@ struct finder_counters {
 };
 
 /* @peers is borrowed. */
-int finder_new(struct core *core, struct peers *peers, struct finder **ret, struct err *err);
+int finder_new(struct core *core, struct peers *peers, const struct finder_hooks *hooks, void *ctx,
+	struct finder **ret, struct err *err);
 struct finder *finder_free(struct finder *finder);
 
 /* Works with @tunnel, which is managed, from now on; NULL: there is none any more. */

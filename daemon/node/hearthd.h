@@ -33,6 +33,7 @@
 #include "node/peer.h"
 #include "node/ping.h"
 #include "node/pods.h"
+#include "node/relays.h"
 #include "node/report.h"
 #include "node/resolv.h"
 #include "node/roster.h"
@@ -65,6 +66,7 @@ struct hearthd {
 	struct peers *peers;
 	struct ping *ping;
 	struct pods *pods;
+	struct relays *relays;
 	struct resolv *resolv;
 	struct roster *roster;
 	struct sync *sync;

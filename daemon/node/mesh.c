@@ -69,6 +69,7 @@ static void what_to_announce(const void *ctx, struct announce_facts *ret)
 	*ret = (struct announce_facts){
 		.own = uplink_candidates(h->uplink),
 		.no_ipv6 = ipv6_is_missing(h->ipv6),
+		.relay = relays_home(h->relays),
 		.kube = cluster_tried(h->cluster),
 		.kube_problem = cluster_problem(h->cluster),
 	};
@@ -107,11 +108,35 @@ static int put_offer(void *ctx, const json_t *doc, struct err *err)
 
 static const struct offer_hooks offer_hooks = { .put = put_offer };
 
+static void on_missed(void *ctx, uint32_t id)
+{
+	relays_missed(((struct hearthd *) ctx)->relays, id);
+}
+
+static const struct finder_hooks finder_hooks = { .missed = on_missed };
+
+static void on_homed(void *ctx)
+{
+	const struct hearthd *h = ctx;
+
+	if (h->announce && h->mesh_state == MESH_UP) /* not at the end */
+		announce_look(h->announce);
+}
+
+static void on_ways_changed(void *ctx)
+{
+	finder_follow(((struct hearthd *) ctx)->finder);
+}
+
+static const struct relays_hooks relays_hooks = { .homed = on_homed, .changed = on_ways_changed };
+
 static void close_tunnel(struct hearthd *h)
 {
 	uapi_close(h->uapi);
 	if (h->finder)
 		(void) finder_use(h->finder, NULL, NULL);
+	if (h->relays)
+		relays_use(h->relays, NULL);
 	overlay_close(h->overlay);
 	if (h->peers)
 		peers_forget(h->peers);
@@ -132,7 +157,9 @@ int mesh_open(struct hearthd *h, struct err *err)
 		peers_new(h->core.book, keep_seen(h->keep), h->core.config.node, &peers_hooks, h);
 	if (!h->peers)
 		return err_set(err, -ENOMEM, "out of memory");
-	if (finder_new(&h->core, h->peers, &h->finder, err) < 0)
+	if (finder_new(&h->core, h->peers, &finder_hooks, h, &h->finder, err) < 0)
+		return err->code;
+	if (relays_new(&h->core, h->peers, &relays_hooks, h, &h->relays, err) < 0)
 		return err->code;
 	if (roster_new(&h->core, &h->roster, err) < 0)
 		return err->code;
@@ -155,6 +182,7 @@ void mesh_close(struct hearthd *h)
 		close_tunnel(h);
 	h->overlay = overlay_free(h->overlay);
 	h->exchange = exchange_free(h->exchange);
+	h->relays = relays_free(h->relays);
 	h->finder = finder_free(h->finder);
 	h->roster = roster_free(h->roster);
 	h->peers = peers_free(h->peers);
@@ -220,6 +248,12 @@ static int apply_peers(struct hearthd *h, const struct view *view, struct err *u
 	return 0;
 }
 
+static int apply_relays(struct hearthd *h, const struct view *view, struct err *unused)
+{
+	relays_follow(h->relays);
+	return 0;
+}
+
 static int apply_device(struct hearthd *h, const struct view *view, struct err *err)
 {
 	struct err why = { 0 };
@@ -272,6 +306,7 @@ static const struct {
 	int (*apply)(struct hearthd *h, const struct view *view, struct err *err);
 } steps[] = {
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL, apply_peers },
+	{ CHANGE_RECORDS | CHANGE_TUNNEL, apply_relays },
 	{ CHANGE_RECORDS | CHANGE_MTU | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_device },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_CONFIG, apply_wall },
 	{ CHANGE_RECORDS | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_names },
@@ -302,6 +337,7 @@ static int open_tunnel(struct hearthd *h, const struct settings *settings, struc
 	keep_save_state(h->keep);
 	uplink_set(h->uplink, denied, settings_ranges(settings, denied), state->port);
 	uapi_open(h->uapi, tunnel);
+	relays_use(h->relays, tunnel);
 	return finder_use(h->finder, tunnel, err);
 }
 
@@ -432,6 +468,7 @@ static void on_heard(void *ctx, const struct book_heard *heard)
 			      &err) < 0)
 		problem_set(&h->core.problems, "tunnel", &err); /* the minute's round mends it */
 	finder_follow(h->finder);
+	relays_heard(h->relays, heard->id);
 	if (heard->ipv6_changed)
 		names_write(h->names, false);
 	cluster_look_at_boards(h->cluster, core_self(&h->core));

@@ -27,7 +27,7 @@ static const char *report_state_name(enum mesh_state state)
 const char *report_peer_state(const struct peer *peer)
 {
 	if (peer->reachable)
-		return "direct";
+		return ways_is_relayed(&peer->ways) ? "relayed" : "direct";
 	return peer->ever ? "unreachable" : "connecting";
 }
 
@@ -58,12 +58,35 @@ static void put_node(json_t *obj, const struct node *node)
 				    : json_null());
 }
 
+static const char *name_of(const struct report *report, uint32_t id)
+{
+	const struct node *node = report->node_of(report->ctx, id);
+
+	return node ? node->name : NULL;
+}
+
+/* Where it is, or which relay leads there; how far that is, as the last ping said. */
+static void put_way(const struct report *report, const struct peer *peer, json_t *obj)
+{
+	const struct way *way = ways_in_use(&peer->ways);
+	const struct endpoint *endpoint = &peer->stats.endpoint;
+	bool relayed = ip_addr_is_loopback(&endpoint->addr);
+	char text[ENDPOINT_TEXT_MAX];
+
+	(void) json_object_set_new(obj, "endpoint",
+		endpoint->addr.family && !relayed ? json_string(endpoint_format(endpoint, text))
+						  : json_null());
+	(void) json_object_set_new(obj, "relay",
+		text_or_null(way && way->relayed ? name_of(report, peer->relay) : NULL));
+	(void) json_object_set_new(obj, "rtt_us",
+		way && way->rtt_us ? json_integer((json_int_t) way->rtt_us) : json_null());
+}
+
 static json_t *peer_json(const struct report *report, const struct peer *peer)
 {
 	const struct node *node = report->node_of(report->ctx, peer->id);
 	const struct tunnel_peer_stats *stats = &peer->stats;
 	json_t *obj = json_object();
-	char text[ENDPOINT_TEXT_MAX];
 
 	if (!obj || !node)
 		return obj;
@@ -75,9 +98,7 @@ static json_t *peer_json(const struct report *report, const struct peer *peer)
 			report->now_us > peer->state_us
 				? (json_int_t) ((report->now_us - peer->state_us) / USEC_PER_SEC)
 				: 0));
-	(void) json_object_set_new(obj, "endpoint",
-		stats->endpoint.addr.family ? json_string(endpoint_format(&stats->endpoint, text))
-					    : json_null());
+	put_way(report, peer, obj);
 	(void) json_object_set_new(obj, "last_handshake",
 		json_integer((json_int_t) (stats->last_handshake_wall_us / USEC_PER_SEC)));
 	(void) json_object_set_new(obj, "last_receive_seconds",
@@ -96,6 +117,28 @@ static json_t *peers_json(const struct report *report)
 
 	for (size_t i = 0; list && i < report->n_peers; i++)
 		(void) json_array_append_new(list, peer_json(report, &report->peers[i]));
+	return list;
+}
+
+static json_t *relay_json(const struct report *report, const struct relays_report *relay)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	return json_pack("{s:I,s:o,s:b,s:s,s:o,s:o,s:o}", "id", (json_int_t) relay->id, "name",
+		text_or_null(name_of(report, relay->id)), "home", relay->home, "state",
+		relay->state, "endpoint",
+		relay->at.addr.family ? json_string(endpoint_format(&relay->at, text))
+				      : json_null(),
+		"rtt_us", relay->rtt_us ? json_integer((json_int_t) relay->rtt_us) : json_null(),
+		"problem", text_or_null(relay->why));
+}
+
+static json_t *relays_json(const struct report *report)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < report->n_relays; i++)
+		(void) json_array_append_new(list, relay_json(report, &report->relays[i]));
 	return list;
 }
 
@@ -206,6 +249,7 @@ json_t *report_json(const struct report *report)
 	(void) json_object_set_new(obj, "port", json_integer(report->port));
 	(void) json_object_set_new(obj, "endpoints", endpoints_json(report));
 	(void) json_object_set_new(obj, "disco", disco_json(report->disco));
+	(void) json_object_set_new(obj, "relays", relays_json(report));
 	(void) json_object_set_new(obj, "links", links_json(report->links));
 	(void) json_object_set_new(obj, "coordinator", coordinator_json(report));
 	(void) json_object_set_new(obj, "log",

@@ -11,6 +11,7 @@
 #include "board/links.h"
 #include "node/finder.h"
 #include "node/peer.h"
+#include "node/relays.h"
 #include "node/sync.h"
 #include "wire/node.h"
 #include "wire/settings.h"
@@ -41,6 +42,8 @@ struct report {
 	const uint8_t *head; /* 32 bytes */
 	const struct peer *peers;
 	size_t n_peers, n_reachable;
+	const struct relays_report *relays;
+	size_t n_relays;
 	const struct node *(*node_of)(void *ctx, uint32_t id);
 	void *ctx;
 	const char *log_problem;     /* "" if the coordinator's log is believed */
@@ -50,7 +53,7 @@ struct report {
 	bool systemd; /* PID 1 is systemd */
 };
 
-/* "direct", "unreachable" (it answered before), "connecting". */
+/* "direct", "relayed", "unreachable" (it answered before), "connecting". */
 const char *report_peer_state(const struct peer *peer);
 
 /* A new document, or NULL when out of memory. */

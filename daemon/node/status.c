@@ -25,6 +25,7 @@ static const struct node *node_of(void *ctx, uint32_t id)
 void status_fill(struct hearthd *h, struct report *ret)
 {
 	static const char *problems[PROBLEMS_MAX]; /* one loop, one report at a time */
+	static struct relays_report relays[RELAYS_MAX];
 	struct tunnel *tunnel = overlay_tunnel(h->overlay);
 	const struct candidates *own = uplink_candidates(h->uplink);
 	const struct mesh_log *log = book_log(h->core.book);
@@ -50,6 +51,8 @@ void status_fill(struct hearthd *h, struct report *ret)
 		.peers = peers,
 		.n_peers = n_peers,
 		.n_reachable = peers_reachable(h->peers),
+		.relays = relays,
+		.n_relays = relays_report(h->relays, relays),
 		.node_of = node_of,
 		.ctx = h,
 		.log_problem = problem_text(&h->core.problems, "log"),

@@ -65,6 +65,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	status_tell(h);
 	keep_save_seen(h->keep, now_us);
 	assist_retry(h);
+	relays_look(h->relays);
 	exchange_look(h->exchange, sync_state(h->sync)->connected, now_us);
 	announce_check(h->announce, h->mesh_state == MESH_UP);
 	pods_look(h->pods, now_us);

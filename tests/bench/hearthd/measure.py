@@ -132,7 +132,7 @@ class Mesh:
     def reachable(self):
         done = subprocess.run([f"{os.environ['HEARTH_BUILD']}/bin/hearth", "status", "--json"], env=self.environment,
                               capture_output=True, text=True, check=False)
-        return sum(p["state"] == "direct" for p in json.loads(done.stdout)["peers"]) if done.returncode == 0 else -1
+        return sum(p["state"] in ("direct", "relayed") for p in json.loads(done.stdout)["peers"]) if done.returncode == 0 else -1
 
     def named(self, name):
         with open(f"{self.dir}/hosts", encoding="utf-8") as f:

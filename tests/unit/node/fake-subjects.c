@@ -354,7 +354,7 @@ uint16_t tunnel_port(struct tunnel *tunnel)
 	return fake.port;
 }
 
-/* --- offer, roster, exchange, finder --- */
+/* --- offer, roster, exchange, finder, relays --- */
 
 struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void *ctx)
 {
@@ -414,13 +414,14 @@ void exchange_look(struct exchange *exchange, bool connected, uint64_t now_us)
 	say("exchange_look-%d", connected);
 }
 
-int finder_new(struct core *core, struct peers *peers, struct finder **ret, struct err *err)
+int finder_new(struct core *core, struct peers *peers, const struct finder_hooks *hooks, void *ctx,
+	struct finder **ret, struct err *err)
 {
 	int r = result("finder_new", err);
 
 	assert_ptr_equal(peers, &fake);
 	if (r == 0)
-		*ret = make("finder", NULL, NULL, NULL);
+		*ret = make("finder", hooks, ctx, &fake.finder);
 	return r;
 }
 FREE(finder)
@@ -441,6 +442,53 @@ int finder_use(struct finder *finder, struct tunnel *tunnel, struct err *err)
 	assert_true(!tunnel || (fake.open && (void *) tunnel == &fake));
 	say("finder_use-%d", tunnel != NULL);
 	return result("finder_use", err);
+}
+
+int relays_new(struct core *core, struct peers *peers, const struct relays_hooks *hooks, void *ctx,
+	struct relays **ret, struct err *err)
+{
+	int r = result("relays_new", err);
+
+	assert_ptr_equal(peers, &fake);
+	if (r == 0)
+		*ret = make("relays", hooks, ctx, &fake.relays);
+	return r;
+}
+FREE(relays)
+ASK(relays, follow)
+ASK(relays, moved)
+ASK(relays, look)
+
+void relays_use(struct relays *relays, struct tunnel *tunnel)
+{
+	assert_ptr_equal(relays, &fake);
+	assert_true(!tunnel || (fake.open && (void *) tunnel == &fake));
+	say("relays_use-%d", tunnel != NULL);
+}
+
+void relays_heard(struct relays *relays, uint32_t id)
+{
+	assert_ptr_equal(relays, &fake);
+	say("relays_heard-%u", id);
+}
+
+void relays_missed(struct relays *relays, uint32_t id)
+{
+	assert_ptr_equal(relays, &fake);
+	say("relays_missed-%u", id);
+}
+
+uint32_t relays_home(const struct relays *relays)
+{
+	assert_ptr_equal(relays, &fake);
+	return fake.home;
+}
+
+size_t relays_report(const struct relays *relays, struct relays_report ret[static RELAYS_MAX])
+{
+	assert_ptr_equal(relays, &fake);
+	ret[0] = (struct relays_report){ .id = fake.home, .home = true, .state = "bound" };
+	return fake.home != 0;
 }
 
 /* --- peers, ping, pods, resolv --- */

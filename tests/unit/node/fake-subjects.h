@@ -21,6 +21,7 @@ struct fake_subjects {
 	struct peer peers[FAKE_PEERS_MAX]; /* by number */
 	size_t n_peers, n_reachable;
 	uint16_t port; /* of the tunnel */
+	uint32_t home; /* relay */
 	bool ipv6_missing, whole, wall_busy, held_back, has_changes, number_is_there, have_tried;
 	enum iface_ipv6 ipv6; /* found when the device is looked at, if it is another than UP */
 	uint64_t number;
@@ -37,6 +38,8 @@ struct fake_subjects {
 	const struct offer_hooks *offer;
 	const struct overlay_hooks *overlay;
 	const struct peers_hooks *peers_hooks;
+	const struct finder_hooks *finder;
+	const struct relays_hooks *relays;
 	const struct sync_hooks *sync_hooks;
 	const struct uplink_hooks *uplink;
 	const struct waits_hooks *waits;

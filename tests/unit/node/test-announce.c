@@ -196,8 +196,12 @@ static void test_facts(void **state)
 	announce_look(announce);
 	assert_told(4, 4, "192.168.50.11:41741");
 	assert_string_equal(t.last.kube_problem, "kubeadm said no");
+	t.facts.relay = 7;
 	announce_look(announce);
-	assert_int_equal(t.told, 4);
+	assert_told(5, 5, "192.168.50.11:41741");
+	assert_int_equal(t.last.relay, 7);
+	announce_look(announce);
+	assert_int_equal(t.told, 5);
 }
 
 /* Four changes of address at once, then there is a pause, which the timer ends. */

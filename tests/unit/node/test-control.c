@@ -141,6 +141,30 @@ static void test_ping(void **state)
 	assert_string_equal(text(ok, "address"), "10.77.0.2");
 	assert_int_equal(number(ok, "rtt_us"), 1234);
 	assert_string_equal(text(ok, "endpoint"), "192.168.50.12:41741");
+	assert_true(json_is_null(json_object_get(ok, "relay")));
+}
+
+/* By a relay: its own address is nothing to anybody. */
+static void test_ping_by_relay(void **state)
+{
+	struct ipc_request *request = call("ping", json_pack("{s:s}", "peer", "node-2"));
+	CLEANUP_JSON json_t *ok = NULL;
+	struct endpoint at, to;
+
+	fake.n_peers = 1;
+	fake.peers[0].id = 2;
+	fake.peers[0].relay = 3;
+	assert_int_equal(endpoint_parse("127.0.0.1:5000", &at), 0);
+	fake.peers[0].stats.endpoint = at;
+	ways_init(&fake.peers[0].ways);
+	ways_relayed(&fake.peers[0].ways, &at, 1);
+	assert_true(ways_ping(&fake.peers[0].ways, 1, 9, &to));
+	assert_true(ways_pong(&fake.peers[0].ways, &at, 9, 2));
+	fake.ping_done(fake.ping_ctx, 1);
+	ok = fake_call_taken(request);
+	assert_true(json_is_null(json_object_get(ok, "endpoint")));
+	assert_string_equal(text(ok, "relay"), "node-3");
+	ways_done(&fake.peers[0].ways);
 }
 
 /* A peer that the tunnel does not reach, or that is none. */
@@ -453,6 +477,7 @@ int main(void)
 		TEST(only_root),
 		TEST(status),
 		TEST(ping),
+		TEST(ping_by_relay),
 		TEST(ping_by_no_endpoint),
 		TEST(ping_to),
 		TEST(ping_fails),

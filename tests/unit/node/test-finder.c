@@ -110,6 +110,20 @@ static void on_moved(void *ctx, uint32_t id)
 
 static const struct peers_hooks hooks = { .moved = on_moved };
 
+static struct {
+	uint32_t id;
+	unsigned times;
+} missed;
+
+static void on_missed(void *ctx, uint32_t id)
+{
+	assert_ptr_equal(ctx, &missed);
+	missed.id = id;
+	missed.times++;
+}
+
+static const struct finder_hooks finder_hooks = { .missed = on_missed };
+
 static void put(uint32_t id, uint8_t seed)
 {
 	const struct node *before = netmap_by_id(book_netmap(core->book), id);
@@ -130,6 +144,7 @@ static int set_up(void **state)
 	n_sent = n_queued = next_queued = 0;
 	n_endpoints = n_initiated = 0;
 	sending_fails = refuses = 0;
+	memset(&missed, 0, sizeof(missed));
 	core = fake_core_new();
 	memcpy(core->identity_seed, seed, sizeof(seed));
 	pair_self_init(&board[1], seed);
@@ -137,7 +152,7 @@ static int set_up(void **state)
 	put(3, 1);
 	seen = seen_new("/dev/null/seen", NULL);
 	peers = peers_new(core->book, seen, 1, &hooks, NULL);
-	assert_int_equal(finder_new(core, peers, &finder, NULL), 0);
+	assert_int_equal(finder_new(core, peers, &finder_hooks, &missed, &finder, NULL), 0);
 	assert_int_equal(finder_use(finder, tunnel, NULL), 0);
 	return 0;
 }
@@ -519,8 +534,47 @@ static void test_unanswered(void **state)
 	memcpy(q->data, peer(2)->told.key, TUNNEL_KEY_LEN);
 	deliver();
 	assert_int_equal(n_sent, 1);
+	assert_int_equal(missed.id, 2);
 	fake_event_pass(SECOND);
 	assert_true(n_sent > 2);
+}
+
+/* For a moment: only where it is, at first; and the relays hear of it. */
+static void test_quiet(void **state)
+{
+	struct queued *q;
+
+	announce(2, "192.0.2.2:41741", "[2001:db8::2]:41741");
+	follow();
+	push_pong(2, "192.0.2.2:41741", read_sent(0, 2).tx, 7);
+	deliver();
+	n_sent = 0;
+	q = push(TUNNEL_QUIET, "0.0.0.0:1");
+	memcpy(q->data, peer(2)->told.key, TUNNEL_KEY_LEN);
+	deliver();
+	assert_int_equal(n_sent, 1);
+	assert_int_equal(missed.id, 2);
+	assert_int_equal(missed.times, 1);
+	fake_event_pass(WAYS_GRACE_US);
+	assert_int_equal(n_sent, 3);
+}
+
+/* By a relay, which is told to the tunnel as any other. */
+static void test_relayed(void **state)
+{
+	struct endpoint by_relay = at("127.0.0.1:5000");
+
+	follow();
+	ways_relayed(&peer(2)->ways, &by_relay, clock_now_us());
+	peer(2)->relay = 3;
+	finder_follow(finder);
+	assert_int_equal(n_sent, 1);
+	assert_true(endpoint_equal(&sent[0].to, &by_relay));
+	push_pong(2, "127.0.0.1:5000", read_sent(0, 2).tx, 7);
+	deliver();
+	assert_int_equal(n_endpoints, 1);
+	assert_true(endpoint_equal(&last_set.endpoint, &by_relay));
+	assert_int_equal(fake_core_logged("board 2 is reached by relay 3"), 1);
 }
 
 static void test_moved(void **state)
@@ -589,7 +643,7 @@ static void test_no_loop(void **state)
 	struct err err = { 0 };
 
 	fake_event_fails = -EMFILE;
-	assert_int_equal(finder_new(core, peers, &other, &err), -EMFILE);
+	assert_int_equal(finder_new(core, peers, &finder_hooks, &missed, &other, &err), -EMFILE);
 	assert_null(other);
 	assert_non_null(strstr(err.text, "timer"));
 	assert_int_equal(finder_use(finder, tunnel, &err), -EMFILE);
@@ -613,6 +667,8 @@ int main(void)
 		TEST(turns),
 		TEST(heard),
 		TEST(unanswered),
+		TEST(quiet),
+		TEST(relayed),
 		TEST(moved),
 		TEST(another_identity),
 		TEST(bad_identity),

@@ -55,9 +55,9 @@ static void remove_node(uint32_t id)
 		1);
 }
 
-#define FIRST                                                                                                      \
-	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                           \
-	"uapi_open finder_use-1 uplink_look announce_check-1 peers_apply finder_follow device_apply wall_apply-1 " \
+#define FIRST                                                                                                                                 \
+	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                      \
+	"uapi_open relays_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_follow relays_follow device_apply wall_apply-1 " \
 	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look"
 
 /* --- its states --- */
@@ -97,7 +97,7 @@ static void test_replaced(void **state)
 	assert_int_equal(update(CHANGE_RECORDS), 0);
 	assert_int_equal(h->mesh_state, MESH_REPLACED);
 	fake_assert_asked(
-		"uapi_close finder_use-0 overlay_close peers_forget device_clear wall_take_down "
+		"uapi_close finder_use-0 relays_use-0 overlay_close peers_forget device_clear wall_take_down "
 		"names_write-1 ground_forget ipv6_forget pods_forget exchange_follow-0 announce_check-0 "
 		"roster_follow-0 notify_status");
 	assert_int_equal(
@@ -218,13 +218,13 @@ static void test_changes(void **state)
 		const char *asked;
 	} cases[] = {
 		{ CHANGE_RECORDS,
-			"peers_apply finder_follow device_apply wall_apply-1 names_write-0 "
+			"peers_apply finder_follow relays_follow device_apply wall_apply-1 names_write-0 "
 			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1" },
 		{ CHANGE_UPLINK,
 			"peers_apply finder_follow wall_apply-1 offer_look-1 announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
-			"peers_apply finder_follow device_apply wall_apply-1 names_write-0 announce_look" },
+			"peers_apply finder_follow relays_follow device_apply wall_apply-1 names_write-0 announce_look" },
 		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
 		{ CHANGE_CONFIG, "device_apply wall_apply-1 names_write-0 offer_look-1" },
 	};
@@ -319,7 +319,7 @@ static void test_moved_away(void **state)
 	fake.with = -ENODEV;
 	assert_int_equal(update(0), 0);
 	fake_assert_asked(
-		"device_hold-7 uapi_close finder_use-0 overlay_close peers_forget " FIRST);
+		"device_hold-7 uapi_close finder_use-0 relays_use-0 overlay_close peers_forget " FIRST);
 	fake.with = -EIO; /* that says nothing */
 	assert_int_equal(update(0), 0);
 	fake_assert_asked("device_hold-7 wall_begin announce_check-1");
@@ -329,8 +329,8 @@ static void test_lost(void **state)
 {
 	begin();
 	fake.overlay->lost(h);
-	fake_assert_asked(
-		"uapi_close finder_use-0 overlay_close peers_forget " FIRST " roster_follow-1");
+	fake_assert_asked("uapi_close finder_use-0 relays_use-0 overlay_close peers_forget " FIRST
+			  " roster_follow-1");
 	assert_int_equal(fake_core_logged(""), 0);
 	fake.fails = "overlay_open";
 	fake.with = -EBUSY;
@@ -404,9 +404,11 @@ static void test_heard(void **state)
 	mesh_news_hooks.heard(h, &own);
 	fake_assert_asked("announce_look");
 	mesh_news_hooks.heard(h, &other);
-	fake_assert_asked("peers_apply_one-2 finder_follow cluster_look_at_boards-1");
+	fake_assert_asked(
+		"peers_apply_one-2 finder_follow relays_heard-2 cluster_look_at_boards-1");
 	mesh_news_hooks.heard(h, &ipv6);
-	fake_assert_asked("peers_apply_one-3 finder_follow names_write-0 cluster_look_at_boards-1");
+	fake_assert_asked(
+		"peers_apply_one-3 finder_follow relays_heard-3 names_write-0 cluster_look_at_boards-1");
 	fake.fails = "peers_apply_one";
 	fake.with = -ENOSPC;
 	mesh_news_hooks.heard(h, &other);
@@ -414,7 +416,7 @@ static void test_heard(void **state)
 	overlay_close(h->overlay);
 	(void) fake_asked();
 	mesh_news_hooks.heard(h, &other);
-	fake_assert_asked("finder_follow cluster_look_at_boards-1");
+	fake_assert_asked("finder_follow relays_heard-2 cluster_look_at_boards-1");
 	h->mesh_state = MESH_REMOVED;
 	mesh_news_hooks.heard(h, &own);
 	mesh_news_hooks.heard(h, &ipv6);
@@ -467,6 +469,26 @@ static void test_retry_without_a_mesh(void **state)
 	fake_assert_asked(ROUND);
 }
 
+/* What finder and relays tell each other, and whom a new home concerns. */
+static void test_relays(void **state)
+{
+	struct announce_facts facts;
+
+	begin();
+	fake.finder->missed(h, 3);
+	fake_assert_asked("relays_missed-3");
+	fake.relays->changed(h);
+	fake_assert_asked("finder_follow");
+	fake.relays->homed(h);
+	fake_assert_asked("announce_look");
+	fake.home = 2;
+	fake.announce->look(h, &facts);
+	assert_int_equal(facts.relay, 2);
+	h->mesh_state = MESH_REMOVED;
+	fake.relays->homed(h);
+	fake_assert_asked("");
+}
+
 static void test_retry_held_back(void **state)
 {
 	begin();
@@ -474,7 +496,7 @@ static void test_retry_held_back(void **state)
 	mesh_retry(h);
 	fake_assert_asked(
 		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_follow "
-		"device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
+		"relays_follow device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
 		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1 device_look ground_look-1-7 "
 		"wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
 }
@@ -553,6 +575,7 @@ int main(void)
 		TEST(news),
 		TEST(retry),
 		TEST(retry_without_a_mesh),
+		TEST(relays),
 		TEST(retry_held_back),
 		TEST(retry_tunnel),
 		TEST(retry_peers),

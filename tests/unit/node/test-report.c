@@ -317,6 +317,54 @@ static void test_sentence(void **state)
 			"`hearth status`");
 }
 
+/* Its relayed way is the one that answers. */
+static void relay(struct peer *peer)
+{
+	struct endpoint at, to;
+
+	assert_int_equal(endpoint_parse("127.0.0.1:5000", &at), 0);
+	ways_init(&peer->ways);
+	ways_relayed(&peer->ways, &at, 1);
+	assert_true(ways_ping(&peer->ways, 1, 9, &to));
+	assert_true(ways_pong(&peer->ways, &at, 9, 23001));
+	peer->stats.endpoint = at;
+}
+
+/* Its loopback address is nobody's business. */
+static void test_relayed(void **state)
+{
+	struct report report = make();
+	struct relays_report relays[] = {
+		{ .id = 2, .state = "silent", .why = "UDP is not answered" },
+		{ .id = 3, .home = true, .state = "bound", .rtt_us = 9000 },
+	};
+
+	relay(&peers[0]);
+	peers[0].relay = 3;
+	report.relays = relays;
+	report.n_relays = 2;
+	assert_int_equal(endpoint_parse("203.0.113.3:3478", &relays[1].at), 0);
+	CLEANUP_JSON json_t *json = report_json(&report);
+	const json_t *first = json_array_get(json_object_get(json, "peers"), 0);
+	const json_t *list = json_object_get(json, "relays");
+
+	assert_string_equal(text(first, "state"), "relayed");
+	assert_string_equal(text(first, "relay"), nodes[3].name);
+	assert_int_equal(json_integer_value(json_object_get(first, "rtt_us")), 23000);
+	assert_true(json_is_null(json_object_get(first, "endpoint")));
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(text(json_array_get(list, 0), "state"), "silent");
+	assert_string_equal(text(json_array_get(list, 0), "problem"), "UDP is not answered");
+	assert_true(json_is_null(json_object_get(json_array_get(list, 0), "endpoint")));
+	assert_string_equal(text(json_array_get(list, 1), "name"), nodes[3].name);
+	assert_string_equal(text(json_array_get(list, 1), "endpoint"), "203.0.113.3:3478");
+	assert_int_equal(
+		json_integer_value(json_object_get(json_array_get(list, 1), "rtt_us")), 9000);
+	assert_true(json_is_true(json_object_get(json_array_get(list, 1), "home")));
+	assert_true(json_is_null(json_object_get(json_array_get(list, 1), "problem")));
+	ways_done(&peers[0].ways);
+}
+
 static void test_peer_states(void **state)
 {
 	struct peer peer = { .has_presence = true };
@@ -324,6 +372,9 @@ static void test_peer_states(void **state)
 	assert_string_equal(report_peer_state(&peer), "connecting");
 	peer.reachable = peer.ever = true;
 	assert_string_equal(report_peer_state(&peer), "direct");
+	relay(&peer);
+	assert_string_equal(report_peer_state(&peer), "relayed");
+	ways_done(&peer.ways);
 	peer.reachable = false;
 	assert_string_equal(report_peer_state(&peer), "unreachable");
 }
@@ -346,6 +397,7 @@ int main(void)
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_disco),
 		cmocka_unit_test(test_sentence),
+		cmocka_unit_test(test_relayed),
 		cmocka_unit_test(test_peer_states),
 	};
 	return cmocka_run_group_tests(tests, NULL, release);
