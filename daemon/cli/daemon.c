@@ -167,6 +167,34 @@ static void print_links(const json_t *links)
 	cli_table_print(&t);
 }
 
+static void print_relays(const json_t *relays)
+{
+	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
+	static const char *const head[] = { "RELAY", "STATE", "HOME", "ROUND TRIP", "ENDPOINT",
+		"WHY" };
+
+	cli_table_head(&t, head, ARRAY_LEN(head));
+	size_t i;
+	json_t *relay;
+
+	json_array_foreach(relays, i, relay)
+	{
+		uint64_t rtt_us = cli_u64(relay, "rtt_us");
+		char rtt[32] = "";
+
+		if (rtt_us)
+			(void) snprintf(rtt, sizeof(rtt), "%.1f ms", (double) rtt_us / 1000);
+		cli_table_add(&t, cli_str(relay, "name"));
+		cli_table_add(&t, cli_str(relay, "state"));
+		cli_table_add(&t, json_is_true(json_object_get(relay, "home")) ? "yes" : "no");
+		cli_table_add(&t, rtt);
+		cli_table_add(&t, cli_str(relay, "endpoint"));
+		cli_table_add(&t, cli_str(relay, "problem"));
+	}
+	printf("\n");
+	cli_table_print(&t);
+}
+
 static json_t *refused_json(const struct refused *refused)
 {
 	if (!refused->count)
@@ -209,6 +237,8 @@ int cli_status(const struct cli_verb *verb, int argc, char **argv)
 	print_status(status, &refused);
 	if (verbose)
 		print_links(json_object_get(status, "links"));
+	if (verbose && json_array_size(json_object_get(status, "relays")))
+		print_relays(json_object_get(status, "relays"));
 	return CLI_DONE;
 }
 
