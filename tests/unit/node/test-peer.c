@@ -382,6 +382,25 @@ static void test_moved(void **state)
 	assert_false(seen_get(seen, 2, &endpoint));
 }
 
+/* By a relay it is at an address of this board, which is worth no memory; where it was before is. */
+static void test_moved_to_a_relay(void **state)
+{
+	const uint64_t now_us = 1000 * SECOND;
+	struct endpoint before, after;
+
+	(void) apply();
+	answer(2, "198.51.100.9:20188", now_us, true);
+	peers_look(peers, tunnel, now_us);
+	assert_true(seen_get(seen, 2, &before));
+	n_answers = 0;
+	answer(2, "127.0.0.1:5000", now_us, true);
+	peers_look(peers, tunnel, now_us);
+	assert_true(peers_get(peers, 2)->reachable);
+	assert_int_equal(moved_id, 2);
+	assert_true(seen_get(seen, 2, &after));
+	assert_true(endpoint_equal(&before, &after));
+}
+
 /* However the boards are numbered, they are found. */
 static void test_many(void **state)
 {
@@ -414,6 +433,7 @@ int main(void)
 		TEST(test_presence_came),
 		TEST(test_reachable),
 		TEST(test_moved),
+		TEST(test_moved_to_a_relay),
 		TEST(test_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
