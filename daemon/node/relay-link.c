@@ -36,7 +36,8 @@ static void add_found(struct relay_link *l, const struct ip_addr *addr)
 	char text[IP_TEXT_MAX];
 
 	if (refused)
-		err_set(&l->why, -EINVAL, "%s %s", ip_addr_format(addr, text), refused);
+		err_set(&l->why, -EINVAL, "%s is not used: %s", ip_addr_format(addr, text),
+			refused);
 	else
 		add(l, &(struct endpoint){ .addr = *addr, .port = l->record.udp });
 }

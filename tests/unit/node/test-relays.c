@@ -674,8 +674,8 @@ static void test_denied(void **state)
 	resolved("127.0.0.1", "10.96.0.10");
 	assert_false(carriers[4].open);
 	assert_false(carriers[5].open);
-	assert_non_null(strstr(report(4)->why, "10.244.3.9 is an address of the mesh itself"));
-	assert_non_null(strstr(report(5)->why, "10.96.0.10 is an address of the mesh itself"));
+	assert_non_null(strstr(report(4)->why, "10.244.3.9 is not used: it lies in the mesh"));
+	assert_non_null(strstr(report(5)->why, "10.96.0.10 is not used: it lies in the mesh"));
 }
 
 /* A relay on this board is found whatever its hosts are. */
