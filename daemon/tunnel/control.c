@@ -293,6 +293,17 @@ int tunnel_allow_loopback(struct tunnel *t, uint16_t port, bool allowed)
 	return tunnel_call(t, allow_loopback, &(struct loopback_arg){ port, allowed });
 }
 
+static int tell_quiet(struct tunnel *t, void *arg)
+{
+	wg_device_tell_quiet(t->device, *(const bool *) arg);
+	return 0;
+}
+
+int tunnel_tell_quiet(struct tunnel *t, bool on)
+{
+	return tunnel_call(t, tell_quiet, &on);
+}
+
 struct stats_arg {
 	struct tunnel_peer_stats *list;
 	size_t n;

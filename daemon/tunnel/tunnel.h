@@ -115,7 +115,7 @@ enum tunnel_event_kind {
 	TUNNEL_HEARD,
 	/*
 	 * What was sent to the peer whose public key is @data has had no answer for a second and a
-	 * half, or for so long again: often it needs none, for 10 s.
+	 * half: often it needs none, for 10 s. Only told after tunnel_tell_quiet().
 	 */
 	TUNNEL_QUIET,
 	/* The same, for 15 s: it should have had one. */
@@ -195,6 +195,9 @@ int tunnel_set_denied_underlay(struct tunnel *tunnel, const struct ip_prefix *pr
  * (ferry.h). When it is not any more, peers whose endpoint it is have none.
  */
 int tunnel_allow_loopback(struct tunnel *tunnel, uint16_t port, bool allowed);
+
+/* TUNNEL_QUIET is told from now on, or not any more: it costs wakeups. A new tunnel does not. */
+int tunnel_tell_quiet(struct tunnel *tunnel, bool on);
 
 struct tunnel_peer_stats {
 	uint8_t key[TUNNEL_KEY_LEN];

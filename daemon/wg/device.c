@@ -207,6 +207,11 @@ bool wg_device_denies(const struct wg_device *device, const struct endpoint *rem
 	return device->n_denied && wg_trie_lookup(&device->denied, addr->family, addr->bytes);
 }
 
+void wg_device_tell_quiet(struct wg_device *device, bool on)
+{
+	device->tells_quiet = on;
+}
+
 void wg_device_allow_loopback(struct wg_device *device, uint16_t port, bool allowed)
 {
 	uint64_t bit = UINT64_C(1) << port % 64;

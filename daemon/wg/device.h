@@ -23,7 +23,7 @@
 
 /* Unanswered for this long: keepalive and rekey timeout together. */
 #define WG_UNANSWERED_US (WG_KEEPALIVE_US + WG_REKEY_TIMEOUT_US)
-/* Of a managed device, it is told meanwhile, so often: another way may be better. */
+/* Told so soon, if somebody wants to know: another way may be better. */
 #define WG_QUIET_US UINT64_C(1500000)
 
 /* In the order in which those due at once are run: old keys go before new ones are asked for. */
@@ -59,6 +59,7 @@ struct wg_peer {
 	uint64_t trying_since_us;               /* the last wish for a session */
 	uint64_t unanswered_since_us;           /* first initiation without an answer; 0: none */
 	uint64_t lost_us;                       /* of WG_TIMER_UNANSWERED: then it is */
+	bool asked;                             /* data went out, and nothing was said of it yet */
 	bool lost;                              /* no answer for 15 s */
 	bool last_minute;                       /* a rekey for receiving was begun already */
 
@@ -86,6 +87,7 @@ struct wg_device {
 	struct wg_ops ops;
 	void *ctx;
 	bool managed;
+	bool tells_quiet;
 	uint64_t now_us, wall_us;
 	uint64_t jitter; /* state of a generator; spreads load, hides nothing */
 	struct wg_crypto crypto;

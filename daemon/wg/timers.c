@@ -8,8 +8,9 @@
  *   confirm      set by an answer when we have no other session (1 s), stopped by anything that
  *                comes in
  *   keepalive    set when data comes in (10 s), stopped by anything that goes out
- *   unanswered   set when data goes out (15 s + jitter), stopped by anything that comes in. Of a
- *                managed device it runs out every 1.5 s until then, only to say so
+ *   unanswered   set when data goes out (15 s + jitter), stopped by anything that comes in. Who
+ *                wants to hear of it sooner is told 1.5 s after data has gone out, and again only
+ *                if more has gone out since
  *   zero keys    set by each new session and on giving up (540 s)
  *   persistent   set by everything that goes out (as configured). Linux's is set by what comes in,
  *                too: of two idle ends that have one only the first to send then goes on, although
@@ -47,22 +48,23 @@ static void timer_after(struct wg_peer *peer, enum wg_timer timer, uint64_t dela
 	wg_timer_set(peer, timer, peer->device->now_us + delay_us);
 }
 
+/* Data has gone out, the first since an answer or since it was told that there is none. */
 static void wait_for_answer(struct wg_peer *peer)
 {
-	uint64_t quiet_us = peer->device->now_us + WG_QUIET_US;
+	uint64_t now_us = peer->device->now_us, quiet_us = now_us + WG_QUIET_US;
 
+	peer->asked = true;
+	if (!wg_timer_is_set(peer, WG_TIMER_UNANSWERED))
+		peer->lost_us = now_us + WG_UNANSWERED_US + wg_jitter_us(peer->device);
 	wg_timer_set(peer, WG_TIMER_UNANSWERED,
-		peer->device->managed && quiet_us < peer->lost_us ? quiet_us : peer->lost_us);
+		peer->device->tells_quiet && quiet_us < peer->lost_us ? quiet_us : peer->lost_us);
 }
 
 void wg_timers_sent(struct wg_peer *peer, bool data)
 {
 	wg_timer_stop(peer, WG_TIMER_KEEPALIVE);
-	if (data && !wg_timer_is_set(peer, WG_TIMER_UNANSWERED)) {
-		peer->lost_us =
-			peer->device->now_us + WG_UNANSWERED_US + wg_jitter_us(peer->device);
+	if (data && !peer->asked)
 		wait_for_answer(peer);
-	}
 	if (peer->keepalive_s)
 		timer_after(peer, WG_TIMER_PERSISTENT, peer->keepalive_s * UINT64_C(1000000));
 }
@@ -70,6 +72,7 @@ void wg_timers_sent(struct wg_peer *peer, bool data)
 void wg_timers_received(struct wg_peer *peer, bool data)
 {
 	wg_timer_stop(peer, WG_TIMER_UNANSWERED);
+	peer->asked = false;
 	wg_timer_stop(peer, WG_TIMER_CONFIRM);
 	peer->lost = false;
 	peer->unanswered_since_us = 0;
@@ -157,9 +160,10 @@ static void run_keepalive(struct wg_peer *peer)
 
 static void run_unanswered(struct wg_peer *peer)
 {
+	peer->asked = false;
 	if (peer->device->now_us < peer->lost_us) {
 		wg_event(peer, WG_EVENT_QUIET);
-		wait_for_answer(peer);
+		wg_timer_set(peer, WG_TIMER_UNANSWERED, peer->lost_us);
 		return;
 	}
 	wg_event(peer, WG_EVENT_UNANSWERED);

@@ -113,9 +113,9 @@ enum wg_event {
 	WG_EVENT_INITIATION_RECEIVED,
 	WG_EVENT_RESPONSE_RECEIVED,
 	WG_EVENT_COOKIE_RECEIVED,
-	WG_EVENT_SESSION,    /* a session is confirmed: first contact or a rekey */
-	WG_EVENT_ENDPOINT,   /* the peer's address is another one than before */
-	WG_EVENT_QUIET,      /* of a managed device: 1.5 s, or again so long, without an answer */
+	WG_EVENT_SESSION,  /* a session is confirmed: first contact or a rekey */
+	WG_EVENT_ENDPOINT, /* the peer's address is another one than before */
+	WG_EVENT_QUIET,    /* nothing has come for 1.5 s after data went: wg_device_tell_quiet() */
 	WG_EVENT_UNANSWERED, /* 15 s without an answer to what was sent: a new handshake is tried */
 	WG_EVENT_GAVE_UP,    /* 90 s of handshakes unanswered; then what is staged is dropped */
 	WG_EVENT_KEYS_ZEROED
@@ -218,6 +218,8 @@ int wg_device_set_denied(struct wg_device *device, const struct ip_prefix *prefi
  * When it is not any more, peers whose endpoint it is have none.
  */
 void wg_device_allow_loopback(struct wg_device *device, uint16_t port, bool allowed);
+/* Whether WG_EVENT_QUIET is told. It is not unless asked for: it costs wakeups. */
+void wg_device_tell_quiet(struct wg_device *device, bool on);
 bool wg_device_denies(const struct wg_device *device, const struct endpoint *remote);
 
 /*

@@ -223,6 +223,14 @@ uint16_t tunnel_port(struct tunnel *tunnel)
 	return port;
 }
 
+static bool quiet_is_told;
+
+int tunnel_tell_quiet(struct tunnel *tunnel, bool on)
+{
+	quiet_is_told = on;
+	return 0;
+}
+
 int tunnel_allow_loopback(struct tunnel *tunnel, uint16_t at, bool is_allowed)
 {
 	assert_non_null(tunnel);
@@ -341,6 +349,7 @@ static int tear_down(void **state)
 	peers = peers_free(peers);
 	seen = seen_free(seen);
 	core = fake_core_free(core);
+	assert_false(quiet_is_told);
 	return 0;
 }
 
@@ -683,6 +692,7 @@ static void test_own(void **state)
 {
 	put_relay(1, "203.0.113.1", NULL);
 	begin();
+	assert_true(quiet_is_told);
 	assert_to(1, "127.0.0.1:3478");
 	fake_event_pass(RELAY_LINK_TRY_US);
 	assert_to(1, "203.0.113.1:3478");
