@@ -5,7 +5,6 @@
 #include "coordinator/serve.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <signal.h>
@@ -30,6 +29,7 @@
 #include "coordinator/open.h"
 #include "coordinator/place.h"
 #include "coordinator/presence.h"
+#include "sys/listen/listen.h"
 #include "sys/notify/notify.h"
 #include "sys/priv/priv.h"
 
@@ -165,35 +165,18 @@ static int read_options(struct serve *s, int argc, char **argv)
 /* A listening socket that systemd passed, or one of our own. */
 static int open_socket(struct serve *s, struct err *err)
 {
-	int n = sd_listen_fds(1);
+	int r = listen_inherited(&s->listen_fd, err);
 
-	if (n > 1)
-		return err_set(err, -EINVAL, "systemd passed %d sockets; there must be one", n);
-	if (n == 1) {
-		if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
-			return err_set(
-				err, -EINVAL, "systemd's socket is no listening stream socket");
-		/* systemd hands over a blocking one. */
-		int flags = fcntl(SD_LISTEN_FDS_START, F_GETFL);
-
-		if (flags < 0 || fcntl(SD_LISTEN_FDS_START, F_SETFL, flags | O_NONBLOCK) < 0)
-			return err_set(err, -errno, "systemd's socket: %m");
-		s->listen_fd = SD_LISTEN_FDS_START;
-		return 0;
-	}
-	return httpd_listen(s->listen, &s->listen_fd, err);
+	if (r)
+		return r < 0 ? r : 0;
+	return listen_open(s->listen, &s->listen_fd, err);
 }
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-	struct endpoint e;
+	uint16_t port = listen_port(fd);
 
-	if (getsockname(fd, (struct sockaddr *) &sa, &len) < 0 ||
-		endpoint_from_sockaddr((struct sockaddr *) &sa, &e) < 0)
-		return API_PORT;
-	return e.port;
+	return port ? port : API_PORT;
 }
 
 /* Root makes where the local socket goes: without systemd there is nobody else to do it. */

@@ -53,12 +53,6 @@ struct httpd_config {
 	void *ctx;
 };
 
-/*
- * A listening TCP socket. @where: "8443" or "[::]:8443" (both families, or IPv4 alone where IPv6 is
- * off), "192.168.1.2:8443", "[fd00::1]:8443". -EADDRINUSE, -EINVAL, ... with @err.
- */
-int httpd_listen(const char *where, int *ret_fd, struct err *err);
-
 int httpd_new(
 	sd_event *event, const struct httpd_config *config, struct httpd **ret, struct err *err);
 

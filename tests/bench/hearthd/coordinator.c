@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "sys/httpd/httpd.h"
+#include "sys/listen/listen.h"
 #include "sys/x509/x509.h"
 #include "wire/api.h"
 
@@ -144,7 +145,7 @@ void coordinator_open(
 	c->mesh = mesh;
 	config.certificate = c->certificate;
 	config.key = c->key;
-	if (httpd_listen(where, &config.listen_fd, &err) < 0 ||
+	if (listen_open(where, &config.listen_fd, &err) < 0 ||
 		httpd_new(event, &config, &c->httpd, &err) < 0 ||
 		sd_event_add_time(
 			event, &c->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, c) < 0)

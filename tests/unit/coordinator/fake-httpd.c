@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "sys/listen/listen.h"
 
 struct httpd_request *fake_request(const char *path)
 {
@@ -152,7 +153,7 @@ struct httpd *fake_httpd;
 int fake_httpd_fails, fake_listen_fails, fake_listen_fd = -1;
 void (*fake_httpd_on_flush)(void);
 
-int httpd_listen(const char *where, int *ret_fd, struct err *err)
+int listen_open(const char *where, int *ret_fd, struct err *err)
 {
 	if (fake_listen_fails < 0)
 		return err_set(err, fake_listen_fails, "listen on %s: the kernel says no", where);

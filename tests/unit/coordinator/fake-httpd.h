@@ -30,9 +30,9 @@ struct httpd {
 };
 /* NULL if there is none. */
 extern struct httpd *fake_httpd;
-/* What httpd_new() and httpd_listen() return instead of 0. */
+/* What httpd_new() and listen_open() return instead of 0. */
 extern int fake_httpd_fails, fake_listen_fails;
-/* What httpd_listen() hands out; -1: something that is no socket. */
+/* What listen_open() hands out; -1: something that is no socket. */
 extern int fake_listen_fd;
 /* Called by httpd_flush(): requests that come in beside the last replies. */
 extern void (*fake_httpd_on_flush)(void);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "node/sync.h"
 #include "sys/httpd/httpd.h"
+#include "sys/listen/listen.h"
 #include "sys/x509/x509.h"
 
 #define NOTHING                                                                                  \
@@ -101,7 +102,7 @@ static int set_up(void **state)
 	for (port = 20000 + getpid() % 20000;; port++) {
 		char where[32];
 		(void) snprintf(where, sizeof(where), "127.0.0.1:%d", port);
-		if (httpd_listen(where, &config.listen_fd, &err) == 0)
+		if (listen_open(where, &config.listen_fd, &err) == 0)
 			break;
 		assert_true(port < 60000);
 	}
