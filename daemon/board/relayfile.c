@@ -19,7 +19,7 @@ void relayfile_done(struct relayfile *file)
 
 static int refuse_unknown(const json_t *json, struct err *err)
 {
-	static const char *const known[] = { "hosts", "tcp", "udp", "pin", "key" };
+	static const char *const known[] = { "hosts", "tcp", "udp", "pin", "key", "metrics" };
 	const char *key;
 	json_t *value;
 
@@ -33,6 +33,22 @@ static int refuse_unknown(const json_t *json, struct err *err)
 			return err_set(err, -EINVAL, "there is no setting \"%.40s\"", key);
 	}
 	return 0;
+}
+
+/* Absent or null: none. */
+static int read_metrics(const json_t *json, uint16_t *ret, struct err *err)
+{
+	uint64_t port;
+	int r;
+
+	if (!json_has(json, "metrics"))
+		return 0;
+	r = json_get_u64(json, "metrics", UINT16_MAX, &port, err);
+	if (r == 0 && port == 0)
+		r = err_set(err, -EINVAL, "field \"metrics\" must be a port");
+	if (r == 0)
+		*ret = (uint16_t) port;
+	return r;
 }
 
 int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *err)
@@ -50,6 +66,8 @@ int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *e
 	if (file.automatic && json_object_set_new(copy, "hosts", json_pack("[s]", ANY_HOST)) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
 	r = refuse_unknown(copy, err);
+	if (r == 0)
+		r = read_metrics(copy, &file.metrics, err);
 	if (r == 0)
 		r = node_relay_from_json(copy, &file.relay, err);
 	if (r < 0)
@@ -73,6 +91,9 @@ json_t *relayfile_to_json(const struct relayfile *file)
 	json = node_relay_to_json(&relay);
 	if (json && file->automatic &&
 		json_object_set_new(json, "hosts", json_string("automatic")) < 0)
+		return NULL;
+	if (json && file->metrics &&
+		json_object_set_new(json, "metrics", json_integer(file->metrics)) < 0)
 		return NULL;
 	return TAKE(json);
 }

@@ -5,7 +5,9 @@
  *
  *	{"hosts": "automatic", "tcp": 3340, "udp": 3478, "pin": "<base64>", "key": "<base64>"}
  *
- * `hosts` is a list of addresses and DNS names, or automatic: the board's own addresses.
+ * `hosts` is a list of addresses and DNS names, or automatic: the board's own addresses. It may
+ * have "metrics": the TCP port of the loopback address at which Prometheus gets hearth-relay's
+ * numbers.
  */
 #pragma once
 
@@ -21,6 +23,7 @@ enum { RELAYFILE_TCP_DEFAULT = 3340, RELAYFILE_UDP_DEFAULT = 3478 };
 struct relayfile {
 	bool automatic;          /* the file has no hosts: relay.n_hosts is 0 */
 	struct node_relay relay; /* what else the record will say */
+	uint16_t metrics;        /* 0: none */
 };
 
 void relayfile_done(struct relayfile *file);

@@ -1,6 +1,6 @@
 /*
- * serve: see serve.h. Root is given up first, then the keys are read, the ports opened, and hearthd
- * asked who may use them.
+ * serve: see serve.h. The TCP port is opened (or comes from systemd), then root is given up for
+ * good, then the keys are read, the other ports opened, and hearthd asked who may use them.
  */
 #include "relay/serve.h"
 
@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/env.h"
 #include "base/guard.h"
 #include "base/log.h"
@@ -23,11 +24,23 @@
 #include "board/config.h"
 #include "board/relayfile.h"
 #include "relay/admit.h"
+#include "relay/derp.h"
+#include "relay/front.h"
+#include "relay/metrics-text.h"
+#include "relay/metrics.h"
 #include "relay/names.h"
 #include "relay/own-keys.h"
 #include "relay/udp.h"
+#include "sys/listen/listen.h"
 #include "sys/notify/notify.h"
 #include "sys/priv/priv.h"
+
+enum {
+	CLIENTS_MAX = 4096,
+	PER_SOURCE_MAX = 512,
+	DESCRIPTORS = 16384, /* as the unit has it */
+	POOL_MAX = 64 << 20,
+};
 
 #define STATUS_US (10 * USEC_PER_SEC)
 
@@ -36,8 +49,14 @@ struct serve {
 	struct paths paths;
 	struct relayfile file;
 	struct relay_core core;
+	uint8_t tls_seed[TLS_SEED_LEN];
+	int listen_fd; /* of the TCP port, until front has it */
+	uint16_t tcp_port;
 	struct admit *admit;
 	struct udp *udp; /* NULL: relay.json wants none */
+	struct front *front;
+	struct derp *derp;
+	struct metrics *metrics; /* the same */
 	sd_event_source *on_status;
 	uint64_t status_us;
 	bool watchdog;
@@ -101,16 +120,35 @@ static void say_status(struct serve *s)
 {
 	char text[sizeof(s->said)];
 	size_t members, bound = s->udp ? udp_bound(s->udp) : 0;
+	struct derp_counters derp;
 
 	(void) members_list(s->core.members, &members);
+	derp_counters(s->derp, &derp);
 	if (*admit_problem(s->admit))
 		(void) snprintf(text, sizeof(text), "%zu members; hearthd: %.100s", members,
 			admit_problem(s->admit));
 	else
-		(void) snprintf(text, sizeof(text), "%zu members, %zu of them here by UDP, port %u",
-			members, bound, s->udp ? udp_port(s->udp) : 0);
+		(void) snprintf(text, sizeof(text),
+			"%zu members, %zu of them here by UDP, %u by TCP; ports %u and %u", members,
+			bound, derp.clients, s->udp ? udp_port(s->udp) : 0, s->tcp_port);
 	if (strcmp(text, s->said) != 0 && notify_status("%s", text) >= 0)
 		(void) snprintf(s->said, sizeof(s->said), "%s", text);
+}
+
+static void on_metrics(void *ctx, struct buf *text)
+{
+	struct serve *s = ctx;
+	struct front_counters front;
+	struct derp_counters derp;
+	struct metrics_values values = { .udp = s->udp ? udp_counters(s->udp) : NULL,
+		.bound = s->udp ? udp_bound(s->udp) : 0,
+		.derp = &derp,
+		.front = &front };
+
+	(void) members_list(s->core.members, &values.members);
+	derp_counters(s->derp, &derp);
+	front_counters(s->front, &front);
+	metrics_text(&values, text);
 }
 
 static int on_status(sd_event_source *source, uint64_t usec, void *ctx)
@@ -145,35 +183,113 @@ static void on_members(void *ctx)
 	size_t n;
 	const struct ip_prefix *ranges = admit_ranges(s->admit, &n);
 
-	if (!s->udp)
-		return;
-	if (udp_deny(s->udp, ranges, n) < 0 || udp_follow(s->udp) < 0)
+	derp_follow(s->derp);
+	if (s->udp && (udp_deny(s->udp, ranges, n) < 0 || udp_follow(s->udp) < 0))
 		log_error("out of memory: newcomers are not served yet");
 	say_status(s);
 }
 
 static const struct admit_hooks admit_hooks = { .changed = on_members };
 
+/* --- the TCP port --- */
+
+static void on_arrived(void *ctx, int fd, const struct endpoint *peer, const char *name,
+	const void *first, size_t first_len)
+{
+	struct serve *s = ctx;
+
+	derp_take(s->derp, fd, peer, first, first_len);
+}
+
+static const struct front_hooks front_hooks = { .arrived = on_arrived };
+
+/* A listening socket that systemd passed, or one of our own, while we may have any port. */
+static int listen_tcp(struct serve *s, struct err *err)
+{
+	char where[16];
+	int r = listen_inherited(&s->listen_fd, err);
+
+	(void) snprintf(where, sizeof(where), "%u", s->file.relay.tcp);
+	if (r == 0)
+		r = listen_open(where, &s->listen_fd, err);
+	if (r < 0)
+		return r;
+	s->tcp_port = listen_port(s->listen_fd);
+	if (s->tcp_port != s->file.relay.tcp)
+		log_warning("systemd listens on TCP port %u, but " RELAYFILE_NAME
+			    " tells others of %u: run `hearth relay enable` again",
+			s->tcp_port, s->file.relay.tcp);
+	return 0;
+}
+
+static unsigned at_most(unsigned n, unsigned max)
+{
+	return n < max ? n : max;
+}
+
+static int open_derp(struct serve *s, unsigned descriptors, struct err *err)
+{
+	/* A home comes from one address after a power cut; an attacker may have many. */
+	const struct derp_config config = {
+		.listen_fd = -1,
+		.tls_seed = s->tls_seed,
+		.name = "hearth-relay",
+		.clients_max = at_most(descriptors / 4, CLIENTS_MAX),
+		.per_source_max = PER_SOURCE_MAX,
+		.rates = { .stranger = { 32, 2 * USEC_PER_SEC },
+			.strangers = { 1000, USEC_PER_SEC / 200 },
+			.proven = { 1000, USEC_PER_SEC / 50 },
+			.proven_for_us = 3600 * USEC_PER_SEC },
+		.pool_max = POOL_MAX,
+	};
+
+	return derp_new(&s->core, &config, &s->derp, err);
+}
+
+static int open_tcp(struct serve *s, struct err *err)
+{
+	unsigned descriptors = descriptors_allow(DESCRIPTORS);
+	const struct front_config config = {
+		.listen_fd = s->listen_fd,
+		.places = at_most(descriptors / 8, FRONT_PLACES_DEFAULT),
+		.per_source = FRONT_PER_SOURCE_DEFAULT,
+	};
+	int r = open_derp(s, descriptors, err);
+
+	if (r == 0)
+		r = front_new(&s->core, &config, &front_hooks, s, &s->front, err);
+	if (r == 0)
+		s->listen_fd = -1;
+	return r;
+}
+
 /* --- its life --- */
 
-static int read_all(struct serve *s, struct err *err)
+static int read_file(struct serve *s, struct err *err)
 {
-	CLEANUP_OWN_KEYS struct own_keys keys = { 0 };
 	char path[PATH_TEXT_MAX];
 	int r = relayfile_read(paths_join(s->paths.etc, RELAYFILE_NAME, path), &s->file, err);
 
-	if (r == -ENOENT)
-		return err_set(err, r, "%s is not there: `hearth relay enable` makes it", path);
-	if (r == 0)
-		r = own_keys_read(s->state_dir, &keys, err);
+	return r == -ENOENT
+		       ? err_set(err, r, "%s is not there: `hearth relay enable` makes it", path)
+		       : r;
+}
+
+static int read_keys(struct serve *s, struct err *err)
+{
+	CLEANUP_OWN_KEYS struct own_keys keys = { 0 };
+	int r = own_keys_read(s->state_dir, &keys, err);
+
 	if (r < 0)
 		return r;
 	memcpy(s->core.secret, keys.secret, sizeof(keys.secret));
 	memcpy(s->core.key, keys.key, sizeof(keys.key));
+	memcpy(s->tls_seed, keys.tls_seed, sizeof(keys.tls_seed));
 	if (memcmp(keys.key, s->file.relay.key, sizeof(keys.key)) != 0 ||
 		memcmp(keys.pin, s->file.relay.pin, sizeof(keys.pin)) != 0)
 		return err_set(err, -EKEYREJECTED,
-			"%s names other keys than %s holds: run `hearth relay enable` again", path,
+			RELAYFILE_NAME " names other keys than %s holds: run `hearth relay enable` "
+				       "again",
 			s->state_dir);
 	s->core.members = members_new();
 	return s->core.members ? 0 : err_set(err, -ENOMEM, "out of memory");
@@ -196,36 +312,51 @@ static int open_udp(struct serve *s, struct err *err)
 static int start(struct serve *s, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
-	int r = read_all(s, err);
+	int r = read_keys(s, err);
 
 	if (r == 0)
 		r = open_udp(s, err);
+	if (r == 0)
+		r = open_tcp(s, err);
+	if (r == 0 && s->file.metrics)
+		r = metrics_new(&s->core, s->file.metrics, on_metrics, s, &s->metrics, err);
 	if (r == 0)
 		r = admit_new(&s->core, paths_join(s->paths.run, NAMES_HEARTHD_SOCK, path),
 			&admit_hooks, s, &s->admit, err);
 	return r == 0 ? begin_status(s, err) : r;
 }
 
+/* Those who are here hear of it, and come back a moment later. */
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
 {
+	struct serve *s = ctx;
+
+	front_close(s->front);
+	derp_say_restart(s->derp);
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-static int prepare_loop(sd_event **ret, struct err *err)
+static int prepare_loop(struct serve *s, struct err *err)
 {
 	sigset_t mask;
+	int r;
 
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
 	(void) sigprocmask(SIG_BLOCK, &mask, NULL);
 	(void) signal(SIGPIPE, SIG_IGN);
-	int r = sd_event_new(ret);
+	r = sd_event_new(&s->core.event);
+	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
+}
+
+/* A signal that came before waits until now. */
+static int catch_signals(struct serve *s, struct err *err)
+{
+	int r = sd_event_add_signal(s->core.event, NULL, SIGTERM, on_signal, s);
 
 	if (r >= 0)
-		r = sd_event_add_signal(*ret, NULL, SIGTERM, on_signal, NULL);
-	if (r >= 0)
-		r = sd_event_add_signal(*ret, NULL, SIGINT, on_signal, NULL);
+		r = sd_event_add_signal(s->core.event, NULL, SIGINT, on_signal, s);
 	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
 }
 
@@ -234,11 +365,16 @@ static void serve_done(struct serve *s)
 	(void) notify_send("STOPPING=1\nSTATUS=Ending");
 	sd_event_source_disable_unref(s->on_status);
 	s->admit = admit_free(s->admit);
+	s->metrics = metrics_free(s->metrics);
+	s->front = front_free(s->front);
+	s->derp = derp_free(s->derp);
 	s->udp = udp_free(s->udp);
 	members_free(s->core.members);
 	sd_event_unref(s->core.event);
+	close_p(&s->listen_fd);
 	relayfile_done(&s->file);
 	sodium_memzero(s->core.secret, sizeof(s->core.secret));
+	sodium_memzero(s->tls_seed, sizeof(s->tls_seed));
 }
 
 int serve_run(int argc, char **argv)
@@ -246,6 +382,7 @@ int serve_run(int argc, char **argv)
 	struct serve s = {
 		.state_dir = env_dir("HEARTH_RELAY_STATE", NAMES_RELAY_STATE),
 		.user = relay_user(),
+		.listen_fd = -1,
 	};
 	struct err err = { 0 };
 	int r = read_options(&s, argc, argv);
@@ -254,17 +391,24 @@ int serve_run(int argc, char **argv)
 		return r < 0 ? 0 : r;
 	umask(077);
 	paths_init(&s.paths);
-	r = priv_drop(s.user, &err);
+	r = read_file(&s, &err);
+	if (r == 0)
+		r = listen_tcp(&s, &err);
+	if (r == 0)
+		r = priv_drop(s.user, &err);
 	if (r == 0 && !guard_memory(true))
 		log_info("may not lock all its memory (RLIMIT_MEMLOCK): some of it may be swapped "
 			 "to disk");
 	if (r == 0)
-		r = prepare_loop(&s.core.event, &err);
+		r = prepare_loop(&s, &err);
 	if (r == 0)
 		r = start(&s, &err);
+	if (r == 0)
+		r = catch_signals(&s, &err);
 	if (r == 0) {
 		(void) notify_send("READY=1");
-		log_notice("relaying on UDP port %u", s.udp ? udp_port(s.udp) : 0);
+		log_notice("relaying on UDP port %u and TCP port %u", s.udp ? udp_port(s.udp) : 0,
+			s.tcp_port);
 		r = sd_event_loop(s.core.event);
 		if (r < 0)
 			err_set(&err, r, "event loop: %s", strerror(-r));

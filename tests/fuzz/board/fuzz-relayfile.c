@@ -15,13 +15,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!json)
 		return 0;
 	if (relayfile_from_json(json, &file, &err) < 0) {
-		if (!err.text[0] || file.automatic || file.relay.tcp)
+		if (!err.text[0] || file.automatic || file.relay.tcp || file.metrics)
 			abort();
 		return 0;
 	}
 	printed = relayfile_to_json(&file);
 	if (!printed || relayfile_from_json(printed, &again, &err) < 0 ||
-		again.automatic != file.automatic || !node_relay_equal(&again.relay, &file.relay))
+		again.automatic != file.automatic || again.metrics != file.metrics ||
+		!node_relay_equal(&again.relay, &file.relay))
 		abort();
 	return 0;
 }

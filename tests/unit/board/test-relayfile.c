@@ -42,6 +42,9 @@ static void test_forms(void **state)
 		{ "{\"hosts\":\"automatic\",\"tcp\":443,\"udp\":1," KEY "}", "pin" },
 		{ "{\"hosts\":\"automatic\",\"tcp\":443,\"udp\":1," PIN "}", "key" },
 		{ "{\"hosts\":\"automatic\",\"ports\":1," REST "}", "no setting \"ports\"" },
+		{ "{\"hosts\":\"automatic\",\"metrics\":9340," REST "}", NULL },
+		{ "{\"hosts\":\"automatic\",\"metrics\":0," REST "}", "metrics" },
+		{ "{\"hosts\":\"automatic\",\"metrics\":\"all\"," REST "}", "metrics" },
 		{ "[]", "no JSON object" },
 		{ "null", "" },
 	};
@@ -62,6 +65,7 @@ static void test_file(void **state)
 {
 	char dir[] = "/tmp/hearth-relayfile-XXXXXX", path[64];
 	struct relayfile file = { .automatic = true,
+		.metrics = 9340,
 		.relay = { .tcp = 443, .udp = 3478, .pin = { 1 }, .key = { 2 } } };
 	CLEANUP_RELAYFILE struct relayfile again = { 0 }, named = { 0 };
 	struct err err = { 0 };
@@ -75,6 +79,7 @@ static void test_file(void **state)
 	assert_int_equal(st.st_mode & 07777, 0644);
 	assert_int_equal(relayfile_read(path, &again, &err), 0);
 	assert_true(again.automatic);
+	assert_int_equal(again.metrics, 9340);
 	assert_true(node_relay_equal(&file.relay, &again.relay));
 
 	file.automatic = false;

@@ -1,0 +1,21 @@
+/*
+ * metrics-text: what the relay counts, in the text format of Prometheus (version 0.0.4). Pure.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "relay/derp.h"
+#include "relay/front.h"
+#include "relay/udp.h"
+
+struct metrics_values {
+	size_t members, bound;
+	const struct udp_counters *udp; /* NULL: it has no UDP port */
+	const struct derp_counters *derp;
+	const struct front_counters *front;
+};
+
+/* Appends all of them. What a counter counts is told above it. */
+void metrics_text(const struct metrics_values *values, struct buf *ret);
