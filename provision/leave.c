@@ -128,10 +128,12 @@ static void note_coordinator(struct enroll *e)
 static int remove_host_files(struct enroll *e, struct err *err)
 {
 	static const char drop_in[] = "systemd/system/kubelet.service.d/10-hearth.conf";
+	static const char relay_in[] = NAMES_RELAY_DROP_IN "/port.conf";
 	static const char *const host[] = { "cni/net.d/05-hearth.conflist",
-		"sysctl.d/60-hearth.conf", drop_in, NULL };
+		"sysctl.d/60-hearth.conf", drop_in, relay_in, NAMES_RELAY_DROP_IN, NULL };
 	char path[PATH_TEXT_MAX];
-	bool unit = access(paths_join(e->host, drop_in, path), F_OK) == 0;
+	bool unit = access(paths_join(e->host, drop_in, path), F_OK) == 0 ||
+		    access(paths_join(e->host, relay_in, path), F_OK) == 0;
 	int found = remove_list(e, e->host, host, err);
 	int alone = found < 0 ? found : leftalone_remove(e, err);
 

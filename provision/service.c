@@ -310,7 +310,7 @@ int service_down(struct enroll *e, struct err *err)
 int service_relay_down(struct enroll *e, struct err *err)
 {
 	const char *const argv[] = { "systemctl", "--quiet", "disable", "--now",
-		"hearth-relay.service", NULL };
+		"hearth-relay.service", "hearth-relay.socket", NULL };
 	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
 	char path[PATH_TEXT_MAX];
 

@@ -33,5 +33,8 @@ static inline bool names_is_pod_link(const char *ifname)
 	return !strncmp(ifname, NAMES_POD_LINK, strlen(NAMES_POD_LINK));
 }
 
+/* In /etc: the directory of the file by which the relay's TCP port is another. */
+#define NAMES_RELAY_DROP_IN "systemd/system/hearth-relay.socket.d"
+
 /* TCP, at each board's mesh addresses: what boards ask each other (node/exchange.h). */
 #define NAMES_BOARD_PORT 41742

@@ -10,8 +10,12 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/env.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "base/number.h"
 #include "board/config.h"
 #include "board/portowner.h"
@@ -23,12 +27,13 @@ enum { OPT_HOST = 256, OPT_PORT, OPT_UDP_PORT, OUTPUT_MAX = 4096 };
 #define INIT_US UINT64_C(30000000)
 #define UNIT_US UINT64_C(90000000)
 #define UNIT    "hearth-relay.service"
+#define SOCKET  "hearth-relay.socket"
 
 struct enable {
 	struct cli_options o;
 	struct relayfile file;
 	bool was_there;
-	uint16_t udp_before; /* the port that our own relay has taken */
+	uint16_t udp_before, tcp_before; /* the ports that our own relay has taken */
 	char path[PATH_TEXT_MAX];
 };
 
@@ -118,6 +123,7 @@ static int read_before(struct enable *e)
 			err.text);
 	e->was_there = r == 0;
 	e->udp_before = e->file.relay.udp;
+	e->tcp_before = e->file.relay.tcp;
 	if (e->was_there)
 		return 0;
 	e->file.automatic = true;
@@ -126,16 +132,28 @@ static int read_before(struct enable *e)
 	return 0;
 }
 
-static int check_port(const struct enable *e)
+/* By somebody else than our own relay. */
+static bool is_taken(const struct enable *e, bool tcp, char who[static PORTOWNER_TEXT_MAX])
 {
-	uint16_t udp = e->file.relay.udp;
+	uint16_t port = tcp ? e->file.relay.tcp : e->file.relay.udp;
+	uint16_t before = tcp ? e->tcp_before : e->udp_before;
+
+	return port && !(e->was_there && port == before) && portowner_find(tcp, port, who);
+}
+
+static int check_ports(const struct enable *e)
+{
 	char who[PORTOWNER_TEXT_MAX];
 
-	if (udp && !(e->was_there && udp == e->udp_before) && portowner_find(false, udp, who))
+	if (is_taken(e, true, who))
+		return cli_fail(CLI_FAILED,
+			"TCP port %u is taken by %s. Choose another with --port", e->file.relay.tcp,
+			who);
+	if (is_taken(e, false, who))
 		return cli_fail(CLI_FAILED,
 			"UDP port %u is taken by %s. Choose another with --udp-port, or 0 for "
 			"none",
-			udp, who);
+			e->file.relay.udp, who);
 	return 0;
 }
 
@@ -167,11 +185,10 @@ static int make_keys(struct node_relay *relay, struct err *err)
 	return r < 0 ? r : read_keys(buf_str(&result.out), relay, err);
 }
 
-/* systemctl with these words, where systemd runs. */
-static int systemctl(const char *verb, const char *now, struct err *err)
+/* systemctl with these words behind it, where systemd runs. */
+static int systemctl(const char *verb, const char *a, const char *b, struct err *err)
 {
-	const char *const argv[] = { "systemctl", "-q", verb, now ? now : UNIT, now ? UNIT : NULL,
-		NULL };
+	const char *const argv[] = { "systemctl", "-q", verb, a, b, NULL };
 	const struct exec_options options = {
 		.argv = argv, .output_max = OUTPUT_MAX, .timeout_us = UNIT_US
 	};
@@ -181,9 +198,54 @@ static int systemctl(const char *verb, const char *now, struct err *err)
 
 	if (sd_booted() <= 0)
 		return 0;
-	(void) snprintf(what, sizeof(what), "systemctl %s " UNIT, verb);
+	(void) snprintf(what, sizeof(what), "systemctl %s%s%s", verb, a ? " " : "", a ? a : "");
 	r = exec_run(&options, &result, err);
 	return r < 0 ? r : exec_check(&result, what, err);
+}
+
+/* The relay itself has no right to a port below 1024: systemd opens it. */
+static int write_drop_in(uint16_t port, struct err *err)
+{
+	const char *etc = env_dir("HEARTH_HOST_ETC", "/etc");
+	char dir[PATH_TEXT_MAX], path[PATH_TEXT_MAX];
+	CLEANUP_BUF struct buf text = { 0 };
+	int r;
+
+	(void) paths_join(etc, NAMES_RELAY_DROP_IN, dir);
+	(void) paths_join(etc, NAMES_RELAY_DROP_IN "/port.conf", path);
+	if (port == RELAYFILE_TCP_DEFAULT) {
+		(void) unlink(path); /* of another port before; as a rule there is none */
+		(void) rmdir(dir);
+		return 0;
+	}
+	buf_printf(&text,
+		"# Written by `hearth relay enable`.\n[Socket]\nListenStream=\nListenStream=%u\n",
+		port);
+	r = file_mkdirs(dir, 0755);
+	if (r == 0)
+		r = file_write_atomic(path, buf_str(&text), text.len, 0644);
+	return r < 0 ? err_set(err, r, "write %s: %s", path, strerror(-r)) : 0;
+}
+
+static int start_units(uint16_t port, struct err *err)
+{
+	if (sd_booted() <= 0)
+		return 0;
+	if (write_drop_in(port, err) < 0 || systemctl("daemon-reload", NULL, NULL, err) < 0 ||
+		systemctl("enable", UNIT, NULL, err) < 0 ||
+		systemctl("stop", UNIT, SOCKET, err) < 0)
+		return err->code;
+	return systemctl("start", UNIT, NULL, err); /* and the socket before it */
+}
+
+static int stop_units(struct err *err)
+{
+	if (sd_booted() <= 0)
+		return 0;
+	if (systemctl("stop", UNIT, SOCKET, err) < 0 || systemctl("disable", UNIT, SOCKET, err) < 0)
+		return err->code;
+	(void) write_drop_in(RELAYFILE_TCP_DEFAULT, err); /* which removes it */
+	return systemctl("daemon-reload", NULL, NULL, err);
 }
 
 /* hearthd looks once a minute; asked, it looks now. It need not run. */
@@ -200,7 +262,7 @@ static int do_enable(struct enable *e)
 	struct err err = { 0 };
 
 	if (make_keys(&e->file.relay, &err) < 0 || relayfile_write(e->path, &e->file, &err) < 0 ||
-		systemctl("enable", NULL, &err) < 0 || systemctl("restart", NULL, &err) < 0)
+		start_units(e->file.relay.tcp, &err) < 0)
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	let_hearthd_look();
 	return 0;
@@ -215,7 +277,8 @@ static int say_enabled(const struct enable *e)
 
 		return json ? cli_print_json(json) : cli_fail(CLI_FAILED, "out of memory");
 	}
-	printf("This board serves as a relay on UDP port %u, at ", relay->udp);
+	printf("This board serves as a relay on TCP port %u and UDP port %u, at ", relay->tcp,
+		relay->udp);
 	for (size_t i = 0; i < relay->n_hosts; i++)
 		printf("%s%s", i ? ", " : "", relay->hosts[i]);
 	printf("%s.\nOthers use it once its record says so: `hearth relay list` on the "
@@ -234,7 +297,7 @@ int cli_relay_enable(const struct cli_verb *verb, int argc, char **argv)
 	if (r == 0)
 		r = need_root(verb);
 	if (r == 0)
-		r = check_port(&e);
+		r = check_ports(&e);
 	if (r == 0)
 		r = do_enable(&e);
 	if (r == 0)
@@ -265,7 +328,7 @@ int cli_relay_disable(const struct cli_verb *verb, int argc, char **argv)
 		printf("This board is no relay; nothing was changed.\n");
 		return CLI_DONE;
 	}
-	if (systemctl("disable", "--now", &err) < 0)
+	if (stop_units(&err) < 0)
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	let_hearthd_look();
 	printf("This board is no relay any more. Its keys stay, for the next time.\n");

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "board/sysctls.h"
 #include "tree.h"
 
@@ -102,6 +103,7 @@ static void test_relay(void **state)
 	put_text("etc/relay.json", "{}", 0644);
 	put_text("relay/tls.key", "x", 0600);
 	put_text("relay/relay.key", "x", 0600);
+	put_text("host/" NAMES_RELAY_DROP_IN "/port.conf", "[Socket]\n", 0644);
 	assert_int_equal(setenv("HEARTH_RELAY_STATE", below("relay", dir), 1), 0);
 	CLEANUP(free_p) char *dry = leave(true);
 
@@ -111,6 +113,7 @@ static void test_relay(void **state)
 
 	assert_non_null(strstr(said, "done"));
 	assert_int_equal(access(below("etc/relay.json", path), F_OK), -1);
+	assert_int_equal(access(below("host/" NAMES_RELAY_DROP_IN, path), F_OK), -1);
 	assert_int_equal(access(dir, F_OK), -1);
 	assert_int_equal(unsetenv("HEARTH_RELAY_STATE"), 0);
 }
