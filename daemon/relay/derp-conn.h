@@ -10,7 +10,7 @@
 
 #include "base/ip.h"
 #include "relay/derp-client.h"
-#include "relay/tls.h"
+#include "sys/tls/tls.h"
 
 enum {
 	DERP_CONN_PARTNERS = 16, /* who is told when it goes */

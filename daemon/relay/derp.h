@@ -17,8 +17,8 @@
 #include "base/ip.h"
 #include "relay/core.h"
 #include "relay/derp-client.h"
-#include "relay/tls.h"
 #include "sys/httpd/door.h"
+#include "sys/tls/tls.h"
 
 struct derp;
 

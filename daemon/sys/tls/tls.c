@@ -2,7 +2,7 @@
  * tls: see tls.h. OpenSSL reads and writes through a BIO of ours, which begins with the bytes that
  * others have read, raises no SIGPIPE, and never refuses what is to be written.
  */
-#include "relay/tls.h"
+#include "sys/tls/tls.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,11 +22,12 @@
  * Beside one record, what OpenSSL itself says: alerts, and answers to key updates, which a client
  * that reads nothing may ask for again and again.
  */
-enum { KEPT_MAX = 2 * TLS_RECORD_MAX, DERP_SERIAL = 2 /* the protocol's version */ };
+enum { KEPT_MAX = 2 * TLS_RECORD_MAX };
 
-struct tls_server {
+struct tls_party {
 	SSL_CTX *ctx;
 	BIO_METHOD *method;
+	bool client;
 };
 
 struct tls_stream {
@@ -103,7 +104,7 @@ static long bio_ctrl(BIO *bio, int cmd, long arg, void *ptr)
 static BIO_METHOD *make_method(void)
 {
 	int type = BIO_get_new_index();
-	BIO_METHOD *m = type < 0 ? NULL : BIO_meth_new(type | BIO_TYPE_SOURCE_SINK, "relay");
+	BIO_METHOD *m = type < 0 ? NULL : BIO_meth_new(type | BIO_TYPE_SOURCE_SINK, "socket");
 
 	if (!m || BIO_meth_set_read(m, bio_read) != 1 || BIO_meth_set_write(m, bio_write) != 1 ||
 		BIO_meth_set_ctrl(m, bio_ctrl) != 1) {
@@ -113,7 +114,7 @@ static BIO_METHOD *make_method(void)
 	return m;
 }
 
-/* --- the server --- */
+/* --- what is common --- */
 
 static void bio_free_p(BIO **bio)
 {
@@ -146,68 +147,72 @@ static bool use_certificate(SSL_CTX *ctx, const uint8_t *seed, const char *name)
 	return good;
 }
 
-static bool add_derp_certificate(SSL_CTX *ctx, const uint8_t *seed, const uint8_t *derp_key)
+static bool add_certificate(SSL_CTX *ctx, const char *pem)
 {
-	CLEANUP(free_p) char *pem = NULL;
-	char name[sizeof("derpkey") + KEY_HEX_LEN] = "derpkey";
-
-	key_to_hex(derp_key, name + strlen(name));
-	X509 *cert = x509_certificate_pem_numbered(seed, name, DERP_SERIAL, &pem) == 0
-			     ? read_certificate(pem)
-			     : NULL;
-	bool good = cert && SSL_CTX_add1_chain_cert(ctx, cert) == 1;
+	X509 *cert = pem ? read_certificate(pem) : NULL;
+	bool good = !pem || (cert && SSL_CTX_add1_chain_cert(ctx, cert) == 1);
 
 	X509_free(cert);
 	return good;
 }
 
+/* TLS has proved that the other side holds the key; whether it is the right one others know. */
+static int take_any(X509_STORE_CTX *store, void *arg)
+{
+	return 1;
+}
+
 /* No tickets and no cache: whoever comes again proves itself again, and nothing is kept for it. */
-static bool set_up(SSL_CTX *ctx)
+static bool set_up(SSL_CTX *ctx, const struct tls_options *options)
 {
 	(void) SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION);
 	(void) SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	(void) SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_cert_verify_callback(ctx, take_any, NULL);
+	if (options->client || options->asks)
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1 &&
 	       SSL_CTX_set_num_tickets(ctx, 0) == 1;
 }
 
-int tls_server_new(const uint8_t seed[static TLS_SEED_LEN], const char *name,
-	const uint8_t derp_key[static 32], struct tls_server **ret, struct err *err)
+int tls_party_new(const struct tls_options *options, struct tls_party **ret, struct err *err)
 {
-	struct tls_server *s = calloc(1, sizeof(*s));
+	struct tls_party *p = calloc(1, sizeof(*p));
 
-	if (!s)
+	if (!p)
 		return err_set(err, -ENOMEM, "TLS: out of memory");
-	s->method = make_method();
-	s->ctx = SSL_CTX_new(TLS_server_method());
-	if (!s->method || !s->ctx || !set_up(s->ctx) || !use_certificate(s->ctx, seed, name) ||
-		!use_key(s->ctx, seed) || !add_derp_certificate(s->ctx, seed, derp_key)) {
+	p->client = options->client;
+	p->method = make_method();
+	p->ctx = SSL_CTX_new(p->client ? TLS_client_method() : TLS_server_method());
+	if (!p->method || !p->ctx || !set_up(p->ctx, options) ||
+		!use_certificate(p->ctx, options->seed, options->name) ||
+		!use_key(p->ctx, options->seed) || !add_certificate(p->ctx, options->behind)) {
 		ERR_clear_error();
-		(void) tls_server_free(s);
+		(void) tls_party_free(p);
 		return err_set(err, -EIO, "TLS: OpenSSL does not take our key or certificate");
 	}
-	*ret = s;
+	*ret = p;
 	return 0;
 }
 
-struct tls_server *tls_server_free(struct tls_server *s)
+struct tls_party *tls_party_free(struct tls_party *p)
 {
-	if (!s)
+	if (!p)
 		return NULL;
-	SSL_CTX_free(s->ctx);
-	BIO_meth_free(s->method);
-	free(s);
+	SSL_CTX_free(p->ctx);
+	BIO_meth_free(p->method);
+	free(p);
 	return NULL;
 }
 
 /* --- a connection --- */
 
 struct tls_stream *tls_stream_new(
-	struct tls_server *server, int fd, const void *first, size_t first_len)
+	struct tls_party *party, int fd, const void *first, size_t first_len)
 {
 	struct tls_stream *s = calloc(1, sizeof(*s));
-	BIO *bio = s ? BIO_new(server->method) : NULL;
+	BIO *bio = s ? BIO_new(party->method) : NULL;
 
 	assert(first_len <= TLS_FIRST_MAX);
 	if (s)
@@ -215,7 +220,7 @@ struct tls_stream *tls_stream_new(
 	if (bio && first_len)
 		s->first = malloc(first_len);
 	if (bio && (s->first || !first_len))
-		s->ssl = SSL_new(server->ctx);
+		s->ssl = SSL_new(party->ctx);
 	if (!s || !s->ssl) {
 		BIO_free(bio);
 		ERR_clear_error();
@@ -228,7 +233,23 @@ struct tls_stream *tls_stream_new(
 	BIO_set_data(bio, s);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(s->ssl, bio, bio);
-	SSL_set_accept_state(s->ssl);
+	if (party->client)
+		SSL_set_connect_state(s->ssl);
+	else
+		SSL_set_accept_state(s->ssl);
+	return s;
+}
+
+struct tls_stream *tls_stream_connect(struct tls_party *party, int fd, const char *name)
+{
+	struct tls_stream *s = tls_stream_new(party, fd, NULL, 0);
+
+	assert(party->client);
+	if (s && SSL_set_tlsext_host_name(s->ssl, name) != 1) {
+		ERR_clear_error();
+		s->fd = -1;
+		return tls_stream_free(s);
+	}
 	return s;
 }
 
@@ -270,6 +291,23 @@ ssize_t tls_stream_read(struct tls_stream *s, void *ret, size_t max)
 bool tls_stream_is_open(const struct tls_stream *s)
 {
 	return SSL_is_init_finished(s->ssl);
+}
+
+int tls_stream_peer_pin(const struct tls_stream *s, uint8_t ret[static TLS_PIN_LEN])
+{
+	X509 *cert = SSL_get1_peer_certificate(s->ssl);
+	unsigned char *der = NULL;
+	int n = cert ? i2d_X509(cert, &der) : -1;
+	uint8_t key[X509_KEY_LEN];
+	char pin[X509_PIN_TEXT_LEN];
+	int r = n > 0 && x509_key_of_der(der, (size_t) n, key) == 0 ? 0 : -ENOENT;
+
+	if (r == 0 && (x509_pin_of_key(key, pin) < 0 || key_from_base64(pin, ret) < 0))
+		r = -ENOENT;
+	OPENSSL_free(der);
+	X509_free(cert);
+	ERR_clear_error();
+	return r;
 }
 
 int tls_stream_write(struct tls_stream *s, const void *data, size_t len)
