@@ -38,6 +38,18 @@ static json_t *ranges_json(const struct settings *settings)
 	return list;
 }
 
+/* By which coordinators are known: a relay carries connections to them. */
+static json_t *pins_json(const struct settings *settings)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; settings && i < settings->n_pins; i++)
+		(void) json_array_append_new(list, field_key(settings->pins[i]));
+	if (settings && settings->has_next_pin)
+		(void) json_array_append_new(list, field_key(settings->next_pin));
+	return list;
+}
+
 /* NULL: out of memory. */
 static json_t *answer_json(const struct roster *roster)
 {
@@ -47,10 +59,11 @@ static json_t *answer_json(const struct roster *roster)
 	for (const struct node *n = NULL; roster->inside && (n = netmap_next(map, n));)
 		if (json_array_append_new(members, member_json(n)) < 0)
 			return NULL;
-	return json_pack("{s:I, s:I, s:O, s:o}", "seq",
+	return json_pack("{s:I, s:I, s:O, s:o, s:o}", "seq",
 		(json_int_t) mesh_log_head(book_log(roster->core->book)), "self",
 		(json_int_t) (roster->inside ? roster->core->config.node : 0), "members", members,
-		"ranges", ranges_json(netmap_settings(map)));
+		"ranges", ranges_json(netmap_settings(map)), "pins",
+		pins_json(netmap_settings(map)));
 }
 
 static void reply(const struct roster *roster, struct ipc_request *request)

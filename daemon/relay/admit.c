@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/log.h"
 #include "base/pace.h"
 #include "sys/ipc/ipc.h"
@@ -28,6 +29,8 @@ struct admit {
 	uint64_t seq;
 	struct ip_prefix ranges[SETTINGS_RANGES];
 	size_t n_ranges;
+	uint8_t pins[FIELD_PINS_MAX + 1][FIELD_KEY_LEN];
+	size_t n_pins;
 	char problem[ERR_TEXT_MAX];
 };
 
@@ -93,6 +96,27 @@ static int read_ranges(const json_t *json, struct admit_answer *ret, struct err 
 	return 0;
 }
 
+static int read_pins(const json_t *json, struct admit_answer *ret, struct err *err)
+{
+	json_t *list, *pin;
+	size_t i;
+	int r;
+
+	if (!json_has(json, "pins"))
+		return 0; /* a hearthd of before */
+	r = json_get_array(json, "pins", FIELD_PINS_MAX + 1, &list, err);
+	if (r < 0)
+		return r;
+	json_array_foreach(list, i, pin)
+	{
+		const char *text = json_string_value(pin);
+
+		if (!text || key_from_base64(text, ret->pins[ret->n_pins++]) < 0)
+			return err_set(err, -EINVAL, "field \"pins\" must be a list of pins");
+	}
+	return 0;
+}
+
 int admit_answer_read(const json_t *json, struct admit_answer *ret, struct err *err)
 {
 	CLEANUP_ADMIT_ANSWER struct admit_answer answer = { 0 };
@@ -102,6 +126,8 @@ int admit_answer_read(const json_t *json, struct admit_answer *ret, struct err *
 		r = read_members(json, &answer, err);
 	if (r == 0)
 		r = read_ranges(json, &answer, err);
+	if (r == 0)
+		r = read_pins(json, &answer, err);
 	r = field_refuse_missing(r, err);
 	if (r < 0)
 		return r;
@@ -156,6 +182,8 @@ static int take(struct admit *admit, const json_t *json, struct err *err)
 		return err_set(err, r, "its list cannot be used: %s", strerror(-r));
 	memcpy(admit->ranges, answer.ranges, sizeof(admit->ranges));
 	admit->n_ranges = answer.n_ranges;
+	memcpy(admit->pins, answer.pins, sizeof(admit->pins));
+	admit->n_pins = answer.n_pins;
 	admit->seq = answer.seq;
 	admit->has_seq = answer.n_members; /* a board outside any mesh is not held */
 	return 1;
@@ -242,6 +270,12 @@ const struct ip_prefix *admit_ranges(const struct admit *admit, size_t *ret_n)
 {
 	*ret_n = admit->n_ranges;
 	return admit->ranges;
+}
+
+const uint8_t (*admit_pins(const struct admit *admit, size_t *ret_n))[FIELD_KEY_LEN]
+{
+	*ret_n = admit->n_pins;
+	return admit->pins;
 }
 
 const char *admit_problem(const struct admit *admit)

@@ -26,6 +26,8 @@ struct admit_answer {
 	size_t n_members;
 	struct ip_prefix ranges[SETTINGS_RANGES]; /* of the mesh: nothing is relayed to and from */
 	size_t n_ranges;
+	uint8_t pins[FIELD_PINS_MAX + 1][FIELD_KEY_LEN]; /* of coordinators */
+	size_t n_pins;
 };
 void admit_answer_done(struct admit_answer *answer);
 #define CLEANUP_ADMIT_ANSWER CLEANUP(admit_answer_done)
@@ -39,5 +41,7 @@ struct admit *admit_free(struct admit *admit);
 
 /* The mesh's ranges. Borrowed until changed(). */
 const struct ip_prefix *admit_ranges(const struct admit *admit, size_t *ret_n);
+/* By which its coordinators are known. Borrowed until changed(). */
+const uint8_t (*admit_pins(const struct admit *admit, size_t *ret_n))[FIELD_KEY_LEN];
 /* Why the members are not known, or may be others by now; "": they are known. Borrowed. */
 const char *admit_problem(const struct admit *admit);

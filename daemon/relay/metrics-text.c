@@ -99,6 +99,35 @@ static void put_front(const struct front_counters *c, struct buf *ret)
 	labelled(ret, "tcp_lost_total", "reason", "memory", c->memory);
 }
 
+static void put_pass(const struct pass_counters *c, struct buf *ret)
+{
+	static const char lost[] = "pass_lost_total";
+
+	one(ret, "pass_parked", "gauge", "Connections that coordinators keep open here.",
+		c->parked);
+	one(ret, "pass_waiting", "gauge", "Clients who wait for a coordinator.", c->waiting);
+	one(ret, "pass_carried", "gauge", "Connections that are passed on to a coordinator.",
+		c->carried);
+	one(ret, "pass_clients_total", "counter", "Clients who asked for a coordinator.",
+		c->clients);
+	one(ret, "pass_taken_total", "counter", "Those whom one has taken.", c->taken);
+	about(ret, lost, "counter", "Those whom none has taken, by reason.");
+	labelled(ret, lost, "reason", "turned_away", c->turned_away);
+	labelled(ret, lost, "reason", "crowded", c->crowded);
+	labelled(ret, lost, "reason", "unknown", c->unknown);
+	labelled(ret, lost, "reason", "full", c->full);
+	labelled(ret, lost, "reason", "waited", c->waited);
+	one(ret, "pass_parks_total", "counter", "Connections that coordinators have kept here.",
+		c->parks);
+	one(ret, "pass_strangers_total", "counter",
+		"Connections that were to be kept and showed no coordinator's key.", c->strangers);
+	one(ret, "pass_dead_total", "counter", "Kept connections that died.", c->dead);
+	one(ret, "pass_received_bytes_total", "counter",
+		"Bytes from clients whose connections have ended.", c->bytes_in);
+	one(ret, "pass_sent_bytes_total", "counter",
+		"Bytes to clients whose connections have ended.", c->bytes_out);
+}
+
 void metrics_text(const struct metrics_values *m, struct buf *ret)
 {
 	one(ret, "members", "gauge", "Members of the mesh, who may use the relay.", m->members);
@@ -106,4 +135,5 @@ void metrics_text(const struct metrics_values *m, struct buf *ret)
 		put_udp(m, ret);
 	put_front(m->front, ret);
 	put_derp(m->derp, ret);
+	put_pass(m->pass, ret);
 }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "relay/derp.h"
 #include "relay/front.h"
+#include "relay/pass.h"
 #include "relay/udp.h"
 
 struct metrics_values {
@@ -15,6 +16,7 @@ struct metrics_values {
 	const struct udp_counters *udp; /* NULL: it has no UDP port */
 	const struct derp_counters *derp;
 	const struct front_counters *front;
+	const struct pass_counters *pass;
 };
 
 /* Appends all of them. What a counter counts is told above it. */

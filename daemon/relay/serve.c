@@ -30,6 +30,7 @@
 #include "relay/metrics.h"
 #include "relay/names.h"
 #include "relay/own-keys.h"
+#include "relay/pass.h"
 #include "relay/udp.h"
 #include "sys/listen/listen.h"
 #include "sys/notify/notify.h"
@@ -38,6 +39,8 @@
 enum {
 	CLIENTS_MAX = 4096,
 	PER_SOURCE_MAX = 512,
+	CARRIED_MAX = 2048, /* connections to coordinators */
+	CARRIED_PER_SOURCE_MAX = 256,
 	DESCRIPTORS = 16384, /* as the unit has it */
 	POOL_MAX = 64 << 20,
 };
@@ -56,6 +59,7 @@ struct serve {
 	struct udp *udp; /* NULL: relay.json wants none */
 	struct front *front;
 	struct derp *derp;
+	struct pass *pass;
 	struct metrics *metrics; /* the same */
 	sd_event_source *on_status;
 	uint64_t status_us;
@@ -140,14 +144,17 @@ static void on_metrics(void *ctx, struct buf *text)
 	struct serve *s = ctx;
 	struct front_counters front;
 	struct derp_counters derp;
+	struct pass_counters pass;
 	struct metrics_values values = { .udp = s->udp ? udp_counters(s->udp) : NULL,
 		.bound = s->udp ? udp_bound(s->udp) : 0,
 		.derp = &derp,
-		.front = &front };
+		.front = &front,
+		.pass = &pass };
 
 	(void) members_list(s->core.members, &values.members);
 	derp_counters(s->derp, &derp);
 	front_counters(s->front, &front);
+	pass_counters(s->pass, &pass);
 	metrics_text(&values, text);
 }
 
@@ -180,10 +187,12 @@ static int begin_status(struct serve *s, struct err *err)
 static void on_members(void *ctx)
 {
 	struct serve *s = ctx;
-	size_t n;
+	size_t n, n_pins;
 	const struct ip_prefix *ranges = admit_ranges(s->admit, &n);
+	const uint8_t(*pins)[FIELD_KEY_LEN] = admit_pins(s->admit, &n_pins);
 
 	derp_follow(s->derp);
+	pass_follow(s->pass, pins, n_pins);
 	if (s->udp && (udp_deny(s->udp, ranges, n) < 0 || udp_follow(s->udp) < 0))
 		log_error("out of memory: newcomers are not served yet");
 	say_status(s);
@@ -198,7 +207,10 @@ static void on_arrived(void *ctx, int fd, const struct endpoint *peer, const cha
 {
 	struct serve *s = ctx;
 
-	derp_take(s->derp, fd, peer, first, first_len);
+	if (pass_serves(name))
+		pass_take(s->pass, fd, peer, name, first, first_len);
+	else
+		derp_take(s->derp, fd, peer, first, first_len);
 }
 
 static const struct front_hooks front_hooks = { .arrived = on_arrived };
@@ -246,6 +258,21 @@ static int open_derp(struct serve *s, unsigned descriptors, struct err *err)
 	return derp_new(&s->core, &config, &s->derp, err);
 }
 
+static int open_pass(struct serve *s, unsigned descriptors, struct err *err)
+{
+	/* A coordinator has limits of its own; these keep strangers from using up what it parks. */
+	const struct pass_config config = {
+		.tls_seed = s->tls_seed,
+		.name = "hearth-relay",
+		.clients_max = at_most(descriptors / 8, CARRIED_MAX),
+		.per_source_max = CARRIED_PER_SOURCE_MAX,
+		.rates = { .stranger = { 256, USEC_PER_SEC / 10 },
+			.strangers = { 2000, USEC_PER_SEC / 400 } },
+	};
+
+	return pass_new(&s->core, &config, &s->pass, err);
+}
+
 static int open_tcp(struct serve *s, struct err *err)
 {
 	unsigned descriptors = descriptors_allow(DESCRIPTORS);
@@ -256,6 +283,8 @@ static int open_tcp(struct serve *s, struct err *err)
 	};
 	int r = open_derp(s, descriptors, err);
 
+	if (r == 0)
+		r = open_pass(s, descriptors, err);
 	if (r == 0)
 		r = front_new(&s->core, &config, &front_hooks, s, &s->front, err);
 	if (r == 0)
@@ -367,6 +396,7 @@ static void serve_done(struct serve *s)
 	s->admit = admit_free(s->admit);
 	s->metrics = metrics_free(s->metrics);
 	s->front = front_free(s->front);
+	s->pass = pass_free(s->pass);
 	s->derp = derp_free(s->derp);
 	s->udp = udp_free(s->udp);
 	members_free(s->core.members);

@@ -110,6 +110,7 @@ static void test_all_of_them(void **state)
 	assert_int_equal(number(&request, "self"), 1);
 	assert_int_equal(number(&request, "seq"), mesh_log_head(mesh_log));
 	assert_int_equal(json_array_size(json_object_get(request.ok, "ranges")), SETTINGS_RANGES);
+	assert_true(json_array_size(json_object_get(request.ok, "pins")) > 0);
 	assert_int_equal(request.charged, 1);
 	second = json_array_get(members, 1);
 	assert_int_equal(json_integer_value(json_object_get(second, "id")), 2);

@@ -145,6 +145,9 @@ static void test_answers(void **state)
 			false },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[\"10.77.0.1/16\"]}", false },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[7]}", false },
+		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"pins\":[\"" KEY_1 "\"]}", true },
+		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"pins\":[\"x\"]}", false },
+		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"pins\":7}", false },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[\"::/1\",\"::/2\",\"::/3\",\"::/4\","
 		  "\"::/5\",\"::/6\",\"::/7\"]}",
 			false },
@@ -170,10 +173,14 @@ static void test_goes_on(void **state)
 
 	assert_int_equal(call.n, 1);
 	assert_int_equal(call.seq, -1);
-	answer("{\"seq\":7,\"members\":[" ONE "],\"ranges\":[\"10.77.0.0/16\",\"fd00::/64\"]}", 0);
+	answer("{\"seq\":7,\"members\":[" ONE "],\"ranges\":[\"10.77.0.0/16\",\"fd00::/64\"],"
+	       "\"pins\":[\"" KEY_2 "\"]}",
+		0);
 	assert_int_equal(changes, 1);
 	assert_int_equal(count(), 1);
 	assert_string_equal(members_by_id(core.members, 1)->name, "n100");
+	(void) admit_pins(admit, &n);
+	assert_int_equal(n, 1);
 	(void) admit_ranges(admit, &n);
 	assert_int_equal(n, 2);
 	assert_string_equal(admit_problem(admit), "");

@@ -25,10 +25,14 @@ static void make_text(const struct udp_counters *udp, struct buf *ret)
 		.drops[DERP_DROP_SLOW] = 4,
 		.ended[DERP_END_TLS] = 3 };
 	const struct front_counters front = { .waiting = 2, .crowded = 9 };
+	const struct pass_counters pass = { .parked = 3, .full = 8 };
 
-	metrics_text(
-		&(struct metrics_values){
-			.members = 12, .bound = 11, .udp = udp, .derp = &derp, .front = &front },
+	metrics_text(&(struct metrics_values){ .members = 12,
+			     .bound = 11,
+			     .udp = udp,
+			     .derp = &derp,
+			     .front = &front,
+			     .pass = &pass },
 		ret);
 }
 
@@ -44,6 +48,8 @@ static void test_values(void **state)
 		"hearth_relay_derp_drops_total{reason=\"slow\"} 4\n",
 		"hearth_relay_derp_drops_total{reason=\"not_here\"} 5\n",
 		"hearth_relay_derp_ended_total{reason=\"bad_tls\"} 3\n",
+		"hearth_relay_pass_parked 3\n",
+		"hearth_relay_pass_lost_total{reason=\"full\"} 8\n",
 		"hearth_relay_tcp_waiting 2\n",
 		"hearth_relay_tcp_lost_total{reason=\"crowded\"} 9\n",
 	};
