@@ -16,6 +16,7 @@
 #include "sys/ipc/ipc.h"
 #include "sys/store/store.h"
 
+struct carry;
 struct enroll;
 struct kube;
 struct place;
@@ -39,6 +40,7 @@ struct coord {
 	struct kube *kube;
 	struct place *place;
 	struct urls *urls;
+	struct carry *carry;
 	uint8_t root_hash[RECORD_HASH_LEN];
 	bool urls_found; /* addresses for boards are found, beside any that a person set */
 	uint16_t port;

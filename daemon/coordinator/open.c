@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "coordinator/admin.h"
 #include "coordinator/api.h"
+#include "coordinator/carry.h"
 #include "coordinator/enroll.h"
 #include "board/keys.h"
 #include "coordinator/kube.h"
@@ -24,6 +25,49 @@
 #include "coordinator/schema.h"
 #include "coordinator/urls.h"
 #include "sys/x509/x509.h"
+
+/* --- connections that wait at relays --- */
+
+static int on_carried(void *ctx, int fd, const struct endpoint *client)
+{
+	struct coord *c = ctx;
+
+	return httpd_add(c->httpd, fd, client);
+}
+
+static bool is_here(const struct coord *c, const struct node *node)
+{
+	const struct settings *s = coord_settings(c);
+
+	return s->n_coordinators && s->coordinators[0].node == node->id &&
+	       s->coordinators[0].port == c->port;
+}
+
+static void follow_relays(struct coord *c)
+{
+	struct carry_relay relays[CARRY_RELAYS_MAX];
+	size_t n = 0;
+
+	for (const struct node *node = NULL;
+		n < CARRY_RELAYS_MAX && (node = netmap_next(coord_netmap(c), node));)
+		if (node->relay.n_hosts)
+			relays[n++] = (struct carry_relay){ node->id, node->name, &node->relay,
+				is_here(c, node) };
+	carry_follow(c->carry, relays, n, coord_settings(c));
+}
+
+static int open_carry(
+	struct coord *c, const struct open_config *config, const uint8_t *seed, struct err *err)
+{
+	const struct carry_config carry = { .seed = seed,
+		.carried_max = config->connections_max / 4 + 1,
+		.take = on_carried,
+		.ctx = c };
+
+	return carry_new(c->event, &carry, &c->carry, err);
+}
+
+/* --- what happens --- */
 
 /* A removed or renewed node is told so; everybody else hears of the record. */
 static void on_applied(void *ctx, const struct record *record, const struct netmap_change *what)
@@ -37,6 +81,7 @@ static void on_applied(void *ctx, const struct record *record, const struct netm
 	if (what->kind == NETMAP_CHANGE_REMOVED || what->kind == NETMAP_CHANGE_NODE)
 		relays_node_changed(c->relays, what->id);
 	feed_wake(c->feed);
+	follow_relays(c);
 }
 
 static void on_came(void *ctx)
@@ -51,24 +96,27 @@ static void on_look(void *ctx)
 
 /* --- what is on the disk --- */
 
-static int read_tls(struct coord *c, const char *state_dir, struct err *err)
+static int read_tls(struct coord *c, const struct open_config *config, struct err *err)
 {
 	char path[COORD_PATH_MAX];
 	uint8_t seed[KEYS_SEED_LEN];
 	int r;
 
-	coord_path(state_dir, COORD_TLS_KEY, path);
+	coord_path(config->state_dir, COORD_TLS_KEY, path);
 	r = keys_read(path, seed, err);
 	if (r == -ENOENT)
 		return err_set(err, r,
-			"there is no coordinator in %s: run `hearth-coord init` first", state_dir);
+			"there is no coordinator in %s: run `hearth-coord init` first",
+			config->state_dir);
 	if (r < 0)
 		return r;
 	r = x509_key_pem(seed, &c->key);
 	if (r == 0)
 		r = x509_certificate_pem(seed, "hearth-coord", &c->certificate);
+	r = r < 0 ? err_set(err, r, "make the TLS certificate: %s", strerror(-r))
+		  : open_carry(c, config, seed, err);
 	sodium_memzero(seed, sizeof(seed));
-	return r < 0 ? err_set(err, r, "make the TLS certificate: %s", strerror(-r)) : 0;
+	return r;
 }
 
 struct meta {
@@ -204,7 +252,7 @@ static int open_httpd(struct coord *c, const struct open_config *config, struct 
 
 static int open_all(struct coord *c, const struct open_config *config, struct err *err)
 {
-	int r = read_tls(c, config->state_dir, err);
+	int r = read_tls(c, config, err);
 
 	if (r == 0)
 		r = open_store(c, config->state_dir, err);
@@ -243,6 +291,7 @@ int coord_open(
 	urls_on_look(c->urls, on_look, c);
 	place_refresh(c);
 	urls_refresh(c);
+	follow_relays(c);
 	*ret = c;
 	return 0;
 }
@@ -259,6 +308,7 @@ struct coord *coord_close(struct coord *c)
 	c->store = store_close(c->store); /* the last changes are answered here */
 	if (c->httpd)
 		httpd_flush(c->httpd, USEC_PER_SEC);
+	c->carry = carry_free(c->carry);
 	c->httpd = httpd_free(c->httpd);
 	c->feed = feed_free(c->feed);
 	c->urls = urls_close(c->urls);

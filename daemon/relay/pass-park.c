@@ -79,6 +79,16 @@ static void is_parked(struct parked *k)
 	keep_the_newest(k->pass, k);
 }
 
+/* Whether it lives; and the first time, to say that it is parked. False: it does not. */
+static bool ask(struct parked *k)
+{
+	k->pinged_us = k->pass->now_us;
+	if (send_frame(k, PASS_PING))
+		return true;
+	die(k);
+	return false;
+}
+
 /* False: @k is gone, or somebody else's. */
 static bool take_frame(struct parked *k, const uint8_t *more, size_t len)
 {
@@ -96,7 +106,7 @@ static bool take_frame(struct parked *k, const uint8_t *more, size_t len)
 		if (len) /* nobody has asked it anything */
 			return die(k), false;
 		is_parked(k);
-		return true;
+		return ask(k);
 	}
 	if (frame.type == PASS_TAKEN && k->state == PARKED_OPENING) {
 		k->pass->hooks->taken(k->client, more, len);
@@ -314,9 +324,7 @@ void park_look(struct parked *k)
 			return die(k);
 		if (k->pinged_us || now_us - k->heard_us < PASS_PING_US)
 			return;
-		k->pinged_us = now_us;
-		if (!send_frame(k, PASS_PING))
-			return die(k);
-		watch(k);
+		if (ask(k))
+			watch(k);
 	}
 }

@@ -23,7 +23,7 @@ enum {
 	PASS_COORDINATORS_MAX = 8, /* keys, not machines */
 	PASS_PARKED_MAX = 32,      /* of one key; the newest */
 	PASS_JOINING_MAX = 64,     /* strangers that have not shown a coordinator's key */
-	PASS_JOINING_PER_SOURCE = 8,
+	PASS_JOINING_PER_SOURCE = 16,
 };
 #define PASS_JOIN_US UINT64_C(10000000) /* TLS and the first frame */
 #define PASS_WAIT_US UINT64_C(10000000) /* a client for a connection */

@@ -36,7 +36,7 @@ int pass_pin_of_name(const char *name, uint8_t ret[static PASS_PIN_LEN]);
 
 enum pass_type {
 	PASS_PARK = 1,  /* coordinator: the first: it waits for clients */
-	PASS_PING = 2,  /* relay: is it still there? */
+	PASS_PING = 2,  /* relay: it is parked; later: is it still there? */
 	PASS_PONG = 3,  /* coordinator: the answer */
 	PASS_OPEN = 4,  /* relay: here is one; his bytes follow, and nothing else ever */
 	PASS_TAKEN = 5, /* coordinator: he is let in; bytes for him follow, and nothing else ever */

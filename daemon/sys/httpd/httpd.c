@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -296,6 +297,21 @@ int httpd_new(
 		return err_set(err, r, "HTTPS server: it could not be started (%s)", strerror(-r));
 	}
 	*ret = h;
+	return 0;
+}
+
+int httpd_add(struct httpd *h, int fd, const struct endpoint *client)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(client, &sa);
+
+	if (h->n_conns >= h->config.connections_max) {
+		(void) close(fd);
+		return -EAGAIN;
+	}
+	if (MHD_add_connection(h->daemon, fd, (struct sockaddr *) &sa, len) != MHD_YES)
+		return -EAGAIN; /* it has closed @fd */
+	httpd_wake(h);
 	return 0;
 }
 

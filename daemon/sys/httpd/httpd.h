@@ -62,6 +62,13 @@ int httpd_new(
  */
 struct httpd *httpd_free(struct httpd *httpd);
 
+/*
+ * A connection that came by another way than the listening socket, from @client as whoever carries
+ * it says: its limits are those of that address. @fd, a stream socket that does not wait, is taken
+ * in any case. -EAGAIN: it is not let in. Not from within a handler.
+ */
+int httpd_add(struct httpd *httpd, int fd, const struct endpoint *client);
+
 /* Sends what replies are ready, for at most @timeout_us; for an orderly end. */
 void httpd_flush(struct httpd *httpd, uint64_t timeout_us);
 
