@@ -7,10 +7,13 @@
 
 #include "base/buf.h"
 #include "base/ip.h"
+#include "wire/pass.h"
 
 enum { NEWEST_URLS = 4 };
-/* Those of settings and configuration, and what is made. */
-_Static_assert(2 * (int) FIELD_URLS_MAX + (int) SOURCES_MADE_MAX <= (int) HTTP_URLS_MAX, "room");
+/* Those of settings and configuration, what is made, and those by relays. */
+_Static_assert(2 * (int) FIELD_URLS_MAX + (int) SOURCES_MADE_MAX + (int) SOURCES_RELAYED_MAX <=
+		       (int) HTTP_URLS_MAX,
+	"room");
 
 static void add_url(struct sources *s, const char *url)
 {
@@ -49,6 +52,45 @@ static void add_coordinators(
 	}
 }
 
+/* A relay knows a coordinator by its key. */
+static void add_relayed(
+	struct sources *s, const char *host, const struct node_relay *relay, const uint8_t *pin)
+{
+	char name[PASS_NAME_MAX], *url = s->relayed[s->n_relayed];
+	int n;
+
+	if (s->n_relayed == SOURCES_RELAYED_MAX)
+		return;
+	pass_name_of_pin(pin, name);
+	n = snprintf(url, FIELD_URL_MAX, "https://%s:%u#%s", name, relay->tcp, host);
+	if (n > HTTP_URL_LEN_MAX)
+		return;
+	s->n_relayed++;
+	add_url(s, url);
+}
+
+/* The relay on this board is reached without leaving it. */
+static void add_relay(const struct config *config, const struct settings *settings,
+	const struct node *node, struct sources *s)
+{
+	const struct node_relay *relay = &node->relay;
+	bool own = node->id == config->node;
+
+	for (size_t i = 0; i < settings->n_pins; i++)
+		for (size_t k = 0; k < (own ? 1 : relay->n_hosts); k++)
+			add_relayed(
+				s, own ? "127.0.0.1" : relay->hosts[k], relay, settings->pins[i]);
+}
+
+static void add_relays(const struct config *config, const struct netmap *map, struct sources *s)
+{
+	const struct settings *settings = netmap_settings(map);
+
+	for (const struct node *node = NULL; settings && (node = netmap_next(map, node));)
+		if (node->relay.n_hosts)
+			add_relay(config, settings, node, s);
+}
+
 static void add_pin(struct sources *s, const uint8_t *pin)
 {
 	char text[KEY_BASE64_LEN];
@@ -73,6 +115,7 @@ void sources_find(const struct config *config, const struct netmap *map, struct 
 	for (size_t i = 0; settings && i < settings->n_urls && i < NEWEST_URLS; i++)
 		add_url(s, settings->urls[i]);
 	add_coordinators(config, map, false, s);
+	add_relays(config, map, s);
 	for (size_t i = NEWEST_URLS; settings && i < settings->n_urls; i++)
 		add_url(s, settings->urls[i]);
 	for (size_t i = 0; i < config->n_urls; i++)

@@ -13,7 +13,7 @@
 #include "sys/http/http.h"
 #include "wire/settings.h"
 
-enum { SOURCES_MADE_MAX = 2 * SETTINGS_COORDINATORS_MAX };
+enum { SOURCES_MADE_MAX = 2 * SETTINGS_COORDINATORS_MAX, SOURCES_RELAYED_MAX = 16 };
 
 /* Holds pointers into itself: not to be copied. */
 struct sources {
@@ -21,6 +21,8 @@ struct sources {
 	size_t n_urls;
 	char made[SOURCES_MADE_MAX][FIELD_URL_MAX]; /* of mesh and loopback addresses */
 	size_t n_made;
+	char relayed[SOURCES_RELAYED_MAX][FIELD_URL_MAX]; /* by way of a relay; see sys/http */
+	size_t n_relayed;
 	char pins[FIELD_PINS_MAX][KEY_BASE64_LEN];
 	const char *pin_list[FIELD_PINS_MAX];
 	size_t n_pins;
@@ -29,7 +31,8 @@ struct sources {
 /*
  * In the order in which they are tried when none has answered yet: this machine; the newest of the
  * signed settings; through the tunnel, which works wherever the coordinator has moved to as long as
- * any path to its board does; the older ones; what enrolment wrote, with which we came here.
+ * any path to its board does; by way of the mesh's relays, at which a coordinator behind a NAT
+ * keeps connections open; the older ones; what enrolment wrote, with which we came here.
  */
 void sources_find(const struct config *config, const struct netmap *map, struct sources *ret);
 

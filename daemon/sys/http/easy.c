@@ -94,7 +94,7 @@ int http_config_copy(const struct http_options *options, struct http_config *ret
 		const char *url = options->urls[i];
 		size_t len = strlen(url);
 
-		if (strncasecmp(url, "https://", 8) || len > 200 || len < 9)
+		if (strncasecmp(url, "https://", 8) || len > HTTP_URL_LEN_MAX || len < 9)
 			return err_set(err, -EINVAL, "\"%.200s\" is not an https:// URL", url);
 		while (len > 9 && url[len - 1] == '/')
 			len--;
@@ -150,8 +150,9 @@ static void drop_handle(struct http_attempt *attempt)
 	if (attempt->easy)
 		curl_easy_cleanup(attempt->easy);
 	curl_slist_free_all(attempt->headers);
+	curl_slist_free_all(attempt->connect_to);
 	attempt->easy = NULL;
-	attempt->headers = NULL;
+	attempt->headers = attempt->connect_to = NULL;
 }
 
 void http_attempt_done(struct http_attempt *attempt)
@@ -297,6 +298,21 @@ static int set_headers(struct http_attempt *attempt)
 	return 0;
 }
 
+/* Where a URL with "#HOST" leads to, whatever its name; its port stays. */
+static int set_host(struct http_attempt *attempt, const char *host)
+{
+	CLEANUP_BUF struct buf to = { 0 };
+
+	if (!host)
+		return 0;
+	buf_printf(&to, strchr(host, ':') ? "::[%s]:" : "::%s:", host);
+	attempt->connect_to = buf_failed(&to) ? NULL : curl_slist_append(NULL, buf_str(&to));
+	if (!attempt->connect_to)
+		return -ENOMEM;
+	return curl_easy_setopt(attempt->easy, CURLOPT_CONNECT_TO, attempt->connect_to) ? -EINVAL
+											: 0;
+}
+
 /* False: all have had their turns. */
 static bool next_turn(struct http_attempt *attempt, const struct http_config *config)
 {
@@ -319,7 +335,7 @@ int http_attempt_prepare(struct http_attempt *attempt, const struct http_config 
 	uint64_t now = clock_now_us();
 	CLEANUP_BUF struct buf url = { 0 };
 	CURLcode r = CURLE_OK;
-	const char *base;
+	const char *base, *mark;
 
 	if (now >= attempt->deadline_us) {
 		if (!attempt->err.code)
@@ -335,9 +351,12 @@ int http_attempt_prepare(struct http_attempt *attempt, const struct http_config 
 	attempt->now.fd = -1;
 	attempt->now.is_alone = config->n_urls == 1;
 	base = config->urls[attempt->at];
-	buf_printf(&url, "%s%s", base, attempt->path);
+	mark = strchr(base, '#');
+	buf_add(&url, base, mark ? (size_t) (mark - base) : strlen(base));
+	buf_add_str(&url, attempt->path);
 	attempt->easy = curl_easy_init();
-	if (!attempt->easy || buf_failed(&url) || set_headers(attempt))
+	if (!attempt->easy || buf_failed(&url) || set_headers(attempt) ||
+		set_host(attempt, mark ? mark + 1 : NULL))
 		return err_set(&attempt->err, -ENOMEM, "out of memory");
 	(void) snprintf(attempt->reply.url, sizeof(attempt->reply.url), "%s", base);
 	r |= set_transport(attempt->easy, config, attempt->deadline_us - now);

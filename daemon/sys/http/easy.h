@@ -34,7 +34,7 @@ struct http_attempt {
 	size_t had;          /* this one then, and not among the others; SIZE_MAX: none yet */
 	uint64_t began_us;   /* this turn */
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *connect_to;
 	struct {
 		int fd; /* made last, until it is connected; -1 none. libcurl's */
 		char curl_text[CURL_ERROR_SIZE];

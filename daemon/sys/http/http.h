@@ -23,13 +23,18 @@
 struct http_client;
 
 enum {
-	HTTP_URLS_MAX = 48,
+	HTTP_URLS_MAX = 64,
+	HTTP_URL_LEN_MAX = 200,
 	HTTP_PINS_MAX = 4,
 	HTTP_REPLY_MAX = 16 * 1024 * 1024, /* default bound of a reply */
 };
 
 struct http_options {
-	const char *const *urls; /* "https://192.168.50.11:8443", 1 to HTTP_URLS_MAX */
+	/*
+	 * "https://192.168.50.11:8443", 1 to HTTP_URLS_MAX. Or "https://NAME:PORT#HOST": HOST (an
+	 * address or a name) is connected to, and asked for the server NAME.
+	 */
+	const char *const *urls;
 	size_t n_urls;
 	const char *const *pins; /* base64(SHA-256(SubjectPublicKeyInfo)), 1 to HTTP_PINS_MAX */
 	size_t n_pins;

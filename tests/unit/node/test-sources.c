@@ -10,12 +10,14 @@ static struct settings settings;
 static struct config config;
 static struct netmap *map;
 static struct sources found;
+static struct node_relay relays[8]; /* of nodes 0 to 7; no hosts: none */
 
 static int set_up(void **state)
 {
 	settings = maker_settings();
 	settings.n_urls = settings.n_pins = 0;
 	config = (struct config){ .mesh = "home", .node = 1 };
+	memset(relays, 0, sizeof(relays));
 	return 0;
 }
 
@@ -59,6 +61,8 @@ static void find(uint32_t n)
 	for (uint32_t id = 1; id <= n; id++) {
 		CLEANUP_NODE struct node node = maker_node(id, id, NULL);
 
+		if (id < ARRAY_LEN(relays))
+			node.relay = relays[id];
 		assert_int_equal(
 			maker_apply(map, RECORD_TYPE_NODE, node_to_json(&node), NULL, NULL), 1);
 	}
@@ -67,7 +71,7 @@ static void find(uint32_t n)
 
 static void assert_urls(const char *urls)
 {
-	char all[2048] = "";
+	char all[4096] = "";
 
 	for (size_t i = 0; i < found.n_urls; i++)
 		(void) strcat(strcat(all, i ? " " : ""), found.urls[i]);
@@ -128,6 +132,58 @@ static void test_no_duplicate(void **state)
 		    "https://b.example");
 }
 
+static void add_relay(uint32_t node, uint16_t port, const char *host)
+{
+	struct node_relay *relay = &relays[node];
+
+	relay->tcp = port;
+	memset(relay->pin, 1, sizeof(relay->pin));
+	memset(relay->key, 2, sizeof(relay->key));
+	(void) snprintf(relay->hosts[relay->n_hosts++], FIELD_HOST_MAX, "%s", host);
+}
+
+/* By way of a relay a coordinator is asked for by its pin; by our own, without leaving the board. */
+static void test_relays(void **state)
+{
+#define ONE "https://c-aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq.hearth.internal"
+#define TWO "https://c-aibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaiba.hearth.internal"
+	add_url("https://a.example");
+	pin(settings.pins[settings.n_pins++], 1);
+	pin(settings.pins[settings.n_pins++], 2);
+	add_relay(1, 443, "192.0.2.1");
+	add_relay(3, 3340, "vps.example");
+	add_relay(3, 3340, "2001:db8::3");
+	add_config_url("https://config.example");
+	find(3);
+	assert_urls("https://a.example " ONE ":443#127.0.0.1 " TWO ":443#127.0.0.1 " ONE
+		    ":3340#vps.example " ONE ":3340#2001:db8::3 " TWO ":3340#vps.example " TWO
+		    ":3340#2001:db8::3 https://config.example");
+	assert_int_equal(found.n_relayed, 6);
+	assert_int_equal(found.n_made, 0);
+	assert_false(sources_made(&found, found.relayed[0]));
+#undef ONE
+#undef TWO
+}
+
+/* So many relays, and one whose name makes no URL. */
+static void test_many_relays(void **state)
+{
+	char host[FIELD_HOST_MAX];
+
+	for (uint32_t id = 1; id < ARRAY_LEN(relays); id++)
+		for (int k = 0; k < NODE_RELAY_HOSTS_MAX; k++) {
+			(void) snprintf(host, sizeof(host), "h%d.r%u.example", k, id);
+			add_relay(id, 443, host);
+		}
+	memset(relays[2].hosts[0], 'a', 60);
+	memset(relays[2].hosts[0] + 60, '.', 1);
+	memset(relays[2].hosts[0] + 61, 'b', 60);
+	relays[2].hosts[0][121] = '\0';
+	find(ARRAY_LEN(relays) - 1);
+	assert_int_equal(found.n_relayed, SOURCES_RELAYED_MAX);
+	assert_non_null(strstr(found.relayed[1], "#h1.r2.example"));
+}
+
 /* One whose node is not there (yet) cannot be asked by that node's addresses. */
 static void test_unknown_node(void **state)
 {
@@ -152,6 +208,11 @@ static void test_most(void **state)
 		(void) snprintf(url, sizeof(url), "https://c%u.example", i);
 		add_config_url(url);
 	}
+	for (uint32_t id = 2; id < 2 + SOURCES_RELAYED_MAX / NODE_RELAY_HOSTS_MAX; id++)
+		for (unsigned i = 0; i < NODE_RELAY_HOSTS_MAX; i++) {
+			(void) snprintf(url, sizeof(url), "r%u.n%u.example", i, id);
+			add_relay(id, 443, url);
+		}
 	find(SETTINGS_COORDINATORS_MAX);
 	assert_int_equal(found.n_made, SOURCES_MADE_MAX);
 	assert_int_equal(found.n_urls, HTTP_URLS_MAX);
@@ -229,6 +290,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(no_settings),
 		TEST(order),
+		TEST(relays),
+		TEST(many_relays),
 		TEST(no_duplicate),
 		TEST(unknown_node),
 		TEST(most),

@@ -32,7 +32,7 @@ struct world {
 	size_t n_kept;
 	int done, status;
 	struct err err;
-	char body[256];
+	char body[256], answered[256];
 };
 
 static struct world w;
@@ -135,6 +135,7 @@ static void ended(void *ctx, const struct http_reply *reply, const struct err *e
 	w.done++;
 	w.status = reply ? reply->status : 0;
 	w.err = err ? *err : (struct err){ 0 };
+	snprintf(w.answered, sizeof(w.answered), "%s", reply ? reply->url : "");
 	snprintf(w.body, sizeof(w.body), "%.200s", reply ? buf_str(&reply->body) : "");
 }
 
@@ -210,6 +211,31 @@ static void test_pin(void **state)
 	assert_int_equal(w.err.code, -EKEYREJECTED);
 	assert_int_equal(w.served, 0);
 	assert_non_null(strstr(w.err.text, w.url));
+}
+
+/* A name that nobody knows, at a host that is told with it. */
+static void test_host(void **state)
+{
+	char named[96], other[96];
+	const char *const urls[] = { other, named };
+
+	(void) snprintf(named, sizeof(named), "https://c-x.hearth.internal%s#127.0.0.1",
+		strrchr(w.url, ':'));
+	(void) snprintf(
+		other, sizeof(other), "https://c-x.hearth.internal%s#::1", strrchr(w.url, ':'));
+	open_client(urls + 1, 1, w.pin);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.status, 200);
+	assert_string_equal(w.answered, named);
+	open_client(urls, 1, w.pin);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.err.code, -ECONNREFUSED);
+	open_client(urls, 2, w.pin); /* the same name twice, and one of them answers */
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.status, 200);
 }
 
 static void test_in_turn(void **state)
@@ -600,6 +626,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_plain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pin, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_host, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_get_their_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
