@@ -2,13 +2,13 @@
 """Enrols a board by the API alone, and plays a coordinator that lies. For test-mesh.
 
 enrol.py enrol TOKEN-FILE STATE-DIR ETC-DIR NAME [PORT]
-    makes keys, redeems the token, writes log, presence and hearthd.yaml
+    makes keys, redeems the token, writes log, presence and hearthd.yaml; with $HEARTH_VIA=HOST:PORT by that relay
 enrol.py lie COORD-STATE PORT REPLY-FILE ADDRESS
     serves REPLY-FILE to every poll and enrolment, with the coordinator's own TLS key
 enrol.py edit IN OUT WHAT
     a poll's reply out of a log file: WHAT is gap, signature, or garbage
 """
-import base64, http.server, json, os, socketserver, ssl, subprocess, sys, tempfile, urllib.request
+import base64, http.server, json, os, socket, socketserver, ssl, subprocess, sys, tempfile, urllib.request
 
 
 def pem_of_seed(seed):  # RFC 8410
@@ -37,6 +37,14 @@ def context_of(key, cert):
     return context
 
 
+def by_relay(pin, via):  # the coordinator's URL there (PROTOCOL.md section 14)
+    host, port = via.rsplit(":", 1)
+    name = "c-" + base64.b32encode(base64.b64decode(pin)).decode().rstrip("=").lower() + ".hearth.internal"
+    find = socket.getaddrinfo
+    socket.getaddrinfo = lambda at, *more, **other: find(host if at == name else at, *more, **other)
+    return "https://%s:%s" % (name, port)
+
+
 def enrol(token_file, state, etc, name, port="41741"):
     text = open(token_file).read().strip().split(".", 1)[1]
     token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
@@ -49,7 +57,9 @@ def enrol(token_file, state, etc, name, port="41741"):
         key, cert = client_files(seed, where)
         body = {"token": {"id": token["id"], "secret": token["secret"]}, "wg": public, "name": name,
                 "board": {"hostname": name}}
-        request = urllib.request.Request(token["urls"][0] + "/v1/enroll", json.dumps(body).encode(),
+        via = os.environ.get("HEARTH_VIA")
+        url = by_relay(token["pins"][0], via) if via else token["urls"][0]
+        request = urllib.request.Request(url + "/v1/enroll", json.dumps(body).encode(),
                                          {"Content-Type": "application/json"}, method="POST")
         reply = json.load(urllib.request.urlopen(request, context=context_of(key, cert), timeout=60))
     write(state + "/identity.key", base64.b64encode(seed).decode() + "\n")
