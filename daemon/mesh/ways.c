@@ -170,14 +170,16 @@ void ways_quiet(struct ways *w, uint64_t now_us)
 
 /* --- addresses come and go --- */
 
-static size_t count_announced(const struct ways *w)
+#ifndef NDEBUG
+static bool are_few(const struct ways *w)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->n; i++)
 		n += w->list[i].announced;
-	return n;
+	return n <= WAYS_ANNOUNCED_MAX;
 }
+#endif
 
 /* Of those that were only heard, the one that was heard longest ago, or never. */
 static size_t find_oldest(const struct ways *w, size_t *ret_n)
@@ -225,7 +227,7 @@ void ways_announced(struct ways *w, const struct endpoint *list, size_t n, uint6
 		way->announced = true;
 		fresh = true;
 	}
-	assert(count_announced(w) <= WAYS_ANNOUNCED_MAX);
+	assert(are_few(w));
 	if (was && !used(w)->announced)
 		ways_moved(w, now_us); /* the peer says that it is not there any more */
 	else if (fresh && w->doubtful)
@@ -268,6 +270,15 @@ void ways_relayed_anew(struct ways *w)
 		way->due = true;
 }
 
+static void look_again_later(struct way *way)
+{
+	uint64_t most_us = way->relayed ? WAYS_AGAIN_RELAYED_US : WAYS_AGAIN_MOST_US;
+
+	way->again_us = way->again_us ? way->again_us * 2 : WAYS_AGAIN_US;
+	if (way->again_us > most_us)
+		way->again_us = most_us;
+}
+
 void ways_heard(struct ways *w, const struct endpoint *from, uint64_t now_us)
 {
 	struct way *way = find(w, from);
@@ -287,9 +298,7 @@ void ways_heard(struct ways *w, const struct endpoint *from, uint64_t now_us)
 	}
 	if (!way)
 		return;
-	way->again_us = way->again_us ? way->again_us * 2 : WAYS_AGAIN_US;
-	if (way->again_us > WAYS_AGAIN_MOST_US)
-		way->again_us = WAYS_AGAIN_MOST_US;
+	look_again_later(way);
 	way->heard_us = now_us;
 	way->due = true;
 	if (used(w) && !w->doubtful)

@@ -36,7 +36,9 @@ enum {
 	 * long as the one in use answers as well.
 	 */
 	WAYS_AGAIN_US = 1000000,
-	WAYS_AGAIN_MOST_US = 60000000,
+	WAYS_AGAIN_MOST_US = 600000000,
+	/* By a relay: it has no direct way, so ours may be gone. */
+	WAYS_AGAIN_RELAYED_US = 60000000,
 	WAYS_HEARD_BURST = 4, /* looked at in a row; then one ... */
 	WAYS_HEARD_PAUSE_US = 250000,
 };

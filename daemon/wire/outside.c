@@ -243,6 +243,7 @@ int outside_choose_url(const char *text, char ret[static FIELD_URL_MAX], struct 
 	if (strlen(shown) >= FIELD_URL_MAX - SCHEME_LEN)
 		return err_set(err, -EINVAL, SHOWN " is too long: at most %d characters", text,
 			FIELD_URL_MAX - 1);
-	(void) snprintf(ret, FIELD_URL_MAX, "%s%s", scheme, shown);
+	(void) snprintf(
+		ret, FIELD_URL_MAX, "%s%.*s", scheme, FIELD_URL_MAX - SCHEME_LEN - 1, shown);
 	return 0;
 }
