@@ -210,6 +210,8 @@ bool wg_device_denies(const struct wg_device *device, const struct endpoint *rem
 void wg_device_tell_quiet(struct wg_device *device, bool on)
 {
 	device->tells_quiet = on;
+	for (struct wg_peer *peer = device->first; peer; peer = peer->next)
+		peer->asked = false; /* also of what waits for an answer now */
 }
 
 void wg_device_allow_loopback(struct wg_device *device, uint16_t port, bool allowed)

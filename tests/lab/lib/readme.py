@@ -135,6 +135,8 @@ table = {
     "sudo hearth status --verbose": on("a", "eth0 +uplink +yes "),
     "no link of this board has an address that others could try": all_of(says("hearthd"), tested("tests/lab/drift/40-uplinks.sh", "no link of this board has an address")),
     "connecting": says("hearthd"), "unreachable": says("hearthd"), "direct": says("hearthd"),
+    "relayed by": all_of(says("hearth", "relayed"), tested("tests/lab/relay/10-ways.sh", "relayed by a")),
+    "no relay answers, and no direct way leads to": all_of(says("hearthd"), tested("tests/unit/node/test-relays.c", "no relay answers, and no direct way leads to")),
     "Not heard from": all_of(says("hearth"), tested("tests/lab/test-cli", "Not heard from: pi4 (connecting for 5 min), laptop (unreachable for 3 h)")),
     "systemctl status hearthd": hearthd_unit, "systemctl status hearth-coord": coord_unit, "journalctl -u hearthd": hearthd_unit,
     "not reached since": all_of(says("hearth"), tested("tests/lab/test-cli", "not reached since the start")),

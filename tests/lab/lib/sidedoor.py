@@ -98,11 +98,21 @@ def noise(to, seconds):
     return 0
 
 
+def take(s, n):  # all of it: MSG_WAITALL gives less where a timeout is set
+    data = b""
+    while len(data) < n:
+        more = s.recv(n - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
 def call(s, message):
     data = json.dumps(message).encode()
     s.sendall(struct.pack("!I", len(data)) + data)
-    head = s.recv(4, socket.MSG_WAITALL)
-    return json.loads(s.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)) if len(head) == 4 else None
+    head = take(s, 4)
+    return json.loads(take(s, struct.unpack("!I", head)[0])) if len(head) == 4 else None
 
 
 def ask(to):

@@ -639,6 +639,16 @@ static void test_quiet(void **state)
 	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 0);
 	net_run(&t.net, SECOND);
 	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 1);
+	/* Who asks while an answer is missing hears of it with the next packet. */
+	wg_device_tell_quiet(t.a->device, false);
+	t.a->events[WG_EVENT_QUIET] = 0;
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	wg_device_tell_quiet(t.a->device, true);
+	net_run(&t.net, 2 * SECOND);
+	assert_int_equal(t.a->events[WG_EVENT_QUIET], 0);
+	assert_int_equal(net_ping(t.a, t.b, 2), 0);
+	net_run(&t.net, 2 * SECOND);
+	assert_int_equal(t.a->events[WG_EVENT_QUIET], 1);
 	/* b, which did not ask, never hears of it. */
 	t.b->addrs[0] = there;
 	assert_int_equal(net_ping(t.b, t.a, 3), 0);
