@@ -16,6 +16,8 @@
 
 enum { AT_ONCE = 64 };
 
+#define PORT_EVERY_US (60 * USEC_PER_SEC) /* to ask the tunnel wakes its thread */
+
 struct relays {
 	struct core *core;
 	struct peers *peers;
@@ -23,6 +25,7 @@ struct relays {
 	void *ctx;
 	struct pair_self self;
 	struct tunnel *tunnel; /* borrowed, NULL: none */
+	uint64_t port_us;      /* its port was looked at; somebody may have moved it */
 	uint16_t port;         /* its */
 	struct ferry *ferry;   /* owned, NULL: none */
 	sd_event_source *io, *timer;
@@ -457,7 +460,10 @@ void relays_look(struct relays *r)
 {
 	uint64_t now_us = clock_now_us();
 
-	follow_port(r);
+	if (r->ferry && now_us - r->port_us >= PORT_EVERY_US) {
+		r->port_us = now_us;
+		follow_port(r);
+	}
 	hold_ferry(r);
 	use_best(r, now_us);
 	run(r);
