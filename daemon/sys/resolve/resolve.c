@@ -82,7 +82,9 @@ static int on_answer(sd_event_source *source, int fd, uint32_t revents, void *ct
 {
 	struct resolve *r = ctx;
 	struct err err = { 0 };
+	eventfd_t n;
 
+	(void) eventfd_read(fd, &n); /* what the thread wrote is seen from here on */
 	if (r->code)
 		err_set(&err, -EHOSTUNREACH, "%s cannot be looked up: %s", r->name,
 			r->code == EAI_SYSTEM ? strerror(r->error) : gai_strerror(r->code));

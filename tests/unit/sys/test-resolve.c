@@ -19,7 +19,7 @@
 enum { ADDRS_MAX = 12 };
 
 static sem_t gate, gone; /* it may answer; it has */
-static int code;
+static _Atomic int code;
 static const char *addrs[ADDRS_MAX];
 static size_t n_addrs;
 static char asked[64];
