@@ -1,6 +1,6 @@
 /*
- * Requests on the event loop through libcurl's multi interface, and the waiting variant. A callback
- * to the user runs only from the loop and after libcurl has returned.
+ * Requests on the event loop through libcurl's multi interface, and the waiting variant, which has
+ * a loop of its own. A callback to the user runs only from the loop and after libcurl has returned.
  */
 #include <errno.h>
 #include <string.h>
@@ -8,12 +8,13 @@
 #include "base/clock.h"
 #include "sys/http/easy.h"
 
+enum { ACCURACY_US = 10 * 1000 }; /* of turns */
+
 struct transfer {
 	struct transfer *next;
 	uint64_t id;
-	struct http_attempt attempt; /* CURLOPT_PRIVATE points here */
-	bool active;                 /* in the multi handle */
-	bool ended;                  /* with attempt.err, waiting to be reported */
+	struct http_attempt attempt;
+	bool ended; /* with attempt.err, waiting to be reported */
 	http_done_fn done;
 	void *ctx;
 };
@@ -25,7 +26,8 @@ struct watch {
 
 struct http_client {
 	sd_event *event;
-	sd_event_source *timer, *later;
+	sd_event_source *timer, *later; /* libcurl's */
+	sd_event_source *turns;
 	CURLM *multi;
 	bool closing;
 	struct http_config config;
@@ -33,33 +35,6 @@ struct http_client {
 	struct watch *watches;
 	uint64_t last_id;
 };
-
-int http_request_blocking(const struct http_options *options, const struct http_request *request,
-	struct http_reply *ret, struct err *err)
-{
-	CLEANUP(http_config_done) struct http_config config = { 0 };
-	CLEANUP(http_attempt_done) struct http_attempt attempt = { 0 };
-	int r;
-
-	if (http_global_init() < 0)
-		return err_set(err, -ENOMEM, "libcurl does not start");
-	r = http_config_copy(options, &config, err);
-	if (r < 0)
-		return r;
-	r = http_attempt_init(&attempt, &config, request, err);
-	if (r < 0)
-		return r;
-	while (http_attempt_prepare(&attempt, &config) == 0) {
-		if (http_attempt_ended(&attempt, &config, curl_easy_perform(attempt.easy)) == 0) {
-			*ret = attempt.reply;
-			attempt.reply = (struct http_reply){ 0 };
-			return 0;
-		}
-	}
-	return err_set(err, attempt.err.code, "%s", attempt.err.text);
-}
-
-/* --- the event loop's side --- */
 
 static struct transfer *transfer_free(struct transfer *t)
 {
@@ -72,9 +47,7 @@ static void transfer_unlink(struct http_client *client, struct transfer *t)
 {
 	struct transfer **p;
 
-	if (t->active)
-		(void) curl_multi_remove_handle(client->multi, t->attempt.easy);
-	t->active = false;
+	http_attempt_stop(&t->attempt);
 	for (p = &client->transfers; *p; p = &(*p)->next)
 		if (*p == t) {
 			*p = t->next;
@@ -82,18 +55,33 @@ static void transfer_unlink(struct http_client *client, struct transfer *t)
 		}
 }
 
-/* The next URL, or the end: then the loop reports attempt.err. */
-static void transfer_go_on(struct http_client *client, struct transfer *t)
+/* Wakes the loop when the next of all URLs has its turn. */
+static void arm_turns(struct http_client *client)
 {
-	if (http_attempt_prepare(&t->attempt, &client->config) == 0) {
-		if (curl_multi_add_handle(client->multi, t->attempt.easy) == CURLM_OK) {
-			t->active = true;
-			return;
-		}
-		err_set(&t->attempt.err, -ENOMEM, "libcurl takes no more requests");
+	uint64_t due_us = UINT64_MAX;
+
+	for (struct transfer *t = client->transfers; t; t = t->next) {
+		uint64_t at_us = t->ended ? UINT64_MAX : http_attempt_due_us(&t->attempt);
+
+		due_us = at_us < due_us ? at_us : due_us;
 	}
-	t->ended = true;
-	(void) sd_event_source_set_enabled(client->later, SD_EVENT_ONESHOT);
+	(void) sd_event_source_set_time(client->turns, due_us);
+	(void) sd_event_source_set_enabled(
+		client->turns, due_us == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+/* What is next for each request, or its end: then the loop reports attempt.err. */
+static void go_on(struct http_client *client)
+{
+	uint64_t now_us = clock_now_us();
+
+	for (struct transfer *t = client->transfers; t; t = t->next)
+		if (!t->ended &&
+			!http_attempt_go_on(&t->attempt, &client->config, client->multi, now_us)) {
+			t->ended = true;
+			(void) sd_event_source_set_enabled(client->later, SD_EVENT_ONESHOT);
+		}
+	arm_turns(client);
 }
 
 static void report_ended(struct http_client *client)
@@ -118,27 +106,19 @@ static void handle_messages(struct http_client *client)
 	int left;
 
 	while ((message = curl_multi_info_read(client->multi, &left))) {
-		struct http_attempt *attempt = NULL;
+		struct http_try *try = NULL;
 		CURLcode code = message->data.result;
 		struct transfer *t;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
-		(void) curl_easy_getinfo(
-			message->easy_handle, CURLINFO_PRIVATE, (char **) &attempt);
-		for (t = client->transfers; t && &t->attempt != attempt; t = t->next)
+		(void) curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &try);
+		for (t = client->transfers; t && &t->attempt != try->attempt; t = t->next)
 			;
-		if (!t)
-			continue;
-		(void) curl_multi_remove_handle(client->multi, t->attempt.easy);
-		t->active = false;
-		if (http_attempt_ended(&t->attempt, &client->config, code) == 0) {
-			t->attempt.err = (struct err){ 0 };
+		if (t && http_try_ended(try, &client->config, code, clock_now_us()))
 			t->ended = true;
-		} else {
-			transfer_go_on(client, t);
-		}
 	}
+	go_on(client);
 	report_ended(client);
 }
 
@@ -171,6 +151,12 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 static int on_later(sd_event_source *source, void *ctx)
 {
 	return on_timer(source, 0, ctx);
+}
+
+static int on_turn(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	go_on(ctx);
+	return 0;
 }
 
 static void watch_free(struct watch *w)
@@ -247,11 +233,8 @@ static int multi_open(struct http_client *client)
 
 static void multi_close(struct http_client *client)
 {
-	for (struct transfer *t = client->transfers; t; t = t->next) {
-		if (t->active)
-			(void) curl_multi_remove_handle(client->multi, t->attempt.easy);
-		t->active = false;
-	}
+	for (struct transfer *t = client->transfers; t; t = t->next)
+		http_attempt_stop(&t->attempt);
 	if (client->multi)
 		(void) curl_multi_cleanup(client->multi);
 	client->multi = NULL;
@@ -284,6 +267,11 @@ int http_client_new(sd_event *event, const struct http_options *options, struct 
 	if (r >= 0)
 		r = sd_event_source_set_enabled(client->later, SD_EVENT_OFF);
 	if (r >= 0)
+		r = sd_event_add_time(
+			event, &client->turns, CLOCK_MONOTONIC, 0, ACCURACY_US, on_turn, client);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(client->turns, SD_EVENT_OFF);
+	if (r >= 0)
 		r = multi_open(client);
 	if (r < 0) {
 		http_client_free(client);
@@ -309,10 +297,9 @@ static int restart(struct http_client *client)
 	int r = multi_open(client);
 
 	for (struct transfer *t = client->transfers; t; t = t->next)
-		if (!t->ended) {
+		if (!t->ended)
 			http_attempt_restart(&t->attempt, &client->config);
-			transfer_go_on(client, t);
-		}
+	go_on(client);
 	return r;
 }
 
@@ -353,6 +340,7 @@ struct http_client *http_client_free(struct http_client *client)
 	}
 	sd_event_source_disable_unref(client->timer);
 	sd_event_source_disable_unref(client->later);
+	sd_event_source_disable_unref(client->turns);
 	http_config_done(&client->config);
 	sd_event_unref(client->event);
 	free(client);
@@ -382,7 +370,7 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 	client->transfers = t;
 	if (ret_id)
 		*ret_id = t->id;
-	transfer_go_on(client, t);
+	go_on(client);
 	return 0;
 }
 
@@ -400,4 +388,55 @@ void http_client_reset(struct http_client *client)
 {
 	multi_close(client);
 	(void) restart(client); /* else each request ends with an error */
+}
+
+/* --- the waiting variant --- */
+
+struct waiting {
+	bool ended;
+	int r;
+	struct http_reply *ret;
+	struct err *err;
+};
+
+static void waited(void *ctx, const struct http_reply *reply, const struct err *err)
+{
+	struct waiting *w = ctx;
+
+	w->ended = true;
+	if (!reply) {
+		w->r = err_set(w->err, err->code, "%s", err->text);
+		return;
+	}
+	*w->ret = *reply;
+	w->ret->body = (struct buf){ 0 };
+	buf_add(&w->ret->body, reply->body.data, reply->body.len);
+	if (buf_failed(&w->ret->body)) {
+		http_reply_done(w->ret);
+		w->r = err_set(w->err, -ENOMEM, "out of memory");
+	}
+}
+
+int http_request_blocking(const struct http_options *options, const struct http_request *request,
+	struct http_reply *ret, struct err *err)
+{
+	CLEANUP(sd_event_unrefp) sd_event *event = NULL;
+	struct waiting waiting = { .ret = ret, .err = err };
+	struct http_client *client = NULL;
+	int r = sd_event_new(&event);
+
+	if (r < 0)
+		return err_set(err, r, "cannot set up an event loop: %s", strerror(-r));
+	r = http_client_new(event, options, &client, err);
+	if (r < 0)
+		return r;
+	r = http_client_send(client, request, waited, &waiting, NULL, err);
+	while (r >= 0 && !waiting.ended) {
+		r = sd_event_run(event, UINT64_MAX);
+		if (r < 0)
+			err_set(err, r, "cannot wait for the answer: %s", strerror(-r));
+	}
+	waiting.err = NULL; /* why it ends is said */
+	http_client_free(client);
+	return r < 0 ? r : waiting.r;
 }

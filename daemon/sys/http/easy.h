@@ -1,12 +1,14 @@
 /*
- * easy: one attempt of one request against one URL, as a libcurl handle. Shared by the two ways to
- * run it (in sys/http only).
+ * easy: one request as libcurl handles, one for each URL that is asked (easy.c), and whose turn it
+ * is (race.c). In sys/http only.
  */
 #pragma once
 
 #include <curl/curl.h>
 
 #include "sys/http/http.h"
+
+enum { HTTP_TRIES_MAX = 6 }; /* of one request, side by side */
 
 /* The copied options. */
 struct http_config {
@@ -23,48 +25,67 @@ struct http_config {
 int http_config_copy(const struct http_options *options, struct http_config *ret, struct err *err);
 void http_config_done(struct http_config *config);
 
-/* A request that goes through the URLs. Embedded in a transfer or on the stack. */
+/* One URL asked, as a libcurl handle. */
+struct http_try {
+	struct http_attempt *attempt; /* borrowed: whose it is */
+	CURL *easy;                   /* CURLOPT_PRIVATE is the try; NULL: none is under way */
+	CURLM *multi;                 /* borrowed: it is in this one, if any */
+	struct curl_slist *headers, *connect_to;
+	size_t at; /* whose turn it is */
+	uint64_t began_us;
+	int fd; /* made last, until it is connected; -1 none. libcurl's */
+	char curl_text[CURL_ERROR_SIZE];
+	bool too_big;
+	bool is_alone; /* there is no other URL */
+};
+
+/* A request that goes through the URLs. Embedded in a transfer; does not move. */
 struct http_attempt {
 	char *method, *path, *body;
 	size_t body_len, reply_max;
 	uint64_t deadline_us;
-	size_t first, tried; /* of the others: index of the first one, how many had their turn */
-	size_t at;           /* whose turn it is */
-	bool good_is_next;   /* the one that answered last is asked before another, */
-	size_t had;          /* this one then, and not among the others; SIZE_MAX: none yet */
-	uint64_t began_us;   /* this turn */
-	CURL *easy;
-	struct curl_slist *headers, *connect_to;
-	struct {
-		int fd; /* made last, until it is connected; -1 none. libcurl's */
-		char curl_text[CURL_ERROR_SIZE];
-		bool connected, too_big;
-		bool is_alone; /* no other URL waits for its turn */
-	} now;                 /* of the URL whose turn it is: nothing of it is left for the next */
+	struct http_try tries[HTTP_TRIES_MAX];
+	struct http_try *sender; /* the one that is connected and has the request; NULL: none yet */
+	uint64_t had;            /* a bit for each URL that had its turn */
+	size_t first;            /* of the others: whose turn is the first */
+	bool good_is_next;       /* the one that answered last is asked before another */
+	bool good_broke;         /* it had the request, and broke it off */
+	uint64_t due_us;         /* when another URL gets its turn; UINT64_MAX: not for now */
 	struct http_reply reply;
 	struct err err; /* of the URLs so far */
 };
+
+/* Makes @try->easy, which asks URL @at for the request; closes what is left even on failure. */
+int http_try_open(struct http_try *try, struct http_attempt *attempt,
+	const struct http_config *config, size_t at, uint64_t now_us, struct err *err);
+void http_try_close(struct http_try *try);
 
 int http_attempt_init(struct http_attempt *attempt, const struct http_config *config,
 	const struct http_request *request, struct err *err);
 void http_attempt_done(struct http_attempt *attempt);
 
+/* Ends what is under way. */
+void http_attempt_stop(struct http_attempt *attempt);
+
 /* All URLs get their turn again, as if none had had it; of the time there is as much as is left. */
 void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config);
 
 /*
- * Makes attempt->easy ready for the next URL. -ETIMEDOUT if no time or URL is left (attempt->err
- * says why). The URL that answered last has the first turn, then the others in a circle, the next
- * request where this one ended. If that one only refused (its daemon restarts, say), it is asked
- * again after each of the others, which may have gone and cost seconds each.
+ * After libcurl has run: once one has the request the others end, and the next URL begins if its
+ * turn has come. False: nothing is under way any more, and attempt->err says why.
  */
-int http_attempt_prepare(struct http_attempt *attempt, const struct http_config *config);
+bool http_attempt_go_on(struct http_attempt *attempt, const struct http_config *config,
+	CURLM *multi, uint64_t now_us);
+
+/* When that is to be called again, if libcurl does not run before. UINT64_MAX: never. */
+uint64_t http_attempt_due_us(const struct http_attempt *attempt);
 
 /*
- * What curl said: 0 (reply is set; the URL has the first turn from now on), or a negative errno in
- * attempt->err.
+ * What curl said of a try, which is over now. True: attempt->reply is set, and the URL has the
+ * first turn from now on. False: http_attempt_go_on() is next.
  */
-int http_attempt_ended(struct http_attempt *attempt, struct http_config *config, CURLcode code);
+bool http_try_ended(
+	struct http_try *try, struct http_config *config, CURLcode code, uint64_t now_us);
 
 /* curl_global_init() once per process. */
 int http_global_init(void);

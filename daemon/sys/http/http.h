@@ -4,10 +4,14 @@
  * TLS 1.3 only. The server is trusted for its pinned key alone: neither names nor dates of its
  * certificate count, so a wrong clock harms nothing. Redirects are not followed, the environment's
  * proxies are not used, replies are bounded, no TLS session is resumed (each connection shows the
- * client's certificate). The URLs are tried in turn, beginning with the one that answered last; a
- * request that got no answer from one goes to the next, so requests must bear being sent twice. If
- * that first one refused, it is asked again after each of the others, for its daemon may restart;
- * if it was silent, it is not the first of the next request, so that all get their turn.
+ * client's certificate).
+ *
+ * The URLs are tried side by side, a few at once (RFC 8305): first the one that answered last, the
+ * next one 0.3 s later if that has not connected by then, or at once when it has failed. Whichever
+ * is connected first, TLS and pin included, gets the request, and nobody else does. If it breaks
+ * off, the request goes to the next: so requests must bear being sent twice, and seldom are. If the
+ * one that answered last refused, it is asked again after each of the others, for its daemon may
+ * restart; if it was silent, it is not the first of the next request, so that all get their turn.
  */
 #pragma once
 

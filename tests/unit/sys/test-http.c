@@ -44,7 +44,22 @@ static size_t head(void *ctx, struct httpd_request *request)
 	return 65536;
 }
 
-/* Says who asked; /big, /never, /refuse and /empty are special. */
+/* Ends all connections to the server. */
+static void break_off(void)
+{
+	uint16_t port = htons((uint16_t) strtoul(strrchr(w.url, ':') + 1, NULL, 10));
+
+	for (int fd = 3; fd < 256; fd++) {
+		struct sockaddr_in sin = { 0 };
+		socklen_t len = sizeof(sin);
+
+		if (getsockname(fd, (struct sockaddr *) &sin, &len) == 0 && sin.sin_port == port &&
+			getpeername(fd, (struct sockaddr *) &sin, &len) == 0)
+			(void) shutdown(fd, SHUT_RDWR);
+	}
+}
+
+/* Says who asked; /big, /never, /refuse, /empty and /broken are special. */
 static void serve(void *ctx, struct httpd_request *request)
 {
 	const char *path = httpd_request_path(request);
@@ -60,6 +75,9 @@ static void serve(void *ctx, struct httpd_request *request)
 	} else if (!strcmp(path, "/never")) {
 		assert_true(w.n_kept < ARRAY_LEN(w.kept));
 		w.kept[w.n_kept++] = request;
+	} else if (!strcmp(path, "/broken")) {
+		break_off();
+		httpd_reply_error(request, 503, "internal", "Nobody hears this.");
 	} else if (!strcmp(path, "/refuse")) {
 		httpd_reply_error(request, 403, "token_used", "It was used.");
 	} else if (!strcmp(path, "/empty")) {
@@ -267,6 +285,113 @@ static void test_all_get_their_turn(void **state)
 	ask("GET", "/x", NULL, 0, 5000000);
 	run(1);
 	assert_int_equal(w.status, 200);
+}
+
+/* A router that drops what goes to the first: the second is not kept waiting for it. */
+static void test_side_by_side(void **state)
+{
+	char silent_url[64];
+	CLEANUP(close_p) int silent = bound_fd(silent_url, 8);
+	const char *const urls[] = { silent_url, silent_url, w.url };
+	uint64_t begun = clock_now_us();
+
+	assert_true(silent >= 0);
+	open_client(urls, 3, w.pin);
+	ask("PUT", "/x", "{}", 0, 0);
+	run(1);
+	assert_int_equal(w.status, 200);
+	assert_string_equal(w.answered, w.url);
+	assert_true(clock_now_us() - begun < USEC_PER_SEC + USEC_PER_SEC / 2);
+	begun = clock_now_us();
+	ask("PUT", "/x", "{}", 0, 0); /* that one is the first now */
+	run(1);
+	assert_true(clock_now_us() - begun < USEC_PER_SEC / 4);
+	assert_int_equal(w.served, 2);
+}
+
+static int accepted(int fd);
+
+/* Two that are slow, and answer at the same time: one of them has the request, once. */
+static void test_sent_once(void **state)
+{
+	char late_url[64], last_url[64];
+	int late = bound_fd(late_url, 8);
+	CLEANUP(close_p) int last = bound_fd(last_url, 8), waits = -1;
+	const char *const urls[] = { late_url, w.url, last_url };
+	struct httpd_config config = { .listen_fd = late,
+		.certificate = w.server_cert,
+		.key = w.server_key,
+		.connections_max = 64,
+		.head = head,
+		.handler = serve };
+	struct httpd *second = NULL;
+
+	httpd_free(w.server);
+	w.server = NULL;
+	config.listen_fd = bound_fd(w.url, 8);
+	open_client(urls, 3, w.pin);
+	ask("PUT", "/never", "{}", 0, 0);
+	waits = accepted(last); /* all are under way, and nobody has spoken */
+	assert_true(waits >= 0);
+	assert_int_equal(httpd_new(w.event, &config, &w.server, NULL), 0);
+	config.listen_fd = late;
+	assert_int_equal(httpd_new(w.event, &config, &second, NULL), 0);
+	while (!w.n_kept)
+		assert_true(sd_event_run(w.event, 100000) >= 0);
+	ask("GET", "/x", NULL, 0, 0); /* by then whoever else had it would have told */
+	run(1);
+	assert_int_equal(w.served, 2);
+	httpd_reply(w.kept[--w.n_kept], 200, json_object());
+	run(1);
+	assert_int_equal(w.status, 200);
+	w.client = http_client_free(w.client);
+	httpd_free(second);
+}
+
+static unsigned count_accepted(int listening)
+{
+	unsigned n = 0;
+
+	for (int fd; (fd = accept(listening, NULL, NULL)) >= 0; n++)
+		(void) close(fd);
+	return n;
+}
+
+/* At most so many at once, whatever there is. */
+static void test_few_at_once(void **state)
+{
+	char silent_url[64], named[10][96];
+	CLEANUP(close_p) int silent = bound_fd(silent_url, 16);
+	const char *urls[10];
+
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		(void) snprintf(named[i], sizeof(named[i]), "https://c-%zu%s#127.0.0.1", i,
+			strrchr(silent_url, ':'));
+		urls[i] = named[i];
+	}
+	open_client(urls, ARRAY_LEN(urls), w.pin);
+	ask("GET", "/x", NULL, 0, 2500000);
+	run(1);
+	assert_int_equal(w.err.code, -ETIMEDOUT);
+	assert_int_equal(count_accepted(silent), 6);
+}
+
+/* Whoever takes the request and breaks off, each time, does not keep the others from their turn. */
+static void test_broken_off(void **state)
+{
+	char other_url[64];
+	CLEANUP(close_p) int other = bound_fd(other_url, 8);
+	const char *const urls[] = { w.url, other_url };
+
+	open_client(urls, 2, w.pin);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1); /* it is the one that answered last, and may begin anew */
+	ask("GET", "/broken", NULL, 0, 1500000);
+	run(1);
+	assert_int_equal(w.err.code, -ETIMEDOUT);
+	assert_non_null(strstr(w.err.text, other_url));
+	assert_int_equal(count_accepted(other), 2);
+	assert_in_range(w.served, 3, 4); /* libcurl's own second try is in it */
 }
 
 /* The server's port is free again; what listens there takes connections, and says nothing. */
@@ -629,6 +754,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_host, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_all_get_their_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_side_by_side, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sent_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_few_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_broken_off, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_silent_now, set_up, tear_down),

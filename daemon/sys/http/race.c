@@ -1,0 +1,309 @@
+/*
+ * The URLs of one request, side by side (as in RFC 8305): one begins a moment after the one before
+ * has not connected yet, or at once when that has failed. The first one to be connected, its pin
+ * included, gets the request; the others end, and have not had their turn. So what is sent twice
+ * is only what somebody took and broke off.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "sys/http/easy.h"
+
+enum {
+	REQUEST_TIMEOUT_S = 30,
+	NEXT_MS = 300, /* RFC 8305 section 5: 250 ms for TCP; here it has TLS's round trip in it */
+	REFUSAL_MS = 1000, /* who is there refuses at once; a host that is gone, after 3 s */
+};
+_Static_assert(HTTP_URLS_MAX <= 64, "a bit for each URL");
+
+static uint64_t bit(size_t at)
+{
+	return UINT64_C(1) << at;
+}
+
+int http_attempt_init(struct http_attempt *attempt, const struct http_config *config,
+	const struct http_request *request, struct err *err)
+{
+	uint64_t timeout =
+		request->timeout_us ? request->timeout_us : REQUEST_TIMEOUT_S * USEC_PER_SEC;
+
+	*attempt = (struct http_attempt){
+		.reply_max = request->reply_max ? request->reply_max : HTTP_REPLY_MAX,
+		.deadline_us = clock_now_us() + timeout,
+		.method = strdup(request->method),
+		.path = strdup(request->path),
+	};
+	http_attempt_restart(attempt, config);
+	if (!attempt->method || !attempt->path)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (request->body) {
+		attempt->body = malloc(request->body_len + 1);
+		if (!attempt->body)
+			return err_set(err, -ENOMEM, "out of memory");
+		memcpy(attempt->body, request->body, request->body_len);
+		attempt->body_len = request->body_len;
+	}
+	return 0;
+}
+
+void http_attempt_stop(struct http_attempt *attempt)
+{
+	for (size_t i = 0; i < HTTP_TRIES_MAX; i++)
+		http_try_close(&attempt->tries[i]);
+	attempt->sender = NULL;
+}
+
+void http_attempt_done(struct http_attempt *attempt)
+{
+	http_attempt_stop(attempt);
+	free(attempt->method);
+	free(attempt->path);
+	if (attempt->body) /* a token's secret or a join bundle may be in it */
+		explicit_bzero(attempt->body, attempt->body_len);
+	free(attempt->body);
+	http_reply_done(&attempt->reply);
+	*attempt = (struct http_attempt){ 0 };
+}
+
+void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config)
+{
+	http_attempt_stop(attempt);
+	http_reply_done(&attempt->reply);
+	attempt->first = config->next < config->n_urls ? config->next : 0;
+	attempt->had = 0;
+	attempt->good_is_next = true;
+	attempt->good_broke = false;
+	attempt->due_us = 0;
+	attempt->err = (struct err){ 0 };
+}
+
+/* --- whose turn it is --- */
+
+static bool is_under_way(const struct http_attempt *attempt)
+{
+	for (size_t i = 0; i < HTTP_TRIES_MAX; i++)
+		if (attempt->tries[i].easy)
+			return true;
+	return false;
+}
+
+static bool is_asked(const struct http_attempt *attempt, size_t at)
+{
+	for (size_t i = 0; i < HTTP_TRIES_MAX; i++)
+		if (attempt->tries[i].easy && attempt->tries[i].at == at)
+			return true;
+	return false;
+}
+
+static struct http_try *free_try(struct http_attempt *attempt)
+{
+	for (size_t i = 0; i < HTTP_TRIES_MAX; i++)
+		if (!attempt->tries[i].easy)
+			return &attempt->tries[i];
+	return NULL;
+}
+
+/*
+ * The URL that answered last, then the others in a circle, beginning where the last request ended.
+ * If that one only refused (its daemon restarts, say), it is asked again after each of the others.
+ * False: all have had their turns.
+ */
+static bool next_turn(struct http_attempt *attempt, const struct http_config *config, size_t *ret)
+{
+	if (config->has_good && attempt->good_is_next && !is_asked(attempt, config->good)) {
+		attempt->good_is_next = false;
+		attempt->had |= bit(config->good);
+		*ret = config->good;
+		return true;
+	}
+	attempt->good_is_next = true;
+	for (size_t i = 0; i < config->n_urls; i++) {
+		size_t at = (attempt->first + i) % config->n_urls;
+
+		if (attempt->had & bit(at))
+			continue;
+		attempt->had |= bit(at);
+		*ret = at;
+		return true;
+	}
+	return false;
+}
+
+static void begin(struct http_attempt *attempt, const struct http_config *config, CURLM *multi,
+	struct http_try *try, uint64_t now_us)
+{
+	size_t at = 0;
+
+	attempt->due_us = UINT64_MAX;
+	if (!next_turn(attempt, config, &at))
+		return;
+	if (http_try_open(try, attempt, config, at, now_us, &attempt->err) < 0) {
+		http_try_close(try);
+		return;
+	}
+	if (curl_multi_add_handle(multi, try->easy) != CURLM_OK) {
+		err_set(&attempt->err, -ENOMEM, "libcurl takes no more requests");
+		http_try_close(try);
+		return;
+	}
+	try->multi = multi;
+	attempt->due_us = now_us + NEXT_MS * USEC_PER_MSEC;
+}
+
+/* Another was faster: if that one breaks off it has another turn. */
+static void give_way(struct http_try *try)
+{
+	try->attempt->had &= ~bit(try->at);
+	http_try_close(try);
+}
+
+static void end_others(struct http_attempt *attempt)
+{
+	for (size_t i = 0; i < HTTP_TRIES_MAX; i++)
+		if (attempt->tries[i].easy && &attempt->tries[i] != attempt->sender)
+			give_way(&attempt->tries[i]);
+}
+
+bool http_attempt_go_on(struct http_attempt *attempt, const struct http_config *config,
+	CURLM *multi, uint64_t now_us)
+{
+	struct http_try *try = free_try(attempt);
+
+	if (attempt->sender) {
+		end_others(attempt);
+		return true;
+	}
+	if (now_us >= attempt->deadline_us) {
+		if (!attempt->err.code)
+			err_set(&attempt->err, -ETIMEDOUT, "no answer in time");
+	} else if (try && now_us >= attempt->due_us) {
+		begin(attempt, config, multi, try, now_us);
+	}
+	if (is_under_way(attempt))
+		return true;
+	if (!attempt->err.code)
+		err_set(&attempt->err, -ETIMEDOUT, "no answer in time");
+	return false;
+}
+
+uint64_t http_attempt_due_us(const struct http_attempt *attempt)
+{
+	bool full = true;
+
+	for (size_t i = 0; i < HTTP_TRIES_MAX; i++)
+		full = full && attempt->tries[i].easy;
+	return full || attempt->sender || attempt->due_us >= attempt->deadline_us ? UINT64_MAX
+										  : attempt->due_us;
+}
+
+/* --- how it ended --- */
+
+static int code_to_errno(CURLcode code)
+{
+	switch ((int) code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return -EHOSTUNREACH;
+	case CURLE_COULDNT_CONNECT:
+		return -ECONNREFUSED;
+	case CURLE_OPERATION_TIMEDOUT:
+		return -ETIMEDOUT;
+	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+		return -EKEYREJECTED;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CERTPROBLEM:
+		return -EPROTO;
+	case CURLE_OUT_OF_MEMORY:
+		return -ENOMEM;
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return -EINVAL;
+	default:
+		return -EIO;
+	}
+}
+
+/* Whoever was there a moment ago, and may be again in another. */
+static bool only_refused(const struct http_try *try, CURLcode code, uint64_t now_us)
+{
+	if (code == CURLE_OPERATION_TIMEDOUT || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH ||
+		try->too_big)
+		return false;
+	if (try->attempt->sender == try)
+		return !try->attempt->good_broke;
+	return now_us - try->began_us < REFUSAL_MS * USEC_PER_MSEC;
+}
+
+static void note_failure(
+	const struct http_try *try, struct http_config *config, CURLcode code, uint64_t now_us)
+{
+	struct http_attempt *attempt = try->attempt;
+
+	if (config->has_good && try->at == config->good) {
+		if (only_refused(try, code, now_us)) {
+			attempt->good_broke |= attempt->sender == try;
+			return;
+		}
+		config->has_good = false;
+	}
+	config->next = (try->at + 1) % config->n_urls;
+}
+
+/* Of several failures the first pin mismatch is the one a person must hear of. */
+static void tell_failure(const struct http_try *try, const char *url, CURLcode code)
+{
+	const char *text = try->curl_text[0] ? try->curl_text : curl_easy_strerror(code);
+	struct err *err = &try->attempt->err;
+
+	if (err->code == -EKEYREJECTED)
+		return;
+	if (try->too_big)
+		err_set(err, -EFBIG, "%s: the reply is larger than %zu bytes", url,
+			try->attempt->reply_max);
+	else if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
+		err_set(err, -EKEYREJECTED,
+			"%s: that server's key is none of the pinned ones; this is another server",
+			url);
+	else
+		err_set(err, code_to_errno(code), "%s: %s", url, text);
+}
+
+static void has_answered(struct http_try *try, struct http_config *config)
+{
+	struct http_attempt *attempt = try->attempt;
+	long status = 0;
+
+	(void) curl_easy_getinfo(try->easy, CURLINFO_RESPONSE_CODE, &status);
+	attempt->reply.status = (int) status;
+	(void) snprintf(
+		attempt->reply.url, sizeof(attempt->reply.url), "%s", config->urls[try->at]);
+	config->good = try->at;
+	config->has_good = true;
+	attempt->err = (struct err){ 0 };
+}
+
+bool http_try_ended(
+	struct http_try *try, struct http_config *config, CURLcode code, uint64_t now_us)
+{
+	struct http_attempt *attempt = try->attempt;
+
+	if ((attempt->sender && attempt->sender != try) || code == CURLE_ABORTED_BY_CALLBACK) {
+		give_way(try);
+		return false;
+	}
+	if (code == CURLE_OK) {
+		has_answered(try, config);
+		http_attempt_stop(attempt);
+		return true;
+	}
+	note_failure(try, config, code, now_us);
+	tell_failure(try, config->urls[try->at], code);
+	if (attempt->sender)
+		http_reply_done(&attempt->reply);
+	attempt->sender = NULL;
+	http_try_close(try);
+	attempt->due_us = now_us;
+	return false;
+}
