@@ -11,6 +11,7 @@
 #include "board/refused.h"
 #include "cli/cli.h"
 #include "wire/node-name.h"
+#include "wire/pass.h"
 
 enum { PINGS_MAX = 100000 };
 
@@ -102,6 +103,20 @@ static void print_refused(const struct refused *refused, FILE *to)
 			refused->why);
 }
 
+/* "connected by relay vps (203.0.113.5)" */
+static void print_connection(const json_t *coord)
+{
+	const char *url = cli_str(coord, "url"), *relay = cli_str(coord, "relay"), *host;
+	uint16_t port;
+
+	if (pass_url_is_relayed(url, &host, &port))
+		printf("coordinator  connected by relay %s%s%s%s\n", relay, *relay ? " (" : "",
+			host, *relay ? ")" : "");
+	else
+		printf("coordinator  connected to %s%s\n", url,
+			json_is_true(json_object_get(coord, "by_hand")) ? " (set by hand)" : "");
+}
+
 static void print_status(const json_t *status, const struct refused *refused)
 {
 	const json_t *node = json_object_get(status, "node"),
@@ -118,8 +133,7 @@ static void print_status(const json_t *status, const struct refused *refused)
 	if (*cli_str(node, "pods4"))
 		printf("pods         %s  %s\n", cli_str(node, "pods4"), cli_str(node, "pods6"));
 	if (json_is_true(json_object_get(coord, "connected")))
-		printf("coordinator  connected to %s%s\n", cli_str(coord, "url"),
-			json_is_true(json_object_get(coord, "by_hand")) ? " (set by hand)" : "");
+		print_connection(coord);
 	else
 		printf("coordinator  not reached since %s%s%s "
 		       "(the mesh goes on as it last knew it)\n",

@@ -7,6 +7,7 @@
 #include "base/pace.h"
 #include "node/hearthd.h"
 #include "node/sources.h"
+#include "wire/pass.h"
 
 static int on_news(void *ctx, const struct api_news *news)
 {
@@ -25,16 +26,18 @@ static void on_changed(void *ctx, bool say, const struct trouble_end *away)
 {
 	struct hearthd *h = ctx;
 	const struct sync_state *state = sync_state(h->sync);
-	char span[PACE_SPAN_MAX];
+	char span[PACE_SPAN_MAX], told[PASS_TOLD_MAX];
+	const char *url = pass_url_tell(state->url, told);
+	const char *what = url == state->url ? "coordinator " : "";
 
 	if (say && !away)
 		log_notice("coordinator: %s; trying on", state->error);
 	else if (say && away->times)
-		log_info("coordinator %s: connected, after %s and %u tr%s", state->url,
+		log_info("%s%s: connected, after %s and %u tr%s", what, url,
 			pace_span_format(away->lasted_us, span), away->times,
 			away->times == 1 ? "y" : "ies");
 	else if (say)
-		log_info("coordinator %s: connected", state->url);
+		log_info("%s%s: connected", what, url);
 	status_tell(h);
 }
 

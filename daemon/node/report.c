@@ -212,10 +212,12 @@ static json_t *coordinator_json(const struct report *report)
 {
 	const struct sync_state *sync = report->sync;
 
-	return json_pack("{s:b,s:o,s:b,s:o,s:o,s:o,s:o}", "connected", sync->connected, "url",
-		text_or_null(sync->url), "by_hand", is_by_hand(report), "since",
-		seconds_or_null(sync->since_us), "last_contact", seconds_or_null(sync->contact_us),
-		"code", text_or_null(sync->code), "error", text_or_null(sync->error));
+	return json_pack("{s:b,s:o,s:o,s:b,s:o,s:o,s:o,s:o}", "connected", sync->connected, "url",
+		text_or_null(sync->url), "relay",
+		text_or_null(report->sync_relay ? report->sync_relay->name : NULL), "by_hand",
+		is_by_hand(report), "since", seconds_or_null(sync->since_us), "last_contact",
+		seconds_or_null(sync->contact_us), "code", text_or_null(sync->code), "error",
+		text_or_null(sync->error));
 }
 
 json_t *report_json(const struct report *report)

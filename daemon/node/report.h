@@ -38,6 +38,7 @@ struct report {
 	const struct finder_counters *disco;
 	const struct sync_state *sync;
 	const struct settings *settings; /* NULL: none yet */
+	const struct node *sync_relay;   /* whose relay leads to the coordinator; NULL: none does */
 	uint64_t seq;
 	const uint8_t *head; /* 32 bytes */
 	const struct peer *peers;

@@ -70,6 +70,8 @@ static void add_relayed(
 }
 
 /* The relay on this board is reached without leaving it. */
+static const char own_host[] = "127.0.0.1";
+
 static void add_relay(const struct config *config, const struct settings *settings,
 	const struct node *node, struct sources *s)
 {
@@ -78,8 +80,7 @@ static void add_relay(const struct config *config, const struct settings *settin
 
 	for (size_t i = 0; i < settings->n_pins; i++)
 		for (size_t k = 0; k < (own ? 1 : relay->n_hosts); k++)
-			add_relayed(
-				s, own ? "127.0.0.1" : relay->hosts[k], relay, settings->pins[i]);
+			add_relayed(s, own ? own_host : relay->hosts[k], relay, settings->pins[i]);
 }
 
 static void add_relays(const struct config *config, const struct netmap *map, struct sources *s)
@@ -134,6 +135,28 @@ bool sources_made(const struct sources *s, const char *url)
 		if (!strcmp(url, s->made[i]))
 			return true;
 	return false;
+}
+
+const struct node *sources_relay(
+	const struct config *config, const struct netmap *map, const char *url)
+{
+	const char *host;
+	uint16_t port;
+
+	if (!pass_url_is_relayed(url, &host, &port))
+		return NULL;
+	for (const struct node *node = NULL; (node = netmap_next(map, node));) {
+		const struct node_relay *relay = &node->relay;
+
+		if (!relay->n_hosts || relay->tcp != port)
+			continue;
+		if (node->id == config->node && !strcmp(host, own_host))
+			return node;
+		for (size_t i = 0; i < relay->n_hosts; i++)
+			if (!strcmp(relay->hosts[i], host))
+				return node;
+	}
+	return NULL;
 }
 
 char *sources_text(const struct sources *s)

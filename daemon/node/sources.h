@@ -39,5 +39,9 @@ void sources_find(const struct config *config, const struct netmap *map, struct 
 /* Whether @url is one that leads through the tunnel, or stays on this machine. */
 bool sources_made(const struct sources *sources, const char *url);
 
+/* The board whose relay @url leads through; NULL: it leads through none of the mesh. */
+const struct node *sources_relay(
+	const struct config *config, const struct netmap *map, const char *url);
+
 /* All of it in one line, to see whether it is what it was. NULL: out of memory. */
 char *sources_text(const struct sources *sources);

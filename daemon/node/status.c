@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/hearthd.h"
+#include "node/sources.h"
 #include "sys/notify/notify.h"
 
 void status_look(struct hearthd *h)
@@ -45,6 +46,8 @@ void status_fill(struct hearthd *h, struct report *ret)
 		.disco = finder_counters(h->finder),
 		.links = uplink_links(h->uplink),
 		.sync = sync_state(h->sync),
+		.sync_relay = sources_relay(
+			&h->core.config, book_netmap(h->core.book), sync_state(h->sync)->url),
 		.settings = netmap_settings(book_netmap(h->core.book)),
 		.seq = mesh_log_head(log),
 		.head = mesh_log_head_hash(log),

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fnv.h"
 #include "sys/http/http.h"
+#include "wire/pass.h"
 
 enum {
 	WAIT_S = 50,
@@ -147,12 +148,13 @@ static int read_news(
 	const struct http_reply *reply, struct api_news *ret, char code[static 64], struct err *err)
 {
 	CLEANUP_JSON json_t *json = NULL;
+	char told[PASS_TOLD_MAX];
 	int r = http_reply_json(reply, &json, code, err);
 
 	if (r < 0)
 		return r;
 	r = api_news_from_json(json, ret, err);
-	return r < 0 ? err_prefix(err, "%s", reply->url) : 0;
+	return r < 0 ? err_prefix(err, "%s", pass_url_tell(reply->url, told)) : 0;
 }
 
 /* A board that was removed is refused, but told the records up to the one that says so. */

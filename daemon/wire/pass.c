@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/number.h"
 #include "packet/bytes.h"
 
 enum { MAGIC0 = 0xf2, MAGIC1 = 'H', VERSION = 1, DIGITS = 52 /* 260 bits for 256 */ };
@@ -60,6 +62,42 @@ int pass_pin_of_name(const char *name, uint8_t ret[static PASS_PIN_LEN])
 		return -EINVAL;
 	memcpy(ret, pin, PASS_PIN_LEN);
 	return 0;
+}
+
+/* --- URLs --- */
+
+bool pass_url_is_relayed(const char *url, const char **ret_host, uint16_t *ret_port)
+{
+	static const char scheme[] = "https://";
+	const char *at = url + sizeof(scheme) - 1, *mark = strchr(url, '#');
+	char name[PASS_NAME_MAX] = "", digits[8] = "";
+	uint8_t pin[PASS_PIN_LEN];
+	uint64_t port;
+
+	if (!mark || strncmp(url, scheme, sizeof(scheme) - 1) != 0 ||
+		(size_t) (mark - at) < PASS_NAME_MAX + 1 ||
+		(size_t) (mark - at) - PASS_NAME_MAX >= sizeof(digits) ||
+		at[PASS_NAME_MAX - 1] != ':')
+		return false;
+	memcpy(name, at, PASS_NAME_MAX - 1);
+	memcpy(digits, at + PASS_NAME_MAX, (size_t) (mark - at) - PASS_NAME_MAX);
+	if (pass_pin_of_name(name, pin) < 0 || number_parse(digits, 1, UINT16_MAX, &port) < 0)
+		return false;
+	*ret_host = mark + 1;
+	*ret_port = (uint16_t) port;
+	return true;
+}
+
+const char *pass_url_tell(const char *url, char ret[static PASS_TOLD_MAX])
+{
+	const char *host;
+	uint16_t port;
+
+	if (!pass_url_is_relayed(url, &host, &port))
+		return url;
+	(void) snprintf(ret, PASS_TOLD_MAX, "the coordinator by relay %s%s%s:%u",
+		strchr(host, ':') ? "[" : "", host, strchr(host, ':') ? "]" : "", port);
+	return ret;
 }
 
 /* --- frames --- */

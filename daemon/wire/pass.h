@@ -17,12 +17,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/ip.h"
 
-enum { PASS_PIN_LEN = 32, PASS_NAME_MAX = 71, PASS_FRAME_LEN = 24 };
+enum { PASS_PIN_LEN = 32, PASS_NAME_MAX = 71, PASS_FRAME_LEN = 24, PASS_TOLD_MAX = 300 };
 
 /* The server name at which a coordinator keeps connections open. */
 #define PASS_PARK_NAME "park.hearth.internal"
@@ -33,6 +34,14 @@ enum { PASS_PIN_LEN = 32, PASS_NAME_MAX = 71, PASS_FRAME_LEN = 24 };
 void pass_name_of_pin(const uint8_t pin[static PASS_PIN_LEN], char ret[static PASS_NAME_MAX]);
 /* 0, or -EINVAL: it is no coordinator's name. @name is in lower case. */
 int pass_pin_of_name(const char *name, uint8_t ret[static PASS_PIN_LEN]);
+
+/*
+ * Whether @url is one by which a relay is asked for a coordinator, "https://NAME:PORT#HOST": then
+ * the relay's host (borrowed from @url) and port.
+ */
+bool pass_url_is_relayed(const char *url, const char **ret_host, uint16_t *ret_port);
+/* For people, who need not see the name: "the coordinator by relay HOST:PORT", or @url as it is. */
+const char *pass_url_tell(const char *url, char ret[static PASS_TOLD_MAX]);
 
 enum pass_type {
 	PASS_PARK = 1,  /* coordinator: the first: it waits for clients */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "sys/http/easy.h"
+#include "wire/pass.h"
 
 enum {
 	REQUEST_TIMEOUT_S = 30,
@@ -256,9 +257,11 @@ static void tell_failure(const struct http_try *try, const char *url, CURLcode c
 {
 	const char *text = try->curl_text[0] ? try->curl_text : curl_easy_strerror(code);
 	struct err *err = &try->attempt->err;
+	char told[PASS_TOLD_MAX];
 
 	if (err->code == -EKEYREJECTED)
 		return;
+	url = pass_url_tell(url, told);
 	if (try->too_big)
 		err_set(err, -EFBIG, "%s: the reply is larger than %zu bytes", url,
 			try->attempt->reply_max);

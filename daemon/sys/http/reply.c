@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sys/http/http.h"
+#include "wire/pass.h"
 
 void http_reply_done(struct http_reply *reply)
 {
@@ -37,6 +38,7 @@ int http_reply_json(
 {
 	CLEANUP_JSON json_t *json = NULL;
 	const char *message = NULL, *code = NULL;
+	char told[PASS_TOLD_MAX];
 	struct err parse = { 0 };
 	json_t *error;
 
@@ -44,8 +46,8 @@ int http_reply_json(
 	json = json_parse(buf_str(&reply->body), reply->body.len, &parse);
 	if (reply->status >= 200 && reply->status < 300) {
 		if (!json)
-			return err_set(err, -EBADMSG, "%s: the reply is no JSON: %s", reply->url,
-				parse.text);
+			return err_set(err, -EBADMSG, "%s: the reply is no JSON: %s",
+				pass_url_tell(reply->url, told), parse.text);
 		*ret = TAKE(json);
 		return 0;
 	}
@@ -55,7 +57,7 @@ int http_reply_json(
 	if (code)
 		(void) snprintf(ret_code, 64, "%s", code);
 	if (!message)
-		return err_set(err, status_to_errno(reply->status), "%s: status %d", reply->url,
-			reply->status);
+		return err_set(err, status_to_errno(reply->status), "%s: status %d",
+			pass_url_tell(reply->url, told), reply->status);
 	return err_set(err, status_to_errno(reply->status), "%.600s", message);
 }

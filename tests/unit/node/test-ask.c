@@ -144,6 +144,12 @@ static void test_connection(void **state)
 	away.times = 2;
 	fake.sync_hooks->changed(fake.ctx, true, &away);
 	assert_int_equal(fake_core_logged("after 12 s and 2 tries"), 1);
+	(void) strcpy(fake.sync.url,
+		"https://c-aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq.hearth.internal"
+		":3340#vps.example.org");
+	fake.sync_hooks->changed(fake.ctx, true, &first);
+	assert_int_equal(
+		fake_core_logged("the coordinator by relay vps.example.org:3340: connected"), 1);
 	fake.sync_hooks->changed(fake.ctx, false, NULL);
 	fake.sync_hooks->changed(fake.ctx, false, &away);
 	assert_int_equal(fake_core_logged(""), 0);

@@ -117,6 +117,17 @@ static void test_by_hand(void **state)
 	assert_string_equal(json_string_value(in(by_hand, "coordinator", "url")), "https://a");
 }
 
+static void test_coordinator_by_relay(void **state)
+{
+	struct report report = make();
+	CLEANUP_JSON json_t *none = report_json(&report), *by_relay = NULL;
+
+	assert_true(json_is_null(in(none, "coordinator", "relay")));
+	report.sync_relay = &nodes[2];
+	by_relay = report_json(&report);
+	assert_string_equal(json_string_value(in(by_relay, "coordinator", "relay")), nodes[2].name);
+}
+
 /* All the rest that scripts read. */
 static void test_rest(void **state)
 {
@@ -391,6 +402,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_by_hand),
+		cmocka_unit_test(test_coordinator_by_relay),
 		cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_odd),
 		cmocka_unit_test(test_states),

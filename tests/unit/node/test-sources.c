@@ -161,6 +161,13 @@ static void test_relays(void **state)
 	assert_int_equal(found.n_relayed, 6);
 	assert_int_equal(found.n_made, 0);
 	assert_false(sources_made(&found, found.relayed[0]));
+	assert_int_equal(sources_relay(&config, map, found.relayed[0])->id, 1);
+	assert_int_equal(sources_relay(&config, map, found.relayed[2])->id, 3);
+	assert_int_equal(sources_relay(&config, map, found.relayed[3])->id, 3);
+	assert_null(sources_relay(&config, map, ONE ":3340#127.0.0.1"));
+	assert_null(sources_relay(&config, map, ONE ":443#vps.example"));
+	assert_null(sources_relay(&config, map, "https://a.example"));
+	assert_null(sources_relay(&config, map, ""));
 #undef ONE
 #undef TWO
 }

@@ -62,6 +62,50 @@ static void test_no_names(void **state)
 			fail_msg("%s", names[i]);
 }
 
+/* --- URLs --- */
+
+#define NAME "c-aaaqeayeaudaocajbifqydiob4ibceqtcqkrmfyydenbwha5dypq.hearth.internal"
+
+static void test_urls(void **state)
+{
+	static const struct {
+		const char *url, *host, *told;
+		uint16_t port;
+	} cases[] = {
+		{ "https://" NAME ":3340#vps.example.org", "vps.example.org",
+			"the coordinator by relay vps.example.org:3340", 3340 },
+		{ "https://" NAME ":443#203.0.113.5", "203.0.113.5",
+			"the coordinator by relay 203.0.113.5:443", 443 },
+		{ "https://" NAME ":65535#2001:db8::5", "2001:db8::5",
+			"the coordinator by relay [2001:db8::5]:65535", 65535 },
+		{ "https://192.0.2.1:8443", NULL, "https://192.0.2.1:8443", 0 },
+		{ "https://" NAME ":3340", NULL, "https://" NAME ":3340", 0 },
+		{ "https://" NAME "#h", NULL, "https://" NAME "#h", 0 },
+		{ "https://" NAME ":#h", NULL, "https://" NAME ":#h", 0 },
+		{ "https://" NAME ":65536#h", NULL, "https://" NAME ":65536#h", 0 },
+		{ "https://" NAME ":123456789#h", NULL, "https://" NAME ":123456789#h", 0 },
+		{ "https://x" NAME ":3340#h", NULL, "https://x" NAME ":3340#h", 0 },
+		{ "http://" NAME ":3340#h", NULL, "http://" NAME ":3340#h", 0 },
+		{ "https://c-x.hearth.internal:3340#h", NULL, "https://c-x.hearth.internal:3340#h",
+			0 },
+		{ "#", NULL, "#", 0 },
+		{ "", NULL, "", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *host = NULL;
+		char told[PASS_TOLD_MAX];
+		uint16_t port = 0;
+
+		assert_int_equal(
+			pass_url_is_relayed(cases[i].url, &host, &port), cases[i].host != NULL);
+		assert_int_equal(port, cases[i].port);
+		if (cases[i].host)
+			assert_string_equal(host, cases[i].host);
+		assert_string_equal(pass_url_tell(cases[i].url, told), cases[i].told);
+	}
+}
+
 /* --- frames --- */
 
 static void test_frames(void **state)
@@ -130,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_no_names),
+		cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_bad_frames),
 	};
