@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "wire/outside.h"
 
 enum { FILE_BYTES_MAX = 8192 };
 #define ANY_HOST "automatic.invalid" /* in place of `hosts`, to have the rest read */
@@ -51,6 +52,23 @@ static int read_metrics(const json_t *json, uint16_t *ret, struct err *err)
 	return r;
 }
 
+/* A person writes hosts anyhow, records in one way; two may be one then. */
+static void write_hosts(struct node_relay *relay)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < relay->n_hosts; i++) {
+		size_t k = 0;
+
+		memmove(relay->hosts[n], relay->hosts[i], FIELD_HOST_MAX);
+		outside_host_write(relay->hosts[n]);
+		while (k < n && strcmp(relay->hosts[k], relay->hosts[n]) != 0)
+			k++;
+		n += k == n;
+	}
+	relay->n_hosts = n;
+}
+
 int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *err)
 {
 	CLEANUP_RELAYFILE struct relayfile file = { 0 };
@@ -74,6 +92,7 @@ int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *e
 		return r;
 	if (file.automatic)
 		file.relay.n_hosts = 0;
+	write_hosts(&file.relay);
 	json_decref(file.relay.origin); /* what it does not know was refused */
 	file.relay.origin = NULL;
 	*ret = file;

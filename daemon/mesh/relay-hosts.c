@@ -2,6 +2,7 @@
 #include "mesh/relay-hosts.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "wire/outside.h"
 
@@ -32,6 +33,14 @@ int relay_hosts_check(
 				host, why);
 		if (settings_check_outside(settings, host, err) < 0)
 			return -EINVAL;
+		if (!outside_host_is_valid(host)) {
+			char written[FIELD_HOST_MAX];
+
+			(void) snprintf(written, sizeof(written), "%s", host);
+			outside_host_write(written);
+			return err_set(
+				err, -EINVAL, "records name %s otherwise: write %s", host, written);
+		}
 	}
 	return 0;
 }

@@ -17,8 +17,9 @@
 const char *relay_host_refused(const struct settings *settings, const struct ip_addr *addr);
 
 /*
- * Whether a record may say @relay: 0, or -EINVAL and @err: the first host that is such an address,
- * or a name that can only lead to one, why, and what would do instead.
+ * Whether a record that is made now may say @relay: 0, or -EINVAL and @err: the first host that is
+ * such an address, a name that can only lead to one, or written in another way than the one there
+ * is (wire/outside.h), why, and what would do instead. Records of before may be written anyhow.
  */
 int relay_hosts_check(
 	const struct settings *settings, const struct node_relay *relay, struct err *err);

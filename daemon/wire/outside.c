@@ -134,8 +134,7 @@ bool outside_equal(const struct outside *a, const struct outside *b)
 
 /* --- as a person writes it --- */
 
-/* The one way to write @host, of one that is as good as that; others stay as they are. */
-static void make_canonical(char host[static FIELD_HOST_MAX])
+void outside_host_write(char host[static FIELD_HOST_MAX])
 {
 	size_t len = strlen(host);
 	struct ip_addr addr;
@@ -162,7 +161,7 @@ static int choose(const char *shown, const char *text, struct outside *ret, stru
 			SHOWN " is no host and port: write HOST:PORT, and an IPv6 address in "
 			      "brackets",
 			shown);
-	make_canonical(at.host);
+	outside_host_write(at.host);
 	if (!field_host_is_valid(at.host))
 		return err_set(err, -EINVAL,
 			SHOWN " has no host that can be: a DNS name (letters, digits, hyphens and "

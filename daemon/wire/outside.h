@@ -32,6 +32,9 @@ const char *outside_host_objection(const char *host);
  */
 bool outside_host_is_valid(const char *host);
 
+/* The one way to write @host, in its place; what is no host stays as it is. */
+void outside_host_write(char host[static FIELD_HOST_MAX]);
+
 /* "HOST:PORT", an IPv6 address in brackets, exactly as outside_format() writes it. 0 or -EINVAL. */
 int outside_parse(const char *text, struct outside *ret);
 const char *outside_format(const struct outside *at, char ret[static OUTSIDE_TEXT_MAX]);

@@ -61,6 +61,22 @@ static void test_forms(void **state)
 	}
 }
 
+/* As a person writes them; as others hear of them. */
+static void test_hosts(void **state)
+{
+	CLEANUP_RELAYFILE struct relayfile file = { 0 };
+	struct err err = { 0 };
+
+	assert_int_equal(read_text("{\"hosts\":[\"VPS.Example.org\",\"2001:DB8:0::5\","
+				   "\"vps.example.org\",\"203.0.113.5\"]," REST "}",
+				 &file, &err),
+		0);
+	assert_int_equal(file.relay.n_hosts, 3);
+	assert_string_equal(file.relay.hosts[0], "vps.example.org");
+	assert_string_equal(file.relay.hosts[1], "2001:db8::5");
+	assert_string_equal(file.relay.hosts[2], "203.0.113.5");
+}
+
 static void test_file(void **state)
 {
 	char dir[] = "/tmp/hearth-relayfile-XXXXXX", path[64];
@@ -101,6 +117,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_file),
 	};
 
