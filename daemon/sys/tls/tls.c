@@ -321,6 +321,16 @@ int tls_stream_write(struct tls_stream *s, const void *data, size_t len)
 	return s->error ? s->error : -EPROTO;
 }
 
+/* What has gone takes no room, though there be always more: the other side may read slowly. */
+static void forget_sent(struct tls_stream *s)
+{
+	if (s->out_sent < KEPT_MAX)
+		return;
+	s->out.len -= s->out_sent;
+	memmove(s->out.data, s->out.data + s->out_sent, s->out.len);
+	s->out_sent = 0;
+}
+
 int tls_stream_flush(struct tls_stream *s)
 {
 	size_t left = s->out.len - s->out_sent;
@@ -329,8 +339,10 @@ int tls_stream_flush(struct tls_stream *s)
 		s->out_sent += send_some(s, s->out.data + s->out_sent, left);
 	if (s->error)
 		return s->error;
-	if (s->out_sent < s->out.len)
+	if (s->out_sent < s->out.len) {
+		forget_sent(s);
 		return -EAGAIN;
+	}
 	buf_done(&s->out);
 	s->out_sent = 0;
 	return 0;

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <openssl/ssl.h>
 #include <setjmp.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -275,6 +277,70 @@ static void test_stuck(void **state)
 	assert_int_equal(pump_is_stuck(w.pumps[1], clock_now_us()), true);
 }
 
+/* --- memory --- */
+
+/* A client of OpenSSL's own, which asks for new keys again and again and reads little. */
+static SSL *open_client(SSL_CTX *ctx, int fd, struct tls_stream *server)
+{
+	SSL *ssl = SSL_new(ctx);
+	char c;
+
+	assert_non_null(ssl);
+	assert_int_equal(SSL_set_fd(ssl, fd), 1);
+	for (int i = 0; i < 8 && SSL_connect(ssl) != 1; i++)
+		assert_int_equal(tls_stream_read(server, &c, 1), -EAGAIN);
+	assert_int_equal(tls_stream_read(server, &c, 1), -EAGAIN);
+	assert_true(tls_stream_is_open(server));
+	return ssl;
+}
+
+static size_t allocated(void)
+{
+	return mallinfo2().uordblks;
+}
+
+/* Its answers are bounded by what waits, not by all there ever were. */
+static void test_slow_reader(void **state)
+{
+	enum { UPDATES = 20000, GROWTH_MAX = 256 << 10 };
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	struct tls_party *party = make_party(false, false);
+	int wire[2], small = 1;
+	size_t before, most = 0, got = 0;
+	char data[4096];
+
+	make_pair(wire);
+	assert_int_equal(setsockopt(wire[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	struct tls_stream *server = tls_stream_new(party, wire[1], NULL, 0);
+	SSL *client = open_client(ctx, wire[0], server);
+
+	before = allocated();
+	for (unsigned i = 0; i < UPDATES; i++) {
+		size_t now;
+		ssize_t n = 0;
+
+		assert_int_equal(SSL_key_update(client, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(client), 1);
+		assert_int_equal(tls_stream_read(server, data, sizeof(data)), -EAGAIN);
+		/* It takes what there is when much waits, but never all of it. */
+		while (got + 4 * sizeof(data) < (size_t) i * 27 &&
+			(n = recv(wire[0], data, sizeof(data), MSG_DONTWAIT)) > 0) {
+			got += (size_t) n;
+			(void) tls_stream_flush(server);
+		}
+		now = allocated();
+		most = now > most ? now : most;
+	}
+	assert_true(tls_stream_keeps(server));
+	assert_true(got > GROWTH_MAX);
+	assert_true(most < before + GROWTH_MAX);
+	SSL_free(client);
+	(void) close(wire[0]);
+	SSL_CTX_free(ctx);
+	tls_stream_free(server);
+	tls_party_free(party);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bulk, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_last_word, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stuck, set_up, tear_down),
+		cmocka_unit_test(test_slow_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
