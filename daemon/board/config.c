@@ -13,7 +13,7 @@
 #include "base/yaml.h"
 
 static const char *const known[] = { "mesh", "node", "root", "urls", "pins", "interface", "port",
-	"public_ranges", NULL };
+	"public_ranges", "proxy", "proxy_file", "no_proxy", NULL };
 
 /* What the kernel accepts, without characters that need quoting somewhere. */
 static int check_interface(const char *name, struct err *err)
@@ -54,6 +54,78 @@ static int read_optional(const json_t *json, struct config *config, struct err *
 	return 0;
 }
 
+static int read_proxy(const json_t *json, struct config *config, struct err *err)
+{
+	CLEANUP_PROXY struct proxy proxy = { 0 };
+	const char *url = "";
+	int r = json_get_str(json, "proxy", &url, err);
+
+	if (r == 0 && proxy_parse(url, &proxy, err) < 0)
+		r = err_prefix(err, "proxy");
+	if (r < 0)
+		return r;
+	if (proxy.has_user)
+		return err_set(err, -EINVAL,
+			"proxy: everybody may read this file, so no user and password belong here. Put "
+			"the whole URL into a file (install -m 640 -g hearth FILE "
+			"/etc/hearth/proxy), and say proxy_file: /etc/hearth/proxy");
+	if (strlen(url) >= sizeof(config->proxy))
+		return err_set(err, -EINVAL, "proxy: it is too long");
+	(void) snprintf(config->proxy, sizeof(config->proxy), "%s", url);
+	return 0;
+}
+
+static int read_proxy_file(const json_t *json, struct config *config, struct err *err)
+{
+	int r = field_get_text(
+		json, "proxy_file", sizeof(config->proxy_file), config->proxy_file, err);
+
+	if (r < 0)
+		return r;
+	return config->proxy_file[0] == '/'
+		       ? 0
+		       : err_set(err, -EINVAL, "proxy_file: an absolute path is needed");
+}
+
+/* A list, for the comma between the entries is no part of any. */
+static int read_no_proxy(const json_t *json, struct config *config, struct err *err)
+{
+	const json_t *list = json_object_get(json, "no_proxy"), *entry;
+	size_t i, len = 0;
+
+	if (!json_is_array(list))
+		return err_set(err, -EINVAL, "no_proxy: a list of names, addresses and ranges");
+	json_array_foreach(list, i, entry)
+	{
+		const char *text = json_string_value(entry);
+
+		if (!text || !*text || strpbrk(text, ",; \t\r\n"))
+			return err_set(err, -EINVAL,
+				"no_proxy: each is one name, address or range, without blanks");
+		if (strlen(text) + 2 > sizeof(config->no_proxy) - len)
+			return err_set(err, -EINVAL, "no_proxy: it is too long");
+		len += (size_t) snprintf(config->no_proxy + len, sizeof(config->no_proxy) - len,
+			"%s%s", len ? "," : "", text);
+	}
+	config->has_no_proxy = true;
+	return 0;
+}
+
+static int read_way_out(const json_t *json, struct config *config, struct err *err)
+{
+	int r = 0;
+
+	if (json_has(json, "proxy"))
+		r = read_proxy(json, config, err);
+	if (r == 0 && json_has(json, "proxy_file"))
+		r = read_proxy_file(json, config, err);
+	if (r == 0 && json_has(json, "no_proxy"))
+		r = read_no_proxy(json, config, err);
+	if (r == 0 && *config->proxy && *config->proxy_file)
+		r = err_set(err, -EINVAL, "proxy and proxy_file: only one of them can be");
+	return r;
+}
+
 int config_from_json(const json_t *json, struct config *ret, struct err *err)
 {
 	struct config config = { 0 };
@@ -76,6 +148,8 @@ int config_from_json(const json_t *json, struct config *ret, struct err *err)
 			json, "pins", 1, FIELD_PINS_MAX, config.pins, &config.n_pins, err);
 	if (r == 0)
 		r = read_optional(json, &config, err);
+	if (r == 0)
+		r = read_way_out(json, &config, err);
 	if (r < 0)
 		return r;
 	config.node = (uint32_t) id;

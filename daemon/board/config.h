@@ -10,6 +10,9 @@
  *	interface: hearth0          # optional
  *	port: 41741                 # optional, UDP
  *	public_ranges: true         # optional: the owner takes a mesh of public ranges
+ *	proxy: http://proxy:3128    # optional: without user and password, for this file is read by all
+ *	proxy_file: /etc/hearth/proxy   # or this: a file with the URL (board/wayout.h)
+ *	no_proxy: [example.com]     # optional: what is reached without it
  */
 #pragma once
 
@@ -21,8 +24,14 @@
 #include "base/names.h"
 #include "wire/fields.h"
 #include "wire/node.h"
+#include "wire/proxy.h"
 
-enum { CONFIG_PORT_DEFAULT = 41741 };
+enum {
+	CONFIG_PORT_DEFAULT = 41741,
+	CONFIG_PROXY_MAX = PROXY_TEXT_MAX + 16,
+	CONFIG_FILE_MAX = 256,
+	CONFIG_EXCEPT_MAX = 2048,
+};
 
 struct config {
 	char mesh[FIELD_NAME_MAX];
@@ -35,6 +44,9 @@ struct config {
 	char interface[IFNAMSIZ];
 	uint16_t port;
 	bool public_ranges;
+	char proxy[CONFIG_PROXY_MAX], proxy_file[CONFIG_FILE_MAX]; /* at most one; "": none */
+	char no_proxy[CONFIG_EXCEPT_MAX]; /* between commas, as proxy_is_excepted() takes it */
+	bool has_no_proxy;
 };
 
 /*

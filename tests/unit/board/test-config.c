@@ -60,6 +60,19 @@ static void test_refused(void **state)
 		{ "interface: '..'", "interface: mesh1", "interface" },
 		{ "interface: a-name-that-is-long", "interface: mesh1", "interface" },
 		{ "interface: ''", "interface: mesh1", "interface" },
+		{ "proxy: 'http://ann:secret@proxy:3128'", "port: 5000", "proxy_file" },
+		{ "proxy: 'http://ann@proxy:3128'", "port: 5000", "proxy_file" },
+		{ "proxy: 'ftp://proxy'", "port: 5000", "proxy: it is none of" },
+		{ "proxy: ''", "port: 5000", "proxy" },
+		{ "proxy: 3128", "port: 5000", "proxy" },
+		{ "proxy_file: proxy", "port: 5000", "proxy_file: an absolute path" },
+		{ "proxy_file: ''", "port: 5000", "proxy_file" },
+		{ "proxy_file: /a\nproxy: 'http://b'", "port: 5000", "only one" },
+		{ "no_proxy: example.com", "port: 5000", "no_proxy: a list" },
+		{ "no_proxy: [1]", "port: 5000", "no_proxy" },
+		{ "no_proxy: ['']", "port: 5000", "no_proxy" },
+		{ "no_proxy: ['a,b']", "port: 5000", "no_proxy" },
+		{ "no_proxy: ['a b']", "port: 5000", "no_proxy" },
 	};
 	static const char whole[] =
 		"mesh: home\nnode: 3\nroot: " KEY "\nurls: ['https://192.0.2.1:8443']\npins: [" KEY
@@ -76,7 +89,40 @@ static void test_refused(void **state)
 		assert_int_equal(read_text(text, &config, &err), -EINVAL);
 		if (!strstr(err.text, cases[i].says))
 			fail_msg("\"%s\" does not tell of %s", err.text, cases[i].says);
+		if (strstr(err.text, "secret"))
+			fail_msg("\"%s\" tells of the password", err.text);
 	}
+}
+
+static void test_way_out(void **state)
+{
+	static const char must[] = "mesh: home\nnode: 3\nroot: " KEY
+				   "\nurls: ['https://192.0.2.1:8443']\npins: [" KEY "]\n";
+	struct config config;
+	struct err err = { 0 };
+	char text[4096];
+	size_t len;
+
+	assert_int_equal(read_text(must, &config, &err), 0);
+	assert_string_equal(config.proxy, "");
+	assert_string_equal(config.proxy_file, "");
+	assert_false(config.has_no_proxy);
+	(void) snprintf(text, sizeof(text), "%sproxy: http://proxy:3128\nno_proxy: []\n", must);
+	assert_int_equal(read_text(text, &config, &err), 0);
+	assert_string_equal(config.proxy, "http://proxy:3128");
+	assert_true(config.has_no_proxy);
+	assert_string_equal(config.no_proxy, "");
+	(void) snprintf(text, sizeof(text),
+		"%sproxy_file: /etc/hearth/proxy\nno_proxy: [a.example, 10.0.0.0/8]\n", must);
+	assert_int_equal(read_text(text, &config, &err), 0);
+	assert_string_equal(config.proxy_file, "/etc/hearth/proxy");
+	assert_string_equal(config.no_proxy, "a.example,10.0.0.0/8");
+	len = (size_t) snprintf(text, sizeof(text), "%sno_proxy: [", must);
+	for (int i = 0; i < 400; i++)
+		len += (size_t) snprintf(text + len, sizeof(text) - len, "%03d.x, ", i);
+	(void) snprintf(text + len, sizeof(text) - len, "x]\n");
+	assert_int_equal(read_text(text, &config, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "no_proxy: it is too long"));
 }
 
 static void test_absent(void **state)
@@ -93,6 +139,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_way_out),
 		cmocka_unit_test(test_absent),
 	};
 
