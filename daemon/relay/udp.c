@@ -8,7 +8,6 @@
  */
 #include "relay/udp.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <stdlib.h>
@@ -18,9 +17,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "packet/bytes.h"
 #include "relay/binds.h"
 #include "relay/strangers.h"
+#include "relay/udp-out.h"
 #include "sys/sock/sock.h"
 #include "wire/stun.h"
 #include "wire/udprelay.h"
@@ -30,14 +29,10 @@ enum {
 	MESSAGES = 32, /* received at once */
 	MESSAGE_LEN = 65535,
 	CALLS_PER_TURN = 4, /* of receiving, of one socket; then others have the loop */
-	SAID_MAX = 128,     /* the longest that the relay says itself */
 	KEYS_PER_TURN = 4,  /* derived at once: a millisecond, five on a small board */
 };
 
 #define GSO_AGAIN_US (60 * USEC_PER_SEC)
-
-_Static_assert((int) UDPRELAY_REPLY_MAX <= SAID_MAX, "replies");
-_Static_assert((int) STUN_ANSWER_MAX_LEN <= SAID_MAX, "replies");
 
 /* Datagrams of one head, one behind the other in a message that came. */
 struct run {
@@ -63,97 +58,12 @@ struct udp {
 	sd_event_source *on_keys;
 	struct udp_counters counters;
 
-	/* Of this turn. */
-	struct sock *sock;
-	uint64_t now_us;
-
+	uint64_t now_us; /* of this turn */
 	struct sock_msg in[MESSAGES];
 	uint8_t *data; /* of them */
-
 	struct run run;
-	struct sock_msg out[SOCK_BATCH_MAX];
-	bool carries[SOCK_BATCH_MAX]; /* each of @out is DATA; else the relay says it itself */
-	size_t n_out;
-	uint8_t said[SOCK_BATCH_MAX][SAID_MAX];
+	struct udp_out out; /* the same data, and what is said */
 };
-
-/* --- sending --- */
-
-static void count_sent(struct udp *udp, size_t i)
-{
-	const struct sock_msg *msg = &udp->out[i];
-	uint64_t n = sock_msg_datagrams(msg) - msg->failed;
-
-	udp->counters.messages_out++;
-	udp->counters.fates[FATE_NOT_SENT] += msg->failed;
-	if (!udp->carries[i]) {
-		udp->counters.said += n;
-		udp->counters.said_bytes += msg->sent;
-		return;
-	}
-	udp->counters.fates[FATE_CARRIED] += n;
-	udp->counters.carried_bytes += msg->sent;
-	if (msg->source_gone) /* the session stands behind the head */
-		binds_local_gone(udp->binds, be32_read(msg->data + 4));
-}
-
-/* A send buffer is full: what remains for it is lost, the other family's goes on. */
-static void drop_family(struct udp *udp, size_t from)
-{
-	uint8_t family = udp->out[from].remote.addr.family;
-	size_t kept = from;
-
-	for (size_t i = from; i < udp->n_out; i++) {
-		if (udp->out[i].remote.addr.family == family) {
-			udp->counters.fates[FATE_BUFFER_FULL] += sock_msg_datagrams(&udp->out[i]);
-			continue;
-		}
-		udp->carries[kept] = udp->carries[i];
-		udp->out[kept++] = udp->out[i];
-	}
-	udp->n_out = kept;
-}
-
-static void flush(struct udp *udp)
-{
-	size_t done = 0;
-
-	while (done < udp->n_out) {
-		size_t n = sock_send(udp->batch, udp->sock, udp->out + done, udp->n_out - done);
-
-		udp->counters.calls_out++;
-		for (size_t i = 0; i < n; i++)
-			count_sent(udp, done + i);
-		done += n;
-		if (done < udp->n_out)
-			drop_family(udp, done);
-	}
-	udp->n_out = 0;
-}
-
-static struct sock_msg *add_out(struct udp *udp, bool carries)
-{
-	if (udp->n_out == SOCK_BATCH_MAX)
-		flush(udp);
-	udp->carries[udp->n_out] = carries;
-	return &udp->out[udp->n_out++];
-}
-
-/* Back to where @from came from, from where it went to. */
-static void say(struct udp *udp, const struct sock_msg *from, const uint8_t *data, size_t len)
-{
-	struct sock_msg *msg;
-
-	if (len == 0)
-		return;
-	msg = add_out(udp, false);
-	*msg = (struct sock_msg){ .data = udp->said[udp->n_out - 1],
-		.len = len,
-		.remote = from->remote,
-		.local = from->local,
-		.ifindex = from->ifindex };
-	memcpy(msg->data, data, len);
-}
 
 /* --- what comes --- */
 
@@ -176,13 +86,14 @@ static void take_stun(struct udp *udp, const struct sock_msg *from, const uint8_
 		count(udp, FATE_PACED);
 	} else {
 		count(udp, FATE_STUN);
-		say(udp, from, answer, stun_answer_format(&request, &from->remote, answer));
+		udp_out_say(&udp->out, from, answer,
+			stun_answer_format(&request, &from->remote, answer));
 	}
 }
 
 static void carry(struct udp *udp, const struct binds_way *to, uint8_t *data, size_t len)
 {
-	struct sock_msg *msg = add_out(udp, true);
+	struct sock_msg *msg = udp_out_add(&udp->out, UDP_OUT_CARRIED);
 
 	memcpy(data, udp->run.next, UDPRELAY_DATA_HEAD_LEN);
 	*msg = (struct sock_msg){
@@ -205,41 +116,20 @@ static void begin_run(struct udp *udp, const struct sock_msg *from, uint8_t *dat
 		carry(udp, to, data, len);
 	} else {
 		count(udp, udp->run.fate);
-		say(udp, from, reply.data, reply.len);
+		udp_out_say(&udp->out, from, reply.data, reply.len);
 	}
 	udp->run.on = true;
-}
-
-/*
- * Is there room in @last for one more, so that the kernel can cut it off again? Only the last one
- * of what came can be shorter, and nothing comes behind that.
- */
-static bool may_join(const struct udp *udp, const struct sock_msg *last)
-{
-	return (last->remote.addr.family == AF_INET ? udp->sock->gso4 : udp->sock->gso6) &&
-	       sock_msg_datagrams(last) < SOCK_SEGMENTS_MAX;
 }
 
 /* One more with the same head. A hint has been given for the first. */
 static void continue_run(struct udp *udp, uint8_t *data, size_t len)
 {
-	struct sock_msg *last, next;
-
 	if (udp->run.fate != FATE_CARRIED) {
 		count(udp, udp->run.fate);
 		return;
 	}
 	memcpy(data, udp->run.next, sizeof(udp->run.next));
-	last = &udp->out[udp->n_out - 1];
-	assert(udp->n_out > 0 && last->data + last->len == data && len <= last->segment);
-	if (may_join(udp, last)) {
-		last->len += len;
-		return;
-	}
-	next = *last;
-	next.data = data;
-	next.len = len;
-	*add_out(udp, true) = next;
+	udp_out_extend(&udp->out, data, len);
 }
 
 static bool is_oversized(const uint8_t *data, size_t len)
@@ -264,7 +154,7 @@ static void take_datagram(struct udp *udp, const struct sock_msg *from, uint8_t 
 	} else if (udprelay_type(data, len) == UDPRELAY_BIND) {
 		count(udp, binds_bind(udp->binds, data, &from->remote, &from->local, udp->now_us,
 				   &reply));
-		say(udp, from, reply.data, reply.len);
+		udp_out_say(&udp->out, from, reply.data, reply.len);
 	} else if (stun_looks(data, len)) {
 		take_stun(udp, from, data, len);
 	} else {
@@ -308,20 +198,20 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 	struct udp *udp = queue->udp;
 
 	udp->now_us = clock_now_us();
-	udp->sock = &queue->sock;
+	udp->out.sock = &queue->sock;
 	look_after_gso(queue, udp->now_us);
 	for (int i = 0; i < CALLS_PER_TURN; i++) {
 		int n = sock_recv(udp->batch, fd, udp->in, MESSAGES, MESSAGE_LEN);
 
 		if (n < 0)
 			log_seldom(LOG_LEVEL_WARNING, "receive from UDP port %u: %s, going on",
-				udp->sock->port, strerror(-n));
+				queue->sock.port, strerror(-n));
 		if (n <= 0)
 			break;
 		udp->counters.calls_in++;
 		for (int k = 0; k < n; k++)
 			take_message(udp, &udp->in[k]);
-		flush(udp);
+		udp_out_flush(&udp->out);
 		if (n < MESSAGES)
 			break;
 	}
@@ -369,6 +259,9 @@ static int make(struct udp *udp, const struct udp_options *options)
 	udp->binds = binds_new(udp->core->secret, udp->core->key, udp->strangers);
 	udp->batch = sock_batch_new();
 	udp->data = malloc((size_t) MESSAGES * MESSAGE_LEN);
+	udp->out.binds = udp->binds;
+	udp->out.batch = udp->batch;
+	udp->out.counters = &udp->counters;
 	if (!udp->binds || !udp->batch || !udp->data)
 		return -ENOMEM;
 	for (size_t i = 0; i < MESSAGES; i++)
