@@ -23,8 +23,9 @@ struct entry {
 	uint64_t absent_us;   /* when it was last told ABSENT */
 	uint64_t turn;
 	uint8_t identity[NODE_KEY_LEN];
-	bool asked; /* binds_derive() has been here */
-	bool keyed; /* the rest is there */
+	bool by_derp; /* what it sent last came so, since it was bound here */
+	bool asked;   /* binds_derive() has been here */
+	bool keyed;   /* the rest is there */
 	uint8_t key[PAIR_KEY_LEN];
 	uint8_t hint[UDPRELAY_HINT_LEN], relay_hint[UDPRELAY_HINT_LEN];
 };
@@ -371,8 +372,10 @@ static void bind_entry(struct binds *binds, struct entry *entry, const struct en
 
 	if (!bound)
 		draw_session(binds, entry);
-	if (!bound || !endpoint_equal(&entry->way.remote, from))
+	if (!bound || !endpoint_equal(&entry->way.remote, from)) {
 		entry->turn = ++binds->turns;
+		entry->by_derp = false;
+	}
 	entry->way.remote = *from;
 	entry->way.local = *local;
 	entry->until_us = now_us + BINDS_LIFETIME_S * USEC_PER_SEC;
@@ -430,16 +433,6 @@ static enum fate tell_unknown(struct binds *binds, enum fate fate, uint32_t sess
 	return fate;
 }
 
-static void tell_absent(
-	struct entry *entry, uint32_t node, uint64_t now_us, struct binds_reply *ret_reply)
-{
-	if (entry->absent_us && now_us - entry->absent_us < BINDS_ABSENT_EVERY_S * USEC_PER_SEC)
-		return;
-	entry->absent_us = now_us;
-	udprelay_absent_format(entry->way.session, node, ret_reply->data);
-	ret_reply->len = UDPRELAY_ABSENT_LEN;
-}
-
 enum fate binds_route(struct binds *binds, uint32_t session, uint32_t node,
 	const struct endpoint *from, uint64_t now_us, const struct binds_way **ret_to,
 	uint32_t *ret_source, struct binds_reply *ret_reply)
@@ -452,14 +445,43 @@ enum fate binds_route(struct binds *binds, uint32_t session, uint32_t node,
 		return tell_unknown(binds, FATE_UNKNOWN, session, from, now_us, ret_reply);
 	if (!endpoint_equal(&sender->way.remote, from))
 		return tell_unknown(binds, FATE_ELSEWHERE, session, from, now_us, ret_reply);
+	sender->by_derp = false;
 	if (node == sender->way.node)
 		return FATE_TO_SELF;
 	to = still_bound(binds, by_node(binds, node), now_us);
-	if (!to) {
-		tell_absent(sender, node, now_us, ret_reply);
-		return FATE_ABSENT;
-	}
-	*ret_to = &to->way;
+	*ret_to = to ? &to->way : NULL;
 	*ret_source = sender->way.node;
-	return FATE_CARRIED;
+	return to && !to->by_derp ? FATE_CARRIED : FATE_BRIDGED;
+}
+
+const struct binds_way *binds_reach(
+	struct binds *binds, uint32_t from, uint32_t to, bool connected, uint64_t now_us)
+{
+	struct entry *sender = by_node(binds, from);
+	const struct entry *entry = still_bound(binds, by_node(binds, to), now_us);
+
+	if (sender)
+		sender->by_derp = true;
+	return entry && !(connected && entry->by_derp) ? &entry->way : NULL;
+}
+
+bool binds_has(struct binds *binds, uint32_t node, uint64_t now_us)
+{
+	return still_bound(binds, by_node(binds, node), now_us) != NULL;
+}
+
+const struct binds_way *binds_absent(struct binds *binds, uint32_t member, uint32_t node,
+	uint64_t now_us, struct binds_reply *ret_reply)
+{
+	struct entry *entry = still_bound(binds, by_node(binds, member), now_us);
+
+	ret_reply->len = 0;
+	if (!entry)
+		return NULL;
+	if (entry->absent_us && now_us - entry->absent_us < BINDS_ABSENT_EVERY_S * USEC_PER_SEC)
+		return NULL;
+	entry->absent_us = now_us;
+	udprelay_absent_format(entry->way.session, node, ret_reply->data);
+	ret_reply->len = UDPRELAY_ABSENT_LEN;
+	return &entry->way;
 }

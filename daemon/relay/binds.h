@@ -8,6 +8,10 @@
  * A cookie is a hash, keyed with a secret of the relay's that changes every two minutes, of the
  * address and the member's turn: a number that no other member has, and another one each time the
  * binding moves or ends. So a recorded BIND cannot bring back an address that the member has left.
+ *
+ * A member may be connected by DERP, too. His packets go the way by which he sent last: what UDP no
+ * longer brings to him, it no longer brings from him either. A BIND that only keeps him bound tells
+ * nothing: it may be the last one that came through.
  */
 #pragma once
 
@@ -79,9 +83,28 @@ enum fate binds_bind(struct binds *binds, const uint8_t data[static UDPRELAY_BIN
 
 /*
  * DATA of @session for @node from @from. FATE_CARRIED: to *ret_to (borrowed until the next call),
- * and it is from node *ret_source. Else UNKNOWN, ELSEWHERE, PACED (either of them, without an
- * answer), TO_SELF or ABSENT, and *ret_reply goes back.
+ * and it is from node *ret_source. FATE_BRIDGED: the same, but @node is not bound (*ret_to is NULL)
+ * or has shown himself by DERP since: he is to be looked for there first. Else UNKNOWN, ELSEWHERE,
+ * PACED (either of them, without an answer) or TO_SELF, and *ret_reply goes back.
  */
 enum fate binds_route(struct binds *binds, uint32_t session, uint32_t node,
 	const struct endpoint *from, uint64_t now_us, const struct binds_way **ret_to,
 	uint32_t *ret_source, struct binds_reply *ret_reply);
+
+/*
+ * Node @from sends something to node @to by DERP, where @to is @connected, too, or not. Where it is
+ * to go by UDP (borrowed until the next call). NULL: it is not; @to is not bound, or has shown
+ * himself by DERP since.
+ */
+const struct binds_way *binds_reach(
+	struct binds *binds, uint32_t from, uint32_t to, bool connected, uint64_t now_us);
+
+/* Whether @node is bound. */
+bool binds_has(struct binds *binds, uint32_t node, uint64_t now_us);
+
+/*
+ * @member is to be told that @node is nowhere here: *ret_reply, which goes to where it returns
+ * (borrowed until the next call). NULL: @member is not bound, or was told such a thing just now.
+ */
+const struct binds_way *binds_absent(struct binds *binds, uint32_t member, uint32_t node,
+	uint64_t now_us, struct binds_reply *ret_reply);

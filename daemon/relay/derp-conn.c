@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "packet/bytes.h"
 
 enum {
 	FLUSH_MAX = 1 << 20, /* at once, before others have their turn */
@@ -21,11 +20,6 @@ enum {
 
 #define SPAN_US      (100 * USEC_PER_MSEC) /* to measure a line */
 #define LINE_HOLD_US (10 * USEC_PER_MSEC)
-
-uint64_t derp_conn_id(const uint8_t key[static DERP_KEY_LEN])
-{
-	return raw64_read(key);
-}
 
 /* Best effort: they fail on sockets other than TCP. A peer that vanished is noticed sooner. */
 static void set_options(int fd)
@@ -204,12 +198,12 @@ bool derp_conn_is_over(const struct derp_conn *c, uint64_t now_us)
 	return !tls_stream_keeps(c->tls) || now_us >= derp_client_due_us(&c->client);
 }
 
-void derp_conn_note(struct derp_conn *c, uint64_t id)
+void derp_conn_note(struct derp_conn *c, uint32_t node)
 {
 	size_t at = 0;
 
-	while (at < DERP_CONN_PARTNERS - 1 && c->partners[at] != id)
+	while (at < DERP_CONN_PARTNERS - 1 && c->partners[at] != node)
 		at++;
 	memmove(c->partners + 1, c->partners, at * sizeof(c->partners[0]));
-	c->partners[0] = id;
+	c->partners[0] = node;
 }

@@ -22,7 +22,8 @@ struct derp_conn {
 	struct derp *derp; /* as the rest up to here: derp.c's */
 	struct derp_conn *next, **pprev, *next_of_key, *next_touched, *next_more;
 	bool touched, listed, more;
-	bool proved; /* a member */
+	bool proved; /* a member: */
+	uint32_t node;
 	struct ip_addr addr;
 
 	struct tls_stream *tls;
@@ -32,12 +33,9 @@ struct derp_conn {
 	/* How much the line takes while more waits for it, and what the kernel may hold for it. */
 	uint64_t span_us;
 	size_t span_bytes, not_sent_max;
-	/* With whom it has had to do, the last one first; 0: nobody more. */
-	uint64_t partners[DERP_CONN_PARTNERS];
+	/* The nodes with which it has had to do, the last one first; 0: none more. */
+	uint32_t partners[DERP_CONN_PARTNERS];
 };
-
-/* What stands for a member's key in tables: keys are numbers by chance. */
-uint64_t derp_conn_id(const uint8_t key[static DERP_KEY_LEN]);
 
 /*
  * Takes @tls; @handler gets what happens on @fd. -ENOMEM, or what the loop says: @tls is not taken.
@@ -62,5 +60,5 @@ size_t derp_conn_not_sent(size_t bytes, uint64_t span_us);
 void derp_conn_watch(struct derp_conn *conn);
 bool derp_conn_is_over(const struct derp_conn *conn, uint64_t now_us);
 
-/* @id sends to it, or it to @id. */
-void derp_conn_note(struct derp_conn *conn, uint64_t id);
+/* @node sends to it, or it to @node. */
+void derp_conn_note(struct derp_conn *conn, uint32_t node);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packet/bytes.h"
+
 enum { BITS_MIN = 4, BITS_MAX = 16 };
 
 int derp_table_init(struct derp_table *t, unsigned max)
@@ -25,14 +27,15 @@ void derp_table_done(struct derp_table *t)
 	*t = (struct derp_table){ 0 };
 }
 
-static struct derp_conn **bucket(const struct derp_table *t, uint64_t id)
+/* Keys are numbers by chance. */
+static struct derp_conn **bucket(const struct derp_table *t, const uint8_t key[static DERP_KEY_LEN])
 {
-	return &t->buckets[id * t->odd >> (64 - t->bits)];
+	return &t->buckets[raw64_read(key) * t->odd >> (64 - t->bits)];
 }
 
 void derp_table_put(struct derp_table *t, struct derp_conn *conn)
 {
-	struct derp_conn **at = bucket(t, derp_conn_id(conn->client.key));
+	struct derp_conn **at = bucket(t, conn->client.key);
 
 	conn->next_of_key = *at;
 	*at = conn;
@@ -41,7 +44,7 @@ void derp_table_put(struct derp_table *t, struct derp_conn *conn)
 
 void derp_table_remove(struct derp_table *t, struct derp_conn *conn)
 {
-	struct derp_conn **at = bucket(t, derp_conn_id(conn->client.key));
+	struct derp_conn **at = bucket(t, conn->client.key);
 
 	while (*at != conn)
 		at = &(*at)->next_of_key;
@@ -52,18 +55,9 @@ void derp_table_remove(struct derp_table *t, struct derp_conn *conn)
 struct derp_conn *derp_table_find(
 	const struct derp_table *t, const uint8_t key[static DERP_KEY_LEN])
 {
-	struct derp_conn *c = *bucket(t, derp_conn_id(key));
+	struct derp_conn *c = *bucket(t, key);
 
 	while (c && memcmp(c->client.key, key, DERP_KEY_LEN) != 0)
-		c = c->next_of_key;
-	return c;
-}
-
-struct derp_conn *derp_table_find_id(const struct derp_table *t, uint64_t id)
-{
-	struct derp_conn *c = *bucket(t, id);
-
-	while (c && derp_conn_id(c->client.key) != id)
 		c = c->next_of_key;
 	return c;
 }

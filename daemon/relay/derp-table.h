@@ -26,5 +26,3 @@ void derp_table_remove(struct derp_table *table, struct derp_conn *conn);
 /* NULL: there is none. */
 struct derp_conn *derp_table_find(
 	const struct derp_table *table, const uint8_t key[static DERP_KEY_LEN]);
-/* By derp_conn_id(). */
-struct derp_conn *derp_table_find_id(const struct derp_table *table, uint64_t id);

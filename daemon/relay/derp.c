@@ -50,6 +50,8 @@ struct derp {
 	uint64_t due_us, looked_us;
 	uint64_t listen_again_us; /* 0: it listens */
 	bool closing;
+	const struct derp_hooks *hooks; /* NULL: nobody is elsewhere */
+	void *ctx;
 	struct derp_counters counters; /* those that grow */
 	uint8_t scratch[DERP_CONN_READ_MAX];
 };
@@ -134,19 +136,30 @@ static void unlist(struct derp_conn *c)
 	c->listed = false;
 }
 
+static struct derp_conn *find_node(const struct derp *d, uint32_t node)
+{
+	const struct relay_member *member = members_by_id(d->core->members, node);
+
+	return member ? derp_table_find(&d->table, member->wg) : NULL;
+}
+
 /* Whoever has had to do with it lately needs no longer send here. */
 static void tell_gone(struct derp_conn *c)
 {
 	struct derp *d = c->derp;
 
+	if (d->hooks && d->hooks->has(d->ctx, c->node, d->now_us))
+		return;
 	for (size_t i = 0; i < DERP_CONN_PARTNERS && c->partners[i]; i++) {
-		struct derp_conn *other = derp_table_find_id(&d->table, c->partners[i]);
+		struct derp_conn *other = find_node(d, c->partners[i]);
 
-		if (!other)
-			continue;
-		derp_client_say_gone(
-			&other->client, c->client.key, DERP_GONE_DISCONNECTED, d->now_us);
-		touch(other);
+		if (other) {
+			derp_client_say_gone(
+				&other->client, c->client.key, DERP_GONE_DISCONNECTED, d->now_us);
+			touch(other);
+		} else if (d->hooks) {
+			d->hooks->say_gone(d->ctx, c->partners[i], c->node, d->now_us);
+		}
 	}
 }
 
@@ -165,8 +178,9 @@ static enum derp_end on_login(void *ctx, struct derp_client *client)
 	struct derp_conn *c = ctx;
 	struct derp *d = c->derp;
 	struct derp_conn *old = derp_table_find(&d->table, client->key);
+	const struct relay_member *member = members_by_wg(d->core->members, client->key);
 
-	if (!members_by_wg(d->core->members, client->key))
+	if (!member)
 		return DERP_END_STRANGER;
 	if (!old && d->table.n >= d->clients_max)
 		return DERP_END_FULL;
@@ -174,11 +188,32 @@ static enum derp_end on_login(void *ctx, struct derp_client *client)
 		replace(old, c);
 	derp_table_put(&d->table, c);
 	c->listed = c->proved = true;
+	c->node = member->id;
 	unlink_it(c);
 	link_to(c, &d->known);
 	door_proved(d->door, &c->addr, d->now_us);
 	d->counters.logins++;
 	return DERP_END_NOT;
+}
+
+/* The member with the key @to, where he is @connected (or NULL); 0: there is none. */
+static uint32_t node_of(const struct derp *d, const uint8_t to[static DERP_KEY_LEN],
+	const struct derp_conn *connected)
+{
+	const struct relay_member *member = connected ? NULL : members_by_wg(d->core->members, to);
+
+	return connected ? connected->node : member ? member->id : 0;
+}
+
+/* What goes elsewhere. */
+static bool deliver(struct derp_conn *c, uint32_t to, const struct derp_conn *connected,
+	const uint8_t *data, size_t len)
+{
+	struct derp *d = c->derp;
+
+	if (!d->hooks || !to || to == c->node)
+		return false;
+	return d->hooks->deliver(d->ctx, c->node, to, connected != NULL, data, len, d->now_us);
 }
 
 static void on_packet(void *ctx, struct derp_client *client, const uint8_t to[static DERP_KEY_LEN],
@@ -187,21 +222,27 @@ static void on_packet(void *ctx, struct derp_client *client, const uint8_t to[st
 	struct derp_conn *c = ctx;
 	struct derp *d = c->derp;
 	struct derp_conn *other = derp_table_find(&d->table, to);
+	uint32_t node = node_of(d, to, other);
+	bool elsewhere = deliver(c, node, other, data, len);
 
 	d->counters.packets_in++;
 	d->counters.bytes_in += len;
-	if (!other) {
+	if (!other && !elsewhere) {
 		d->counters.not_here++;
 		derp_client_say_gone(client, to, DERP_GONE_NOT_HERE, d->now_us);
 		return;
 	}
-	derp_conn_note(other, derp_conn_id(client->key));
-	derp_conn_note(c, derp_conn_id(to));
+	derp_conn_note(c, node);
+	if (!other)
+		return;
+	derp_conn_note(other, c->node);
+	if (elsewhere)
+		return;
 	(void) derp_client_put(&other->client, client->key, data, len, d->now_us);
 	touch(other);
 }
 
-static const struct derp_client_hooks hooks = { .login = on_login, .packet = on_packet };
+static const struct derp_client_hooks client_hooks = { .login = on_login, .packet = on_packet };
 
 /* --- when an event is done with --- */
 
@@ -253,6 +294,8 @@ static void settle(struct derp *d)
 		c->touched = false;
 		look_after(c);
 	}
+	if (d->hooks)
+		d->hooks->delivered(d->ctx);
 }
 
 /* --- events --- */
@@ -378,7 +421,7 @@ static int let_in(
 		(void) tls_stream_free(tls);
 		return r;
 	}
-	derp_client_init(&c->client, &d->keys, &d->pool, &hooks, c, d->now_us);
+	derp_client_init(&c->client, &d->keys, &d->pool, &client_hooks, c, d->now_us);
 	c->derp = d;
 	c->addr = peer->addr;
 	link_to(c, &d->strangers);
@@ -438,11 +481,39 @@ static int on_listen(sd_event_source *source, int fd, uint32_t revents, void *ct
 
 /* --- from outside --- */
 
+void derp_set_hooks(struct derp *d, const struct derp_hooks *hooks, void *ctx)
+{
+	d->hooks = hooks;
+	d->ctx = ctx;
+}
+
+bool derp_put(struct derp *d, uint32_t from, uint32_t to, const uint8_t *data, size_t len,
+	uint64_t now_us)
+{
+	const struct relay_member *sender = members_by_id(d->core->members, from);
+	struct derp_conn *c = find_node(d, to);
+
+	if (!sender || !c)
+		return false;
+	d->now_us = now_us;
+	derp_conn_note(c, from);
+	(void) derp_client_put(&c->client, sender->wg, data, len, now_us);
+	touch(c);
+	return true;
+}
+
+void derp_flush(struct derp *d)
+{
+	settle(d);
+}
+
 void derp_follow(struct derp *d)
 {
 	d->now_us = clock_now_us();
 	for (struct derp_conn *c = d->known; c; c = c->next) {
-		if (members_by_wg(d->core->members, c->client.key))
+		const struct relay_member *member = members_by_wg(d->core->members, c->client.key);
+
+		if (member && member->id == c->node)
 			continue;
 		derp_client_end(&c->client, DERP_END_REMOVED,
 			"this board is no member of the mesh any more", d->now_us);
@@ -492,43 +563,6 @@ void derp_counters(const struct derp *d, struct derp_counters *ret)
 		ret->preferred += c->listed && c->client.preferred;
 		ret->unsaid += c->client.unsaid;
 	}
-}
-
-const char *derp_end_name(enum derp_end end)
-{
-	static const char *const names[DERP_ENDS] = {
-		[DERP_END_NOT] = "not",
-		[DERP_END_ANSWERED] = "answered",
-		[DERP_END_REQUEST] = "bad_request",
-		[DERP_END_LOGIN] = "bad_login",
-		[DERP_END_STRANGER] = "stranger",
-		[DERP_END_FULL] = "full",
-		[DERP_END_FRAME] = "bad_frame",
-		[DERP_END_SLOW_LOGIN] = "slow_login",
-		[DERP_END_SLOW_FRAME] = "slow_frame",
-		[DERP_END_STUCK] = "stuck",
-		[DERP_END_REPLACED] = "replaced",
-		[DERP_END_REMOVED] = "removed",
-		[DERP_END_CROWDED] = "crowded",
-		[DERP_END_TLS] = "bad_tls",
-		[DERP_END_CLOSED] = "closed",
-		[DERP_END_MEMORY] = "memory",
-	};
-
-	return names[end];
-}
-
-const char *derp_drop_name(enum derp_drop why)
-{
-	static const char *const names[DERP_DROPS] = {
-		[DERP_DROP_FULL] = "full",
-		[DERP_DROP_SLOW] = "slow",
-		[DERP_DROP_STALE] = "stale",
-		[DERP_DROP_GONE] = "gone",
-		[DERP_DROP_MEMORY] = "memory",
-	};
-
-	return names[why];
 }
 
 /* --- its life --- */

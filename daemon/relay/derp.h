@@ -1,8 +1,9 @@
 /*
  * derp: the relay's DERP service (PROTOCOL.md section 13), a subject: TLS 1.3 on TCP, members of
  * the mesh only, each known by its WireGuard key. What one member sends to another's key goes on to
- * that one's connection. It never waits for anybody: who takes nothing loses what was for him
- * (relay/derp-queue.h), and whoever comes in with a key takes the place of who had it.
+ * that one's connection, or to where he is else (relay/bridge.h). It never waits for anybody: who
+ * takes nothing loses what was for him (relay/derp-queue.h), and whoever comes in with a key takes
+ * the place of who had it.
  *
  * Bounds: strangers (who have not shown a member's key) in all and of one source, how fast they
  * come (sys/httpd/door.h), members, bytes that wait in all; times as in relay/derp-client.h.
@@ -42,7 +43,7 @@ struct derp_counters {
 	uint64_t packets_in, bytes_in;  /* from members, without heads */
 	uint64_t packets_out, delay_us; /* to members; how long they waited, all together */
 	uint64_t delay_max_us;          /* of one */
-	uint64_t not_here;              /* packets for a key that is not connected */
+	uint64_t not_here;              /* packets for a key that is not here */
 	uint64_t unsaid;                /* small frames for which there was no room */
 	uint64_t drops[DERP_DROPS];     /* packets, by reason */
 };
@@ -62,6 +63,33 @@ struct derp *derp_free(struct derp *derp);
  */
 void derp_take(struct derp *derp, int fd, const struct endpoint *peer, const void *first,
 	size_t first_len);
+
+/* Members may be elsewhere, too, or only there. */
+struct derp_hooks {
+	/*
+	 * Node @from sends this to node @to, who is @connected, or not. Borrowed. True: it is on
+	 * its way elsewhere, or dropped and counted. False: it is not for there.
+	 */
+	bool (*deliver)(void *ctx, uint32_t from, uint32_t to, bool connected, const uint8_t *data,
+		size_t len, uint64_t now_us);
+	/* That is all for now. */
+	void (*delivered)(void *ctx);
+	/* @node is not connected any more. Is he elsewhere? */
+	bool (*has)(void *ctx, uint32_t node, uint64_t now_us);
+	/* Then @to, who is not connected, is to be told of it. */
+	void (*say_gone)(void *ctx, uint32_t to, uint32_t node, uint64_t now_us);
+};
+
+/* Both are borrowed. Until then nobody is elsewhere. */
+void derp_set_hooks(struct derp *derp, const struct derp_hooks *hooks, void *ctx);
+
+/*
+ * Node @from sends this from elsewhere to node @to, whose queue it goes to, copied. False: @to is
+ * not connected. True: it leaves with derp_flush(), or is dropped and counted.
+ */
+bool derp_put(struct derp *derp, uint32_t from, uint32_t to, const uint8_t *data, size_t len,
+	uint64_t now_us);
+void derp_flush(struct derp *derp);
 
 /* core->members are others: who is none any more goes. */
 void derp_follow(struct derp *derp);

@@ -5,6 +5,7 @@ const char *fate_name(enum fate fate)
 {
 	static const char *const names[FATES] = {
 		[FATE_CARRIED] = "carried",
+		[FATE_BRIDGED] = "bridged",
 		[FATE_BOUND] = "bound",
 		[FATE_COOKIE] = "cookie",
 		[FATE_STUN] = "stun",

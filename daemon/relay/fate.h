@@ -6,6 +6,7 @@
 enum fate {
 	/* What a relay is for. */
 	FATE_CARRIED, /* DATA that has gone on to whom it is for */
+	FATE_BRIDGED, /* DATA that has gone to the queue of whom it is for, at DERP */
 	FATE_BOUND,   /* a BIND that bound a member, or keeps it bound */
 	FATE_COOKIE,  /* a BIND without the right cookie, answered with it */
 	FATE_STUN,    /* a request of STUN, answered */
@@ -20,7 +21,7 @@ enum fate {
 	FATE_UNKNOWN,     /* DATA of a session that there is not */
 	FATE_ELSEWHERE,   /* DATA of a session that is bound to another address */
 	FATE_TO_SELF,     /* DATA for its own sender */
-	FATE_ABSENT,      /* DATA for a node that is not bound */
+	FATE_ABSENT,      /* DATA for a node that is not here */
 	FATE_BUFFER_FULL, /* would not fit the send buffer */
 	FATE_NOT_SENT,    /* the kernel refused to send it for another reason */
 };

@@ -44,6 +44,12 @@ static void put_udp(const struct metrics_values *m, struct buf *ret)
 		c->received_bytes);
 	one(ret, "udp_carried_bytes_total", "counter",
 		"Bytes of the datagrams that were carried, with their heads.", c->carried_bytes);
+	one(ret, "udp_fetched_total", "counter",
+		"Packets that came over DERP and were sent to members that are bound.", c->fetched);
+	about(ret, "udp_fetched_drops_total", "counter",
+		"Packets that came over DERP for such members and were dropped, by reason.");
+	labelled(ret, "udp_fetched_drops_total", "reason", "unfit", c->fetched_unfit);
+	labelled(ret, "udp_fetched_drops_total", "reason", "not_sent", c->fetched_lost);
 	one(ret, "udp_said_bytes_total", "counter", "Bytes that the relay itself said over UDP.",
 		c->said_bytes);
 	one(ret, "udp_overruns_total", "counter",

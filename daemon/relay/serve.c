@@ -24,6 +24,7 @@
 #include "board/config.h"
 #include "board/relayfile.h"
 #include "relay/admit.h"
+#include "relay/bridge.h"
 #include "relay/derp.h"
 #include "relay/front.h"
 #include "relay/metrics-text.h"
@@ -59,6 +60,7 @@ struct serve {
 	struct udp *udp; /* NULL: relay.json wants none */
 	struct front *front;
 	struct derp *derp;
+	struct bridge bridge; /* between the two */
 	struct pass *pass;
 	struct metrics *metrics; /* the same */
 	sd_event_source *on_status;
@@ -191,10 +193,10 @@ static void on_members(void *ctx)
 	const struct ip_prefix *ranges = admit_ranges(s->admit, &n);
 	const uint8_t(*pins)[FIELD_KEY_LEN] = admit_pins(s->admit, &n_pins);
 
-	derp_follow(s->derp);
-	pass_follow(s->pass, pins, n_pins);
 	if (s->udp && (udp_deny(s->udp, ranges, n) < 0 || udp_follow(s->udp) < 0))
 		log_error("out of memory: newcomers are not served yet");
+	derp_follow(s->derp); /* who goes says so unless he is bound still */
+	pass_follow(s->pass, pins, n_pins);
 	say_status(s);
 }
 
@@ -347,6 +349,8 @@ static int start(struct serve *s, struct err *err)
 		r = open_udp(s, err);
 	if (r == 0)
 		r = open_tcp(s, err);
+	if (r == 0 && s->udp)
+		bridge_join(&s->bridge, s->udp, s->derp);
 	if (r == 0 && s->file.metrics)
 		r = metrics_new(&s->core, s->file.metrics, on_metrics, s, &s->metrics, err);
 	if (r == 0)

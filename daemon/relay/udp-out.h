@@ -14,14 +14,16 @@
 
 enum {
 	UDP_OUT_SAID_MAX = 128, /* the longest that the relay says itself */
+	UDP_OUT_COPIES_MAX = 128 << 10,
 };
 
 enum udp_out_what {
 	UDP_OUT_SAID,    /* by the relay itself */
 	UDP_OUT_CARRIED, /* DATA, where it was received */
+	UDP_OUT_FETCHED, /* DATA made of what came elsewhere: a copy */
 };
 
-/* Embedded; zero but for what is borrowed. */
+/* Embedded; zero but for what is borrowed, and @copies. */
 struct udp_out {
 	struct binds *binds;
 	struct sock_batch *batch;
@@ -32,6 +34,8 @@ struct udp_out {
 	enum udp_out_what what[SOCK_BATCH_MAX];
 	size_t n;
 	uint8_t said[SOCK_BATCH_MAX][UDP_OUT_SAID_MAX];
+	uint8_t *copies; /* borrowed, UDP_OUT_COPIES_MAX bytes; NULL: udp_out_copy() is not used */
+	size_t copied;
 };
 
 /* A new message behind the others, to be filled in. Its data is borrowed until it is sent. */
@@ -43,6 +47,13 @@ struct sock_msg *udp_out_add(struct udp_out *out, enum udp_out_what what);
  * may be added behind that.
  */
 void udp_out_extend(struct udp_out *out, uint8_t *data, size_t len);
+
+/*
+ * DATA from node @source to @to, with a copy of @data: 1 to UDPRELAY_PAYLOAD_MAX bytes. Those of
+ * one way and one size become one message.
+ */
+void udp_out_copy(struct udp_out *out, const struct binds_way *to, uint32_t source,
+	const uint8_t *data, size_t len);
 
 /* Back to where @from came from, from where it went to. Copied; nothing if @len is 0. */
 void udp_out_say(struct udp_out *out, const struct sock_msg *from, const uint8_t *data, size_t len);

@@ -63,6 +63,12 @@ struct udp {
 	uint8_t *data; /* of them */
 	struct run run;
 	struct udp_out out; /* the same data, and what is said */
+	bool delivers;      /* some was, since udp_hooks.delivered was called */
+
+	const struct udp_hooks *hooks; /* NULL: nobody is elsewhere */
+	void *ctx;
+	uint8_t *copies;        /* of @fetched */
+	struct udp_out fetched; /* what came elsewhere: it may come in the middle of a turn */
 };
 
 /* --- what comes --- */
@@ -101,6 +107,27 @@ static void carry(struct udp *udp, const struct binds_way *to, uint8_t *data, si
 	};
 }
 
+static bool deliver(
+	struct udp *udp, uint32_t source, uint32_t node, const uint8_t *data, size_t len)
+{
+	if (!udp->hooks || !udp->hooks->deliver(udp->ctx, source, node, data, len, udp->now_us))
+		return false;
+	udp->delivers = true;
+	return true;
+}
+
+/* @node is not bound (@to is NULL), or is rather elsewhere. */
+static enum fate look_elsewhere(struct udp *udp, const struct binds_way *to, uint32_t source,
+	uint32_t node, const uint8_t *data, size_t len, struct binds_reply *ret_reply)
+{
+	if (deliver(udp, source, node, data + UDPRELAY_DATA_HEAD_LEN, len - UDPRELAY_DATA_HEAD_LEN))
+		return FATE_BRIDGED;
+	if (to)
+		return FATE_CARRIED;
+	(void) binds_absent(udp->binds, source, node, udp->now_us, ret_reply);
+	return FATE_ABSENT;
+}
+
 static void begin_run(struct udp *udp, const struct sock_msg *from, uint8_t *data, size_t len,
 	uint32_t session, uint32_t node)
 {
@@ -111,6 +138,8 @@ static void begin_run(struct udp *udp, const struct sock_msg *from, uint8_t *dat
 	memcpy(udp->run.head, data, sizeof(udp->run.head));
 	udp->run.fate = binds_route(
 		udp->binds, session, node, &from->remote, udp->now_us, &to, &source, &reply);
+	if (udp->run.fate == FATE_BRIDGED)
+		udp->run.fate = look_elsewhere(udp, to, source, node, data, len, &reply);
 	if (udp->run.fate == FATE_CARRIED) {
 		udprelay_data_head(udp->run.next, to->session, source);
 		carry(udp, to, data, len);
@@ -118,7 +147,7 @@ static void begin_run(struct udp *udp, const struct sock_msg *from, uint8_t *dat
 		count(udp, udp->run.fate);
 		udp_out_say(&udp->out, from, reply.data, reply.len);
 	}
-	udp->run.on = true;
+	udp->run.on = udp->run.fate != FATE_BRIDGED; /* there each is a packet of its own */
 }
 
 /* One more with the same head. A hint has been given for the first. */
@@ -192,6 +221,13 @@ static void look_after_gso(struct queue *queue, uint64_t now_us)
 	}
 }
 
+static void tell_delivered(struct udp *udp)
+{
+	if (udp->delivers)
+		udp->hooks->delivered(udp->ctx);
+	udp->delivers = false;
+}
+
 static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
 	struct queue *queue = ctx;
@@ -212,10 +248,63 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 		for (int k = 0; k < n; k++)
 			take_message(udp, &udp->in[k]);
 		udp_out_flush(&udp->out);
+		tell_delivered(udp);
 		if (n < MESSAGES)
 			break;
 	}
 	return 0;
+}
+
+/* --- what comes from elsewhere --- */
+
+void udp_set_hooks(struct udp *udp, const struct udp_hooks *hooks, void *ctx)
+{
+	udp->hooks = hooks;
+	udp->ctx = ctx;
+}
+
+/* It leaves by one of the sockets: all have the port by which the members know us. */
+static struct udp_out *fetched(struct udp *udp, uint64_t now_us)
+{
+	if (!udp->fetched.n)
+		look_after_gso(&udp->queues[0], now_us);
+	return &udp->fetched;
+}
+
+bool udp_put(struct udp *udp, uint32_t from, uint32_t to, bool connected, const uint8_t *data,
+	size_t len, uint64_t now_us)
+{
+	const struct binds_way *way = binds_reach(udp->binds, from, to, connected, now_us);
+	bool fits = len > 0 && len <= UDPRELAY_PAYLOAD_MAX;
+
+	if (!way || (!fits && connected))
+		return false;
+	if (fits)
+		udp_out_copy(fetched(udp, now_us), way, from, data, len);
+	else
+		udp->counters.fetched_unfit++;
+	return true;
+}
+
+void udp_say_absent(struct udp *udp, uint32_t to, uint32_t node, uint64_t now_us)
+{
+	struct binds_reply reply;
+	const struct binds_way *way = binds_absent(udp->binds, to, node, now_us, &reply);
+
+	if (way)
+		udp_out_say(fetched(udp, now_us),
+			&(struct sock_msg){ .remote = way->remote, .local = way->local },
+			reply.data, reply.len);
+}
+
+void udp_flush(struct udp *udp)
+{
+	udp_out_flush(&udp->fetched);
+}
+
+bool udp_has(struct udp *udp, uint32_t node, uint64_t now_us)
+{
+	return binds_has(udp->binds, node, now_us);
 }
 
 /* --- keys, life --- */
@@ -246,6 +335,15 @@ int udp_deny(struct udp *udp, const struct ip_prefix *prefixes, size_t n)
 	return r;
 }
 
+static void begin_out(struct udp *udp, struct udp_out *out, uint8_t *copies)
+{
+	out->binds = udp->binds;
+	out->batch = udp->batch;
+	out->counters = &udp->counters;
+	out->sock = &udp->queues[0].sock;
+	out->copies = copies;
+}
+
 static int make(struct udp *udp, const struct udp_options *options)
 {
 	int r;
@@ -259,11 +357,11 @@ static int make(struct udp *udp, const struct udp_options *options)
 	udp->binds = binds_new(udp->core->secret, udp->core->key, udp->strangers);
 	udp->batch = sock_batch_new();
 	udp->data = malloc((size_t) MESSAGES * MESSAGE_LEN);
-	udp->out.binds = udp->binds;
-	udp->out.batch = udp->batch;
-	udp->out.counters = &udp->counters;
-	if (!udp->binds || !udp->batch || !udp->data)
+	udp->copies = malloc(UDP_OUT_COPIES_MAX);
+	if (!udp->binds || !udp->batch || !udp->data || !udp->copies)
 		return -ENOMEM;
+	begin_out(udp, &udp->out, NULL);
+	begin_out(udp, &udp->fetched, udp->copies);
 	for (size_t i = 0; i < MESSAGES; i++)
 		udp->in[i].data = udp->data + i * MESSAGE_LEN;
 	return 0;
@@ -344,6 +442,7 @@ struct udp *udp_free(struct udp *udp)
 	(void) strangers_free(udp->strangers);
 	(void) sock_batch_free(udp->batch);
 	free(udp->data);
+	free(udp->copies);
 	free(udp);
 	return NULL;
 }

@@ -1,6 +1,7 @@
 /*
  * udp: the relay's UDP port (PROTOCOL.md section 12), which also answers STUN. It carries datagrams
- * between members that are bound here. A subject: it knows no other.
+ * between members that are bound here, and to and from those that are elsewhere (relay/bridge.h).
+ * A subject: it knows no other.
  *
  * What a kernel hands over as one message (UDP_GRO: a train of datagrams of one size from one
  * sender) is sent on as one (UDP_SEGMENT), where it was received: twelve bytes of each datagram are
@@ -33,10 +34,25 @@ struct udp_counters {
 	uint64_t fates[FATES];
 	uint64_t received, received_bytes;
 	uint64_t carried_bytes;       /* of fates[FATE_CARRIED], with the 12 bytes of each */
+	uint64_t fetched;             /* packets from elsewhere that were sent */
+	uint64_t fetched_unfit;       /* not sent: empty, or longer than DATA may be */
+	uint64_t fetched_lost;        /* not sent: no room in a send buffer, or refused */
 	uint64_t said, said_bytes;    /* by the relay itself: cookies, hints, answers */
 	uint64_t calls_in, calls_out; /* to the kernel, with messages: trains or datagrams */
 	uint64_t messages_in, messages_out;
 	uint64_t overruns; /* messages that came while a receive buffer was full; wraps early */
+};
+
+/* Members that are not bound here may be elsewhere. */
+struct udp_hooks {
+	/*
+	 * Node @from sends this to node @to. Borrowed. False: @to is not there. True: it is on its
+	 * way, or dropped and counted.
+	 */
+	bool (*deliver)(void *ctx, uint32_t from, uint32_t to, const uint8_t *data, size_t len,
+		uint64_t now_us);
+	/* Some was delivered, and that is all for now. */
+	void (*delivered)(void *ctx);
 };
 
 struct udp;
@@ -56,6 +72,23 @@ struct udp *udp_free(struct udp *udp);
 int udp_follow(struct udp *udp);
 /* The addresses that are not served have changed. -E2BIG: too many, it stays as it is. */
 int udp_deny(struct udp *udp, const struct ip_prefix *prefixes, size_t n);
+
+/* Both are borrowed. Until then nobody is elsewhere. */
+void udp_set_hooks(struct udp *udp, const struct udp_hooks *hooks, void *ctx);
+
+/*
+ * Node @from sends this from elsewhere, where @to is @connected, too, or not. Copied. False: it is
+ * not for us: @to is not bound, or rather there. True: it leaves with udp_flush() at the latest, or
+ * is dropped and counted.
+ */
+bool udp_put(struct udp *udp, uint32_t from, uint32_t to, bool connected, const uint8_t *data,
+	size_t len, uint64_t now_us);
+/* Tells node @to, if it is bound, that @node is nowhere here. */
+void udp_say_absent(struct udp *udp, uint32_t to, uint32_t node, uint64_t now_us);
+void udp_flush(struct udp *udp);
+
+/* Whether @node is bound. */
+bool udp_has(struct udp *udp, uint32_t node, uint64_t now_us);
 
 uint16_t udp_port(const struct udp *udp);
 bool udp_has_small_buffers(const struct udp *udp); /* the kernel granted less than asked */

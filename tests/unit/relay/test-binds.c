@@ -134,6 +134,10 @@ static enum fate route(struct fixture *f, uint32_t session, uint32_t node, const
 
 	if (fate == FATE_CARRIED)
 		assert_int_equal(f->reply.len, 0);
+	if (fate == FATE_BRIDGED && !*ret_to) { /* and he is nowhere else */
+		(void) binds_absent(f->binds, source, node, f->now_us, &f->reply);
+		return FATE_ABSENT;
+	}
 	return fate;
 }
 
@@ -608,6 +612,36 @@ static void test_local_gone(void **state)
 	assert_true(ip_addr_equal(&to->local, &f->local));
 }
 
+/* By DERP, too: to where he sent from last. A BIND that keeps him bound is no word of his. */
+static void test_by_derp(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = bind_at(f, 0, "192.0.2.1:1000"), b = bind_at(f, 1, "192.0.2.2:2000");
+	const struct binds_way *to;
+
+	assert_int_equal(binds_reach(f->binds, 103, 102, true, f->now_us)->session, b);
+	assert_null(binds_reach(f->binds, 102, 103, false, f->now_us)); /* he sends by DERP */
+	assert_null(binds_reach(f->binds, 103, 102, true, f->now_us));
+	assert_int_equal(binds_reach(f->binds, 103, 102, false, f->now_us)->session, b);
+	assert_int_equal(route(f, a, 102, "192.0.2.1:1000", &to), FATE_BRIDGED);
+	assert_int_equal(to->session, b);
+	assert_int_equal(bind_at(f, 1, "192.0.2.2:2000"), b);
+	assert_int_equal(route(f, a, 102, "192.0.2.1:1000", &to), FATE_BRIDGED);
+	assert_int_equal(route(f, b, 101, "192.0.2.9:9000", &to), FATE_ELSEWHERE); /* another's */
+	assert_int_equal(route(f, a, 102, "192.0.2.1:1000", &to), FATE_BRIDGED);
+	assert_int_equal(route(f, b, 101, "192.0.2.2:2000", &to), FATE_CARRIED); /* he by UDP */
+	assert_int_equal(route(f, a, 102, "192.0.2.1:1000", &to), FATE_CARRIED);
+	/* from another address, or after the end, he binds anew */
+	assert_null(binds_reach(f->binds, 102, 103, false, f->now_us));
+	assert_int_equal(bind_at(f, 1, "192.0.2.3:3000"), b);
+	assert_int_equal(route(f, a, 102, "192.0.2.1:1000", &to), FATE_CARRIED);
+	assert_true(binds_has(f->binds, 102, f->now_us));
+	f->now_us += BINDS_LIFETIME_S * USEC_PER_SEC;
+	assert_false(binds_has(f->binds, 102, f->now_us));
+	assert_null(binds_reach(f->binds, 103, 102, false, f->now_us));
+	assert_null(binds_absent(f->binds, 102, 103, f->now_us, &f->reply));
+}
+
 static void test_fates(void **state)
 {
 	for (int i = 0; i < FATES; i++)
@@ -642,6 +676,7 @@ int main(void)
 		TEST(test_replaced),
 		TEST(test_derived_in_steps),
 		TEST(test_local_gone),
+		TEST(test_by_derp),
 		cmocka_unit_test(test_fates),
 	};
 

@@ -3,9 +3,7 @@
  * waits for a fixed time. Its clock can be put forward.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -19,17 +17,14 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "base/clock.h"
 #include "base/encode.h"
-#include "derp-login.h"
+#include "derp-peer.h"
 #include "relay/derp-conn.h"
 #include "relay/derp.h"
 #include "sys/x509/x509.h"
-
-#define FAST "GET /derp HTTP/1.1\r\nUpgrade: DERP\r\nDerp-Fast-Start: 1\r\n\r\n"
 
 enum { MEMBERS = 8, CLIENTS_MAX = 512, STRANGERS = 128 /* a quarter */ };
 
@@ -110,6 +105,7 @@ static int start(void **state)
 	struct err err = { 0 };
 
 	assert_true(sd_event_new(&core.event) >= 0);
+	peers_use(core.event);
 	core.members = members_new();
 	assert_non_null(core.members);
 	memcpy(core.secret, own.secret, sizeof(core.secret));
@@ -139,170 +135,28 @@ static struct derp_counters counters(void)
 	return c;
 }
 
-/* --- a client --- */
-
-enum { KEPT = 256 };
-
-struct peer {
-	SSL *ssl;
-	int fd;
-	bool closed, reads;
-	struct derp_reader reader;
-	unsigned n_types[256], packets;
-	uint64_t bytes;
-	uint8_t last[KEPT];         /* of the last packet */
-	uint8_t gone[DERP_KEY_LEN]; /* who went, and why */
-	enum derp_gone reason;
-	char health[DERP_HEALTH_MAX]; /* of the last */
-};
-
-static SSL_CTX *client_ctx;
-
-static int connect_to_relay(void)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = endpoint_to_sockaddr(&at, &sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-	assert_true(fd >= 0);
-	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *) &sa, len), 0);
-	return fd;
-}
-
-static struct peer *peer_on(int fd)
-{
-	struct peer *p = calloc(1, sizeof(*p));
-
-	assert_non_null(p);
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	p->fd = fd;
-	p->reads = true;
-	p->ssl = SSL_new(client_ctx);
-	assert_non_null(p->ssl);
-	SSL_set_fd(p->ssl, fd);
-	SSL_set_connect_state(p->ssl);
-	return p;
-}
-
-static struct peer *peer_free(struct peer *p)
-{
-	SSL_free(p->ssl);
-	(void) close(p->fd);
-	derp_reader_done(&p->reader);
-	free(p);
-	return NULL;
-}
-
-static void take(struct peer *p, const struct derp_frame *f)
-{
-	const uint8_t *from, *data;
-	size_t len;
-
-	p->n_types[f->type]++;
-	if (f->type == DERP_RECV) {
-		assert_int_equal(derp_packet_parse(f, &from, &data, &len), 0);
-		p->packets++;
-		p->bytes += len;
-		memcpy(p->last, data, len < KEPT ? len : KEPT);
-	} else if (f->type == DERP_PEER_GONE) {
-		assert_int_equal(derp_peer_gone_parse(f, p->gone, &p->reason), 0);
-	} else if (f->type == DERP_HEALTH) {
-		derp_health_parse(f, p->health);
-	}
-}
-
-/* Reads what has come. */
-static void peer_step(struct peer *p)
-{
-	static uint8_t in[65536];
-	struct derp_frame frame;
-	const uint8_t *data;
-	size_t len;
-
-	while (!p->closed && p->reads) {
-		int r = SSL_read_ex(p->ssl, in, sizeof(in), &len);
-
-		if (r != 1) {
-			p->closed = SSL_get_error(p->ssl, r) != SSL_ERROR_WANT_READ;
-			return;
-		}
-		data = in;
-		while ((r = derp_reader_next(
-				&p->reader, DERP_STAGE_CLIENT_OPEN, &data, &len, &frame)) > 0)
-			take(p, &frame);
-		assert_int_equal(r, 0);
-	}
-}
-
-static void run_once(void)
-{
-	assert_true(sd_event_run(core.event, 1000) >= 0);
-}
-
-/* Until @condition of the peers p and q holds; they and the relay go on meanwhile. */
-#define UNTIL(p, q, condition)                                                                  \
-	do {                                                                                    \
-		uint64_t end_ = __real_clock_now_us() + 20 * USEC_PER_SEC;                      \
-		while (!(condition)) {                                                          \
-			if (__real_clock_now_us() > end_)                                       \
-				fail_msg("line %d: not within 20 s: %s", __LINE__, #condition); \
-			run_once();                                                             \
-			if (p)                                                                  \
-				peer_step(p);                                                   \
-			if (q)                                                                  \
-				peer_step(q);                                                   \
-		}                                                                               \
-	} while (0)
+/* --- clients --- */
 
 static struct peer *const nobody = NULL;
 
-/* As much of it as goes. */
-static size_t try_write(struct peer *p, const void *data, size_t len)
+static int connect_to_relay(void)
 {
-	size_t n = 0;
-
-	(void) SSL_write_ex(p->ssl, data, len, &n);
-	return n;
-}
-
-static void write_all(struct peer *p, const void *data, size_t len)
-{
-	uint64_t end = __real_clock_now_us() + 20 * USEC_PER_SEC;
-
-	while (len) {
-		size_t n = try_write(p, data, len);
-
-		data = (const uint8_t *) data + n;
-		len -= n;
-		if (n)
-			continue;
-		if (__real_clock_now_us() > end)
-			fail_msg("nothing more can be written");
-		run_once();
-		peer_step(p);
-	}
+	return peer_connect(&at);
 }
 
 static struct peer *log_in(const struct login_keys *k)
 {
-	struct peer *p = peer_on(connect_to_relay());
-	uint8_t frame[DERP_INFO_FRAME_MAX];
-	size_t len = login_frame(k, core.key, 2, frame);
-
-	write_all(p, FAST, strlen(FAST));
-	write_all(p, frame, len);
-	UNTIL(p, nobody, p->n_types[DERP_SERVER_INFO] || p->closed);
-	return p;
+	return peer_log_in(&at, k, core.key);
 }
 
 static void send_to(struct peer *p, const struct login_keys *to, const void *data, size_t len)
 {
-	uint8_t *frame = malloc(DERP_PACKET_HEAD_LEN + len);
+	peer_send(p, to->key, data, len);
+}
 
-	assert_non_null(frame);
-	write_all(p, frame, packet_frame(to->key, data, len, frame));
-	free(frame);
+static void run_once(void)
+{
+	peers_turn(nobody, nobody);
 }
 
 /* --- tests --- */
@@ -463,7 +317,7 @@ static void test_slow_reader(void **state)
 		uint64_t began = __real_clock_now_us();
 
 		for (int i = 0; i < 200; i++, sent++)
-			write_all(flood, frame, len);
+			peer_write(flood, frame, len);
 		send_to(c, &keys[3], "ping", 4);
 		UNTIL(c, d, d->packets == round + 1);
 		send_to(d, &keys[2], "pong", 4);
@@ -553,8 +407,8 @@ static void test_taken_over(void **state)
 			n = recv(fds[1], first, lens[i], 0);
 		assert_true(n == (ssize_t) lens[i] || (lens[i] == 0xffff && n > 200));
 		derp_take(derp, fds[1], &peer, first, (size_t) n);
-		write_all(p, FAST, strlen(FAST));
-		write_all(p, frame, len);
+		peer_write(p, FAST, strlen(FAST));
+		peer_write(p, frame, len);
 		UNTIL(p, nobody, p->n_types[DERP_SERVER_INFO]);
 		peer_free(p);
 	}
@@ -602,7 +456,7 @@ static void test_slow_loris(void **state)
 	int silent = connect_to_relay();
 	struct peer *half = peer_on(connect_to_relay());
 
-	write_all(half, FAST, strlen(FAST) - 3);
+	peer_write(half, FAST, strlen(FAST) - 3);
 	UNTIL(half, nobody, counters().strangers == 2);
 	put_forward(5 * USEC_PER_SEC);
 	run_once();
@@ -677,7 +531,7 @@ static void test_bad_frames(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct peer *b = log_in(&keys[1]);
 
-		write_all(b, bad[i], sizeof(bad[i]));
+		peer_write(b, bad[i], sizeof(bad[i]));
 		UNTIL(a, b, b->closed);
 		peer_free(b);
 	}
@@ -695,7 +549,7 @@ static void be_clients(unsigned n, int done, int wait)
 
 	for (unsigned i = 0; i < n; i++) {
 		struct login_keys k = login_keys(i + 1);
-		SSL *ssl = SSL_new(client_ctx);
+		SSL *ssl = peers_ssl();
 		uint8_t in[4096], frame[DERP_INFO_FRAME_MAX];
 		size_t len = login_frame(&k, core.key, 2, frame), got;
 
@@ -802,11 +656,10 @@ int main(void)
 	};
 
 	(void) signal(SIGPIPE, SIG_IGN); /* the clients' sockets; the relay's raise none */
-	client_ctx = SSL_CTX_new(TLS_client_method());
-	if (sodium_init() < 0 || !client_ctx)
+	if (sodium_init() < 0 || peers_init() < 0)
 		return 1;
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 
-	SSL_CTX_free(client_ctx);
+	peers_done();
 	return r;
 }

@@ -43,6 +43,9 @@ static void test_values(void **state)
 		"hearth_relay_udp_bound 11\n",
 		"hearth_relay_udp_datagrams_total{fate=\"carried\"} 21\n",
 		"hearth_relay_udp_datagrams_total{fate=\"not_sent\"} 22\n",
+		"hearth_relay_udp_fetched_total 23\n",
+		"hearth_relay_udp_fetched_drops_total{reason=\"unfit\"} 24\n",
+		"hearth_relay_udp_fetched_drops_total{reason=\"not_sent\"} 25\n",
 		"hearth_relay_derp_clients 7\n",
 		"hearth_relay_derp_queue_delay_seconds_total 1.500000\n",
 		"hearth_relay_derp_drops_total{reason=\"slow\"} 4\n",
@@ -53,7 +56,11 @@ static void test_values(void **state)
 		"hearth_relay_tcp_waiting 2\n",
 		"hearth_relay_tcp_lost_total{reason=\"crowded\"} 9\n",
 	};
-	const struct udp_counters udp = { .fates[FATE_CARRIED] = 21, .fates[FATE_NOT_SENT] = 22 };
+	const struct udp_counters udp = { .fates[FATE_CARRIED] = 21,
+		.fates[FATE_NOT_SENT] = 22,
+		.fetched = 23,
+		.fetched_unfit = 24,
+		.fetched_lost = 25 };
 	CLEANUP_BUF struct buf text = { 0 }, without = { 0 };
 
 	make_text(&udp, &text);
