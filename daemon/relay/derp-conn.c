@@ -181,9 +181,10 @@ void derp_conn_flush(struct derp_conn *c, uint64_t now_us)
 
 void derp_conn_watch(struct derp_conn *c)
 {
-	bool waits = tls_stream_keeps(c->tls) ||
-		     (tls_stream_is_open(c->tls) && derp_client_has_output(&c->client));
-	uint32_t events = (is_ending(c) ? 0 : EPOLLIN) | (waits ? EPOLLOUT : 0);
+	bool writes = tls_stream_keeps(c->tls) ||
+		      (tls_stream_is_open(c->tls) && derp_client_has_output(&c->client));
+	bool reads = !is_ending(c) && (c->proved || !c->waits);
+	uint32_t events = (reads ? EPOLLIN : 0) | (writes ? EPOLLOUT : 0);
 
 	if (events != c->events && sd_event_source_set_io_events(c->io, events) >= 0)
 		c->events = events;

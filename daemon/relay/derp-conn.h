@@ -20,8 +20,9 @@ enum {
 struct derp_conn {
 	struct derp_client client;
 	struct derp *derp; /* as the rest up to here: derp.c's */
-	struct derp_conn *next, **pprev, *next_of_key, *next_touched, *next_more;
-	bool touched, listed, more;
+	struct derp_conn *next, **pprev, *next_of_key, *next_touched, *next_turn;
+	bool touched, listed;
+	bool waits;  /* for its turn */
 	bool proved; /* a member: */
 	uint32_t node;
 	struct ip_addr addr;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -33,6 +34,11 @@ enum {
 #define LOOK_US  (250 * USEC_PER_MSEC) /* no two looks at all are closer */
 #define AGAIN_US USEC_PER_SEC          /* before accepting again, when there was no descriptor */
 
+/* Connections that wait for their turn to be read. */
+struct turns {
+	struct derp_conn *first, *last;
+};
+
 struct derp {
 	struct relay_core *core;
 	struct derp_keys keys;
@@ -42,10 +48,11 @@ struct derp {
 	struct derp_table table;
 	unsigned clients_max;
 	int listen_fd;
-	sd_event_source *on_listen, *on_timer, *on_more;
+	sd_event_source *on_listen, *on_timer, *on_turn;
+	int turn_fd; /* always readable: so its turn comes when all others' have */
 	struct derp_conn *strangers, *known; /* newest first */
 	struct derp_conn *touched;           /* of both */
-	struct derp_conn *more, *more_last;  /* of both, in turn: OpenSSL holds what they sent */
+	struct turns strange, more;          /* strangers; those of whom OpenSSL holds something */
 	uint64_t now_us;                     /* of this event */
 	uint64_t due_us, looked_us;
 	uint64_t listen_again_us; /* 0: it listens */
@@ -93,37 +100,43 @@ static void touch(struct derp_conn *c)
 	c->derp->touched = c;
 }
 
-static void wants_more(struct derp_conn *c)
+static struct turns *turns_of(struct derp_conn *c)
 {
-	struct derp *d = c->derp;
-
-	if (c->more)
-		return;
-	c->more = true;
-	c->next_more = NULL;
-	if (d->more)
-		d->more_last->next_more = c;
-	else
-		d->more = c;
-	d->more_last = c;
-	(void) sd_event_source_set_enabled(d->on_more, SD_EVENT_ON);
+	return c->proved ? &c->derp->more : &c->derp->strange;
 }
 
-static void wants_no_more(struct derp_conn *c)
+static void wants_turn(struct derp_conn *c)
+{
+	struct turns *t = turns_of(c);
+
+	if (c->waits)
+		return;
+	c->waits = true;
+	c->next_turn = NULL;
+	if (t->first)
+		t->last->next_turn = c;
+	else
+		t->first = c;
+	t->last = c;
+	(void) sd_event_source_set_enabled(c->derp->on_turn, SD_EVENT_ON);
+}
+
+static void wants_no_turn(struct derp_conn *c)
 {
 	struct derp *d = c->derp;
-	struct derp_conn **at = &d->more, *before = NULL;
+	struct turns *t = turns_of(c);
+	struct derp_conn **at = &t->first, *before = NULL;
 
-	if (!c->more)
+	if (!c->waits)
 		return;
-	for (; *at != c; at = &(*at)->next_more)
+	for (; *at != c; at = &(*at)->next_turn)
 		before = *at;
-	*at = c->next_more;
-	if (d->more_last == c)
-		d->more_last = before;
-	c->more = false;
-	if (!d->more)
-		(void) sd_event_source_set_enabled(d->on_more, SD_EVENT_OFF);
+	*at = c->next_turn;
+	if (t->last == c)
+		t->last = before;
+	c->waits = false;
+	if (!d->more.first && !d->strange.first)
+		(void) sd_event_source_set_enabled(d->on_turn, SD_EVENT_OFF);
 }
 
 /* --- members among themselves --- */
@@ -265,7 +278,7 @@ static void remove_conn(struct derp_conn *c)
 	d->counters.ended[c->client.end]++;
 	d->counters.unsaid += c->client.unsaid;
 	door_left(d->door, &c->addr, c->proved);
-	wants_no_more(c);
+	wants_no_turn(c);
 	unlink_it(c);
 	(void) derp_conn_free(c);
 }
@@ -302,44 +315,48 @@ static void settle(struct derp *d)
 
 static void read_from(struct derp_conn *c)
 {
+	if (!c->proved)
+		wants_no_turn(c); /* it may be a member then, who waits elsewhere */
 	if (derp_conn_read(c, c->derp->scratch, c->derp->now_us))
-		wants_more(c);
+		wants_turn(c);
 	touch(c);
-}
-
-/* One that stopped only because others are there, too, goes on. */
-static void read_more(struct derp *d)
-{
-	struct derp_conn *c = d->more;
-
-	if (!c)
-		return;
-	wants_no_more(c);
-	read_from(c);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
 	struct derp_conn *c = ctx;
 	struct derp *d = c->derp;
+	bool over = revents & (EPOLLHUP | EPOLLERR);
 
 	d->now_us = clock_now_us();
-	read_more(d); /* on_more() comes only when no socket has anything */
-	if (c->client.state != DERP_CLIENT_ENDING && (revents & ~EPOLLOUT))
+	if (c->client.state == DERP_CLIENT_ENDING)
+		c->broken |= over;
+	else if (!c->proved && !over && (revents & EPOLLIN))
+		wants_turn(c); /* a handshake is dear: one at a time, and others in between */
+	else if (revents & ~EPOLLOUT)
 		read_from(c);
-	else if (revents & (EPOLLHUP | EPOLLERR))
-		c->broken = true;
 	touch(c);
 	settle(d);
 	return 0;
 }
 
-static int on_more(sd_event_source *source, void *ctx)
+static void take_turn(struct turns *t)
+{
+	struct derp_conn *c = t->first;
+
+	if (!c)
+		return;
+	wants_no_turn(c);
+	read_from(c); /* and to the end, if it wants another one */
+}
+
+static int on_turn(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
 	struct derp *d = ctx;
 
 	d->now_us = clock_now_us();
-	read_more(d);
+	take_turn(&d->more);
+	take_turn(&d->strange);
 	settle(d);
 	return 0;
 }
@@ -429,7 +446,7 @@ static int let_in(
 	d->counters.accepted++;
 	touch(c);
 	if (first_len) /* of which the socket says nothing */
-		wants_more(c);
+		wants_turn(c);
 	make_room(d, &c->addr);
 	return 0;
 }
@@ -613,12 +630,9 @@ static int add_sources(struct derp *d, int listen_fd)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(d->on_timer, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_defer(event, &d->on_more, on_more, d);
+		r = sd_event_add_io(event, &d->on_turn, d->turn_fd, EPOLLIN, on_turn, d);
 	if (r >= 0)
-		r = sd_event_source_set_enabled(d->on_more, SD_EVENT_OFF);
-	/* Behind all others: sd-event takes a source of this kind for the oldest each time. */
-	if (r >= 0)
-		r = sd_event_source_set_priority(d->on_more, SD_EVENT_PRIORITY_NORMAL + 1);
+		r = sd_event_source_set_enabled(d->on_turn, SD_EVENT_OFF);
 	if (r >= 0 && listen_fd >= 0)
 		r = sd_event_add_io(event, &d->on_listen, listen_fd, EPOLLIN, on_listen, d);
 	return r;
@@ -638,7 +652,8 @@ int derp_new(struct relay_core *core, const struct derp_config *config, struct d
 	d->clients_max = config->clients_max;
 	d->due_us = UINT64_MAX;
 	d->listen_fd = -1;
-	r = open_door(d, config);
+	d->turn_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = d->turn_fd < 0 ? -errno : open_door(d, config);
 	if (r == 0)
 		r = derp_table_init(&d->table, config->clients_max);
 	if (r == 0)
@@ -668,7 +683,8 @@ struct derp *derp_free(struct derp *d)
 	}
 	sd_event_source_disable_unref(d->on_listen);
 	sd_event_source_disable_unref(d->on_timer);
-	sd_event_source_disable_unref(d->on_more);
+	sd_event_source_disable_unref(d->on_turn);
+	close_p(&d->turn_fd);
 	derp_table_done(&d->table);
 	(void) door_free(d->door);
 	(void) tls_party_free(d->tls);
