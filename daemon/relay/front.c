@@ -18,8 +18,8 @@
 #include "sys/httpd/door.h"
 #include "wire/hello.h"
 
-enum { ACCEPTS_AT_ONCE = 64 };
-#define AGAIN_US USEC_PER_SEC /* before accepting again, when there was no descriptor */
+enum { ACCEPTS_AT_ONCE = 16 }; /* each may put another one out, which is looked for */
+#define AGAIN_US USEC_PER_SEC  /* before accepting again, when there was no descriptor */
 
 struct guest {
 	struct guest *next, **pprev;
