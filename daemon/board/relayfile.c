@@ -20,7 +20,8 @@ void relayfile_done(struct relayfile *file)
 
 static int refuse_unknown(const json_t *json, struct err *err)
 {
-	static const char *const known[] = { "hosts", "tcp", "udp", "pin", "key", "metrics" };
+	static const char *const known[] = { "hosts", "tcp", "udp", "pin", "key", "metrics",
+		"waits_for" };
 	const char *key;
 	json_t *value;
 
@@ -69,6 +70,14 @@ static void write_hosts(struct node_relay *relay)
 	relay->n_hosts = n;
 }
 
+/* Absent or null: nobody. */
+static int read_waits_for(const json_t *json, struct relayfile *ret, struct err *err)
+{
+	return json_has(json, "waits_for") ? field_get_keys(json, "waits_for", 1, FIELD_PINS_MAX,
+						     ret->waits_for, &ret->n_waits_for, err)
+					   : 0;
+}
+
 int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *err)
 {
 	CLEANUP_RELAYFILE struct relayfile file = { 0 };
@@ -86,6 +95,8 @@ int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *e
 	r = refuse_unknown(copy, err);
 	if (r == 0)
 		r = read_metrics(copy, &file.metrics, err);
+	if (r == 0)
+		r = read_waits_for(copy, &file, err);
 	if (r == 0)
 		r = node_relay_from_json(copy, &file.relay, err);
 	if (r < 0)
@@ -113,6 +124,10 @@ json_t *relayfile_to_json(const struct relayfile *file)
 		return NULL;
 	if (json && file->metrics &&
 		json_object_set_new(json, "metrics", json_integer(file->metrics)) < 0)
+		return NULL;
+	if (json && file->n_waits_for &&
+		json_object_set_new(
+			json, "waits_for", field_keys(file->waits_for, file->n_waits_for)) < 0)
 		return NULL;
 	return TAKE(json);
 }

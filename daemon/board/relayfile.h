@@ -7,7 +7,9 @@
  *
  * `hosts` is a list of addresses and DNS names, or automatic: the board's own addresses. It may
  * have "metrics": the TCP port of the loopback address at which Prometheus gets hearth-relay's
- * numbers.
+ * numbers; and "waits_for": 1 to 4 pins of coordinators. That is written when the board is to be
+ * enrolled by way of its own relay: until hearthd has said who the mesh's members are, hearth-relay
+ * passes connections to these and does nothing else. Then it means nothing.
  */
 #pragma once
 
@@ -24,6 +26,8 @@ struct relayfile {
 	bool automatic;          /* the file has no hosts: relay.n_hosts is 0 */
 	struct node_relay relay; /* what else the record will say */
 	uint16_t metrics;        /* 0: none */
+	uint8_t waits_for[FIELD_PINS_MAX][FIELD_KEY_LEN];
+	size_t n_waits_for; /* 0: for none */
 };
 
 void relayfile_done(struct relayfile *file);

@@ -18,6 +18,12 @@
 #define PIN  "\"pin\":\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\""
 #define KEY  "\"key\":\"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\""
 #define REST "\"tcp\":3340,\"udp\":3478," PIN "," KEY
+/* pins */
+#define ONE   "\"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\""
+#define TWO   "\"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\""
+#define THREE "\"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=\""
+#define FOUR  "\"BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ=\""
+#define FIVE  "\"BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=\""
 
 static int read_text(const char *text, struct relayfile *ret, struct err *err)
 {
@@ -45,6 +51,17 @@ static void test_forms(void **state)
 		{ "{\"hosts\":\"automatic\",\"metrics\":9340," REST "}", NULL },
 		{ "{\"hosts\":\"automatic\",\"metrics\":0," REST "}", "metrics" },
 		{ "{\"hosts\":\"automatic\",\"metrics\":\"all\"," REST "}", "metrics" },
+		{ "{\"hosts\":\"automatic\",\"waits_for\":[" ONE "]," REST "}", NULL },
+		{ "{\"hosts\":\"automatic\",\"waits_for\":null," REST "}", NULL },
+		{ "{\"hosts\":\"automatic\",\"waits_for\":[]," REST "}", "waits_for" },
+		{ "{\"hosts\":\"automatic\",\"waits_for\":" ONE "," REST "}", "waits_for" },
+		{ "{\"hosts\":\"automatic\",\"waits_for\":[" ONE "," ONE "]," REST "}", "twice" },
+		{ "{\"hosts\":\"automatic\",\"waits_for\":[" ONE "," TWO "," THREE "," FOUR
+		  "]," REST "}",
+			NULL },
+		{ "{\"hosts\":\"automatic\",\"waits_for\":[" ONE "," TWO "," THREE "," FOUR "," FIVE
+		  "]," REST "}",
+			"waits_for" },
 		{ "[]", "no JSON object" },
 		{ "null", "" },
 	};
@@ -82,6 +99,8 @@ static void test_file(void **state)
 	char dir[] = "/tmp/hearth-relayfile-XXXXXX", path[64];
 	struct relayfile file = { .automatic = true,
 		.metrics = 9340,
+		.waits_for = { { 3 }, { 4 } },
+		.n_waits_for = 2,
 		.relay = { .tcp = 443, .udp = 3478, .pin = { 1 }, .key = { 2 } } };
 	CLEANUP_RELAYFILE struct relayfile again = { 0 }, named = { 0 };
 	struct err err = { 0 };
@@ -96,14 +115,18 @@ static void test_file(void **state)
 	assert_int_equal(relayfile_read(path, &again, &err), 0);
 	assert_true(again.automatic);
 	assert_int_equal(again.metrics, 9340);
+	assert_int_equal(again.n_waits_for, 2);
+	assert_memory_equal(again.waits_for, file.waits_for, sizeof(file.waits_for));
 	assert_true(node_relay_equal(&file.relay, &again.relay));
 
 	file.automatic = false;
+	file.n_waits_for = 0;
 	file.relay.n_hosts = 1;
 	(void) snprintf(file.relay.hosts[0], sizeof(file.relay.hosts[0]), "vps.example.org");
 	assert_int_equal(relayfile_write(path, &file, &err), 0);
 	assert_int_equal(relayfile_read(path, &named, &err), 0);
 	assert_false(named.automatic);
+	assert_int_equal(named.n_waits_for, 0);
 	assert_true(node_relay_equal(&file.relay, &named.relay));
 
 	assert_int_equal(file_write_atomic(path, "{\"hosts\"", 8, 0644), 0);
