@@ -137,6 +137,10 @@ static void put_pass(const struct pass_counters *c, struct buf *ret)
 void metrics_text(const struct metrics_values *m, struct buf *ret)
 {
 	one(ret, "members", "gauge", "Members of the mesh, who may use the relay.", m->members);
+	one(ret, "waiting", "gauge", "1: the board is not enrolled yet, and nobody is a member.",
+		m->waiting);
+	one(ret, "unserved_total", "counter", "Connections meanwhile that were for no coordinator.",
+		m->unserved);
 	if (m->udp)
 		put_udp(m, ret);
 	put_front(m->front, ret);

@@ -17,6 +17,8 @@ struct metrics_values {
 	const struct derp_counters *derp;
 	const struct front_counters *front;
 	const struct pass_counters *pass;
+	bool waiting;      /* for its enrolment */
+	uint64_t unserved; /* connections meanwhile that were for no coordinator */
 };
 
 /* Appends all of them. What a counter counts is told above it. */

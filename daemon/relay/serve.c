@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -63,6 +64,12 @@ struct serve {
 	struct bridge bridge; /* between the two */
 	struct pass *pass;
 	struct metrics *metrics; /* the same */
+	/*
+	 * relay.json names coordinators that it waits for, and hearthd has not said yet who the
+	 * members are. Over once and for all when it has.
+	 */
+	bool waiting;
+	uint64_t unserved; /* connections of those who had another wish than these */
 	sd_event_source *on_status;
 	uint64_t status_us;
 	bool watchdog;
@@ -130,7 +137,12 @@ static void say_status(struct serve *s)
 
 	(void) members_list(s->core.members, &members);
 	derp_counters(s->derp, &derp);
-	if (*admit_problem(s->admit))
+	if (s->waiting)
+		(void) snprintf(text, sizeof(text),
+			"waits for its enrolment; only coordinators that it waits for are let in, "
+			"at port %u",
+			s->tcp_port);
+	else if (*admit_problem(s->admit))
 		(void) snprintf(text, sizeof(text), "%zu members; hearthd: %.100s", members,
 			admit_problem(s->admit));
 	else
@@ -151,7 +163,9 @@ static void on_metrics(void *ctx, struct buf *text)
 		.bound = s->udp ? udp_bound(s->udp) : 0,
 		.derp = &derp,
 		.front = &front,
-		.pass = &pass };
+		.pass = &pass,
+		.waiting = s->waiting,
+		.unserved = s->unserved };
 
 	(void) members_list(s->core.members, &values.members);
 	derp_counters(s->derp, &derp);
@@ -186,13 +200,56 @@ static int begin_status(struct serve *s, struct err *err)
 
 /* --- who is served --- */
 
+static int open_udp(struct serve *s, struct err *err)
+{
+	const struct udp_options options = { .port = s->file.relay.udp };
+
+	if (!s->file.relay.udp)
+		return 0;
+	if (udp_new(&s->core, &options, &s->udp, err) < 0)
+		return err->code;
+	if (udp_has_small_buffers(s->udp))
+		log_notice("the kernel grants small socket buffers (net.core.rmem_max): bursts "
+			   "are lost sooner");
+	return 0;
+}
+
+/* Until now connections were passed to coordinators that relay.json names, and that was all. */
+static void begin_to_serve(struct serve *s)
+{
+	struct err err = { 0 };
+
+	s->waiting = false;
+	log_notice("this board is enrolled: its mesh's members are served from now on");
+	if (open_udp(s, &err) == 0)
+		return;
+	log_error("%s", err.text);
+	(void) sd_event_exit(s->core.event, -err.code); /* as at a start: it is tried anew */
+}
+
+static void begin_to_wait(struct serve *s)
+{
+	s->waiting = s->file.n_waits_for > 0;
+	if (!s->waiting)
+		return;
+	pass_follow(s->pass, s->file.waits_for, s->file.n_waits_for);
+	log_notice("waits for its enrolment: until hearthd says who the mesh's members are, "
+		   "connections are passed to coordinators that " RELAYFILE_NAME
+		   " names, and nobody else is served");
+}
+
 static void on_members(void *ctx)
 {
 	struct serve *s = ctx;
-	size_t n, n_pins;
+	size_t n, n_pins, n_members;
 	const struct ip_prefix *ranges = admit_ranges(s->admit, &n);
 	const uint8_t(*pins)[FIELD_KEY_LEN] = admit_pins(s->admit, &n_pins);
 
+	(void) members_list(s->core.members, &n_members);
+	if (s->waiting && n_members)
+		begin_to_serve(s);
+	if (s->waiting)
+		return;
 	if (s->udp && (udp_deny(s->udp, ranges, n) < 0 || udp_follow(s->udp) < 0))
 		log_error("out of memory: newcomers are not served yet");
 	derp_follow(s->derp); /* who goes says so unless he is bound still */
@@ -209,10 +266,14 @@ static void on_arrived(void *ctx, int fd, const struct endpoint *peer, const cha
 {
 	struct serve *s = ctx;
 
-	if (pass_serves(name))
+	if (pass_serves(name)) {
 		pass_take(s->pass, fd, peer, name, first, first_len);
-	else
+	} else if (s->waiting) {
+		s->unserved++;
+		(void) close(fd);
+	} else {
 		derp_take(s->derp, fd, peer, first, first_len);
+	}
 }
 
 static const struct front_hooks front_hooks = { .arrived = on_arrived };
@@ -326,31 +387,19 @@ static int read_keys(struct serve *s, struct err *err)
 	return s->core.members ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
-static int open_udp(struct serve *s, struct err *err)
-{
-	const struct udp_options options = { .port = s->file.relay.udp };
-
-	if (!s->file.relay.udp)
-		return 0;
-	if (udp_new(&s->core, &options, &s->udp, err) < 0)
-		return err->code;
-	if (udp_has_small_buffers(s->udp))
-		log_notice("the kernel grants small socket buffers (net.core.rmem_max): bursts "
-			   "are lost sooner");
-	return 0;
-}
-
 static int start(struct serve *s, struct err *err)
 {
 	char path[PATH_TEXT_MAX];
 	int r = read_keys(s, err);
 
-	if (r == 0)
+	if (r == 0 && !s->file.n_waits_for)
 		r = open_udp(s, err);
 	if (r == 0)
 		r = open_tcp(s, err);
 	if (r == 0 && s->udp)
 		bridge_join(&s->bridge, s->udp, s->derp);
+	if (r == 0)
+		begin_to_wait(s);
 	if (r == 0 && s->file.metrics)
 		r = metrics_new(&s->core, s->file.metrics, on_metrics, s, &s->metrics, err);
 	if (r == 0)
@@ -441,8 +490,9 @@ int serve_run(int argc, char **argv)
 		r = catch_signals(&s, &err);
 	if (r == 0) {
 		(void) notify_send("READY=1");
-		log_notice("relaying on UDP port %u and TCP port %u", s.udp ? udp_port(s.udp) : 0,
-			s.tcp_port);
+		if (!s.waiting)
+			log_notice("relaying on UDP port %u and TCP port %u",
+				s.udp ? udp_port(s.udp) : 0, s.tcp_port);
 		r = sd_event_loop(s.core.event);
 		if (r < 0)
 			err_set(&err, r, "event loop: %s", strerror(-r));
@@ -450,5 +500,5 @@ int serve_run(int argc, char **argv)
 	if (r < 0)
 		log_error("%s", err.text);
 	serve_done(&s);
-	return r < 0;
+	return r != 0;
 }

@@ -32,7 +32,9 @@ static void make_text(const struct udp_counters *udp, struct buf *ret)
 			     .udp = udp,
 			     .derp = &derp,
 			     .front = &front,
-			     .pass = &pass },
+			     .pass = &pass,
+			     .waiting = true,
+			     .unserved = 6 },
 		ret);
 }
 
@@ -40,6 +42,8 @@ static void test_values(void **state)
 {
 	static const char *const lines[] = {
 		"hearth_relay_members 12\n",
+		"hearth_relay_waiting 1\n",
+		"hearth_relay_unserved_total 6\n",
 		"hearth_relay_udp_bound 11\n",
 		"hearth_relay_udp_datagrams_total{fate=\"carried\"} 21\n",
 		"hearth_relay_udp_datagrams_total{fate=\"not_sent\"} 22\n",
