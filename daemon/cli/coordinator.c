@@ -232,32 +232,6 @@ static const char *label_text(const json_t *labels, struct buf *buf)
 	return buf_str(buf);
 }
 
-static void print_relays(const json_t *relays)
-{
-	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
-	static const char *const head[] = { "NAME", "STATE", "HOSTS", "TCP", "UDP" };
-
-	cli_table_head(&t, head, ARRAY_LEN(head));
-	size_t i;
-	json_t *one;
-
-	json_array_foreach((json_t *) relays, i, one)
-	{
-		const json_t *relay = json_object_get(one, "relay");
-		CLEANUP_BUF struct buf hosts = { 0 };
-		char tcp[24], udp[24];
-
-		(void) snprintf(tcp, sizeof(tcp), "%u", (unsigned) cli_u64(relay, "tcp"));
-		(void) snprintf(udp, sizeof(udp), "%u", (unsigned) cli_u64(relay, "udp"));
-		cli_table_add(&t, cli_str(one, "name"));
-		cli_table_add(&t, cli_str(one, "state"));
-		cli_table_add(&t, join(json_object_get(relay, "hosts"), &hosts));
-		cli_table_add(&t, tcp);
-		cli_table_add(&t, cli_u64(relay, "udp") ? udp : "");
-	}
-	cli_table_print(&t);
-}
-
 static void print_nodes(const json_t *nodes)
 {
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
@@ -315,11 +289,6 @@ static int list(const struct cli_verb *verb, const char *call, const char *field
 int cli_token_list(const struct cli_verb *verb, int argc, char **argv)
 {
 	return list(verb, "token.list", "tokens", print_tokens, argc, argv);
-}
-
-int cli_relay_list(const struct cli_verb *verb, int argc, char **argv)
-{
-	return list(verb, "relay.list", "relays", print_relays, argc, argv);
 }
 
 int cli_node_list(const struct cli_verb *verb, int argc, char **argv)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "coordinator/admin-change.h"
 #include "coordinator/relays.h"
@@ -14,10 +15,39 @@ struct relay_change {
 	uint32_t id;
 };
 
-static json_t *describe(const struct node *node, const char *state, const struct node_relay *relay)
+/* The last one who came from outside by @way; null: nobody yet. */
+static json_t *describe_way(
+	const struct coord *c, const struct reached *reached, enum reached_way way)
 {
-	return json_pack("{s:I, s:s, s:s, s:o}", "id", (json_int_t) node->id, "name", node->name,
-		"state", state, "relay", node_relay_to_json(relay));
+	uint32_t id = reached->ways[way].node;
+	const struct node *by = id ? netmap_by_id(coord_netmap(c), id) : NULL;
+	uint64_t ago_us = clock_now_us() - reached->ways[way].at_us;
+
+	if (!id)
+		return json_null();
+	return json_pack("{s:I, s:o, s:I}", "node", (json_int_t) id, "name",
+		by ? json_string(by->name) : json_null(), "at",
+		(json_int_t) ((clock_wall_us() - ago_us) / USEC_PER_SEC));
+}
+
+/* null: it has said nothing since this coordinator started. */
+static json_t *describe_reached(const struct coord *c, const struct node *node)
+{
+	const struct reached *reached = relays_reached(c->relays, node->id);
+	json_t *obj = reached ? json_object() : json_null();
+
+	for (enum reached_way way = 0; reached && way < REACHED_WAYS; way++)
+		(void) json_object_set_new(
+			obj, reached_way_name(way), describe_way(c, reached, way));
+	return obj;
+}
+
+static json_t *describe(const struct coord *c, const struct node *node, const char *state,
+	const struct node_relay *relay)
+{
+	return json_pack("{s:I, s:s, s:s, s:o, s:o}", "id", (json_int_t) node->id, "name",
+		node->name, "state", state, "relay", node_relay_to_json(relay), "reached",
+		describe_reached(c, node));
 }
 
 void admin_relay_list(struct coord *c, struct ipc_request *request)
@@ -28,9 +58,9 @@ void admin_relay_list(struct coord *c, struct ipc_request *request)
 		const struct node_relay *asked = relays_asked(c->relays, n->id);
 
 		if (n->relay.n_hosts)
-			(void) json_array_append_new(list, describe(n, "serving", &n->relay));
+			(void) json_array_append_new(list, describe(c, n, "serving", &n->relay));
 		else if (asked)
-			(void) json_array_append_new(list, describe(n, "asked", asked));
+			(void) json_array_append_new(list, describe(c, n, "asked", asked));
 	}
 	ipc_request_reply(request, json_pack("{s:o}", "relays", list));
 }

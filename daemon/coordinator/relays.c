@@ -16,9 +16,12 @@
 /* Of a node that has said something. They are few: what may be asked so seldom may be a list. */
 struct entry {
 	uint32_t id;
-	struct node_relay asked;        /* no hosts: nothing */
-	uint8_t identity[NODE_KEY_LEN]; /* of the board that asked */
+	struct node_relay asked; /* no hosts: nothing */
+	uint8_t identity
+		[NODE_KEY_LEN]; /* of the board that asked, or said by whom it was reached */
 	struct pace said, moved;
+	bool has_reached;
+	struct reached reached;
 	struct entry *next;
 };
 
@@ -73,6 +76,13 @@ const struct node_relay *relays_asked(struct relays *relays, uint32_t id)
 	return e && e->asked.n_hosts ? &e->asked : NULL;
 }
 
+const struct reached *relays_reached(struct relays *relays, uint32_t id)
+{
+	const struct entry *e = *find(relays, id);
+
+	return e && e->has_reached ? &e->reached : NULL;
+}
+
 void relays_forget(struct relays *relays, uint32_t id)
 {
 	struct entry *e = *find(relays, id);
@@ -88,9 +98,14 @@ void relays_node_changed(struct relays *relays, uint32_t id)
 
 	if (!*at)
 		return;
-	if (!node) /* its number is nobody's ever again */
+	if (!node) { /* its number is nobody's ever again */
 		drop(at);
-	else if (node->relay.n_hosts || memcmp(node->identity, (*at)->identity, NODE_KEY_LEN) != 0)
+		return;
+	}
+	bool other = memcmp(node->identity, (*at)->identity, NODE_KEY_LEN) != 0;
+
+	(*at)->has_reached &= !other;
+	if (node->relay.n_hosts || other)
 		node_relay_done(&(*at)->asked);
 }
 
@@ -203,10 +218,31 @@ static bool may_move(struct entry *e, const struct node_relay *relay, uint64_t n
 	return !relay->n_hosts || pace_may(&e->moved, RELAYS_MOVES, MOVED_EVERY_US, now_us, NULL);
 }
 
+static void take(struct coord *c, struct httpd_request *request, const struct node *node,
+	struct entry *e, const struct api_relay_request *asked, uint64_t now_us)
+{
+	const struct node_relay *relay = &asked->relay;
+
+	if (asked->has_reached) {
+		e->has_reached = true;
+		e->reached = asked->reached;
+		memcpy(e->identity, node->identity, NODE_KEY_LEN);
+	}
+	if (!node->relay.n_hosts || node_relay_equal(&node->relay, relay))
+		answer(c, request, node, relay);
+	else if (may_move(e, relay, now_us))
+		submit_move(c, request, node, relay);
+	else
+		reply_refuse(request, API_TOO_MANY,
+			"%s is found elsewhere as a relay too often: each time is on every "
+			"board's disk for ever. It may say so again in a quarter of an hour.",
+			node->name);
+}
+
 void relays_handle(
 	struct coord *c, struct httpd_request *request, const struct node *node, const json_t *body)
 {
-	CLEANUP_NODE_RELAY struct node_relay relay = { 0 };
+	CLEANUP_API_RELAY_REQUEST struct api_relay_request asked = { 0 };
 	struct entry *e = make(c->relays, node->id);
 	uint64_t now_us = clock_now_us();
 	struct err err = { 0 };
@@ -218,18 +254,11 @@ void relays_handle(
 			"%s says too often where it is found as a relay: once in half a minute "
 			"will do.",
 			node->name);
-	else if (api_relay_request_from_json(body, &relay, &err) < 0 ||
-		 coord_check_relay(c, &relay, &err) < 0)
+	else if (api_relay_request_from_json(body, now_us, &asked, &err) < 0 ||
+		 coord_check_relay(c, &asked.relay, &err) < 0)
 		reply_refuse(request, API_BAD_REQUEST, "The relay is not accepted: %s.", err.text);
-	else if (!node->relay.n_hosts || node_relay_equal(&node->relay, &relay))
-		answer(c, request, node, &relay);
-	else if (may_move(e, &relay, now_us))
-		submit_move(c, request, node, &relay);
 	else
-		reply_refuse(request, API_TOO_MANY,
-			"%s is found elsewhere as a relay too often: each time is on every "
-			"board's disk for ever. It may say so again in a quarter of an hour.",
-			node->name);
+		take(c, request, node, e, &asked, now_us);
 }
 
 int relays_open(struct coord *coord, struct relays **ret, struct err *err)

@@ -4,11 +4,13 @@
  * A relay learns who talks to whom and when, and can drop what it carries: that a board becomes one
  * needs an administrator's yes (admin-relay). From then on it may say that it is found elsewhere
  * now, or no longer at all: the same board, the same trust. What is only asked for lies in memory,
- * one of each node: after a restart of ours the boards say it again by themselves.
+ * one of each node, and so does by whom it was reached: after a restart of ours the boards say it
+ * again by themselves.
  */
 #pragma once
 
 #include "coordinator/coord.h"
+#include "wire/reached.h"
 
 enum {
 	RELAYS_BURST = 20, /* of one node, whatever it says, then one in half a minute */
@@ -26,6 +28,8 @@ struct relays *relays_close(struct relays *relays);
 
 /* Where node @id would be found, and its record does not say so; NULL: it asks for nothing. */
 const struct node_relay *relays_asked(struct relays *relays, uint32_t id);
+/* By whom it said that it was reached, by clock_now_us(); NULL: nothing yet. Borrowed. */
+const struct reached *relays_reached(struct relays *relays, uint32_t id);
 /* It is answered, or asks for nothing any more. It may ask again. */
 void relays_forget(struct relays *relays, uint32_t id);
 /*

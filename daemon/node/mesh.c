@@ -290,7 +290,7 @@ static int apply_exchange(struct hearthd *h, const struct view *view, struct err
 
 static int apply_offer(struct hearthd *h, const struct view *view, struct err *err)
 {
-	offer_look(h->offer, view->self, view->own);
+	offer_look(h->offer, view->self, view->own, roster_reached(h->roster));
 	return 0;
 }
 
@@ -507,7 +507,7 @@ static void look_at_mesh(struct hearthd *h)
 	ground_look(h->ground, view.self, device_is_whole(h->device) ? view.ifindex : 0);
 	wall_retry(h->wall, view.settings, view.self, view.own);
 	exchange_follow(h->exchange, view.self);
-	offer_look(h->offer, view.self, view.own);
+	offer_look(h->offer, view.self, view.own, roster_reached(h->roster));
 	if (ipv6_is_missing(h->ipv6) != missing) {
 		names_write(h->names, false);
 		announce_look(h->announce);

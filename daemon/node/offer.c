@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/pace.h"
 #include "board/relayfile.h"
+#include "wire/api.h"
 
 #define FOLLOWS_US (5 * USEC_PER_SEC) /* so long a record may take once it was put */
 #define PAUSE_US   (2 * USEC_PER_SEC) /* after a failure, then twice as long each time */
@@ -21,6 +22,9 @@ struct offer {
 	struct backoff backoff;
 	struct node_relay put; /* what was put last */
 	uint64_t put_us;       /* and is there; 0: it is not */
+	bool tells;            /* what is under way: only by whom it was reached */
+	struct reached told;
+	uint64_t told_us; /* 0: nothing yet */
 };
 
 static bool has_host(const struct node_relay *relay, const char *host)
@@ -88,19 +92,48 @@ static void say_unfollowed(struct offer *offer, const struct node *self)
 	problem_set(&offer->core->problems, "relay", &err);
 }
 
-static void put(struct offer *offer, const struct node_relay *wanted)
+static void put_doc(
+	struct offer *offer, const struct node_relay *wanted, const struct reached *reached)
 {
-	json_t *relay = node_relay_to_json(wanted);
-	CLEANUP_JSON json_t *doc = relay ? json_pack("{s:o}", "relay", relay) : NULL;
+	struct api_relay_request request = { .relay = *wanted };
+	CLEANUP_JSON json_t *doc = NULL;
 	struct err err = { 0 };
-	int r = doc ? offer->hooks->put(offer->ctx, doc, &err)
-		    : err_set(&err, -ENOMEM, "out of memory");
+	int r;
+
+	request.has_reached = reached != NULL;
+	if (reached)
+		request.reached = *reached;
+	doc = api_relay_request_to_json(&request, clock_now_us());
+	r = doc ? offer->hooks->put(offer->ctx, doc, &err)
+		: err_set(&err, -ENOMEM, "out of memory");
 
 	offer->under_way = true;
-	offer->put = *wanted;
-	offer->put_us = 0;
 	if (r < 0)
 		offer_put_ended(offer, r, &err);
+}
+
+static void put(struct offer *offer, const struct node_relay *wanted, const struct reached *reached)
+{
+	offer->put = *wanted;
+	offer->put_us = 0;
+	put_doc(offer, wanted, reached);
+}
+
+/* The record says @wanted: whether the relay is of any use is all there is to tell. */
+static void tell(
+	struct offer *offer, const struct node_relay *wanted, const struct reached *reached)
+{
+	uint64_t now_us = clock_now_us(), pause_us;
+
+	if (!reached || !wanted->n_hosts)
+		return;
+	pause_us = reached_same_ways(reached, &offer->told) ? OFFER_AGAIN_US : OFFER_TELL_US;
+	if (offer->told_us && now_us - offer->told_us < pause_us)
+		return;
+	offer->tells = true;
+	offer->told = *reached;
+	offer->told_us = now_us;
+	put_doc(offer, wanted, reached);
 }
 
 void offer_put_ended(struct offer *offer, int r, const struct err *err)
@@ -108,6 +141,10 @@ void offer_put_ended(struct offer *offer, int r, const struct err *err)
 	struct err why = { 0 };
 
 	offer->under_way = false;
+	if (offer->tells) {
+		offer->tells = false; /* not told: with the next one, in ten minutes at most */
+		return;
+	}
 	if (r == 0) {
 		offer->put_us = clock_now_us();
 		offer->backoff = (struct backoff){ .next_us = offer->put_us + OFFER_AGAIN_US };
@@ -119,7 +156,8 @@ void offer_put_ended(struct offer *offer, int r, const struct err *err)
 	problem_set(&offer->core->problems, "relay", &why);
 }
 
-void offer_look(struct offer *offer, const struct node *self, const struct candidates *own)
+void offer_look(struct offer *offer, const struct node *self, const struct candidates *own,
+	const struct reached *reached)
 {
 	struct node_relay wanted = { 0 };
 
@@ -129,6 +167,7 @@ void offer_look(struct offer *offer, const struct node *self, const struct candi
 		problem_set(&offer->core->problems, "relay", NULL);
 		offer->backoff = (struct backoff){ 0 };
 		offer->put_us = 0;
+		tell(offer, &wanted, reached);
 		return;
 	}
 	if (!node_relay_equal(&offer->put, &wanted))
@@ -136,7 +175,7 @@ void offer_look(struct offer *offer, const struct node *self, const struct candi
 	else if (offer->put_us)
 		say_unfollowed(offer, self);
 	if (clock_now_us() >= offer->backoff.next_us)
-		put(offer, &wanted);
+		put(offer, &wanted, reached);
 }
 
 struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void *ctx)

@@ -1,7 +1,9 @@
 /*
  * offer: this board as a relay. What relay.json (board/relayfile.h) wants the board's record to
  * say is put to the coordinator until the record says it; also that it is no relay any more. An
- * administrator has the last word, so that may take a while.
+ * administrator has the last word, so that may take a while. Once the record says it, the
+ * coordinator is told by whom the relay was reached from outside: soon when that is by another way
+ * than before, else every OFFER_AGAIN_US, for it keeps that in memory only.
  *
  * Its problems: "relay-file", it cannot be read; "relay", the record does not follow.
  */
@@ -11,9 +13,11 @@
 
 #include "node/candidates.h"
 #include "node/core.h"
+#include "wire/reached.h"
 
 #define OFFER_PATH     "/v1/relay"
 #define OFFER_AGAIN_US (UINT64_C(600) * 1000000) /* what was put and not followed is put again */
+#define OFFER_TELL_US  (UINT64_C(50) * 1000000)  /* between two words of by whom it was reached */
 
 struct offer;
 
@@ -26,8 +30,12 @@ struct offer_hooks {
 struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void *ctx);
 struct offer *offer_free(struct offer *offer);
 
-/* Now and then, and when the record or this board's addresses (@own) are others. */
-void offer_look(struct offer *offer, const struct node *self, const struct candidates *own);
+/*
+ * Now and then, and when the record or this board's addresses (@own) are others. @reached: what the
+ * relay says of it, by clock_now_us(); NULL: nothing yet.
+ */
+void offer_look(struct offer *offer, const struct node *self, const struct candidates *own,
+	const struct reached *reached);
 
 void offer_put_ended(struct offer *offer, int r, const struct err *err);
 

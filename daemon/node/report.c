@@ -120,17 +120,35 @@ static json_t *peers_json(const struct report *report)
 	return list;
 }
 
+/* Of this board's own relay; others tell the coordinator. */
+static json_t *reached_json(const struct report *report, uint32_t id)
+{
+	json_t *obj = report->reached && id == report->id ? json_object() : json_null();
+
+	for (enum reached_way way = 0; json_is_object(obj) && way < REACHED_WAYS; way++) {
+		uint32_t by = report->reached->ways[way].node;
+		uint64_t ago_us = report->now_us - report->reached->ways[way].at_us;
+
+		(void) json_object_set_new(obj, reached_way_name(way),
+			by ? json_pack("{s:I,s:o,s:I}", "node", (json_int_t) by, "name",
+				     text_or_null(name_of(report, by)), "at",
+				     (json_int_t) ((report->now_wall_us - ago_us) / USEC_PER_SEC))
+			   : json_null());
+	}
+	return obj;
+}
+
 static json_t *relay_json(const struct report *report, const struct relays_report *relay)
 {
 	char text[ENDPOINT_TEXT_MAX];
 
-	return json_pack("{s:I,s:o,s:b,s:s,s:o,s:o,s:o}", "id", (json_int_t) relay->id, "name",
+	return json_pack("{s:I,s:o,s:b,s:s,s:o,s:o,s:o,s:o}", "id", (json_int_t) relay->id, "name",
 		text_or_null(name_of(report, relay->id)), "home", relay->home, "state",
 		relay->state, "endpoint",
 		relay->at.addr.family ? json_string(endpoint_format(&relay->at, text))
 				      : json_null(),
 		"rtt_us", relay->rtt_us ? json_integer((json_int_t) relay->rtt_us) : json_null(),
-		"problem", text_or_null(relay->why));
+		"problem", text_or_null(relay->why), "reached", reached_json(report, relay->id));
 }
 
 static json_t *relays_json(const struct report *report)

@@ -14,6 +14,7 @@
 #include "node/relays.h"
 #include "node/sync.h"
 #include "wire/node.h"
+#include "wire/reached.h"
 #include "wire/settings.h"
 
 enum mesh_state {
@@ -37,14 +38,15 @@ struct report {
 	const struct links *links;
 	const struct finder_counters *disco;
 	const struct sync_state *sync;
-	const struct settings *settings; /* NULL: none yet */
 	const struct node *sync_relay;   /* whose relay leads to the coordinator; NULL: none does */
+	const struct settings *settings; /* NULL: none yet */
 	uint64_t seq;
 	const uint8_t *head; /* 32 bytes */
 	const struct peer *peers;
 	size_t n_peers, n_reachable;
 	const struct relays_report *relays;
 	size_t n_relays;
+	const struct reached *reached; /* this board's own, if it is one and said so; else NULL */
 	const struct node *(*node_of)(void *ctx, uint32_t id);
 	void *ctx;
 	const char *log_problem;     /* "" if the coordinator's log is believed */

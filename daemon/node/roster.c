@@ -19,6 +19,8 @@ struct roster {
 	bool inside;
 	struct asked *list; /* the newest first */
 	sd_event_source *timer;
+	bool has_reached;
+	struct reached reached;
 };
 
 static json_t *member_json(const struct node *node)
@@ -134,6 +136,19 @@ static void hold(struct roster *roster, struct ipc_request *request)
 	(void) sd_event_source_set_enabled(roster->timer, SD_EVENT_ONESHOT);
 }
 
+/* What the relay says of itself; whoever else asks says nothing. */
+static int take_reached(struct roster *roster, const json_t *args, struct err *err)
+{
+	int r;
+
+	if (!json_has(args, "reached"))
+		return 0;
+	r = reached_from_json(
+		json_object_get(args, "reached"), clock_now_us(), &roster->reached, err);
+	roster->has_reached |= r == 0;
+	return r;
+}
+
 void roster_answer(struct roster *roster, struct ipc_request *request)
 {
 	const json_t *args = ipc_request_args(request);
@@ -141,12 +156,18 @@ void roster_answer(struct roster *roster, struct ipc_request *request)
 	uint64_t seq = 0;
 	bool has = json_has(args, "seq");
 
-	if (has && json_get_u64(args, "seq", INT64_MAX, &seq, &err) < 0)
+	if ((has && json_get_u64(args, "seq", INT64_MAX, &seq, &err) < 0) ||
+		take_reached(roster, args, &err) < 0)
 		ipc_request_fail(request, "bad_request", "%s", err.text);
 	else if (has && roster->inside && seq == mesh_log_head(book_log(roster->core->book)))
 		hold(roster, request);
 	else
 		reply(roster, request);
+}
+
+const struct reached *roster_reached(const struct roster *roster)
+{
+	return roster->has_reached ? &roster->reached : NULL;
 }
 
 void roster_follow(struct roster *roster, bool inside)

@@ -7,6 +7,7 @@
 
 #include "node/core.h"
 #include "sys/ipc/ipc.h"
+#include "wire/reached.h"
 
 enum { ROSTER_HOLD_S = 25 };
 
@@ -18,6 +19,11 @@ struct roster *roster_free(struct roster *roster);
 
 /* The call: ends @request, now or later. */
 void roster_answer(struct roster *roster, struct ipc_request *request);
+/*
+ * By whom the relay on this board was reached from outside, as it said last, by clock_now_us();
+ * NULL: it has said nothing yet. Borrowed.
+ */
+const struct reached *roster_reached(const struct roster *roster);
 
 /* Records have come, or this board is in the mesh (@inside) or not: outside it knows no members. */
 void roster_follow(struct roster *roster, bool inside);

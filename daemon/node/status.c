@@ -56,6 +56,7 @@ void status_fill(struct hearthd *h, struct report *ret)
 		.n_reachable = peers_reachable(h->peers),
 		.relays = relays,
 		.n_relays = relays_report(h->relays, relays),
+		.reached = roster_reached(h->roster),
 		.node_of = node_of,
 		.ctx = h,
 		.log_problem = problem_text(&h->core.problems, "log"),

@@ -225,10 +225,13 @@ static void ended(void *ctx, int r, struct ipc_reply *reply, const struct err *e
 
 static void ask(struct admit *admit)
 {
-	CLEANUP_JSON json_t *args =
-		admit->has_seq ? json_pack("{s:I}", "seq", (json_int_t) admit->seq) : NULL;
+	CLEANUP_JSON json_t *args = json_object();
 	struct err err = { 0 };
 
+	if (admit->has_seq)
+		(void) json_object_set_new(args, "seq", json_integer((json_int_t) admit->seq));
+	if (admit->hooks->reached)
+		(void) json_object_set_new(args, "reached", admit->hooks->reached(admit->ctx));
 	if (ipc_call_async(admit->core->event, admit->path, "members", args, ANSWER_US, ended,
 		    admit, &admit->call, &err) < 0)
 		ask_later(admit, &err);

@@ -17,6 +17,8 @@ struct admit;
 struct admit_hooks {
 	/* Members or ranges are others than before. */
 	void (*changed)(void *ctx);
+	/* What hearthd is told of who reached us (wire/reached.h), a new document. NULL: nothing */
+	json_t *(*reached)(void *ctx);
 };
 
 /* What hearthd answers. Zero-initialise. */

@@ -292,6 +292,16 @@ void binds_local_gone(struct binds *binds, uint32_t session)
 		entry->way.local = (struct ip_addr){ 0 };
 }
 
+bool binds_has(const struct binds *binds, uint32_t node, uint64_t now_us, struct ip_addr *ret_from)
+{
+	const struct entry *entry = by_node(binds, node);
+
+	if (!entry || !entry->way.session || is_over(entry, now_us))
+		return false;
+	*ret_from = entry->way.remote.addr;
+	return true;
+}
+
 size_t binds_count(const struct binds *binds, uint64_t now_us)
 {
 	size_t n = 0;

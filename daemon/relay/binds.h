@@ -70,6 +70,8 @@ bool binds_derive(struct binds *binds, unsigned n);
 void binds_drop_denied(struct binds *binds);
 /* @session's member cannot be sent to from the address that it asked: it is no longer ours. */
 void binds_local_gone(struct binds *binds, uint32_t session);
+/* Whether @node is bound, and to which address. */
+bool binds_has(const struct binds *binds, uint32_t node, uint64_t now_us, struct ip_addr *ret_from);
 /* Members that are bound. */
 size_t binds_count(const struct binds *binds, uint64_t now_us);
 

@@ -31,6 +31,7 @@
 #include "relay/metrics-text.h"
 #include "relay/metrics.h"
 #include "relay/names.h"
+#include "relay/outsiders.h"
 #include "relay/own-keys.h"
 #include "relay/pass.h"
 #include "relay/udp.h"
@@ -70,6 +71,7 @@ struct serve {
 	 */
 	bool waiting;
 	uint64_t unserved; /* connections of those who had another wish than these */
+	struct reached reached;
 	sd_event_source *on_status;
 	uint64_t status_us;
 	bool watchdog;
@@ -257,7 +259,17 @@ static void on_members(void *ctx)
 	say_status(s);
 }
 
-static const struct admit_hooks admit_hooks = { .changed = on_members };
+/* Each time hearthd is asked: once in 25 s at least. */
+static json_t *on_reached(void *ctx)
+{
+	struct serve *s = ctx;
+	uint64_t now_us = clock_now_us();
+
+	outsiders_look(&s->core, s->udp, s->derp, now_us, &s->reached);
+	return reached_to_json(&s->reached, now_us);
+}
+
+static const struct admit_hooks admit_hooks = { .changed = on_members, .reached = on_reached };
 
 /* --- the TCP port --- */
 

@@ -457,6 +457,11 @@ bool udp_has_small_buffers(const struct udp *udp)
 	return udp->queues[0].sock.small_buffers;
 }
 
+bool udp_has(const struct udp *udp, uint32_t node, uint64_t now_us, struct ip_addr *ret_from)
+{
+	return binds_has(udp->binds, node, now_us, ret_from);
+}
+
 size_t udp_bound(const struct udp *udp)
 {
 	return binds_count(udp->binds, clock_now_us());

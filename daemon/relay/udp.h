@@ -93,5 +93,7 @@ bool udp_has(struct udp *udp, uint32_t node, uint64_t now_us);
 uint16_t udp_port(const struct udp *udp);
 bool udp_has_small_buffers(const struct udp *udp); /* the kernel granted less than asked */
 size_t udp_bound(const struct udp *udp);           /* members that are bound now */
+/* Whether @node is bound, and to which address. */
+bool udp_has(const struct udp *udp, uint32_t node, uint64_t now_us, struct ip_addr *ret_from);
 /* As they are now; borrowed. */
 const struct udp_counters *udp_counters(struct udp *udp);

@@ -324,19 +324,41 @@ json_t *api_enroll_reply_to_json(const struct api_enroll_reply *reply)
 	return bad ? NULL : TAKE(json);
 }
 
-int api_relay_request_from_json(const json_t *json, struct node_relay *ret, struct err *err)
+void api_relay_request_done(struct api_relay_request *request)
 {
-	const json_t *relay = json_object_get(json, "relay");
-
-	return relay ? node_relay_from_json(relay, ret, err)
-		     : err_set(err, -EINVAL, "field \"relay\" is missing");
+	node_relay_done(&request->relay);
 }
 
-json_t *api_relay_request_to_json(const struct node_relay *relay)
+int api_relay_request_from_json(
+	const json_t *json, uint64_t now_us, struct api_relay_request *ret, struct err *err)
+{
+	CLEANUP_API_RELAY_REQUEST struct api_relay_request request = { 0 };
+	const json_t *relay = json_object_get(json, "relay");
+	int r = relay ? node_relay_from_json(relay, &request.relay, err)
+		      : err_set(err, -EINVAL, "field \"relay\" is missing");
+
+	request.has_reached = json_has(json, "reached");
+	if (r == 0 && request.has_reached) {
+		r = reached_from_json(
+			json_object_get(json, "reached"), now_us, &request.reached, err);
+		if (r < 0)
+			err_prefix(err, "reached");
+	}
+	if (r < 0)
+		return r;
+	*ret = request;
+	request = (struct api_relay_request){ 0 };
+	return 0;
+}
+
+json_t *api_relay_request_to_json(const struct api_relay_request *request, uint64_t now_us)
 {
 	CLEANUP_JSON json_t *json = json_object();
-	int bad = json_object_set_new(json, "relay", node_relay_to_json(relay));
+	int bad = json_object_set_new(json, "relay", node_relay_to_json(&request->relay));
 
+	if (request->has_reached)
+		bad |= json_object_set_new(
+			json, "reached", reached_to_json(&request->reached, now_us));
 	return bad ? NULL : TAKE(json);
 }
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "wire/kube.h"
 #include "wire/node.h"
+#include "wire/reached.h"
 #include "wire/record.h"
 #include "wire/token.h"
 
@@ -133,11 +134,19 @@ int api_cursor_from_json(const json_t *json, struct api_cursor *ret, struct err 
 json_t *api_cursor_to_json(const struct api_cursor *cursor);
 
 /*
- * PUT /v1/relay: {"relay":{...}|null}, what the caller wants its record to say of it; null, never
- * absent, for no relay. Release with node_relay_done().
+ * PUT /v1/relay: {"relay":{...}|null, "reached":{...}}, what the caller wants its record to say of
+ * it, null, never absent, for no relay; and, if it tells, by whom it was reached.
  */
-int api_relay_request_from_json(const json_t *json, struct node_relay *ret, struct err *err);
-json_t *api_relay_request_to_json(const struct node_relay *relay);
+struct api_relay_request {
+	struct node_relay relay;
+	bool has_reached;
+	struct reached reached;
+};
+void api_relay_request_done(struct api_relay_request *request);
+#define CLEANUP_API_RELAY_REQUEST CLEANUP(api_relay_request_done)
+int api_relay_request_from_json(
+	const json_t *json, uint64_t now_us, struct api_relay_request *ret, struct err *err);
+json_t *api_relay_request_to_json(const struct api_relay_request *request, uint64_t now_us);
 
 /* {"state":...}, its reply: what became of that. */
 enum api_relay_state {

@@ -7,9 +7,22 @@ static void api_enroll_check_done(struct api_enroll_check *check)
 {
 }
 
-static void api_relay_request_done(struct node_relay *relay)
+/* Once it was read, it says the same as long as no time passes. */
+static void read_relay(const json_t *json)
 {
-	node_relay_done(relay);
+	enum { NOW_US = 1000000000 };
+	CLEANUP_API_RELAY_REQUEST struct api_relay_request a = { 0 };
+	CLEANUP_API_RELAY_REQUEST struct api_relay_request b = { 0 };
+	CLEANUP_JSON json_t *printed = NULL;
+	struct err err = { 0 };
+
+	if (api_relay_request_from_json(json, NOW_US, &a, &err) < 0)
+		return;
+	printed = api_relay_request_to_json(&a, NOW_US);
+	if (!printed || api_relay_request_from_json(printed, NOW_US, &b, &err) < 0 ||
+		!node_relay_equal(&a.relay, &b.relay) || a.has_reached != b.has_reached ||
+		!reached_same_ways(&a.reached, &b.reached))
+		abort();
 }
 
 static void read_small(const json_t *json)
@@ -52,8 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ROUND_TRIP(struct api_enroll_reply, api_enroll_reply, json);
 	ROUND_TRIP(struct api_enroll_check, api_enroll_check, json);
 	ROUND_TRIP(struct api_news, api_news, json);
-	ROUND_TRIP(struct node_relay, api_relay_request, json);
 	ROUND_TRIP(struct kube_bundle, kube_bundle, json);
+	read_relay(json);
 	read_small(json);
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "coordinator/admin.h"
 #include "coordinator/relays.h"
@@ -108,6 +109,61 @@ static void test_life(void **state)
 	good(c, "relay.allow", "a", true, "203.0.113.4");
 }
 
+static void say_reached(struct coord *c, const struct board *b, uint32_t by, int ago_s)
+{
+	struct httpd_request *r = world_put_reached(c, b, world_relay("203.0.113.1", 443),
+		json_pack("{s:n, s:{s:I, s:i}}", "udp", "tcp", "node", (json_int_t) by, "ago",
+			ago_s));
+
+	assert_int_equal(r->status, 200);
+	fake_request_free(r);
+}
+
+static json_t *first_reached(struct coord *c)
+{
+	CLEANUP_JSON json_t *ok = fake_call_taken(submit(c, "relay.list", NULL));
+
+	return json_incref(
+		json_object_get(json_array_get(json_object_get(ok, "relays"), 0), "reached"));
+}
+
+/* By whom it was reached from outside, as it says: by name, and by our clock. */
+static void test_reached(void **state)
+{
+	struct coord *c = *state;
+	struct board a = world_node(c, 1, "a", NODE_ROLE_MEMBER);
+	struct board b = world_node(c, 2, "b", NODE_ROLE_WORKER), new = world_board(7);
+	CLEANUP_JSON json_t *none = NULL, *some = NULL, *gone = NULL, *replaced = NULL;
+	const json_t *by;
+
+	ask(c, &a, "203.0.113.1");
+	good(c, "relay.allow", "a", true, "203.0.113.1");
+	none = first_reached(c);
+	assert_true(json_is_null(none));
+	say_reached(c, &a, b.id, 60);
+	some = first_reached(c);
+	assert_true(json_is_null(json_object_get(some, "udp")));
+	by = json_object_get(some, "tcp");
+	assert_string_equal(json_string_value(json_object_get(by, "name")), "b");
+	assert_int_equal(json_integer_value(json_object_get(by, "node")), 2);
+	assert_in_range(json_integer_value(json_object_get(by, "at")),
+		clock_wall_us() / USEC_PER_SEC - 62, clock_wall_us() / USEC_PER_SEC - 59);
+	say_reached(c, &a, 99, 0);
+	gone = first_reached(c);
+	by = json_object_get(gone, "tcp");
+	assert_true(json_is_null(json_object_get(by, "name")));
+	assert_int_equal(json_integer_value(json_object_get(by, "node")), 99);
+	CLEANUP_NODE struct node other = { 0 };
+
+	assert_int_equal(node_copy(world_find(c, &a), &other), 0);
+	assert_int_equal(node_revoke_identity(&other), 0);
+	memcpy(other.wg, new.wg, sizeof(other.wg));
+	memcpy(other.identity, new.identity, sizeof(other.identity));
+	world_record(c, RECORD_TYPE_NODE, node_to_json(&other));
+	replaced = first_reached(c); /* another machine in its place has said nothing */
+	assert_true(json_is_null(replaced));
+}
+
 static void test_refused(void **state)
 {
 	struct coord *c = *state;
@@ -170,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_life),
+		TEST(test_reached),
 		TEST(test_refused),
 		TEST(test_meanwhile),
 		TEST(test_busy),

@@ -103,6 +103,30 @@ static void test_listed(void **state)
 	assert_int_equal(head(c), before + 2);
 }
 
+/* By whom it was reached is no reason for a record, and what is no such thing is refused. */
+static void test_reached(void **state)
+{
+	struct coord *c = *state;
+	struct board a = world_node(c, 1, "a", NODE_ROLE_WORKER);
+	uint64_t before;
+	struct httpd_request *r;
+
+	list(c, &a, world_relay("203.0.113.5", 443));
+	before = head(c);
+	assert_null(relays_reached(c->relays, a.id));
+	r = world_put_reached(c, &a, world_relay("203.0.113.5", 443),
+		json_pack("{s:{s:i, s:i}, s:n}", "udp", "node", 7, "ago", 0, "tcp"));
+	assert_int_equal(r->status, 200);
+	fake_request_free(r);
+	assert_int_equal(relays_reached(c->relays, a.id)->ways[REACHED_UDP].node, 7);
+	assert_int_equal(head(c), before);
+	r = world_put_reached(c, &a, world_relay("203.0.113.5", 443), json_object());
+	assert_int_equal(r->status, 400);
+	fake_request_free(r);
+	put(c, &a, world_relay("203.0.113.5", 443), "listed"); /* of one that says nothing of it */
+	assert_int_equal(relays_reached(c->relays, a.id)->ways[REACHED_UDP].node, 7);
+}
+
 /* Nobody is told before it is on the disk; what comes between counts. */
 static void test_meanwhile(void **state)
 {
@@ -299,6 +323,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_asked),
 		TEST(test_listed),
+		TEST(test_reached),
 		TEST(test_meanwhile),
 		TEST(test_gone_meanwhile),
 		TEST(test_refused),

@@ -227,13 +227,19 @@ json_t *world_relay(const char *host, uint16_t tcp)
 	return node_relay_to_json(&relay);
 }
 
-struct httpd_request *world_put_relay(struct coord *c, const struct board *board, json_t *relay)
+struct httpd_request *world_put_reached(
+	struct coord *c, const struct board *board, json_t *relay, json_t *reached)
 {
 	struct httpd_request *r = world_request(board, "/v1/relay");
-	CLEANUP_JSON json_t *body = json_pack("{s:o}", "relay", relay);
+	CLEANUP_JSON json_t *body = json_pack("{s:o, s:o*}", "relay", relay, "reached", reached);
 
 	relays_handle(c, r, netmap_by_id(coord_netmap(c), board->id), body);
 	return r;
+}
+
+struct httpd_request *world_put_relay(struct coord *c, const struct board *board, json_t *relay)
+{
+	return world_put_reached(c, board, relay, NULL);
 }
 
 const struct node *world_find(const struct coord *c, const struct board *board)

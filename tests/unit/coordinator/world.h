@@ -54,6 +54,9 @@ json_t *world_presence(const struct board *board, uint64_t counter, uint16_t por
 json_t *world_relay(const char *host, uint16_t tcp);
 /* It says so, @relay (taken) or json_null(). Answered once the disk has what comes of it. */
 struct httpd_request *world_put_relay(struct coord *c, const struct board *board, json_t *relay);
+/* And by whom it was reached (taken; NULL: it does not say). */
+struct httpd_request *world_put_reached(
+	struct coord *c, const struct board *board, json_t *relay, json_t *reached);
 /* The same of one whose home relay is node @relay. */
 json_t *world_presence_by(
 	const struct board *board, uint64_t counter, uint16_t port, uint32_t relay);

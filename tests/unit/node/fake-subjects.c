@@ -362,10 +362,12 @@ struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void
 }
 FREE(offer)
 
-void offer_look(struct offer *offer, const struct node *self, const struct candidates *own)
+void offer_look(struct offer *offer, const struct node *self, const struct candidates *own,
+	const struct reached *reached)
 {
 	assert_ptr_equal(offer, &fake);
 	assert_ptr_equal(own, &fake.own);
+	assert_ptr_equal(reached, &fake.reached);
 	say("offer_look-%d", self != NULL);
 }
 
@@ -386,6 +388,12 @@ void roster_answer(struct roster *roster, struct ipc_request *request)
 {
 	assert_ptr_equal(roster, &fake);
 	ipc_request_reply(request, json_pack("{s:s}", "roster", "answered"));
+}
+
+const struct reached *roster_reached(const struct roster *roster)
+{
+	assert_ptr_equal(roster, &fake);
+	return &fake.reached;
 }
 
 void roster_follow(struct roster *roster, bool inside)

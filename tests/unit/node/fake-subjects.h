@@ -16,6 +16,7 @@ struct fake_subjects {
 	const char *fails;   /* this call fails, */
 	int with;            /* with this errno */
 	struct candidates own;
+	struct reached reached;
 	struct state state;
 	struct sync_state sync;
 	struct peer peers[FAKE_PEERS_MAX]; /* by number */

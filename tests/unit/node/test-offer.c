@@ -15,6 +15,7 @@
 static struct core *core;
 static struct offer *offer;
 static struct candidates own;
+static const struct reached *said; /* by the relay; NULL: nothing */
 static char dir[] = "/tmp/hearth-offer-XXXXXX", path[64];
 
 static struct {
@@ -39,6 +40,7 @@ static int set_up(void **state)
 	memcpy(dir, "/tmp/hearth-offer-XXXXXX", sizeof(dir));
 	memset(&put, 0, sizeof(put));
 	memset(&own, 0, sizeof(own));
+	said = NULL;
 	core = fake_core_new();
 	assert_non_null(mkdtemp(dir));
 	(void) snprintf(core->paths.etc, sizeof(core->paths.etc), "%s", dir);
@@ -80,7 +82,7 @@ static void write_file(const struct relayfile *file)
 
 static void look(void)
 {
-	offer_look(offer, core_self(core), &own);
+	offer_look(offer, core_self(core), &own, said);
 }
 
 /* The record says what was put. */
@@ -109,7 +111,7 @@ static void test_no_relay(void **state)
 	assert_int_equal(put.n, 0);
 	fake_core_wrong(core, "relay", NULL);
 	fake_core_wrong(core, "relay-file", NULL);
-	offer_look(offer, NULL, &own); /* not in the mesh */
+	offer_look(offer, NULL, &own, said); /* not in the mesh */
 }
 
 static void test_until_it_follows(void **state)
@@ -248,6 +250,66 @@ static void test_own_addresses(void **state)
 	assert_null(host_put(2));
 }
 
+static const json_t *reached_put(const char *way, const char *key)
+{
+	return json_object_get(json_object_get(json_object_get(put.doc, "reached"), way), key);
+}
+
+/* By whom it was reached from outside: once it is in use, and not without end. */
+static void test_reached(void **state)
+{
+	struct relayfile file = named("vps.example.org");
+	struct reached reached = { 0 };
+	struct err why = { 0 };
+
+	write_file(&file);
+	follow(&file.relay);
+	look();
+	assert_int_equal(put.n, 0); /* the relay does not run */
+	said = &reached;
+	look();
+	assert_int_equal(put.n, 1);
+	assert_string_equal(host_put(0), "vps.example.org");
+	assert_true(json_is_null(json_object_get(json_object_get(put.doc, "reached"), "udp")));
+	look(); /* it is under way */
+	offer_put_ended(offer, 0, NULL);
+	look();
+	assert_int_equal(put.n, 1);
+	fake_event_pass(OFFER_TELL_US);
+	look();
+	assert_int_equal(put.n, 1); /* nothing new */
+	reached.ways[REACHED_UDP].node = 3;
+	reached.ways[REACHED_UDP].at_us = clock_now_us() - 5 * SECOND;
+	look();
+	assert_int_equal(put.n, 2);
+	assert_int_equal(json_integer_value(reached_put("udp", "node")), 3);
+	assert_int_equal(json_integer_value(reached_put("udp", "ago")), 5);
+	err_set(&why, -EPERM, "not you");
+	offer_put_ended(offer, -EPERM, &why);
+	fake_core_wrong(core, "relay", NULL); /* nobody misses anything */
+	reached.ways[REACHED_TCP].node = 2;
+	look();
+	assert_int_equal(put.n, 2); /* another way, but so soon */
+	fake_event_pass(OFFER_TELL_US);
+	look();
+	assert_int_equal(put.n, 3);
+	offer_put_ended(offer, 0, NULL);
+	fake_event_pass(OFFER_AGAIN_US - SECOND);
+	look();
+	assert_int_equal(put.n, 3);
+	fake_event_pass(SECOND); /* the coordinator may have forgotten it */
+	look();
+	assert_int_equal(put.n, 4);
+	offer_put_ended(offer, 0, NULL);
+	file = named("other.example.org"); /* where it is goes on as ever */
+	write_file(&file);
+	look();
+	assert_int_equal(put.n, 5);
+	assert_string_equal(host_put(0), "other.example.org");
+	offer_put_ended(offer, -EPERM, &why);
+	fake_core_wrong(core, "relay", "not told");
+}
+
 static void test_many_addresses(void **state)
 {
 	struct node_relay relay = { 0 };
@@ -272,6 +334,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_own_addresses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_reached, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_addresses, set_up, tear_down),
 	};
 

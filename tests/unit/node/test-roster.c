@@ -122,6 +122,35 @@ static void test_all_of_them(void **state)
 	forget(&request);
 }
 
+/* What the relay says of itself is kept, whatever else it asks. */
+static void test_reached(void **state)
+{
+	struct ipc_request request;
+	const struct reached *reached;
+
+	assert_null(roster_reached(roster));
+	ask(&request, json_pack("{s:{s:n, s:n}}", "reached", "udp", "tcp"));
+	assert_int_equal(number(&request, "self"), 1);
+	forget(&request);
+	reached = roster_reached(roster);
+	assert_int_equal(reached->ways[REACHED_UDP].node, 0);
+	fake_event_pass(20 * USEC_PER_SEC);
+	ask(&request,
+		json_pack("{s:{s:n, s:{s:i, s:i}}}", "reached", "udp", "tcp", "node", 3, "ago", 8));
+	forget(&request);
+	ask(&request, json_object()); /* somebody else */
+	forget(&request);
+	reached = roster_reached(roster);
+	assert_int_equal(reached->ways[REACHED_UDP].node, 0);
+	assert_int_equal(reached->ways[REACHED_TCP].node, 3);
+	assert_int_equal(reached->ways[REACHED_TCP].at_us, clock_now_us() - 8 * USEC_PER_SEC);
+	ask(&request, json_pack("{s:{s:n}}", "reached", "udp"));
+	assert_null(request.ok);
+	assert_string_equal(request.code, "bad_request");
+	forget(&request);
+	assert_int_equal(reached->ways[REACHED_TCP].node, 3);
+}
+
 /* Who knows of another head, also of a later one, is answered at once. */
 static void test_another_head(void **state)
 {
@@ -225,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_all_of_them, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_reached, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_another_head, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waits_for_records, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_for_ever, set_up, tear_down),

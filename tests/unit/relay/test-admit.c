@@ -23,6 +23,7 @@
 static struct {
 	bool open;
 	json_int_t seq; /* -1: none was said */
+	bool reached;
 	ipc_done_fn done;
 	void *ctx;
 	unsigned n;
@@ -40,7 +41,8 @@ int ipc_call_async(sd_event *event, const char *path, const char *name, const js
 	if (call.fails < 0)
 		return err_set(err, call.fails, "nobody listens");
 	call.open = true;
-	call.seq = args ? json_integer_value(json_object_get(args, "seq")) : -1;
+	call.seq = json_has(args, "seq") ? json_integer_value(json_object_get(args, "seq")) : -1;
+	call.reached = json_has(args, "reached");
 	call.done = done;
 	call.ctx = ctx;
 	*ret = (struct ipc_async *) &call;

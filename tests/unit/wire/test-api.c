@@ -257,20 +257,41 @@ static void test_check(void **state)
 	doc_assert_text(json, text);
 }
 
+#define NOW_US UINT64_C(1000000000)
+
 static int read_relay(const json_t *json, struct err *err)
 {
-	CLEANUP_NODE_RELAY struct node_relay relay = { 0 };
+	CLEANUP_API_RELAY_REQUEST struct api_relay_request read = { 0 };
 
-	return api_relay_request_from_json(json, &relay, err);
+	return api_relay_request_from_json(json, NOW_US, &read, err);
 }
 
 static void test_relay(void **state)
 {
-	static const char text[] = "{\"relay\":" RELAY "}";
+	static const char text[] =
+		"{\"relay\":" RELAY ",\"reached\":{\"udp\":{\"node\":5,\"ago\":12},"
+		"\"tcp\":null}}";
 	static const struct doc_case cases[] = {
 		{ NULL, "[]", -EINVAL },
 		{ NULL, "{}", -EINVAL },
 		{ "relay", NULL, -EINVAL }, /* a slip, not the wish to be none */
+		{ "reached", NULL, 0 },
+		{ "reached", "null", 0 },
+		{ "reached", "{}", -EINVAL },
+		{ "reached", "[]", -EINVAL },
+		{ "reached.tcp", NULL, -EINVAL },
+		{ "reached.tcp", "5", -EINVAL },
+		{ "reached.tcp", "{}", -EINVAL },
+		{ "reached.udp", "null", 0 },
+		{ "reached.udp.node", NULL, -EINVAL },
+		{ "reached.udp.node", "0", -EINVAL },
+		{ "reached.udp.node", "16777216", -EINVAL },
+		{ "reached.udp.ago", NULL, -EINVAL },
+		{ "reached.udp.ago", "-1", -EINVAL },
+		{ "reached.udp.ago", "2147483648", -EINVAL },
+		{ "reached.udp.ago", "2147483647", 0 },
+		{ "reached.udp.later", "1", 0 },
+		{ "reached.later", "1", 0 },
 		{ "relay", "null", 0 },
 		{ "relay", "{}", -EINVAL },
 		{ "relay", "\"none\"", -EINVAL },
@@ -278,22 +299,42 @@ static void test_relay(void **state)
 		{ "relay.later", "1", 0 },
 		{ "later", "1", 0 },
 	};
-	CLEANUP_NODE_RELAY struct node_relay relay = { 0 };
-	struct node_relay none = { .n_hosts = 1 };
+	CLEANUP_API_RELAY_REQUEST struct api_relay_request read = { 0 };
+	struct api_relay_request none = { .relay.n_hosts = 1 };
 
 	doc_run(text, cases, ARRAY_LEN(cases), read_relay);
 	CLEANUP_JSON json_t *json = doc_parse(text), *nothing = doc_parse("{\"relay\":null}");
 
-	assert_int_equal(api_relay_request_from_json(json, &relay, NULL), 0);
-	assert_int_equal(relay.tcp, 443);
-	CLEANUP_JSON json_t *again = api_relay_request_to_json(&relay);
+	assert_int_equal(api_relay_request_from_json(json, NOW_US, &read, NULL), 0);
+	assert_int_equal(read.relay.tcp, 443);
+	assert_int_equal(read.reached.ways[REACHED_UDP].node, 5);
+	assert_int_equal(read.reached.ways[REACHED_UDP].at_us, NOW_US - 12000000);
+	assert_int_equal(read.reached.ways[REACHED_TCP].node, 0);
+	CLEANUP_JSON json_t *again = api_relay_request_to_json(&read, NOW_US);
 
 	doc_assert_text(again, text);
-	assert_int_equal(api_relay_request_from_json(nothing, &none, NULL), 0);
-	assert_int_equal(none.n_hosts, 0);
+	assert_int_equal(api_relay_request_from_json(nothing, NOW_US, &none, NULL), 0);
+	assert_int_equal(none.relay.n_hosts, 0);
 	json_decref(again);
-	again = api_relay_request_to_json(&none);
+	again = api_relay_request_to_json(&none, NOW_US);
 	doc_assert_text(again, "{\"relay\":null}");
+}
+
+/* Before this machine was on: then as long ago as can be. */
+static void test_reached_long_ago(void **state)
+{
+	CLEANUP_JSON json_t *json =
+		doc_parse("{\"udp\":null,\"tcp\":{\"node\":1,\"ago\":2147483647}}");
+	struct reached reached, other = { 0 };
+
+	assert_int_equal(reached_from_json(json, NOW_US, &reached, NULL), 0);
+	assert_int_equal(reached.ways[REACHED_TCP].at_us, 1);
+	assert_false(reached_same_ways(&reached, &other));
+	other.ways[REACHED_TCP].node = 2;
+	assert_true(reached_same_ways(&reached, &other));
+	CLEANUP_JSON json_t *later = reached_to_json(&reached, UINT64_MAX);
+
+	doc_assert_text(later, "{\"udp\":null,\"tcp\":{\"node\":1,\"ago\":2147483647}}");
 }
 
 static int read_relay_state(const json_t *json, struct err *err)
@@ -357,6 +398,7 @@ int main(void)
 		cmocka_unit_test(test_health),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_relay),
+		cmocka_unit_test(test_reached_long_ago),
 		cmocka_unit_test(test_relay_state),
 		cmocka_unit_test(test_cursor),
 	};
