@@ -307,7 +307,7 @@ def main():
         subprocess.run(command.split(), check=True)
     scenes = {name[6:]: value for name, value in globals().items() if name.startswith("scene_")}
     failed = 0
-    for name in sys.argv[2:] or scenes:
+    for name in [name for name in scenes if name in sys.argv[2:] or not sys.argv[2:]]:
         relay = Relay()
         try:
             print(f"ok {name}: {scenes[name](relay)}", flush=True)
