@@ -40,6 +40,22 @@ int sock_open(uint16_t port, uint32_t mark, bool offload, struct sock *ret, stru
  */
 int sock_open_group(
 	uint16_t port, uint32_t mark, bool offload, size_t n, struct sock *ret, struct err *err);
+/*
+ * Which of a group's sockets is a datagram's. Its first four bytes, as a number:
+ *   @spread  one of the first @n_spread (a power of two, 2 at least), by the address or /64 that it
+ *            comes from: whoever sends from many ports comes in at one
+ *   @next    the one behind these
+ *   others   the one behind that
+ * A super-frame counts as what its first datagram is.
+ */
+struct sock_steer {
+	uint32_t spread, next;
+	unsigned n_spread;
+	uint32_t odd; /* by chance: so nobody can choose the socket */
+};
+/* From now on; @sock is one of a group of @n_spread + 2. -errno if the kernel cannot. */
+int sock_steer(const struct sock *sock, const struct sock_steer *steer);
+
 void sock_close(struct sock *sock);
 int sock_set_mark(struct sock *sock, uint32_t mark);
 /*

@@ -320,6 +320,98 @@ static void test_group(void **state)
 	sock_close(&other);
 }
 
+/* Which of @n sockets of this family a datagram with these bytes from @from comes in at. */
+static unsigned where(struct pair *p, const struct sock *group, unsigned n, struct sock *from,
+	uint8_t family, const void *data, size_t len)
+{
+	struct sock_msg msg = message(p, len, 0);
+	unsigned found = n;
+	struct pollfd fds[8];
+
+	if (family == AF_INET6)
+		assert_int_equal(ip_addr_parse("::1", &msg.remote.addr), 0);
+	memcpy(msg.data, data, len);
+	assert_int_equal(sock_send(p->batch, from, &msg, 1), 1);
+	for (unsigned k = 0; k < n; k++)
+		fds[k] = (struct pollfd){ .fd = family == AF_INET ? group[k].fd4 : group[k].fd6,
+			.events = POLLIN };
+	assert_int_equal(poll(fds, n, 2000), 1);
+	for (unsigned k = 0; k < n; k++)
+		if (fds[k].revents)
+			found = k;
+	assert_int_equal(sock_recv(p->batch, fds[found].fd, p->msgs, 2, CAPACITY), 1);
+	return found;
+}
+
+/* Two kinds have sockets of their own; the one that is spread is so by the address only. */
+static void test_steer(void **state)
+{
+	enum { SPREAD = 4, N = SPREAD + 2, SENDERS = 16 };
+	const struct sock_steer steer = {
+		.spread = 0x01020304, .next = 0xfffefdfc, .n_spread = SPREAD, .odd = 0x9e3779b1
+	};
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct pair *p = *state;
+	struct sock group[N];
+
+	assert_int_equal(sock_open_group(0, 0, true, N, group, NULL), 0);
+	assert_int_equal(sock_steer(&group[0], &steer), 0);
+	p->to.port = group[0].port;
+	for (unsigned i = 0; i < 2 * SENDERS; i++) {
+		uint8_t family = families[i % 2];
+		static unsigned first[2];
+		struct sock from;
+		unsigned at;
+
+		assert_int_equal(sock_open(0, 0, false, &from, NULL), 0);
+		at = where(p, group, N, &from, family, "\1\2\3\4 and more", 13);
+		assert_in_range(at, 0, SPREAD - 1);
+		if (i < 2)
+			first[i % 2] = at;
+		assert_int_equal(at, first[i % 2]); /* whatever the port */
+		assert_int_equal(where(p, group, N, &from, family, "\1\2\3\4", 4), at);
+		assert_int_equal(where(p, group, N, &from, family, "\xff\xfe\xfd\xfc", 4), SPREAD);
+		assert_int_equal(where(p, group, N, &from, family, "\1\2\3\5", 4), SPREAD + 1);
+		assert_int_equal(where(p, group, N, &from, family, "\1\2\3", 3), SPREAD + 1);
+		assert_int_equal(where(p, group, N, &from, family, "", 0), SPREAD + 1);
+		sock_close(&from);
+	}
+	for (int i = 0; i < N; i++)
+		sock_close(&group[i]);
+}
+
+/* From many addresses all of them are used. */
+static void test_steer_spreads(void **state)
+{
+	enum { SPREAD = 4, N = SPREAD + 2, SENDERS = 64 };
+	const struct sock_steer steer = {
+		.spread = 0x01020304, .n_spread = SPREAD, .odd = 0x9e3779b1
+	};
+	struct pair *p = *state;
+	struct sock group[N], from;
+	unsigned used = 0;
+
+	assert_int_equal(sock_open_group(0, 0, true, N, group, NULL), 0);
+	assert_int_equal(sock_steer(&group[0], &steer), 0);
+	assert_int_equal(sock_open(0, 0, false, &from, NULL), 0);
+	for (unsigned i = 0; i < SENDERS; i++) {
+		struct sockaddr_in sa = { .sin_family = AF_INET,
+			.sin_addr.s_addr = htonl(0x7f000101 + i * 256),
+			.sin_port = 0 };
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+		sock_close(&from);
+		from = (struct sock){ .fd4 = fd, .fd6 = -1 };
+		p->to.port = group[0].port;
+		used |= 1U << where(p, group, N, &from, AF_INET, "\1\2\3\4", 4);
+	}
+	assert_int_equal(used, (1U << SPREAD) - 1);
+	sock_close(&from);
+	for (int i = 0; i < N; i++)
+		sock_close(&group[i]);
+}
+
 /* Sends 1000 datagrams of @type, 148 or 92 bytes with or without a MAC2: how many get in? */
 static unsigned let_in(struct pair *p, uint8_t type, size_t len, bool mac2)
 {
@@ -419,6 +511,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused_whole, set_up, tear_down),
 		cmocka_unit_test(test_without_offload),
 		cmocka_unit_test_setup_teardown(test_group, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_steer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_steer_spreads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shed, set_up, tear_down),
 	};
 
