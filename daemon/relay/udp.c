@@ -2,14 +2,16 @@
  * udp: see udp.h. What is sent lies in the buffers it was received in, so all of it is sent before
  * the next call that receives.
  *
- * The port is shared by a few pairs of sockets, among which the kernel divides the senders: each
- * always comes in at the same. So who floods the relay from one address fills the receive buffer of
- * a part of the members only, and the loop serves the others in turn with it.
+ * The port is shared by a few pairs of sockets, which the loop serves in turn. DATA comes in at the
+ * first ones, divided by the address it comes from; BINDs at the next one, and all else at the last
+ * one. So no flood of what is no DATA fills a buffer for which DATA is, and who floods the relay
+ * with DATA from one address fills that of a part of the members only.
  */
 #include "relay/udp.h"
 
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,7 +27,8 @@
 #include "wire/udprelay.h"
 
 enum {
-	QUEUES = 4,
+	DATA_QUEUES = 4, /* a power of two */
+	QUEUES = DATA_QUEUES + 2,
 	MESSAGES = 32, /* received at once, of one socket */
 	MESSAGE_LEN = 65535,
 	TRAINS = 8,        /* the same, while they are trains; then others have the loop */
@@ -387,14 +390,32 @@ static int listen_to(struct udp *udp)
 	return r < 0 ? r : udp_follow(udp);
 }
 
+static void steer(struct udp *udp)
+{
+	const struct sock_steer steer = {
+		.spread = udprelay_head(UDPRELAY_DATA),
+		.next = udprelay_head(UDPRELAY_BIND),
+		.n_spread = DATA_QUEUES,
+		.odd = randombytes_random(),
+	};
+	int r = sock_steer(&udp->queues[0].sock, &steer);
+
+	if (r < 0)
+		log_notice("UDP port %u: the kernel divides senders as it likes (%s), going on",
+			udp_port(udp), strerror(-r));
+}
+
 static int open_port(struct udp *udp, const struct udp_options *options, struct err *err)
 {
 	struct sock socks[QUEUES];
 	int r = sock_open_group(options->port, options->mark, true, QUEUES, socks, err);
 
-	for (size_t i = 0; i < QUEUES && r == 0; i++)
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < QUEUES; i++)
 		udp->queues[i].sock = socks[i];
-	return r;
+	steer(udp);
+	return 0;
 }
 
 static void udp_free_p(struct udp **udp)

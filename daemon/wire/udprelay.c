@@ -51,6 +51,13 @@ static const struct {
 	[UDPRELAY_ABSENT] = { UDPRELAY_ABSENT_LEN, UDPRELAY_ABSENT_LEN },
 };
 
+uint32_t udprelay_head(enum udprelay_type type)
+{
+	const uint8_t head[] = { magic[0], magic[1], magic[2], (uint8_t) type };
+
+	return be32_read(head);
+}
+
 enum udprelay_type udprelay_type(const uint8_t *data, size_t len)
 {
 	if (len < AT_BODY || memcmp(data, magic, sizeof(magic)) != 0)

@@ -49,6 +49,8 @@ enum {
 
 /* Which one it is, by its head and its length (of DATA: with a payload that fits). */
 enum udprelay_type udprelay_type(const uint8_t *data, size_t len);
+/* The four bytes that it begins with, as a number. */
+uint32_t udprelay_head(enum udprelay_type type);
 
 /*
  * Of what @sender (the member's identity key, or the relay's X25519 key) sends under @key

@@ -749,23 +749,76 @@ static void test_overrun(void **state)
 	assert_int_equal(udp_counters(w->udp)->overruns + udp_counters(w->udp)->messages_in, 3000);
 }
 
-/* Somebody fills a receive buffer: it is not everybody's. One run in 65,536 has them share it. */
-static void test_flood_of_one(void **state)
+/* From a port of its own at this address of the loopback. */
+static int connect_from(const struct world *w, uint32_t source)
 {
-	struct world *w = *state;
-	uint8_t data[9000] = { 0 };
-	int stranger = connect_to_relay(w, "127.0.0.1");
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(source) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	for (size_t i = 0; i < MAKER_MEMBERS; i++)
-		bind_member(w, i, "127.0.0.1");
-	for (int i = 0; i < 3000; i++)
-		assert_int_equal(send(stranger, data, sizeof(data), 0), sizeof(data));
+	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	sa.sin_port = htons(udp_port(w->udp));
+	assert_int_equal(connect(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static void flood(const struct world *w, unsigned n_ports, uint8_t *data, size_t len)
+{
+	for (unsigned port = 0; port < n_ports; port++) {
+		int fd = connect_from(w, 0x7f000063);
+
+		for (unsigned i = 0; i < 6000 / n_ports; i++)
+			assert_int_equal(send(fd, data, len, 0), len);
+		(void) close(fd);
+	}
+}
+
+static void bind_at_addresses(struct world *w)
+{
+	for (size_t i = 0; i < MAKER_MEMBERS; i++) {
+		w->fds[i] = connect_from(w, 0x7f000101 + (uint32_t) i * 256);
+		bind_member(w, i, NULL);
+	}
+}
+
+static void send_around(struct world *w)
+{
+	uint8_t data[200];
+
 	for (size_t i = 0; i < MAKER_MEMBERS; i++)
 		send_to_relay(w, i, data, make_data(w, i, (i + 1) % MAKER_MEMBERS, 1, 100, data));
 	turn(w);
+}
+
+/* Whatever is no DATA fills no buffer for which DATA is, from however many ports it comes. */
+static void test_flood_of_others(void **state)
+{
+	static const uint8_t heads[][4] = { { 0xf1, 'H', 1, UDPRELAY_BIND }, { 0, 1 }, { 0xff } };
+	struct world *w = *state;
+	uint8_t data[9000] = { 0 };
+
+	bind_at_addresses(w);
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		memcpy(data, heads[i], sizeof(heads[i]));
+		flood(w, 64, data, sizeof(data));
+		send_around(w);
+		assert_int_equal(fates(w, FATE_CARRIED), (i + 1) * MAKER_MEMBERS);
+	}
+	assert_int_not_equal(udp_counters(w->udp)->overruns, 0);
+}
+
+/* DATA of one address, from however many ports, fills one. */
+static void test_flood_of_one(void **state)
+{
+	struct world *w = *state;
+	uint8_t data[9000];
+
+	bind_at_addresses(w);
+	(void) make_data(w, 0, 1, 1, sizeof(data) - UDPRELAY_DATA_HEAD_LEN, data);
+	flood(w, 64, data, sizeof(data));
+	send_around(w);
 	assert_int_not_equal(udp_counters(w->udp)->overruns, 0);
 	assert_int_not_equal(fates(w, FATE_CARRIED), 0);
-	(void) close(stranger);
 }
 
 static void test_port(void **state)
@@ -807,6 +860,7 @@ int main(void)
 		TEST(test_full_buffer_of_hints),
 		TEST(test_not_sent),
 		TEST(test_overrun),
+		TEST(test_flood_of_others),
 		TEST(test_flood_of_one),
 		TEST(test_port),
 	};
