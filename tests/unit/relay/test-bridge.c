@@ -328,7 +328,10 @@ static void test_train_to_derp(void **state)
 	peer_free(b);
 }
 
-/* Frames that come together leave as one train, where they are of one way and size; the last of it may be shorter. */
+/*
+ * Frames that come together leave as one train, where they are of one way and size; the last of it
+ * may be shorter.
+ */
 static void test_train_to_udp(void **state)
 {
 	enum { N = 40, LAST = 33, FRAME = DERP_PACKET_HEAD_LEN + PAYLOAD };
