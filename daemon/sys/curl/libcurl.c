@@ -16,12 +16,12 @@ enum {
 	 */
 	KEEPALIVE_IDLE_S = 10,
 	KEEPALIVE_INTERVAL_S = 3,
-	GUARD_HEAD_MAX = 256 * 1024,
+	HEAD_MAX = 256 * 1024,
 	/*
 	 * libcurl reads what a proxy answers byte by byte and stops only when there is no more: a
 	 * flood of them would keep the loop. A page that goes with a refusal is far smaller.
 	 */
-	GUARD_ROUNDS_MAX = 512 * 1024,
+	ROUNDS_MAX = 512 * 1024,
 	PROXY_REFUSES = 407,
 };
 
@@ -52,29 +52,33 @@ bool libcurl_pin_is_valid(const char *pin)
 
 static size_t on_head(char *data, size_t size, size_t n, void *ctx)
 {
-	struct libcurl_guard *guard = ctx;
+	struct libcurl_way *way = ctx;
 
-	guard->head_bytes += size * n;
-	return guard->head_bytes > GUARD_HEAD_MAX ? 0 : size * n;
+	way->head_bytes += size * n;
+	return way->head_bytes > HEAD_MAX ? 0 : size * n;
 }
 
 static int on_progress(
 	void *ctx, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up)
 {
-	struct libcurl_guard *guard = ctx;
+	struct libcurl_way *way = ctx;
 
-	return ++guard->rounds > GUARD_ROUNDS_MAX;
+	return ++way->rounds > ROUNDS_MAX;
 }
 
-static CURLcode set_guard(CURL *easy, struct libcurl_guard *guard)
+bool libcurl_way_floods(const struct libcurl_way *way)
+{
+	return way->rounds > ROUNDS_MAX || way->head_bytes > HEAD_MAX;
+}
+
+static CURLcode set_bounds(CURL *easy, struct libcurl_way *way)
 {
 	CURLcode r = CURLE_OK;
 
-	*guard = (struct libcurl_guard){ 0 };
 	r |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
-	r |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, guard);
+	r |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, way);
 	r |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-	r |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, guard);
+	r |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, way);
 	r |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 	return r;
 }
@@ -94,7 +98,7 @@ static CURLcode set_user(CURL *easy, const struct proxy *proxy)
 			   (long) (CURLAUTH_BASIC | CURLAUTH_DIGEST | CURLAUTH_NTLM));
 }
 
-CURLcode libcurl_set_proxy(CURL *easy, const struct proxy *proxy, struct libcurl_guard *guard)
+CURLcode libcurl_set_way(CURL *easy, const struct proxy *proxy, struct libcurl_way *way)
 {
 	static const long types[] = {
 		[PROXY_HTTP] = CURLPROXY_HTTP,
@@ -104,13 +108,14 @@ CURLcode libcurl_set_proxy(CURL *easy, const struct proxy *proxy, struct libcurl
 	char at[PROXY_TEXT_MAX];
 	CURLcode r = CURLE_OK;
 
+	*way = (struct libcurl_way){ .proxy = proxy };
 	r |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
 	if (!proxy)
 		return r | curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	r |= curl_easy_setopt(easy, CURLOPT_PROXY, proxy_text(proxy, at));
 	r |= curl_easy_setopt(easy, CURLOPT_PROXYTYPE, types[proxy->kind]);
 	r |= set_user(easy, proxy);
-	return r | set_guard(easy, guard);
+	return r | set_bounds(easy, way);
 }
 
 /* --- sockets --- */
@@ -200,8 +205,9 @@ static const char *reason(CURL *easy, CURLcode code, const char *said, int *ret_
 }
 
 static int explain_proxy(
-	CURL *easy, CURLcode code, const char *said, const struct proxy *proxy, struct err *ret)
+	CURL *easy, CURLcode code, const char *said, const struct libcurl_way *way, struct err *ret)
 {
+	const struct proxy *proxy = way->proxy;
 	char at[PROXY_TEXT_MAX];
 	long answer = 0;
 	int r;
@@ -215,7 +221,7 @@ static int explain_proxy(
 			at);
 	if (answer >= 300)
 		return explain_answer(at, answer, ret);
-	if (code == CURLE_WRITE_ERROR || code == CURLE_ABORTED_BY_CALLBACK)
+	if (libcurl_way_floods(way))
 		return err_set(ret, -EFBIG, "the proxy %s answers without end", at);
 	said = reason(easy, code, said, &r);
 	if (answer >= 200)
@@ -224,15 +230,15 @@ static int explain_proxy(
 }
 
 int libcurl_explain(
-	CURL *easy, CURLcode code, const char *said, const struct proxy *proxy, struct err *ret)
+	CURL *easy, CURLcode code, const char *said, const struct libcurl_way *way, struct err *ret)
 {
 	int r;
 
 	if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
 		return err_set(ret, -EKEYREJECTED,
 			"that server's key is none of the pinned ones; this is another server");
-	if (proxy)
-		return explain_proxy(easy, code, said, proxy, ret);
+	if (way->proxy)
+		return explain_proxy(easy, code, said, way, ret);
 	said = reason(easy, code, said, &r);
 	return err_set(ret, r, "%s", said);
 }

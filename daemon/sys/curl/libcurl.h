@@ -17,16 +17,22 @@ int libcurl_start(void);
 /* The base64 of a SHA-256 hash, and nothing else: libcurl splits lists of pins at ';'. */
 bool libcurl_pin_is_valid(const char *pin);
 
-/* What a handle has read from a proxy, which nobody bounds otherwise. Lies as long as the handle. */
-struct libcurl_guard {
+/*
+ * By which proxy a handle goes, and what it has read from it, which nobody bounds otherwise. Lies as
+ * long as the handle.
+ */
+struct libcurl_way {
+	const struct proxy *proxy; /* borrowed; NULL: directly */
 	size_t head_bytes, rounds;
 };
 
 /*
  * Through @proxy (NULL: directly), whatever the environment says. Passwords go to it by Digest or
- * NTLM, by Basic only if it knows nothing else. What it answers is bounded by @guard.
+ * NTLM, by Basic only if it knows nothing else. What it answers is bounded.
  */
-CURLcode libcurl_set_proxy(CURL *easy, const struct proxy *proxy, struct libcurl_guard *guard);
+CURLcode libcurl_set_way(CURL *easy, const struct proxy *proxy, struct libcurl_way *way);
+/* Whether that bound ended it: with CURLE_ABORTED_BY_CALLBACK or CURLE_WRITE_ERROR. */
+bool libcurl_way_floods(const struct libcurl_way *way);
 
 /* A peer that is gone is noticed: by TCP's keepalive, */
 CURLcode libcurl_set_keepalive(CURL *easy);
@@ -38,9 +44,9 @@ int libcurl_errno(CURLcode code);
 
 /*
  * Why @easy failed with @code: its errno and a sentence that does not name the server. @said is what
- * it wrote to its CURLOPT_ERRORBUFFER, @proxy as it was set. -EKEYREJECTED: another key than the
- * pinned ones; -EACCES: the proxy wants another user or password; -EPERM: it does not let us
- * through. Returns the code.
+ * it wrote to its CURLOPT_ERRORBUFFER. -EKEYREJECTED: another key than the pinned ones; -EACCES: the
+ * proxy wants another user or password; -EPERM: it does not let us through; -EFBIG: it answers
+ * without end. Returns the code.
  */
-int libcurl_explain(
-	CURL *easy, CURLcode code, const char *said, const struct proxy *proxy, struct err *ret);
+int libcurl_explain(CURL *easy, CURLcode code, const char *said, const struct libcurl_way *way,
+	struct err *ret);

@@ -24,7 +24,7 @@ struct dial_conn {
 	CURL *easy;
 	struct curl_slist *places;
 	int fd; /* libcurl's */
-	struct libcurl_guard guard;
+	struct libcurl_way way;
 	char said[CURL_ERROR_SIZE];
 };
 
@@ -149,7 +149,7 @@ static void failed(struct dial *d, CURLcode code, const char *said)
 {
 	struct err err = { 0 };
 
-	(void) libcurl_explain(d->conn->easy, code, said, d->has_proxy ? &d->proxy : NULL, &err);
+	(void) libcurl_explain(d->conn->easy, code, said, &d->conn->way, &err);
 	finish(d, NULL, &err);
 }
 
@@ -255,7 +255,7 @@ static CURLcode set_options(struct dial *d)
 	r |= curl_easy_setopt(
 		easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (left_us / USEC_PER_MSEC + 1));
 	r |= libcurl_set_keepalive(easy);
-	r |= libcurl_set_proxy(easy, d->has_proxy ? &d->proxy : NULL, &d->conn->guard);
+	r |= libcurl_set_way(easy, d->has_proxy ? &d->proxy : NULL, &d->conn->way);
 	return r | set_tls(easy, d);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "sys/curl/multi.h"
 #include "sys/http/easy.h"
 
 enum { ACCURACY_US = 10 * 1000 }; /* of turns */
@@ -19,20 +20,14 @@ struct transfer {
 	void *ctx;
 };
 
-struct watch {
-	struct watch *next, **link;
-	sd_event_source *source;
-};
-
 struct http_client {
 	sd_event *event;
-	sd_event_source *timer, *later; /* libcurl's */
+	sd_event_source *later; /* there is something to report */
 	sd_event_source *turns;
-	CURLM *multi;
+	struct multi *multi; /* NULL: there was no memory for it */
 	bool closing;
 	struct http_config config;
 	struct transfer *transfers;
-	struct watch *watches;
 	uint64_t last_id;
 };
 
@@ -73,11 +68,11 @@ static void arm_turns(struct http_client *client)
 /* What is next for each request, or its end: then the loop reports attempt.err. */
 static void go_on(struct http_client *client)
 {
+	CURLM *multi = client->multi ? multi_handle(client->multi) : NULL;
 	uint64_t now_us = clock_now_us();
 
 	for (struct transfer *t = client->transfers; t; t = t->next)
-		if (!t->ended &&
-			!http_attempt_go_on(&t->attempt, &client->config, client->multi, now_us)) {
+		if (!t->ended && !http_attempt_go_on(&t->attempt, &client->config, multi, now_us)) {
 			t->ended = true;
 			(void) sd_event_source_set_enabled(client->later, SD_EVENT_ONESHOT);
 		}
@@ -100,12 +95,13 @@ static void report_ended(struct http_client *client)
 	}
 }
 
-static void handle_messages(struct http_client *client)
+static void handle_messages(void *ctx)
 {
+	struct http_client *client = ctx;
 	CURLMsg *message;
 	int left;
 
-	while ((message = curl_multi_info_read(client->multi, &left))) {
+	while ((message = curl_multi_info_read(multi_handle(client->multi), &left))) {
 		struct http_try *try = NULL;
 		CURLcode code = message->data.result;
 		struct transfer *t;
@@ -122,35 +118,10 @@ static void handle_messages(struct http_client *client)
 	report_ended(client);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
-{
-	struct http_client *client = ctx;
-	int mask = 0, running;
-
-	if (revents & (EPOLLIN | EPOLLHUP))
-		mask |= CURL_CSELECT_IN;
-	if (revents & EPOLLOUT)
-		mask |= CURL_CSELECT_OUT;
-	if (revents & EPOLLERR)
-		mask |= CURL_CSELECT_ERR;
-	(void) curl_multi_socket_action(client->multi, fd, mask, &running);
-	handle_messages(client);
-	return 0;
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
-{
-	struct http_client *client = ctx;
-	int running;
-
-	(void) curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	handle_messages(client);
-	return 0;
-}
-
 static int on_later(sd_event_source *source, void *ctx)
 {
-	return on_timer(source, 0, ctx);
+	report_ended(ctx);
+	return 0;
 }
 
 static int on_turn(sd_event_source *source, uint64_t usec, void *ctx)
@@ -159,87 +130,34 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-static void watch_free(struct watch *w)
+static int open_multi(struct http_client *client)
 {
-	*w->link = w->next;
-	if (w->next)
-		w->next->link = w->link;
-	sd_event_source_disable_unref(w->source);
-	free(w);
+	int r = multi_new(client->event, handle_messages, client, &client->multi);
+
+	if (r == 0)
+		(void) curl_multi_setopt(multi_handle(client->multi), CURLMOPT_MAXCONNECTS, 4L);
+	return r;
 }
 
-static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
-{
-	struct http_client *client = ctx;
-	struct watch *w = known;
-	uint32_t events = 0;
-
-	if (what == CURL_POLL_REMOVE) {
-		if (w)
-			watch_free(w);
-		(void) curl_multi_assign(client->multi, fd, NULL);
-		return 0;
-	}
-	if (what & CURL_POLL_IN)
-		events |= EPOLLIN;
-	if (what & CURL_POLL_OUT)
-		events |= EPOLLOUT;
-	if (w)
-		return sd_event_source_set_io_events(w->source, events) < 0 ? -1 : 0;
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		return -1;
-	if (sd_event_add_io(client->event, &w->source, fd, events, on_io, client) < 0) {
-		free(w);
-		return -1;
-	}
-	w->next = client->watches;
-	w->link = &client->watches;
-	if (w->next)
-		w->next->link = &w->next;
-	client->watches = w;
-	(void) curl_multi_assign(client->multi, fd, w);
-	return 0;
-}
-
-static int want_timer(CURLM *multi, long timeout_ms, void *ctx)
-{
-	struct http_client *client = ctx;
-
-	if (timeout_ms < 0)
-		return sd_event_source_set_enabled(client->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
-	if (timeout_ms == 0) /* a timer would come up to 250 ms late, and wake the board for it */
-		return sd_event_source_set_enabled(client->later, SD_EVENT_ONESHOT) < 0 ? -1 : 0;
-	if (sd_event_source_set_time_relative(
-		    client->timer, (uint64_t) timeout_ms * USEC_PER_MSEC) < 0)
-		return -1;
-	return sd_event_source_set_enabled(client->timer, SD_EVENT_ONESHOT) < 0 ? -1 : 0;
-}
-
-static int multi_open(struct http_client *client)
-{
-	CURLMcode r = CURLM_OK;
-
-	client->multi = curl_multi_init();
-	if (!client->multi)
-		return -ENOMEM;
-	r |= curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
-	r |= curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-	r |= curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, want_timer);
-	r |= curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-	r |= curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, 4L);
-	return r ? -ENOMEM : 0;
-}
-
-static void multi_close(struct http_client *client)
+static void close_multi(struct http_client *client)
 {
 	for (struct transfer *t = client->transfers; t; t = t->next)
 		http_attempt_stop(&t->attempt);
-	if (client->multi)
-		(void) curl_multi_cleanup(client->multi);
-	client->multi = NULL;
-	while (client->watches)
-		watch_free(client->watches);
+	client->multi = multi_free(client->multi);
+}
+
+static int open_sources(struct http_client *client)
+{
+	int r = sd_event_add_defer(client->event, &client->later, on_later, client);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(client->later, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(client->event, &client->turns, CLOCK_MONOTONIC, 0,
+			ACCURACY_US, on_turn, client);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(client->turns, SD_EVENT_OFF);
+	return r < 0 ? r : 0;
 }
 
 int http_client_new(sd_event *event, const struct http_options *options, struct http_client **ret,
@@ -248,7 +166,7 @@ int http_client_new(sd_event *event, const struct http_options *options, struct 
 	struct http_client *client;
 	int r;
 
-	if (http_global_init() < 0)
+	if (libcurl_start() < 0)
 		return err_set(err, -ENOMEM, "libcurl does not start");
 	client = calloc(1, sizeof(*client));
 	if (!client)
@@ -259,20 +177,9 @@ int http_client_new(sd_event *event, const struct http_options *options, struct 
 		http_client_free(client);
 		return r;
 	}
-	r = sd_event_add_time(event, &client->timer, CLOCK_MONOTONIC, 0, 0, on_timer, client);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(client->timer, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_event_add_defer(event, &client->later, on_later, client);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(client->later, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_event_add_time(
-			event, &client->turns, CLOCK_MONOTONIC, 0, ACCURACY_US, on_turn, client);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(client->turns, SD_EVENT_OFF);
-	if (r >= 0)
-		r = multi_open(client);
+	r = open_sources(client);
+	if (r == 0)
+		r = open_multi(client);
 	if (r < 0) {
 		http_client_free(client);
 		return err_set(err, r, "cannot set up the HTTPS client: %s", strerror(-r));
@@ -281,11 +188,14 @@ int http_client_new(sd_event *event, const struct http_options *options, struct 
 	return 0;
 }
 
-/* The URL that answered last stays the first, if it is among the new ones. */
+/* The way that answered last stays the first, if it is among the new ones. */
 static void keep_good(const struct http_config *old, struct http_config *config)
 {
-	for (size_t i = 0; i < config->n_urls && old->has_good; i++)
-		if (!strcmp(config->urls[i], old->urls[old->good])) {
+	const struct http_way *good = &old->ways[old->good];
+
+	for (size_t i = 0; i < config->n_ways && old->has_good; i++)
+		if (!strcmp(config->ways[i].url, good->url) &&
+			config->ways[i].by_proxy == good->by_proxy) {
 			config->good = i;
 			config->has_good = true;
 		}
@@ -294,7 +204,7 @@ static void keep_good(const struct http_config *old, struct http_config *config)
 /* On new connections. Without memory for them what is under way ends with an error. */
 static int restart(struct http_client *client)
 {
-	int r = multi_open(client);
+	int r = open_multi(client);
 
 	for (struct transfer *t = client->transfers; t; t = t->next)
 		if (!t->ended)
@@ -313,7 +223,7 @@ int http_client_configure(
 	if (r < 0)
 		return r;
 	/* Handles borrow the key's text, and connections were made with the old pins. */
-	multi_close(client);
+	close_multi(client);
 	keep_good(&client->config, &config);
 	http_config_done(&client->config);
 	client->config = config;
@@ -328,7 +238,7 @@ struct http_client *http_client_free(struct http_client *client)
 	if (!client)
 		return NULL;
 	client->closing = true;
-	multi_close(client);
+	close_multi(client);
 	report_ended(client);
 	err_set(&ended, -ECANCELED, "the connection is being closed");
 	while (client->transfers) {
@@ -338,7 +248,6 @@ struct http_client *http_client_free(struct http_client *client)
 		t->done(t->ctx, NULL, &ended);
 		transfer_free(t);
 	}
-	sd_event_source_disable_unref(client->timer);
 	sd_event_source_disable_unref(client->later);
 	sd_event_source_disable_unref(client->turns);
 	http_config_done(&client->config);
@@ -386,7 +295,7 @@ void http_client_cancel(struct http_client *client, uint64_t id)
 
 void http_client_reset(struct http_client *client)
 {
-	multi_close(client);
+	close_multi(client);
 	(void) restart(client); /* else each request ends with an error */
 }
 

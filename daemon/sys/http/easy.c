@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <string.h>
 #include <strings.h>
 
@@ -14,30 +13,8 @@
 
 enum {
 	CONNECT_TIMEOUT_S = 5,
-	USER_TIMEOUT_MS = 15000, /* unacknowledged bytes end a connection whose link is gone */
-	/*
-	 * A poll that only waits: the kernel ends it 16 s after the other end moved away (with the
-	 * above).
-	 */
-	KEEPALIVE_IDLE_S = 10,
-	KEEPALIVE_INTERVAL_S = 3,
 	SYN_RETRIES = 1, /* where another URL waits: a host that is not there costs 3 s, not 5 */
 };
-
-static int global_result;
-
-static void global_init(void)
-{
-	global_result = curl_global_init(CURL_GLOBAL_DEFAULT) ? -ENOMEM : 0;
-}
-
-int http_global_init(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	(void) pthread_once(&once, global_init);
-	return global_result;
-}
 
 static void free_secret(char **text)
 {
@@ -53,18 +30,9 @@ void http_config_done(struct http_config *config)
 		free(config->urls[i]);
 	free(config->pins);
 	free(config->cert_pem);
-	free(config->proxy);
+	proxy_done(&config->proxy);
 	free_secret(&config->key_pem);
 	*config = (struct http_config){ 0 };
-}
-
-/* libcurl splits at ';', so a pin may hold nothing but base64. */
-static bool pin_is_valid(const char *pin)
-{
-	return strlen(pin) == 44 &&
-	       strspn(pin, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") ==
-		       43 &&
-	       pin[43] == '=';
 }
 
 static int copy_text(const char *text, char **ret)
@@ -75,10 +43,49 @@ static int copy_text(const char *text, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+static int copy_urls(
+	const struct http_options *options, struct http_config *config, struct err *err)
+{
+	for (size_t i = 0; i < options->n_urls; i++) {
+		const char *url = options->urls[i];
+		size_t len = strlen(url);
+
+		if (strncasecmp(url, "https://", 8) || len > HTTP_URL_LEN_MAX || len < 9)
+			return err_set(err, -EINVAL, "\"%.200s\" is not an https:// URL", url);
+		while (len > 9 && url[len - 1] == '/')
+			len--;
+		config->urls[i] = strndup(url, len);
+		if (!config->urls[i])
+			return err_set(err, -ENOMEM, "out of memory");
+		config->n_urls++;
+	}
+	return 0;
+}
+
+static int find_ways(
+	const struct http_options *options, struct http_config *config, struct err *err)
+{
+	for (size_t i = 0; i < config->n_urls; i++) {
+		enum proxy_use use = !options->proxy ? PROXY_NEVER
+				     : options->uses ? options->uses[i]
+						     : PROXY_ALWAYS;
+
+		if (use != PROXY_ALWAYS)
+			config->ways[config->n_ways++] =
+				(struct http_way){ config->urls[i], false };
+		if (use != PROXY_NEVER)
+			config->ways[config->n_ways++] = (struct http_way){ config->urls[i], true };
+	}
+	if (options->proxy && proxy_parse(options->proxy, &config->proxy, err) < 0)
+		return err_prefix(err, "the proxy");
+	return 0;
+}
+
 int http_config_copy(const struct http_options *options, struct http_config *ret, struct err *err)
 {
 	CLEANUP(http_config_done) struct http_config config = { 0 };
 	CLEANUP_BUF struct buf pins = { 0 };
+	int r;
 
 	if (!options->n_urls || options->n_urls > HTTP_URLS_MAX)
 		return err_set(err, -EINVAL, "1 to %d URLs are needed, not %zu", HTTP_URLS_MAX,
@@ -88,29 +95,20 @@ int http_config_copy(const struct http_options *options, struct http_config *ret
 			options->n_pins);
 	if (!options->cert_pem != !options->key_pem)
 		return err_set(err, -EINVAL, "a client certificate needs its key");
-	for (size_t i = 0; i < options->n_urls; i++) {
-		const char *url = options->urls[i];
-		size_t len = strlen(url);
-
-		if (strncasecmp(url, "https://", 8) || len > HTTP_URL_LEN_MAX || len < 9)
-			return err_set(err, -EINVAL, "\"%.200s\" is not an https:// URL", url);
-		while (len > 9 && url[len - 1] == '/')
-			len--;
-		config.urls[i] = strndup(url, len);
-		if (!config.urls[i])
-			return err_set(err, -ENOMEM, "out of memory");
-		config.n_urls++;
-	}
+	r = copy_urls(options, &config, err);
+	if (r == 0)
+		r = find_ways(options, &config, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < options->n_pins; i++) {
-		if (!pin_is_valid(options->pins[i]))
+		if (!libcurl_pin_is_valid(options->pins[i]))
 			return err_set(
 				err, -EINVAL, "pin %zu is not the base64 of a SHA-256 hash", i + 1);
 		buf_printf(&pins, "%ssha256//%s", i ? ";" : "", options->pins[i]);
 	}
 	config.pins = buf_take(&pins, NULL);
 	if (!config.pins || copy_text(options->cert_pem, &config.cert_pem) ||
-		copy_text(options->key_pem, &config.key_pem) ||
-		copy_text(options->proxy, &config.proxy))
+		copy_text(options->key_pem, &config.key_pem))
 		return err_set(err, -ENOMEM, "out of memory");
 	config.connect_timeout_us = options->connect_timeout_us ? options->connect_timeout_us
 								: CONNECT_TIMEOUT_S * USEC_PER_SEC;
@@ -151,18 +149,12 @@ static int on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 static int on_connected(void *ctx, char *to, char *from, int to_port, int from_port)
 {
 	struct http_try *try = ctx;
-	unsigned timeout_ms = USER_TIMEOUT_MS;
 
 	if (try->attempt->sender && try->attempt->sender != try)
 		return CURL_PREREQFUNC_ABORT;
 	try->attempt->sender = try;
-	/*
-	 * Best effort: without it a dead link is noticed by the request's own timeout. One that was
-	 * kept from an earlier request has it already.
-	 */
-	if (try->fd >= 0)
-		(void) setsockopt(
-			try->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+	if (try->fd >= 0) /* one that was kept from an earlier request has it already */
+		libcurl_set_user_timeout(try->fd);
 	try->fd = -1;
 	return CURL_PREREQFUNC_OK;
 }
@@ -214,16 +206,13 @@ static CURLcode set_transport(CURL *easy, const struct http_config *config, uint
 #else
 	r |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long) CURLPROTO_HTTPS);
 #endif
-	r |= curl_easy_setopt(easy, CURLOPT_PROXY, config->proxy ? config->proxy : "");
 	r |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	r |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
 	r |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	r |= curl_easy_setopt(
 		easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (connect_us / USEC_PER_MSEC + 1));
 	r |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) (left_us / USEC_PER_MSEC + 1));
-	r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long) KEEPALIVE_IDLE_S);
-	r |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long) KEEPALIVE_INTERVAL_S);
+	r |= libcurl_set_keepalive(easy);
 	r |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "hearth/" HEARTH_VERSION);
 	return r;
 }
@@ -287,7 +276,8 @@ void http_try_close(struct http_try *try)
 int http_try_open(struct http_try *try, struct http_attempt *attempt,
 	const struct http_config *config, size_t at, uint64_t now_us, struct err *err)
 {
-	const char *base = config->urls[at], *mark = strchr(base, '#');
+	const struct http_way *way = &config->ways[at];
+	const char *base = way->url, *mark = strchr(base, '#');
 	CLEANUP_BUF struct buf url = { 0 };
 	CURLcode r = CURLE_OK;
 
@@ -295,7 +285,7 @@ int http_try_open(struct http_try *try, struct http_attempt *attempt,
 		.at = at,
 		.began_us = now_us,
 		.fd = -1,
-		.is_alone = config->n_urls == 1 };
+		.is_alone = config->n_ways == 1 };
 	buf_add(&url, base, mark ? (size_t) (mark - base) : strlen(base));
 	buf_add_str(&url, attempt->path);
 	try->easy = curl_easy_init();
@@ -303,6 +293,7 @@ int http_try_open(struct http_try *try, struct http_attempt *attempt,
 		set_host(try, mark ? mark + 1 : NULL))
 		return err_set(err, -ENOMEM, "out of memory");
 	r |= set_transport(try->easy, config, attempt->deadline_us - now_us);
+	r |= libcurl_set_way(try->easy, way->by_proxy ? &config->proxy : NULL, &try->way);
 	r |= set_tls(try->easy, config);
 	r |= set_body(try->easy, attempt);
 	r |= curl_easy_setopt(try->easy, CURLOPT_URL, buf_str(&url));

@@ -1,23 +1,36 @@
 /*
- * easy: one request as libcurl handles, one for each URL that is asked (easy.c), and whose turn it
+ * easy: one request as libcurl handles, one for each way that is tried (easy.c), and whose turn it
  * is (race.c). In sys/http only.
  */
 #pragma once
 
 #include <curl/curl.h>
 
+#include "sys/curl/libcurl.h"
 #include "sys/http/http.h"
 
-enum { HTTP_TRIES_MAX = 6 }; /* of one request, side by side */
+enum {
+	HTTP_TRIES_MAX = 6, /* of one request, side by side */
+	HTTP_WAYS_MAX = 2 * HTTP_URLS_MAX,
+};
+
+/* A URL, directly or by the proxy. */
+struct http_way {
+	const char *url; /* of the config */
+	bool by_proxy;
+};
 
 /* The copied options. */
 struct http_config {
 	char *urls[HTTP_URLS_MAX];
 	size_t n_urls;
+	struct http_way ways[HTTP_WAYS_MAX];
+	size_t n_ways;
 	char *pins; /* "sha256//A;sha256//B" */
-	char *cert_pem, *key_pem, *proxy;
+	char *cert_pem, *key_pem;
+	struct proxy proxy; /* if a way is by it */
 	uint64_t connect_timeout_us;
-	size_t good;   /* the URL that answered last, */
+	size_t good;   /* the way that answered last, */
 	bool has_good; /* unless none has, or that has gone */
 	size_t next;   /* of the others: whose turn it is */
 };
@@ -25,7 +38,7 @@ struct http_config {
 int http_config_copy(const struct http_options *options, struct http_config *ret, struct err *err);
 void http_config_done(struct http_config *config);
 
-/* One URL asked, as a libcurl handle. */
+/* One way tried, as a libcurl handle. */
 struct http_try {
 	struct http_attempt *attempt; /* borrowed: whose it is */
 	CURL *easy;                   /* CURLOPT_PRIVATE is the try; NULL: none is under way */
@@ -36,26 +49,27 @@ struct http_try {
 	int fd; /* made last, until it is connected; -1 none. libcurl's */
 	char curl_text[CURL_ERROR_SIZE];
 	bool too_big;
-	bool is_alone; /* there is no other URL */
+	struct libcurl_way way;
+	bool is_alone; /* there is no other way */
 };
 
-/* A request that goes through the URLs. Embedded in a transfer; does not move. */
+/* A request that goes through the ways. Embedded in a transfer; does not move. */
 struct http_attempt {
 	char *method, *path, *body;
 	size_t body_len, reply_max;
 	uint64_t deadline_us;
 	struct http_try tries[HTTP_TRIES_MAX];
 	struct http_try *sender; /* the one that is connected and has the request; NULL: none yet */
-	uint64_t had;            /* a bit for each URL that had its turn */
+	bool had[HTTP_WAYS_MAX]; /* which ways had their turn */
 	size_t first;            /* of the others: whose turn is the first */
 	bool good_is_next;       /* the one that answered last is asked before another */
 	bool good_broke;         /* it had the request, and broke it off */
-	uint64_t due_us;         /* when another URL gets its turn; UINT64_MAX: not for now */
+	uint64_t due_us;         /* when another way gets its turn; UINT64_MAX: not for now */
 	struct http_reply reply;
-	struct err err; /* of the URLs so far */
+	struct err err; /* of the ways so far */
 };
 
-/* Makes @try->easy, which asks URL @at for the request; closes what is left even on failure. */
+/* Makes @try->easy, which asks by way @at for the request; closes what is left even on failure. */
 int http_try_open(struct http_try *try, struct http_attempt *attempt,
 	const struct http_config *config, size_t at, uint64_t now_us, struct err *err);
 void http_try_close(struct http_try *try);
@@ -67,11 +81,11 @@ void http_attempt_done(struct http_attempt *attempt);
 /* Ends what is under way. */
 void http_attempt_stop(struct http_attempt *attempt);
 
-/* All URLs get their turn again, as if none had had it; of the time there is as much as is left. */
+/* All ways get their turn again, as if none had had it; of the time there is as much as is left. */
 void http_attempt_restart(struct http_attempt *attempt, const struct http_config *config);
 
 /*
- * After libcurl has run: once one has the request the others end, and the next URL begins if its
+ * After libcurl has run: once one has the request the others end, and the next way begins if its
  * turn has come. False: nothing is under way any more, and attempt->err says why.
  */
 bool http_attempt_go_on(struct http_attempt *attempt, const struct http_config *config,
@@ -81,11 +95,8 @@ bool http_attempt_go_on(struct http_attempt *attempt, const struct http_config *
 uint64_t http_attempt_due_us(const struct http_attempt *attempt);
 
 /*
- * What curl said of a try, which is over now. True: attempt->reply is set, and the URL has the
+ * What curl said of a try, which is over now. True: attempt->reply is set, and the way has the
  * first turn from now on. False: http_attempt_go_on() is next.
  */
 bool http_try_ended(
 	struct http_try *try, struct http_config *config, CURLcode code, uint64_t now_us);
-
-/* curl_global_init() once per process. */
-int http_global_init(void);

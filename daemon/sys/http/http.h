@@ -12,6 +12,8 @@
  * off, the request goes to the next: so requests must bear being sent twice, and seldom are. If the
  * one that answered last refused, it is asked again after each of the others, for its daemon may
  * restart; if it was silent, it is not the first of the next request, so that all get their turn.
+ * A URL that is reached by a proxy also (PROXY_ALSO) is two of them in that. What a proxy refuses for
+ * its user or password (-EACCES), it is not asked again in the same request.
  */
 #pragma once
 
@@ -23,6 +25,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "wire/proxy.h"
 
 struct http_client;
 
@@ -42,9 +45,10 @@ struct http_options {
 	size_t n_urls;
 	const char *const *pins; /* base64(SHA-256(SubjectPublicKeyInfo)), 1 to HTTP_PINS_MAX */
 	size_t n_pins;
-	const char *cert_pem;        /* our certificate and its key; both or neither NULL */
-	const char *key_pem;         /* copied, wiped when the client goes */
-	const char *proxy;           /* NULL: none, whatever the environment says */
+	const char *cert_pem;       /* our certificate and its key; both or neither NULL */
+	const char *key_pem;        /* copied, wiped when the client goes */
+	const char *proxy;          /* as wire/proxy.h; NULL: none, whatever the environment says */
+	const enum proxy_use *uses; /* of it, for each of the URLs; NULL: always */
 	uint64_t connect_timeout_us; /* of one URL; 0: 5 s */
 };
 

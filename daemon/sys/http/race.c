@@ -1,5 +1,5 @@
 /*
- * The URLs of one request, side by side (as in RFC 8305): one begins a moment after the one before
+ * The ways of one request, side by side (as in RFC 8305): one begins a moment after the one before
  * has not connected yet, or at once when that has failed. The first one to be connected, its pin
  * included, gets the request; the others end, and have not had their turn. So what is sent twice
  * is only what somebody took and broke off.
@@ -16,12 +16,6 @@ enum {
 	NEXT_MS = 300, /* RFC 8305 section 5: 250 ms for TCP; here it has TLS's round trip in it */
 	REFUSAL_MS = 1000, /* who is there refuses at once; a host that is gone, after 3 s */
 };
-_Static_assert(HTTP_URLS_MAX <= 64, "a bit for each URL");
-
-static uint64_t bit(size_t at)
-{
-	return UINT64_C(1) << at;
-}
 
 int http_attempt_init(struct http_attempt *attempt, const struct http_config *config,
 	const struct http_request *request, struct err *err)
@@ -71,8 +65,8 @@ void http_attempt_restart(struct http_attempt *attempt, const struct http_config
 {
 	http_attempt_stop(attempt);
 	http_reply_done(&attempt->reply);
-	attempt->first = config->next < config->n_urls ? config->next : 0;
-	attempt->had = 0;
+	attempt->first = config->next < config->n_ways ? config->next : 0;
+	memset(attempt->had, 0, sizeof(attempt->had));
 	attempt->good_is_next = true;
 	attempt->good_broke = false;
 	attempt->due_us = 0;
@@ -106,7 +100,7 @@ static struct http_try *free_try(struct http_attempt *attempt)
 }
 
 /*
- * The URL that answered last, then the others in a circle, beginning where the last request ended.
+ * The way that answered last, then the others in a circle, beginning where the last request ended.
  * If that one only refused (its daemon restarts, say), it is asked again after each of the others.
  * False: all have had their turns.
  */
@@ -114,17 +108,17 @@ static bool next_turn(struct http_attempt *attempt, const struct http_config *co
 {
 	if (config->has_good && attempt->good_is_next && !is_asked(attempt, config->good)) {
 		attempt->good_is_next = false;
-		attempt->had |= bit(config->good);
+		attempt->had[config->good] = true;
 		*ret = config->good;
 		return true;
 	}
 	attempt->good_is_next = true;
-	for (size_t i = 0; i < config->n_urls; i++) {
-		size_t at = (attempt->first + i) % config->n_urls;
+	for (size_t i = 0; i < config->n_ways; i++) {
+		size_t at = (attempt->first + i) % config->n_ways;
 
-		if (attempt->had & bit(at))
+		if (attempt->had[at])
 			continue;
-		attempt->had |= bit(at);
+		attempt->had[at] = true;
 		*ret = at;
 		return true;
 	}
@@ -155,7 +149,7 @@ static void begin(struct http_attempt *attempt, const struct http_config *config
 /* Another was faster: if that one breaks off it has another turn. */
 static void give_way(struct http_try *try)
 {
-	try->attempt->had &= ~bit(try->at);
+	try->attempt->had[try->at] = false;
 	http_try_close(try);
 }
 
@@ -200,32 +194,6 @@ uint64_t http_attempt_due_us(const struct http_attempt *attempt)
 
 /* --- how it ended --- */
 
-static int code_to_errno(CURLcode code)
-{
-	switch ((int) code) {
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return -EHOSTUNREACH;
-	case CURLE_COULDNT_CONNECT:
-		return -ECONNREFUSED;
-	case CURLE_OPERATION_TIMEDOUT:
-		return -ETIMEDOUT;
-	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-		return -EKEYREJECTED;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CERTPROBLEM:
-		return -EPROTO;
-	case CURLE_OUT_OF_MEMORY:
-		return -ENOMEM;
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return -EINVAL;
-	default:
-		return -EIO;
-	}
-}
-
 /* Whoever was there a moment ago, and may be again in another. */
 static bool only_refused(const struct http_try *try, CURLcode code, uint64_t now_us)
 {
@@ -249,28 +217,40 @@ static void note_failure(
 		}
 		config->has_good = false;
 	}
-	config->next = (try->at + 1) % config->n_urls;
+	config->next = (try->at + 1) % config->n_ways;
 }
 
-/* Of several failures the first pin mismatch is the one a person must hear of. */
-static void tell_failure(const struct http_try *try, const char *url, CURLcode code)
+/* Who asks a proxy on and on with a wrong password may be locked out. */
+static void spare_proxy(struct http_attempt *attempt, struct http_config *config)
 {
-	const char *text = try->curl_text[0] ? try->curl_text : curl_easy_strerror(code);
-	struct err *err = &try->attempt->err;
+	for (size_t i = 0; i < config->n_ways; i++)
+		attempt->had[i] |= config->ways[i].by_proxy;
+	if (config->has_good && config->ways[config->good].by_proxy)
+		config->has_good = false;
+}
+
+/* Of several failures the first of those that a person must hear of. */
+static unsigned weight(int code)
+{
+	return code == -EKEYREJECTED ? 2 : code == -EACCES ? 1 : 0;
+}
+
+/* Returns its errno. */
+static int tell_failure(const struct http_try *try, const struct http_config *config, CURLcode code)
+{
+	struct err *err = &try->attempt->err, why = { 0 };
 	char told[PASS_TOLD_MAX];
 
-	if (err->code == -EKEYREJECTED)
-		return;
-	url = pass_url_tell(url, told);
 	if (try->too_big)
-		err_set(err, -EFBIG, "%s: the reply is larger than %zu bytes", url,
+		(void) err_set(&why, -EFBIG, "the reply is larger than %zu bytes",
 			try->attempt->reply_max);
-	else if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
-		err_set(err, -EKEYREJECTED,
-			"%s: that server's key is none of the pinned ones; this is another server",
-			url);
 	else
-		err_set(err, code_to_errno(code), "%s: %s", url, text);
+		(void) libcurl_explain(try->easy, code, try->curl_text, &try->way, &why);
+	if (!weight(err->code) || weight(why.code) > weight(err->code)) {
+		*err = why;
+		(void) err_prefix(err, "%s", pass_url_tell(config->ways[try->at].url, told));
+	}
+	return why.code;
 }
 
 static void has_answered(struct http_try *try, struct http_config *config)
@@ -281,7 +261,7 @@ static void has_answered(struct http_try *try, struct http_config *config)
 	(void) curl_easy_getinfo(try->easy, CURLINFO_RESPONSE_CODE, &status);
 	attempt->reply.status = (int) status;
 	(void) snprintf(
-		attempt->reply.url, sizeof(attempt->reply.url), "%s", config->urls[try->at]);
+		attempt->reply.url, sizeof(attempt->reply.url), "%s", config->ways[try->at].url);
 	config->good = try->at;
 	config->has_good = true;
 	attempt->err = (struct err){ 0 };
@@ -292,7 +272,8 @@ bool http_try_ended(
 {
 	struct http_attempt *attempt = try->attempt;
 
-	if ((attempt->sender && attempt->sender != try) || code == CURLE_ABORTED_BY_CALLBACK) {
+	if ((attempt->sender && attempt->sender != try) ||
+		(code == CURLE_ABORTED_BY_CALLBACK && !libcurl_way_floods(&try->way))) {
 		give_way(try);
 		return false;
 	}
@@ -302,7 +283,8 @@ bool http_try_ended(
 		return true;
 	}
 	note_failure(try, config, code, now_us);
-	tell_failure(try, config->urls[try->at], code);
+	if (tell_failure(try, config, code) == -EACCES)
+		spare_proxy(attempt, config);
 	if (attempt->sender)
 		http_reply_done(&attempt->reply);
 	attempt->sender = NULL;

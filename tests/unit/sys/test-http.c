@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "fake-proxy.h"
 #include "sys/http/http.h"
 #include "sys/httpd/httpd.h"
 #include "sys/x509/x509.h"
@@ -659,6 +660,115 @@ static void test_configure_forgets(void **state)
 	assert_int_equal(w.err.code, -ECONNREFUSED);
 }
 
+/* --- by a proxy --- */
+
+static uint16_t port_of(const char *url)
+{
+	return (uint16_t) strtoul(strrchr(url, ':') + 1, NULL, 10);
+}
+
+/* A client that goes by it, and asks. */
+static void ask_by(struct fake_proxy *proxy, const char *user, const char *const *urls,
+	const enum proxy_use *uses, size_t n_urls)
+{
+	const char *const pins[] = { w.pin };
+	char url[128];
+	struct http_options options = { .urls = urls,
+		.n_urls = n_urls,
+		.pins = pins,
+		.n_pins = 1,
+		.proxy = url,
+		.uses = uses };
+
+	(void) snprintf(url, sizeof(url), "http://%s@127.0.0.1:%u", user, fake_proxy_port(proxy));
+	w.client = http_client_free(w.client);
+	assert_int_equal(http_client_new(w.event, &options, &w.client, NULL), 0);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+}
+
+/* Names that nobody knows here: the proxy looks them up, and gets where they lead to. */
+static void test_by_proxy(void **state)
+{
+	static const struct {
+		const char *url, *target;
+	} cases[] = {
+		{ "https://coord.example:8443", "coord.example:8443" },
+		{ "https://c-x.hearth.internal:443#203.0.113.9", "203.0.113.9:443" },
+		{ "https://c-x.hearth.internal:3340#relay.example", "relay.example:3340" },
+		{ "https://c-x.hearth.internal:3340#2001:db8::9", "[2001:db8::9]:3340" },
+	};
+	struct fake_proxy *proxy = fake_proxy_new(FAKE_PROXY_BASIC, port_of(w.url));
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		ask_by(proxy, FAKE_PROXY_ENCODED, &cases[i].url, NULL, 1);
+		if (w.status != 200)
+			fail_msg("%s: %s", cases[i].url, w.err.text);
+		assert_string_equal(fake_proxy_target(proxy), cases[i].target);
+		assert_string_equal(w.answered, cases[i].url);
+	}
+	assert_int_equal(fake_proxy_connected(proxy), ARRAY_LEN(cases));
+	ask("GET", "/y", NULL, 0, 0); /* on the connection that is there */
+	run(1);
+	assert_int_equal(fake_proxy_connected(proxy), ARRAY_LEN(cases));
+	fake_proxy_free(proxy);
+}
+
+static void test_both_ways(void **state)
+{
+	static const enum proxy_use never[] = { PROXY_NEVER }, also[] = { PROXY_ALSO };
+	struct fake_proxy *proxy = fake_proxy_new(FAKE_PROXY_OPEN, port_of(w.url));
+	struct fake_proxy *lost = fake_proxy_new(FAKE_PROXY_LOST, port_of(w.url));
+	const char *const live[] = { w.url }, *const dead[] = { w.dead_url };
+
+	ask_by(proxy, "a", live, never, 1);
+	assert_int_equal(w.status, 200);
+	ask_by(lost, "a", live, also, 1);
+	assert_int_equal(w.status, 200);
+	assert_int_equal(fake_proxy_asked(proxy) + fake_proxy_asked(lost), 0);
+	ask_by(proxy, "a", dead, also, 1);
+	assert_int_equal(w.status, 200);
+	ask("GET", "/x", NULL, 0, 0); /* the way that answered is the first */
+	run(1);
+	assert_int_equal(fake_proxy_connected(proxy), 1);
+	ask_by(proxy, "a", dead, never, 1);
+	assert_int_equal(w.err.code, -ECONNREFUSED);
+	ask_by(lost, "a", dead, also, 1);
+	assert_int_equal(w.err.code, -EHOSTUNREACH);
+	assert_non_null(strstr(w.err.text, "does not get there"));
+	fake_proxy_free(proxy);
+	fake_proxy_free(lost);
+}
+
+/* It is said, whatever else is wrong; and who says it is not asked for each URL. */
+static void test_wrong_password(void **state)
+{
+	static const enum proxy_use uses[] = { PROXY_ALSO, PROXY_ALWAYS, PROXY_ALSO, PROXY_ALSO };
+	const char *const urls[] = { w.dead_url, "https://coord.example", w.dead_url, w.dead_url };
+	struct fake_proxy *proxy = fake_proxy_new(FAKE_PROXY_BASIC, port_of(w.url));
+
+	ask_by(proxy, "ann:secret", urls, uses, ARRAY_LEN(urls));
+	assert_int_equal(w.err.code, -EACCES);
+	assert_non_null(strstr(w.err.text, "wants another user or password"));
+	assert_null(strstr(w.err.text, "secret"));
+	assert_int_equal(fake_proxy_basic(proxy), 1);
+	fake_proxy_free(proxy);
+}
+
+static void test_proxy_floods(void **state)
+{
+	static const enum fake_proxy_mode modes[] = { FAKE_PROXY_HEADS, FAKE_PROXY_FLOOD };
+
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		struct fake_proxy *proxy = fake_proxy_new(modes[i], port_of(w.url));
+		const char *const urls[] = { w.url };
+
+		ask_by(proxy, "a", urls, NULL, 1);
+		assert_int_equal(w.err.code, modes[i] == FAKE_PROXY_HEADS ? -EFBIG : -EACCES);
+		fake_proxy_free(proxy);
+	}
+}
+
 static void test_options(void **state)
 {
 	const char *const urls[] = { "https://192.0.2.1", "http://192.0.2.1", "ftp://x" };
@@ -671,6 +781,7 @@ static void test_options(void **state)
 		{ .urls = urls, .n_urls = 1, .pins = pins + 1, .n_pins = 1 },
 		{ .urls = urls, .n_urls = 1, .pins = pins + 2, .n_pins = 1 },
 		{ .urls = urls, .n_urls = 1, .pins = pins, .n_pins = 1, .cert_pem = "x" },
+		{ .urls = urls, .n_urls = 1, .pins = pins, .n_pins = 1, .proxy = "ftp://x" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -768,6 +879,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_all_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure_forgets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_by_proxy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_both_ways, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_wrong_password, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_proxy_floods, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
 		cmocka_unit_test(test_reply_json),
 		cmocka_unit_test_setup_teardown(test_blocking, set_up, tear_down),
