@@ -27,6 +27,16 @@ void wayout_done(struct wayout *w)
 	*w = (struct wayout){ 0 };
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+bool wayout_equal(const struct wayout *a, const struct wayout *b)
+{
+	return same_text(a->url, b->url) && same_text(a->no_proxy, b->no_proxy);
+}
+
 static void wipe_buf(struct buf *buf)
 {
 	if (buf->data)

@@ -24,6 +24,9 @@ struct wayout {
 void wayout_done(struct wayout *wayout);
 #define CLEANUP_WAYOUT CLEANUP(wayout_done)
 
+/* Whether they lead the same way. */
+bool wayout_equal(const struct wayout *a, const struct wayout *b);
+
 /*
  * What @config (NULL: none yet) names, else the environment: https_proxy, HTTPS_PROXY, all_proxy,
  * ALL_PROXY; and no_proxy, NO_PROXY, unless @config has a no_proxy of its own. 0 also if there is no

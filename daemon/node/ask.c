@@ -47,8 +47,11 @@ static const struct sync_hooks sync_hooks = {
 	.changed = on_changed,
 };
 
-static struct sync_options to_options(const struct hearthd *h, const struct sources *s)
+static struct sync_options to_options(
+	const struct hearthd *h, const struct sources *s, enum proxy_use uses[static HTTP_URLS_MAX])
 {
+	wayout_choose_urls(&h->core.wayout, netmap_settings(book_netmap(h->core.book)), s->urls,
+		s->n_urls, uses);
 	return (struct sync_options){
 		.urls = s->urls,
 		.n_urls = s->n_urls,
@@ -56,17 +59,38 @@ static struct sync_options to_options(const struct hearthd *h, const struct sour
 		.n_pins = s->n_pins,
 		.cert_pem = h->cert_pem,
 		.key_pem = h->key_pem,
+		.proxy = h->core.wayout.url,
+		.uses = uses,
 	};
+}
+
+void ask_find_way(struct hearthd *h)
+{
+	struct wayout found = { 0 };
+	struct err err = { 0 };
+	int r = wayout_find(&h->core.config, &found, &err);
+
+	problem_set(&h->core.problems, "proxy", r < 0 ? &err : NULL);
+	if (wayout_equal(&found, &h->core.wayout))
+		return wayout_done(&found);
+	if (found.url)
+		log_info("what is outside of the mesh is reached by the proxy %s (%s)", found.text,
+			found.from);
+	wayout_done(&h->core.wayout);
+	h->core.wayout = found;
+	free(h->asked); /* so the coordinator is asked anew */
+	h->asked = NULL;
 }
 
 int ask_open(struct hearthd *h, struct err *err)
 {
+	enum proxy_use uses[HTTP_URLS_MAX];
 	struct sync_options options;
 	struct sources sources;
 	int r;
 
 	sources_find(&h->core.config, book_netmap(h->core.book), &sources);
-	options = to_options(h, &sources);
+	options = to_options(h, &sources, uses);
 	r = sync_new(h->core.event, &options, &sync_hooks, h, &h->sync, err);
 	if (r == 0)
 		h->asked = sources_text(&sources);
@@ -76,6 +100,7 @@ int ask_open(struct hearthd *h, struct err *err)
 void ask_configure(struct hearthd *h)
 {
 	CLEANUP(free_p) char *text = NULL;
+	enum proxy_use uses[HTTP_URLS_MAX];
 	struct sync_options options;
 	struct sources sources;
 	struct err err = { 0 };
@@ -84,7 +109,7 @@ void ask_configure(struct hearthd *h)
 	text = sources_text(&sources);
 	if (!text || (h->asked && !strcmp(text, h->asked)))
 		return;
-	options = to_options(h, &sources);
+	options = to_options(h, &sources, uses);
 	if (sync_configure(h->sync, &options, &err) < 0) {
 		log_warning("%s; the coordinator's old addresses stay", err.text);
 		return;

@@ -8,6 +8,7 @@
 
 #include "board/book.h"
 #include "board/config.h"
+#include "board/wayout.h"
 #include "node/disk.h"
 #include "node/problems.h"
 #include "sys/net/nl.h"
@@ -22,6 +23,7 @@ struct core {
 	char helper_path[PATH_TEXT_MAX];
 	char host_path[PATH_TEXT_MAX]; /* "/etc" */
 	struct config config;
+	struct wayout wayout; /* of connections to what is outside of the mesh */
 
 	uint8_t identity_seed[FIELD_KEY_LEN], identity[FIELD_KEY_LEN];
 	uint8_t wg_private[FIELD_KEY_LEN], wg_public[FIELD_KEY_LEN];

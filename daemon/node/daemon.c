@@ -175,6 +175,7 @@ static int read_all(struct hearthd *h, struct err *err)
 	if (r < 0)
 		return r;
 	problem_set(&h->core.problems, "damage", book_damage(h->core.book));
+	ask_find_way(h);
 	return 0;
 }
 
@@ -273,6 +274,7 @@ static void hearthd_close(struct hearthd *h)
 	free(h->said);
 	free(h->cert_pem);
 	x509_wipe_p(&h->key_pem);
+	wayout_done(&h->core.wayout);
 	h->core.event = sd_event_unref(h->core.event);
 	close_p(&h->state_lock);
 	problems_done(&h->core.problems);

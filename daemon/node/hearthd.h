@@ -113,6 +113,8 @@ void status_tell(struct hearthd *h);
 
 /* --- ask.c --- */
 
+/* By which proxy it goes out, if any, of configuration and environment as they are now. */
+void ask_find_way(struct hearthd *h);
 int ask_open(struct hearthd *h, struct err *err);
 /* Settings and configuration may have other URLs and pins. */
 void ask_configure(struct hearthd *h);

@@ -46,6 +46,7 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 	r = read_config(h, &config, err);
 	if (r == 0) {
 		h->core.config = config;
+		ask_find_way(h);
 		r = mesh_update(h, CHANGE_ALL, err);
 	}
 	if (r == 0) {

@@ -22,7 +22,7 @@ enum {
 	BACKOFF_MIN_S = 1,
 	BACKOFF_MAX_S = 30,
 	HASTE_S = 1, /* a poll that should have waited, answered sooner and with nothing */
-	/* removed, unknown, or a log that is not believed: what only a person can mend */
+	/* removed, unknown, another password, a log that is not believed: what only a person can mend */
 	REFUSED_MIN_S = 2,
 	REFUSED_MAX_S = 60,
 };
@@ -138,8 +138,11 @@ static bool is_refusal(const char *code)
 
 static void poll_failed(struct sync *sync, const char *code, const struct err *err)
 {
+	/* By a proxy, that is, for a coordinator says a code. */
+	bool refused = is_refusal(code) || (!*code && err->code == -EACCES);
+
 	sync->failures++;
-	arm(sync->poll_timer, is_refusal(code) ? refused_us(sync) : backoff_us(sync->failures));
+	arm(sync->poll_timer, refused ? refused_us(sync) : backoff_us(sync->failures));
 	has_none(sync, code, err);
 }
 
@@ -251,10 +254,14 @@ static int on_poll_timer(sd_event_source *source, uint64_t usec, void *ctx)
 
 /* --- presence --- */
 
-static void put_failed(struct sync *sync)
+/* @error: NULL where there was a reply. */
+static void put_failed(struct sync *sync, const struct err *error)
 {
+	bool refused = error && error->code == -EACCES; /* by a proxy */
+
 	sync->put_failures++;
-	arm(sync->put_timer, backoff_us(sync->put_failures));
+	arm(sync->put_timer,
+		refused ? REFUSED_MAX_S * USEC_PER_SEC : backoff_us(sync->put_failures));
 }
 
 static void put_ended(void *ctx, const struct http_reply *reply, const struct err *error)
@@ -266,7 +273,7 @@ static void put_ended(void *ctx, const struct http_reply *reply, const struct er
 
 	sync->put_id = 0;
 	if (!reply || http_reply_json(reply, &json, code, &err) < 0) {
-		put_failed(sync); /* the poll tells of the reason */
+		put_failed(sync, error); /* the poll tells of the reason */
 		return;
 	}
 	sync->put_failures = 0;
@@ -287,7 +294,7 @@ static void put_presence(struct sync *sync)
 	disarm(sync->put_timer);
 	request.body_len = strlen(body);
 	if (http_client_send(sync->client, &request, put_ended, sync, &sync->put_id, &err) < 0)
-		put_failed(sync);
+		put_failed(sync, NULL);
 }
 
 static int on_put_timer(sd_event_source *source, uint64_t usec, void *ctx)
@@ -361,6 +368,8 @@ static struct http_options to_http(const struct sync_options *options)
 		.n_pins = options->n_pins,
 		.cert_pem = options->cert_pem,
 		.key_pem = options->key_pem,
+		.proxy = options->proxy,
+		.uses = options->uses,
 	};
 }
 

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/pace.h"
 #include "wire/api.h"
+#include "wire/proxy.h"
 
 struct sync;
 
@@ -35,6 +36,8 @@ struct sync_options {
 	const char *const *pins;
 	size_t n_pins;
 	const char *cert_pem, *key_pem;
+	const char *proxy;          /* NULL: none */
+	const enum proxy_use *uses; /* of each of the URLs; NULL: never */
 };
 
 struct sync_state {

@@ -106,6 +106,9 @@ static void test_config(void **state)
 	find(&config, &more);
 	assert_string_equal(more.no_proxy, "");
 	assert_int_equal(wayout_choose(&more, NULL, "example.com", 443), PROXY_ALWAYS);
+	assert_true(wayout_equal(&more, &more));
+	assert_false(wayout_equal(&more, &w));
+	assert_false(wayout_equal(&(struct wayout){ 0 }, &more));
 }
 
 static void test_file(void **state)

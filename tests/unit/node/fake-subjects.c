@@ -612,6 +612,8 @@ static void keep_urls(const struct sync_options *options)
 	assert_int_equal(options->n_pins, 1);
 	(void) snprintf(fake.cert, sizeof(fake.cert), "%s", options->cert_pem);
 	(void) snprintf(fake.key, sizeof(fake.key), "%s", options->key_pem);
+	(void) snprintf(fake.proxy, sizeof(fake.proxy), "%s", options->proxy ? options->proxy : "");
+	memcpy(fake.uses, options->uses, options->n_urls * sizeof(*fake.uses));
 }
 
 int sync_new(sd_event *event, const struct sync_options *options, const struct sync_hooks *hooks,

@@ -7,6 +7,7 @@
 #include "fake-core.h"
 
 #include "node/hearthd.h"
+#include "sys/http/http.h"
 
 enum { FAKE_PEERS_MAX = 4 };
 
@@ -50,8 +51,10 @@ struct fake_subjects {
 	/* --- what they were told last --- */
 	struct view view;
 	unsigned mtu;
-	char urls[512];               /* of the coordinator */
-	char cert[16], key[16];       /* how they begin */
+	char urls[512];         /* of the coordinator */
+	char cert[16], key[16]; /* how they begin */
+	char proxy[64];
+	enum proxy_use uses[HTTP_URLS_MAX];
 	char status[512], notes[512]; /* to systemd: its sentence; other words */
 	bool is_deaf;                 /* systemd's queue is full */
 	int booted;                   /* what sd_booted() says */

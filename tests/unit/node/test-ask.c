@@ -77,6 +77,34 @@ static void test_configure(void **state)
 	fake_assert_asked("sync_configure");
 }
 
+/* A proxy is used from the next configuration on, and said; one that cannot be is a problem. */
+static void test_proxy(void **state)
+{
+	assert_string_equal(fake.proxy, "");
+	(void) strcpy(h->core.config.proxy, "http://proxy.example:3128");
+	(void) strcpy(h->core.config.no_proxy, "other.example");
+	h->core.config.has_no_proxy = true;
+	add_config_url("https://other.example");
+	add_config_url("https://third.example");
+	ask_find_way(h);
+	assert_int_equal(fake_core_logged("reached by the proxy proxy.example:3128"), 1);
+	ask_configure(h);
+	fake_assert_asked("sync_configure");
+	assert_string_equal(fake.proxy, "http://proxy.example:3128");
+	assert_int_equal(fake.uses[0], PROXY_ALSO); /* 192.168.50.11 */
+	assert_int_equal(fake.uses[1], PROXY_NEVER);
+	assert_int_equal(fake.uses[2], PROXY_ALWAYS);
+	(void) strcpy(h->core.config.proxy_file, "/nonexistent/proxy");
+	ask_find_way(h);
+	assert_non_null(strstr(problem_text(&h->core.problems, "proxy"), "/nonexistent/proxy"));
+	ask_configure(h);
+	fake_assert_asked("sync_configure");
+	assert_string_equal(fake.proxy, "");
+	h->core.config.proxy_file[0] = h->core.config.proxy[0] = 0;
+	ask_find_way(h);
+	assert_false(problem_is(&h->core.problems, "proxy"));
+}
+
 /* Settings name the node @id as one with a coordinator. */
 static void put_coordinator(uint32_t id)
 {
@@ -243,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(cannot_ask),
 		TEST(configure),
+		TEST(proxy),
 		TEST(peer_moved),
 		TEST(position),
 		TEST(connection),

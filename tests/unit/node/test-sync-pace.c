@@ -181,7 +181,12 @@ static const struct sync_hooks hooks = {
 };
 
 static const char *const urls[] = { "https://192.0.2.1:8443" }, *const pins[] = { "pin" };
-static const struct sync_options options = { urls, 1, pins, 1, "certificate", "key" };
+static const struct sync_options options = { .urls = urls,
+	.n_urls = 1,
+	.pins = pins,
+	.n_pins = 1,
+	.cert_pem = "certificate",
+	.key_pem = "key" };
 
 static int set_up(void **state)
 {
@@ -584,6 +589,28 @@ static void test_presence_again(void **state)
 	assert_true(is_asked("/v1/presence"));
 }
 
+/* Who asks a proxy on and on with a wrong password may be locked out. */
+static void test_proxy_refuses(void **state)
+{
+	unsigned sent;
+
+	be_connected();
+	set_presence("one");
+	give_up(find("/v1/presence"), -EACCES, "the proxy wants another user or password");
+	fake_event_pass(60 * SECOND - 1);
+	assert_false(is_asked("/v1/presence"));
+	fake_event_pass(1);
+	assert_true(is_asked("/v1/presence"));
+	sent = http.sent;
+	for (int i = 0; i < 3600; i++) {
+		if (is_asked("/v1/poll"))
+			give_up(find("/v1/poll"), -EACCES, "the proxy wants another password");
+		fake_event_pass(SECOND);
+	}
+	assert_true(http.sent - sent < 70);
+	assert_true(http.sent - sent > 50);
+}
+
 /* An answer to a poll says that it is there: the pause is over. */
 static void test_presence_in_its_pause(void **state)
 {
@@ -788,6 +815,7 @@ int main(void)
 		TEST(not_believed),
 		TEST(presence),
 		TEST(presence_again),
+		TEST(proxy_refuses),
 		TEST(presence_in_its_pause),
 		TEST(presence_cannot_be_sent),
 		TEST(presence_to_another),

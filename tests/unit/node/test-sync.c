@@ -132,7 +132,7 @@ static int tear_down(void **state)
 static void begin(struct world *w, const char *pin)
 {
 	const char *urls[] = { w->url }, *pins[] = { pin };
-	struct sync_options options = { urls, 1, pins, 1, w->board_cert, w->board_key };
+	struct sync_options options = { urls, 1, pins, 1, w->board_cert, w->board_key, NULL, NULL };
 	struct err err = { 0 };
 
 	w->polls = w->news = w->changes = 0;
@@ -287,7 +287,7 @@ static void test_away(void **state)
 	assert_int_equal(w->changes, 1);
 	memcpy(w->url, url, sizeof(url));
 	const char *urls[] = { w->url }, *pins[] = { w->pin };
-	struct sync_options options = { urls, 1, pins, 1, w->board_cert, w->board_key };
+	struct sync_options options = { urls, 1, pins, 1, w->board_cert, w->board_key, NULL, NULL };
 	assert_int_equal(sync_configure(w->sync, &options, NULL), 0);
 	sync_link_changed(w->sync);
 	run_until_news(w, 1);
