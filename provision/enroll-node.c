@@ -47,6 +47,8 @@ static const char usage[] =
 	"found\n"
 	"  --facts FILE            what the board is, recorded, instead of looking (for a lab)\n"
 	"  --wait SECONDS          for peers to answer, at most; default: 15\n"
+	"  --proxy-file FILE       read the URL of the proxy that leads to the coordinator from FILE;\n"
+	"                          default: the environment (https_proxy, no_proxy)\n"
 	"  --allow-public-ranges   take a mesh whose address ranges are not private\n"
 	"  --fix                   let pods through a firewall of Docker or ufw that drops them\n"
 	"  --leave                 undo it: stop hearthd, remove its keys and files\n"
@@ -62,6 +64,7 @@ static const struct option options[] = {
 	{ "kubeadm-version", required_argument, NULL, 'k' },
 	{ "facts", required_argument, NULL, 'f' },
 	{ "wait", required_argument, NULL, 'w' },
+	{ "proxy-file", required_argument, NULL, 'P' },
 	{ "fix", no_argument, NULL, 'x' },
 	{ "allow-public-ranges", no_argument, NULL, 'p' },
 	{ "leave", no_argument, NULL, 'l' },
@@ -123,6 +126,9 @@ static int parse_options(int argc, char **argv, struct enroll *e)
 		case 'w':
 			if (parse_wait(optarg, e) != 0)
 				return USAGE_STATUS;
+			break;
+		case 'P':
+			e->proxy_file = optarg;
 			break;
 		case 'x':
 			e->fix = true;
@@ -302,9 +308,9 @@ static int step_kubeadm(struct enroll *e, struct err *err)
 }
 
 static const struct step mesh_steps[] = { { "board", look_board }, { "state", local_load },
-	{ "token", step_token }, { "removed", step_removed }, { "keys", local_keys },
-	{ "enroll", step_enroll }, { "config", step_config }, { "network", leftalone_write },
-	{ "service", service_start }, { "peers", service_wait } };
+	{ "proxy", proxied_find }, { "token", step_token }, { "removed", step_removed },
+	{ "keys", local_keys }, { "enroll", step_enroll }, { "config", step_config },
+	{ "network", leftalone_write }, { "service", service_start }, { "peers", service_wait } };
 
 static const struct step pod_steps[] = { { "forwarding", forwarding_on }, { "cni", pods_cni },
 	{ "kubelet", pods_kubelet_order }, { "kubeadm", step_kubeadm },

@@ -4,6 +4,7 @@
  * board's way into the mesh, in order:
  *
  *	look     what the board is; what it needs (root, TUN, nft)
+ *	proxy    the one that leads to the coordinator, if any  ETC/proxy
  *	keys     identity and WireGuard key                     STATE/{identity,wireguard}.key
  *	enroll   redeem the token; the log proves the answer    STATE/log, STATE/presence
  *	config   ranges do not collide with this LAN; written   ETC/hearthd.yaml (commit point)
@@ -21,6 +22,7 @@
 #include "kubeadm/kubeadm.h"
 #include "mesh/netmap.h"
 #include "board/config.h"
+#include "board/wayout.h"
 #include "provision/facts.h"
 #include "provision/talk.h"
 #include "wire/kube.h"
@@ -30,7 +32,7 @@
 
 struct enroll {
 	/* asked for; borrowed, NULL: not */
-	const char *token_file, *facts_file, *kubeadm_version;
+	const char *token_file, *facts_file, *kubeadm_version, *proxy_file;
 	char name[NODE_NAME_MAX]; /* canonical; "": not asked */
 	bool dry_run, leave, fix, allow_public_ranges;
 	bool follows;    /* run by hearth-helper: nobody can say anything else than was said */
@@ -53,6 +55,7 @@ struct enroll {
 	bool needs_token; /* and got none */
 	struct config config;
 	struct token token;
+	struct wayout wayout; /* by which the coordinator is reached until then */
 	uint8_t identity_seed[FIELD_KEY_LEN], wg_private[FIELD_KEY_LEN];
 	uint8_t identity[FIELD_KEY_LEN], wg[FIELD_KEY_LEN];
 	struct node node;
@@ -93,6 +96,15 @@ int local_as_user(struct enroll *enroll, bool user, struct err *err);
 int local_put_away(struct enroll *enroll, struct err *err);
 /* Takes node, settings and role of this board from a netmap. -ENOENT if it is not in it. */
 int local_follow(struct enroll *enroll, const struct netmap *netmap, uint32_t id, struct err *err);
+
+/* --- proxied.c --- */
+
+#define PROXIED_FILE "proxy" /* in ETC */
+
+/* Finds the proxy that was named, by --proxy-file or the environment. */
+int proxied_find(struct enroll *enroll, struct err *err);
+/* Writes ETC/proxy, if there is a password in it, and puts what hearthd needs into @config. */
+int proxied_put(struct enroll *enroll, json_t *config, struct err *err);
 
 /* --- join.c --- */
 

@@ -138,6 +138,7 @@ struct caller {
 	const char *urls[FIELD_URLS_MAX];
 	char pin_texts[FIELD_PINS_MAX][KEY_BASE64_LEN];
 	const char *pins[FIELD_PINS_MAX];
+	enum proxy_use uses[FIELD_URLS_MAX];
 	char *cert, *key; /* owned */
 	struct http_options options;
 };
@@ -162,6 +163,9 @@ static int caller_init(struct enroll *e, struct caller *ret, struct err *err)
 	ret->options = (struct http_options){
 		.urls = ret->urls, .n_urls = t->n_urls, .pins = ret->pins, .n_pins = t->n_pins
 	};
+	wayout_choose_urls(&e->wayout, NULL, ret->urls, t->n_urls, ret->uses);
+	ret->options.proxy = e->wayout.url;
+	ret->options.uses = ret->uses;
 	if (x509_certificate_pem(e->identity_seed, "hearth node", &ret->cert) < 0 ||
 		x509_key_pem(e->identity_seed, &ret->key) < 0)
 		return err_set(err, -EIO, "make a certificate of this board's identity key");
@@ -182,6 +186,9 @@ static int explain(int r, struct err *err)
 		       "coordinator was set up anew. Make another token with `hearth token create`";
 	else if (r == -ECONNREFUSED)
 		next = "Is hearth-coord running there? `systemctl status hearth-coord`";
+	else if (r == -EACCES)
+		next = "User and password are part of the proxy's URL, percent-encoded "
+		       "(http://USER:PASSWORD@HOST:PORT), which --proxy-file or https_proxy gives";
 	else if (r == -ETIMEDOUT || r == -EHOSTUNREACH || r == -ENETUNREACH)
 		next = "Is this board on the same network as the coordinator, "
 		       "and TCP 8443 let through there?";
@@ -468,8 +475,10 @@ int join_write_config(struct enroll *e, struct err *err)
 
 	buf_add_str(&text,
 		"# Written by enroll-node: this board's place in the mesh. hearthd(8) reads it.\n");
-	int r = json ? yaml_add(&text, json) : -ENOMEM;
+	int r = json ? proxied_put(e, json, err) : -ENOMEM;
 
+	if (r == 0)
+		r = yaml_add(&text, json);
 	if (r == 0)
 		r = config_from_json(json, &config, err);
 	if (r)

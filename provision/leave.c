@@ -179,8 +179,8 @@ static int remove_relay(struct enroll *e, struct err *err)
 int leave_files(struct enroll *e, struct err *err)
 {
 	/* hearthd.yaml first: without it nobody takes this board for an enrolled one. */
-	static const char *const own[] = { "hearthd.yaml", "hearthd.yaml.removed", RELAYFILE_NAME,
-		"kubeadm/init.yaml", "kubeadm/join.yaml", "kubeadm/bundle.json",
+	static const char *const own[] = { "hearthd.yaml", "hearthd.yaml.removed", PROXIED_FILE,
+		RELAYFILE_NAME, "kubeadm/init.yaml", "kubeadm/join.yaml", "kubeadm/bundle.json",
 		"kubeadm/upgrade.yaml", "kubeadm/resolv.conf", patch_file,
 		"kubeadm/patches/kube-apiserver+strategic.yaml",
 		"kubeadm/patches/kube-controller-manager+strategic.yaml",

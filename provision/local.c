@@ -26,6 +26,7 @@ void enroll_done(struct enroll *e)
 {
 	talk_done(&e->talk);
 	token_done(&e->token);
+	wayout_done(&e->wayout);
 	node_done(&e->node);
 	settings_done(&e->settings);
 	kube_bundle_done(&e->bundle);
