@@ -103,6 +103,7 @@ static void test_proxy(void **state)
 	h->core.config.proxy_file[0] = h->core.config.proxy[0] = 0;
 	ask_find_way(h);
 	assert_false(problem_is(&h->core.problems, "proxy"));
+	wayout_done(&h->core.wayout);
 }
 
 /* Settings name the node @id as one with a coordinator. */
