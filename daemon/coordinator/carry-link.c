@@ -104,7 +104,9 @@ static void open_client(
 {
 	struct target *target = l->target;
 	struct link_core *core = target->core;
-	int fd = -1, r = take(l, &frame->client, &fd);
+	const struct endpoint client = { .addr = target->any_key ? l->addr : frame->client.addr,
+		.port = frame->client.port };
+	int fd = -1, r = take(l, &client, &fd);
 
 	target->more = frame->waiting;
 	if (frame->waiting)
@@ -138,7 +140,7 @@ static bool take_frame(struct link *l, const uint8_t *more, size_t len)
 	l->heard_us = clock_now_us();
 	if (l->state == LINK_SHAKING) { /* it knows our key */
 		l->state = LINK_PARKED;
-		l->target->core->hooks->up(l->target);
+		l->target->core->hooks->up(l->target, l->pin);
 	}
 	if (frame.type == PASS_OPEN) {
 		open_client(l, &frame, more, len);
@@ -180,12 +182,15 @@ static void watch(struct link *l)
 /* The key is the relay's, and it holds it: what it says may be believed. */
 static bool prove(struct link *l)
 {
-	uint8_t pin[TLS_PIN_LEN];
+	const struct target *t = l->target;
 
 	if (l->asked || !tls_stream_is_open(l->tls))
 		return true;
-	if (tls_stream_peer_pin(l->tls, pin) < 0 ||
-		memcmp(pin, l->target->relay.pin, sizeof(pin)) != 0) {
+	if (tls_stream_peer_pin(l->tls, l->pin) < 0) {
+		fail_with(l, -EKEYREJECTED, "what answers there is no relay");
+		return false;
+	}
+	if (!t->any_key && memcmp(l->pin, t->relay.pin, sizeof(l->pin)) != 0) {
 		fail_with(l, -EKEYREJECTED, "what answers there has another key than its record");
 		return false;
 	}
@@ -230,6 +235,8 @@ static void is_connected(struct link *l)
 
 	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
+	if (error == ENETUNREACH)
+		error = EHOSTUNREACH; /* a router says it, not this machine: there is a way from here */
 	if (error)
 		return fail_with(l, -error, strerror(error));
 	l->tls = tls_stream_connect(l->target->core->tls, l->fd, PASS_PARK_NAME);
@@ -294,7 +301,7 @@ void link_begin(struct target *target, const struct ip_addr *addr)
 		(void) err_set(&err, -ENOMEM, "out of memory");
 		return target->core->hooks->failed(target, &err);
 	}
-	*l = (struct link){ .target = target, .fd = -1, .events = EPOLLOUT };
+	*l = (struct link){ .target = target, .fd = -1, .events = EPOLLOUT, .addr = *addr };
 	l->since_us = l->heard_us = clock_now_us();
 	l->next = target->links;
 	l->pprev = &target->links;

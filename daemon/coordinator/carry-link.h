@@ -33,6 +33,8 @@ struct link {
 	sd_event_source *io;
 	uint32_t events;
 	struct tls_stream *tls;
+	struct ip_addr addr;      /* the relay's */
+	uint8_t pin[TLS_PIN_LEN]; /* of the key that it holds, once we have asked it to park us */
 	bool asked;
 	struct pump *pump;
 	uint64_t since_us, heard_us;
@@ -48,6 +50,8 @@ struct target {
 	char name[NODE_NAME_MAX];
 	struct node_relay relay;
 	bool here;
+	bool any_key; /* as in struct carry_relay */
+	uint32_t watch;
 	bool up;                 /* one is parked, or was until a moment ago */
 	struct resolve *resolve; /* of a host whose addresses are being looked up; NULL: none */
 	unsigned tries;          /* which host and address is next */
@@ -60,8 +64,8 @@ struct target {
 
 /* What carry.c does when something happened to a link, whose end is seen to. */
 struct link_hooks {
-	/* It waits at the relay now. */
-	void (*up)(struct target *target);
+	/* It waits at the relay now, which holds the key with @pin. */
+	void (*up)(struct target *target, const uint8_t *pin);
 	/* It could not be made, or broke before it had a client. @why is not kept. */
 	void (*failed)(struct target *target, const struct err *why);
 	/* It has a client, or had one: there may be too few that wait. */

@@ -24,6 +24,7 @@ enum { BEGUN_MAX = 6 /* at once: to the relay they are strangers */ };
 struct carry {
 	struct link_core core;
 	unsigned carried_max;
+	void (*heard)(void *ctx, uint32_t watch, const uint8_t *pin, const struct err *why);
 	sd_event_source *timer;
 	struct target *targets[CARRY_RELAYS_MAX];
 	size_t n_targets;
@@ -167,7 +168,7 @@ static void target_maintain(struct target *t)
 	arm(t->carry);
 }
 
-static void target_is_up(struct target *t)
+static void target_is_up(struct target *t, const uint8_t *pin)
 {
 	struct trouble_end end;
 	char span[PACE_SPAN_MAX];
@@ -177,6 +178,8 @@ static void target_is_up(struct target *t)
 			pace_span_format(end.lasted_us, span));
 	t->up = true;
 	t->backoff = (struct backoff){ 0 };
+	if (t->watch)
+		t->carry->heard(t->carry->core.ctx, t->watch, pin, NULL);
 	target_maintain(t);
 }
 
@@ -190,7 +193,9 @@ static void target_failed(struct target *t, const struct err *why)
 		t->tries++;
 	}
 	t->up = false;
-	if (trouble_is(&t->trouble, why->code, now_us))
+	if (t->watch)
+		t->carry->heard(t->carry->core.ctx, t->watch, NULL, why);
+	else if (trouble_is(&t->trouble, why->code, now_us))
 		log_warning("relay %s: %s; boards that reach this coordinator only by way of it "
 			    "have to wait; tried again",
 			t->name, why->text);
@@ -237,6 +242,8 @@ static struct target *target_new(struct carry *c, const struct carry_relay *from
 	t->carry = c;
 	t->node = from->node;
 	t->here = from->here;
+	t->any_key = from->any_key;
+	t->watch = from->watch;
 	node_relay_copy(from->relay, &t->relay);
 	return t;
 }
@@ -248,6 +255,7 @@ static struct target *keep(struct carry *c, const struct carry_relay *from)
 		struct target *t = c->targets[i];
 
 		if (t && t->node == from->node && t->here == from->here &&
+			t->any_key == from->any_key && t->watch == from->watch &&
 			node_relay_equal(&t->relay, from->relay)) {
 			c->targets[i] = NULL;
 			return t;
@@ -313,6 +321,7 @@ int carry_new(
 		.event = event, .hooks = &hooks, .take = config->take, .ctx = config->ctx
 	};
 	c->carried_max = config->carried_max;
+	c->heard = config->heard;
 	r = tls_party_new(&tls, &c->core.tls, err);
 	if (r == 0) {
 		r = sd_event_add_time(

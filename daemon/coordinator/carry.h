@@ -4,7 +4,8 @@
  * coordinator: relays are handed in, and clients out.
  *
  * A relay is believed what address a client has, and no more: it is an enrolled board, which an
- * administrator let be a relay. It may state none of the mesh's own.
+ * administrator let be a relay. It may state none of the mesh's own. One of which only the place is
+ * known (any_key) is not believed even that: its clients come from where it is itself.
  *
  * Bounds: relays, connections that wait at each (three, more while clients wait there), those that
  * carry a client in all; one try at a time at a relay that does not answer, with
@@ -22,7 +23,7 @@
 #include "wire/node-relay.h"
 #include "wire/settings.h"
 
-enum { CARRY_RELAYS_MAX = 16, CARRY_PARKED = 3, CARRY_PARKED_MAX = 32 };
+enum { CARRY_RELAYS_MAX = 32, CARRY_PARKED = 3, CARRY_PARKED_MAX = 32 };
 
 struct carry;
 
@@ -30,7 +31,9 @@ struct carry_relay {
 	uint32_t node;
 	const char *name;
 	const struct node_relay *relay;
-	bool here; /* on this very machine */
+	bool here;      /* on this very machine */
+	bool any_key;   /* not only the key with relay->pin: nobody knows it yet */
+	uint32_t watch; /* not 0: heard() tells what becomes of it, not the log */
 };
 
 struct carry_config {
@@ -38,6 +41,12 @@ struct carry_config {
 	unsigned carried_max;
 	/* A client at @fd, a stream socket that does not wait; taken. Below 0: he is not let in. */
 	int (*take)(void *ctx, int fd, const struct endpoint *client);
+	/*
+	 * The relay of @watch keeps a connection of ours, and holds the key with @pin; or one could
+	 * not be made or broke, then @pin is NULL and @why says why (-ENETUNREACH: this machine has
+	 * no way there). No function of this header may be called.
+	 */
+	void (*heard)(void *ctx, uint32_t watch, const uint8_t *pin, const struct err *why);
 	void *ctx;
 };
 

@@ -47,6 +47,10 @@ static struct {
 	unsigned refusals;
 	unsigned served;
 	struct ip_addr last;
+	/* What was heard of watch 5. */
+	unsigned met, missed;
+	uint8_t met_pin[PASS_PIN_LEN];
+	char why[ERR_TEXT_MAX];
 } w;
 
 /* There is no other address in a unit test. */
@@ -136,6 +140,17 @@ static int take(void *ctx, int fd, const struct endpoint *client)
 	return -EAGAIN;
 }
 
+static void heard(void *ctx, uint32_t watch, const uint8_t *pin, const struct err *why)
+{
+	assert_int_equal(watch, 5);
+	w.met += pin != NULL;
+	w.missed += why != NULL;
+	if (pin)
+		memcpy(w.met_pin, pin, sizeof(w.met_pin));
+	if (why)
+		(void) snprintf(w.why, sizeof(w.why), "%s", why->text);
+}
+
 static struct carry_counters at_coord(void)
 {
 	struct carry_counters c;
@@ -144,9 +159,8 @@ static struct carry_counters at_coord(void)
 	return c;
 }
 
-static void follow(const char *host, const uint8_t *pin)
+static void follow_one(struct carry_relay relay, const char *host, const uint8_t *pin)
 {
-	struct carry_relay relay = { .node = 7, .name = "vps", .relay = &w.relay };
 	struct settings settings = { 0 };
 
 	assert_int_equal(ip_prefix_parse("127.0.0.64/26", &settings.mesh4), 0);
@@ -154,13 +168,19 @@ static void follow(const char *host, const uint8_t *pin)
 	w.relay.n_hosts = 1;
 	(void) snprintf(w.relay.hosts[0], sizeof(w.relay.hosts[0]), "%s", host);
 	memcpy(w.relay.pin, pin, sizeof(w.relay.pin));
+	relay.relay = &w.relay;
 	carry_follow(w.carry, &relay, 1, &settings);
+}
+
+static void follow(const char *host, const uint8_t *pin)
+{
+	follow_one((struct carry_relay){ .node = 7, .name = "vps" }, host, pin);
 }
 
 static void coord_up(void)
 {
 	const struct carry_config config = {
-		.seed = coord_seed, .carried_max = CARRIED_MAX, .take = take
+		.seed = coord_seed, .carried_max = CARRIED_MAX, .take = take, .heard = heard
 	};
 	struct httpd_config https = { .certificate = w.cert,
 		.key = w.key,
@@ -424,6 +444,43 @@ static void test_keys(void **state)
 	UNTIL(at_relay().parked == CARRY_PARKED);
 }
 
+/* One of which nobody knows the key: it is told, and what the relay states is not believed. */
+static void test_any_key(void **state)
+{
+	static const struct carry_relay added = { .name = "added", .any_key = true, .watch = 5 };
+	static const uint8_t none[PASS_PIN_LEN];
+	uint8_t pin[PASS_PIN_LEN];
+	struct user *u;
+
+	memcpy(pin, w.relay.pin, sizeof(pin));
+	follow_one(added, "127.0.0.1", none);
+	UNTIL(at_relay().parked == CARRY_PARKED && w.met >= CARRY_PARKED);
+	assert_memory_equal(w.met_pin, pin, sizeof(pin));
+	assert_int_equal(w.missed, 0);
+	u = come(5);
+	talks(u, "/one");
+	assert_true(ip_addr_equal(&w.last, &(struct ip_addr){ AF_INET, { 127, 0, 0, 1 } }));
+	w.met = 0;
+	pass_follow(w.pass, &pin, 1); /* it does not know us any more */
+	UNTIL(w.missed > 0 && strstr(w.why, "no coordinator of this key"));
+	assert_int_equal(w.met, 0);
+}
+
+/* A key that is another one is told as that, too, and the relay hears nothing of us. */
+static void test_watch(void **state)
+{
+	static const struct carry_relay one = { .name = "one", .watch = 5 };
+	uint8_t pin[PASS_PIN_LEN], wrong[PASS_PIN_LEN] = { 1 };
+
+	memcpy(pin, w.relay.pin, sizeof(pin));
+	follow_one(one, "127.0.0.1", wrong);
+	UNTIL(w.missed > 0);
+	assert_non_null(strstr(w.why, "another key"));
+	assert_int_equal(w.met + at_relay().parks, 0);
+	follow_one(one, "127.0.0.1", pin);
+	UNTIL(w.met > 0);
+}
+
 /* Who waits for a relay that says nothing, or for the next try, sleeps. */
 static void test_sleeps(void **state)
 {
@@ -473,6 +530,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, start, stop),
 		cmocka_unit_test_setup_teardown(test_restart, start, stop),
 		cmocka_unit_test_setup_teardown(test_keys, start, stop),
+		cmocka_unit_test_setup_teardown(test_any_key, start, stop),
+		cmocka_unit_test_setup_teardown(test_watch, start, stop),
 		cmocka_unit_test_setup_teardown(test_sleeps, start, stop),
 		cmocka_unit_test_setup_teardown(test_follow, start, stop),
 	};
