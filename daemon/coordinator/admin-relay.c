@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "coordinator/admin-added.h"
 #include "coordinator/admin-change.h"
 #include "coordinator/relays.h"
 
@@ -62,7 +63,8 @@ void admin_relay_list(struct coord *c, struct ipc_request *request)
 		else if (asked)
 			(void) json_array_append_new(list, describe(c, n, "asked", asked));
 	}
-	ipc_request_reply(request, json_pack("{s:o}", "relays", list));
+	ipc_request_reply(
+		request, json_pack("{s:o, s:o}", "relays", list, "added", admin_added_list(c)));
 }
 
 static void answer(struct relay_change *a, bool changed)

@@ -7,6 +7,7 @@
 
 #include "base/encode.h"
 #include "base/json.h"
+#include "coordinator/admin-added.h"
 #include "coordinator/admin-node.h"
 #include "coordinator/admin-settings.h"
 #include "coordinator/admin-relay.h"
@@ -60,6 +61,8 @@ static const struct {
 	{ "relay.list", admin_relay_list },
 	{ "relay.allow", admin_relay_allow },
 	{ "relay.deny", admin_relay_deny },
+	{ "relay.add", admin_added_add },
+	{ "relay.remove", admin_added_remove },
 };
 
 void admin_handle(void *ctx, struct ipc_request *request)

@@ -34,13 +34,24 @@
  *	              for the addresses of this machine, from now on)
  *	    {"changed":bool, and as settings.get}
  *	relay.list {}
- *	    {"relays":[{"id", "name", "state":"serving|asked", "relay":{section 5}}]}
+ *	    {"relays":[{"id", "name", "state":"serving|asked", "relay":{section 5}}],
+ *	     "added":[{"host", "port", "since":T, "node":NAME|null, "problem":"..."|null,
+ *	       "state":"trying|waiting|asks|port|checking|recorded"}]}
+ *	    (of what was added: trying: no relay keeps our connections there; waiting: one does that
+ *	    is none of the mesh's; asks: it is that of a node that asks; port: its record has another
+ *	    TCP port; checking: its record will say it in a moment; recorded: it does)
  *	relay.allow {"node":NODE}
  *	    {"id", "name", "changed":bool, "relay":{...}}
  *	    (what it asks for comes into its record; `not_found` if it does not ask and is none)
  *	relay.deny {"node":NODE}
  *	    {"id", "name", "changed":bool, "relay":null}
  *	    (it is none any more, and what it asked for is forgotten; it may ask again)
+ *	relay.add {"host":HOST, "port":3340}
+ *	    {"host", "port", "changed":bool}
+ *	    (connections are kept there; what comes of it, relay.list says)
+ *	relay.remove {"host":HOST}
+ *	    {"host", "node":NAME|null, "relay":{...}|null}
+ *	    (and of the node whose record said it, what that says now)
  *
  * NODE, there and as "replace", is what netmap_find() takes (a name, a full name, a number, an
  * address); there also the number itself.

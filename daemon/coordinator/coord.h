@@ -1,6 +1,6 @@
 /*
- * coord: the running coordinator: what its subjects (enroll, poll, presence, relays, kube, urls,
- * place) and the calls of api and admin share.
+ * coord: the running coordinator: what its subjects (enroll, poll, presence, relays, kube, meet,
+ * urls, place) and the calls of api and admin share.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/err.h"
+#include "coordinator/added.h"
 #include "coordinator/feed.h"
 #include "coordinator/ledger.h"
 #include "coordinator/tokens.h"
@@ -19,6 +20,7 @@
 struct carry;
 struct enroll;
 struct kube;
+struct meet;
 struct place;
 struct presences;
 struct relays;
@@ -41,6 +43,8 @@ struct coord {
 	struct place *place;
 	struct urls *urls;
 	struct carry *carry;
+	struct meet *meet;
+	struct added_list added; /* changed by added-change only */
 	uint8_t root_hash[RECORD_HASH_LEN];
 	bool urls_found; /* addresses for boards are found, beside any that a person set */
 	uint16_t port;

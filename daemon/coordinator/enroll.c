@@ -246,6 +246,7 @@ static int write_record(
 	if (e->asked.relay.n_hosts) {
 		node_relay_done(&node->relay);
 		node_relay_copy(&e->asked.relay, &node->relay);
+		added_apply(&e->coord->added, &node->relay);
 	}
 	if (set_labels(e, g, node) < 0)
 		return change_refuse(&e->change, API_INTERNAL, "Out of memory.");

@@ -18,6 +18,7 @@
 #include "coordinator/enroll.h"
 #include "board/keys.h"
 #include "coordinator/kube.h"
+#include "coordinator/meet.h"
 #include "coordinator/names.h"
 #include "coordinator/place.h"
 #include "coordinator/presence.h"
@@ -25,6 +26,9 @@
 #include "coordinator/schema.h"
 #include "coordinator/urls.h"
 #include "sys/x509/x509.h"
+
+/* Relays of records to which connections are kept. */
+enum { RECORDS_MAX = CARRY_RELAYS_MAX - MEET_RELAYS_MAX };
 
 /* --- connections that wait at relays --- */
 
@@ -43,17 +47,29 @@ static bool is_here(const struct coord *c, const struct node *node)
 	       s->coordinators[0].port == c->port;
 }
 
-static void follow_relays(struct coord *c)
+/* Those of the records, and those that were added and are in none yet. */
+static void follow_relays(void *ctx)
 {
-	struct carry_relay relays[CARRY_RELAYS_MAX];
+	struct coord *c = ctx;
+	struct carry_relay relays[RECORDS_MAX + MEET_RELAYS_MAX];
 	size_t n = 0;
 
 	for (const struct node *node = NULL;
-		n < CARRY_RELAYS_MAX && (node = netmap_next(coord_netmap(c), node));)
+		n < RECORDS_MAX && (node = netmap_next(coord_netmap(c), node));)
 		if (node->relay.n_hosts)
-			relays[n++] = (struct carry_relay){ node->id, node->name, &node->relay,
-				is_here(c, node) };
+			relays[n++] = (struct carry_relay){ .node = node->id,
+				.name = node->name,
+				.relay = &node->relay,
+				.here = is_here(c, node) };
+	n += meet_relays(c->meet, &relays[n]);
 	carry_follow(c->carry, relays, n, coord_settings(c));
+}
+
+static const struct meet_hooks meet_hooks = { .changed = follow_relays };
+
+static void on_heard(void *ctx, uint32_t watch, const uint8_t *pin, const struct err *why)
+{
+	meet_heard(((struct coord *) ctx)->meet, watch, pin, why);
 }
 
 static int open_carry(
@@ -62,6 +78,7 @@ static int open_carry(
 	const struct carry_config carry = { .seed = seed,
 		.carried_max = config->connections_max / 4 + 1,
 		.take = on_carried,
+		.heard = on_heard,
 		.ctx = c };
 
 	return carry_new(c->event, &carry, &c->carry, err);
@@ -81,6 +98,7 @@ static void on_applied(void *ctx, const struct record *record, const struct netm
 	if (what->kind == NETMAP_CHANGE_REMOVED || what->kind == NETMAP_CHANGE_NODE)
 		relays_node_changed(c->relays, what->id);
 	feed_wake(c->feed);
+	meet_look(c->meet);
 	follow_relays(c);
 }
 
@@ -207,10 +225,13 @@ static int open_subjects(struct coord *c, struct err *err)
 		r = kube_open(c, &c->kube, err);
 	if (r == 0)
 		r = place_open(c, &c->place, err);
+	if (r == 0)
+		r = meet_open(c, &c->meet, err);
 	if (r < 0)
 		return r;
 	presences_on_came(c->presences, on_came, c);
 	ledger_on_applied(c->ledger, on_applied, c);
+	meet_on_changed(c->meet, &meet_hooks, c);
 	return 0;
 }
 
@@ -312,6 +333,7 @@ struct coord *coord_close(struct coord *c)
 	c->httpd = httpd_free(c->httpd);
 	c->feed = feed_free(c->feed);
 	c->urls = urls_close(c->urls);
+	c->meet = meet_close(c->meet);
 	c->place = place_close(c->place);
 	c->kube = kube_close(c->kube);
 	c->relays = relays_close(c->relays);

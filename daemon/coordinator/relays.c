@@ -158,6 +158,7 @@ static int decide(struct change *change, struct store_batch *batch)
 	struct move *m = (struct move *) change;
 	const struct node *node = netmap_by_id(coord_netmap(m->coord), m->id);
 
+	added_apply(&m->coord->added, &m->relay); /* these may have changed meanwhile */
 	if (!node || memcmp(node->identity, m->identity, NODE_KEY_LEN) != 0)
 		return change_refuse(change, API_REMOVED,
 			"This board was removed meanwhile, or another one was given its place.");
@@ -218,6 +219,19 @@ static bool may_move(struct entry *e, const struct node_relay *relay, uint64_t n
 	return !relay->n_hosts || pace_may(&e->moved, RELAYS_MOVES, MOVED_EVERY_US, now_us, NULL);
 }
 
+/* Where it wants to be found, and where an administrator said that it is. */
+static int read_wish(const struct coord *c, const json_t *body, uint64_t now_us,
+	struct api_relay_request *ret, struct err *err)
+{
+	int r = api_relay_request_from_json(body, now_us, ret, err);
+
+	if (r == 0)
+		r = coord_check_relay(c, &ret->relay, err);
+	if (r == 0)
+		added_apply(&c->added, &ret->relay);
+	return r;
+}
+
 static void take(struct coord *c, struct httpd_request *request, const struct node *node,
 	struct entry *e, const struct api_relay_request *asked, uint64_t now_us)
 {
@@ -254,8 +268,7 @@ void relays_handle(
 			"%s says too often where it is found as a relay: once in half a minute "
 			"will do.",
 			node->name);
-	else if (api_relay_request_from_json(body, now_us, &asked, &err) < 0 ||
-		 coord_check_relay(c, &asked.relay, &err) < 0)
+	else if (read_wish(c, body, now_us, &asked, &err) < 0)
 		reply_refuse(request, API_BAD_REQUEST, "The relay is not accepted: %s.", err.text);
 	else
 		take(c, request, node, e, &asked, now_us);

@@ -5,7 +5,8 @@
  * needs an administrator's yes (admin-relay). From then on it may say that it is found elsewhere
  * now, or no longer at all: the same board, the same trust. What is only asked for lies in memory,
  * one of each node, and so does by whom it was reached: after a restart of ours the boards say it
- * again by themselves.
+ * again by themselves. Whatever a relay says, its record has the hosts that an administrator added,
+ * too (added.h).
  */
 #pragma once
 

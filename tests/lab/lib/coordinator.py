@@ -378,6 +378,17 @@ def test_relays():
     check("relay.deny", a["changed"] and a["relay"] is None and record(vps) is None and listed() == {}, a)
     check("twice is once", not admin("relay.deny", node="vps")["changed"])
 
+    print("== relays that were added")
+    added = lambda: [(a["host"], a["port"], a["state"]) for a in admin("relay.list")["added"]]
+    a = admin("relay.add", host="192.0.2.77", port=3340)
+    check("relay.add", a == {"host": "192.0.2.77", "port": 3340, "changed": True} and added() == [("192.0.2.77", 3340, "trying")], (a, added()))
+    for host in ("127.0.0.1", n100.node["mesh4"], "10.200.1.5", "n100.testmesh.internal", "localhost", "VPS"):
+        said = refused("relay.add", host=host, port=3340)
+        check(f"at {host}: {said}", said.startswith("bad_request"), said)
+    check("what was not added is not forgotten", refused("relay.remove", host="192.0.2.78").startswith("not_found"))
+    a = admin("relay.remove", host="192.0.2.77")
+    check("relay.remove", a == {"host": "192.0.2.77", "node": None, "relay": None} and added() == [], a)
+
     print("== tokens for relays")
     third = Board("third")
     for path in ("/v1/enroll/check", "/v1/enroll"):
@@ -536,6 +547,7 @@ def test_hostile_admin():
     for call, args, fields in (("token.create", {"role": "member"}, ("role", "name", "ttl_s", "tags", "labels", "reusable", "relay", "replace")), ("token.revoke", {}, ("id",)),
                                ("node.remove", {}, ("node",)), ("node.rename", {"node": "laptop", "name": "laptop3"}, ("node", "name")),
                                ("node.label", {"node": "laptop"}, ("node", "set", "remove")), ("relay.allow", {}, ("node",)), ("relay.deny", {}, ("node",)),
+                               ("relay.add", {"host": "vps.example.org", "port": 3340}, ("host", "port")), ("relay.remove", {}, ("host",)),
                                ("settings.set", {"urls": ["automatic"]}, ("urls", "stun", "relays"))):
         for field in fields:
             for value in values:

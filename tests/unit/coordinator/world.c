@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "coordinator/enroll.h"
 #include "coordinator/kube.h"
+#include "coordinator/meet.h"
 #include "coordinator/place.h"
 #include "coordinator/presence.h"
 #include "coordinator/relays.h"
@@ -35,6 +36,7 @@ static void on_applied(void *ctx, const struct record *record, const struct netm
 	if (what->kind == NETMAP_CHANGE_REMOVED || what->kind == NETMAP_CHANGE_NODE)
 		relays_node_changed(c->relays, what->id);
 	feed_wake(c->feed);
+	meet_look(c->meet);
 }
 
 static void start(struct coord *c)
@@ -54,6 +56,7 @@ static void start(struct coord *c)
 	assert_int_equal(relays_open(c, &c->relays, &err), 0);
 	assert_int_equal(kube_open(c, &c->kube, &err), 0);
 	assert_int_equal(place_open(c, &c->place, &err), 0);
+	assert_int_equal(meet_open(c, &c->meet, &err), 0);
 	ledger_on_applied(c->ledger, on_applied, c);
 }
 
@@ -63,6 +66,7 @@ static void stop(struct coord *c)
 	presences_flush(c->presences);
 	c->store = store_close(c->store);
 	c->feed = feed_free(c->feed);
+	c->meet = meet_close(c->meet);
 	c->place = place_close(c->place);
 	c->kube = kube_close(c->kube);
 	c->relays = relays_close(c->relays);
