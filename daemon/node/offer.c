@@ -156,13 +156,28 @@ void offer_put_ended(struct offer *offer, int r, const struct err *err)
 	problem_set(&offer->core->problems, "relay", &why);
 }
 
+/*
+ * The record is that of the relay which this board is, at whatever hosts: once it was told, the
+ * coordinator says that better, for its administrator may have named others (`hearth relay add`).
+ */
+static bool is_the_same(const struct node_relay *record, const struct node_relay *wanted)
+{
+	struct node_relay there = *wanted;
+
+	there.n_hosts = record->n_hosts;
+	memcpy(there.hosts, record->hosts, sizeof(there.hosts));
+	return record->n_hosts && wanted->n_hosts && node_relay_equal(record, &there);
+}
+
 void offer_look(struct offer *offer, const struct node *self, const struct candidates *own,
 	const struct reached *reached)
 {
 	struct node_relay wanted = { 0 };
+	bool is_followed;
 
 	if (!self || offer->under_way || !find_wanted(offer, own, &wanted))
 		return;
+	is_followed = offer->put_us && is_the_same(&self->relay, &wanted);
 	if (node_relay_equal(&self->relay, &wanted)) {
 		problem_set(&offer->core->problems, "relay", NULL);
 		offer->backoff = (struct backoff){ 0 };
@@ -172,10 +187,14 @@ void offer_look(struct offer *offer, const struct node *self, const struct candi
 	}
 	if (!node_relay_equal(&offer->put, &wanted))
 		offer->backoff = (struct backoff){ 0 }; /* it is something else that is wanted */
+	else if (is_followed)
+		problem_set(&offer->core->problems, "relay", NULL);
 	else if (offer->put_us)
 		say_unfollowed(offer, self);
 	if (clock_now_us() >= offer->backoff.next_us)
 		put(offer, &wanted, reached);
+	else if (is_followed)
+		tell(offer, &wanted, reached);
 }
 
 struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void *ctx)

@@ -143,6 +143,31 @@ static void test_until_it_follows(void **state)
 	assert_int_equal(put.n, 2);
 }
 
+/* An administrator said where it is: that stands, though it goes on saying what it knows itself. */
+static void test_other_hosts(void **state)
+{
+	struct relayfile file = named("vps.example.org"), other = named("203.0.113.9");
+
+	write_file(&file);
+	follow(&other.relay);
+	look();
+	assert_int_equal(put.n, 1); /* it has not been told */
+	offer_put_ended(offer, 0, NULL);
+	fake_event_pass(6 * SECOND);
+	look();
+	fake_core_wrong(core, "relay", NULL);
+	assert_int_equal(put.n, 1);
+	fake_event_pass(OFFER_AGAIN_US);
+	look();
+	assert_int_equal(put.n, 2);
+	offer_put_ended(offer, 0, NULL);
+	other.relay.tcp = 8443; /* that is another relay */
+	follow(&other.relay);
+	fake_event_pass(6 * SECOND);
+	look();
+	fake_core_wrong(core, "relay", "`hearth relay allow");
+}
+
 static void test_refused(void **state)
 {
 	struct relayfile file = named("vps.example.org");
@@ -329,6 +354,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_relay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_until_it_follows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_other_hosts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cannot_be_sent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_more, set_up, tear_down),
