@@ -42,6 +42,11 @@ int cli_settings_set(const struct cli_verb *verb, int argc, char **argv);
 int cli_relay_list(const struct cli_verb *verb, int argc, char **argv);
 int cli_relay_allow(const struct cli_verb *verb, int argc, char **argv);
 int cli_relay_deny(const struct cli_verb *verb, int argc, char **argv);
+int cli_relay_add(const struct cli_verb *verb, int argc, char **argv);
+int cli_relay_remove(const struct cli_verb *verb, int argc, char **argv);
+
+/* The table of relays that were added, of relay.list: after another one; nothing if none was. */
+void cli_print_added(const json_t *added);
 
 enum cli_server { CLI_HEARTHD, CLI_COORDINATOR };
 

@@ -62,6 +62,11 @@ static const struct cli_verb verbs[] = {
 		cli_relay_allow },
 	{ "relay deny", "NODE", "on the coordinator: a board that shall be no relay (any more)",
 		cli_relay_deny },
+	{ "relay add", "HOST[:PORT] [--json]",
+		"on the coordinator: a relay is there that it shall connect out to",
+		cli_relay_add },
+	{ "relay remove", "HOST [--json]", "on the coordinator: no relay is found there any more",
+		cli_relay_remove },
 	{ 0 },
 };
 

@@ -173,13 +173,16 @@ int cli_relay_list(const struct cli_verb *verb, int argc, char **argv)
 	const json_t *relays = json_object_get(reply, "relays");
 
 	if (o.json) {
-		CLEANUP_JSON json_t *shown = json_pack("{s:O}", "relays", relays);
+		CLEANUP_JSON json_t *shown = json_pack("{s:O, s:O*}", "relays", relays, "added",
+			json_object_get(reply, "added"));
 
 		return shown ? cli_print_json(shown) : cli_fail(CLI_FAILED, "out of memory");
 	}
-	if (known)
+	if (known) {
 		print_known(relays);
-	else
+		cli_print_added(json_object_get(reply, "added"));
+	} else {
 		print_seen(relays);
+	}
 	return CLI_DONE;
 }
