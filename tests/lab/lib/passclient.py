@@ -5,6 +5,7 @@ passclient.py ask RELAY PIN [SOURCE]     one request to the coordinator by the r
 passclient.py crowd RELAY PIN N SOURCE   N connections that say their ClientHello and stay, until the input ends
 passclient.py silent RELAY N             N connections that say nothing and stay, until the input ends
 passclient.py endless RELAY              a ClientHello without an end: succeeds when it is cut off
+passclient.py other RELAY NAME           asks for another server in TLS: succeeds when it is cut off
 passclient.py park RELAY KEY CERT        wants to be parked with this key: succeeds when it is cut off
 """
 import base64, socket, ssl, sys
@@ -82,6 +83,14 @@ def endless(relay):
     sys.exit(not is_cut_off(s))
 
 
+def other(relay, name):
+    try:
+        context().wrap_socket(connect(relay), server_hostname=name)
+    except (ConnectionError, ssl.SSLError):
+        return
+    sys.exit("somebody speaks TLS there")
+
+
 def park(relay, key, cert):
     c = context()
     c.load_cert_chain(cert, key)
@@ -93,4 +102,4 @@ def park(relay, key, cert):
         pass
 
 
-dict(ask=ask, crowd=crowd, silent=silent, endless=endless, park=park)[sys.argv[1]](*sys.argv[2:])
+dict(ask=ask, crowd=crowd, silent=silent, endless=endless, other=other, park=park)[sys.argv[1]](*sys.argv[2:])
