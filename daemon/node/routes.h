@@ -10,7 +10,11 @@
 #include "wire/node.h"
 
 enum {
-	ROUTES_MTU = 1280, /* of each route to a peer, until a path has proved more */
+	/*
+	 * Of each route to a peer, until a path has proved more. A relay that is reached by IPv6
+	 * takes UDPRELAY_DATA_HEAD_LEN from what a direct path carries.
+	 */
+	ROUTES_MTU = 1280,
 };
 
 struct routes {
