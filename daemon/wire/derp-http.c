@@ -248,3 +248,45 @@ size_t derp_http_refusal(char ret[static DERP_HTTP_ANSWER_MAX])
 
 	return answer(&none, "400 Bad Request", "", "", ret);
 }
+
+/* --- the client's side --- */
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "HTTP/1.1 101 Switching Protocols"; what is behind the number is for people (RFC 9112, 4). */
+static int read_status(struct span line, int *ret)
+{
+	static const char begin[] = "HTTP/1.";
+	const char *at = line.at + sizeof(begin); /* behind the minor version */
+
+	if (line.len < sizeof(begin) + 4 || memcmp(line.at, begin, sizeof(begin) - 1) != 0 ||
+		!is_digit(at[-1]) || at[0] != ' ' || at[1] < '1' || at[1] > '5' ||
+		!is_digit(at[2]) || !is_digit(at[3]) ||
+		(line.len > sizeof(begin) + 4 && at[4] != ' '))
+		return -EBADMSG;
+	*ret = (at[1] - '0') * 100 + (at[2] - '0') * 10 + at[3] - '0';
+	return 0;
+}
+
+int derp_http_status_parse(const char *data, size_t len, int *ret)
+{
+	struct span rest = { data, len < DERP_HTTP_MAX ? len : DERP_HTTP_MAX };
+	struct span line, name;
+	int r = next_line(&rest, &line), status = 0;
+
+	if (r > 0 && read_status(line, &status) < 0)
+		return -EBADMSG;
+	while (r > 0) {
+		r = next_line(&rest, &line);
+		if (r > 0 && !line.len) {
+			*ret = status;
+			return (int) (rest.at - data);
+		}
+		if (r > 0 && (!cut(&line, ':', &name) || !is_token(name)))
+			return -EBADMSG;
+	}
+	return r == 0 && len >= DERP_HTTP_MAX ? -EMSGSIZE : r;
+}

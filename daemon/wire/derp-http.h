@@ -41,3 +41,9 @@ size_t derp_http_answer(const struct derp_http *request, const uint8_t key[stati
 	char ret[static DERP_HTTP_ANSWER_MAX]);
 /* For what derp_http_parse() refused. */
 size_t derp_http_refusal(char ret[static DERP_HTTP_ANSWER_MAX]);
+
+/*
+ * The client's side: reads the head of an answer in @data. How long it was, and its status (100 to
+ * 599); 0: it is not whole yet; -EMSGSIZE: nor can it become that, -EBADMSG: it is none.
+ */
+int derp_http_status_parse(const char *data, size_t len, int *ret);
