@@ -291,6 +291,13 @@ int ferry_stream_send(struct ferry *f, uint32_t relay, const uint8_t *frame, siz
 	return letter.carrier ? ferry_call(f, put_frame, &letter) : -ENOENT;
 }
 
+uint64_t ferry_stream_heard_us(const struct ferry *f, uint32_t relay)
+{
+	const struct carrier *c = find_carrier(f, relay, true);
+
+	return c ? ferry_derp_heard_us(c) : 0;
+}
+
 /* --- counters --- */
 
 static int read_counters(struct ferry *f, void *arg)

@@ -5,10 +5,12 @@
  * grows to the longest frame once.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "base/clock.h"
 #include "tunnel/ferry-internal.h"
 #include "wire/derp.h"
 #include "wire/udprelay.h"
@@ -18,6 +20,10 @@ enum {
 	IN_TURN = 256 * 1024, /* read in one turn at most */
 	IN_ONCE = 64 * 1024,
 	UNTOLD_MS = 100,
+	/* Of what is no packet of a peer: so much at once, and so much a second. */
+	USELESS_BURST = 8 * 1024 * 1024,
+	USELESS_PER_S = 1024 * 1024,
+	USELESS_EACH = 64, /* that a frame costs, beside its length */
 };
 
 _Static_assert(IN_TURN <= FERRY_SLOTS * FERRY_SLOT_LEN, "it is read to there");
@@ -30,8 +36,11 @@ struct derp {
 	bool waits;  /* for the stream to take more */
 	bool hungry; /* there may be more to read than poll() knows of */
 	bool ended, told;
-	int error;           /* that it ended by */
-	uint32_t head, tail; /* of what is to be sent: ever sent, ever put in */
+	int error;                 /* that it ended by */
+	_Atomic uint64_t heard_us; /* the last frame; the control thread looks at it, too */
+	uint64_t useless_us;       /* a bucket of it: when it was filled last, ... */
+	size_t useless_left;       /* ... and what it held then */
+	uint32_t head, tail;       /* of what is to be sent: ever sent, ever put in */
 	uint8_t out[OUT_LEN];
 };
 
@@ -56,6 +65,7 @@ static void end(struct ferry *f, struct derp *d, int error)
 	d->ended = true;
 	d->error = error;
 	d->carrier.up = false;
+	atomic_store_explicit(&d->heard_us, 0, memory_order_relaxed);
 	(void) epoll_ctl(f->epoll_fd, EPOLL_CTL_DEL, d->carrier.source.sock.fd, NULL);
 	ferry_passengers_choose(f);
 	tell_end(f, d);
@@ -166,7 +176,25 @@ static bool lies_in_area(const struct ferry *f, const uint8_t *data)
 	return (uintptr_t) data - (uintptr_t) f->area < IN_TURN;
 }
 
-static void take_packet(struct ferry *f, struct derp *d, const struct derp_frame *frame)
+/*
+ * A relay that sends without end what nobody has a use for costs us our processor, and is left:
+ * who is behind it (node/relay-stream.h) takes his time before he comes back.
+ */
+static void count_useless(struct ferry *f, struct derp *d, size_t len)
+{
+	uint64_t more = (f->now_us - d->useless_us) * USELESS_PER_S / USEC_PER_SEC;
+
+	d->useless_us = f->now_us;
+	d->useless_left = more < USELESS_BURST - d->useless_left ? d->useless_left + (size_t) more
+								 : USELESS_BURST;
+	if (len + USELESS_EACH > d->useless_left)
+		end(f, d, -EDQUOT);
+	else
+		d->useless_left -= len + USELESS_EACH;
+}
+
+/* False: it is of no use. */
+static bool take_packet(struct ferry *f, struct derp *d, const struct derp_frame *frame)
 {
 	struct passenger *p = f->last;
 	const uint8_t *key, *data;
@@ -175,28 +203,31 @@ static void take_packet(struct ferry *f, struct derp *d, const struct derp_frame
 	if (derp_packet_parse(frame, &key, &data, &len) < 0 || len == 0 ||
 		len > UDPRELAY_PAYLOAD_MAX) {
 		f->counters.malformed++;
-		return;
+		return false;
 	}
 	if (!p || memcmp(p->key, key, FERRY_KEY_LEN) != 0)
 		p = ferry_passenger_by_key(f, key);
 	if (!p) {
 		f->counters.unknown_node++;
 		ferry_tell_stranger(f, &d->carrier, 0, key);
-		return;
+		return false;
 	}
 	f->last = p;
 	ferry_arrived(f, &d->carrier, p, data, len);
 	if (!lies_in_area(f, data))
 		ferry_deliver(f);
+	return true;
 }
 
 static void take(struct ferry *f, struct derp *d, const struct derp_frame *frame)
 {
 	switch (frame->type) {
 	case DERP_RECV:
-		take_packet(f, d, frame);
+		if (take_packet(f, d, frame))
+			return;
 		break;
 	case DERP_PING:
+	case DERP_PONG:
 	case DERP_PEER_GONE:
 	case DERP_HEALTH:
 	case DERP_RESTARTING:
@@ -210,6 +241,7 @@ static void take(struct ferry *f, struct derp *d, const struct derp_frame *frame
 	default: /* KEEP_ALIVE, and what we know nothing of */
 		break;
 	}
+	count_useless(f, d, frame->len);
 }
 
 /*
@@ -238,13 +270,19 @@ static size_t receive(struct ferry *f, struct derp *d, int *ret_end)
 
 static void from_relay(struct ferry *f, struct derp *d)
 {
-	int reason, r;
+	int reason, r = 0;
 	size_t len = receive(f, d, &reason);
 	const uint8_t *data = f->area;
 	struct derp_frame frame;
+	bool heard = false;
 
-	while ((r = derp_reader_next(&d->reader, DERP_STAGE_CLIENT_OPEN, &data, &len, &frame)) == 1)
+	while (!d->ended && (r = derp_reader_next(&d->reader, DERP_STAGE_CLIENT_OPEN, &data, &len,
+				     &frame)) == 1) {
+		heard = true;
 		take(f, d, &frame);
+	}
+	if (heard && !d->ended)
+		atomic_store_explicit(&d->heard_us, f->now_us, memory_order_relaxed);
 	ferry_deliver(f);
 	if (r < 0)
 		end(f, d, r);
@@ -284,6 +322,11 @@ static void free_derp(struct carrier *c)
 	free(c);
 }
 
+uint64_t ferry_derp_heard_us(const struct carrier *c)
+{
+	return atomic_load_explicit(&((const struct derp *) c)->heard_us, memory_order_relaxed);
+}
+
 int ferry_derp_new(uint32_t relay, const struct ferry_stream *stream, struct carrier **ret)
 {
 	struct derp *d = calloc(1, sizeof(*d));
@@ -293,6 +336,9 @@ int ferry_derp_new(uint32_t relay, const struct ferry_stream *stream, struct car
 	d->stream = *stream;
 	d->carrier.relay = relay;
 	d->carrier.source.sock.fd = stream->fd;
+	d->useless_us = clock_now_us();
+	d->useless_left = USELESS_BURST;
+	atomic_init(&d->heard_us, d->useless_us);
 	d->carrier.source.ready = on_ready;
 	d->carrier.is_stream = d->carrier.up = d->hungry = true;
 	d->carrier.send = to_relay;

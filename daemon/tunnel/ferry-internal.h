@@ -173,6 +173,7 @@ void ferry_udp_set_session(struct carrier *c, uint32_t session);
 /* --- ferry-derp.c --- */
 
 int ferry_derp_new(uint32_t relay, const struct ferry_stream *stream, struct carrier **ret);
+uint64_t ferry_derp_heard_us(const struct carrier *c);
 /* Between packets. False: no room. */
 bool ferry_derp_put(struct ferry *f, struct carrier *c, const uint8_t *frame, size_t len);
 /* What streams have left undone: after a turn that had f->wait_ms. */

@@ -107,6 +107,8 @@ int ferry_stream_open(struct ferry *ferry, uint32_t relay, const struct ferry_st
 void ferry_stream_close(struct ferry *ferry, uint32_t relay);
 /* Puts a whole frame (a PONG, say) between the packets. -ENOENT, -EAGAIN no room. */
 int ferry_stream_send(struct ferry *ferry, uint32_t relay, const uint8_t *frame, size_t len);
+/* When it brought the last frame, or was opened (clock_now_us()). 0: there is none, or it has ended. */
+uint64_t ferry_stream_heard_us(const struct ferry *ferry, uint32_t relay);
 
 /* --- what it has to tell --- */
 
@@ -124,10 +126,13 @@ enum ferry_event_kind {
 	FERRY_REFUSED,
 	/*
 	 * The stream to @relay brought a frame that is no packet: @frame (enum derp_type: PING,
-	 * PEER_GONE, HEALTH or RESTARTING) and its payload @data.
+	 * PONG, PEER_GONE, HEALTH or RESTARTING) and its payload @data.
 	 */
 	FERRY_FRAME,
-	/* The stream to @relay has ended, @error says why (0: by the relay). Never lost. */
+	/*
+	 * The stream to @relay has ended, @error says why (0: by the relay; -EDQUOT: it floods us
+	 * with what is for nobody). Never lost.
+	 */
 	FERRY_ENDED,
 };
 

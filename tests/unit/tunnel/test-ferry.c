@@ -958,12 +958,19 @@ static void test_slow_stream(void **state)
 static void test_frames(void **state)
 {
 	struct world *w = *state;
+	uint64_t opened_us = clock_now_us();
 	struct stream *s = stream_open(w, SECOND_RELAY);
 	static uint8_t data[UDPRELAY_PAYLOAD_MAX + DERP_KEY_LEN + 1];
 	struct ferry_event event;
 
 	write_frame(s, DERP_KEEP_ALIVE, data, 0);
 	write_frame(s, 0x77, data, 5000); /* of a later version */
+	assert_in_range(ferry_stream_heard_us(w->ferry, SECOND_RELAY), opened_us, clock_now_us());
+	assert_int_equal(ferry_stream_heard_us(w->ferry, 30), 0);
+	write_frame(s, DERP_PONG, "87654321", 8);
+	event = next_event(w);
+	assert_int_equal(event.frame, DERP_PONG);
+	assert_memory_equal(event.data, "87654321", 8);
 	write_frame(s, DERP_PING, "12345678", 8);
 	event = next_event(w);
 	assert_int_equal(event.kind, FERRY_FRAME);
@@ -988,6 +995,55 @@ static void test_frames(void **state)
 	AWAIT(w, unknown_node, 2);
 	expect_no_event(w);
 	expect_nothing(w, &w->tunnel);
+	stream_close(w, SECOND_RELAY, s);
+}
+
+/* As much of a frame that nobody has a use for, one behind the other, as it takes. */
+static size_t flood_stream(struct world *w, const struct stream *s, uint8_t type)
+{
+	static uint8_t out[DERP_HEAD_LEN + 60000];
+	size_t sum = 0;
+
+	out[0] = type;
+	out[3] = 60000 >> 8;
+	out[4] = 60000 & 0xff;
+	memcpy(out + DERP_HEAD_LEN, key_of(99), DERP_KEY_LEN);
+	while (ferry_stream_heard_us(w->ferry, SECOND_RELAY)) {
+		size_t at = sum % sizeof(out);
+		ssize_t n =
+			send(s->theirs, out + at, sizeof(out) - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		sum += n > 0 ? (size_t) n : 0;
+	}
+	return sum;
+}
+
+/* What is of no use may come now and then, not without end; what is for a peer may. */
+static void test_useless(void **state)
+{
+	static const uint8_t types[] = { DERP_RECV, 0x77 };
+	struct world *w = *state;
+	uint8_t out[DERP_PACKET_HEAD_LEN + 8000];
+	struct stream *s = stream_open(w, SECOND_RELAY);
+	struct ferry_event event;
+
+	for (uint64_t i = 1; i <= 2000; i++) {
+		write_all(s, out, put_packet(w, out, ADA, 0, 8000));
+		if (i % 16 == 0)
+			AWAIT(w, from_relay, i);
+	}
+	assert_true(ferry_stream_heard_us(w->ferry, SECOND_RELAY) > 0);
+	for (size_t i = 0; i < sizeof(types); i++) {
+		size_t sum = flood_stream(w, s, types[i]);
+
+		assert_in_range(sum, 8 << 20, 24 << 20);
+		do
+			event = next_event(w);
+		while (event.kind != FERRY_ENDED);
+		assert_int_equal(event.error, -EDQUOT);
+		stream_close(w, SECOND_RELAY, s);
+		s = stream_open(w, SECOND_RELAY);
+	}
 	stream_close(w, SECOND_RELAY, s);
 }
 
@@ -1155,6 +1211,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_both_ways, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_slow_stream, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_frames, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_useless, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_streams_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_flood, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_flood_and_moves, set_up, tear_down),
