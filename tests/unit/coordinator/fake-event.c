@@ -206,6 +206,12 @@ int sd_event_add_io(sd_event *event, sd_event_source **ret, int fd, uint32_t eve
 	return add(event, ret, &s);
 }
 
+/* Here all that can be done is done at once. */
+int sd_event_source_set_io_events(sd_event_source *source, uint32_t events)
+{
+	return 0;
+}
+
 int sd_event_source_set_time(sd_event_source *source, uint64_t usec)
 {
 	source->due_us = usec;
