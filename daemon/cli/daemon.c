@@ -20,7 +20,13 @@ static uint64_t wall_s(void)
 	return clock_wall_us() / USEC_PER_SEC;
 }
 
-/* "relayed by vps, 23 ms" */
+/* "tcp" is what needs a word: it is slower, and means that no UDP gets out. */
+static bool is_tcp(const json_t *obj, const char *key)
+{
+	return !strcmp(cli_str(obj, key), "tcp");
+}
+
+/* "relayed by vps, 23 ms", "relayed by vps (TCP), 41 ms" */
 static void add_state(const json_t *peer, struct buf *ret)
 {
 	const char *relay = cli_str(peer, "relay");
@@ -29,7 +35,7 @@ static void add_state(const json_t *peer, struct buf *ret)
 	if (strcmp(cli_str(peer, "state"), "relayed") != 0)
 		return;
 	if (*relay)
-		buf_printf(ret, " by %s", relay);
+		buf_printf(ret, " by %s%s", relay, is_tcp(peer, "relay_way") ? " (TCP)" : "");
 	if (cli_u64(peer, "rtt_us"))
 		buf_printf(ret, ", %.0f ms", (double) cli_u64(peer, "rtt_us") / 1000);
 }
@@ -199,7 +205,7 @@ static void print_relays(const json_t *relays)
 		if (rtt_us)
 			(void) snprintf(rtt, sizeof(rtt), "%.1f ms", (double) rtt_us / 1000);
 		cli_table_add(&t, cli_str(relay, "name"));
-		cli_table_add(&t, cli_str(relay, "state"));
+		cli_table_add(&t, is_tcp(relay, "way") ? "bound (TCP)" : cli_str(relay, "state"));
 		cli_table_add(&t, json_is_true(json_object_get(relay, "home")) ? "yes" : "no");
 		cli_table_add(&t, rtt);
 		cli_table_add(&t, cli_str(relay, "endpoint"));

@@ -29,7 +29,7 @@ struct relays {
 	uint16_t port;         /* its */
 	struct ferry *ferry;   /* owned, NULL: none */
 	sd_event_source *io, *timer;
-	struct relay_link *links[RELAYS_MAX]; /* owned, by number */
+	struct relay_ways *list[RELAYS_MAX]; /* owned, by number */
 	size_t n;
 	struct home_choice choices[RELAYS_MAX]; /* of the last turn */
 	struct home home;
@@ -55,12 +55,12 @@ static void wake_at(struct relays *r, uint64_t at_us, uint64_t now_us)
 }
 
 /* When the first of them is due again. */
-static uint64_t run_links(struct relays *r, uint64_t now_us)
+static uint64_t run_relays(struct relays *r, uint64_t now_us)
 {
 	uint64_t next_us = UINT64_MAX;
 
 	for (size_t i = 0; i < r->n; i++) {
-		uint64_t at_us = relay_link_run(r->links[i], now_us);
+		uint64_t at_us = relay_ways_run(r->list[i], now_us);
 
 		if (at_us < next_us)
 			next_us = at_us;
@@ -69,18 +69,18 @@ static uint64_t run_links(struct relays *r, uint64_t now_us)
 }
 
 /* One that carries again, or for the first time, is a reason to try all by it. */
-static void look_at_links(struct relays *r, uint64_t now_us)
+static void look_at_relays(struct relays *r, uint64_t now_us)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < r->n; i++) {
-		struct relay_link *link = r->links[i];
+		struct relay_ways *relay = r->list[i];
 
-		r->choices[i] = relay_link_choice(link, now_us);
-		if (r->choices[i].answers && !link->carried)
+		r->choices[i] = relay_ways_choice(relay, now_us);
+		if (r->choices[i].answers && !relay->carried)
 			relayed_want(r->relayed, 0);
-		link->carried = r->choices[i].answers;
-		any = any || link->carried;
+		relay->carried = r->choices[i].answers;
+		any = any || relay->carried;
 	}
 	if (any)
 		r->silent_us = 0;
@@ -90,10 +90,10 @@ static void look_at_links(struct relays *r, uint64_t now_us)
 
 static void run(struct relays *r)
 {
-	uint64_t now_us = clock_now_us(), next_us = run_links(r, now_us), peers_us;
+	uint64_t now_us = clock_now_us(), next_us = run_relays(r, now_us), peers_us;
 	bool homed, changed;
 
-	look_at_links(r, now_us);
+	look_at_relays(r, now_us);
 	homed = r->begun && home_choose(&r->home, r->choices, r->n, now_us);
 	relayed_set(r->relayed, r->choices, r->n, r->home.id);
 	peers_us = relayed_run(r->relayed, now_us, &changed);
@@ -110,7 +110,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
-static void on_link_changed(void *ctx)
+static void on_relay_changed(void *ctx)
 {
 	run(ctx);
 }
@@ -119,36 +119,36 @@ static void on_link_changed(void *ctx)
 
 static bool is_relay(const struct node *node)
 {
-	return node->relay.n_hosts && node->relay.udp;
+	return node->relay.n_hosts;
 }
 
-static void drop_link(struct relays *r, size_t at)
+static void drop_relay(struct relays *r, size_t at)
 {
-	relay_link_done(r->links[at]);
-	free(r->links[at]);
-	memmove(&r->links[at], &r->links[at + 1], (--r->n - at) * sizeof(struct relay_link *));
+	relay_ways_done(r->list[at]);
+	free(r->list[at]);
+	memmove(&r->list[at], &r->list[at + 1], (--r->n - at) * sizeof(struct relay_ways *));
 }
 
 /* Those that are no relays any more, or others than they were. */
 static void drop_gone(struct relays *r, const struct netmap *map)
 {
 	for (size_t i = r->n; i-- > 0;) {
-		const struct node *node = netmap_by_id(map, r->links[i]->id);
+		const struct node *node = netmap_by_id(map, r->list[i]->id);
 
-		if (!node || !node_relay_equal(&node->relay, &r->links[i]->record))
-			drop_link(r, i);
+		if (!node || !node_relay_equal(&node->relay, &r->list[i]->record))
+			drop_relay(r, i);
 	}
 }
 
-static bool add_link(struct relays *r, size_t at, const struct node *node)
+static bool add_relay(struct relays *r, size_t at, const struct node *node)
 {
-	struct relay_link *link = calloc(1, sizeof(*link));
+	struct relay_ways *relay = calloc(1, sizeof(*relay));
 
-	if (!link)
+	if (!relay)
 		return false;
-	relay_link_init(link, r->core, &r->self, node, on_link_changed, r);
-	memmove(&r->links[at + 1], &r->links[at], (r->n++ - at) * sizeof(struct relay_link *));
-	r->links[at] = link;
+	relay_ways_init(relay, r->core, &r->self, node, on_relay_changed, r);
+	memmove(&r->list[at + 1], &r->list[at], (r->n++ - at) * sizeof(struct relay_ways *));
+	r->list[at] = relay;
 	return true;
 }
 
@@ -159,15 +159,31 @@ static void add_new(struct relays *r, const struct netmap *map)
 	size_t at = 0;
 
 	while ((node = netmap_next(map, node))) {
-		while (at < r->n && r->links[at]->id < node->id)
+		while (at < r->n && r->list[at]->id < node->id)
 			at++;
-		if (!is_relay(node) || (at < r->n && r->links[at]->id == node->id))
+		if (!is_relay(node) || (at < r->n && r->list[at]->id == node->id))
 			continue;
-		if (r->n < RELAYS_MAX && add_link(r, at, node))
+		if (r->n < RELAYS_MAX && add_relay(r, at, node))
 			continue;
 		log_seldom(LOG_LEVEL_WARNING,
 			"there are more relays than this board can know: %s is not used",
 			node->name);
+	}
+}
+
+/*
+ * Two that say that they have the same key: what is sealed for one opens at the other, who could
+ * have it from the first. The one that was there first is believed.
+ */
+static void bar_twins(struct relays *r, uint64_t now_us)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		uint32_t twin = 0;
+
+		for (size_t k = 0; k < i && !twin; k++)
+			if (!memcmp(r->list[k]->record.key, r->list[i]->record.key, FIELD_KEY_LEN))
+				twin = r->list[k]->id;
+		relay_ways_bar(r->list[i], twin, now_us);
 	}
 }
 
@@ -201,15 +217,15 @@ static bool carries_somebody(const struct relays *r, uint32_t id)
 enum { RANKS = 5 };
 
 /* The lower the sooner. One that does not answer lets others be tried. */
-static int rank(const struct relays *r, const struct relay_link *link, uint64_t now_us)
+static int rank(const struct relays *r, const struct relay_ways *relay, uint64_t now_us)
 {
-	if (link->id == r->home.id)
+	if (relay->id == r->home.id)
 		return 0;
-	if (carries_somebody(r, link->id))
+	if (carries_somebody(r, relay->id))
 		return 1;
-	if (is_home_of_somebody(r, link->id))
+	if (is_home_of_somebody(r, relay->id))
 		return 2;
-	return link->ferry && !relay_link_choice(link, now_us).silent ? 3 : 4;
+	return relay->ferry && !relay_ways_choice(relay, now_us).silent ? 3 : 4;
 }
 
 static void use_best(struct relays *r, uint64_t now_us)
@@ -218,44 +234,69 @@ static void use_best(struct relays *r, uint64_t now_us)
 	size_t left = r->ferry ? RELAYS_AT_ONCE : 0;
 
 	for (size_t i = 0; i < r->n; i++)
-		ranks[i] = r->n > RELAYS_AT_ONCE ? rank(r, r->links[i], now_us) : 0;
+		ranks[i] = r->n > RELAYS_AT_ONCE ? rank(r, r->list[i], now_us) : 0;
 	for (int k = 0; k < RANKS; k++)
 		for (size_t i = 0; i < r->n; i++) {
 			if (ranks[i] != k)
 				continue;
-			relay_link_use(r->links[i], left ? r->ferry : NULL, now_us);
+			relay_ways_use(r->list[i], left ? r->ferry : NULL, now_us);
 			left -= left > 0;
 		}
 }
 
 /* --- the ferry --- */
 
+/* By a stream, peers are known by their keys. 0: it is nobody's. */
+static uint32_t node_of_key(const struct relays *r, const uint8_t key[static FERRY_KEY_LEN])
+{
+	const struct node *node = netmap_by_wg(book_netmap(r->core->book), key);
+
+	return node ? node->id : 0;
+}
+
+static void take_frame(struct relays *r, struct relay_ways *relay, const struct ferry_event *event,
+	uint64_t now_us)
+{
+	const struct derp_frame frame = { event->frame, event->data, event->len };
+	uint8_t key[DERP_KEY_LEN];
+	enum derp_gone reason;
+
+	if (frame.type != DERP_PEER_GONE)
+		relay_stream_take(&relay->stream, &frame, now_us);
+	else if (derp_peer_gone_parse(&frame, key, &reason) == 0)
+		relayed_absent(r->relayed, node_of_key(r, key), relay->id);
+}
+
 static void take(struct relays *r, const struct ferry_event *event, uint64_t now_us)
 {
-	struct relay_link *link = NULL;
+	struct relay_ways *relay = NULL;
 	uint32_t session, node;
 
 	for (size_t i = 0; i < r->n; i++)
-		if (r->links[i]->id == event->relay)
-			link = r->links[i];
-	if (!link)
+		if (r->list[i]->id == event->relay)
+			relay = r->list[i];
+	if (!relay)
 		return;
 	switch (event->kind) {
 	case FERRY_CONTROL:
 		if (udprelay_absent_parse(event->data, event->len, &session, &node) < 0)
-			relay_link_take(link, event->data, event->len, now_us);
-		else if (session == link->session)
-			relayed_absent(r->relayed, node, link->id);
+			relay_link_take(&relay->link, event->data, event->len, now_us);
+		else if (session == relay->link.session)
+			relayed_absent(r->relayed, node, relay->id);
 		break;
 	case FERRY_HEARD:
-		relayed_heard(r->relayed, event->node, link->id, now_us);
+		relayed_heard(r->relayed, event->node ? event->node : node_of_key(r, event->data),
+			relay->id, now_us);
 		break;
 	case FERRY_REFUSED:
-		relay_link_doubt(link, now_us);
+		relay_link_doubt(&relay->link, now_us);
 		break;
 	case FERRY_FRAME:
+		take_frame(r, relay, event, now_us);
+		break;
 	case FERRY_ENDED:
-		break; /* of streams, which are not opened */
+		relay_stream_ended(&relay->stream, event->error, now_us);
+		break;
 	}
 }
 
@@ -274,7 +315,7 @@ static int on_events(sd_event_source *source, int fd, uint32_t revents, void *ct
 static void close_ferry(struct relays *r)
 {
 	for (size_t i = 0; i < r->n; i++)
-		relay_link_use(r->links[i], NULL, 0);
+		relay_ways_use(r->list[i], NULL, 0);
 	relayed_use(r->relayed, NULL, NULL);
 	if (r->tunnel)
 		(void) tunnel_tell_quiet(r->tunnel, false);
@@ -352,22 +393,22 @@ static void tell_problem(struct relays *r, uint64_t now_us)
 {
 	size_t n_cut_off;
 	uint32_t cut_off = find_cut_off(r, &n_cut_off);
-	char why[RELAY_LINK_WHY_MAX], others[48] = "";
-	const struct relay_link *link = r->n ? r->links[0] : NULL;
+	char why[RELAY_WAYS_WHY_MAX], others[48] = "";
+	const struct relay_ways *relay = r->n ? r->list[0] : NULL;
 	struct err err = { 0 };
 
 	for (size_t i = 0; i < r->n; i++)
-		if (r->links[i]->id == r->home.id)
-			link = r->links[i];
-	if (!link || !r->ferry || !cut_off || !r->silent_us ||
+		if (r->list[i]->id == r->home.id)
+			relay = r->list[i];
+	if (!relay || !r->ferry || !cut_off || !r->silent_us ||
 		now_us - r->silent_us < RELAYS_TELL_US)
 		return problem_set(&r->core->problems, "relay", NULL);
 	if (n_cut_off > 1)
 		(void) snprintf(others, sizeof(others), " and %zu others", n_cut_off - 1);
 	err_set(&err, -EHOSTUNREACH,
 		"no relay answers, and no direct way leads to %s%s. Relay %s: %s",
-		name_of(r, cut_off), others, name_of(r, link->id),
-		relay_link_why(link, now_us, why));
+		name_of(r, cut_off), others, name_of(r, relay->id),
+		relay_ways_why(relay, now_us, why));
 	problem_set(&r->core->problems, "relay", &err);
 }
 
@@ -376,15 +417,15 @@ size_t relays_report(const struct relays *r, struct relays_report ret[static REL
 	uint64_t now_us = clock_now_us();
 
 	for (size_t i = 0; i < r->n; i++) {
-		const struct relay_link *link = r->links[i];
+		const struct relay_ways *relay = r->list[i];
 
-		ret[i] = (struct relays_report){ .id = link->id,
-			.home = link->id == r->home.id,
-			.state = relay_link_state(link, now_us),
-			.rtt_us = link->rtt_us };
-		if (link->open)
-			ret[i].at = link->to;
-		(void) relay_link_why(link, now_us, ret[i].why);
+		ret[i] = (struct relays_report){ .id = relay->id,
+			.home = relay->id == r->home.id,
+			.state = relay_ways_state(relay, now_us),
+			.way = relay_ways_by(relay, now_us),
+			.rtt_us = relay_ways_choice(relay, now_us).rtt_us,
+			.at = relay_ways_at(relay, now_us) };
+		(void) relay_ways_why(relay, now_us, ret[i].why);
 	}
 	return r->n;
 }
@@ -413,6 +454,7 @@ void relays_follow(struct relays *r)
 		begin(r);
 	drop_gone(r, map);
 	add_new(r, map);
+	bar_twins(r, clock_now_us());
 	hold_ferry(r);
 	use_best(r, clock_now_us());
 	run(r);
@@ -440,7 +482,7 @@ void relays_moved(struct relays *r)
 	uint64_t now_us = clock_now_us();
 
 	for (size_t i = 0; i < r->n; i++)
-		relay_link_moved(r->links[i], now_us);
+		relay_ways_moved(r->list[i], now_us);
 	relayed_want(r->relayed, 0);
 	run(r);
 }
@@ -451,8 +493,8 @@ void relays_missed(struct relays *r, uint32_t id)
 	uint32_t relay = relayed_doubt(r->relayed, id, now_us);
 
 	for (size_t i = 0; relay && i < r->n; i++)
-		if (r->links[i]->id == relay)
-			relay_link_doubt(r->links[i], now_us);
+		if (r->list[i]->id == relay)
+			relay_ways_doubt(r->list[i], now_us);
 	run(r);
 }
 
@@ -505,7 +547,7 @@ struct relays *relays_free(struct relays *r)
 	if (r->ferry)
 		close_ferry(r);
 	while (r->n)
-		drop_link(r, r->n - 1);
+		drop_relay(r, r->n - 1);
 	r->relayed = relayed_free(r->relayed);
 	(void) sd_event_source_disable_unref(r->timer);
 	pair_self_done(&r->self);

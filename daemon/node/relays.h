@@ -1,11 +1,15 @@
 /*
- * relays: the subject of the relays that this board uses (PROTOCOL.md section 12). It binds itself
- * to those that the records name, says which is its home, and has those peers carried by them that
- * have no direct way.
+ * relays: the subject of the relays that this board uses (PROTOCOL.md sections 12 and 13). It binds
+ * itself to those that the records name, says which is its home, and has those peers carried by
+ * them that have no direct way.
  *
- *   relays.c      which relays there are and are used; home; the ferry's life; what is told
- *   relayed.c     which peers are carried, and by which relay
- *   relay-link.c  one relay: its addresses, a carrier, a bond
+ *   relays.c        which relays there are and are used; home; the ferry's life; what is told
+ *   relayed.c       which peers are carried, and by which relay
+ *   relay-ways.c    one relay: both ways to it, and when which is needed
+ *   relay-link.c    by UDP: a carrier, a bond
+ *   relay-stream.c  by a stream, which is the ferry's
+ *   relay-login.c   dials it, and logs in
+ *   relay-addrs.c   where it is
  *
  * Its problem is "relay": none answers, and somebody cannot be reached without.
  */
@@ -16,7 +20,7 @@
 
 #include "node/core.h"
 #include "node/peer.h"
-#include "node/relay-link.h"
+#include "node/relay-ways.h"
 
 enum {
 	RELAYS_MAX = FERRY_RELAYS_MAX, /* that are known */
@@ -58,10 +62,11 @@ uint32_t relays_home(const struct relays *relays);
 struct relays_report {
 	uint32_t id;
 	bool home;
-	const char *state;  /* as relay_link_state() */
+	const char *state;  /* as relay_ways_state() */
+	const char *way;    /* as relay_ways_by() */
 	uint64_t rtt_us;    /* 0: not known */
 	struct endpoint at; /* family 0: nowhere yet */
-	char why[RELAY_LINK_WHY_MAX];
+	char why[RELAY_WAYS_WHY_MAX];
 };
 /* How they are, by number. Returns how many. */
 size_t relays_report(const struct relays *relays, struct relays_report ret[static RELAYS_MAX]);

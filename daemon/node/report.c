@@ -65,6 +65,14 @@ static const char *name_of(const struct report *report, uint32_t id)
 	return node ? node->name : NULL;
 }
 
+static const char *relay_way_of(const struct report *report, uint32_t id)
+{
+	for (size_t i = 0; i < report->n_relays; i++)
+		if (report->relays[i].id == id)
+			return report->relays[i].way;
+	return NULL;
+}
+
 /* Where it is, or which relay leads there; how far that is, as the last ping said. */
 static void put_way(const struct report *report, const struct peer *peer, json_t *obj)
 {
@@ -78,6 +86,8 @@ static void put_way(const struct report *report, const struct peer *peer, json_t
 						  : json_null());
 	(void) json_object_set_new(obj, "relay",
 		text_or_null(way && way->relayed ? name_of(report, peer->relay) : NULL));
+	(void) json_object_set_new(obj, "relay_way",
+		text_or_null(way && way->relayed ? relay_way_of(report, peer->relay) : NULL));
 	(void) json_object_set_new(obj, "rtt_us",
 		way && way->rtt_us ? json_integer((json_int_t) way->rtt_us) : json_null());
 }
@@ -144,7 +154,7 @@ static json_t *relay_json(const struct report *report, const struct relays_repor
 
 	return json_pack("{s:I,s:o,s:b,s:s,s:o,s:o,s:o,s:o}", "id", (json_int_t) relay->id, "name",
 		text_or_null(name_of(report, relay->id)), "home", relay->home, "state",
-		relay->state, "endpoint",
+		relay->state, "way", text_or_null(relay->way), "endpoint",
 		relay->at.addr.family ? json_string(endpoint_format(&relay->at, text))
 				      : json_null(),
 		"rtt_us", relay->rtt_us ? json_integer((json_int_t) relay->rtt_us) : json_null(),

@@ -1,9 +1,11 @@
 /*
  * relays: to which relays it binds itself and how it finds them, whom it has carried by which, and
- * when no more. The ferry, the tunnel and the resolver are the test's, and so are the relays at the
- * other end; the finder is a few lines of it.
+ * when no more; and by which of the two ways to a relay. The ferry, the tunnel, the resolver and
+ * connections are the test's, and so are the relays at the other end; the finder is a few lines of
+ * it.
  */
 #include "fake-core.h"
+#include "fake-dial.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -26,6 +28,12 @@ static struct {
 	unsigned opened, n_binds;
 	uint8_t bind[UDPRELAY_BIND_LEN];
 } carriers[IDS];
+static struct {
+	bool open;
+	unsigned opened, n_pings;
+	struct ferry_stream stream;
+	uint64_t heard_us;
+} streams[IDS];
 static struct {
 	bool there;
 	uint32_t by;
@@ -58,7 +66,7 @@ struct ferry *ferry_free(struct ferry *ferry)
 	if (ferry) {
 		n_ferries--;
 		for (size_t i = 0; i < IDS; i++) {
-			assert_false(carriers[i].open);
+			assert_false(carriers[i].open || streams[i].open);
 			assert_false(passengers[i].there);
 		}
 	}
@@ -105,7 +113,7 @@ void ferry_peer_remove(struct ferry *ferry, uint32_t node)
 int ferry_peer_carrier(struct ferry *ferry, uint32_t node, uint32_t relay)
 {
 	assert_true(passengers[node].there);
-	assert_true(!relay || carriers[relay].session);
+	assert_true(!relay || carriers[relay].session || streams[relay].open);
 	passengers[node].by = relay;
 	passengers[node].changes++;
 	return 0;
@@ -143,6 +151,34 @@ int ferry_send_control(struct ferry *ferry, uint32_t relay, const uint8_t *data,
 	carriers[relay].n_binds++;
 	memcpy(carriers[relay].bind, data, len);
 	return 0;
+}
+
+int ferry_stream_open(struct ferry *ferry, uint32_t relay, const struct ferry_stream *stream)
+{
+	assert_false(streams[relay].open);
+	streams[relay].open = true;
+	streams[relay].opened++;
+	streams[relay].stream = *stream;
+	streams[relay].heard_us = clock_now_us();
+	return 0;
+}
+
+void ferry_stream_close(struct ferry *ferry, uint32_t relay)
+{
+	assert_true(streams[relay].open);
+	streams[relay].open = false;
+}
+
+int ferry_stream_send(struct ferry *ferry, uint32_t relay, const uint8_t *frame, size_t len)
+{
+	assert_true(streams[relay].open);
+	streams[relay].n_pings += frame[0] == DERP_PING;
+	return 0;
+}
+
+uint64_t ferry_stream_heard_us(const struct ferry *ferry, uint32_t relay)
+{
+	return streams[relay].open ? streams[relay].heard_us : 0;
 }
 
 int ferry_event_fd(const struct ferry *ferry)
@@ -271,7 +307,15 @@ static unsigned n_homed, n_changed, n_pings;
 static bool alive[IDS];        /* this relay answers each BIND */
 static bool arrives[IDS][IDS]; /* what goes to this peer by this relay */
 static bool direct[IDS];       /* what goes to this peer otherwise */
-static uint8_t relay_secret[PAIR_KEY_LEN] = { 7 };
+/* Of the relay @id. */
+static const uint8_t *secret_of(uint32_t id)
+{
+	static uint8_t secret[PAIR_KEY_LEN];
+
+	memcpy(secret + 4, &id, sizeof(id)); /* behind the bits that are always the same */
+	return secret;
+}
+
 static uint32_t sessions;
 
 static void on_moved(void *ctx, uint32_t id)
@@ -320,7 +364,9 @@ static int set_up(void **state)
 {
 	uint8_t seed[32] = { 9 };
 
+	fake_dial_reset();
 	memset(carriers, 0, sizeof(carriers));
+	memset(streams, 0, sizeof(streams));
 	memset(passengers, 0, sizeof(passengers));
 	memset(allowed, 0, sizeof(allowed));
 	memset(arrives, 0, sizeof(arrives));
@@ -333,6 +379,8 @@ static int set_up(void **state)
 	port = 41741;
 	core = fake_core_new();
 	memcpy(core->identity_seed, seed, sizeof(seed));
+	core->wg_private[0] = 3;
+	(void) crypto_scalarmult_base(core->wg_public, core->wg_private);
 	seen = seen_new("/dev/null/seen", NULL);
 	peers = peers_new(core->book, seen, 1, &peers_hooks, NULL);
 	assert_int_equal(relays_new(core, peers, &hooks, &n_homed, &relays, NULL), 0);
@@ -346,6 +394,7 @@ static int tear_down(void **state)
 	assert_int_equal(n_passengers, 0);
 	for (unsigned i = 0; i < n_lookups; i++)
 		assert_false(lookups[i].asked);
+	fake_dial_check();
 	peers = peers_free(peers);
 	seen = seen_free(seen);
 	core = fake_core_free(core);
@@ -361,7 +410,7 @@ static void put_relay(uint32_t id, const char *host, const char *other)
 	node.relay.tcp = 443;
 	node.relay.udp = 3478;
 	node.relay.pin[0] = 1;
-	(void) crypto_scalarmult_base(node.relay.key, relay_secret);
+	(void) crypto_scalarmult_base(node.relay.key, secret_of(id));
 	if (host)
 		(void) snprintf(node.relay.hosts[node.relay.n_hosts++], FIELD_HOST_MAX, "%s", host);
 	if (other)
@@ -409,8 +458,8 @@ static void say_bound(uint32_t id, uint32_t session)
 	struct ferry_event *event;
 
 	pair_self_init(&self, seed);
-	(void) crypto_scalarmult_base(public, relay_secret);
-	assert_int_equal(pair_member_key(relay_secret, public, self.identity, key), 0);
+	(void) crypto_scalarmult_base(public, secret_of(id));
+	assert_int_equal(pair_member_key(secret_of(id), public, self.identity, key), 0);
 	udprelay_hint(key, public, hint);
 	assert_int_equal(udprelay_bind_open(key, carriers[id].bind, UDPRELAY_BIND_LEN, &bind), 0);
 	assert_int_equal(bind.node, 1);
@@ -428,6 +477,8 @@ static void pass(uint64_t us)
 		uint64_t left_us = end_us - clock_now_us();
 
 		fake_event_pass(left_us < 50 * MS ? left_us : 50 * MS);
+		for (uint32_t id = 0; id < IDS; id++)
+			streams[id].heard_us = clock_now_us(); /* a KEEP_ALIVE */
 		ping();
 		for (uint32_t id = 0; id < IDS; id++)
 			if (alive[id] && carriers[id].n_binds) {
@@ -580,11 +631,9 @@ static void test_ferry_fails(void **state)
 
 static void test_bad_key(void **state)
 {
-	memset(relay_secret, 0, sizeof(relay_secret)); /* of whatever: the key is what counts */
 	put_relay(4, "203.0.113.4", NULL);
 	CLEANUP_NODE struct node node = { 0 };
 
-	relay_secret[0] = 7;
 	assert_int_equal(node_copy(netmap_by_id(book_netmap(core->book), 4), &node), 0);
 	memset(node.relay.key, 0, sizeof(node.relay.key));
 	node.relay.key[0] = 1; /* of low order */
@@ -643,7 +692,7 @@ static void test_names(void **state)
 	assert_false(carriers[4].open);
 	resolved("", NULL);
 	assert_string_equal(report(4)->why, "vps.example.org cannot be looked up: no such name");
-	fake_event_pass(RELAY_LINK_ASK_US + RELAY_LINK_TRY_US);
+	fake_event_pass(RELAY_ADDRS_ASK_US + RELAY_LINK_TRY_US);
 	assert_int_equal(n_lookups, 2);
 	resolved("2001:db8::4", "203.0.113.4");
 	assert_to(4, "[2001:db8::4]:3478");
@@ -1224,6 +1273,271 @@ static void test_no_loop(void **state)
 	fake_event_fails = 0;
 }
 
+/* --- by a stream --- */
+
+/* The relay @id, dialled, lets us in. */
+static struct dial_conn *let_in(uint32_t id)
+{
+	struct dial *d = NULL;
+	struct dial_conn *c;
+
+	for (size_t i = 0; i < fake_dials_n; i++)
+		if (fake_dials[i].asked && fake_dials[i].addr.bytes[3] == id)
+			d = &fake_dials[i];
+	assert_non_null(d);
+	c = fake_dial_stands(d);
+	fake_dial_lets_in(c, secret_of(id));
+	assert_true(streams[id].open);
+	return c;
+}
+
+static void refuse(const char *why)
+{
+	while (fake_dial_asked())
+		fake_dial_fails_with(fake_dial_last(), -ECONNREFUSED, why);
+}
+
+static void frame(uint32_t relay, uint8_t type, const void *data, size_t len)
+{
+	struct ferry_event *event = push(FERRY_FRAME, relay);
+
+	event->frame = type;
+	event->len = len;
+	memcpy(events[n_events - 1].data, data, len);
+	streams[relay].heard_us = clock_now_us();
+	deliver();
+}
+
+static void gone(uint32_t relay, const uint8_t *key)
+{
+	uint8_t data[DERP_PEER_GONE_LEN];
+
+	derp_peer_gone_put(key, DERP_GONE_NOT_HERE, data);
+	frame(relay, DERP_PEER_GONE, data + DERP_HEAD_LEN, DERP_KEY_LEN + 1);
+}
+
+static const uint8_t *key_of_2(void)
+{
+	return netmap_by_id(book_netmap(NULL), 2)->wg;
+}
+
+/* Both are begun at once; the first carries, then UDP, and then the other is given up. */
+static void test_both(void **state)
+{
+	put_relay(4, "203.0.113.4", NULL);
+	arrives[2][4] = true;
+	begin();
+	assert_int_equal(carriers[4].n_binds, 1);
+	assert_int_equal(fake_dials_n, 1);
+	fake_event_pass(20 * MS);
+	(void) let_in(4);
+	assert_string_equal(report(4)->state, "bound");
+	assert_string_equal(report(4)->way, "tcp");
+	assert_int_equal(report(4)->at.port, 443);
+	assert_string_equal(report(4)->why, "UDP to 203.0.113.4:3478 is not answered, for 0 s");
+	assert_int_equal(relays_home(relays), 4);
+	assert_true(is_relayed());
+	fake_event_pass(20 * MS);
+	bind_to(4);
+	assert_string_equal(report(4)->way, "udp");
+	assert_int_equal(report(4)->at.port, 3478);
+	assert_string_equal(report(4)->why, "");
+	alive[4] = true;
+	pass(RELAY_WAYS_BESIDE_US - SECOND);
+	assert_true(streams[4].open);
+	pass(2 * SECOND);
+	assert_false(streams[4].open);
+	assert_string_equal(report(4)->way, "udp");
+	assert_int_equal(passengers[2].by, 4);
+	assert_int_equal(passengers[2].changes, 1);
+	pass(300 * SECOND);
+	assert_int_equal(streams[4].opened, 1);
+	assert_int_equal(fake_dials_n, 1);
+	assert_int_equal(n_homed, 1);
+}
+
+/* UDP does not get through any more: the other is there a second later. And back. */
+static void test_udp_goes(void **state)
+{
+	unsigned changes;
+
+	put_relay(4, "203.0.113.4", NULL);
+	arrives[2][4] = true;
+	begin();
+	alive[4] = true;
+	bind_to(4);
+	pass(40 * SECOND);
+	assert_int_equal(
+		fake_dial_asked(), 0); /* it was not even let in before it was not needed */
+	alive[4] = false;
+	carriers[4].n_binds = 0;
+	relays_missed(relays, 2);
+	fake_event_pass(RELAY_LINK_PATIENCE_US);
+	assert_int_equal(fake_dial_asked(), 1);
+	assert_int_equal(carriers[4].session, 0); /* the ferry is told, too */
+	(void) let_in(4);
+	assert_int_equal(passengers[2].by, 4);
+	assert_true(is_relayed());
+	changes = passengers[2].changes;
+	carriers[4].n_binds = 0;
+	pass(300 * SECOND);
+	assert_in_range(carriers[4].n_binds, 30, 80); /* it is tried still, and not all the time */
+	assert_string_equal(report(4)->way, "tcp");
+	alive[4] = true;
+	pass(50 * SECOND);
+	assert_string_equal(report(4)->way, "udp");
+	pass(RELAY_WAYS_BESIDE_US);
+	assert_false(streams[4].open);
+	assert_int_equal(passengers[2].changes, changes);
+	assert_int_equal(n_homed, 1);
+}
+
+/* Without a UDP port it is a relay like any other. */
+static void test_only_tcp(void **state)
+{
+	CLEANUP_NODE struct node node = { 0 };
+	uint8_t pong[DERP_PING_LEN] = { 0 };
+
+	put_relay(4, "203.0.113.4", NULL);
+	assert_int_equal(node_copy(netmap_by_id(book_netmap(core->book), 4), &node), 0);
+	node.relay.udp = 0;
+	fake_core_put_node(&node);
+	arrives[2][4] = true;
+	begin();
+	assert_false(carriers[4].open);
+	refuse("Connection refused");
+	assert_string_equal(report(4)->state, "silent");
+	assert_string_equal(report(4)->why, "TLS to 203.0.113.4:443: Connection refused");
+	fake_event_pass(SECOND);
+	(void) let_in(4);
+	assert_string_equal(report(4)->why, "");
+	assert_int_equal(relays_home(relays), 4);
+	assert_true(is_relayed());
+	assert_int_equal(streams[4].n_pings, 1);
+	frame(4, DERP_PONG, pong, sizeof(pong)); /* which is no answer to it */
+	assert_int_equal(report(4)->rtt_us, 0);
+	pass(600 * SECOND);
+	assert_int_equal(streams[4].opened, 1);
+	assert_in_range(streams[4].n_pings, 5, 8);
+	assert_int_equal(carriers[4].opened, 0);
+	/* It ends, and comes again. */
+	streams[4].heard_us = 0;
+	push(FERRY_ENDED, 4);
+	deliver();
+	assert_string_equal(report(4)->why, "TLS to 203.0.113.4:443: it hung up");
+	assert_int_equal(passengers[2].by, 0);
+	fake_event_pass(SECOND);
+	(void) let_in(4);
+	assert_int_equal(passengers[2].by, 4);
+	assert_int_equal(n_homed, 1);
+}
+
+/* A peer is known by its key there. */
+static void test_by_key(void **state)
+{
+	static const uint8_t nobody[DERP_KEY_LEN] = { 99 };
+	struct ferry_event *event;
+
+	put_relay(4, "203.0.113.4", NULL);
+	put_relay(5, "203.0.113.5", NULL);
+	begin();
+	(void) let_in(4);
+	(void) let_in(5);
+	assert_int_equal(passengers[2].by, 4);
+	gone(4, nobody);
+	gone(5, key_of_2()); /* by that it does not go */
+	assert_int_equal(passengers[2].by, 4);
+	gone(4, key_of_2());
+	assert_int_equal(passengers[2].by, 5);
+	/* It lies, all the time: bounded, and another one is tried in its turn. */
+	for (int i = 0; i < 100; i++) {
+		gone(4, key_of_2());
+		gone(5, key_of_2());
+	}
+	assert_in_range(passengers[2].changes, 2, 6);
+	/* From who is no passenger yet. */
+	relays_use(relays, NULL);
+	direct[2] = true;
+	relays_use(relays, tunnel);
+	announce_2("192.0.2.2:41741");
+	(void) let_in(4);
+	assert_false(passengers[2].there);
+	event = push(FERRY_HEARD, 4);
+	memcpy(events[n_events - 1].data, nobody, sizeof(nobody));
+	deliver();
+	assert_int_equal(n_passengers, 0);
+	event = push(FERRY_HEARD, 4);
+	event->len = FERRY_KEY_LEN;
+	memcpy(events[n_events - 1].data, key_of_2(), FERRY_KEY_LEN);
+	deliver();
+	assert_int_equal(passengers[2].by, 4);
+}
+
+/* A relay whose record has another's key could go to that one in our name: it is not gone to. */
+static void test_twin(void **state)
+{
+	CLEANUP_NODE struct node node = { 0 };
+
+	put_relay(5, "203.0.113.5", NULL);
+	begin();
+	bind_to(5);
+	put_relay(6, "203.0.113.6", NULL);
+	assert_int_equal(node_copy(netmap_by_id(book_netmap(core->book), 6), &node), 0);
+	(void) crypto_scalarmult_base(node.relay.key, secret_of(5));
+	fake_core_put_node(&node);
+	follow();
+	assert_false(carriers[6].open);
+	assert_true(carriers[5].open);
+	assert_string_equal(report(6)->state, "unused");
+	assert_string_equal(report(6)->why,
+		"its record has the key of relay node-5, and only one of them can be that");
+	/* The other is none any more. */
+	put_relay(5, NULL, NULL);
+	follow();
+	assert_true(carriers[6].open);
+}
+
+/* Nothing leads there: a person is told of both ways. */
+static void test_problem_of_both(void **state)
+{
+	put_relay(4, "203.0.113.4", NULL);
+	begin();
+	announce_2("192.0.2.2:41741");
+	for (int i = 0; i < 20; i++) {
+		refuse("Connection refused");
+		pass(SECOND);
+	}
+	fake_core_wrong(core, "relay",
+		"no relay answers, and no direct way leads to node-2. Relay node-4: "
+		"UDP to 203.0.113.4:3478 is not answered, for 20 s; "
+		"TLS to 203.0.113.4:443: Connection refused");
+	for (int i = 0; i < 120 && !fake_dial_asked(); i++)
+		pass(SECOND);
+	(void) let_in(4);
+	relays_look(relays);
+	fake_core_wrong(core, "relay", NULL);
+}
+
+/* The way home is the nearer one, by whichever it is. */
+static void test_home_of_both(void **state)
+{
+	put_relay(4, "203.0.113.4", NULL);
+	put_relay(5, "203.0.113.5", NULL);
+	begin();
+	(void) let_in(4);
+	fake_event_pass(200 * MS);
+	assert_int_equal(relays_home(relays), 4);
+	fake_dial_hangs_up(&fake_dials[1].conn, 0);
+	streams[4].heard_us = 0;
+	push(FERRY_ENDED, 4);
+	deliver();
+	refuse("Connection refused");
+	bind_to(5);
+	fake_event_pass(RELAY_LINK_TRY_US);
+	refuse("Connection refused");
+	assert_int_equal(relays_home(relays), 5);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -1264,6 +1578,13 @@ int main(void)
 		TEST(no_problem),
 		TEST(refused),
 		TEST(no_loop),
+		TEST(both),
+		TEST(udp_goes),
+		TEST(only_tcp),
+		TEST(by_key),
+		TEST(twin),
+		TEST(problem_of_both),
+		TEST(home_of_both),
 	};
 
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

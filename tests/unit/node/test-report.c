@@ -347,7 +347,7 @@ static void test_relayed(void **state)
 	struct report report = make();
 	struct relays_report relays[] = {
 		{ .id = 2, .state = "silent", .why = "UDP is not answered" },
-		{ .id = 3, .home = true, .state = "bound", .rtt_us = 9000 },
+		{ .id = 3, .home = true, .state = "bound", .way = "tcp", .rtt_us = 9000 },
 	};
 
 	relay(&peers[0]);
@@ -361,6 +361,9 @@ static void test_relayed(void **state)
 
 	assert_string_equal(text(first, "state"), "relayed");
 	assert_string_equal(text(first, "relay"), nodes[3].name);
+	assert_string_equal(text(first, "relay_way"), "tcp");
+	assert_true(json_is_null(json_object_get(json_array_get(list, 0), "way")));
+	assert_string_equal(text(json_array_get(list, 1), "way"), "tcp");
 	assert_int_equal(json_integer_value(json_object_get(first, "rtt_us")), 23000);
 	assert_true(json_is_null(json_object_get(first, "endpoint")));
 	assert_int_equal(json_array_size(list), 2);
