@@ -18,7 +18,9 @@ HOST_SUITE=$(host_suite)
 suite_is_known() { [ -n "$1" ] && { [ ! -d /usr/share/debootstrap/scripts ] || [ -e "/usr/share/debootstrap/scripts/$1" ]; }; }
 if [ -n "${HEARTH_SUITE:-}" ]; then SUITE=$HEARTH_SUITE; elif suite_is_known "$HOST_SUITE"; then SUITE=$HOST_SUITE; else SUITE=bookworm; fi
 IMAGE_VERSION=1	# change it when image_configure changes
-image_hash() { { awk '/^(board|board-12|build) /' "$LIST"; echo "$SUITE $IMAGE_VERSION"; } | sha256sum | cut -c1-12; }
+IMAGE_KINDS=board IMAGE_ITEM=image	# of packages.list, beside the libraries; of tests/prepare
+image_use() { IMAGE_KINDS="board $1" IMAGE_ITEM=image-$1; }	# KIND: with these packages, too
+image_hash() { { awk -v kinds=" board-12 build $IMAGE_KINDS " 'index(kinds, " " $1 " ")' "$LIST"; echo "$SUITE $IMAGE_VERSION"; } | sha256sum | cut -c1-12; }
 image_dir() { echo "$CACHE/board-$SUITE-$(image_hash)"; }
 
 # The libraries are those that this machine's -dev packages belong to: their names differ between
@@ -35,7 +37,8 @@ board_libraries() {
 # Of the tools, those that the release has: systemd-resolved is a package of its own only since Debian 12.
 board_tools() {
 	local all have
-	all=$(listed board)
+	# shellcheck disable=SC2086  # words
+	all=$(listed $IMAGE_KINDS)
 	# shellcheck disable=SC2086
 	[ "$SUITE" != "$HOST_SUITE" ] || have=$(apt-cache show --no-all-versions $all 2>/dev/null | sed -n 's/^Package: //p' | sort -u)
 	grep -qx systemd <<<"${have:-}" || have=$all	# apt has no lists here, or speaks of another release
@@ -103,9 +106,9 @@ image_build() {
 
 image_make() {
 	[ -e "$(image_dir)/done" ] && return 0
-	need_prepared image
+	need_prepared "$IMAGE_ITEM"
 	note "making the boards' image (once, a minute or two)"
-	"$SOURCE/tests/prepare" image >&2 || die "no image for the boards"
+	"$SOURCE/tests/prepare" "$IMAGE_ITEM" >&2 || die "no image for the boards"
 }
 
 image_configure() { # ROOT PUBLIC-KEY
@@ -128,6 +131,8 @@ image_configure() { # ROOT PUBLIC-KEY
 	printf '[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -q -A\nExecStartPre=/usr/sbin/sshd -t\n' \
 		>"$r/etc/systemd/system/ssh.service.d/lab.conf"
 	printf 'PermitRootLogin prohibit-password\nUseDNS no\n' >"$r/etc/ssh/sshd_config.d/lab.conf"
+	# what only one board is to run, or whoever a test starts it for
+	chroot "$r" systemctl -q disable xrdp xrdp-sesman tinyproxy 2>/dev/null || :
 }
 
 # Says what the loader says of each built program that does not start on the boards: one that was built on

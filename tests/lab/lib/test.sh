@@ -43,6 +43,8 @@ lab_start() { # OPTIONS of home up
 	[ "$HEARTH_LAB" != "$(lab_name)" ] || lab_sweep
 	trap lab_end EXIT
 	trap 'exit 130' INT TERM HUP
+	# shellcheck source=/dev/null
+	case " $* " in *' --away '*) . "$here/away.sh" ;; esac
 	home up "$@" || { failed "the home did not come up"; lab_journal; exit 1; }
 }
 
