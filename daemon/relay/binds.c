@@ -298,7 +298,8 @@ bool binds_has(const struct binds *binds, uint32_t node, uint64_t now_us, struct
 
 	if (!entry || !entry->way.session || is_over(entry, now_us))
 		return false;
-	*ret_from = entry->way.remote.addr;
+	if (ret_from)
+		*ret_from = entry->way.remote.addr;
 	return true;
 }
 
@@ -473,11 +474,6 @@ const struct binds_way *binds_reach(
 	if (sender)
 		sender->by_derp = true;
 	return entry && !(connected && entry->by_derp) ? &entry->way : NULL;
-}
-
-bool binds_has(struct binds *binds, uint32_t node, uint64_t now_us)
-{
-	return still_bound(binds, by_node(binds, node), now_us) != NULL;
 }
 
 const struct binds_way *binds_absent(struct binds *binds, uint32_t member, uint32_t node,

@@ -70,7 +70,7 @@ bool binds_derive(struct binds *binds, unsigned n);
 void binds_drop_denied(struct binds *binds);
 /* @session's member cannot be sent to from the address that it asked: it is no longer ours. */
 void binds_local_gone(struct binds *binds, uint32_t session);
-/* Whether @node is bound, and to which address. */
+/* Whether @node is bound, and to which address (@ret_from may be NULL). */
 bool binds_has(const struct binds *binds, uint32_t node, uint64_t now_us, struct ip_addr *ret_from);
 /* Members that are bound. */
 size_t binds_count(const struct binds *binds, uint64_t now_us);
@@ -100,9 +100,6 @@ enum fate binds_route(struct binds *binds, uint32_t session, uint32_t node,
  */
 const struct binds_way *binds_reach(
 	struct binds *binds, uint32_t from, uint32_t to, bool connected, uint64_t now_us);
-
-/* Whether @node is bound. */
-bool binds_has(struct binds *binds, uint32_t node, uint64_t now_us);
 
 /*
  * @member is to be told that @node is nowhere here: *ret_reply, which goes to where it returns

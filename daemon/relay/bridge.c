@@ -41,7 +41,7 @@ static bool is_bound(void *ctx, uint32_t node, uint64_t now_us)
 {
 	struct bridge *b = ctx;
 
-	return udp_has(b->udp, node, now_us);
+	return udp_has(b->udp, node, now_us, NULL);
 }
 
 static void say_absent(void *ctx, uint32_t to, uint32_t node, uint64_t now_us)

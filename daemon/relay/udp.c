@@ -304,11 +304,6 @@ void udp_flush(struct udp *udp)
 	udp_out_flush(&udp->fetched);
 }
 
-bool udp_has(struct udp *udp, uint32_t node, uint64_t now_us)
-{
-	return binds_has(udp->binds, node, now_us);
-}
-
 /* --- keys, life --- */
 
 static int on_keys(sd_event_source *source, void *ctx)

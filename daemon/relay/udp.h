@@ -87,13 +87,10 @@ bool udp_put(struct udp *udp, uint32_t from, uint32_t to, bool connected, const 
 void udp_say_absent(struct udp *udp, uint32_t to, uint32_t node, uint64_t now_us);
 void udp_flush(struct udp *udp);
 
-/* Whether @node is bound. */
-bool udp_has(struct udp *udp, uint32_t node, uint64_t now_us);
-
 uint16_t udp_port(const struct udp *udp);
 bool udp_has_small_buffers(const struct udp *udp); /* the kernel granted less than asked */
 size_t udp_bound(const struct udp *udp);           /* members that are bound now */
-/* Whether @node is bound, and to which address. */
+/* Whether @node is bound, and to which address (@ret_from may be NULL). */
 bool udp_has(const struct udp *udp, uint32_t node, uint64_t now_us, struct ip_addr *ret_from);
 /* As they are now; borrowed. */
 const struct udp_counters *udp_counters(struct udp *udp);

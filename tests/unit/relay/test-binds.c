@@ -635,9 +635,9 @@ static void test_by_derp(void **state)
 	assert_null(binds_reach(f->binds, 102, 103, false, f->now_us));
 	assert_int_equal(bind_at(f, 1, "192.0.2.3:3000"), b);
 	assert_int_equal(route(f, a, 102, "192.0.2.1:1000", &to), FATE_CARRIED);
-	assert_true(binds_has(f->binds, 102, f->now_us));
+	assert_true(binds_has(f->binds, 102, f->now_us, NULL));
 	f->now_us += BINDS_LIFETIME_S * USEC_PER_SEC;
-	assert_false(binds_has(f->binds, 102, f->now_us));
+	assert_false(binds_has(f->binds, 102, f->now_us, NULL));
 	assert_null(binds_reach(f->binds, 103, 102, false, f->now_us));
 	assert_null(binds_absent(f->binds, 102, 103, f->now_us, &f->reply));
 }
