@@ -1008,7 +1008,7 @@ static size_t flood_stream(struct world *w, const struct stream *s, uint8_t type
 	out[3] = 60000 >> 8;
 	out[4] = 60000 & 0xff;
 	memcpy(out + DERP_HEAD_LEN, key_of(99), DERP_KEY_LEN);
-	while (ferry_stream_heard_us(w->ferry, SECOND_RELAY)) {
+	while (ferry_stream_heard_us(w->ferry, SECOND_RELAY) && sum < 64 << 20) {
 		size_t at = sum % sizeof(out);
 		ssize_t n =
 			send(s->theirs, out + at, sizeof(out) - at, MSG_DONTWAIT | MSG_NOSIGNAL);
