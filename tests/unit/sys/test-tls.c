@@ -296,7 +296,9 @@ static SSL *open_client(SSL_CTX *ctx, int fd, struct tls_stream *server)
 
 static size_t allocated(void)
 {
-	return mallinfo2().uordblks;
+	struct mallinfo2 now = mallinfo2();
+
+	return now.uordblks + now.hblkhd;
 }
 
 /* Its answers are bounded by what waits, not by all there ever were. */
