@@ -260,11 +260,15 @@ static void take_frame(struct relays *r, struct relay_ways *relay, const struct 
 	const struct derp_frame frame = { event->frame, event->data, event->len };
 	uint8_t key[DERP_KEY_LEN];
 	enum derp_gone reason;
+	uint32_t node;
 
 	if (frame.type != DERP_PEER_GONE)
-		relay_stream_take(&relay->stream, &frame, now_us);
-	else if (derp_peer_gone_parse(&frame, key, &reason) == 0)
-		relayed_absent(r->relayed, node_of_key(r, key), relay->id);
+		return relay_stream_take(&relay->stream, &frame, now_us);
+	if (derp_peer_gone_parse(&frame, key, &reason) < 0)
+		return;
+	node = node_of_key(r, key);
+	log_debug("relay %u says that board %u is not there", relay->id, node);
+	relayed_absent(r->relayed, node, relay->id);
 }
 
 static void take(struct relays *r, const struct ferry_event *event, uint64_t now_us)
