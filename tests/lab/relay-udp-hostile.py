@@ -248,7 +248,7 @@ def scene_speed(relay):
     lines = []
     for mbit in (200, 1000, 0):
         before = relay.ask("count")
-        got = speed(relay, 3, mbit)
+        got = speed(relay, 2, mbit)
         after = relay.ask("count")
         lines.append(f"{mbit or 'all'}: {got['came_mbit']:.0f} Mbit/s, {per_gbit(before, after, got['came_bytes']):.3f} s/Gbit")
         trains = (after["received"] - before["received"]) / (after["messages_in"] - before["messages_in"])
@@ -285,7 +285,7 @@ def scene_floods(relay):
         pid = flood(relay, kind) if kind != "nothing" else 0
         try:
             before, start = relay.ask("count"), time.monotonic()
-            got = speed(relay, 3, 50)
+            got = speed(relay, 2, 50)
             after, took = relay.ask("count"), time.monotonic() - start
             a.bind()
             b.bind()
