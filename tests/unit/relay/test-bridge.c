@@ -593,6 +593,27 @@ static void test_slow_reader(void **state)
 	peer_free(c);
 }
 
+/* The UDP port always has something: whoever comes to DERP is let in all the same. */
+static void test_in_a_flood(void **state)
+{
+	struct peer *p = peer_on(peer_connect(&at));
+	uint8_t text[sizeof(FAST) - 1 + DERP_INFO_FRAME_MAX];
+	size_t len = sizeof(FAST) - 1, sent = 0;
+
+	memcpy(text, FAST, len);
+	len += login_frame(&keys[1], core.key, DERP_VERSION, text + len);
+	open_socket(0);
+	for (int i = 0; i < 1000 && !p->n_types[DERP_SERVER_INFO]; i++) {
+		for (int k = 0; k < 40; k++) /* more than are taken at once */
+			(void) send(fds[0], "x", 1, 0);
+		assert_true(sd_event_run(core.event, 0) >= 0);
+		peer_step(p);
+		sent += peer_try_write(p, text + sent, len - sent);
+	}
+	assert_int_equal(p->n_types[DERP_SERVER_INFO], 1);
+	peer_free(p);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -609,6 +630,7 @@ int main(void)
 		TEST(test_taken_over),
 		TEST(test_removed),
 		TEST(test_slow_reader),
+		TEST(test_in_a_flood),
 	};
 
 	(void) signal(SIGPIPE, SIG_IGN);
