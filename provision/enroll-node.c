@@ -47,7 +47,7 @@ static const char usage[] =
 	"found\n"
 	"  --facts FILE            what the board is, recorded, instead of looking (for a lab)\n"
 	"  --wait SECONDS          for peers to answer, at most; default: 15\n"
-	"  --proxy-file FILE       read the URL of the proxy that leads to the coordinator from FILE;\n"
+	"  --proxy-file FILE       read the URL of the proxy to the coordinator from FILE;\n"
 	"                          default: the environment (https_proxy, no_proxy)\n"
 	"  --allow-public-ranges   take a mesh whose address ranges are not private\n"
 	"  --fix                   let pods through a firewall of Docker or ufw that drops them\n"

@@ -1,7 +1,7 @@
 /*
  * proxied: the proxy by which this board reaches its coordinator: whoever enrols it names it, by a
- * file or the environment, and hearthd goes by the same one from then on. A URL with a password lies
- * in a file of its own, which hearthd's user may read and nobody else but root.
+ * file or the environment, and hearthd goes by the same one from then on. A URL with a password
+ * lies in a file of its own, which hearthd's user may read and nobody else but root.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,8 +20,8 @@ int proxied_find(struct enroll *e, struct err *err)
 
 	if (e->enrolled && e->proxy_file) {
 		talk_step(&e->talk, TALK_NOTE, "proxy",
-			"%s is not used: this board is in mesh %s already. Its proxy is what %s says "
-			"(hearthd(8)); after a change `systemctl reload hearthd`",
+			"%s is not used: this board is in mesh %s already. Its proxy is what %s "
+			"says (hearthd(8)); after a change `systemctl reload hearthd`",
 			e->proxy_file, e->config.mesh,
 			paths_join(e->paths.etc, "hearthd.yaml", path));
 		return 0;

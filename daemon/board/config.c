@@ -66,8 +66,8 @@ static int read_proxy(const json_t *json, struct config *config, struct err *err
 		return r;
 	if (proxy.has_user)
 		return err_set(err, -EINVAL,
-			"proxy: everybody may read this file, so no user and password belong here. Put "
-			"the whole URL into a file (install -m 640 -g hearth FILE "
+			"proxy: everybody may read this file, so no user and password belong here. "
+			"Put the whole URL into a file (install -m 640 -g hearth FILE "
 			"/etc/hearth/proxy), and say proxy_file: /etc/hearth/proxy");
 	if (strlen(url) >= sizeof(config->proxy))
 		return err_set(err, -EINVAL, "proxy: it is too long");

@@ -10,7 +10,7 @@
  *	interface: hearth0          # optional
  *	port: 41741                 # optional, UDP
  *	public_ranges: true         # optional: the owner takes a mesh of public ranges
- *	proxy: http://proxy:3128    # optional: without user and password, for this file is read by all
+ *	proxy: http://proxy:3128    # optional: without user and password, for all may read it
  *	proxy_file: /etc/hearth/proxy   # or this: a file with the URL (board/wayout.h)
  *	no_proxy: [example.com]     # optional: what is reached without it
  */

@@ -1,6 +1,6 @@
 /*
- * wayout: how connections leave this board: directly, or through the proxy that its configuration or
- * its environment names. What the proxy is told a password with is in nobody's text.
+ * wayout: how connections leave this board: directly, or through the proxy that its configuration
+ * or its environment names. Its password is in nobody's text.
  */
 #pragma once
 
@@ -29,9 +29,9 @@ bool wayout_equal(const struct wayout *a, const struct wayout *b);
 
 /*
  * What @config (NULL: none yet) names, else the environment: https_proxy, HTTPS_PROXY, all_proxy,
- * ALL_PROXY; and no_proxy, NO_PROXY, unless @config has a no_proxy of its own. 0 also if there is no
- * proxy; or -EINVAL, -EACCES (a file that others may read, or that we may not), -ENOENT ..., and @err
- * says which of them, never its content.
+ * ALL_PROXY; and no_proxy, NO_PROXY, unless @config has a no_proxy of its own. 0 also if there is
+ * no proxy; or -EINVAL, -EACCES (a file that others may read, or that we may not), -ENOENT ..., and
+ * @err says which of them, never its content.
  */
 int wayout_find(const struct config *config, struct wayout *ret, struct err *err);
 /*
@@ -41,9 +41,10 @@ int wayout_find(const struct config *config, struct wayout *ret, struct err *err
 int wayout_read(const char *path, struct wayout *ret, struct err *err);
 
 /*
- * Whether @host is reached by the proxy. Never: without one, and to what is excepted, to this machine
- * and its links, and to what is in the mesh of @settings (NULL: not known). Also: to private addresses
- * and to names that only the LAN can know, for a proxy outside knows neither, and one inside may.
+ * Whether @host is reached by the proxy. Never: without one, and to what is excepted, to this
+ * machine and its links, and to what is in the mesh of @settings (NULL: not known). Also: to
+ * private addresses and to names that only the LAN can know, for a proxy outside knows neither, and
+ * one inside may.
  */
 enum proxy_use wayout_choose(const struct wayout *wayout, const struct settings *settings,
 	const char *host, uint16_t port);

@@ -22,7 +22,7 @@ enum {
 	BACKOFF_MIN_S = 1,
 	BACKOFF_MAX_S = 30,
 	HASTE_S = 1, /* a poll that should have waited, answered sooner and with nothing */
-	/* removed, unknown, another password, a log that is not believed: what only a person can mend */
+	/* removed, unknown, a log that is not believed, a password: what only a person can mend */
 	REFUSED_MIN_S = 2,
 	REFUSED_MAX_S = 60,
 };

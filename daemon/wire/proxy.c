@@ -135,8 +135,8 @@ static int take_place(const char *text, const char *end, struct proxy *ret, stru
 
 	if (!take_host(text, (size_t) (colon - text), ret->host))
 		return err_set(err, -EINVAL,
-			"it names no host; http://USER:PASSWORD@HOST:PORT is needed, with what is no "
-			"letter or digit in the password percent-encoded (%%40 is @)");
+			"it names no host; http://USER:PASSWORD@HOST:PORT is needed, with what is "
+			"no letter or digit in the password percent-encoded (%%40 is @)");
 	if (colon == end || colon + 1 == end)
 		return 0;
 	if (end - colon - 1 < (ptrdiff_t) sizeof(digits))

@@ -1,6 +1,6 @@
 /*
- * proxy: the address of a proxy as people write it ("http://user:password@proxy:3128"), and lists of
- * what is reached without one (NO_PROXY). Pure.
+ * proxy: the address of a proxy as people write it ("http://user:password@proxy:3128"), and lists
+ * of what is reached without one (NO_PROXY). Pure.
  */
 #pragma once
 

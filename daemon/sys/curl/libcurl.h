@@ -18,8 +18,8 @@ int libcurl_start(void);
 bool libcurl_pin_is_valid(const char *pin);
 
 /*
- * By which proxy a handle goes, and what it has read from it, which nobody bounds otherwise. Lies as
- * long as the handle.
+ * By which proxy a handle goes, and what it has read from it, which nobody bounds otherwise. Lies
+ * as long as the handle.
  */
 struct libcurl_way {
 	const struct proxy *proxy; /* borrowed; NULL: directly */
@@ -43,10 +43,10 @@ void libcurl_set_user_timeout(int fd);
 int libcurl_errno(CURLcode code);
 
 /*
- * Why @easy failed with @code: its errno and a sentence that does not name the server. @said is what
- * it wrote to its CURLOPT_ERRORBUFFER. -EKEYREJECTED: another key than the pinned ones; -EACCES: the
- * proxy wants another user or password; -EPERM: it does not let us through; -EFBIG: it answers
- * without end. Returns the code.
+ * Why @easy failed with @code: its errno and a sentence that does not name the server. @said is
+ * what it wrote to its CURLOPT_ERRORBUFFER. -EKEYREJECTED: another key than the pinned ones;
+ * -EACCES: the proxy wants another user or password; -EPERM: it does not let us through; -EFBIG: it
+ * answers without end. Returns the code.
  */
 int libcurl_explain(CURL *easy, CURLcode code, const char *said, const struct libcurl_way *way,
 	struct err *ret);

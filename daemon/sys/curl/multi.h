@@ -21,7 +21,7 @@ CURLM *multi_handle(const struct multi *multi);
 /* The easy handles in it must have been removed. NULL is fine. Returns NULL. */
 struct multi *multi_free(struct multi *multi);
 /*
- * The multi handle without the loop: the caller's, with the easy handles in it. @multi is gone. From
- * now on it may be used by any one thread; nobody looks at its timers.
+ * The multi handle without the loop: the caller's, with the easy handles in it. @multi is gone.
+ * From now on it may be used by any one thread; nobody looks at its timers.
  */
 CURLM *multi_leave(struct multi *multi);

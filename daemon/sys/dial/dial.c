@@ -312,7 +312,7 @@ static void on_found(void *ctx, const struct ip_addr *list, size_t n, const stru
 		finish(d, NULL, &why);
 }
 
-/* --- --- */
+/* --- the beginning --- */
 
 static int start(struct dial *d, const struct dial_options *options, struct err *err)
 {

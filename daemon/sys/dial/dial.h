@@ -33,11 +33,15 @@ struct dial_options {
 	 */
 	const struct ip_addr *addrs;
 	size_t n_addrs;
-	/* base64(SHA-256(SubjectPublicKeyInfo)), and no name or date counts; NULL: the system's CAs
-	   vouch for host */
+	/*
+	 * base64(SHA-256(SubjectPublicKeyInfo)), and no name or date counts; NULL: the system's CAs
+	 * vouch for host.
+	 */
 	const char *pin;
-	const char *proxy; /* "http://user:password@proxy:3128" (wire/proxy.h); NULL: none, whatever
-			      the environment says */
+	/*
+	 * "http://user:password@proxy:3128" (wire/proxy.h); NULL: none, whatever the environment says.
+	 */
+	const char *proxy;
 	uint64_t timeout_us; /* 0: 10 s */
 	/* Of an address that was looked up, host's or the proxy's; NULL: all may be used. */
 	bool (*may_use)(void *ctx, const struct ip_addr *addr);
@@ -50,11 +54,12 @@ struct dial_options {
 typedef void (*dial_done_fn)(void *ctx, struct dial_conn *conn, const struct err *err);
 
 /*
- * 0, or -EINVAL (an option), -ENOMEM, or as @err says. Afterwards: -EHOSTUNREACH (a name that is not
- * found; the proxy does not get there), -ECONNREFUSED, -ENETUNREACH ..., -ETIMEDOUT, -EKEYREJECTED
- * (another key), -EPROTO (no TLS 1.3, or a certificate that no CA vouches for), -EACCES (the proxy
- * wants another user or password), -EPERM (it does not let us through; or @may_use has said no to
- * all addresses), -EFBIG (it answers without end), -EIO. @ctx is @may_use's, too.
+ * 0, or -EINVAL (an option), -ENOMEM, or as @err says. Afterwards: -EHOSTUNREACH (a name that is
+ * not found; the proxy does not get there), -ECONNREFUSED, -ENETUNREACH ..., -ETIMEDOUT,
+ * -EKEYREJECTED (another key), -EPROTO (no TLS 1.3, or a certificate that no CA vouches for),
+ * -EACCES (the proxy wants another user or password), -EPERM (it does not let us through; or
+ * @may_use has said no to all addresses), -EFBIG (it answers without end), -EIO. @ctx is
+ * @may_use's, too.
  */
 int dial_start(sd_event *event, const struct dial_options *options, dial_done_fn done, void *ctx,
 	struct dial **ret, struct err *err);
@@ -68,8 +73,8 @@ struct dial *dial_cancel(struct dial *dial);
 int dial_conn_fd(const struct dial_conn *conn);
 /*
  * @conn is a struct dial_conn: the signatures of struct ferry_stream (tunnel/ferry.h). How much, 0
- * of receive: the end, -EAGAIN: not now, or -errno. After -EAGAIN the same bytes must be sent again,
- * from the same place.
+ * of receive: the end, -EAGAIN: not now, or -errno. After -EAGAIN the same bytes must be sent
+ * again, from the same place.
  */
 ssize_t dial_conn_receive(void *conn, void *ret, size_t len);
 ssize_t dial_conn_send(void *conn, const void *data, size_t len);

@@ -11,8 +11,8 @@
  * is connected first, TLS and pin included, gets the request, and nobody else does. If it breaks
  * off, the request goes to the next: so requests must bear being sent twice, and seldom are. If the
  * one that answered last refused, it is asked again after each of the others, for its daemon may
- * restart; if it was silent, it is not the first of the next request, so that all get their turn.
- * A URL that is reached by a proxy also (PROXY_ALSO) is two of them in that. What a proxy refuses for
+ * restart; if it was silent, it is not the first of the next request, so that all get their turn. A
+ * URL that is reached by a proxy also (PROXY_ALSO) is two of them in that. What a proxy refuses for
  * its user or password (-EACCES), it is not asked again in the same request.
  */
 #pragma once
