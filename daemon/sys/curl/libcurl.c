@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/buf.h"
+
 enum {
 	USER_TIMEOUT_MS = 15000, /* unacknowledged bytes end a connection whose link is gone */
 	/*
@@ -116,6 +118,30 @@ CURLcode libcurl_set_way(CURL *easy, const struct proxy *proxy, struct libcurl_w
 	r |= curl_easy_setopt(easy, CURLOPT_PROXYTYPE, types[proxy->kind]);
 	r |= set_user(easy, proxy);
 	return r | set_bounds(easy, way);
+}
+
+/* --- names --- */
+
+int libcurl_set_place(CURL *easy, const char *host, uint16_t port, const struct ip_addr *addrs,
+	size_t n, struct curl_slist **ret)
+{
+	CLEANUP_BUF struct buf text = { 0 };
+	struct curl_slist *places;
+
+	buf_printf(&text, "%s:%u:", host, port);
+	for (size_t i = 0; i < n; i++) {
+		char addr[IP_TEXT_MAX];
+
+		buf_printf(&text, addrs[i].family == AF_INET6 ? "%s[%s]" : "%s%s", i ? "," : "",
+			ip_addr_format(&addrs[i], addr));
+	}
+	places = buf_failed(&text) ? NULL : curl_slist_append(NULL, buf_str(&text));
+	if (!places || curl_easy_setopt(easy, CURLOPT_RESOLVE, places) != CURLE_OK) {
+		curl_slist_free_all(places);
+		return -ENOMEM;
+	}
+	*ret = places;
+	return 0;
 }
 
 /* --- sockets --- */

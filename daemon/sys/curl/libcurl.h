@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/ip.h"
 #include "wire/proxy.h"
 
 /* curl_global_init() once per process. 0 or -ENOMEM. */
@@ -33,6 +34,13 @@ struct libcurl_way {
 CURLcode libcurl_set_way(CURL *easy, const struct proxy *proxy, struct libcurl_way *way);
 /* Whether that bound ended it: with CURLE_ABORTED_BY_CALLBACK or CURLE_WRITE_ERROR. */
 bool libcurl_way_floods(const struct libcurl_way *way);
+
+/*
+ * Where @easy finds the name @host, so that libcurl looks up nothing: that cannot be ended, whoever
+ * closes a handle waits for it. *@ret is freed after the handle. 0 or -ENOMEM.
+ */
+int libcurl_set_place(CURL *easy, const char *host, uint16_t port, const struct ip_addr *addrs,
+	size_t n, struct curl_slist **ret);
 
 /* A peer that is gone is noticed: by TCP's keepalive, */
 CURLcode libcurl_set_keepalive(CURL *easy);

@@ -1,6 +1,5 @@
 /*
- * dial: see dial.h. libcurl's own looking up of names cannot be ended (it waits for its thread), so
- * names are looked up here, and libcurl is told. Each connection has a multi handle of its own: so
+ * dial: see dial.h. Names are looked up here, and libcurl is told (libcurl_set_place). Each connection has a multi handle of its own: so
  * nothing of libcurl's is shared between threads.
  */
 #include "sys/dial/dial.h"
@@ -10,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "sys/curl/libcurl.h"
 #include "sys/curl/multi.h"
@@ -202,25 +200,6 @@ static void on_ran(void *ctx)
 
 /* --- libcurl's part --- */
 
-/* Where the name is that libcurl would look up otherwise. */
-static int set_places(struct dial *d, const struct ip_addr *addrs, size_t n)
-{
-	CLEANUP_BUF struct buf text = { 0 };
-
-	buf_printf(&text, "%s:%u:", d->has_proxy ? d->proxy.host : d->host,
-		d->has_proxy ? d->proxy.port : d->port);
-	for (size_t i = 0; i < n; i++) {
-		char addr[IP_TEXT_MAX];
-
-		buf_printf(&text, addrs[i].family == AF_INET6 ? "%s[%s]" : "%s%s", i ? "," : "",
-			ip_addr_format(&addrs[i], addr));
-	}
-	d->conn->places = buf_failed(&text) ? NULL : curl_slist_append(NULL, buf_str(&text));
-	if (!d->conn->places)
-		return -ENOMEM;
-	return curl_easy_setopt(d->conn->easy, CURLOPT_RESOLVE, d->conn->places) ? -ENOMEM : 0;
-}
-
 static CURLcode set_tls(CURL *easy, const struct dial *d)
 {
 	CURLcode r = CURLE_OK;
@@ -267,7 +246,8 @@ static int begin(struct dial *d, const struct ip_addr *addrs, size_t n, struct e
 	d->conn->easy = curl_easy_init();
 	r = d->conn->easy ? multi_new(d->event, on_ran, d, &d->multi) : -ENOMEM;
 	if (r == 0 && n)
-		r = set_places(d, addrs, n);
+		r = libcurl_set_place(d->conn->easy, d->has_proxy ? d->proxy.host : d->host,
+			d->has_proxy ? d->proxy.port : d->port, addrs, n, &d->conn->places);
 	if (r < 0)
 		return err_set(err, r, "%s", strerror(-r));
 	if (set_options(d) != CURLE_OK)

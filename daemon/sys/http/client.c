@@ -56,7 +56,8 @@ static void arm_turns(struct http_client *client)
 	uint64_t due_us = UINT64_MAX;
 
 	for (struct transfer *t = client->transfers; t; t = t->next) {
-		uint64_t at_us = t->ended ? UINT64_MAX : http_attempt_due_us(&t->attempt);
+		uint64_t at_us =
+			t->ended ? UINT64_MAX : http_attempt_due_us(&t->attempt, &client->config);
 
 		due_us = at_us < due_us ? at_us : due_us;
 	}
@@ -68,11 +69,10 @@ static void arm_turns(struct http_client *client)
 /* What is next for each request, or its end: then the loop reports attempt.err. */
 static void go_on(struct http_client *client)
 {
-	CURLM *multi = client->multi ? multi_handle(client->multi) : NULL;
 	uint64_t now_us = clock_now_us();
 
 	for (struct transfer *t = client->transfers; t; t = t->next)
-		if (!t->ended && !http_attempt_go_on(&t->attempt, &client->config, multi, now_us)) {
+		if (!t->ended && !http_attempt_go_on(&t->attempt, &client->config, now_us)) {
 			t->ended = true;
 			(void) sd_event_source_set_enabled(client->later, SD_EVENT_ONESHOT);
 		}
@@ -128,6 +128,22 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *ctx)
 {
 	go_on(ctx);
 	return 0;
+}
+
+static void on_looked_up(void *ctx)
+{
+	struct http_client *client = ctx;
+
+	go_on(client);
+	report_ended(client);
+}
+
+static void lend(struct http_client *client, struct http_attempt *attempt)
+{
+	attempt->event = client->event;
+	attempt->multi = client->multi ? multi_handle(client->multi) : NULL;
+	attempt->looked_up = on_looked_up;
+	attempt->ctx = client;
 }
 
 static int open_multi(struct http_client *client)
@@ -194,7 +210,7 @@ static void keep_good(const struct http_config *old, struct http_config *config)
 	const struct http_way *good = &old->ways[old->good];
 
 	for (size_t i = 0; i < config->n_ways && old->has_good; i++)
-		if (!strcmp(config->ways[i].url, good->url) &&
+		if (!strcmp(config->urls[config->ways[i].at], old->urls[good->at]) &&
 			config->ways[i].by_proxy == good->by_proxy) {
 			config->good = i;
 			config->has_good = true;
@@ -207,8 +223,10 @@ static int restart(struct http_client *client)
 	int r = open_multi(client);
 
 	for (struct transfer *t = client->transfers; t; t = t->next)
-		if (!t->ended)
+		if (!t->ended) {
+			lend(client, &t->attempt);
 			http_attempt_restart(&t->attempt, &client->config);
+		}
 	go_on(client);
 	return r;
 }
@@ -272,6 +290,7 @@ int http_client_send(struct http_client *client, const struct http_request *requ
 		transfer_free(t);
 		return r;
 	}
+	lend(client, &t->attempt);
 	t->id = ++client->last_id;
 	t->done = done;
 	t->ctx = ctx;
@@ -296,6 +315,7 @@ void http_client_cancel(struct http_client *client, uint64_t id)
 void http_client_reset(struct http_client *client)
 {
 	close_multi(client);
+	http_config_forget(&client->config);
 	(void) restart(client); /* else each request ends with an error */
 }
 

@@ -13,6 +13,8 @@
 
 enum {
 	CONNECT_TIMEOUT_S = 5,
+	FOUND_S =
+		60, /* how long a name is where it was; the one that answers, as long as it does */
 	SYN_RETRIES = 1, /* where another URL waits: a host that is not there costs 3 s, not 5 */
 };
 
@@ -26,8 +28,11 @@ static void free_secret(char **text)
 
 void http_config_done(struct http_config *config)
 {
-	for (size_t i = 0; i < config->n_urls; i++)
+	for (size_t i = 0; i < config->n_urls; i++) {
 		free(config->urls[i]);
+		free(config->places[i].name);
+	}
+	free(config->proxy_place.name);
 	free(config->pins);
 	free(config->cert_pem);
 	proxy_done(&config->proxy);
@@ -43,6 +48,45 @@ static int copy_text(const char *text, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+void http_config_forget(struct http_config *config)
+{
+	for (size_t i = 0; i < config->n_urls; i++)
+		config->places[i].n = 0;
+	config->proxy_place.n = 0;
+}
+
+static int set_place(struct http_place *place, const char *host, uint16_t port)
+{
+	struct ip_addr addr;
+
+	place->port = port;
+	if (ip_addr_parse(host, &addr) == 0)
+		return 0;
+	place->name = strdup(host);
+	return place->name ? 0 : -ENOMEM;
+}
+
+/* Of a URL that libcurl can read; others it refuses later, and says why. */
+static int find_place(const char *url, struct http_place *ret)
+{
+	const char *mark = strchr(url, '#');
+	CLEANUP(free_p) char *base = strndup(url, mark ? (size_t) (mark - url) : strlen(url));
+	CURLU *parts = curl_url();
+	char *host = NULL, *port = NULL;
+	int r = base && parts ? 0 : -ENOMEM;
+
+	if (r == 0 && !curl_url_set(parts, CURLUPART_URL, base, 0) &&
+		!curl_url_get(parts, CURLUPART_HOST, &host, 0) &&
+		!curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) && *host != '[')
+		r = set_place(ret, mark ? mark + 1 : host, (uint16_t) strtoul(port, NULL, 10));
+	else if (r == 0 && mark && port)
+		r = set_place(ret, mark + 1, (uint16_t) strtoul(port, NULL, 10));
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(parts);
+	return r;
+}
+
 static int copy_urls(
 	const struct http_options *options, struct http_config *config, struct err *err)
 {
@@ -55,9 +99,9 @@ static int copy_urls(
 		while (len > 9 && url[len - 1] == '/')
 			len--;
 		config->urls[i] = strndup(url, len);
-		if (!config->urls[i])
-			return err_set(err, -ENOMEM, "out of memory");
 		config->n_urls++;
+		if (!config->urls[i] || find_place(config->urls[i], &config->places[i]) < 0)
+			return err_set(err, -ENOMEM, "out of memory");
 	}
 	return 0;
 }
@@ -71,13 +115,16 @@ static int find_ways(
 						     : PROXY_ALWAYS;
 
 		if (use != PROXY_ALWAYS)
-			config->ways[config->n_ways++] =
-				(struct http_way){ config->urls[i], false };
+			config->ways[config->n_ways++] = (struct http_way){ i, false };
 		if (use != PROXY_NEVER)
-			config->ways[config->n_ways++] = (struct http_way){ config->urls[i], true };
+			config->ways[config->n_ways++] = (struct http_way){ i, true };
 	}
-	if (options->proxy && proxy_parse(options->proxy, &config->proxy, err) < 0)
+	if (!options->proxy)
+		return 0;
+	if (proxy_parse(options->proxy, &config->proxy, err) < 0)
 		return err_prefix(err, "the proxy");
+	if (set_place(&config->proxy_place, config->proxy.host, config->proxy.port) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -264,25 +311,68 @@ static CURLcode set_callbacks(struct http_try *try)
 
 void http_try_close(struct http_try *try)
 {
+	(void) resolve_cancel(try->resolve);
 	if (try->multi)
 		(void) curl_multi_remove_handle(try->multi, try->easy);
 	if (try->easy)
 		curl_easy_cleanup(try->easy);
 	curl_slist_free_all(try->headers);
 	curl_slist_free_all(try->connect_to);
+	curl_slist_free_all(try->places);
 	*try = (struct http_try){ .fd = -1 };
 }
 
-int http_try_open(struct http_try *try, struct http_attempt *attempt,
-	const struct http_config *config, size_t at, uint64_t now_us, struct err *err)
+/* The name, if there was one, is found. */
+static int connect_try(struct http_try *try, struct err *err)
+{
+	const struct http_place *place = try->place;
+
+	if (place->name && libcurl_set_place(try->easy, place->name, place->port, place->addrs,
+				   place->n, &try->places) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (curl_multi_add_handle(try->attempt->multi, try->easy) != CURLM_OK)
+		return err_set(err, -ENOMEM, "libcurl takes no more requests");
+	try->multi = try->attempt->multi;
+	return 0;
+}
+
+static void on_found(void *ctx, const struct ip_addr *list, size_t n, const struct err *err)
+{
+	struct http_try *try = ctx;
+	struct http_attempt *attempt = try->attempt;
+
+	try->resolve = NULL;
+	memcpy(try->place->addrs, list, n * sizeof(*list));
+	try->place->n = n;
+	try->place->found_us = clock_now_us();
+	if (!n)
+		try->why = *err;
+	else
+		(void) connect_try(try, &try->why);
+	attempt->looked_up(attempt->ctx);
+}
+
+static int begin_try(struct http_try *try, bool is_good, uint64_t now_us, struct err *err)
+{
+	const struct http_place *place = try->place;
+
+	if (!place->name ||
+		(place->n && (is_good || now_us - place->found_us < FOUND_S * USEC_PER_SEC)))
+		return connect_try(try, err);
+	return resolve_start(try->attempt->event, place->name, on_found, try, &try->resolve, err);
+}
+
+int http_try_open(struct http_try *try, struct http_attempt *attempt, struct http_config *config,
+	size_t at, uint64_t now_us, struct err *err)
 {
 	const struct http_way *way = &config->ways[at];
-	const char *base = way->url, *mark = strchr(base, '#');
+	const char *base = config->urls[way->at], *mark = strchr(base, '#');
 	CLEANUP_BUF struct buf url = { 0 };
 	CURLcode r = CURLE_OK;
 
 	*try = (struct http_try){ .attempt = attempt,
 		.at = at,
+		.place = way->by_proxy ? &config->proxy_place : &config->places[way->at],
 		.began_us = now_us,
 		.fd = -1,
 		.is_alone = config->n_ways == 1 };
@@ -301,5 +391,5 @@ int http_try_open(struct http_try *try, struct http_attempt *attempt,
 	r |= set_callbacks(try);
 	if (r)
 		return err_set(err, -EINVAL, "libcurl refuses an option for %s", base);
-	return 0;
+	return begin_try(try, config->has_good && config->good == at, now_us, err);
 }

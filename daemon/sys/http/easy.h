@@ -8,15 +8,25 @@
 
 #include "sys/curl/libcurl.h"
 #include "sys/http/http.h"
+#include "sys/resolve/resolve.h"
 
 enum {
 	HTTP_TRIES_MAX = 6, /* of one request, side by side */
 	HTTP_WAYS_MAX = 2 * HTTP_URLS_MAX,
 };
 
+/* Where the host of a URL, or the proxy, is. */
+struct http_place {
+	char *name; /* NULL: it is an address, or the proxy's to know */
+	uint16_t port;
+	struct ip_addr addrs[RESOLVE_MAX]; /* what was found last */
+	size_t n;
+	uint64_t found_us;
+};
+
 /* A URL, directly or by the proxy. */
 struct http_way {
-	const char *url; /* of the config */
+	size_t at; /* of the config's URLs */
 	bool by_proxy;
 };
 
@@ -29,6 +39,7 @@ struct http_config {
 	char *pins; /* "sha256//A;sha256//B" */
 	char *cert_pem, *key_pem;
 	struct proxy proxy; /* if a way is by it */
+	struct http_place places[HTTP_URLS_MAX], proxy_place;
 	uint64_t connect_timeout_us;
 	size_t good;   /* the way that answered last, */
 	bool has_good; /* unless none has, or that has gone */
@@ -37,13 +48,18 @@ struct http_config {
 
 int http_config_copy(const struct http_options *options, struct http_config *ret, struct err *err);
 void http_config_done(struct http_config *config);
+/* Names are looked up anew. */
+void http_config_forget(struct http_config *config);
 
 /* One way tried, as a libcurl handle. */
 struct http_try {
 	struct http_attempt *attempt; /* borrowed: whose it is */
 	CURL *easy;                   /* CURLOPT_PRIVATE is the try; NULL: none is under way */
 	CURLM *multi;                 /* borrowed: it is in this one, if any */
-	struct curl_slist *headers, *connect_to;
+	struct http_place *place;     /* borrowed: of the config */
+	struct resolve *resolve;      /* asks for it first; then it is in the multi */
+	struct err why;               /* if that came to nothing: it is over */
+	struct curl_slist *headers, *connect_to, *places;
 	size_t at; /* whose turn it is */
 	uint64_t began_us;
 	int fd; /* made last, until it is connected; -1 none. libcurl's */
@@ -55,6 +71,11 @@ struct http_try {
 
 /* A request that goes through the ways. Embedded in a transfer; does not move. */
 struct http_attempt {
+	sd_event *event; /* borrowed */
+	CURLM *multi;    /* borrowed; NULL: there was no memory for it */
+	/* A name was looked up: http_attempt_go_on() is next. */
+	void (*looked_up)(void *ctx);
+	void *ctx;
 	char *method, *path, *body;
 	size_t body_len, reply_max;
 	uint64_t deadline_us;
@@ -69,9 +90,12 @@ struct http_attempt {
 	struct err err; /* of the ways so far */
 };
 
-/* Makes @try->easy, which asks by way @at for the request; closes what is left even on failure. */
-int http_try_open(struct http_try *try, struct http_attempt *attempt,
-	const struct http_config *config, size_t at, uint64_t now_us, struct err *err);
+/*
+ * Makes @try->easy, which asks by way @at for the request, and begins. What is left after a failure
+ * is the caller's to close.
+ */
+int http_try_open(struct http_try *try, struct http_attempt *attempt, struct http_config *config,
+	size_t at, uint64_t now_us, struct err *err);
 void http_try_close(struct http_try *try);
 
 int http_attempt_init(struct http_attempt *attempt, const struct http_config *config,
@@ -88,11 +112,10 @@ void http_attempt_restart(struct http_attempt *attempt, const struct http_config
  * After libcurl has run: once one has the request the others end, and the next way begins if its
  * turn has come. False: nothing is under way any more, and attempt->err says why.
  */
-bool http_attempt_go_on(struct http_attempt *attempt, const struct http_config *config,
-	CURLM *multi, uint64_t now_us);
+bool http_attempt_go_on(struct http_attempt *attempt, struct http_config *config, uint64_t now_us);
 
 /* When that is to be called again, if libcurl does not run before. UINT64_MAX: never. */
-uint64_t http_attempt_due_us(const struct http_attempt *attempt);
+uint64_t http_attempt_due_us(const struct http_attempt *attempt, const struct http_config *config);
 
 /*
  * What curl said of a try, which is over now. True: attempt->reply is set, and the way has the

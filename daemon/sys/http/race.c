@@ -125,8 +125,8 @@ static bool next_turn(struct http_attempt *attempt, const struct http_config *co
 	return false;
 }
 
-static void begin(struct http_attempt *attempt, const struct http_config *config, CURLM *multi,
-	struct http_try *try, uint64_t now_us)
+static void begin(struct http_attempt *attempt, struct http_config *config, struct http_try *try,
+	uint64_t now_us)
 {
 	size_t at = 0;
 
@@ -137,12 +137,6 @@ static void begin(struct http_attempt *attempt, const struct http_config *config
 		http_try_close(try);
 		return;
 	}
-	if (curl_multi_add_handle(multi, try->easy) != CURLM_OK) {
-		err_set(&attempt->err, -ENOMEM, "libcurl takes no more requests");
-		http_try_close(try);
-		return;
-	}
-	try->multi = multi;
 	attempt->due_us = now_us + NEXT_MS * USEC_PER_MSEC;
 }
 
@@ -160,39 +154,12 @@ static void end_others(struct http_attempt *attempt)
 			give_way(&attempt->tries[i]);
 }
 
-bool http_attempt_go_on(struct http_attempt *attempt, const struct http_config *config,
-	CURLM *multi, uint64_t now_us)
-{
-	struct http_try *try = free_try(attempt);
-
-	if (attempt->sender) {
-		end_others(attempt);
-		return true;
-	}
-	if (now_us >= attempt->deadline_us) {
-		if (!attempt->err.code)
-			err_set(&attempt->err, -ETIMEDOUT, "no answer in time");
-	} else if (try && now_us >= attempt->due_us) {
-		begin(attempt, config, multi, try, now_us);
-	}
-	if (is_under_way(attempt))
-		return true;
-	if (!attempt->err.code)
-		err_set(&attempt->err, -ETIMEDOUT, "no answer in time");
-	return false;
-}
-
-uint64_t http_attempt_due_us(const struct http_attempt *attempt)
-{
-	bool full = true;
-
-	for (size_t i = 0; i < HTTP_TRIES_MAX; i++)
-		full = full && attempt->tries[i].easy;
-	return full || attempt->sender || attempt->due_us >= attempt->deadline_us ? UINT64_MAX
-										  : attempt->due_us;
-}
-
 /* --- how it ended --- */
+
+static const char *url_of(const struct http_config *config, const struct http_try *try)
+{
+	return config->urls[config->ways[try->at].at];
+}
 
 /* Whoever was there a moment ago, and may be again in another. */
 static bool only_refused(const struct http_try *try, CURLcode code, uint64_t now_us)
@@ -241,17 +208,103 @@ static int tell_failure(const struct http_try *try, const struct http_config *co
 	struct err *err = &try->attempt->err, why = { 0 };
 	char told[PASS_TOLD_MAX];
 
-	if (try->too_big)
+	if (try->why.code)
+		why = try->why;
+	else if (try->too_big)
 		(void) err_set(&why, -EFBIG, "the reply is larger than %zu bytes",
 			try->attempt->reply_max);
 	else
 		(void) libcurl_explain(try->easy, code, try->curl_text, &try->way, &why);
 	if (!weight(err->code) || weight(why.code) > weight(err->code)) {
 		*err = why;
-		(void) err_prefix(err, "%s", pass_url_tell(config->ways[try->at].url, told));
+		(void) err_prefix(err, "%s", pass_url_tell(url_of(config, try), told));
 	}
 	return why.code;
 }
+
+static void has_failed(
+	struct http_try *try, struct http_config *config, CURLcode code, uint64_t now_us)
+{
+	struct http_attempt *attempt = try->attempt;
+
+	note_failure(try, config, code, now_us);
+	if (tell_failure(try, config, code) == -EACCES)
+		spare_proxy(attempt, config);
+	if (attempt->sender)
+		http_reply_done(&attempt->reply);
+	attempt->sender = NULL;
+	try->place->n = 0; /* it may have moved */
+	http_try_close(try);
+	attempt->due_us = now_us;
+}
+
+/* --- what is next --- */
+
+/* One that still looks up a name ends then: libcurl has no part in it. */
+static uint64_t end_us(const struct http_try *try, const struct http_config *config)
+{
+	uint64_t at_us = try->began_us + config->connect_timeout_us;
+
+	return at_us < try->attempt->deadline_us ? at_us : try->attempt->deadline_us;
+}
+
+/* Those whose name is not found, or not in time. */
+static void end_unknown(struct http_attempt *attempt, struct http_config *config, uint64_t now_us)
+{
+	for (size_t i = 0; i < HTTP_TRIES_MAX; i++) {
+		struct http_try *try = &attempt->tries[i];
+
+		if (try->resolve && now_us >= end_us(try, config))
+			(void) err_set(&try->why, -ETIMEDOUT,
+				"%s cannot be looked up: no answer in time", try->place->name);
+		if (try->why.code)
+			has_failed(try, config, CURLE_COULDNT_RESOLVE_HOST, now_us);
+	}
+}
+
+bool http_attempt_go_on(struct http_attempt *attempt, struct http_config *config, uint64_t now_us)
+{
+	struct http_try *try;
+
+	if (attempt->sender) {
+		end_others(attempt);
+		return true;
+	}
+	end_unknown(attempt, config, now_us);
+	try = free_try(attempt);
+	if (now_us >= attempt->deadline_us) {
+		if (!attempt->err.code)
+			err_set(&attempt->err, -ETIMEDOUT, "no answer in time");
+	} else if (try && now_us >= attempt->due_us) {
+		begin(attempt, config, try, now_us);
+	}
+	if (is_under_way(attempt))
+		return true;
+	if (!attempt->err.code)
+		err_set(&attempt->err, -ETIMEDOUT, "no answer in time");
+	return false;
+}
+
+uint64_t http_attempt_due_us(const struct http_attempt *attempt, const struct http_config *config)
+{
+	uint64_t due_us = UINT64_MAX;
+	bool full = true;
+
+	if (attempt->sender)
+		return UINT64_MAX;
+	for (size_t i = 0; i < HTTP_TRIES_MAX; i++) {
+		const struct http_try *try = &attempt->tries[i];
+
+		full = full && try->easy;
+		if (try->resolve && end_us(try, config) < due_us)
+			due_us = end_us(try, config);
+	}
+	if (!full && attempt->due_us < attempt->deadline_us && attempt->due_us < due_us)
+		due_us = attempt->due_us;
+	return due_us;
+}
+
+/* --- what libcurl says --- */
 
 static void has_answered(struct http_try *try, struct http_config *config)
 {
@@ -260,8 +313,7 @@ static void has_answered(struct http_try *try, struct http_config *config)
 
 	(void) curl_easy_getinfo(try->easy, CURLINFO_RESPONSE_CODE, &status);
 	attempt->reply.status = (int) status;
-	(void) snprintf(
-		attempt->reply.url, sizeof(attempt->reply.url), "%s", config->ways[try->at].url);
+	(void) snprintf(attempt->reply.url, sizeof(attempt->reply.url), "%s", url_of(config, try));
 	config->good = try->at;
 	config->has_good = true;
 	attempt->err = (struct err){ 0 };
@@ -282,13 +334,6 @@ bool http_try_ended(
 		http_attempt_stop(attempt);
 		return true;
 	}
-	note_failure(try, config, code, now_us);
-	if (tell_failure(try, config, code) == -EACCES)
-		spare_proxy(attempt, config);
-	if (attempt->sender)
-		http_reply_done(&attempt->reply);
-	attempt->sender = NULL;
-	http_try_close(try);
-	attempt->due_us = now_us;
+	has_failed(try, config, code, now_us);
 	return false;
 }

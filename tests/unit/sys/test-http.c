@@ -1,5 +1,8 @@
 /* http: against our own server on one event loop: pins, URLs in turn, bounds, errors, cancelling. */
 #include <errno.h>
+#include <netdb.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +20,30 @@
 #include "sys/http/http.h"
 #include "sys/httpd/httpd.h"
 #include "sys/x509/x509.h"
+
+/* --- names --- */
+
+static sem_t gate;
+static _Atomic unsigned looked_up, answered;
+
+int __real_getaddrinfo(
+	const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **ret);
+int __wrap_getaddrinfo(
+	const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **ret);
+/* Of our own library alone: libcurl knows none of these names. */
+int __wrap_getaddrinfo(
+	const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+	int r = EAI_NONAME;
+
+	looked_up++;
+	if (!strcmp(node, "slow.test"))
+		(void) sem_wait(&gate);
+	if (!strcmp(node, "here.test"))
+		r = __real_getaddrinfo("127.0.0.1", service, hints, ret);
+	answered++;
+	return r;
+}
 
 static const uint8_t server_seed[32] = { 1 }, client_seed[32] = { 2 }, other_seed[32] = { 3 };
 
@@ -660,6 +687,69 @@ static void test_configure_forgets(void **state)
 	assert_int_equal(w.err.code, -ECONNREFUSED);
 }
 
+static void url_of(const char *name, char ret[static 96])
+{
+	(void) snprintf(ret, 96, "https://%s%s", name, strrchr(w.url, ':'));
+}
+
+/* They are looked up here, and not again for each request. */
+static void test_names(void **state)
+{
+	char here[96], nowhere[96];
+	const char *const urls[] = { here }, *const none[] = { nowhere };
+
+	url_of("here.test", here);
+	url_of("nowhere.test", nowhere);
+	looked_up = 0;
+	open_client(urls, 1, w.pin);
+	for (int i = 0; i < 3; i++) {
+		ask("GET", "/x", NULL, 0, 0);
+		run(1);
+		assert_int_equal(w.status, 200);
+	}
+	assert_int_equal(looked_up, 1);
+	http_client_reset(w.client); /* another link, other name servers */
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.status, 200);
+	assert_int_equal(looked_up, 2);
+	open_client(none, 1, w.pin);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.err.code, -EHOSTUNREACH);
+	assert_non_null(strstr(w.err.text, "nowhere.test cannot be looked up: "));
+}
+
+/* A name server that is gone keeps nobody: neither who is answered elsewhere, nor the loop. */
+static void test_slow_name(void **state)
+{
+	char slow[96];
+	const char *const urls[] = { slow, w.url };
+	uint64_t begun = clock_now_us();
+
+	url_of("slow.test", slow);
+	assert_int_equal(sem_init(&gate, 0, 0), 0);
+	looked_up = answered = 0;
+	open_client(urls, 2, w.pin);
+	ask("GET", "/x", NULL, 0, 0);
+	run(1);
+	assert_int_equal(w.status, 200);
+	assert_string_equal(w.answered, w.url);
+	open_client(urls, 1, w.pin);
+	ask("GET", "/x", NULL, 0, 300000);
+	run(1);
+	assert_int_equal(w.err.code, -ETIMEDOUT);
+	assert_non_null(strstr(w.err.text, "slow.test cannot be looked up: no answer in time"));
+	(void) ask("GET", "/x", NULL, 0, 0);
+	w.client = http_client_free(w.client);
+	w.done = 0;
+	assert_true(clock_now_us() - begun < 20 * USEC_PER_SEC);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sem_post(&gate), 0);
+	while (answered < 3) /* the threads end */
+		(void) sched_yield();
+}
+
 /* --- by a proxy --- */
 
 static uint16_t port_of(const char *url)
@@ -879,6 +969,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_all_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_configure_forgets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_slow_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_by_proxy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_both_ways, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_wrong_password, set_up, tear_down),
