@@ -37,9 +37,9 @@
  *	    {"relays":[{"id", "name", "state":"serving|asked", "relay":{section 5}}],
  *	     "added":[{"host", "port", "since":T, "node":NAME|null, "problem":"..."|null,
  *	       "state":"trying|waiting|asks|port|checking|recorded"}]}
- *	    (of what was added: trying: no relay keeps our connections there; waiting: one does that
- *	    is none of the mesh's; asks: it is that of a node that asks; port: its record has another
- *	    TCP port; checking: its record will say it in a moment; recorded: it does)
+ *	    (of what was added: trying: no relay keeps our connections there; waiting: one does
+ *	    that is none of the mesh's; asks: it is that of a node that asks; port: its record has
+ *	    another TCP port; checking: its record will say it in a moment; recorded: it does)
  *	relay.allow {"node":NODE}
  *	    {"id", "name", "changed":bool, "relay":{...}}
  *	    (what it asks for comes into its record; `not_found` if it does not ask and is none)

@@ -236,7 +236,7 @@ static void is_connected(struct link *l)
 	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
 	if (error == ENETUNREACH)
-		error = EHOSTUNREACH; /* a router says it, not this machine: there is a way from here */
+		error = EHOSTUNREACH; /* a router says so: this machine has a way there */
 	if (error)
 		return fail_with(l, -error, strerror(error));
 	l->tls = tls_stream_connect(l->target->core->tls, l->fd, PASS_PARK_NAME);

@@ -23,13 +23,16 @@ COORDINATOR = (
     "open",
     "api admin",
     "admin-node admin-relay admin-settings admin-token",
+    "admin-added",
     "admin-change",
+    "meet",
+    "added-change",
     "carry enroll poll presence relays kube place urls",
     "carry-link",
     "coord reply",
     "feed",
     "ledger addrs",
-    "tokens keys schema names",
+    "added tokens keys schema names",
 )
 
 
