@@ -40,7 +40,7 @@
 #include "sys/priv/priv.h"
 
 enum {
-	CLIENTS_MAX = 4096,
+	CLIENTS_MAX = 6144,
 	PER_SOURCE_MAX = 512,
 	CARRIED_MAX = 2048, /* connections to coordinators */
 	CARRIED_PER_SOURCE_MAX = 256,
@@ -321,7 +321,7 @@ static int open_derp(struct serve *s, unsigned descriptors, struct err *err)
 		.listen_fd = -1,
 		.tls_seed = s->tls_seed,
 		.name = "hearth-relay",
-		.clients_max = at_most(descriptors / 4, CLIENTS_MAX),
+		.clients_max = at_most(descriptors / 8 * 3, CLIENTS_MAX),
 		.per_source_max = PER_SOURCE_MAX,
 		.rates = { .stranger = { 32, 2 * USEC_PER_SEC },
 			.strangers = { 1000, USEC_PER_SEC / 200 },
