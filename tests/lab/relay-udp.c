@@ -13,6 +13,10 @@
  *     (0: as many as go) a second. Prints as JSON what was sent and what came, each in Mbit/s of
  *     payload.
  *
+ *   relay-udp pump ADDRESS PORT SECONDS PAYLOAD MBIT FROM-PORT TO-PORT HEAD
+ *     The same with another's relay, at which both local ports are bound already: its datagrams
+ *     begin with HEAD, in hexadecimal.
+ *
  *   relay-udp bind I [COOKIE]
  *   relay-udp bound I BOUND
  *     For programs that cannot seal: prints a BIND of member I with this cookie; what a BOUND to it
@@ -145,7 +149,9 @@ static int serve(uint16_t port)
 	return 0;
 }
 
-/* --- speed --- */
+/* --- speed, pump --- */
+
+enum { HEAD_MAX = 64 };
 
 struct speed {
 	struct maker maker;
@@ -153,6 +159,8 @@ struct speed {
 	uint64_t duration_us;
 	size_t payload, from, to;
 	uint64_t mbit;
+	uint8_t head[HEAD_MAX];
+	size_t head_len;
 	uint64_t *sent, *came; /* bytes of payload, shared with the children */
 };
 
@@ -179,15 +187,18 @@ static uint32_t bind_member(const struct speed *s, size_t i, int fd)
 	exit(1);
 }
 
-static int open_member(const struct speed *s)
+static int open_member(const struct speed *s, uint16_t port)
 {
 	const struct timeval patience = { .tv_usec = 500000 };
 	const int size = 8 * 1024 * 1024, on = 1;
-	struct sockaddr_storage sa;
+	const struct endpoint any = { { .family = s->relay.addr.family }, .port = port };
+	struct sockaddr_storage own, sa;
+	socklen_t own_len = endpoint_to_sockaddr(&any, &own);
 	socklen_t len = endpoint_to_sockaddr(&s->relay, &sa);
 	int fd = socket(s->relay.addr.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || connect(fd, (struct sockaddr *) &sa, len) < 0 ||
+	if (fd < 0 || bind(fd, (struct sockaddr *) &own, own_len) < 0 ||
+		connect(fd, (struct sockaddr *) &sa, len) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
 		setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) < 0)
 		fail("member");
@@ -197,19 +208,19 @@ static int open_member(const struct speed *s)
 }
 
 /* Until nothing has come for half a second. */
-static void run_receiver(const struct speed *s, int fd, size_t head)
+static void run_receiver(const struct speed *s, int fd)
 {
 	uint8_t *data = malloc(65536);
 	ssize_t n;
 
 	while (data && (n = recv(fd, data, 65536, 0)) > 0)
-		*s->came += (uint64_t) n / (head + s->payload) * s->payload;
+		*s->came += (uint64_t) n / (s->head_len + s->payload) * s->payload;
 	free(data);
 }
 
-static void run_sender(const struct speed *s, int fd, uint32_t session)
+static void run_sender(const struct speed *s, int fd)
 {
-	const size_t size = UDPRELAY_DATA_HEAD_LEN + s->payload;
+	const size_t size = s->head_len + s->payload;
 	const size_t n = 65000 / size < 64 ? 65000 / size : 64;
 	uint16_t segment = (uint16_t) size;
 	uint8_t *data = calloc(n, size);
@@ -218,7 +229,7 @@ static void run_sender(const struct speed *s, int fd, uint32_t session)
 	if (!data || setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &(int){ segment }, sizeof(int)) < 0)
 		fail("train");
 	for (size_t i = 0; i < n; i++)
-		udprelay_data_head(data + i * size, session, s->maker.list[s->to].id);
+		memcpy(data + i * size, s->head, s->head_len);
 	while (now_us - start_us < s->duration_us) {
 		struct timespec pause = { .tv_nsec = 20000 };
 
@@ -231,44 +242,59 @@ static void run_sender(const struct speed *s, int fd, uint32_t session)
 	free(data);
 }
 
-static int speed(char **argv)
+static int run_speed(struct speed *s, int from, int to)
 {
-	struct speed s = { .relay = { .port = (uint16_t) strtoul(argv[1], NULL, 10) },
-		.duration_us = strtoull(argv[2], NULL, 10) * USEC_PER_SEC,
-		.payload = strtoul(argv[3], NULL, 10),
-		.mbit = strtoull(argv[4], NULL, 10),
-		.from = strtoul(argv[5], NULL, 10) % MAKER_MEMBERS,
-		.to = strtoul(argv[6], NULL, 10) % MAKER_MEMBERS };
 	uint64_t *shared =
 		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int from, to, status = 0;
-	uint32_t session;
 	pid_t receiver;
+	int status = 0;
 
-	if (ip_addr_parse(argv[0], &s.relay.addr) < 0 || s.payload == 0 || s.payload > 9200 ||
-		shared == MAP_FAILED)
+	if (shared == MAP_FAILED)
 		fail("speed");
-	s.sent = &shared[0];
-	s.came = &shared[1];
-	maker_init(&s.maker);
-	from = open_member(&s);
-	to = open_member(&s);
-	session = bind_member(&s, s.from, from);
-	(void) bind_member(&s, s.to, to);
+	s->sent = &shared[0];
+	s->came = &shared[1];
 	receiver = fork();
 	if (receiver < 0)
 		fail("fork");
 	if (receiver == 0) {
-		run_receiver(&s, to, UDPRELAY_DATA_HEAD_LEN);
+		run_receiver(s, to);
 		_exit(0);
 	}
-	run_sender(&s, from, session);
+	run_sender(s, from);
 	(void) waitpid(receiver, &status, 0);
 	printf("{\"sent_mbit\":%.1f,\"came_mbit\":%.1f,\"came_bytes\":%" PRIu64
 	       ",\"sent_bytes\":%" PRIu64 "}\n",
-		(double) *s.sent * 8 / (double) s.duration_us,
-		(double) *s.came * 8 / (double) s.duration_us, *s.came, *s.sent);
+		(double) *s->sent * 8 / (double) s->duration_us,
+		(double) *s->came * 8 / (double) s->duration_us, *s->came, *s->sent);
 	return status != 0;
+}
+
+static void read_speed(char **argv, struct speed *ret)
+{
+	*ret = (struct speed){ .relay = { .port = (uint16_t) strtoul(argv[1], NULL, 10) },
+		.duration_us = strtoull(argv[2], NULL, 10) * USEC_PER_SEC,
+		.payload = strtoul(argv[3], NULL, 10),
+		.mbit = strtoull(argv[4], NULL, 10) };
+	if (ip_addr_parse(argv[0], &ret->relay.addr) < 0 || ret->payload == 0 ||
+		ret->payload > 9200)
+		fail("speed");
+}
+
+static int speed(char **argv)
+{
+	struct speed s;
+	int from, to;
+
+	read_speed(argv, &s);
+	s.from = strtoul(argv[5], NULL, 10) % MAKER_MEMBERS;
+	s.to = strtoul(argv[6], NULL, 10) % MAKER_MEMBERS;
+	maker_init(&s.maker);
+	from = open_member(&s, 0);
+	to = open_member(&s, 0);
+	s.head_len = UDPRELAY_DATA_HEAD_LEN;
+	udprelay_data_head(s.head, bind_member(&s, s.from, from), s.maker.list[s.to].id);
+	(void) bind_member(&s, s.to, to);
+	return run_speed(&s, from, to);
 }
 
 /* --- bind, bound --- */
@@ -280,6 +306,16 @@ static size_t read_hex(const char *text, uint8_t *ret, size_t capacity)
 	if (sodium_hex2bin(ret, capacity, text, strlen(text), NULL, &len, NULL) != 0)
 		fail("hexadecimal");
 	return len;
+}
+
+static int pump(char **argv)
+{
+	struct speed s;
+
+	read_speed(argv, &s);
+	s.head_len = read_hex(argv[7], s.head, sizeof(s.head));
+	return run_speed(&s, open_member(&s, (uint16_t) strtoul(argv[5], NULL, 10)),
+		open_member(&s, (uint16_t) strtoul(argv[6], NULL, 10)));
 }
 
 static int print_bind(const char *member, const char *cookie_hex)
@@ -323,11 +359,15 @@ int main(int argc, char **argv)
 		return serve(argc == 3 ? (uint16_t) strtoul(argv[2], NULL, 10) : 0);
 	if (argc == 9 && strcmp(argv[1], "speed") == 0)
 		return speed(argv + 2);
+	if (argc == 10 && strcmp(argv[1], "pump") == 0)
+		return pump(argv + 2);
 	if (argc >= 3 && argc <= 4 && strcmp(argv[1], "bind") == 0)
 		return print_bind(argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "bound") == 0)
 		return print_bound(argv[2], argv[3]);
-	fprintf(stderr, "relay-udp serve [PORT] | bind I [COOKIE] | bound I BOUND\n"
-			"relay-udp speed ADDRESS PORT SECONDS PAYLOAD MBIT FROM TO\n");
+	fprintf(stderr,
+		"relay-udp serve [PORT] | bind I [COOKIE] | bound I BOUND\n"
+		"relay-udp speed ADDRESS PORT SECONDS PAYLOAD MBIT FROM TO\n"
+		"relay-udp pump ADDRESS PORT SECONDS PAYLOAD MBIT FROM-PORT TO-PORT HEAD\n");
 	return 2;
 }
