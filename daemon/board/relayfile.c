@@ -21,7 +21,7 @@ void relayfile_done(struct relayfile *file)
 static int refuse_unknown(const json_t *json, struct err *err)
 {
 	static const char *const known[] = { "hosts", "tcp", "udp", "pin", "key", "metrics",
-		"waits_for" };
+		"waits_for", "pass_to" };
 	const char *key;
 	json_t *value;
 
@@ -78,6 +78,37 @@ static int read_waits_for(const json_t *json, struct relayfile *ret, struct err 
 					   : 0;
 }
 
+const char *relayfile_pass_to_objection(const struct endpoint *to)
+{
+	if (!to->port)
+		return "it has no port";
+	if (ip_addr_is_unspecified(&to->addr) || ip_addr_is_multicast(&to->addr))
+		return "that is no address of one machine";
+	if (ip_addr_is_link_local(&to->addr))
+		return "that address is one of one link only";
+	return NULL;
+}
+
+/* Absent or null: nowhere. */
+static int read_pass_to(const json_t *json, struct endpoint *ret, struct err *err)
+{
+	const char *text = NULL, *why;
+	struct endpoint to = { 0 };
+	int r;
+
+	if (!json_has(json, "pass_to"))
+		return 0;
+	r = json_get_str(json, "pass_to", &text, err);
+	if (r < 0)
+		return r;
+	why = endpoint_parse(text, &to) < 0 ? "it is no ADDRESS:PORT"
+					    : relayfile_pass_to_objection(&to);
+	if (why)
+		return err_set(err, -EINVAL, "field \"pass_to\": %s", why);
+	*ret = to;
+	return 0;
+}
+
 int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *err)
 {
 	CLEANUP_RELAYFILE struct relayfile file = { 0 };
@@ -98,6 +129,8 @@ int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *e
 	if (r == 0)
 		r = read_waits_for(copy, &file, err);
 	if (r == 0)
+		r = read_pass_to(copy, &file.pass_to, err);
+	if (r == 0)
 		r = node_relay_from_json(copy, &file.relay, err);
 	if (r < 0)
 		return r;
@@ -115,6 +148,7 @@ json_t *relayfile_to_json(const struct relayfile *file)
 {
 	struct node_relay relay = file->relay;
 	CLEANUP_JSON json_t *json = NULL;
+	char text[ENDPOINT_TEXT_MAX];
 
 	if (file->automatic)
 		relay.n_hosts = 1; /* which is replaced below */
@@ -128,6 +162,10 @@ json_t *relayfile_to_json(const struct relayfile *file)
 	if (json && file->n_waits_for &&
 		json_object_set_new(
 			json, "waits_for", field_keys(file->waits_for, file->n_waits_for)) < 0)
+		return NULL;
+	if (json && file->pass_to.port &&
+		json_object_set_new(
+			json, "pass_to", json_string(endpoint_format(&file->pass_to, text))) < 0)
 		return NULL;
 	return TAKE(json);
 }

@@ -9,7 +9,8 @@
  * have "metrics": the TCP port of the loopback address at which Prometheus gets hearth-relay's
  * numbers; and "waits_for": 1 to 4 pins of coordinators. That is written when the board is to be
  * enrolled by way of its own relay: until hearthd has said who the mesh's members are, hearth-relay
- * passes connections to these and does nothing else. Then it means nothing.
+ * passes connections to these and does nothing else. Then it means nothing. And "pass_to", an
+ * address and a port: connections to the TCP port that ask for other servers go there.
  */
 #pragma once
 
@@ -27,11 +28,15 @@ struct relayfile {
 	struct node_relay relay; /* what else the record will say */
 	uint16_t metrics;        /* 0: none */
 	uint8_t waits_for[FIELD_PINS_MAX][FIELD_KEY_LEN];
-	size_t n_waits_for; /* 0: for none */
+	size_t n_waits_for;      /* 0: for none */
+	struct endpoint pass_to; /* port 0: nowhere */
 };
 
 void relayfile_done(struct relayfile *file);
 #define CLEANUP_RELAYFILE CLEANUP(relayfile_done)
+
+/* Why connections cannot be passed on to @to: a clause; NULL: they can. */
+const char *relayfile_pass_to_objection(const struct endpoint *to);
 
 /* 0 or -EINVAL: also for a key that is not known, for it would be a wish not heard. */
 int relayfile_from_json(const json_t *json, struct relayfile *ret, struct err *err);

@@ -52,6 +52,17 @@ static json_t *pins_json(const struct settings *settings)
 	return list;
 }
 
+/* By which names its clients ask for the relay here, as the log has them. */
+static json_t *hosts_json(const struct roster *roster, const struct netmap *map)
+{
+	const struct node *self = netmap_by_id(map, roster->core->config.node);
+	json_t *list = json_array();
+
+	for (size_t i = 0; roster->inside && self && i < self->relay.n_hosts; i++)
+		(void) json_array_append_new(list, json_string(self->relay.hosts[i]));
+	return list;
+}
+
 /* NULL: out of memory. */
 static json_t *answer_json(const struct roster *roster)
 {
@@ -61,11 +72,11 @@ static json_t *answer_json(const struct roster *roster)
 	for (const struct node *n = NULL; roster->inside && (n = netmap_next(map, n));)
 		if (json_array_append_new(members, member_json(n)) < 0)
 			return NULL;
-	return json_pack("{s:I, s:I, s:O, s:o, s:o}", "seq",
+	return json_pack("{s:I, s:I, s:O, s:o, s:o, s:o}", "seq",
 		(json_int_t) mesh_log_head(book_log(roster->core->book)), "self",
 		(json_int_t) (roster->inside ? roster->core->config.node : 0), "members", members,
 		"ranges", ranges_json(netmap_settings(map)), "pins",
-		pins_json(netmap_settings(map)));
+		pins_json(netmap_settings(map)), "hosts", hosts_json(roster, map));
 }
 
 static void reply(const struct roster *roster, struct ipc_request *request)

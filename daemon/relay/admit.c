@@ -31,6 +31,8 @@ struct admit {
 	size_t n_ranges;
 	uint8_t pins[FIELD_PINS_MAX + 1][FIELD_KEY_LEN];
 	size_t n_pins;
+	char hosts[NODE_RELAY_HOSTS_MAX][FIELD_HOST_MAX];
+	size_t n_hosts;
 	char problem[ERR_TEXT_MAX];
 };
 
@@ -117,6 +119,28 @@ static int read_pins(const json_t *json, struct admit_answer *ret, struct err *e
 	return 0;
 }
 
+static int read_hosts(const json_t *json, struct admit_answer *ret, struct err *err)
+{
+	json_t *list, *host;
+	size_t i;
+	int r;
+
+	if (!json_has(json, "hosts"))
+		return 0; /* a hearthd of before */
+	r = json_get_array(json, "hosts", NODE_RELAY_HOSTS_MAX, &list, err);
+	if (r < 0)
+		return r;
+	json_array_foreach(list, i, host)
+	{
+		const char *text = json_string_value(host);
+
+		if (!text || !field_host_is_valid(text))
+			return err_set(err, -EINVAL, "field \"hosts\" must be a list of hosts");
+		(void) snprintf(ret->hosts[ret->n_hosts++], FIELD_HOST_MAX, "%s", text);
+	}
+	return 0;
+}
+
 int admit_answer_read(const json_t *json, struct admit_answer *ret, struct err *err)
 {
 	CLEANUP_ADMIT_ANSWER struct admit_answer answer = { 0 };
@@ -128,6 +152,8 @@ int admit_answer_read(const json_t *json, struct admit_answer *ret, struct err *
 		r = read_ranges(json, &answer, err);
 	if (r == 0)
 		r = read_pins(json, &answer, err);
+	if (r == 0)
+		r = read_hosts(json, &answer, err);
 	r = field_refuse_missing(r, err);
 	if (r < 0)
 		return r;
@@ -184,6 +210,8 @@ static int take(struct admit *admit, const json_t *json, struct err *err)
 	admit->n_ranges = answer.n_ranges;
 	memcpy(admit->pins, answer.pins, sizeof(admit->pins));
 	admit->n_pins = answer.n_pins;
+	memcpy(admit->hosts, answer.hosts, sizeof(admit->hosts));
+	admit->n_hosts = answer.n_hosts;
 	admit->seq = answer.seq;
 	admit->has_seq = answer.n_members; /* a board outside any mesh is not held */
 	return 1;
@@ -279,6 +307,12 @@ const uint8_t (*admit_pins(const struct admit *admit, size_t *ret_n))[FIELD_KEY_
 {
 	*ret_n = admit->n_pins;
 	return admit->pins;
+}
+
+const char (*admit_hosts(const struct admit *admit, size_t *ret_n))[FIELD_HOST_MAX]
+{
+	*ret_n = admit->n_hosts;
+	return admit->hosts;
 }
 
 const char *admit_problem(const struct admit *admit)

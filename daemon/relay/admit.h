@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "relay/core.h"
+#include "wire/node-relay.h"
 #include "wire/settings.h"
 
 struct admit;
@@ -30,6 +31,8 @@ struct admit_answer {
 	size_t n_ranges;
 	uint8_t pins[FIELD_PINS_MAX + 1][FIELD_KEY_LEN]; /* of coordinators */
 	size_t n_pins;
+	char hosts[NODE_RELAY_HOSTS_MAX][FIELD_HOST_MAX]; /* at which the log finds this relay */
+	size_t n_hosts;
 };
 void admit_answer_done(struct admit_answer *answer);
 #define CLEANUP_ADMIT_ANSWER CLEANUP(admit_answer_done)
@@ -45,5 +48,7 @@ struct admit *admit_free(struct admit *admit);
 const struct ip_prefix *admit_ranges(const struct admit *admit, size_t *ret_n);
 /* By which its coordinators are known. Borrowed until changed(). */
 const uint8_t (*admit_pins(const struct admit *admit, size_t *ret_n))[FIELD_KEY_LEN];
+/* Where the log finds this relay. Borrowed until changed(). */
+const char (*admit_hosts(const struct admit *admit, size_t *ret_n))[FIELD_HOST_MAX];
 /* Why the members are not known, or may be others by now; "": they are known. Borrowed. */
 const char *admit_problem(const struct admit *admit);

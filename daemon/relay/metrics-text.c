@@ -134,6 +134,25 @@ static void put_pass(const struct pass_counters *c, struct buf *ret)
 		"Bytes to clients whose connections have ended.", c->bytes_out);
 }
 
+static void put_elsewhere(const struct elsewhere_counters *c, struct buf *ret)
+{
+	static const char lost[] = "elsewhere_lost_total";
+
+	one(ret, "elsewhere_carried", "gauge", "Connections that are passed on to another server.",
+		c->carried);
+	one(ret, "elsewhere_came_total", "counter", "Connections that asked for another server.",
+		c->came);
+	about(ret, lost, "counter", "Those that were not passed on, or ended, by reason.");
+	labelled(ret, lost, "reason", "turned_away", c->turned_away);
+	labelled(ret, lost, "reason", "crowded", c->crowded);
+	labelled(ret, lost, "reason", "unreachable", c->unreachable);
+	labelled(ret, lost, "reason", "circle", c->circles);
+	one(ret, "elsewhere_received_bytes_total", "counter",
+		"Bytes from clients whose connections have ended.", c->bytes_there);
+	one(ret, "elsewhere_sent_bytes_total", "counter",
+		"Bytes to clients whose connections have ended.", c->bytes_back);
+}
+
 void metrics_text(const struct metrics_values *m, struct buf *ret)
 {
 	one(ret, "members", "gauge", "Members of the mesh, who may use the relay.", m->members);
@@ -146,4 +165,6 @@ void metrics_text(const struct metrics_values *m, struct buf *ret)
 	put_front(m->front, ret);
 	put_derp(m->derp, ret);
 	put_pass(m->pass, ret);
+	if (m->elsewhere)
+		put_elsewhere(m->elsewhere, ret);
 }

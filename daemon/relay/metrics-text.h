@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "relay/derp.h"
+#include "relay/elsewhere.h"
 #include "relay/front.h"
 #include "relay/pass.h"
 #include "relay/udp.h"
@@ -17,7 +18,8 @@ struct metrics_values {
 	const struct derp_counters *derp;
 	const struct front_counters *front;
 	const struct pass_counters *pass;
-	bool waiting;      /* for its enrolment */
+	const struct elsewhere_counters *elsewhere; /* NULL: nothing is passed on to others */
+	bool waiting;                               /* for its enrolment */
 	uint64_t unserved; /* connections meanwhile that were for no coordinator */
 };
 

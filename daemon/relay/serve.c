@@ -27,6 +27,7 @@
 #include "relay/admit.h"
 #include "relay/bridge.h"
 #include "relay/derp.h"
+#include "relay/elsewhere.h"
 #include "relay/front.h"
 #include "relay/metrics-text.h"
 #include "relay/metrics.h"
@@ -44,6 +45,8 @@ enum {
 	PER_SOURCE_MAX = 512,
 	CARRIED_MAX = 2048, /* connections to coordinators */
 	CARRIED_PER_SOURCE_MAX = 256,
+	ELSEWHERE_MAX = 1024, /* connections to other servers */
+	ELSEWHERE_PER_SOURCE_MAX = 256,
 	DESCRIPTORS = 16384, /* as the unit has it */
 	POOL_MAX = 64 << 20,
 };
@@ -64,7 +67,8 @@ struct serve {
 	struct derp *derp;
 	struct bridge bridge; /* between the two */
 	struct pass *pass;
-	struct metrics *metrics; /* the same */
+	struct elsewhere *elsewhere; /* NULL: relay.json passes nothing on */
+	struct metrics *metrics;     /* the same */
 	/*
 	 * relay.json names coordinators that it waits for, and hearthd has not said yet who the
 	 * members are. Over once and for all when it has.
@@ -161,11 +165,13 @@ static void on_metrics(void *ctx, struct buf *text)
 	struct front_counters front;
 	struct derp_counters derp;
 	struct pass_counters pass;
+	struct elsewhere_counters elsewhere;
 	struct metrics_values values = { .udp = s->udp ? udp_counters(s->udp) : NULL,
 		.bound = s->udp ? udp_bound(s->udp) : 0,
 		.derp = &derp,
 		.front = &front,
 		.pass = &pass,
+		.elsewhere = s->elsewhere ? &elsewhere : NULL,
 		.waiting = s->waiting,
 		.unserved = s->unserved };
 
@@ -173,6 +179,8 @@ static void on_metrics(void *ctx, struct buf *text)
 	derp_counters(s->derp, &derp);
 	front_counters(s->front, &front);
 	pass_counters(s->pass, &pass);
+	if (s->elsewhere)
+		elsewhere_counters(s->elsewhere, &elsewhere);
 	metrics_text(&values, text);
 }
 
@@ -273,6 +281,17 @@ static const struct admit_hooks admit_hooks = { .changed = on_members, .reached 
 
 /* --- the TCP port --- */
 
+/* Whose name is not the relay's, by its file or by the log. */
+static bool wants_another(const struct serve *s, const char *name)
+{
+	const struct node_relay *relay = &s->file.relay;
+	size_t n;
+	const char(*hosts)[FIELD_HOST_MAX] = admit_hosts(s->admit, &n);
+
+	return s->elsewhere && elsewhere_asks(name, relay->hosts, relay->n_hosts) &&
+	       elsewhere_asks(name, hosts, n);
+}
+
 static void on_arrived(void *ctx, int fd, const struct endpoint *peer, const char *name,
 	const void *first, size_t first_len)
 {
@@ -280,6 +299,8 @@ static void on_arrived(void *ctx, int fd, const struct endpoint *peer, const cha
 
 	if (pass_serves(name)) {
 		pass_take(s->pass, fd, peer, name, first, first_len);
+	} else if (wants_another(s, name)) {
+		elsewhere_take(s->elsewhere, fd, peer, first, first_len);
 	} else if (s->waiting) {
 		s->unserved++;
 		(void) close(fd);
@@ -348,6 +369,19 @@ static int open_pass(struct serve *s, unsigned descriptors, struct err *err)
 	return pass_new(&s->core, &config, &s->pass, err);
 }
 
+static int open_elsewhere(struct serve *s, unsigned descriptors, struct err *err)
+{
+	const struct elsewhere_config config = {
+		.to = s->file.pass_to,
+		.max = at_most(descriptors / 16, ELSEWHERE_MAX), /* two for each */
+		.per_source = ELSEWHERE_PER_SOURCE_MAX,
+		.rates = { .stranger = { 256, USEC_PER_SEC / 100 },
+			.strangers = { 2000, USEC_PER_SEC / 400 } },
+	};
+
+	return s->file.pass_to.port ? elsewhere_new(&s->core, &config, &s->elsewhere, err) : 0;
+}
+
 static int open_tcp(struct serve *s, struct err *err)
 {
 	unsigned descriptors = descriptors_allow(DESCRIPTORS);
@@ -360,6 +394,8 @@ static int open_tcp(struct serve *s, struct err *err)
 
 	if (r == 0)
 		r = open_pass(s, descriptors, err);
+	if (r == 0)
+		r = open_elsewhere(s, descriptors, err);
 	if (r == 0)
 		r = front_new(&s->core, &config, &front_hooks, s, &s->front, err);
 	if (r == 0)
@@ -461,6 +497,7 @@ static void serve_done(struct serve *s)
 	s->admit = admit_free(s->admit);
 	s->metrics = metrics_free(s->metrics);
 	s->front = front_free(s->front);
+	s->elsewhere = elsewhere_free(s->elsewhere);
 	s->pass = pass_free(s->pass);
 	s->derp = derp_free(s->derp);
 	s->udp = udp_free(s->udp);

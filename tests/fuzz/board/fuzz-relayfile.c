@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (relayfile_from_json(json, &file, &err) < 0) {
 		if (!err.text[0] || file.automatic || file.relay.tcp || file.metrics ||
-			file.n_waits_for)
+			file.n_waits_for || file.pass_to.port)
 			abort();
 		return 0;
 	}
@@ -26,6 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		again.automatic != file.automatic || again.metrics != file.metrics ||
 		again.n_waits_for != file.n_waits_for ||
 		memcmp(again.waits_for, file.waits_for, sizeof(file.waits_for)) != 0 ||
+		!endpoint_equal(&again.pass_to, &file.pass_to) ||
 		!node_relay_equal(&again.relay, &file.relay))
 		abort();
 	return 0;

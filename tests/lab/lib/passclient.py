@@ -3,15 +3,19 @@
 
 passclient.py ask RELAY PIN [SOURCE]     one request to the coordinator by the relay: prints the status
 passclient.py crowd RELAY PIN N SOURCE   N connections that say their ClientHello and stay, until the input ends
+                                         (PIN may be a server's name)
 passclient.py silent RELAY N             N connections that say nothing and stay, until the input ends
 passclient.py endless RELAY              a ClientHello without an end: succeeds when it is cut off
 passclient.py other RELAY NAME           asks for another server in TLS: succeeds when it is cut off
 passclient.py park RELAY KEY CERT        wants to be parked with this key: succeeds when it is cut off
+passclient.py web PORT KEY CERT          is a web server at 127.0.0.1
 """
-import base64, socket, ssl, sys
+import base64, http.server, socket, ssl, sys
 
 
 def name_of(pin):
+    if "." in pin:
+        return pin
     return "c-" + base64.b32encode(base64.b64decode(pin)).decode().rstrip("=").lower() + ".hearth.internal"
 
 
@@ -102,4 +106,30 @@ def park(relay, key, cert):
         pass
 
 
-dict(ask=ask, crowd=crowd, silent=silent, endless=endless, other=other, park=park)[sys.argv[1]](*sys.argv[2:])
+class Page(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, text):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def do_GET(self):
+        self.answer("the page of the web server\n")
+
+    def do_POST(self):
+        self.answer("%d bytes, thank you\n" % len(self.rfile.read(int(self.headers["Content-Length"]))))
+
+
+def web(port, key, cert):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Page)
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.load_cert_chain(cert, key)
+    # the handshake is each connection's own thread's
+    server.socket = c.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.daemon_threads = True
+    server.serve_forever()
+
+
+dict(web=web, ask=ask, crowd=crowd, silent=silent, endless=endless, other=other, park=park)[sys.argv[1]](*sys.argv[2:])

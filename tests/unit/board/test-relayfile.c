@@ -62,6 +62,18 @@ static void test_forms(void **state)
 		{ "{\"hosts\":\"automatic\",\"waits_for\":[" ONE "," TWO "," THREE "," FOUR "," FIVE
 		  "]," REST "}",
 			"waits_for" },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":\"127.0.0.1:8443\"," REST "}", NULL },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":\"[fd00::5]:443\"," REST "}", NULL },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":null," REST "}", NULL },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":\"127.0.0.1\"," REST "}", "pass_to" },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":\"web:443\"," REST "}", "pass_to" },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":\"127.0.0.1:0\"," REST "}", "pass_to" },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":\"0.0.0.0:443\"," REST "}", "one machine" },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":\"[ff02::1]:443\"," REST "}",
+			"one machine" },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":\"[fe80::1%2]:443\"," REST "}",
+			"one link" },
+		{ "{\"hosts\":\"automatic\",\"pass_to\":8443," REST "}", "pass_to" },
 		{ "[]", "no JSON object" },
 		{ "null", "" },
 	};
@@ -101,6 +113,7 @@ static void test_file(void **state)
 		.metrics = 9340,
 		.waits_for = { { 3 }, { 4 } },
 		.n_waits_for = 2,
+		.pass_to = { .addr = { AF_INET, { 127, 0, 0, 1 } }, .port = 8443 },
 		.relay = { .tcp = 443, .udp = 3478, .pin = { 1 }, .key = { 2 } } };
 	CLEANUP_RELAYFILE struct relayfile again = { 0 }, named = { 0 };
 	struct err err = { 0 };
@@ -117,16 +130,19 @@ static void test_file(void **state)
 	assert_int_equal(again.metrics, 9340);
 	assert_int_equal(again.n_waits_for, 2);
 	assert_memory_equal(again.waits_for, file.waits_for, sizeof(file.waits_for));
+	assert_true(endpoint_equal(&again.pass_to, &file.pass_to));
 	assert_true(node_relay_equal(&file.relay, &again.relay));
 
 	file.automatic = false;
 	file.n_waits_for = 0;
+	file.pass_to.port = 0;
 	file.relay.n_hosts = 1;
 	(void) snprintf(file.relay.hosts[0], sizeof(file.relay.hosts[0]), "vps.example.org");
 	assert_int_equal(relayfile_write(path, &file, &err), 0);
 	assert_int_equal(relayfile_read(path, &named, &err), 0);
 	assert_false(named.automatic);
 	assert_int_equal(named.n_waits_for, 0);
+	assert_int_equal(named.pass_to.port, 0);
 	assert_true(node_relay_equal(&file.relay, &named.relay));
 
 	assert_int_equal(file_write_atomic(path, "{\"hosts\"", 8, 0644), 0);

@@ -151,6 +151,28 @@ static void test_reached(void **state)
 	assert_int_equal(reached->ways[REACHED_TCP].node, 3);
 }
 
+static void test_hosts(void **state)
+{
+	CLEANUP_NODE struct node node = { 0 };
+	struct ipc_request before, after;
+
+	ask(&before, NULL);
+	assert_int_equal(json_array_size(json_object_get(before.ok, "hosts")), 0);
+	assert_int_equal(node_copy(netmap_by_id(book_netmap(core->book), 1), &node), 0);
+	node.relay.n_hosts = 1;
+	(void) snprintf(node.relay.hosts[0], sizeof(node.relay.hosts[0]), "vps.example.org");
+	node.relay.tcp = 443;
+	memset(node.relay.pin, 1, sizeof(node.relay.pin));
+	memset(node.relay.key, 2, sizeof(node.relay.key));
+	fake_core_put_node(&node);
+	ask(&after, NULL);
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(after.ok, "hosts"), 0)),
+		"vps.example.org");
+	forget(&before);
+	forget(&after);
+}
+
 /* Who knows of another head, also of a later one, is answered at once. */
 static void test_another_head(void **state)
 {
@@ -255,6 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_all_of_them, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reached, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hosts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_another_head, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waits_for_records, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_for_ever, set_up, tear_down),

@@ -150,6 +150,12 @@ static void test_answers(void **state)
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"pins\":[\"" KEY_1 "\"]}", true },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"pins\":[\"x\"]}", false },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"pins\":7}", false },
+		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"hosts\":[\"vps.example.org\"]}",
+			true },
+		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"hosts\":[\"a b\"]}", false },
+		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"hosts\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}",
+			false },
+		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"hosts\":7}", false },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[\"::/1\",\"::/2\",\"::/3\",\"::/4\","
 		  "\"::/5\",\"::/6\",\"::/7\"]}",
 			false },
@@ -176,7 +182,7 @@ static void test_goes_on(void **state)
 	assert_int_equal(call.n, 1);
 	assert_int_equal(call.seq, -1);
 	answer("{\"seq\":7,\"members\":[" ONE "],\"ranges\":[\"10.77.0.0/16\",\"fd00::/64\"],"
-	       "\"pins\":[\"" KEY_2 "\"]}",
+	       "\"pins\":[\"" KEY_2 "\"],\"hosts\":[\"vps.example.org\"]}",
 		0);
 	assert_int_equal(changes, 1);
 	assert_int_equal(count(), 1);
@@ -185,6 +191,8 @@ static void test_goes_on(void **state)
 	assert_int_equal(n, 1);
 	(void) admit_ranges(admit, &n);
 	assert_int_equal(n, 2);
+	assert_string_equal(admit_hosts(admit, &n)[0], "vps.example.org");
+	assert_int_equal(n, 1);
 	assert_string_equal(admit_problem(admit), "");
 	assert_int_equal(call.n, 2); /* at once */
 	assert_int_equal(call.seq, 7);

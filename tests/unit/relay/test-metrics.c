@@ -26,6 +26,7 @@ static void make_text(const struct udp_counters *udp, struct buf *ret)
 		.ended[DERP_END_TLS] = 3 };
 	const struct front_counters front = { .waiting = 2, .crowded = 9 };
 	const struct pass_counters pass = { .parked = 3, .full = 8 };
+	const struct elsewhere_counters elsewhere = { .carried = 13, .circles = 14 };
 
 	metrics_text(&(struct metrics_values){ .members = 12,
 			     .bound = 11,
@@ -33,6 +34,7 @@ static void make_text(const struct udp_counters *udp, struct buf *ret)
 			     .derp = &derp,
 			     .front = &front,
 			     .pass = &pass,
+			     .elsewhere = udp ? &elsewhere : NULL,
 			     .waiting = true,
 			     .unserved = 6 },
 		ret);
@@ -58,6 +60,8 @@ static void test_values(void **state)
 		"hearth_relay_pass_parked 3\n",
 		"hearth_relay_pass_lost_total{reason=\"full\"} 8\n",
 		"hearth_relay_tcp_waiting 2\n",
+		"hearth_relay_elsewhere_carried 13\n",
+		"hearth_relay_elsewhere_lost_total{reason=\"circle\"} 14\n",
 		"hearth_relay_tcp_lost_total{reason=\"crowded\"} 9\n",
 	};
 	const struct udp_counters udp = { .fates[FATE_CARRIED] = 21,
@@ -73,6 +77,7 @@ static void test_values(void **state)
 			fail_msg("no line %s", lines[i]);
 	make_text(NULL, &without);
 	assert_null(strstr(buf_str(&without), "udp"));
+	assert_null(strstr(buf_str(&without), "elsewhere"));
 }
 
 /* Each line is a comment or a sample, and each sample's name was told of above it. */
