@@ -14,6 +14,7 @@
 #include "coordinator/schema.h"
 #include "coordinator/urls.h"
 #include "mesh/alloc.h"
+#include "mesh/relay-hosts.h"
 #include "wire/node-label.h"
 #include "wire/node-name.h"
 
@@ -269,6 +270,16 @@ static int decide_create(struct change *change, struct store_batch *batch)
 	return 1;
 }
 
+/* Of long URLs there may be so many that there is no room for all relays. */
+static int format_token(struct token *token, char **ret_text)
+{
+	int r;
+
+	while ((r = token_format(token, ret_text)) == -ENAMETOOLONG && token->n_relays)
+		token->n_relays--;
+	return r;
+}
+
 /* The token's text: where this coordinator is found now, and how it is recognised. */
 static int write_token(struct token_change *t, char **ret_text, json_t **ret_urls)
 {
@@ -281,13 +292,14 @@ static int write_token(struct token_change *t, char **ret_text, json_t **ret_url
 	memcpy(token.mesh, s.mesh, sizeof(token.mesh));
 	memcpy(token.urls, s.urls, sizeof(token.urls));
 	token.n_urls = s.n_urls;
+	token.n_relays = relay_hosts_choose(coord_netmap(c), token.relays, TOKEN_RELAYS_MAX);
 	memcpy(token.pins, s.pins, sizeof(token.pins));
 	token.n_pins = s.n_pins;
 	memcpy(token.root, c->root_hash, sizeof(token.root));
 	memcpy(token.id, t->grant.id, sizeof(token.id));
 	memcpy(token.secret, t->secret, sizeof(token.secret));
 	*ret_urls = field_urls(s.urls, s.n_urls);
-	return token_format(&token, ret_text);
+	return format_token(&token, ret_text);
 }
 
 static void done_create(struct change *change, int r)

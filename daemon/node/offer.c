@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/pace.h"
 #include "board/relayfile.h"
+#include "mesh/relay-hosts.h"
 #include "wire/api.h"
 
 #define FOLLOWS_US (5 * USEC_PER_SEC) /* so long a record may take once it was put */
@@ -27,33 +28,13 @@ struct offer {
 	uint64_t told_us; /* 0: nothing yet */
 };
 
-static bool has_host(const struct node_relay *relay, const char *host)
-{
-	for (size_t i = 0; i < relay->n_hosts; i++)
-		if (!strcmp(relay->hosts[i], host))
-			return true;
-	return false;
-}
-
-static void add_hosts(const struct candidates *own, bool private, struct node_relay *ret)
-{
-	for (size_t i = 0; i < own->n_endpoints && ret->n_hosts < NODE_RELAY_HOSTS_MAX; i++) {
-		const struct ip_addr *addr = &own->endpoints[i].addr;
-		char text[IP_TEXT_MAX];
-
-		if (ip_addr_is_private(addr) != private || ip_addr_is_link_local(addr) ||
-			has_host(ret, ip_addr_format(addr, text)))
-			continue;
-		(void) snprintf(ret->hosts[ret->n_hosts++], FIELD_HOST_MAX, "%s", text);
-	}
-}
-
 void offer_choose_hosts(const struct candidates *own, struct node_relay *ret)
 {
-	ret->n_hosts = 0;
-	add_hosts(own, false, ret);
-	if (!ret->n_hosts)
-		add_hosts(own, true, ret);
+	struct ip_addr addrs[LINKS_ADDRS_MAX];
+
+	for (size_t i = 0; i < own->n_endpoints; i++)
+		addrs[i] = own->endpoints[i].addr;
+	relay_hosts_own(addrs, own->n_endpoints, ret);
 }
 
 /* 1 and what the record should say; 0: that is not known now. */

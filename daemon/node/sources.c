@@ -56,14 +56,10 @@ static void add_coordinators(
 static void add_relayed(
 	struct sources *s, const char *host, const struct node_relay *relay, const uint8_t *pin)
 {
-	char name[PASS_NAME_MAX], *url = s->relayed[s->n_relayed];
-	int n;
+	char *url = s->relayed[s->n_relayed];
 
-	if (s->n_relayed == SOURCES_RELAYED_MAX)
-		return;
-	pass_name_of_pin(pin, name);
-	n = snprintf(url, FIELD_URL_MAX, "https://%s:%u#%s", name, relay->tcp, host);
-	if (n > HTTP_URL_LEN_MAX)
+	if (s->n_relayed == SOURCES_RELAYED_MAX ||
+		pass_url(pin, host, relay->tcp, url, HTTP_URL_LEN_MAX + 1) < 0)
 		return;
 	s->n_relayed++;
 	add_url(s, url);

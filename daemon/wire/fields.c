@@ -279,22 +279,6 @@ int field_get_prefix(
 	return r;
 }
 
-int field_get_kept_list(const json_t *obj, const char *key, json_t **ret, struct err *err)
-{
-	json_t *list = NULL;
-	int r = 0;
-
-	if (json_has(obj, key))
-		r = json_get_array(obj, key, FIELD_LIST_MAX, &list, err);
-	if (r)
-		return r;
-	list = list ? json_incref(list) : json_array();
-	if (!list)
-		return err_set(err, -ENOMEM, "out of memory");
-	*ret = list;
-	return 0;
-}
-
 json_t *field_key(const uint8_t key[static FIELD_KEY_LEN])
 {
 	char text[KEY_BASE64_LEN];

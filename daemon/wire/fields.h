@@ -22,7 +22,6 @@ enum {
 	FIELD_URLS_MAX = 16,
 	FIELD_PINS_MAX = 4,
 	FIELD_ID_MAX = 17,   /* 16 lower-case hex digits and a NUL */
-	FIELD_LIST_MAX = 64, /* entries of lists that are kept and not read */
 };
 
 /* `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`: a mesh, a node, a tag. */
@@ -66,8 +65,6 @@ int field_get_addr(
 	const json_t *obj, const char *key, int family, struct ip_addr *ret, struct err *err);
 int field_get_prefix(
 	const json_t *obj, const char *key, int family, struct ip_prefix *ret, struct err *err);
-/* A list whose entries are kept as they are. Absent: an empty one. *ret is a new reference. */
-int field_get_kept_list(const json_t *obj, const char *key, json_t **ret, struct err *err);
 
 /* New values, NULL when out of memory (json_object_set_new() then fails and says so). */
 json_t *field_key(const uint8_t key[static FIELD_KEY_LEN]);

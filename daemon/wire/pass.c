@@ -37,6 +37,17 @@ void pass_name_of_pin(const uint8_t pin[static PASS_PIN_LEN], char ret[static PA
 	memcpy(ret + 2 + DIGITS, PASS_NAME_END, sizeof(PASS_NAME_END));
 }
 
+int pass_url(const uint8_t pin[static PASS_PIN_LEN], const char *host, uint16_t port, char *ret,
+	size_t size)
+{
+	char name[PASS_NAME_MAX];
+	int n;
+
+	pass_name_of_pin(pin, name);
+	n = snprintf(ret, size, "https://%s:%u#%s", name, port, host);
+	return n < 0 || (size_t) n >= size ? -ENAMETOOLONG : 0;
+}
+
 int pass_pin_of_name(const char *name, uint8_t ret[static PASS_PIN_LEN])
 {
 	uint8_t pin[PASS_PIN_LEN + 1] = {

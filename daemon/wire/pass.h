@@ -43,6 +43,13 @@ bool pass_url_is_relayed(const char *url, const char **ret_host, uint16_t *ret_p
 /* For people, who need not see the name: "the coordinator by relay HOST:PORT", or @url as it is. */
 const char *pass_url_tell(const char *url, char ret[static PASS_TOLD_MAX]);
 
+/*
+ * "https://NAME:@port#@host" (sys/http): the coordinator with that pin by way of the relay at
+ * @host, an address or a DNS name. -ENAMETOOLONG: it does not fit into @size bytes.
+ */
+int pass_url(const uint8_t pin[static PASS_PIN_LEN], const char *host, uint16_t port, char *ret,
+	size_t size);
+
 enum pass_type {
 	PASS_PARK = 1,  /* coordinator: the first: it waits for clients */
 	PASS_PING = 2,  /* relay: it is parked; later: is it still there? */

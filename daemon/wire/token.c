@@ -6,22 +6,64 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/encode.h"
 
 static const char prefix[] = "hearth1.";
-enum { PREFIX_LEN = sizeof(prefix) - 1, VERSION = 1 };
+enum { PREFIX_LEN = sizeof(prefix) - 1, VERSION = 1, RELAYS_READ_MAX = 64 };
 
 void token_done(struct token *token)
 {
-	json_decref(token->relays);
 	sodium_memzero(token, sizeof(*token));
 }
 
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* What is none, or is written as a later version may, is passed over. */
+static void read_relay(const json_t *json, struct token *token)
+{
+	struct outside *relay = &token->relays[token->n_relays];
+	const char *host = json_string_value(json_object_get(json, "host"));
+	uint64_t port = 0;
+
+	if (token->n_relays == TOKEN_RELAYS_MAX || !host || !outside_host_is_valid(host) ||
+		json_get_u64(json, "port", UINT16_MAX, &port, NULL) < 0 || !port)
+		return;
+	(void) snprintf(relay->host, sizeof(relay->host), "%s", host);
+	relay->port = (uint16_t) port;
+	token->n_relays++;
+}
+
+static int read_relays(const json_t *json, struct token *token, struct err *err)
+{
+	json_t *list = NULL, *relay;
+	size_t i;
+	int r = 0;
+
+	if (json_has(json, "relays"))
+		r = json_get_array(json, "relays", RELAYS_READ_MAX, &list, err);
+	json_array_foreach(list, i, relay)
+	{
+		read_relay(relay, token);
+	}
+	return r;
+}
+
+static json_t *relays_json(const struct token *token)
+{
+	CLEANUP_JSON json_t *list = json_array();
+
+	for (size_t i = 0; i < token->n_relays; i++)
+		if (json_array_append_new(
+			    list, json_pack("{s:s, s:i}", "host", token->relays[i].host, "port",
+					  token->relays[i].port)) < 0)
+			return NULL;
+	return TAKE(list);
 }
 
 static int read_fields(const json_t *json, struct token *token, struct err *err)
@@ -38,7 +80,7 @@ static int read_fields(const json_t *json, struct token *token, struct err *err)
 			(unsigned long long) version, VERSION);
 	if ((r = field_get_name(json, "mesh", token->mesh, err)) ||
 		(r = field_get_urls(json, "urls", 1, token->urls, &token->n_urls, err)) ||
-		(r = field_get_kept_list(json, "relays", &token->relays, err)) ||
+		(r = read_relays(json, token, err)) ||
 		(r = field_get_keys(
 			 json, "pins", 1, FIELD_PINS_MAX, token->pins, &token->n_pins, err)) ||
 		(r = field_get_nonzero_key(json, "root", token->root, err)) ||
@@ -97,7 +139,6 @@ int token_parse(const char *text, struct token *ret, struct err *err)
 		return r;
 	}
 	*ret = token;
-	sodium_memzero(&token, sizeof(token)); /* its list belongs to *ret now */
 	return 0;
 }
 
@@ -109,8 +150,7 @@ int token_format(const struct token *token, char **ret_text)
 	bad |= json_object_set_new(json, "v", json_integer(VERSION));
 	bad |= json_object_set_new(json, "mesh", json_string(token->mesh));
 	bad |= json_object_set_new(json, "urls", field_urls(token->urls, token->n_urls));
-	bad |= json_object_set_new(
-		json, "relays", token->relays ? json_incref(token->relays) : json_array());
+	bad |= json_object_set_new(json, "relays", relays_json(token));
 	bad |= json_object_set_new(json, "pins", field_keys(token->pins, token->n_pins));
 	bad |= json_object_set_new(json, "root", field_key(token->root));
 	bad |= json_object_set_new(json, "id", json_string(token->id));

@@ -6,16 +6,17 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "wire/fields.h"
+#include "wire/outside.h"
 
-enum { TOKEN_TEXT_MAX = 4096, TOKEN_SECRET_LEN = 32, TOKEN_HASH_LEN = 32 };
+enum { TOKEN_TEXT_MAX = 4096, TOKEN_SECRET_LEN = 32, TOKEN_HASH_LEN = 32, TOKEN_RELAYS_MAX = 4 };
 
 /* Zero-initialise; token_done() wipes it. */
 struct token {
 	char mesh[FIELD_NAME_MAX];
 	char urls[FIELD_URLS_MAX][FIELD_URL_MAX];
 	size_t n_urls;
-	json_t *relays; /* owned list, kept and not read; may be NULL */
+	struct outside relays[TOKEN_RELAYS_MAX]; /* at which the coordinator keeps connections */
+	size_t n_relays;
 	uint8_t pins[FIELD_PINS_MAX][FIELD_KEY_LEN];
 	size_t n_pins;
 	uint8_t root[FIELD_KEY_LEN]; /* the root hash */

@@ -118,6 +118,42 @@ static void test_asked(void **state)
 	assert_int_equal(fake_log_says("may be a relay"), 1);
 }
 
+/* Boards that reach no URL reach the coordinator by way of the mesh's relays. */
+static void test_relays(void **state)
+{
+	struct coord *c = *state;
+	struct board b = world_node(c, 1, "vps", NODE_ROLE_MEMBER);
+	CLEANUP_TOKEN struct token token = { 0 }, full = { 0 };
+	CLEANUP_SETTINGS struct settings s = { 0 };
+
+	fake_request_free(world_put_relay(c, &b, world_relay("203.0.113.2", 443)));
+	CLEANUP_JSON json_t *before = good(c, "token.create", NULL);
+
+	assert_int_equal(token_parse(text(before, "token"), &token, NULL), 0);
+	assert_int_equal(token.n_relays, 0); /* nobody has let it yet */
+	json_decref(good(c, "relay.allow", json_pack("{s:s}", "node", "vps")));
+	CLEANUP_JSON json_t *after = good(c, "token.create", NULL);
+
+	assert_int_equal(token_parse(text(after, "token"), &token, NULL), 0);
+	assert_int_equal(token.n_relays, 1);
+	assert_string_equal(token.relays[0].host, "203.0.113.2");
+	assert_int_equal(token.relays[0].port, 443);
+	/* Rather a token without relays than none. */
+	settings_copy(coord_settings(c), &s);
+	for (s.n_urls = 0; s.n_urls < 11; s.n_urls++)
+		(void) snprintf(s.urls[s.n_urls], sizeof(s.urls[0]), "https://%c.%0235d.example",
+			(int) ('a' + s.n_urls), 0);
+	for (size_t i = 0; i < s.n_urls; i++)
+		for (size_t k = 60; k < 240; k += 50)
+			s.urls[i][k] = '.';
+	world_record(c, "settings", settings_to_json(&s));
+	CLEANUP_JSON json_t *large = good(c, "token.create", NULL);
+
+	assert_int_equal(token_parse(text(large, "token"), &full, NULL), 0);
+	assert_int_equal(full.n_urls, 11);
+	assert_int_equal(full.n_relays, 0);
+}
+
 static void test_refused(void **state)
 {
 	static const struct {
@@ -388,6 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_default),
 		TEST(test_asked),
+		TEST(test_relays),
 		TEST(test_refused),
 		TEST(test_full),
 		TEST(test_replaces),

@@ -1,6 +1,8 @@
 /* relay-hosts: addresses and names at which no other board finds a relay. */
 #include "mesh-maker.h"
 
+#include <stdio.h>
+
 #include "mesh/relay-hosts.h"
 
 static void test_addresses(void **state)
@@ -93,11 +95,99 @@ static void test_hosts(void **state)
 	settings_done(&settings);
 }
 
+static void test_own(void **state)
+{
+	static const struct {
+		const char *addrs[6], *hosts;
+	} cases[] = {
+		{ { "192.168.1.7", "203.0.113.9", "fe80::1", "203.0.113.5", "2001:db8::5" },
+			"203.0.113.5 203.0.113.9 2001:db8::5" },
+		{ { "fd00::1", "192.168.1.7", "10.0.0.7", "10.0.0.7" },
+			"10.0.0.7 192.168.1.7 fd00::1" },
+		{ { "1.0.0.5", "1.0.0.4", "1.0.0.3", "1.0.0.2", "1.0.0.1" },
+			"1.0.0.1 1.0.0.2 1.0.0.3 1.0.0.4" },
+		{ { "fe80::1" }, "" },
+		{ { NULL }, "" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct node_relay relay = { .n_hosts = 3 };
+		struct ip_addr addrs[6];
+		char text[512] = "";
+		size_t n = 0;
+
+		for (; n < 6 && cases[i].addrs[n]; n++)
+			assert_int_equal(ip_addr_parse(cases[i].addrs[n], &addrs[n]), 0);
+		relay_hosts_own(addrs, n, &relay);
+		for (size_t k = 0; k < relay.n_hosts; k++)
+			(void) strcat(strcat(text, k ? " " : ""), relay.hosts[k]);
+		assert_string_equal(text, cases[i].hosts);
+	}
+}
+
+static void add_relay(struct netmap *map, uint32_t id, uint16_t tcp, size_t n_hosts)
+{
+	struct node node = maker_node(id, 0, "x");
+
+	(void) snprintf(node.name, sizeof(node.name), "node-%u", (unsigned) id);
+	node.relay.n_hosts = n_hosts;
+	for (size_t i = 0; i < n_hosts; i++)
+		(void) snprintf(node.relay.hosts[i], sizeof(node.relay.hosts[i]), "%c%u.example",
+			(int) ('a' + i), (unsigned) id);
+	node.relay.tcp = tcp;
+	memset(node.relay.pin, (int) id, sizeof(node.relay.pin));
+	memset(node.relay.key, (int) id, sizeof(node.relay.key));
+	assert_int_equal(maker_apply(map, "node", node_to_json(&node), NULL, NULL), 1);
+	node_done(&node);
+}
+
+static void assert_chosen(const struct netmap *map, size_t max, const char *expected)
+{
+	struct outside list[8];
+	char text[512] = "";
+	size_t n = relay_hosts_choose(map, list, max);
+
+	assert_true(n <= max);
+	for (size_t i = 0; i < n; i++) {
+		char one[OUTSIDE_TEXT_MAX];
+
+		(void) strcat(strcat(text, i ? " " : ""), outside_format(&list[i], one));
+	}
+	assert_string_equal(text, expected);
+}
+
+/* For boards that know nothing yet: each relay before the second host of any, the coordinator's last. */
+static void test_choice(void **state)
+{
+	struct settings settings = maker_settings();
+
+	settings.coordinators[0] = (struct settings_coordinator){ .node = 5, .port = 8443 };
+	settings.n_coordinators = 1;
+	CLEANUP_NETMAP struct netmap *map = maker_netmap(&settings), *empty = netmap_new();
+
+	assert_chosen(empty, 4, "");
+	assert_chosen(map, 4, "");
+	add_relay(map, 1, 443, 1);
+	assert_chosen(map, 4, "a1.example:443");
+	add_relay(map, 2, 0, 0);
+	add_relay(map, 3, 3340, 3);
+	add_relay(map, 5, 3341, 2);
+	assert_chosen(map, 8,
+		"a3.example:3340 a1.example:443 b3.example:3340 c3.example:3340 a5.example:3341 "
+		"b5.example:3341");
+	assert_chosen(map, 4, "a3.example:3340 a1.example:443 b3.example:3340 c3.example:3340");
+	assert_chosen(map, 1, "a3.example:3340");
+	assert_chosen(map, 0, "");
+	settings_done(&settings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_own),
+		cmocka_unit_test(test_choice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,19 @@ static void test_names(void **state)
 	}
 }
 
+static void test_urls(void **state)
+{
+	static const uint8_t pin[PASS_PIN_LEN] = { 0 };
+	static const char whole[] =
+		"https://c-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.hearth.internal:443"
+		"#2001:db8::5";
+	char text[sizeof(whole)];
+
+	assert_int_equal(pass_url(pin, "2001:db8::5", 443, text, sizeof(text)), 0);
+	assert_string_equal(text, whole);
+	assert_int_equal(pass_url(pin, "2001:db8::5", 443, text, sizeof(text) - 1), -ENAMETOOLONG);
+}
+
 static void test_no_names(void **state)
 {
 	static const char *const names[] = {
@@ -173,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_no_names),
 		cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_frames),

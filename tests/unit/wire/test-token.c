@@ -167,7 +167,9 @@ static void test_fields(void **state)
 		{ "urls", "[1]", -EINVAL },
 		{ "urls", "\"https://host\"", -EINVAL },
 		{ "relays", "[{\"any\":\"thing\"}]", 0 },
+		{ "relays", "[1,null,\"x\",[]]", 0 },
 		{ "relays", "{}", -EINVAL },
+		{ "relays", "\"vps.example.org\"", -EINVAL },
 		{ "relays", NULL, 0 },
 		{ "pins", "[]", -EINVAL },
 		{ "pins", "[\"" KEY_A "\",\"" KEY_A "\"]", -EINVAL },
@@ -186,6 +188,39 @@ static void test_fields(void **state)
 	};
 
 	doc_run(good, cases, ARRAY_LEN(cases), read_json);
+}
+
+/* What is none is passed over, and so are those beyond the fourth. */
+static void test_relays(void **state)
+{
+	static const char relays[] =
+		"[{\"host\":\"203.0.113.5\",\"port\":443},7,null,[],{},{\"host\":\"x.example\"},"
+		"{\"host\":\"vps.example.org\",\"port\":3340,\"later\":1},"
+		"{\"host\":\"127.0.0.1\",\"port\":1},{\"host\":\"fe80::1\",\"port\":1},"
+		"{\"host\":\"Big.example\",\"port\":1},{\"host\":\"a b\",\"port\":1},"
+		"{\"host\":\"a.example\",\"port\":0},{\"host\":\"a.example\",\"port\":65536},"
+		"{\"host\":\"a.example\",\"port\":\"1\"},{\"host\":5,\"port\":1},"
+		"{\"host\":\"2001:db8::5\",\"port\":65535},{\"host\":\"b.example\",\"port\":1},"
+		"{\"host\":\"c.example\",\"port\":2}]";
+	static const struct outside wanted[] = { { "203.0.113.5", 443 },
+		{ "vps.example.org", 3340 }, { "2001:db8::5", 65535 }, { "b.example", 1 } };
+	CLEANUP_JSON json_t *json = json_loads(good, 0, NULL);
+	CLEANUP_TOKEN struct token token = { 0 }, again = { 0 };
+	struct err err = { 0 };
+
+	assert_int_equal(json_object_set_new(json, "relays", json_loads(relays, 0, NULL)), 0);
+	CLEANUP(free_p) char *text = json_text(json), *whole = encode(text), *printed = NULL;
+
+	if (token_parse(whole, &token, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(token.n_relays, TOKEN_RELAYS_MAX);
+	for (size_t i = 0; i < TOKEN_RELAYS_MAX; i++)
+		assert_true(outside_equal(&token.relays[i], &wanted[i]));
+	assert_int_equal(token_format(&token, &printed), 0);
+	assert_int_equal(token_parse(printed, &again, &err), 0);
+	assert_int_equal(again.n_relays, TOKEN_RELAYS_MAX);
+	for (size_t i = 0; i < TOKEN_RELAYS_MAX; i++)
+		assert_true(outside_equal(&again.relays[i], &wanted[i]));
 }
 
 static void test_limits(void **state)
@@ -219,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_relays),
 		cmocka_unit_test(test_limits),
 	};
 
