@@ -24,139 +24,12 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/names.h"
-#include "base/number.h"
 #include "base/text.h"
-#include "base/usage.h"
-#include "provision/enroll.h"
-#include "wire/node-name.h"
+#include "provision/options.h"
+#include "provision/relay.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_NO_TOKEN = 3, EXIT_DISBELIEVED = 4 };
-enum { BUNDLE_INPUT_MAX = 65536, WAIT_DEFAULT_S = 15, LOCK_WAIT_S = 60, WAIT_MAX_S = 3600 };
-
-static const char usage[] =
-	"Usage: enroll-node [OPTION...]\n"
-	"Make this machine part of a mesh; unless it is a mere member, write what kubeadm needs.\n"
-	"\n"
-	"The token of `hearth token create` comes from a file, standard input or a prompt. Run "
-	"again,\n"
-	"it does what is left to do and says what is done.\n"
-	"\n"
-	"  --token-file FILE       read the token from FILE (\"-\": standard input)\n"
-	"  --name NAME             the board's name in the mesh; default: the host name\n"
-	"  --kubeadm-version V     write for this kubeadm, such as v1.37.2; default: the one "
-	"found\n"
-	"  --facts FILE            what the board is, recorded, instead of looking (for a lab)\n"
-	"  --wait SECONDS          for peers to answer, at most; default: 15\n"
-	"  --proxy-file FILE       read the URL of the proxy to the coordinator from FILE;\n"
-	"                          default: the environment (https_proxy, no_proxy)\n"
-	"  --allow-public-ranges   take a mesh whose address ranges are not private\n"
-	"  --fix                   let pods through a firewall of Docker or ufw that drops them\n"
-	"  --leave                 undo it: stop hearthd, remove its keys and files\n"
-	"  --dry-run               say what would be done and change nothing\n"
-	"  --json                  print the outcome as JSON\n"
-	"  --help, --version\n"
-	"\n"
-	"Exit status: 0 done or nothing to do, 1 failed, 2 wrong use.\n";
-
-static const struct option options[] = {
-	{ "token-file", required_argument, NULL, 't' },
-	{ "name", required_argument, NULL, 'n' },
-	{ "kubeadm-version", required_argument, NULL, 'k' },
-	{ "facts", required_argument, NULL, 'f' },
-	{ "wait", required_argument, NULL, 'w' },
-	{ "proxy-file", required_argument, NULL, 'P' },
-	{ "fix", no_argument, NULL, 'x' },
-	{ "allow-public-ranges", no_argument, NULL, 'p' },
-	{ "leave", no_argument, NULL, 'l' },
-	{ "dry-run", no_argument, NULL, 'd' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ 0 },
-};
-
-__attribute__((format(printf, 1, 2))) static int misuse(const char *format, ...)
-{
-	va_list ap;
-
-	fputs("enroll-node: ", stderr);
-	va_start(ap, format);
-	vfprintf(stderr, format, ap);
-	va_end(ap);
-	fputs("; see enroll-node --help\n", stderr);
-	return USAGE_STATUS;
-}
-
-/* 0, or the exit status. */
-static int parse_wait(const char *text, struct enroll *e)
-{
-	uint64_t wait_s;
-
-	if (number_parse(text, 0, WAIT_MAX_S, &wait_s) < 0)
-		return misuse(
-			"--wait takes seconds, from 0 to %d, not \"%.40s\"", WAIT_MAX_S, text);
-	e->wait_s = (unsigned) wait_s;
-	return 0;
-}
-
-/* -1: go on; else an exit status. */
-static int parse_options(int argc, char **argv, struct enroll *e)
-{
-	struct err err = { 0 };
-	struct kubeadm_version version;
-	char wrong[USAGE_TEXT_MAX];
-
-	for (int c; (c = usage_getopt(argc, argv, "h", options, NULL, wrong)) != -1;) {
-		switch (c) {
-		case 't':
-			e->token_file = optarg;
-			break;
-		case 'n':
-			if (node_name_choose(optarg, e->name, &err) < 0)
-				return misuse("--name: %s", err.text);
-			break;
-		case 'k':
-			e->kubeadm_version = optarg;
-			if (kubeadm_version_parse(optarg, &version, &err) < 0)
-				return misuse("--kubeadm-version: %s", err.text);
-			break;
-		case 'f':
-			e->facts_file = optarg;
-			break;
-		case 'w':
-			if (parse_wait(optarg, e) != 0)
-				return USAGE_STATUS;
-			break;
-		case 'P':
-			e->proxy_file = optarg;
-			break;
-		case 'x':
-			e->fix = true;
-			break;
-		case 'p':
-			e->allow_public_ranges = true;
-			break;
-		case 'l':
-			e->leave = true;
-			break;
-		case 'd':
-			e->dry_run = e->talk.dry_run = true;
-			break;
-		case 'j':
-			e->talk.json_output = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_DONE;
-		case 'V':
-			puts("enroll-node " HEARTH_VERSION);
-			return EXIT_DONE;
-		default:
-			return misuse("%s", wrong);
-		}
-	}
-	return -1;
-}
+enum { BUNDLE_INPUT_MAX = 65536, WAIT_DEFAULT_S = 15, LOCK_WAIT_S = 60 };
 
 static void init(struct enroll *e)
 {
@@ -309,8 +182,9 @@ static int step_kubeadm(struct enroll *e, struct err *err)
 
 static const struct step mesh_steps[] = { { "board", look_board }, { "state", local_load },
 	{ "proxy", proxied_find }, { "token", step_token }, { "removed", step_removed },
-	{ "keys", local_keys }, { "enroll", step_enroll }, { "config", step_config },
-	{ "network", leftalone_write }, { "service", service_start }, { "peers", service_wait } };
+	{ "keys", local_keys }, { "relay", relay_set_up }, { "enroll", step_enroll },
+	{ "config", step_config }, { "relay", relay_settle }, { "network", leftalone_write },
+	{ "service", service_start }, { "peers", service_wait } };
 
 static const struct step pod_steps[] = { { "forwarding", forwarding_on }, { "cni", pods_cni },
 	{ "kubelet", pods_kubelet_order }, { "kubeadm", step_kubeadm },
@@ -526,7 +400,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	init(&e);
-	int status = parse_options(argc, argv, &e);
+	int status = options_parse(argc, argv, &e);
 
 	if (status >= 0)
 		return status;
@@ -537,8 +411,9 @@ int main(int argc, char **argv)
 	if (optind < argc && !strcmp(argv[optind], "pods-resolv") && optind + 1 == argc)
 		return pods_resolv(&e);
 	if (optind < argc)
-		return misuse("what is \"%.40s\"? "
-			      "A token is never an argument: it would show in the process list",
+		return options_misuse(
+			"what is \"%.40s\"? "
+			"A token is never an argument: it would show in the process list",
 			argv[optind]);
 	return enroll(&e);
 }

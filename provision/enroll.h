@@ -6,6 +6,7 @@
  *	look     what the board is; what it needs (root, TUN, nft)
  *	proxy    the one that leads to the coordinator, if any  ETC/proxy
  *	keys     identity and WireGuard key                     STATE/{identity,wireguard}.key
+ *	relay    if asked: hearth-relay runs                    ETC/relay.json
  *	enroll   redeem the token; the log proves the answer    STATE/log, STATE/presence
  *	config   ranges do not collide with this LAN; written   ETC/hearthd.yaml (commit point)
  *	network  managers of links leave ours alone             HOST/{systemd/network,...}
@@ -22,6 +23,7 @@
 #include "kubeadm/kubeadm.h"
 #include "mesh/netmap.h"
 #include "board/config.h"
+#include "board/relayunit.h"
 #include "board/wayout.h"
 #include "provision/facts.h"
 #include "provision/talk.h"
@@ -36,7 +38,10 @@ struct enroll {
 	char name[NODE_NAME_MAX]; /* canonical; "": not asked */
 	bool dry_run, leave, fix, allow_public_ranges;
 	bool follows;    /* run by hearth-helper: nobody can say anything else than was said */
+	bool has_wait;   /* asked for, not the default */
 	unsigned wait_s; /* for peers, at most */
+	bool relay;      /* this board is to be one */
+	struct relayunit_wish relay_wish;
 
 	struct talk talk;
 	struct paths paths;
@@ -53,6 +58,10 @@ struct enroll {
 	bool removed; /* from the mesh that config names: its keys are of no use any more */
 	bool new_keys;
 	bool needs_token; /* and got none */
+	/* before it is enrolled: what its record is to say of its relay, and the TCP port; 0: none */
+	struct node_relay offered;
+	bool offers_own; /* the hosts in it are the board's addresses: nobody has chosen them */
+	uint16_t own_relay;
 	struct config config;
 	struct token token;
 	struct wayout wayout; /* by which the coordinator is reached until then */
@@ -125,7 +134,7 @@ int service_stop(struct enroll *enroll, struct err *err);
 /* Stops and disables hearthd, and takes down what it left in the kernel. */
 int service_down(struct enroll *enroll, struct err *err);
 int service_wait(struct enroll *enroll, struct err *err);
-/* If this board is a relay, its unit ends. */
+/* If this board is a relay, that ends. */
 int service_relay_down(struct enroll *enroll, struct err *err);
 /* After a unit's file or drop-in came or went; nothing without systemd. */
 int service_reload_units(struct enroll *enroll, struct err *err);

@@ -19,9 +19,8 @@
 #include "base/names.h"
 #include "base/yaml.h"
 #include "board/book.h"
-#include "provision/enroll.h"
-#include "sys/http/http.h"
-#include "sys/x509/x509.h"
+#include "provision/caller.h"
+#include "provision/relay.h"
 #include "wire/api.h"
 #include "wire/node-name.h"
 
@@ -134,94 +133,6 @@ int join_read_token(struct enroll *e, struct err *err)
 
 /* --- the coordinator --- */
 
-struct caller {
-	const char *urls[FIELD_URLS_MAX];
-	char pin_texts[FIELD_PINS_MAX][KEY_BASE64_LEN];
-	const char *pins[FIELD_PINS_MAX];
-	enum proxy_use uses[FIELD_URLS_MAX];
-	char *cert, *key; /* owned */
-	struct http_options options;
-};
-
-static void caller_done(struct caller *caller)
-{
-	free(caller->cert);
-	if (caller->key)
-		x509_wipe_p(&caller->key);
-}
-
-static int caller_init(struct enroll *e, struct caller *ret, struct err *err)
-{
-	const struct token *t = &e->token;
-
-	for (size_t i = 0; i < t->n_urls; i++)
-		ret->urls[i] = t->urls[i];
-	for (size_t i = 0; i < t->n_pins; i++) {
-		key_to_base64(t->pins[i], ret->pin_texts[i]);
-		ret->pins[i] = ret->pin_texts[i];
-	}
-	ret->options = (struct http_options){
-		.urls = ret->urls, .n_urls = t->n_urls, .pins = ret->pins, .n_pins = t->n_pins
-	};
-	wayout_choose_urls(&e->wayout, NULL, ret->urls, t->n_urls, ret->uses);
-	ret->options.proxy = e->wayout.url;
-	ret->options.uses = ret->uses;
-	if (x509_certificate_pem(e->identity_seed, "hearth node", &ret->cert) < 0 ||
-		x509_key_pem(e->identity_seed, &ret->key) < 0)
-		return err_set(err, -EIO, "make a certificate of this board's identity key");
-	ret->options.cert_pem = ret->cert;
-	ret->options.key_pem = ret->key;
-	return 0;
-}
-
-/* What a failed request means for the person at the board. */
-static int explain(int r, struct err *err)
-{
-	char text[ERR_TEXT_MAX];
-	const char *next;
-
-	if (r == -EKEYREJECTED)
-		next = "Whoever answers there is not the coordinator that made the token: "
-		       "either the address belongs to another machine now, or the "
-		       "coordinator was set up anew. Make another token with `hearth token create`";
-	else if (r == -ECONNREFUSED)
-		next = "Is hearth-coord running there? `systemctl status hearth-coord`";
-	else if (r == -EACCES)
-		next = "User and password are part of the proxy's URL, percent-encoded "
-		       "(http://USER:PASSWORD@HOST:PORT), which --proxy-file or https_proxy gives";
-	else if (r == -ETIMEDOUT || r == -EHOSTUNREACH || r == -ENETUNREACH)
-		next = "Is this board on the same network as the coordinator, "
-		       "and TCP 8443 let through there?";
-	else
-		return r;
-	(void) snprintf(text, sizeof(text), "%s", err->text);
-	return err_set(err, r, "%s. %s", text, next);
-}
-
-static int ask(struct caller *caller, const char *method, const char *path, const json_t *body,
-	json_t **ret, char ret_code[static 64], struct err *err)
-{
-	CLEANUP_HTTP_REPLY struct http_reply reply = { 0 };
-	CLEANUP(free_p) char *text = body ? json_text(body) : NULL;
-	struct http_request request = { .method = method,
-		.path = path,
-		.body = text,
-		.body_len = text ? strlen(text) : 0,
-		.reply_max = API_REPLY_MAX };
-
-	*ret_code = 0;
-	if (body && !text)
-		return err_set(err, -ENOMEM, "out of memory");
-	int r = http_request_blocking(&caller->options, &request, &reply, err);
-
-	if (text)
-		sodium_memzero(text, strlen(text));
-	if (r < 0)
-		return explain(r, err);
-	r = http_reply_json(&reply, ret, ret_code, err);
-	return r < 0 ? r : 0;
-}
-
 /*
  * The name the board would like if neither the token nor --name says one: its host name, up to the
  * first dot, if that can be one. Else the host name as it is, so that the coordinator's refusal
@@ -247,6 +158,7 @@ static json_t *request_body(struct enroll *e, struct err *err)
 	memcpy(request.secret, e->token.secret, sizeof(request.secret));
 	memcpy(request.wg, e->wg, sizeof(request.wg));
 	(void) snprintf(request.name, sizeof(request.name), "%s", e->name);
+	node_relay_copy(&e->offered, &request.relay);
 	request.board = facts_to_json(&e->facts);
 	json_t *body = NULL;
 
@@ -276,7 +188,7 @@ static int check_health(struct enroll *e, struct caller *caller, struct err *err
 	CLEANUP_JSON json_t *json = NULL;
 	struct api_health health;
 	char code[64];
-	int r = ask(caller, "GET", "/v1/health", NULL, &json, code, err);
+	int r = caller_ask(caller, "GET", "/v1/health", NULL, &json, code, err);
 
 	if (r == 0)
 		r = api_health_from_json(json, &health, err);
@@ -301,7 +213,14 @@ int join_check(struct enroll *e, struct err *err)
 
 	if (!body)
 		return r ? r : err->code;
-	r = ask(&caller, "POST", "/v1/enroll/check", body, &json, code, err);
+	r = caller_ask(&caller, "POST", "/v1/enroll/check", body, &json, code, err);
+	if (r && e->relay && !caller.answered) {
+		talk_step(&e->talk, TALK_WOULD, "enroll",
+			"wait until the coordinator of mesh %s comes to this board's relay: "
+			"nothing else leads there now",
+			e->token.mesh);
+		return 0;
+	}
 	if (r && !strcmp(code, api_code_name(API_NOT_FOUND)))
 		return check_health(e, &caller, err);
 	if (r == 0)
@@ -343,7 +262,7 @@ static int take_rest(struct caller *caller, struct book *book, struct err *err)
 
 		(void) snprintf(path, sizeof(path), "/v1/poll?seq=%llu&wait=0",
 			(unsigned long long) mesh_log_head(book_log(book)));
-		int r = ask(caller, "GET", path, NULL, &json, code, err);
+		int r = caller_ask(caller, "GET", path, NULL, &json, code, err);
 
 		if (r == 0 && (r = api_news_from_json(json, &news, err)))
 			r = err_prefix(err, "the coordinator's answer cannot be understood");
@@ -431,7 +350,9 @@ int join_mesh(struct enroll *e, struct err *err)
 
 	if (!body)
 		return r ? r : err->code;
-	r = ask(&caller, "POST", "/v1/enroll", body, &json, code, err);
+	r = caller_ask(&caller, "POST", "/v1/enroll", body, &json, code, err);
+	if (r < 0 && e->own_relay && !caller.answered)
+		r = relay_await(e, &caller, body, &json, code, err);
 	if (r < 0)
 		return r;
 	r = local_as_user(e, true, err);

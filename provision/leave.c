@@ -153,7 +153,7 @@ static int remove_run(struct enroll *e, struct err *err)
 {
 	static const char *const always[] = { "refused.json", NULL };
 	static const char *const background[] = { "hearthd.pid", "hearth-helper.pid", "hearthd.log",
-		NAMES_HEARTHD_SOCK, "hearthd", NULL };
+		"hearth-relay.pid", "hearth-relay.log", NAMES_HEARTHD_SOCK, "hearthd", NULL };
 	char leases[PATH_TEXT_MAX];
 	int a = remove_files_in(e, paths_join(e->paths.run, "cni/hearth", leases), err);
 

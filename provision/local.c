@@ -28,6 +28,7 @@ void enroll_done(struct enroll *e)
 	token_done(&e->token);
 	wayout_done(&e->wayout);
 	node_done(&e->node);
+	node_relay_done(&e->offered);
 	settings_done(&e->settings);
 	kube_bundle_done(&e->bundle);
 	trust_free(e->trust);

@@ -17,10 +17,10 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/names.h"
-#include "board/relayfile.h"
+#include "board/background.h"
+#include "board/relayunit.h"
 #include "provision/enroll.h"
 #include "sys/exec/exec.h"
 #include "sys/ipc/ipc.h"
@@ -170,24 +170,16 @@ static bool says_removed(struct enroll *e)
 	       (state && (!strcmp(state, "removed") || !strcmp(state, "replaced")));
 }
 
-/* The process that wrote the file, if it is still that program. */
 static int kill_background(struct enroll *e, const char *name, struct err *err)
 {
-	char path[PATH_TEXT_MAX], comm_path[64], file[64];
-	CLEANUP_BUF struct buf text = { 0 }, comm = { 0 };
+	pid_t pid = background_find(e->paths.run, name);
 
-	(void) snprintf(file, sizeof(file), "%s.pid", name);
-	int r = file_read(paths_join(e->paths.run, file, path), 64, &text);
-	long pid = r < 0 ? 0 : strtol(buf_str(&text), NULL, 10);
-
-	(void) snprintf(comm_path, sizeof(comm_path), "/proc/%ld/comm", pid);
-	if (pid <= 1 || file_read(comm_path, 64, &comm) < 0 ||
-		strncmp(buf_str(&comm), name, strlen(name)) != 0)
+	if (!pid)
 		return err_set(err, -ESRCH,
-			"%s runs, but %s does not name its process; stop it by hand", name, path);
-	return kill((pid_t) pid, SIGTERM) < 0
-		       ? err_set(err, -errno, "stop %s: %s", name, strerror(errno))
-		       : 0;
+			"%s runs, but %s/%s.pid does not name its process; stop it by hand", name,
+			e->paths.run, name);
+	return kill(pid, SIGTERM) < 0 ? err_set(err, -errno, "stop %s: %s", name, strerror(errno))
+				      : 0;
 }
 
 int service_stop(struct enroll *e, struct err *err)
@@ -309,14 +301,11 @@ int service_down(struct enroll *e, struct err *err)
 
 int service_relay_down(struct enroll *e, struct err *err)
 {
-	const char *const argv[] = { "systemctl", "--quiet", "disable", "--now",
-		"hearth-relay.service", "hearth-relay.socket", NULL };
-	CLEANUP_EXEC_RESULT struct exec_result result = { 0 };
 	char path[PATH_TEXT_MAX];
 
-	if (!e->systemd || access(paths_join(e->paths.etc, RELAYFILE_NAME, path), F_OK) < 0)
+	if (access(paths_join(e->paths.etc, RELAYFILE_NAME, path), F_OK) < 0)
 		return 0;
-	return run(argv, "systemctl disable hearth-relay.service", &result, err);
+	return relayunit_stop(&e->paths, err);
 }
 
 int service_reload_units(struct enroll *e, struct err *err)

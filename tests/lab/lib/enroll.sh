@@ -22,7 +22,7 @@ umask 022
 W=$(mktemp -d /tmp/hearth-enroll.XXXXXX)
 chmod 755 "$W"
 mkdir "$W/bin"
-cp "$HEARTH_BUILD"/bin/{hearth,hearthd,hearth-helper,hearth-coord,enroll-node} "$W/bin/"
+cp "$HEARTH_BUILD"/bin/{hearth,hearthd,hearth-helper,hearth-coord,hearth-relay,enroll-node} "$W/bin/"
 N=he${W##*.}
 LAN=$N-lan
 machines=() good=
@@ -71,7 +71,7 @@ on() { # NAME COMMAND...
 	shift
 	ip netns exec "$N-$b" unshare --uts sh -c 'mkdir -p /var/run/wireguard; mount -t tmpfs none /var/run/wireguard; hostname "$0"; exec "$@"' "$b" \
 		env HEARTH_ETC="$W/$b/etc" HEARTH_STATE="$W/$b/state" HEARTH_RUN="$W/$b/run" HEARTH_HOST_ETC="$W/$b/host" \
-		HEARTH_USER=nobody HEARTH_FACTS="$HEARTH_SOURCE/tests/lab/facts/pi3.json" "$@"
+		HEARTH_USER=nobody HEARTH_RELAY_STATE="$W/$b/relay" HEARTH_RELAY_USER=nobody HEARTH_FACTS="$HEARTH_SOURCE/tests/lab/facts/pi3.json" "$@"
 }
 empty() { [ -z "$(ip netns pids "$N-$1")" ]; } # NAME: no process is left there
 gone() { # BOARD: removed from the mesh of ${C:-coord}, and there is no such machine any more
