@@ -4,6 +4,7 @@
  */
 #include <getopt.h>
 #include <stdio.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -52,8 +53,9 @@ static void let_hearthd_look(void)
 		fputs("hearth: hearthd hears of it when it runs\n", stderr);
 }
 
-static int say_enabled(const struct cli_options *o, const struct relayfile *file)
+static int say_enabled(const struct cli_options *o, const struct relayunit *unit)
 {
+	const struct relayfile *file = &unit->file;
 	const struct node_relay *relay = &file->relay;
 	char to[ENDPOINT_TEXT_MAX];
 
@@ -70,6 +72,10 @@ static int say_enabled(const struct cli_options *o, const struct relayfile *file
 	if (file->pass_to.port)
 		printf("What asks there for other servers is passed on to %s.\n",
 			endpoint_format(&file->pass_to, to));
+	if (sd_booted() <= 0)
+		printf("Process 1 is not systemd: have `hearth-relay serve` started at boot. Its log is "
+		       "%s/hearth-relay.log.\n",
+			unit->paths.run);
 	printf("Others use it once its record says so: `hearth relay list` on the "
 	       "coordinator's board shows whether\nit does, `hearth relay allow` lets it.\n");
 	return CLI_DONE;
@@ -93,7 +99,7 @@ int cli_relay_enable(const struct cli_verb *verb, int argc, char **argv)
 		relayunit_check(&unit, names, &err) < 0 || relayunit_turn_on(&unit, &err) < 0)
 		return cli_fail(CLI_FAILED, "%s", err.text);
 	let_hearthd_look();
-	return say_enabled(&o, &unit.file);
+	return say_enabled(&o, &unit);
 }
 
 int cli_relay_disable(const struct cli_verb *verb, int argc, char **argv)
