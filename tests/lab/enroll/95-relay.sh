@@ -99,3 +99,47 @@ relay_leaves() {
 	on coord hearth node remove b7 >/dev/null
 	gone b7
 }
+
+# Against the coordinator's `hearth relay add`: nothing from b8 leads to the coordinator, which comes to it.
+enroll_pid() { # BOARD
+	local p
+	for p in $(ip netns pids "$N-$1"); do
+		[ "$(cat "/proc/$p/comm")" != enroll-node ] || echo "$p"
+	done
+} 2>/dev/null
+waits() { # TOKEN: b8's enroll-node is ours to wait for, what it says in $W/waiting
+	on b8 env --default-signal=INT enroll-node --relay --relay-host 192.168.77.18 <<<"$1" >"$W/waiting" 2>&1 &
+	until_ok 20 grep -q 'waiting for it' "$W/waiting" && passed "it waits" || { failed "it does not wait"; show "$W/waiting"; }
+}
+
+scene waiting "the first relay, before any coordinator can be reached"
+waiting() {
+	local t
+	enrolled b7 && gone b7
+	fresh b8
+	no_way b8 reject
+	t=$(token --relay --role member)
+	no_wait() { on b8 enroll-node --relay --relay-host 192.168.77.18 --wait 1 <<<"$t"; }
+	ends 1 "it waits no longer than it is told" no_wait
+	has "and says so" "has not come within 1 s"
+	waits "$t"
+	check "and says what there is to type" grep -q 'sudo hearth relay add 192.168.77.18$' "$W/waiting"
+	show "$W/waiting"
+	kill -INT "$(enroll_pid b8)"
+	wait $!
+	check "Ctrl-C ends that" test $? -eq 130
+	check "the relay goes on" relay_runs b8
+	waits "$t"
+	check "in which the relay was running" grep -q '^ok *relay' "$W/waiting"
+	ends 0 "on the coordinator's board" on coord hearth relay add 192.168.77.18
+	wait $!
+	check "the board is enrolled" test $? -eq 0
+	check "what there is to type was said once" test "$(grep -c 'hearth relay add' "$W/waiting")" = 1
+	check "it is a relay" serves b8
+	at_host() { relays b8 | holds '192\.168\.77\.18'; }
+	check "found where the coordinator came to it" at_host
+	check "it waits for nobody any more" test "$(waits_for b8)" = 0
+	hears() { status_says b8 'coordinator.*hearth.internal'; }
+	check "and hears of news by way of itself" until_ok 60 hears
+	gone b8
+}

@@ -100,6 +100,14 @@ table = {
     "sudo hearth node list": on("a", "control-plane", "10.77.0.3"),
     "sudo hearth node rename OLD NEW": on("a", OLD="c", NEW="laptop"),
     "sudo hearth node label NAME zone=attic": on("a", "zone=attic", NAME="laptop"),
+    # Boards in several houses
+    "sudo hearth token create --role member --relay": on("a", r"^hearth1\."),
+    "sudo ./provision/quickstart --join --relay": tested("tests/lab/test-quickstart", "/src/provision/quickstart --join --relay"),
+    "sudo hearth relay add HOST": tested("tests/lab/enroll/95-relay.sh", "hearth relay add 192.168.77.18"),
+    "--relay-port 443": tested("tests/lab/test-usage", "enroll-node --relay-port 443"),
+    "HOST:443": tested("tests/unit/provision/test-enroll-relay.c", '"HOST:443"'),
+    "--pass-to 127.0.0.1:8443": all_of(says("enroll-node", "such as 127.0.0.1:8443"), tested("tests/lab/enroll/95-relay.sh", "taken --pass-to 127.0.0.1:4445")),
+    "sudo hearth relay list": on("a", "NAME +STATE"),
     # Taking a board out
     "kubectl drain pi3 --ignore-daemonsets": all_of(says("enroll-node", "drain it with --ignore-daemonsets"), tested("tests/lab/kube-drift/90-leaving.sh", "kubectl drain pi3 --ignore-daemonsets")),
     "kubectl delete node pi3": all_of(says("enroll-node", "kubectl delete node"), tested("tests/lab/kube-drift/90-leaving.sh", "kubectl delete node pi3")),
@@ -108,6 +116,7 @@ table = {
     "sudo hearth node remove pi3": on("a", pi3="laptop"),
     "--leave": tested("tests/lab/enroll/70-leaving.sh", "a board of a cluster does not leave"),
     "hearth": tested("daemon/node/hearthd.sysusers.conf", "u hearth -"),
+    "hearth-relay": tested("daemon/relay/hearth-relay.sysusers.conf", "u hearth-relay -"),
     "hearth-coord": tested("daemon/coordinator/hearth-coord.sysusers.conf", "u hearth-coord -"),
     # Reaching a board
     "ssh pi3.home.internal": tested("tests/lab/mesh/10-network.sh", "names in the hosts file"),
