@@ -58,10 +58,10 @@ struct enroll {
 	bool removed; /* from the mesh that config names: its keys are of no use any more */
 	bool new_keys;
 	bool needs_token; /* and got none */
-	/* before it is enrolled: what its record is to say of its relay, and the TCP port; 0: none */
+	/* Before it is enrolled: what its record is to say of its relay, and the TCP port. */
 	struct node_relay offered;
-	bool offers_own; /* the hosts in it are the board's addresses: nobody has chosen them */
-	uint16_t own_relay;
+	bool offers_own;    /* the hosts in it are the board's addresses: nobody has chosen them */
+	uint16_t own_relay; /* 0: it is none */
 	struct config config;
 	struct token token;
 	struct wayout wayout; /* by which the coordinator is reached until then */

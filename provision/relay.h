@@ -26,8 +26,9 @@ int relay_await(struct enroll *e, struct caller *caller, const json_t *body, jso
 	char ret_code[static 64], struct err *err);
 
 /*
- * What to type behind `hearth relay add`: the first host of @relay, or "HOST" where there is none, or
- * it was not @chosen and not everybody reaches it; with the port where it is not the usual one. Pure.
+ * What to type behind `hearth relay add`: the first host of @relay, or "HOST" where there is none,
+ * or it was not @chosen and not everybody reaches it; with the port where it is not the usual one.
+ * Pure.
  */
 enum { RELAY_PLACE_MAX = OUTSIDE_TEXT_MAX };
 void relay_place(const struct node_relay *relay, bool chosen, char ret[static RELAY_PLACE_MAX]);

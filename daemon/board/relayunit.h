@@ -57,7 +57,7 @@ int relayunit_plan(struct relayunit *unit, const struct paths *paths,
 	const struct relayunit_wish *wish, struct err *err);
 /* Whether it is so already, and hearth-relay runs. */
 bool relayunit_is_on(const struct relayunit *unit);
-/* -EADDRINUSE: another program has one of its ports; @err names it. -ELOOP: pass_to is the relay. */
+/* -EADDRINUSE: another program has one of its ports; @err names it. -ELOOP: pass_to is its own. */
 int relayunit_check(
 	const struct relayunit *unit, const char *const names[RELAYUNIT_OPTIONS], struct err *err);
 /* Carries it out: hearth-relay (re)starts and serves when this returns 0. Root's. */

@@ -73,8 +73,8 @@ static int say_enabled(const struct cli_options *o, const struct relayunit *unit
 		printf("What asks there for other servers is passed on to %s.\n",
 			endpoint_format(&file->pass_to, to));
 	if (sd_booted() <= 0)
-		printf("Process 1 is not systemd: have `hearth-relay serve` started at boot. Its log is "
-		       "%s/hearth-relay.log.\n",
+		printf("Process 1 is not systemd: have `hearth-relay serve` started at boot. Its "
+		       "log is %s/hearth-relay.log.\n",
 			unit->paths.run);
 	printf("Others use it once its record says so: `hearth relay list` on the "
 	       "coordinator's board shows whether\nit does, `hearth relay allow` lets it.\n");

@@ -4,7 +4,8 @@
  * go to a place that the board's own root has named (relay.json, "pass_to"), and nowhere else.
  *
  * Bounds: connections in all and of one source (one more ends the one that has been idle longest,
- * of the source that has most), how fast they come, 10 s until they are through, and duct.h's times.
+ * of the source that has most), how fast they come, 10 s until they are through, and the times of
+ * duct.h.
  */
 #pragma once
 
@@ -40,7 +41,8 @@ struct elsewhere_counters {
 /*
  * Whether a connection that asks for @name (wire/hello.h) wants somebody else. The relay's own are:
  * none, for clients that know it by an address say none, and so does what is no TLS; the names of
- * section 14 and whatever else ends so; and the names in @hosts, where its clients look for it. Pure.
+ * section 14 and whatever else ends so; and the names in @hosts, where its clients look for it.
+ * Pure.
  */
 bool elsewhere_asks(const char *name, const char (*hosts)[FIELD_HOST_MAX], size_t n);
 
@@ -49,7 +51,10 @@ int elsewhere_new(struct relay_core *core, const struct elsewhere_config *config
 	struct elsewhere **ret, struct err *err);
 struct elsewhere *elsewhere_free(struct elsewhere *elsewhere);
 
-/* A connection from @peer, of which @first was already read (copied). @fd, which does not wait, is taken. */
+/*
+ * A connection from @peer, of which @first was already read (copied). @fd, which does not wait, is
+ * taken.
+ */
 void elsewhere_take(struct elsewhere *elsewhere, int fd, const struct endpoint *peer,
 	const void *first, size_t first_len);
 

@@ -21,7 +21,7 @@ enum {
 	FIELD_HOST_MAX = 254, /* likewise */
 	FIELD_URLS_MAX = 16,
 	FIELD_PINS_MAX = 4,
-	FIELD_ID_MAX = 17,   /* 16 lower-case hex digits and a NUL */
+	FIELD_ID_MAX = 17, /* 16 lower-case hex digits and a NUL */
 };
 
 /* `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`: a mesh, a node, a tag. */

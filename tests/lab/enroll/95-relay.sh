@@ -22,7 +22,7 @@ need_relay() { # b7, at 192.168.77.17, TCP 3341
 
 scene relay "a board becomes a relay as it enrols"
 relay() {
-	local t status=0
+	local t tree
 	fresh b7
 	ends 2 "an option of a relay without --relay is wrong use" on b7 enroll-node --relay-port 443
 	has "and says what is missing" "goes with --relay"
@@ -95,7 +95,7 @@ relay_leaves() {
 	ends 0 "--leave" on b7 enroll-node --leave
 	ended() { ! kill -0 "$pid"; } 2>/dev/null
 	check "ends the relay" until_ok 10 ended
-	check "and leaves nothing of it" test -z "$(ls "$W/b7/etc" "$W/b7/relay" "$W/b7/run" 2>/dev/null | grep -i relay)"
+	check "and leaves nothing of it" test -z "$(find "$W/b7" -name '*relay*')"
 	on coord hearth node remove b7 >/dev/null
 	gone b7
 }

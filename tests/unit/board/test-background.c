@@ -1,4 +1,4 @@
-/* background: a program that runs without systemd is found by its file, ended, and its words kept. */
+/* background: a program without systemd is found by its file, ended, and its words kept. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -156,7 +156,7 @@ static void assert_chosen(const struct netmap *map, size_t max, const char *expe
 	assert_string_equal(text, expected);
 }
 
-/* For boards that know nothing yet: each relay before the second host of any, the coordinator's last. */
+/* Each relay comes before the second host of any, the coordinator's last. */
 static void test_choice(void **state)
 {
 	struct settings settings = maker_settings();

@@ -153,7 +153,8 @@ static void test_answers(void **state)
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"hosts\":[\"vps.example.org\"]}",
 			true },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"hosts\":[\"a b\"]}", false },
-		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"hosts\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}",
+		{ "{\"seq\":7,\"members\":[],\"ranges\":[],"
+		  "\"hosts\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}",
 			false },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[],\"hosts\":7}", false },
 		{ "{\"seq\":7,\"members\":[],\"ranges\":[\"::/1\",\"::/2\",\"::/3\",\"::/4\","

@@ -39,7 +39,7 @@ static void test_names(void **state)
 	}
 }
 
-static void test_urls(void **state)
+static void test_url_made(void **state)
 {
 	static const uint8_t pin[PASS_PIN_LEN] = { 0 };
 	static const char whole[] =
@@ -186,7 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_urls),
+		cmocka_unit_test(test_url_made),
 		cmocka_unit_test(test_no_names),
 		cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_frames),
