@@ -1,6 +1,6 @@
 /*
- * dial: see dial.h. Names are looked up here, and libcurl is told (libcurl_set_place). Each connection has a multi handle of its own: so
- * nothing of libcurl's is shared between threads.
+ * dial: see dial.h. Names are looked up here, and libcurl is told (libcurl_set_place). Each
+ * connection has a multi handle of its own: so nothing of libcurl's is shared between threads.
  */
 #include "sys/dial/dial.h"
 

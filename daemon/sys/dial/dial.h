@@ -38,9 +38,7 @@ struct dial_options {
 	 * vouch for host.
 	 */
 	const char *pin;
-	/*
-	 * "http://user:password@proxy:3128" (wire/proxy.h); NULL: none, whatever the environment says.
-	 */
+	/* "http://user:password@proxy:3128" (wire/proxy.h); NULL: none, whoever else says one. */
 	const char *proxy;
 	uint64_t timeout_us; /* 0: 10 s */
 	/* Of an address that was looked up, host's or the proxy's; NULL: all may be used. */
