@@ -81,8 +81,9 @@ int http_reply_json(
 
 /*
  * One request, waits for the answer. 0 and *ret (status may be anything; caller's to release), or
- * -EHOSTUNREACH (name), -ECONNREFUSED, -ETIMEDOUT, -EKEYREJECTED (none of the pins),
- * -EPROTO (TLS), -EFBIG, -EIO, -EINVAL (options), with a sentence naming the URL.
+ * -EHOSTUNREACH (name), -ECONNREFUSED or what else connect() says, -ETIMEDOUT, -EKEYREJECTED (none
+ * of the pins), -EPROTO (TLS), -EACCES and -EPERM (the proxy: another user or password; it does not
+ * let us through), -EFBIG, -EIO, -EINVAL (options), with a sentence naming the URL.
  */
 int http_request_blocking(const struct http_options *options, const struct http_request *request,
 	struct http_reply *ret, struct err *err);
