@@ -1,72 +1,32 @@
 /*
- * hearth-coord: the coordinator of a mesh. One table of verbs.
+ * hearth-coord: the coordinator of a mesh.
  */
 #include <sodium.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/cleanup.h"
-#include "base/guard.h"
-#include "base/env.h"
-#include "base/log.h"
-#include "base/usage.h"
+#include "base/verbs.h"
 #include "coordinator/init.h"
 #include "coordinator/serve.h"
 
-static const struct {
-	const char *name, *help;
-	int (*run)(int argc, char **argv);
-} verbs[] = {
+static const struct verb list[] = {
 	{ "init", "make a mesh on this machine: keys, ranges, first records", init_run },
 	{ "serve", "run the coordinator", serve_run },
 };
 
-static void usage(FILE *f)
-{
-	fputs("usage: hearth-coord VERB [OPTION...]\nThe coordinator of a Hearth mesh.\n\n", f);
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(f, "  %-8s %s\n", verbs[i].name, verbs[i].help);
-	fputs("\n`hearth-coord VERB --help` says more. Tokens and nodes: hearth(1).\n", f);
-}
-
-static void refuse_verb(const char *verb)
-{
-	const char *names[ARRAY_LEN(verbs) + 1] = { NULL }, *near;
-
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		names[i] = verbs[i].name;
-	near = usage_nearest(verb, names);
-	fprintf(stderr,
-		near ? "hearth-coord: there is no verb \"%.40s\"; did you mean \"%s\"?\n"
-		     : "hearth-coord: there is no verb \"%.40s\"; see hearth-coord --help\n",
-		verb, near);
-}
+static const struct verbs verbs = {
+	.program = "hearth-coord",
+	.what = "The coordinator of a Hearth mesh.",
+	.more = "Tokens and nodes: hearth(1).",
+	.list = list,
+	.n = ARRAY_LEN(list),
+};
 
 int main(int argc, char **argv)
 {
-	env_open_log("hearth-coord");
-	(void) guard_memory(false); /* serve says so if it is not */
 	if (sodium_init() < 0) {
 		fputs("hearth-coord: libsodium cannot be used\n", stderr);
 		return 1;
 	}
-	const char *verb = argc > 1 ? argv[1] : "";
-
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--version")) {
-			puts("hearth-coord " HEARTH_VERSION);
-			return 0;
-		}
-	if (!strcmp(verb, "--help") || !strcmp(verb, "-h") || !strcmp(verb, "help")) {
-		usage(stdout);
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		if (!strcmp(verb, verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
-	if (argc < 2)
-		usage(stderr);
-	else
-		refuse_verb(verb);
-	return USAGE_STATUS;
+	return verbs_main(&verbs, argc, argv);
 }
