@@ -1,6 +1,5 @@
 /*
- * derpload: clients of a DERP server, ours or another: as many as are wanted, idle; or one that
- * joins a TUN device to another client, so that whatever makes load makes it over DERP. For tests.
+ * derpload: clients of a DERP server, ours or another, as many as are wanted, idle. For tests.
  *
  *   derpload keys FIRST COUNT
  *     Of clients FIRST and on, one a line, always the same: the WireGuard public key, by which DERP
@@ -11,31 +10,21 @@
  *     that prefix in turn (they must be local here), and keeps them. Prints "in N" when all are in
  *     or have been refused, "lost NUMBER: WHY" of each that is refused or goes later, and ends with
  *     its input, on which each line is answered by "in N".
- *
- *   derpload tun ADDRESS:PORT IFNAME SELF PEER
- *     As client SELF; packets of the TUN device (made if it is not there) go to client PEER.
- *     Prints "ready" when it is in.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
-#include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/descriptors.h"
 #include "base/encode.h"
 #include "derp-end.h"
 
-enum { CLIENTS_MAX = 16384, AT_ONCE = 64, EVENTS = 256, PACKET_MAX = 2048, TURN = 256 };
+enum { CLIENTS_MAX = 16384, AT_ONCE = 64, EVENTS = 256 };
 
 static void die(const char *what, const char *why)
 {
@@ -213,108 +202,6 @@ static int run_idle(int argc, char **argv)
 	return 0;
 }
 
-/* --- one with a TUN device --- */
-
-struct joint {
-	struct end end;
-	int tun;
-	uint8_t peer[DERP_KEY_LEN];
-	uint8_t frames[TLS_RECORD_MAX]; /* those that go next */
-	size_t len;
-	uint64_t refused; /* by the device */
-};
-
-static int open_tun(const char *name)
-{
-	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-
-	(void) snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0)
-		die(name, strerror(errno));
-	return fd;
-}
-
-static void to_device(
-	void *ctx, const uint8_t from[static DERP_KEY_LEN], const uint8_t *data, size_t len)
-{
-	struct joint *j = ctx;
-
-	if (memcmp(from, j->peer, sizeof(j->peer)) == 0 && write(j->tun, data, len) < 0)
-		j->refused++;
-}
-
-/* One packet of the device as a frame behind the others. False: there is none, or no room. */
-static bool from_device(struct joint *j)
-{
-	ssize_t n;
-
-	if (j->len + DERP_PACKET_HEAD_LEN + PACKET_MAX > sizeof(j->frames))
-		return false;
-	n = read(j->tun, j->frames + j->len + DERP_PACKET_HEAD_LEN, PACKET_MAX);
-	if (n <= 0)
-		return false;
-	derp_packet_head(DERP_SEND, j->peer, (size_t) n, j->frames + j->len);
-	j->len += DERP_PACKET_HEAD_LEN + (size_t) n;
-	return true;
-}
-
-/* As much as the connection takes; the rest stays in the device, whose queue is the kernel's. */
-static void send_on(struct joint *j)
-{
-	for (int i = 0; i < TURN; i++) {
-		while (from_device(j))
-			;
-		if (j->len == 0 || !end_send(&j->end, j->frames, j->len))
-			return;
-		j->len = 0;
-	}
-}
-
-static void serve_joint(struct joint *j)
-{
-	bool told = false, more = false;
-
-	while (j->end.state != END_GONE) {
-		bool stuck = j->len > 0 || end_wants_to_write(&j->end);
-		bool in = j->end.state == END_IN;
-		struct pollfd fds[] = {
-			{ .fd = j->end.fd, .events = (short) (stuck ? POLLIN | POLLOUT : POLLIN) },
-			{ .fd = in && !stuck ? j->tun : -1, .events = POLLIN },
-		};
-
-		(void) poll(fds, 2, more ? 0 : -1);
-		more = end_progress(&j->end, to_device, j);
-		if (j->end.state == END_IN)
-			send_on(j);
-		if (j->end.state == END_IN && !told) {
-			told = true;
-			(void) puts("ready");
-			(void) fflush(stdout);
-		}
-	}
-	die("the connection", j->end.why);
-}
-
-static int run_tun(char **argv)
-{
-	static struct joint j;
-	const struct endpoint to = place(argv[0]);
-	struct tls_party *party = end_party();
-	uint8_t secret[DERP_KEY_LEN];
-	int r;
-
-	if (!party)
-		return 1;
-	j.tun = open_tun(argv[1]);
-	end_key(number(argv[3], UINT32_MAX / 2), secret, j.peer);
-	r = end_open(&j.end, party, &to, &(struct ip_addr){ 0 }, number(argv[2], UINT32_MAX / 2));
-	if (r < 0)
-		die(argv[0], strerror(-r));
-	serve_joint(&j);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	if (sodium_init() < 0)
@@ -322,11 +209,8 @@ int main(int argc, char **argv)
 	(void) signal(SIGPIPE, SIG_IGN);
 	if (argc == 4 && strcmp(argv[1], "keys") == 0)
 		return print_keys(number(argv[2], UINT32_MAX / 2), number(argv[3], CLIENTS_MAX));
-	if (argc == 6 && strcmp(argv[1], "tun") == 0)
-		return run_tun(argv + 2);
 	if (argc > 4 && strcmp(argv[1], "idle") == 0)
 		return run_idle(argc - 1, argv + 1);
 	die("usage",
-		"derpload keys FIRST COUNT, idle [-s PREFIX] [-r COUNT] ADDRESS:PORT FIRST COUNT, "
-		"or tun ADDRESS:PORT IFNAME SELF PEER");
+		"derpload keys FIRST COUNT, or idle [-s PREFIX] [-r COUNT] ADDRESS:PORT FIRST COUNT");
 }

@@ -7,19 +7,19 @@ import sys
 import time
 
 import boards
-import derp
 import idle
 import lab
-import net as network
 import peers
 import report
 import servers
 from budgets import budget
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
-SECONDS = int(os.environ.get("SECONDS_PER_SAMPLE", "4"))
-FEWER = min(ROUNDS, 3)  # for what is only printed, or does not scatter
+SECONDS = int(os.environ.get("SECONDS_PER_SAMPLE", "3"))
+FEWER = min(ROUNDS, 3)  # for what scatters little
+FEWEST = min(ROUNDS, 2)  # for what is only printed
 TRIPS_MS = (0, 20, 50)
+SERVERS = ("ours", "theirs")
 CAP_KBIT = 200000
 LOSS_MS, LOSS_PERMILLE, MANY = 50, 10, 4
 
@@ -30,13 +30,18 @@ class Bench:
         self.derper, self.peer_relay = derper, peer_relay
         self.derpload = f"{build}/lab/derpload"
         self.results = {"machine": lab.machine(), "rounds": ROUNDS, "seconds": SECONDS}
-        self.net = network.Net(f"{build}/lab/delaylink", log)
-        self._boards = None
+        self._boards = self._cable = None
 
     @property
     def boards(self):
-        self._boards = self._boards or boards.Boards(self.build, self.source, self.log)
+        self._boards = self._boards or boards.Boards(self.build, self.source, self.derper, self.log)
         return self._boards
+
+    @property
+    def cable(self):
+        """For what needs no boards: clients in a, a server in b."""
+        self._cable = self._cable or lab.Cable()
+        return self._cable
 
     def stop(self):
         if self._boards:
@@ -48,20 +53,8 @@ class Bench:
 
     def servers(self, members):
         """Ours and theirs, the names by which results know them."""
-        yield "ours", lambda: servers.Ours(self.net.r, f"{self.build}/bin/hearth-relay", self.keys(members), self.log, self.tmp)
-        yield "theirs", lambda: servers.Derper(self.net.r, self.derper, self.log, self.tmp)
-
-
-def over_derp(bench, start, **options):
-    server = start()
-    tunnel = derp.Tunnel(bench.net, server, bench.derpload, bench.log)
-    try:
-        got = derp.sample(tunnel, bench.log, **options)
-        server.alive()
-        return got
-    finally:
-        tunnel.stop()
-        server.stop()
+        yield "ours", lambda: servers.Ours(self.cable.b, f"{self.build}/bin/hearth-relay", self.keys(members), self.log, self.tmp)
+        yield "theirs", lambda: servers.Derper(self.cable.b, self.derper, self.log, self.tmp)
 
 
 def figures(got):
@@ -78,20 +71,25 @@ def ratio(rows, field, of, by):
     return report.median([r[of][field] / r[by][field] for r in rows])
 
 
+def over_derp(bench, server, ms):
+    bench.boards.round_trip(ms, whole=True)
+    bench.boards.tell("serve", server)  # so connections know nothing of the cables before
+    bench.boards.tell("way", "tcp")
+    return bench.boards.sample(seconds=SECONDS)
+
+
 def run_derp(bench):
     """(a)"""
-    report.title("DERP, one TCP stream: Mbit/s, and the server's CPU seconds for each Gbit")
+    report.title("DERP, one TCP stream between two boards: Mbit/s, and the server's CPU seconds for each Gbit")
     rows = bench.results["derp"] = {ms: [] for ms in TRIPS_MS}
-    both = list(bench.servers(2))
     for number in range(ROUNDS):
         for ms in TRIPS_MS:
-            if number >= FEWER and ms != TRIPS_MS[-1]:
+            if number >= FEWEST and ms != TRIPS_MS[-1]:
                 continue
-            bench.net.round_trip(ms)
-            order = both[::-1] if number % 2 else both
-            got = {name: over_derp(bench, start, seconds=SECONDS) for name, start in order}
-            rows[ms].append({name: got[name] for name, _ in both})
+            got = {server: over_derp(bench, server, ms) for server in SERVERS[::-1 if number % 2 else 1]}
+            rows[ms].append({server: got[server] for server in SERVERS})
             report.say(f"round {number + 1}  {ms:>2} ms   {figures(rows[ms][-1])}")
+    bench.boards.tell("serve", "ours")
     for ms in TRIPS_MS:
         print_medians(f"{ms} ms", rows[ms])
     far = rows[TRIPS_MS[-1]]
@@ -105,26 +103,25 @@ def run_udp(bench):
     report.title(f"UDP relay beside the direct tunnel, cables of {CAP_KBIT // 1000} Mbit/s, one stream")
     results = bench.results["udp"] = {}
     for ms in TRIPS_MS:
-        for house in "bc":
-            bench.boards.tell("leg", house, ms / 4, 0, CAP_KBIT)
-        results[ms] = two_ways(bench, f"{ms} ms")
-        report.judge(f"UDP relay, {ms} ms", ratio(results[ms], "mbit", "relayed", "direct"), budget("relay-udp"), "of the direct tunnel")
+        bench.boards.round_trip(ms, kbit=CAP_KBIT)
+        results[ms] = two_ways(bench, f"{ms} ms", FEWER)
+        report.judge(f"UDP relay, {ms} ms", ratio(results[ms], "mbit", "udp", "direct"), budget("relay-udp"), "of the direct tunnel")
     report.title("UDP relay, cables without a limit")
     for house in "bc":
         bench.boards.tell("leg", house)
     for word, what in (("on", "default veth"), ("off", "plain wire")):
         for place in "abc":
             bench.boards.tell("frames", place, word)
-        results[what] = two_ways(bench, what)
+        results[what] = two_ways(bench, what, FEWEST)
 
 
-def two_ways(bench, what):
-    rows, ways = [], ("direct", "relayed")
-    for number in range(FEWER):
+def two_ways(bench, what, rounds, ways=("direct", "udp"), **options):
+    rows = []
+    for number in range(rounds):
         got = {}
-        for way in ways[::-1] if number % 2 else ways:
+        for way in ways[::-1 if number % 2 else 1]:
             bench.boards.tell("way", way)
-            got[way] = bench.boards.sample(seconds=SECONDS)
+            got[way] = bench.boards.sample(seconds=SECONDS, **options)
         rows.append({way: got[way] for way in ways})
         report.say(f"round {number + 1}  {what:<12} {figures(rows[-1])}")
     print_medians(what, rows)
@@ -134,36 +131,23 @@ def two_ways(bench, what):
 def run_loss(bench):
     """(c): on b's cable alone; b sends."""
     report.title(f"{LOSS_MS} ms and {LOSS_PERMILLE / 10:g} % loss on one cable: by UDP, and over our DERP")
-    bench.net.legs[0].cable(delay_ms=LOSS_MS / 2, loss_permille=LOSS_PERMILLE, whole=False)
-    bench.net.legs[1].cable(whole=False)
-    bench.boards.tell("leg", "b", LOSS_MS / 2, LOSS_PERMILLE, 0)
-    bench.boards.tell("leg", "c", 0, 0, 0)
-    bench.boards.tell("way", "relayed")
-    ours = dict(bench.servers(2))["ours"]
-    results = bench.results["loss"] = {1: [], MANY: []}
-    for number in range(FEWER):
-        for streams, rows in results.items():
-            rows.append({"UDP": bench.boards.sample(seconds=2 * SECONDS, streams=streams),
-                         "DERP": over_derp(bench, ours, seconds=2 * SECONDS, streams=streams)})
-            report.say(f"round {number + 1}  streams: {streams}  {figures(rows[-1])}")
-    for streams, rows in results.items():
-        print_medians(f"{streams} streams" if streams > 1 else "1 stream", rows)
-    report.judge(f"{MANY} streams by UDP", ratio(results[MANY], "mbit", "UDP", "DERP"), budget("relay-loss"), "times our DERP")
+    bench.boards.leg("b", LOSS_MS / 2, loss_permille=LOSS_PERMILLE)
+    bench.boards.tell("leg", "c")
+    results = bench.results["loss"] = {
+        streams: two_ways(bench, f"streams: {streams}", FEWER, ("udp", "tcp"), streams=streams) for streams in (1, MANY)}
+    report.judge(f"{MANY} streams by UDP", ratio(results[MANY], "mbit", "udp", "tcp"), budget("relay-loss"), "times our DERP")
 
 
 def run_idle(bench):
     """(d)"""
     report.title("DERP, memory of idle clients")
-    for leg in bench.net.legs:
-        leg.cable()
-    bench.net.b.ip("route", "replace", "local", idle.SOURCES, "dev", "lo")
-    bench.net.r.ip("route", "replace", idle.SOURCES, "via", bench.net.legs[0].address)
+    idle.connect(bench.cable)
     rows = bench.results["idle"] = {}
     for name, start in bench.servers(max(idle.COUNTS)):
         server = start()
         time.sleep(1)  # it has begun, and knows its members: nothing tells that from outside
         try:
-            rows[name] = idle.measure(bench.net, server, bench.derpload, bench.log)
+            rows[name] = idle.measure(bench.cable, server, bench.derpload, bench.log)
         finally:
             server.stop()
     for count in idle.COUNTS:
@@ -176,7 +160,7 @@ def run_peers(bench):
     if not bench.peer_relay:
         report.say("       not built: nothing to compare with")
         return
-    bench.results["peers"] = peers.measure(bench, FEWER, SECONDS)
+    bench.results["peers"] = peers.measure(bench, FEWEST, SECONDS)
 
 
 PARTS = {"derp": run_derp, "udp": run_udp, "loss": run_loss, "idle": run_idle, "peers": run_peers}

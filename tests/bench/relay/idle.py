@@ -9,9 +9,9 @@ SOURCES = "10.9.0.0/22"  # where they come from
 
 
 class Crowd:
-    def __init__(self, net, server, derpload, first, count, log):
-        self.process = net.b.start([derpload, "idle", "-s", SOURCES, f"{net.legs[0].relay_address}:{server.port}",
-                                    str(first), str(count)], log, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, cable, server, derpload, first, count, log):
+        self.process = cable.a.start([derpload, "idle", "-s", SOURCES, f"192.0.2.2:{server.port}", str(first), str(count)],
+                                     log, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         said = ""
         while said.split()[:1] != ["in"]:
             said = self.process.stdout.readline()
@@ -25,12 +25,17 @@ class Crowd:
         self.process.stdout.close()
 
 
-def measure(net, server, derpload, log):
+def connect(cable):
+    cable.a.ip("route", "add", "local", SOURCES, "dev", "lo")
+    cable.b.ip("route", "add", SOURCES, "via", "192.0.2.1")
+
+
+def measure(cable, server, derpload, log):
     """For each of COUNTS: clients that are in, and kB a client beside none."""
     before, rows, crowds, first = server.rss_kb(), {}, [], 1
     try:
         for count in COUNTS:
-            crowds.append(Crowd(net, server, derpload, first, count - first + 1, log))
+            crowds.append(Crowd(cable, server, derpload, first, count - first + 1, log))
             first = count + 1
             n = sum(c.number for c in crowds)
             server.alive()

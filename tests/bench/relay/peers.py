@@ -9,7 +9,7 @@ import report
 
 PAYLOAD = 1280
 STEADY_MBIT = 1000
-ADDRESS, HOUSE = "10.1.3.1", "10.1.3.2"
+ADDRESS = "192.0.2.2"
 _ports = itertools.count(20000)
 
 
@@ -19,7 +19,7 @@ class Ours:
     def __init__(self, bench):
         self.program = f"{bench.build}/lab/relay-udp"
         self.bench = bench
-        self.process = bench.net.r.start([self.program, "serve", str(self.port)], bench.log, stdin=subprocess.PIPE,
+        self.process = bench.cable.b.start([self.program, "serve", str(self.port)], bench.log, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, text=True)
         if not self.process.stdout.readline().startswith("port"):
             raise lab.Failed("relay-udp does not serve")
@@ -33,13 +33,13 @@ class Theirs:
 
     def __init__(self, bench):
         self.program, self.bench = bench.peer_relay, bench
-        self.process = bench.net.r.start([self.program, "serve", f"{ADDRESS}:{self.port}"], bench.log, stdin=subprocess.PIPE,
+        self.process = bench.cable.b.start([self.program, "serve", f"{ADDRESS}:{self.port}"], bench.log, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, text=True)
         words = self.process.stdout.readline().split()
         if len(words) != 2:
             raise lab.Failed("peer-relay does not serve")
         self.ports = [next(_ports) for _ in "ab"]
-        heads = [bench.net.b.run(self.program, "bind", f"{ADDRESS}:{self.port}", *words, str(n), str(port)).strip()
+        heads = [bench.cable.a.run(self.program, "bind", f"{ADDRESS}:{self.port}", *words, str(n), str(port)).strip()
                  for n, port in enumerate(self.ports)]
         self.head = heads[0]
 
@@ -52,7 +52,7 @@ def sample(bench, kind, seconds, mbit):
     relay = kind(bench)
     try:
         cpu = lab.cpu_seconds(relay.process.pid)
-        said = json.loads(bench.net.b.run(*relay.load(seconds, mbit)))
+        said = json.loads(bench.cable.a.run(*relay.load(seconds, mbit)))
         cpu = lab.cpu_seconds(relay.process.pid) - cpu
     finally:
         lab.stop(relay.process)
@@ -64,15 +64,7 @@ def sample(bench, kind, seconds, mbit):
     return {"mbit": said["came_mbit"], "cpu": cpu / gbit, "lost": 1 - said["came_bytes"] / said["sent_bytes"]}
 
 
-def connect(net):
-    lab.run("ip", "link", "add", "u0", "netns", net.r.name, "type", "veth", "peer", "name", "u0", "netns", net.b.name)
-    for ns, address in ((net.r, ADDRESS), (net.b, HOUSE)):
-        ns.ip("addr", "add", f"{address}/24", "dev", "u0")
-        ns.ip("link", "set", "u0", "up")
-
-
 def measure(bench, rounds, seconds):
-    connect(bench.net)
     results = {}
     for mbit in (0, STEADY_MBIT):
         rows = results[mbit] = []

@@ -35,6 +35,8 @@ def judge(what, value, limit, unit, least=True):
 
 def finish():
     say("")
+    if os.getloadavg()[0] > 3 * os.cpu_count():
+        say("others kept the processors busy: Mbit/s are what was left, ratios are of samples close to each other")
     if missed:
         say(f"{len(missed)} missed: " + "; ".join(missed))
     return 1 if missed else 0

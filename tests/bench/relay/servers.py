@@ -1,4 +1,4 @@
-"""The servers that are compared, in namespace r: hearth-relay, with a hearthd that only knows who the members are, and
+"""Servers of DERP by themselves, in a namespace: hearth-relay, with a hearthd that only knows who the members are, and
 Tailscale's derper."""
 import json
 import os
@@ -58,10 +58,7 @@ class Members:
 
 
 class Server:
-    """@pid, @port: where it listens on all addresses of r."""
-
-    def cpu(self):
-        return lab.cpu_seconds(self.process.pid)
+    """@port: where it listens, on all addresses."""
 
     def rss_kb(self):
         return lab.status_kb(self.process.pid, "VmRSS")
@@ -109,5 +106,5 @@ class Derper(Server):
         os.makedirs(f"{home}/certs", exist_ok=True)
         self.process = ns.start(
             [program, "-c", f"{home}/derper.json", "-a", f":{self.port}", "-http-port", "-1", "-stun=false",
-             "-certmode", "manual", "-certdir", f"{home}/certs", "-hostname", "10.1.1.1"], log, stdout=log)
+             "-certmode", "manual", "-certdir", f"{home}/certs", "-hostname", "192.0.2.2"], log, stdout=log)
         self.wait(ns)
