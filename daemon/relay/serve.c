@@ -224,6 +224,13 @@ static int open_udp(struct serve *s, struct err *err)
 	return 0;
 }
 
+/* Who is here by one of the two ways and who is here by the other reach each other. */
+static void join_ways(struct serve *s)
+{
+	if (s->udp)
+		bridge_join(&s->bridge, s->udp, s->derp);
+}
+
 /* Until now connections were passed to coordinators that relay.json names, and that was all. */
 static void begin_to_serve(struct serve *s)
 {
@@ -231,8 +238,10 @@ static void begin_to_serve(struct serve *s)
 
 	s->waiting = false;
 	log_notice("this board is enrolled: its mesh's members are served from now on");
-	if (open_udp(s, &err) == 0)
+	if (open_udp(s, &err) == 0) {
+		join_ways(s);
 		return;
+	}
 	log_error("%s", err.text);
 	(void) sd_event_exit(s->core.event, -err.code); /* as at a start: it is tried anew */
 }
@@ -444,8 +453,8 @@ static int start(struct serve *s, struct err *err)
 		r = open_udp(s, err);
 	if (r == 0)
 		r = open_tcp(s, err);
-	if (r == 0 && s->udp)
-		bridge_join(&s->bridge, s->udp, s->derp);
+	if (r == 0)
+		join_ways(s);
 	if (r == 0)
 		begin_to_wait(s);
 	if (r == 0 && s->file.metrics)
