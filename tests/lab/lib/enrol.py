@@ -2,8 +2,7 @@
 """Enrols a board by the API alone, and plays a coordinator that lies. For test-mesh.
 
 enrol.py enrol TOKEN-FILE STATE-DIR ETC-DIR NAME [PORT]
-    makes keys, redeems the token, writes log, presence and hearthd.yaml; with $HEARTH_VIA=HOST:PORT by that relay,
-    with $HEARTH_RELAY=FILE as a relay itself: what a record would say of it
+    makes keys, redeems the token, writes log, presence and hearthd.yaml; with $HEARTH_VIA=HOST:PORT by that relay
 enrol.py lie COORD-STATE PORT REPLY-FILE ADDRESS
     serves REPLY-FILE to every poll and enrolment, with the coordinator's own TLS key
 enrol.py edit IN OUT WHAT
@@ -58,8 +57,6 @@ def enrol(token_file, state, etc, name, port="41741"):
         key, cert = client_files(seed, where)
         body = {"token": {"id": token["id"], "secret": token["secret"]}, "wg": public, "name": name,
                 "board": {"hostname": name}}
-        if os.environ.get("HEARTH_RELAY"):
-            body["relay"] = json.load(open(os.environ["HEARTH_RELAY"]))
         via = os.environ.get("HEARTH_VIA")
         url = by_relay(token["pins"][0], via) if via else token["urls"][0]
         request = urllib.request.Request(url + "/v1/enroll", json.dumps(body).encode(),
