@@ -14,9 +14,10 @@
 #include "tunnel/tunnel.h"
 
 enum { RELAYED_MAX = 256 /* peers at a time */ };
-#define RELAYED_LINGER_US   UINT64_C(300000000)
-#define RELAYED_TRIAL_US    UINT64_C(60000000) /* so long, even where others wait for the place */
-#define RELAYED_PATIENCE_US UINT64_C(1000000)  /* with the first relay; then twice as much ... */
+#define RELAYED_LINGER_US UINT64_C(300000000)
+#define RELAYED_TRIAL_US  UINT64_C(60000000) /* so long, even where others wait for the place */
+/* With the first relay, but three round trips at least; then twice as much ... */
+#define RELAYED_PATIENCE_US UINT64_C(500000)
 #define RELAYED_TIRED_US    UINT64_C(60000000) /* ... up to here */
 
 struct relayed;

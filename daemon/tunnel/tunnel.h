@@ -114,8 +114,8 @@ enum tunnel_event_kind {
 	 */
 	TUNNEL_HEARD,
 	/*
-	 * What was sent to the peer whose public key is @data has had no answer for a second and a
-	 * half: often it needs none, for 10 s. Only told after tunnel_tell_quiet().
+	 * What was sent to the peer whose public key is @data has had no answer for 0.8 s: often it
+	 * needs none, for 10 s. Only told after tunnel_tell_quiet().
 	 */
 	TUNNEL_QUIET,
 	/* The same, for 15 s: it should have had one. */

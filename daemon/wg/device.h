@@ -24,7 +24,7 @@
 /* Unanswered for this long: keepalive and rekey timeout together. */
 #define WG_UNANSWERED_US (WG_KEEPALIVE_US + WG_REKEY_TIMEOUT_US)
 /* Told so soon, if somebody wants to know: another way may be better. */
-#define WG_QUIET_US UINT64_C(1500000)
+#define WG_QUIET_US UINT64_C(800000)
 
 /* In the order in which those due at once are run: old keys go before new ones are asked for. */
 enum wg_timer {

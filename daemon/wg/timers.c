@@ -9,7 +9,7 @@
  *                comes in
  *   keepalive    set when data comes in (10 s), stopped by anything that goes out
  *   unanswered   set when data goes out (15 s + jitter), stopped by anything that comes in. Who
- *                wants to hear of it sooner is told 1.5 s after data has gone out, and again only
+ *                wants to hear of it sooner is told 0.8 s after data has gone out, and again only
  *                if more has gone out since
  *   zero keys    set by each new session and on giving up (540 s)
  *   persistent   set by everything that goes out (as configured). Linux's is set by what comes in,

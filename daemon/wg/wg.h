@@ -115,7 +115,7 @@ enum wg_event {
 	WG_EVENT_COOKIE_RECEIVED,
 	WG_EVENT_SESSION,  /* a session is confirmed: first contact or a rekey */
 	WG_EVENT_ENDPOINT, /* the peer's address is another one than before */
-	WG_EVENT_QUIET,    /* nothing has come for 1.5 s after data went: wg_device_tell_quiet() */
+	WG_EVENT_QUIET,    /* nothing has come for 0.8 s after data went: wg_device_tell_quiet() */
 	WG_EVENT_UNANSWERED, /* 15 s without an answer to what was sent: a new handshake is tried */
 	WG_EVENT_GAVE_UP,    /* 90 s of handshakes unanswered; then what is staged is dropped */
 	WG_EVENT_KEYS_ZEROED

@@ -75,7 +75,7 @@ by_relay() {
 	no_way b8 drop
 	t=$(token --role member)
 	enrolls "enrols by the relay in its token" b8 "$t"
-	hears() { status_says b8 'coordinator.*hearth.internal'; }
+	hears() { status_says b8 'coordinator *connected by relay'; }
 	check "and hears of news there" until_ok 60 hears
 	fresh b9
 	no_way b9 reject
@@ -139,7 +139,7 @@ waiting() {
 	at_host() { relays b8 | holds '192\.168\.77\.18'; }
 	check "found where the coordinator came to it" at_host
 	check "it waits for nobody any more" test "$(waits_for b8)" = 0
-	hears() { status_says b8 'coordinator.*hearth.internal'; }
+	hears() { status_says b8 'coordinator *connected by relay'; }
 	check "and hears of news by way of itself" until_ok 60 hears
 	gone b8
 }
