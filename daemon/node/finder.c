@@ -288,6 +288,17 @@ void finder_follow(struct finder *f)
 	run(f);
 }
 
+void finder_doubt(struct finder *f, uint32_t id)
+{
+	struct peer *peer = peers_change(f->peers, id);
+
+	if (!f->tunnel || !peer)
+		return;
+	ways_doubt(&peer->ways, clock_now_us());
+	f->hooks->missed(f->ctx, id);
+	run(f);
+}
+
 void finder_moved(struct finder *f)
 {
 	uint64_t now_us = clock_now_us();

@@ -37,6 +37,9 @@ int finder_use(struct finder *finder, struct tunnel *tunnel, struct err *err);
 /* Peers have come or gone, or are somewhere else: those that have to be are pinged. */
 void finder_follow(struct finder *finder);
 
+/* Nothing has come from node @id for a while: its way is looked at again, and others are. */
+void finder_doubt(struct finder *finder, uint32_t id);
+
 /* Our own addresses or routes are others: every way is looked at again. */
 void finder_moved(struct finder *finder);
 

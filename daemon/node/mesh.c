@@ -60,7 +60,15 @@ static void on_peer_moved(void *ctx, uint32_t id)
 	ask_peer_moved(ctx, id);
 }
 
-static const struct peers_hooks peers_hooks = { .moved = on_peer_moved };
+static void on_peer_lost(void *ctx, uint32_t id)
+{
+	const struct hearthd *h = ctx;
+
+	if (h->finder && h->relays)
+		finder_doubt(h->finder, id);
+}
+
+static const struct peers_hooks peers_hooks = { .moved = on_peer_moved, .lost = on_peer_lost };
 
 static void what_to_announce(const void *ctx, struct announce_facts *ret)
 {

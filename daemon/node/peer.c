@@ -330,10 +330,12 @@ static void remember(struct peers *peers, const struct peer *peer)
 	seen_note(peers->seen, peer->id, &peer->stats.endpoint);
 }
 
-static void judge(struct peers *peers, struct peer *peer, uint64_t now_us)
+/* True if it was reachable, and is not any more. */
+static bool judge(struct peers *peers, struct peer *peer, uint64_t now_us)
 {
 	uint64_t last = peer->stats.last_receive_us;
 	bool reachable = peer->stats.session && last && now_us - last < PEER_REACHABLE_US;
+	bool lost = peer->reachable && !reachable;
 
 	if (reachable != peer->reachable) {
 		peer->since_us = clock_wall_us();
@@ -344,6 +346,7 @@ static void judge(struct peers *peers, struct peer *peer, uint64_t now_us)
 	peers->n_reachable += reachable;
 	if (reachable)
 		remember(peers, peer);
+	return lost;
 }
 
 /*
@@ -395,8 +398,11 @@ void peers_look(struct peers *peers, struct tunnel *tunnel, uint64_t now_us)
 	}
 	peers->n_reachable = 0;
 	for (size_t i = 0; i < peers->n; i++)
-		judge(peers, &peers->list[i], now_us);
+		peers->list[i].lost = judge(peers, &peers->list[i], now_us);
 	for (size_t i = 0; i < peers->n; i++)
 		if (note_endpoint(&peers->list[i]))
 			peers->hooks->moved(peers->ctx, peers->list[i].id);
+	for (size_t i = 0; i < peers->n; i++)
+		if (peers->list[i].lost)
+			peers->hooks->lost(peers->ctx, peers->list[i].id);
 }

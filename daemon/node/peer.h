@@ -42,6 +42,7 @@ struct peer {
 	struct tunnel_peer_stats stats;
 	bool has_presence; /* an address is known */
 	bool reachable;
+	bool lost;         /* in this look: it was reachable, and is not */
 	bool ever;         /* since hearthd started */
 	uint64_t since_us; /* wall clock: reachable or lost since then; 0: nothing happened yet */
 	uint64_t state_us; /* monotonic: in its state since then */
@@ -53,6 +54,8 @@ struct peers;
 struct peers_hooks {
 	/* Node @id answers at another address than before. */
 	void (*moved)(void *ctx, uint32_t id);
+	/* Nothing has come from node @id for so long that it counts as unreachable now. */
+	void (*lost)(void *ctx, uint32_t id);
 };
 
 /*

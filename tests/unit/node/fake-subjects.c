@@ -436,6 +436,12 @@ FREE(finder)
 ASK(finder, follow)
 ASK(finder, moved)
 
+void finder_doubt(struct finder *finder, uint32_t id)
+{
+	assert_ptr_equal(finder, &fake);
+	say("finder_doubt-%u", id);
+}
+
 const struct finder_counters *finder_counters(const struct finder *finder)
 {
 	static const struct finder_counters none;

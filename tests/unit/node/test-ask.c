@@ -138,6 +138,8 @@ static void test_peer_moved(void **state)
 	(void) strcpy(fake.sync.url, "https://192.168.50.11:8443");
 	fake.peers_hooks->moved(fake.ctx, 2);
 	fake_assert_asked("sync_link_changed");
+	fake.peers_hooks->lost(fake.ctx, 3);
+	fake_assert_asked("finder_doubt-3");
 }
 
 static void test_position(void **state)

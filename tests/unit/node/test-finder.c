@@ -108,7 +108,11 @@ static void on_moved(void *ctx, uint32_t id)
 {
 }
 
-static const struct peers_hooks hooks = { .moved = on_moved };
+static void on_lost(void *ctx, uint32_t id)
+{
+}
+
+static const struct peers_hooks hooks = { .moved = on_moved, .lost = on_lost };
 
 static struct {
 	uint32_t id;
@@ -539,6 +543,17 @@ static void test_unanswered(void **state)
 	assert_true(n_sent > 2);
 }
 
+/* Nobody has sent anything, and nothing has come from it: that is no reason to wait for words. */
+static void test_lost(void **state)
+{
+	found(2, "192.0.2.2:41741");
+	finder_doubt(finder, 2);
+	assert_int_equal(n_sent, 1);
+	assert_int_equal(missed.id, 2);
+	finder_doubt(finder, 77); /* nobody */
+	assert_int_equal(missed.times, 1);
+}
+
 /* For a moment: only where it is, at first; and the relays hear of it. */
 static void test_quiet(void **state)
 {
@@ -667,6 +682,7 @@ int main(void)
 		TEST(turns),
 		TEST(heard),
 		TEST(unanswered),
+		TEST(lost),
 		TEST(quiet),
 		TEST(relayed),
 		TEST(moved),

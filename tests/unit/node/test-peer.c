@@ -65,7 +65,14 @@ int tunnel_get_stats(struct tunnel *tunnel, struct tunnel_peer_stats **ret, size
 	return 0;
 }
 
-static uint32_t moved_id;
+static uint32_t moved_id, lost_id;
+static unsigned n_lost;
+
+static void on_lost(void *ctx, uint32_t id)
+{
+	lost_id = id;
+	n_lost++;
+}
 
 static void on_moved(void *ctx, uint32_t id)
 {
@@ -74,7 +81,7 @@ static void on_moved(void *ctx, uint32_t id)
 
 /* --- a mesh of three; we are number 1 --- */
 
-static const struct peers_hooks hooks = { .moved = on_moved };
+static const struct peers_hooks hooks = { .moved = on_moved, .lost = on_lost };
 static struct tunnel *const tunnel = (struct tunnel *) &hooks; /* not looked into */
 static struct peers *peers;
 static struct seen *seen;
@@ -104,7 +111,7 @@ static int set_up(void **state)
 	n_set = n_removed = n_begun = refuses = keeps = 0;
 	is_deaf = false;
 	n_answers = 0;
-	moved_id = 0;
+	moved_id = lost_id = n_lost = 0;
 	seen = seen_new("/dev/null/seen", NULL);
 	peers = peers_new(NULL, seen, 1, &hooks, NULL);
 	assert_non_null(peers);
@@ -338,10 +345,14 @@ static void test_reachable(void **state)
 	assert_true(peers_get(peers, 2)->ever);
 	assert_false(peers_get(peers, 3)->ever);
 	assert_int_equal(peers_get(peers, 2)->state_us, now_us);
+	assert_int_equal(n_lost, 0); /* who never was cannot be lost */
 	n_answers = 0;
 	answer(2, "192.0.2.2:41741", now_us, false);
 	peers_look(peers, tunnel, now_us + SECOND);
 	assert_int_equal(peers_reachable(peers), 0);
+	assert_int_equal(lost_id, 2);
+	peers_look(peers, tunnel, now_us + 2 * SECOND);
+	assert_int_equal(n_lost, 1);
 	assert_true(peers_get(peers, 2)->ever);
 	n_answers = 0;
 	answer(2, "192.0.2.2:41741", 0, true); /* nothing was heard yet */

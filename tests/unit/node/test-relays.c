@@ -322,7 +322,11 @@ static void on_moved(void *ctx, uint32_t id)
 {
 }
 
-static const struct peers_hooks peers_hooks = { .moved = on_moved };
+static void on_lost(void *ctx, uint32_t id)
+{
+}
+
+static const struct peers_hooks peers_hooks = { .moved = on_moved, .lost = on_lost };
 
 /* Of the finder: all that are due, of which those that arrive are answered at once. */
 static void ping(void)

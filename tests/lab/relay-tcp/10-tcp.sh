@@ -13,7 +13,7 @@ by_way() { # WAY: b reaches c by that way
 }
 # BOARD WAY: of the relay on a, which it is bound to
 bound_by() { says "$1" "[(r['state'], r['way']) for r in s['relays'] if r['name']=='a']==[('bound', '$2')]"; }
-told() { env_of b "$B/hearth" status "${@:2}" | grep -q "$1"; } # PATTERN [OPTION...]
+told() { env_of b "$B/hearth" status "${@:2}" | holds "$1"; } # PATTERN [OPTION...]
 
 scene tcp "UDP is blocked at both boards, for a while"
 tcp() {
@@ -41,7 +41,7 @@ tcp() {
 	right 45 "by both" no_streams c
 }
 # BOARD: has no TCP connection to the relay
-no_streams() { ! in_ns "$1" ss -Htn state established dst 192.0.2.11 dport = :3340 | grep -q .; }
+no_streams() { ! in_ns "$1" ss -Htn state established dst 192.0.2.11 dport = :3340 | holds .; }
 
 scene tcp_one "UDP is blocked at one of them; the relay has one by TCP and the others by UDP"
 tcp_one() {
