@@ -97,9 +97,11 @@ tcp_restarted() {
 	relay_serve a
 	right 5 "b reaches c" ping_to b "${ip4[c]}"
 	no_gap 5 "it was a short silence"
+	talk
 	did "it is away" relay_stop a
-	right 40 "b says so, and why, of both ways" says b \
+	right 90 "b says so, and why, of both ways" says b \
 		"any('no relay answers' in p and 'UDP to ' in p and ':3478' in p and 'TLS to ' in p and ':3340: ' in p and 'refused' in p for p in s['problems'])"
+	talk_end
 	did "it is back" relay_serve a
 	right 70 "b reaches c" ping_to b "${ip4[c]}"
 	udp

@@ -55,3 +55,13 @@ quiet_cable() {
 	cable_alive
 	right 5 "both say relayed" both relayed
 }
+
+scene nobody_talks "a direct way goes, and nobody says a word for as long as it takes" long
+nobody_talks() {
+	cable_in
+	right 5 "b and c are direct" both direct
+	did "the cable dies" cable_dead
+	right 90 "both say relayed, once they have heard nothing for a minute" both relayed
+	cable_out
+	cable_alive
+}
