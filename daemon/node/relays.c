@@ -2,7 +2,7 @@
  * relays: see relays.h. All that is due is done in one turn (run()), whatever made it begin, and
  * one timer begins the next.
  */
-#include "node/relays.h"
+#include "node/relays-internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,26 +17,6 @@
 enum { AT_ONCE = 64 };
 
 #define PORT_EVERY_US (60 * USEC_PER_SEC) /* to ask the tunnel wakes its thread */
-
-struct relays {
-	struct core *core;
-	struct peers *peers;
-	const struct relays_hooks *hooks;
-	void *ctx;
-	struct pair_self self;
-	struct tunnel *tunnel; /* borrowed, NULL: none */
-	uint64_t port_us;      /* its port was looked at; somebody may have moved it */
-	uint16_t port;         /* its */
-	struct ferry *ferry;   /* owned, NULL: none */
-	sd_event_source *io, *timer;
-	struct relay_ways *list[RELAYS_MAX]; /* owned, by number */
-	size_t n;
-	struct home_choice choices[RELAYS_MAX]; /* of the last turn */
-	struct home home;
-	bool begun;         /* home is what it was before the start, at least */
-	uint64_t silent_us; /* none has carried since then; 0: one does */
-	struct relayed *relayed;
-};
 
 /* --- a turn --- */
 
@@ -367,79 +347,12 @@ static void follow_port(struct relays *r)
 		ferry_set_tunnel_port(r->ferry, port);
 }
 
-/* --- what is told --- */
-
-static const char *name_of(const struct relays *r, uint32_t id)
-{
-	const struct node *node = netmap_by_id(book_netmap(r->core->book), id);
-
-	return node ? node->name : "?";
-}
-
-/* Whom there is no way to; the first, and how many. */
-static uint32_t find_cut_off(const struct relays *r, size_t *ret_n)
-{
-	size_t n;
-	const struct peer *list = peers_list(r->peers, &n);
-	uint32_t first = 0;
-
-	*ret_n = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (list[i].reachable || !list[i].has_presence || !list[i].ways.doubtful)
-			continue;
-		first = first ? first : list[i].id;
-		++*ret_n;
-	}
-	return first;
-}
-
-static void tell_problem(struct relays *r, uint64_t now_us)
-{
-	size_t n_cut_off;
-	uint32_t cut_off = find_cut_off(r, &n_cut_off);
-	char why[RELAY_WAYS_WHY_MAX], others[48] = "";
-	const struct relay_ways *relay = r->n ? r->list[0] : NULL;
-	struct err err = { 0 };
-
-	for (size_t i = 0; i < r->n; i++)
-		if (r->list[i]->id == r->home.id)
-			relay = r->list[i];
-	if (!relay || !r->ferry || !cut_off || !r->silent_us ||
-		now_us - r->silent_us < RELAYS_TELL_US)
-		return problem_set(&r->core->problems, "relay", NULL);
-	if (n_cut_off > 1)
-		(void) snprintf(others, sizeof(others), " and %zu others", n_cut_off - 1);
-	err_set(&err, -EHOSTUNREACH,
-		"no relay answers, and no direct way leads to %s%s. Relay %s: %s",
-		name_of(r, cut_off), others, name_of(r, relay->id),
-		relay_ways_why(relay, now_us, why));
-	problem_set(&r->core->problems, "relay", &err);
-}
-
-size_t relays_report(const struct relays *r, struct relays_report ret[static RELAYS_MAX])
-{
-	uint64_t now_us = clock_now_us();
-
-	for (size_t i = 0; i < r->n; i++) {
-		const struct relay_ways *relay = r->list[i];
-
-		ret[i] = (struct relays_report){ .id = relay->id,
-			.home = relay->id == r->home.id,
-			.state = relay_ways_state(relay, now_us),
-			.way = relay_ways_by(relay, now_us),
-			.rtt_us = relay_ways_choice(relay, now_us).rtt_us,
-			.at = relay_ways_at(relay, now_us) };
-		(void) relay_ways_why(relay, now_us, ret[i].why);
-	}
-	return r->n;
-}
+/* --- what happens --- */
 
 uint32_t relays_home(const struct relays *r)
 {
 	return r->home.id;
 }
-
-/* --- what happens --- */
 
 static void begin(struct relays *r)
 {
@@ -513,7 +426,7 @@ void relays_look(struct relays *r)
 	hold_ferry(r);
 	use_best(r, now_us);
 	run(r);
-	tell_problem(r, now_us);
+	relays_tell_problem(r, now_us);
 }
 
 /* --- its life --- */

@@ -3,7 +3,8 @@
  * itself to those that the records name, says which is its home, and has those peers carried by
  * them that have no direct way.
  *
- *   relays.c        which relays there are and are used; home; the ferry's life; what is told
+ *   relays.c        which relays there are and are used; home; the ferry's life
+ *   relays-tell.c   what is told: the problem, and how each relay is
  *   relayed.c       which peers are carried, and by which relay
  *   relay-ways.c    one relay: both ways to it, and when which is needed
  *   relay-link.c    by UDP: a carrier, a bond
