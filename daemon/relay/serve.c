@@ -11,76 +11,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/descriptors.h"
 #include "base/env.h"
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/names.h"
 #include "base/usage.h"
-#include "board/config.h"
-#include "board/relayfile.h"
-#include "relay/admit.h"
-#include "relay/bridge.h"
-#include "relay/derp.h"
-#include "relay/elsewhere.h"
-#include "relay/front.h"
-#include "relay/metrics-text.h"
-#include "relay/metrics.h"
 #include "relay/names.h"
-#include "relay/outsiders.h"
 #include "relay/own-keys.h"
-#include "relay/pass.h"
-#include "relay/udp.h"
-#include "sys/listen/listen.h"
+#include "relay/serve-internal.h"
 #include "sys/notify/notify.h"
 #include "sys/priv/priv.h"
-
-enum {
-	CLIENTS_MAX = 6144,
-	PER_SOURCE_MAX = 512,
-	CARRIED_MAX = 2048, /* connections to coordinators */
-	CARRIED_PER_SOURCE_MAX = 256,
-	ELSEWHERE_MAX = 1024, /* connections to other servers */
-	ELSEWHERE_PER_SOURCE_MAX = 256,
-	DESCRIPTORS = 16384, /* as the unit has it */
-	POOL_MAX = 64 << 20,
-};
-
-#define STATUS_US (10 * USEC_PER_SEC)
-
-struct serve {
-	const char *state_dir, *user;
-	struct paths paths;
-	struct relayfile file;
-	struct relay_core core;
-	uint8_t tls_seed[TLS_SEED_LEN];
-	int listen_fd; /* of the TCP port, until front has it */
-	uint16_t tcp_port;
-	struct admit *admit;
-	struct udp *udp; /* NULL: relay.json wants none */
-	struct front *front;
-	struct derp *derp;
-	struct bridge bridge; /* between the two */
-	struct pass *pass;
-	struct elsewhere *elsewhere; /* NULL: relay.json passes nothing on */
-	struct metrics *metrics;     /* the same */
-	/*
-	 * relay.json names coordinators that it waits for, and hearthd has not said yet who the
-	 * members are. Over once and for all when it has.
-	 */
-	bool waiting;
-	uint64_t unserved; /* connections of those who had another wish than these */
-	struct reached reached;
-	sd_event_source *on_status;
-	uint64_t status_us;
-	bool watchdog;
-	char said[160];
-};
 
 static void usage(void)
 {
@@ -133,96 +77,7 @@ static int read_options(struct serve *s, int argc, char **argv)
 	return 0;
 }
 
-/* --- what it says --- */
-
-static void say_status(struct serve *s)
-{
-	char text[sizeof(s->said)];
-	size_t members, bound = s->udp ? udp_bound(s->udp) : 0;
-	struct derp_counters derp;
-
-	(void) members_list(s->core.members, &members);
-	derp_counters(s->derp, &derp);
-	if (s->waiting)
-		(void) snprintf(text, sizeof(text),
-			"waits for its enrolment; only coordinators that it waits for are let in, "
-			"at port %u",
-			s->tcp_port);
-	else if (*admit_problem(s->admit))
-		(void) snprintf(text, sizeof(text), "%zu members; hearthd: %.100s", members,
-			admit_problem(s->admit));
-	else
-		(void) snprintf(text, sizeof(text),
-			"%zu members, %zu of them here by UDP, %u by TCP; ports %u and %u", members,
-			bound, derp.clients, s->udp ? udp_port(s->udp) : 0, s->tcp_port);
-	if (strcmp(text, s->said) != 0 && notify_status("%s", text) >= 0)
-		(void) snprintf(s->said, sizeof(s->said), "%s", text);
-}
-
-static void on_metrics(void *ctx, struct buf *text)
-{
-	struct serve *s = ctx;
-	struct front_counters front;
-	struct derp_counters derp;
-	struct pass_counters pass;
-	struct elsewhere_counters elsewhere;
-	struct metrics_values values = { .udp = s->udp ? udp_counters(s->udp) : NULL,
-		.bound = s->udp ? udp_bound(s->udp) : 0,
-		.derp = &derp,
-		.front = &front,
-		.pass = &pass,
-		.elsewhere = s->elsewhere ? &elsewhere : NULL,
-		.waiting = s->waiting,
-		.unserved = s->unserved };
-
-	(void) members_list(s->core.members, &values.members);
-	derp_counters(s->derp, &derp);
-	front_counters(s->front, &front);
-	pass_counters(s->pass, &pass);
-	if (s->elsewhere)
-		elsewhere_counters(s->elsewhere, &elsewhere);
-	metrics_text(&values, text);
-}
-
-static int on_status(sd_event_source *source, uint64_t usec, void *ctx)
-{
-	struct serve *s = ctx;
-
-	say_status(s);
-	if (s->watchdog)
-		(void) notify_send("WATCHDOG=1");
-	(void) sd_event_source_set_time_relative(source, s->status_us);
-	(void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-	return 0;
-}
-
-static int begin_status(struct serve *s, struct err *err)
-{
-	uint64_t limit_us = 0;
-	int r;
-
-	s->watchdog = sd_watchdog_enabled(0, &limit_us) > 0;
-	s->status_us = s->watchdog && limit_us / 3 < STATUS_US ? limit_us / 3 : STATUS_US;
-	r = sd_event_add_time_relative(
-		s->core.event, &s->on_status, CLOCK_MONOTONIC, s->status_us, 0, on_status, s);
-	return r < 0 ? err_set(err, r, "event loop: %s", strerror(-r)) : 0;
-}
-
 /* --- who is served --- */
-
-static int open_udp(struct serve *s, struct err *err)
-{
-	const struct udp_options options = { .port = s->file.relay.udp };
-
-	if (!s->file.relay.udp)
-		return 0;
-	if (udp_new(&s->core, &options, &s->udp, err) < 0)
-		return err->code;
-	if (udp_has_small_buffers(s->udp))
-		log_notice("the kernel grants small socket buffers (net.core.rmem_max): bursts "
-			   "are lost sooner");
-	return 0;
-}
 
 /* Who is here by one of the two ways and who is here by the other reach each other. */
 static void join_ways(struct serve *s)
@@ -238,7 +93,7 @@ static void begin_to_serve(struct serve *s)
 
 	s->waiting = false;
 	log_notice("this board is enrolled: its mesh's members are served from now on");
-	if (open_udp(s, &err) == 0) {
+	if (serve_open_udp(s, &err) == 0) {
 		join_ways(s);
 		return;
 	}
@@ -273,7 +128,7 @@ static void on_members(void *ctx)
 		log_error("out of memory: newcomers are not served yet");
 	derp_follow(s->derp); /* who goes says so unless he is bound still */
 	pass_follow(s->pass, pins, n_pins);
-	say_status(s);
+	serve_say_status(s);
 }
 
 /* Each time hearthd is asked: once in 25 s at least. */
@@ -320,98 +175,6 @@ static void on_arrived(void *ctx, int fd, const struct endpoint *peer, const cha
 
 static const struct front_hooks front_hooks = { .arrived = on_arrived };
 
-/* A listening socket that systemd passed, or one of our own, while we may have any port. */
-static int listen_tcp(struct serve *s, struct err *err)
-{
-	char where[16];
-	int r = listen_inherited(&s->listen_fd, err);
-
-	(void) snprintf(where, sizeof(where), "%u", s->file.relay.tcp);
-	if (r == 0)
-		r = listen_open(where, &s->listen_fd, err);
-	if (r < 0)
-		return r;
-	s->tcp_port = listen_port(s->listen_fd);
-	if (s->tcp_port != s->file.relay.tcp)
-		log_warning("systemd listens on TCP port %u, but " RELAYFILE_NAME
-			    " tells others of %u: run `hearth relay enable` again",
-			s->tcp_port, s->file.relay.tcp);
-	return 0;
-}
-
-static unsigned at_most(unsigned n, unsigned max)
-{
-	return n < max ? n : max;
-}
-
-static int open_derp(struct serve *s, unsigned descriptors, struct err *err)
-{
-	/* A home comes from one address after a power cut; an attacker may have many. */
-	const struct derp_config config = {
-		.listen_fd = -1,
-		.tls_seed = s->tls_seed,
-		.name = "hearth-relay",
-		.clients_max = at_most(descriptors / 8 * 3, CLIENTS_MAX),
-		.per_source_max = PER_SOURCE_MAX,
-		.rates = { .stranger = { 32, 2 * USEC_PER_SEC },
-			.strangers = { 1000, USEC_PER_SEC / 200 },
-			.proven = { 1000, USEC_PER_SEC / 50 },
-			.proven_for_us = 3600 * USEC_PER_SEC },
-		.pool_max = POOL_MAX,
-	};
-
-	return derp_new(&s->core, &config, &s->derp, err);
-}
-
-static int open_pass(struct serve *s, unsigned descriptors, struct err *err)
-{
-	/* A coordinator has limits of its own; these keep strangers from using up what it parks. */
-	const struct pass_config config = {
-		.tls_seed = s->tls_seed,
-		.name = "hearth-relay",
-		.clients_max = at_most(descriptors / 8, CARRIED_MAX),
-		.per_source_max = CARRIED_PER_SOURCE_MAX,
-		.rates = { .stranger = { 256, USEC_PER_SEC / 10 },
-			.strangers = { 2000, USEC_PER_SEC / 400 } },
-	};
-
-	return pass_new(&s->core, &config, &s->pass, err);
-}
-
-static int open_elsewhere(struct serve *s, unsigned descriptors, struct err *err)
-{
-	const struct elsewhere_config config = {
-		.to = s->file.pass_to,
-		.max = at_most(descriptors / 16, ELSEWHERE_MAX), /* two for each */
-		.per_source = ELSEWHERE_PER_SOURCE_MAX,
-		.rates = { .stranger = { 256, USEC_PER_SEC / 100 },
-			.strangers = { 2000, USEC_PER_SEC / 400 } },
-	};
-
-	return s->file.pass_to.port ? elsewhere_new(&s->core, &config, &s->elsewhere, err) : 0;
-}
-
-static int open_tcp(struct serve *s, struct err *err)
-{
-	unsigned descriptors = descriptors_allow(DESCRIPTORS);
-	const struct front_config config = {
-		.listen_fd = s->listen_fd,
-		.places = at_most(descriptors / 8, FRONT_PLACES_DEFAULT),
-		.per_source = FRONT_PER_SOURCE_DEFAULT,
-	};
-	int r = open_derp(s, descriptors, err);
-
-	if (r == 0)
-		r = open_pass(s, descriptors, err);
-	if (r == 0)
-		r = open_elsewhere(s, descriptors, err);
-	if (r == 0)
-		r = front_new(&s->core, &config, &front_hooks, s, &s->front, err);
-	if (r == 0)
-		s->listen_fd = -1;
-	return r;
-}
-
 /* --- its life --- */
 
 static int read_file(struct serve *s, struct err *err)
@@ -450,19 +213,19 @@ static int start(struct serve *s, struct err *err)
 	int r = read_keys(s, err);
 
 	if (r == 0 && !s->file.n_waits_for)
-		r = open_udp(s, err);
+		r = serve_open_udp(s, err);
 	if (r == 0)
-		r = open_tcp(s, err);
+		r = serve_open_tcp(s, &front_hooks, err);
 	if (r == 0)
 		join_ways(s);
 	if (r == 0)
 		begin_to_wait(s);
 	if (r == 0 && s->file.metrics)
-		r = metrics_new(&s->core, s->file.metrics, on_metrics, s, &s->metrics, err);
+		r = metrics_new(&s->core, s->file.metrics, serve_say_metrics, s, &s->metrics, err);
 	if (r == 0)
 		r = admit_new(&s->core, paths_join(s->paths.run, NAMES_HEARTHD_SOCK, path),
 			&admit_hooks, s, &s->admit, err);
-	return r == 0 ? begin_status(s, err) : r;
+	return r == 0 ? serve_say_begin(s, err) : r;
 }
 
 /* Those who are here hear of it, and come back a moment later. */
@@ -534,7 +297,7 @@ int serve_run(int argc, char **argv)
 	paths_init(&s.paths);
 	r = read_file(&s, &err);
 	if (r == 0)
-		r = listen_tcp(&s, &err);
+		r = serve_listen_tcp(&s, &err);
 	if (r == 0)
 		r = priv_drop(s.user, &err);
 	if (r == 0 && !guard_memory(true))

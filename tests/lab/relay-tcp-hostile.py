@@ -28,7 +28,7 @@ MEMBERS = 64
 CROWD = 10000
 TALK_S = 0.5  # at least, beside each scene
 
-# What is promised. relay/serve.c: 1024 that have not said whom they want, 512 strangers at DERP, and a few of its own.
+# What is promised. relay/front.h, relay/derp.h: 1024 that have not said whom they want, 512 strangers at DERP, and a few of its own.
 FDS_MAX = 1024 + 512 + 128
 GROWTH_MAX_KIB = 64 * 1024
 MEDIAN_MAX = lambda base: 4 * base + 5000  # us
