@@ -12,12 +12,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/encode.h"
-#include "base/log.h"
 #include "relay/derp-conn.h"
 #include "relay/derp-table.h"
 #include "sys/x509/x509.h"
@@ -26,13 +24,11 @@ enum {
 	STRANGERS_MAX = 512,
 	STRANGERS_PER_SOURCE_MAX = 64,
 	STRANGERS_MIN = 8,
-	ACCEPTS_AT_ONCE = 64,
 	RESTART_IN_MS = 1000, /* by chance up to that, so that not all come back at once */
 	RESTART_TRY_MS = 5000,
 };
 
-#define LOOK_US  (250 * USEC_PER_MSEC) /* no two looks at all are closer */
-#define AGAIN_US USEC_PER_SEC          /* before accepting again, when there was no descriptor */
+#define LOOK_US (250 * USEC_PER_MSEC) /* no two looks at all are closer */
 
 /* Connections that wait for their turn to be read. */
 struct turns {
@@ -47,15 +43,13 @@ struct derp {
 	struct derp_pool pool;
 	struct derp_table table;
 	unsigned clients_max;
-	int listen_fd;
-	sd_event_source *on_listen, *on_timer, *on_turn;
+	sd_event_source *on_timer, *on_turn;
 	int turn_fd; /* always readable: so its turn comes when all others' have */
 	struct derp_conn *strangers, *known; /* newest first */
 	struct derp_conn *touched;           /* of both */
 	struct turns strange, more;          /* strangers; those of whom OpenSSL holds something */
 	uint64_t now_us;                     /* of this event */
 	uint64_t due_us, looked_us;
-	uint64_t listen_again_us; /* 0: it listens */
 	bool closing;
 	const struct derp_hooks *hooks; /* NULL: nobody is elsewhere */
 	void *ctx;
@@ -367,12 +361,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 
 	d->now_us = d->looked_us = clock_now_us();
 	d->due_us = UINT64_MAX;
-	if (d->listen_again_us && d->now_us >= d->listen_again_us) {
-		d->listen_again_us = 0;
-		(void) sd_event_source_set_enabled(d->on_listen, SD_EVENT_ON);
-	}
-	if (d->listen_again_us)
-		arm(d, d->listen_again_us);
 	for (struct derp_conn *c = NULL; (c = next_conn(d, c));) {
 		if (derp_client_due_us(&c->client) <= d->now_us) {
 			derp_client_tick(&c->client, d->now_us);
@@ -464,38 +452,6 @@ void derp_take(
 	settle(d);
 }
 
-/* Not while there is no descriptor or memory for it: the socket would wake us at once again. */
-static void rest(struct derp *d, int error)
-{
-	log_seldom(LOG_LEVEL_WARNING, "DERP: no connection can be accepted (%s); again in a second",
-		strerror(error));
-	(void) sd_event_source_set_enabled(d->on_listen, SD_EVENT_OFF);
-	d->listen_again_us = clock_now_us() + AGAIN_US;
-	arm(d, d->listen_again_us);
-}
-
-static int on_listen(sd_event_source *source, int fd, uint32_t revents, void *ctx)
-{
-	struct derp *d = ctx;
-
-	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-		struct sockaddr_storage sa = { 0 };
-		socklen_t len = sizeof(sa);
-		struct endpoint peer = { 0 };
-		int conn = accept4(fd, (struct sockaddr *) &sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (conn < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-				errno == ENOBUFS)
-				rest(d, errno);
-			return 0;
-		}
-		(void) endpoint_from_sockaddr((struct sockaddr *) &sa, &peer);
-		derp_take(d, conn, &peer, NULL, 0);
-	}
-	return 0;
-}
-
 /* --- from outside --- */
 
 void derp_set_hooks(struct derp *d, const struct derp_hooks *hooks, void *ctx)
@@ -543,8 +499,6 @@ void derp_say_restart(struct derp *d)
 {
 	d->now_us = clock_now_us();
 	d->closing = true;
-	d->listen_again_us = 0;
-	(void) sd_event_source_set_enabled(d->on_listen, SD_EVENT_OFF);
 	for (struct derp_conn *c = d->known; c; c = c->next) {
 		derp_client_say_restart(
 			&c->client, randombytes_uniform(RESTART_IN_MS), RESTART_TRY_MS, d->now_us);
@@ -622,7 +576,7 @@ static int open_tls(struct derp *d, const struct derp_config *config, struct err
 	return tls_party_new(&options, &d->tls, err);
 }
 
-static int add_sources(struct derp *d, int listen_fd)
+static int add_sources(struct derp *d)
 {
 	sd_event *event = d->core->event;
 	int r = sd_event_add_time(event, &d->on_timer, CLOCK_BOOTTIME, 0, LOOK_US, on_timer, d);
@@ -633,8 +587,6 @@ static int add_sources(struct derp *d, int listen_fd)
 		r = sd_event_add_io(event, &d->on_turn, d->turn_fd, EPOLLIN, on_turn, d);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(d->on_turn, SD_EVENT_OFF);
-	if (r >= 0 && listen_fd >= 0)
-		r = sd_event_add_io(event, &d->on_listen, listen_fd, EPOLLIN, on_listen, d);
 	return r;
 }
 
@@ -651,13 +603,12 @@ int derp_new(struct relay_core *core, const struct derp_config *config, struct d
 	d->pool.max = config->pool_max;
 	d->clients_max = config->clients_max;
 	d->due_us = UINT64_MAX;
-	d->listen_fd = -1;
 	d->turn_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = d->turn_fd < 0 ? -errno : open_door(d, config);
 	if (r == 0)
 		r = derp_table_init(&d->table, config->clients_max);
 	if (r == 0)
-		r = add_sources(d, config->listen_fd);
+		r = add_sources(d);
 	if (r < 0)
 		(void) err_set(err, r, "DERP: it cannot be started (%s)", strerror(-r));
 	else
@@ -666,7 +617,6 @@ int derp_new(struct relay_core *core, const struct derp_config *config, struct d
 		(void) derp_free(d);
 		return r;
 	}
-	d->listen_fd = config->listen_fd;
 	*ret = d;
 	return 0;
 }
@@ -681,14 +631,12 @@ struct derp *derp_free(struct derp *d)
 		unlink_it(c);
 		(void) derp_conn_free(c);
 	}
-	sd_event_source_disable_unref(d->on_listen);
 	sd_event_source_disable_unref(d->on_timer);
 	sd_event_source_disable_unref(d->on_turn);
 	close_p(&d->turn_fd);
 	derp_table_done(&d->table);
 	(void) door_free(d->door);
 	(void) tls_party_free(d->tls);
-	close_p(&d->listen_fd);
 	free(d);
 	return NULL;
 }

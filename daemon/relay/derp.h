@@ -24,7 +24,6 @@
 struct derp;
 
 struct derp_config {
-	int listen_fd; /* a listening socket that does not wait, taken on success; -1: none */
 	const uint8_t *tls_seed; /* of the Ed25519 key whose pin is in the node's record */
 	const char *name;        /* for the certificate */
 	unsigned clients_max;    /* members at once; strangers are a quarter of it, at most 512 */
@@ -58,7 +57,7 @@ int derp_new(struct relay_core *core, const struct derp_config *config, struct d
 struct derp *derp_free(struct derp *derp);
 
 /*
- * A connection from @peer that was accepted elsewhere, of which @first was already read (at most
+ * A connection from @peer that was accepted, of which @first was already read (at most
  * TLS_FIRST_MAX bytes, copied). @fd does not wait, and is taken in any case: at the door, too.
  */
 void derp_take(struct derp *derp, int fd, const struct endpoint *peer, const void *first,

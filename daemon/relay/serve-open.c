@@ -60,7 +60,6 @@ static int open_derp(struct serve *s, unsigned descriptors, struct err *err)
 {
 	/* A home comes from one address after a power cut; an attacker may have many. */
 	const struct derp_config config = {
-		.listen_fd = -1,
 		.tls_seed = s->tls_seed,
 		.name = "hearth-relay",
 		.clients_max = at_most(descriptors / 8 * 3, CLIENTS_MAX),

@@ -1,7 +1,7 @@
 /*
- * The relay's DERP service alone, for tests: derp-relay ADDRESS:PORT KEY... lets in whoever has one
- * of the public KEYs (hex). It prints its port, its X25519 key (hex) and the pin of its
- * certificate, then does what lines on standard input say:
+ * The relay's TCP port with its DERP service alone, for tests: derp-relay ADDRESS:PORT KEY... lets
+ * in whoever has one of the public KEYs (hex). It prints its port, its X25519 key (hex) and the pin
+ * of its certificate, then does what lines on standard input say:
  *
  *   remove KEY   that one is no member any more
  *   restart      says so to all, and ends
@@ -15,15 +15,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "base/cleanup.h"
 #include "base/encode.h"
 #include "relay/derp.h"
+#include "relay/front.h"
+#include "sys/listen/listen.h"
 #include "sys/x509/x509.h"
 
 enum { MEMBERS = 64, LINE = 128 };
 
 struct tool {
 	struct relay_core core;
+	struct front *front;
 	struct derp *derp;
 	struct relay_member members[MEMBERS];
 	size_t n;
@@ -33,26 +35,6 @@ static int fail(const char *what, int r)
 {
 	fprintf(stderr, "derp-relay: %s: %s\n", what, strerror(-r));
 	return 1;
-}
-
-static int listen_on(const char *where, uint16_t *ret_port)
-{
-	struct sockaddr_storage sa;
-	struct endpoint on = { 0 };
-	socklen_t len = endpoint_parse(where, &on) < 0 ? 0 : endpoint_to_sockaddr(&on, &sa);
-	CLEANUP(close_p)
-	int fd = socket(on.addr.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int one = 1;
-
-	if (len == 0)
-		return -EINVAL;
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-		bind(fd, (struct sockaddr *) &sa, len) < 0 || listen(fd, 64) < 0 ||
-		getsockname(fd, (struct sockaddr *) &sa, &len) < 0)
-		return -errno;
-	(void) endpoint_from_sockaddr((struct sockaddr *) &sa, &on);
-	*ret_port = on.port;
-	return take_fd(&fd);
 }
 
 static int add_member(struct tool *t, const char *hex)
@@ -116,12 +98,24 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *ctx
 	return sd_event_exit(t->core.event, 0);
 }
 
+static void on_arrived(void *ctx, int fd, const struct endpoint *peer, const char *name,
+	const void *first, size_t first_len)
+{
+	struct tool *t = ctx;
+
+	derp_take(t->derp, fd, peer, first, first_len);
+}
+
+static const struct front_hooks hooks = { .arrived = on_arrived };
+
 static int run(struct tool *t, const char *where)
 {
 	static const uint8_t seed[TLS_SEED_LEN] = { 7 };
 	struct derp_config config = {
 		.tls_seed = seed, .name = "relay", .clients_max = 64, .pool_max = 64 << 20
 	};
+	struct front_config door = { .places = FRONT_PLACES_DEFAULT,
+		.per_source = FRONT_PER_SOURCE_DEFAULT };
 	uint8_t tls_key[X509_KEY_LEN];
 	char pin[X509_PIN_TEXT_LEN], hex[KEY_HEX_LEN];
 	sd_event_source *on_stdin = NULL;
@@ -129,10 +123,11 @@ static int run(struct tool *t, const char *where)
 	uint16_t port = 0;
 	int r;
 
-	config.listen_fd = listen_on(where, &port);
-	if (config.listen_fd < 0)
-		return fail("cannot listen", config.listen_fd);
-	if (derp_new(&t->core, &config, &t->derp, &err) < 0)
+	if (derp_new(&t->core, &config, &t->derp, &err) < 0 ||
+		listen_open(where, &door.listen_fd, &err) < 0)
+		return fail(err.text, err.code);
+	port = listen_port(door.listen_fd);
+	if (front_new(&t->core, &door, &hooks, t, &t->front, &err) < 0)
 		return fail(err.text, err.code);
 	r = sd_event_add_io(t->core.event, &on_stdin, STDIN_FILENO, EPOLLIN, on_input, t);
 	if (r < 0)
@@ -164,6 +159,7 @@ int main(int argc, char **argv)
 		return fail("usage: derp-relay ADDRESS:PORT KEY...", r);
 	(void) setvbuf(stdin, NULL, _IONBF, 0); /* what is buffered the loop does not see */
 	r = run(&tool, argv[1]);
+	tool.front = front_free(tool.front);
 	tool.derp = derp_free(tool.derp);
 	core->members = members_free(core->members);
 	core->event = sd_event_unref(core->event);

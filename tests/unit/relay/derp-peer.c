@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +42,44 @@ SSL *peers_ssl(void)
 
 	assert_non_null(ssl);
 	return ssl;
+}
+
+static int on_listen(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct derp **derp = ctx;
+	struct sockaddr_storage sa = { 0 };
+	struct endpoint peer = { 0 };
+	socklen_t len = sizeof(sa);
+	int conn;
+
+	while ((conn = accept4(fd, (struct sockaddr *) &sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC)) >=
+		0) {
+		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &sa, &peer), 0);
+		if (*derp)
+			derp_take(*derp, conn, &peer, NULL, 0);
+		else
+			(void) close(conn);
+	}
+	return 0;
+}
+
+void peers_listen(struct derp **derp, struct endpoint *ret)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	sd_event_source *source = NULL;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 1024), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *) &sa, &len), 0);
+	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &sa, ret), 0);
+	assert_true(sd_event_add_io(event, &source, fd, EPOLLIN, on_listen, derp) >= 0);
+	assert_true(sd_event_source_set_io_fd_own(source, 1) >= 0);
+	assert_true(sd_event_source_set_floating(source, 1) >= 0);
+	(void) sd_event_source_unref(source);
 }
 
 uint64_t peers_real_us(void)

@@ -12,6 +12,7 @@
 
 #include "base/ip.h"
 #include "derp-login.h"
+#include "relay/derp.h"
 
 #define FAST "GET /derp HTTP/1.1\r\nUpgrade: DERP\r\nDerp-Fast-Start: 1\r\n\r\n"
 
@@ -39,6 +40,8 @@ void peers_done(void);
 /* The loop in which the relay is. Borrowed. */
 void peers_use(sd_event *loop);
 SSL *peers_ssl(void);
+/* Whoever connects to @ret comes to *derp, while there is one. It ends with the loop. */
+void peers_listen(struct derp **derp, struct endpoint *ret);
 
 /* Takes @fd. */
 struct peer *peer_on(int fd);

@@ -45,20 +45,6 @@ static struct endpoint at;     /* of DERP */
 static int fds[MAKER_MEMBERS]; /* UDP sockets that are connected to the relay, or -1 */
 static uint32_t sessions[MAKER_MEMBERS];
 
-static int listen_on_loopback(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *) &sa, sizeof(sa)), 0);
-	assert_int_equal(listen(fd, 16), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *) &sa, &len), 0);
-	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &sa, &at), 0);
-	return fd;
-}
-
 static void make_members(void)
 {
 	maker_init(&maker);
@@ -74,16 +60,15 @@ static void make_members(void)
 static int start(void **state)
 {
 	static const uint8_t seed[TLS_SEED_LEN] = { 42 };
-	const struct derp_config config = { .listen_fd = listen_on_loopback(),
-		.tls_seed = seed,
-		.name = "relay",
-		.clients_max = 64,
-		.pool_max = 16 << 20 };
+	const struct derp_config config = {
+		.tls_seed = seed, .name = "relay", .clients_max = 64, .pool_max = 16 << 20
+	};
 	const struct udp_options options = { .port = 0 };
 	struct err err = { 0 };
 
 	assert_true(sd_event_new(&core.event) >= 0);
 	peers_use(core.event);
+	peers_listen(&derp, &at);
 	make_members();
 	memcpy(core.secret, maker.secret, sizeof(core.secret));
 	memcpy(core.key, maker.key, sizeof(core.key));

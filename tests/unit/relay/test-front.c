@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -276,6 +277,33 @@ static void test_crowd(void **state)
 	(void) close(first);
 }
 
+/* Without a descriptor for whoever comes it rests for a second, and then goes on. */
+static void test_no_descriptors(void **state)
+{
+	int first = knock(1), waits, next;
+	struct rlimit before, none;
+
+	UNTIL(counters().waiting == 1);
+	waits = knock(1);
+	next = dup(first);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = (rlim_t) next; /* the lowest that is free */
+	(void) close(next);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; sd_event_run(core.event, 0) > 0; i++)
+		assert_in_range(i, 0, 100); /* it is not woken again and again */
+	say(first, "x", 1);                 /* who is here already is served */
+	UNTIL(last.n == 1);
+	assert_int_equal(counters().accepted, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ahead_us += 2 * USEC_PER_SEC;
+	assert_true(__real_sd_event_source_set_time(timer, 0) >= 0);
+	UNTIL(counters().waiting == 1);
+	(void) close(waits);
+	(void) close(first);
+}
+
 static void test_close(void **state)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
@@ -302,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_endless, start, stop),
 		cmocka_unit_test_setup_teardown(test_slow, start, stop),
 		cmocka_unit_test_setup_teardown(test_crowd, start, stop),
+		cmocka_unit_test_setup_teardown(test_no_descriptors, start, stop),
 		cmocka_unit_test_setup_teardown(test_close, start, stop),
 	};
 
