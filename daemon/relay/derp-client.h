@@ -1,6 +1,6 @@
 /*
  * derp-client: one connection to the relay's DERP service from its first byte on, over a stream of
- * bytes that somebody else carries (relay/derp.c: TLS). PROTOCOL.md section 13.
+ * bytes that somebody else carries (relay/derp.h: TLS). PROTOCOL.md section 13.
  *
  *   REQUEST --upgrade--> LOGIN --a member's key--> OPEN
  *      \____________________\_______________________\____> ENDING (what is to be said goes out)

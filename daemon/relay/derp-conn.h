@@ -1,6 +1,6 @@
 /*
- * derp-conn: one connection of relay/derp.c: the client's state machine on a TLS stream on a
- * socket. For derp.c alone.
+ * derp-conn: one connection of relay/derp.h: the client's state machine on a TLS stream on a
+ * socket. For the files of derp-internal.h alone.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ enum {
 
 struct derp_conn {
 	struct derp_client client;
-	struct derp *derp; /* as the rest up to here: derp.c's */
+	struct derp *derp; /* as the rest down to @tls: theirs */
 	struct derp_conn *next, **pprev, *next_of_key, *next_touched, *next_turn;
 	bool touched, listed;
 	bool waits;  /* for its turn */

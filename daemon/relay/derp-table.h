@@ -1,5 +1,5 @@
 /*
- * derp-table: who is connected, by key. For relay/derp.c alone. It borrows what is put in, and
+ * derp-table: who is connected, by key. For derp-internal.h alone. It borrows what is put in, and
  * chains it by next_of_key.
  */
 #pragma once
