@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,10 +17,16 @@ enum { READ_MAX = 1 << 20, NOT_SENT = 128 << 10, HEAD_MAX = 4096 };
 static const char request[] = "GET /derp HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\n"
 			      "Upgrade: DERP\r\n\r\n";
 
+void end_die(const char *what, const char *why)
+{
+	(void) fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, why);
+	exit(1);
+}
+
 void end_key(
 	uint32_t number, uint8_t ret_secret[static DERP_KEY_LEN], uint8_t ret[static DERP_KEY_LEN])
 {
-	static const uint8_t label[] = "hearth derpload";
+	static const uint8_t label[] = "hearth derp-load";
 
 	(void) crypto_generichash(ret_secret, DERP_KEY_LEN, (const uint8_t *) &number,
 		sizeof(number), label, sizeof(label));
@@ -29,12 +36,12 @@ void end_key(
 struct tls_party *end_party(void)
 {
 	static const uint8_t seed[TLS_SEED_LEN] = { 1 };
-	const struct tls_options options = { .client = true, .seed = seed, .name = "derpload" };
+	const struct tls_options options = { .client = true, .seed = seed, .name = "derp-load" };
 	struct tls_party *party = NULL;
 	struct err err = { 0 };
 
 	if (tls_party_new(&options, &party, &err) < 0)
-		(void) fprintf(stderr, "%s\n", err.text);
+		end_die("TLS", err.text);
 	return party;
 }
 
@@ -79,6 +86,16 @@ int end_open(struct end *end, struct tls_party *party, const struct endpoint *to
 	return 0;
 }
 
+void end_must_open(struct end *end, struct tls_party *party, const struct endpoint *to,
+	const struct ip_addr *from, uint32_t number)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	int r = end_open(end, party, to, from, number);
+
+	if (r < 0)
+		end_die(endpoint_format(to, text), strerror(-r));
+}
+
 void end_close(struct end *end)
 {
 	end->tls = tls_stream_free(end->tls);
@@ -105,16 +122,24 @@ bool end_send(struct end *end, const void *frames, size_t len)
 	return r == 0;
 }
 
-static void log_in(struct end *end, const struct derp_frame *frame)
+int end_info_put(const uint8_t secret[static DERP_KEY_LEN], const uint8_t key[static DERP_KEY_LEN],
+	const uint8_t server[static DERP_KEY_LEN], uint8_t ret[static DERP_INFO_FRAME_MAX])
 {
 	const struct derp_client_info info = { .version = DERP_VERSION };
-	const struct derp_keys own = { end->secret, end->key };
-	uint8_t server[DERP_KEY_LEN], nonce[DERP_NONCE_LEN], ret[DERP_INFO_FRAME_MAX];
-	int n = derp_server_key_parse(frame, server);
+	const struct derp_keys own = { secret, key };
+	uint8_t nonce[DERP_NONCE_LEN];
 
 	randombytes_buf(nonce, sizeof(nonce));
+	return derp_client_info_put(&info, &own, server, nonce, ret);
+}
+
+static void log_in(struct end *end, const struct derp_frame *frame)
+{
+	uint8_t server[DERP_KEY_LEN], ret[DERP_INFO_FRAME_MAX];
+	int n = derp_server_key_parse(frame, server);
+
 	if (n == 0)
-		n = derp_client_info_put(&info, &own, server, nonce, ret);
+		n = end_info_put(end->secret, end->key, server, ret);
 	if (n < 0 || !end_send(end, ret, (size_t) n))
 		return gone(end, "no server key");
 	end->state = END_LOGIN;

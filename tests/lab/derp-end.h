@@ -41,7 +41,14 @@ typedef void (*end_packet_fn)(
 void end_key(
 	uint32_t number, uint8_t ret_secret[static DERP_KEY_LEN], uint8_t ret[static DERP_KEY_LEN]);
 
-/* What all ends have in common; NULL with the reason on standard error. */
+/* The frame by which it logs in at the server with the key @server: its length, or -errno. */
+int end_info_put(const uint8_t secret[static DERP_KEY_LEN], const uint8_t key[static DERP_KEY_LEN],
+	const uint8_t server[static DERP_KEY_LEN], uint8_t ret[static DERP_INFO_FRAME_MAX]);
+
+/* Ends the program, which cannot go on. */
+_Noreturn void end_die(const char *what, const char *why);
+
+/* What all ends have in common, or the program ends. */
 struct tls_party *end_party(void);
 
 /*
@@ -49,6 +56,9 @@ struct tls_party *end_party(void);
  * -errno and nothing is open.
  */
 int end_open(struct end *end, struct tls_party *party, const struct endpoint *to,
+	const struct ip_addr *from, uint32_t number);
+/* The same, or the program ends. */
+void end_must_open(struct end *end, struct tls_party *party, const struct endpoint *to,
 	const struct ip_addr *from, uint32_t number);
 /* Closes it; @end may be all zero but for a negative descriptor. */
 void end_close(struct end *end);

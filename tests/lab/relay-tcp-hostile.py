@@ -39,12 +39,16 @@ def load(*args):
     return subprocess.run([LOAD, *map(str, args)], check=True, capture_output=True, text=True).stdout.strip()
 
 
+KEYS = [line.split() for line in load("keys", 1, MEMBERS).splitlines()] if LOAD else []
+
+
 class Hearthd(threading.Thread):
     """Says who the members are; holds the call when that is known already."""
 
     def __init__(self, path):
         super().__init__(daemon=True)
-        self.members, self.pins = json.loads(load("members", MEMBERS)), [base64.b64encode(bytes([7] * 32)).decode()]
+        self.members = [{"id": n, "name": f"member-{n}", "wg": wg, "identity": identity} for n, (wg, identity) in enumerate(KEYS, 1)]
+        self.pins = [base64.b64encode(bytes([7] * 32)).decode()]
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(path)
         self.socket.listen(8)
@@ -113,7 +117,7 @@ class Watch:
         with open(f"/proc/{relay.process.pid}/clear_refs", "w") as f:
             f.write("5")  # the peak is from now on
         self.memory = relay.status("VmRSS")
-        self.talk = begin("talk", relay, THERE, 1, 2, nice=0)
+        self.talk = begin("talk", THERE, 1, 2, nice=0)
         self.since = time.monotonic()
         self.thread = threading.Thread(target=self.look, daemon=True)
         self.thread.start()
@@ -147,11 +151,11 @@ class Watch:
                 f"99 % within {t['p99_us'] / 1000:.1f}, longest {t['longest_us'] / 1000:.1f} ms")
 
 
-def begin(verb, relay, source, *args, nice=10):
-    p = subprocess.Popen([LOAD, verb, f"{HERE}:{PORT}", relay.key, source, *map(str, args)], stdin=subprocess.PIPE,
+def begin(verb, source, *args, nice=10):
+    p = subprocess.Popen([LOAD, verb, "-s", f"{source}/32", f"{HERE}:{PORT}", *map(str, args)], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.setpriority(os.PRIO_PROCESS, 0, nice))
     line = p.stdout.readline()
-    assert line.endswith("are in\n"), line
+    assert line == "ready\n", line
     return p
 
 
@@ -280,10 +284,8 @@ def member(relay, number, n=0):
     return m
 
 
-def key_of(number, keys={}):
-    if number not in keys:
-        keys[number] = bytes.fromhex(load("key", number))
-    return keys[number]
+def key_of(number):
+    return base64.b64decode(KEYS[number - 1][0])
 
 
 # --- scenes; each returns what was done
@@ -439,7 +441,7 @@ def scene_forged_names(relay, watch):
 
 def scene_slow_reader(relay, watch):
     """A member floods one who reads nothing."""
-    flood = begin("flood", relay, source(14000), 11, 12)
+    flood = begin("flood", source(14000), 11, 12)
     peak, until = 0, time.monotonic() + 3
     while time.monotonic() < until:
         peak = max(peak, relay.metrics()["derp_waiting_bytes"])

@@ -28,7 +28,7 @@ class Bench:
     def __init__(self, build, source, derper, peer_relay, log, tmp):
         self.build, self.source, self.log, self.tmp = build, source, log, tmp
         self.derper, self.peer_relay = derper, peer_relay
-        self.derpload = f"{build}/lab/derpload"
+        self.derp_load = f"{build}/lab/derp-load"
         self.results = {"machine": lab.machine(), "rounds": ROUNDS, "seconds": SECONDS}
         self._boards = self._cable = None
 
@@ -48,7 +48,7 @@ class Bench:
             self._boards.stop()
 
     def keys(self, count):
-        text = lab.run(self.derpload, "keys", "1", str(count))
+        text = lab.run(self.derp_load, "keys", "1", str(count))
         return [line.split() for line in text.splitlines()]
 
     def servers(self, members):
@@ -152,7 +152,7 @@ def run_idle(bench):
         server = start()
         time.sleep(1)  # it has begun, and knows its members: nothing tells that from outside
         try:
-            rows[name] = idle.measure(bench.cable, server, bench.derpload, bench.log)
+            rows[name] = idle.measure(bench.cable, server, bench.derp_load, bench.log)
         finally:
             server.stop()
     for count in idle.COUNTS:

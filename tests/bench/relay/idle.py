@@ -9,14 +9,14 @@ SOURCES = "10.9.0.0/22"  # where they come from
 
 
 class Crowd:
-    def __init__(self, cable, server, derpload, first, count, log):
-        self.process = cable.a.start([derpload, "idle", "-s", SOURCES, f"192.0.2.2:{server.port}", str(first), str(count)],
+    def __init__(self, cable, server, derp_load, first, count, log):
+        self.process = cable.a.start([derp_load, "idle", "-s", SOURCES, f"192.0.2.2:{server.port}", str(first), str(count)],
                                      log, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         said = ""
         while said.split()[:1] != ["in"]:
             said = self.process.stdout.readline()
             if not said:
-                raise lab.Failed(f"{server.name}: derpload ended")
+                raise lab.Failed(f"{server.name}: derp-load ended")
         self.number = int(said.split()[1])
 
     def stop(self):
@@ -30,12 +30,12 @@ def connect(cable):
     cable.b.ip("route", "add", SOURCES, "via", "192.0.2.1")
 
 
-def measure(cable, server, derpload, log):
+def measure(cable, server, derp_load, log):
     """For each of COUNTS: clients that are in, and kB a client beside none."""
     before, rows, crowds, first = server.rss_kb(), {}, [], 1
     try:
         for count in COUNTS:
-            crowds.append(Crowd(cable, server, derpload, first, count - first + 1, log))
+            crowds.append(Crowd(cable, server, derp_load, first, count - first + 1, log))
             first = count + 1
             n = sum(c.number for c in crowds)
             server.alive()
