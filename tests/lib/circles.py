@@ -28,7 +28,7 @@ COORDINATOR = (
     "meet",
     "added-change",
     "carry enroll poll presence relays kube place urls",
-    "carry-link",
+    "carry-link enroll-plan",
     "coord reply",
     "feed",
     "ledger addrs",
