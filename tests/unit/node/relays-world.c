@@ -25,7 +25,11 @@ static void on_moved(void *ctx, uint32_t id)
 {
 }
 
-static const struct peers_hooks peers_hooks = { .moved = on_moved };
+static void on_lost(void *ctx, uint32_t id)
+{
+}
+
+static const struct peers_hooks peers_hooks = { .moved = on_moved, .lost = on_lost };
 
 void world_ping(void)
 {
