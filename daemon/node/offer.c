@@ -70,7 +70,7 @@ static void say_unfollowed(struct offer *offer, const struct node *self)
 	else
 		err_set(&err, -EALREADY,
 			"the coordinator still lists this board as a relay, though it is none");
-	problem_set(&offer->core->problems, "relay", &err);
+	problem_set(&offer->core->problems, "relay-offer", &err);
 }
 
 static void put_doc(
@@ -134,7 +134,7 @@ void offer_put_ended(struct offer *offer, int r, const struct err *err)
 	backoff_failed(&offer->backoff, PAUSE_US, OFFER_AGAIN_US, clock_now_us());
 	err_set(&why, r, "this board is to be %s, but the coordinator was not told: %s",
 		offer->put.n_hosts ? "a relay" : "a relay no more", err->text);
-	problem_set(&offer->core->problems, "relay", &why);
+	problem_set(&offer->core->problems, "relay-offer", &why);
 }
 
 /*
@@ -160,7 +160,7 @@ void offer_look(struct offer *offer, const struct node *self, const struct candi
 		return;
 	is_followed = offer->put_us && is_the_same(&self->relay, &wanted);
 	if (node_relay_equal(&self->relay, &wanted)) {
-		problem_set(&offer->core->problems, "relay", NULL);
+		problem_set(&offer->core->problems, "relay-offer", NULL);
 		offer->backoff = (struct backoff){ 0 };
 		offer->put_us = 0;
 		tell(offer, &wanted, reached);
@@ -169,7 +169,7 @@ void offer_look(struct offer *offer, const struct node *self, const struct candi
 	if (!node_relay_equal(&offer->put, &wanted))
 		offer->backoff = (struct backoff){ 0 }; /* it is something else that is wanted */
 	else if (is_followed)
-		problem_set(&offer->core->problems, "relay", NULL);
+		problem_set(&offer->core->problems, "relay-offer", NULL);
 	else if (offer->put_us)
 		say_unfollowed(offer, self);
 	if (clock_now_us() >= offer->backoff.next_us)

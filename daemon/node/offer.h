@@ -5,7 +5,7 @@
  * coordinator is told by whom the relay was reached from outside: soon when that is by another way
  * than before, else every OFFER_AGAIN_US, for it keeps that in memory only.
  *
- * Its problems: "relay-file", it cannot be read; "relay", the record does not follow.
+ * Its problems: "relay-file", it cannot be read; "relay-offer", the record does not follow.
  */
 #pragma once
 

@@ -109,7 +109,7 @@ static void test_no_relay(void **state)
 	fake_event_pass(3600 * SECOND);
 	look();
 	assert_int_equal(put.n, 0);
-	fake_core_wrong(core, "relay", NULL);
+	fake_core_wrong(core, "relay-offer", NULL);
 	fake_core_wrong(core, "relay-file", NULL);
 	offer_look(offer, NULL, &own, said); /* not in the mesh */
 }
@@ -126,10 +126,11 @@ static void test_until_it_follows(void **state)
 	assert_int_equal(put.n, 1);
 	offer_put_ended(offer, 0, NULL);
 	look();
-	fake_core_wrong(core, "relay", NULL); /* it has had no time yet */
+	fake_core_wrong(core, "relay-offer", NULL); /* it has had no time yet */
 	fake_event_pass(6 * SECOND);
 	look();
-	fake_core_wrong(core, "relay", "`hearth relay allow node-1` on the coordinator's board");
+	fake_core_wrong(
+		core, "relay-offer", "`hearth relay allow node-1` on the coordinator's board");
 	assert_int_equal(put.n, 1);
 	fake_event_pass(OFFER_AGAIN_US); /* the coordinator may have forgotten it */
 	look();
@@ -137,7 +138,7 @@ static void test_until_it_follows(void **state)
 	offer_put_ended(offer, 0, NULL);
 	follow(&file.relay);
 	look();
-	fake_core_wrong(core, "relay", NULL);
+	fake_core_wrong(core, "relay-offer", NULL);
 	fake_event_pass(OFFER_AGAIN_US);
 	look();
 	assert_int_equal(put.n, 2);
@@ -155,7 +156,7 @@ static void test_other_hosts(void **state)
 	offer_put_ended(offer, 0, NULL);
 	fake_event_pass(6 * SECOND);
 	look();
-	fake_core_wrong(core, "relay", NULL);
+	fake_core_wrong(core, "relay-offer", NULL);
 	assert_int_equal(put.n, 1);
 	fake_event_pass(OFFER_AGAIN_US);
 	look();
@@ -165,7 +166,7 @@ static void test_other_hosts(void **state)
 	follow(&other.relay);
 	fake_event_pass(6 * SECOND);
 	look();
-	fake_core_wrong(core, "relay", "`hearth relay allow");
+	fake_core_wrong(core, "relay-offer", "`hearth relay allow");
 }
 
 static void test_refused(void **state)
@@ -178,7 +179,7 @@ static void test_refused(void **state)
 	look();
 	offer_put_ended(offer, -EPERM, &why);
 	fake_core_wrong(
-		core, "relay", "is to be a relay, but the coordinator was not told: not you");
+		core, "relay-offer", "is to be a relay, but the coordinator was not told: not you");
 	look();
 	assert_int_equal(put.n, 1);
 	fake_event_pass(2 * SECOND);
@@ -208,7 +209,7 @@ static void test_cannot_be_sent(void **state)
 	write_file(&file);
 	look();
 	assert_int_equal(put.n, 1);
-	fake_core_wrong(core, "relay", "no way");
+	fake_core_wrong(core, "relay-offer", "no way");
 	put.fails = 0;
 	fake_event_pass(2 * SECOND);
 	look();
@@ -226,10 +227,10 @@ static void test_no_more(void **state)
 	offer_put_ended(offer, 0, NULL);
 	fake_event_pass(6 * SECOND);
 	look();
-	fake_core_wrong(core, "relay", "still lists this board as a relay");
+	fake_core_wrong(core, "relay-offer", "still lists this board as a relay");
 	follow(&(struct node_relay){ 0 });
 	look();
-	fake_core_wrong(core, "relay", NULL);
+	fake_core_wrong(core, "relay-offer", NULL);
 }
 
 /* A file that is wrong changes nothing: the record stays as it is. */
@@ -311,7 +312,7 @@ static void test_reached(void **state)
 	assert_int_equal(json_integer_value(reached_put("udp", "ago")), 5);
 	err_set(&why, -EPERM, "not you");
 	offer_put_ended(offer, -EPERM, &why);
-	fake_core_wrong(core, "relay", NULL); /* nobody misses anything */
+	fake_core_wrong(core, "relay-offer", NULL); /* nobody misses anything */
 	reached.ways[REACHED_TCP].node = 2;
 	look();
 	assert_int_equal(put.n, 2); /* another way, but so soon */
@@ -332,7 +333,7 @@ static void test_reached(void **state)
 	assert_int_equal(put.n, 5);
 	assert_string_equal(host_put(0), "other.example.org");
 	offer_put_ended(offer, -EPERM, &why);
-	fake_core_wrong(core, "relay", "not told");
+	fake_core_wrong(core, "relay-offer", "not told");
 }
 
 static void test_many_addresses(void **state)
@@ -349,6 +350,25 @@ static void test_many_addresses(void **state)
 	assert_int_equal(relay.n_hosts, NODE_RELAY_HOSTS_MAX);
 }
 
+/* What is wrong with the relays that this board uses is theirs to say (relays.h), and to take back. */
+static void test_others(void **state)
+{
+	struct relayfile file = named("relay.example.org");
+	struct err err = { 0 };
+
+	err_set(&err, -EHOSTUNREACH, "no relay answers");
+	problem_set(&core->problems, "relay", &err);
+	look(); /* no relay, as the record says */
+	fake_core_wrong(core, "relay", "no relay answers");
+	write_file(&file);
+	look();
+	offer_put_ended(offer, 0, NULL);
+	follow(&file.relay);
+	look();
+	fake_core_wrong(core, "relay-offer", NULL);
+	fake_core_wrong(core, "relay", "no relay answers");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_own_addresses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reached, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_addresses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_others, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
