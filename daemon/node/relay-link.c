@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 
+enum { SOON = 20 }; /* tries in vain, beside one for each address, before they get seldom */
+
 /* --- its carrier --- */
 
 /* What was found can be tried. Where it is not any more has had its time, unless it answers. */
@@ -66,14 +68,14 @@ static void send_binds(struct relay_link *l, uint64_t now_us)
 		(void) ferry_send_control(l->ferry, l->id, data, sizeof(data));
 }
 
-/* All addresses soon; where another way serves, then ever more seldom. */
+/* All addresses soon; where another way serves, or after a minute, then ever more seldom. */
 static uint64_t try_us(const struct relay_link *l)
 {
 	uint64_t us = RELAY_LINK_TRY_US;
+	uint64_t max_us = l->patient ? RELAY_LINK_TRY_MAX_US : RELAY_LINK_TRY_TIRED_US;
+	size_t soon = l->patient ? l->addrs->n : l->addrs->n + SOON;
 
-	if (!l->patient || !l->addrs->n)
-		return us;
-	for (size_t i = l->addrs->n; i < l->in_vain && us < RELAY_LINK_TRY_MAX_US; i++)
+	for (size_t i = soon; i < l->in_vain && us < max_us; i++)
 		us *= 2;
 	return us;
 }

@@ -12,8 +12,10 @@
 #define RELAY_LINK_PATIENCE_US UINT64_C(1000000)
 /* An address has so long to answer, before the next one is tried. */
 #define RELAY_LINK_TRY_US UINT64_C(3000000)
-/* While another way serves, that grows to so long. */
+/* While another way serves, that grows to so long; */
 #define RELAY_LINK_TRY_MAX_US UINT64_C(48000000)
+/* and to so long where none does, once all was in vain for a minute: it may stay away for days. */
+#define RELAY_LINK_TRY_TIRED_US UINT64_C(24000000)
 
 struct relay_link {
 	uint32_t id;

@@ -325,6 +325,74 @@ static void test_many_relays(void **state)
 	assert_int_equal(n, RELAYS_AT_ONCE);
 }
 
+/* --- a relay that is away for days --- */
+
+struct work {
+	unsigned wakeups, binds, carriers, dials, lookups;
+};
+
+/* An hour in which no name is found, or it is at @addr, where nobody is. */
+static struct work spend_hour(const char *addr)
+{
+	struct work work = { 0 };
+	unsigned opened = fake_carriers[4].opened, binds = fake_carriers[4].n_binds;
+
+	for (uint64_t end_us = clock_now_us() + 3600 * SECOND; clock_now_us() < end_us;) {
+		fake_event_pass(fake_event_next_us());
+		work.wakeups++;
+		(void) fake_core_logged("");
+		for (size_t i = 0; i < fake_dials_n; i++)
+			if (fake_dials[i].asked)
+				fake_dial_fails_with(&fake_dials[i], -ECONNREFUSED, "refused");
+		work.dials += (unsigned) fake_dials_n;
+		fake_dial_reset();
+		work.lookups += fake_lookups_n;
+		if (fake_lookups_n && fake_lookups[fake_lookups_n - 1].asked)
+			fake_resolved(addr, NULL);
+		fake_lookups_n = 0;
+	}
+	work.carriers = fake_carriers[4].opened - opened;
+	work.binds = fake_carriers[4].n_binds - binds;
+	return work;
+}
+
+static void assert_seldom(struct work work)
+{
+	assert_in_range(work.wakeups, 100, 1300);
+	assert_in_range(work.binds, 100, 1200);
+	assert_in_range(work.carriers, 100, 180);
+	assert_in_range(work.dials, 40, 100);
+	assert_in_range(work.lookups, 100, 250);
+}
+
+/* A minute after it has gone it costs little, and it is found soon once it is back. */
+static void test_away_for_days(void **state)
+{
+	world_put_relay(4, "vps.example.org", NULL);
+	world_begin();
+	fake_resolved("203.0.113.4", NULL);
+	fake_lookups_n = 0;
+	assert_seldom(spend_hour("203.0.113.4"));
+	assert_seldom(spend_hour("203.0.113.4"));
+	assert_string_equal(world_report(4)->state, "silent");
+	world.alive[4] = true;
+	world_pass(13 * SECOND);
+	assert_string_equal(world_report(4)->state, "bound");
+	fake_lookups_n = 0;
+}
+
+/* Nor does a name that nobody here knows, whether or not its relay is reached by the proxy. */
+static void test_name_for_days(void **state)
+{
+	world_put_relay(4, "vps.example.org", NULL);
+	world_begin();
+	fake_resolved("", NULL);
+	fake_lookups_n = 0;
+	(void) spend_hour("");
+	assert_in_range(spend_hour("").lookups, 100, 250);
+	assert_false(fake_carriers[4].open);
+}
+
 /* --- what is told --- */
 
 static void test_problem(void **state)
@@ -409,6 +477,8 @@ int main(void)
 		TEST(moved_begins_anew),
 		TEST(record),
 		TEST(many_relays),
+		TEST(away_for_days),
+		TEST(name_for_days),
 		TEST(problem),
 		TEST(no_problem),
 		TEST(refused),
