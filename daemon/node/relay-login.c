@@ -228,6 +228,8 @@ static void on_dialled(void *ctx, struct dial_conn *conn, const struct err *err)
 		l->stood = true;
 		stands(l, conn, now_us);
 	} else {
+		/* Who asks on and on with a wrong password may be locked out. */
+		l->spares_proxy |= !d->to.addr.family && err->code == -EACCES;
 		note_failure(l, err);
 		l->next_us = now_us;
 	}
@@ -256,7 +258,7 @@ static size_t find_targets(
 		if (use_of(l, l->addrs->list[i].host) != PROXY_ALWAYS)
 			ret[n++] = l->addrs->list[i];
 	for (size_t i = 0; i < l->record->n_hosts; i++)
-		if (use_of(l, i) != PROXY_NEVER)
+		if (!l->spares_proxy && use_of(l, i) != PROXY_NEVER)
 			ret[n++] = (struct relay_addr){ .host = i };
 	return n;
 }
@@ -356,6 +358,7 @@ void relay_login_begin(struct relay_login *l, uint64_t now_us)
 {
 	relay_login_stop(l);
 	relay_addrs_ask_again(l->addrs, now_us);
+	l->spares_proxy = false;
 	l->next_us = now_us;
 	l->state = RELAY_LOGIN_DIALS;
 }

@@ -46,7 +46,8 @@ struct relay_login {
 	uint64_t next_us;  /* the next address */
 	uint64_t until_us; /* to be in */
 	struct relay_login_dial dials[RELAY_LOGIN_TARGETS];
-	size_t n_dials; /* begun */
+	size_t n_dials;    /* begun */
+	bool spares_proxy; /* it wants another user or password */
 	bool stood;
 	struct relay_addr to;   /* where it stood last */
 	struct dial_conn *conn; /* owned */

@@ -50,6 +50,8 @@ static uint64_t pause_us(const struct relay_stream *s)
 {
 	uint64_t us = RELAY_STREAM_PAUSE_US;
 
+	if (s->login.spares_proxy) /* a password, which only a person can mend */
+		return RELAY_STREAM_PAUSE_MAX_US;
 	for (unsigned i = 0; i < s->failures && us < RELAY_STREAM_PAUSE_MAX_US; i++)
 		us *= 2;
 	return us < RELAY_STREAM_PAUSE_MAX_US ? us : RELAY_STREAM_PAUSE_MAX_US;
@@ -238,12 +240,17 @@ void relay_stream_doubt(struct relay_stream *s, uint64_t now_us)
 	ping(s, now_us);
 }
 
-void relay_stream_moved(struct relay_stream *s, uint64_t now_us)
+void relay_stream_hurry(struct relay_stream *s, uint64_t now_us)
 {
 	s->failures = 0;
 	s->next_us = now_us;
 	if (s->state == RELAY_STREAM_TRIES)
 		relay_login_begin(&s->login, now_us);
+}
+
+void relay_stream_moved(struct relay_stream *s, uint64_t now_us)
+{
+	relay_stream_hurry(s, now_us);
 	relay_stream_doubt(s, now_us);
 }
 

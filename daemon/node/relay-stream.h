@@ -67,6 +67,8 @@ void relay_stream_take(
 void relay_stream_ended(struct relay_stream *stream, int error, uint64_t now_us);
 /* What goes by it is not answered: the relay has to, soon. */
 void relay_stream_doubt(struct relay_stream *stream, uint64_t now_us);
+/* What was in vain may not be any more: a try that waits begins. */
+void relay_stream_hurry(struct relay_stream *stream, uint64_t now_us);
 /* Our own addresses are others. */
 void relay_stream_moved(struct relay_stream *stream, uint64_t now_us);
 

@@ -404,6 +404,15 @@ void relays_moved(struct relays *r)
 	run(r);
 }
 
+void relays_hurry(struct relays *r)
+{
+	uint64_t now_us = clock_now_us();
+
+	for (size_t i = 0; i < r->n; i++)
+		relay_stream_hurry(&r->list[i]->stream, now_us);
+	run(r);
+}
+
 void relays_missed(struct relays *r, uint32_t id)
 {
 	uint64_t now_us = clock_now_us();

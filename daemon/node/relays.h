@@ -52,6 +52,8 @@ void relays_follow(struct relays *relays);
 void relays_heard(struct relays *relays, uint32_t id);
 /* Our own addresses or routes are others. */
 void relays_moved(struct relays *relays);
+/* A person has changed the configuration: perhaps the proxy. */
+void relays_hurry(struct relays *relays);
 /* What is sent to node @id is not answered. */
 void relays_missed(struct relays *relays, uint32_t id);
 /* Every few seconds. */

@@ -53,6 +53,7 @@ int hearthd_reload(struct hearthd *h, struct err *err)
 		names_write(h->names, true);
 		mesh_retry(h);
 		assist_retry_now(h);
+		relays_hurry(h->relays);
 		pods_hurry(h->pods);
 		pods_look(h->pods, clock_now_us());
 		sync_link_changed(h->sync);

@@ -486,6 +486,11 @@ void relays_heard(struct relays *relays, uint32_t id)
 	say("relays_heard-%u", id);
 }
 
+void relays_hurry(struct relays *relays)
+{
+	say("relays_hurry");
+}
+
 void relays_missed(struct relays *relays, uint32_t id)
 {
 	assert_ptr_equal(relays, &fake);

@@ -385,6 +385,36 @@ static void test_proxy(void **state)
 	core->wayout.url = NULL;
 }
 
+/* One that wants another password is asked once a minute, whatever the hosts; but after a reload. */
+static void test_proxy_refuses(void **state)
+{
+	static char proxy[] = "http://proxy.example:3128";
+	uint64_t failed_us = 0;
+
+	core->wayout.url = proxy;
+	add_host("vps.example");
+	add_host("other.example");
+	use();
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(fake_dials_n, i + 1);
+		assert_true(!i || fake_dials[i].at_us - failed_us >= RELAY_STREAM_PAUSE_MAX_US / 2);
+		failed_us = clock_now_us();
+		fake_dial_fails_with(&fake_dials[i], -EACCES, "the proxy wants another password");
+		while (lookup.asked)
+			resolved(NULL);
+		while (fake_dials_n == i + 1)
+			fake_event_pass(100 * USEC_PER_MSEC);
+	}
+	fake_dial_fails_with(fake_dial_last(), -EACCES, "the proxy wants another password");
+	while (lookup.asked)
+		resolved(NULL);
+	assert_non_null(strstr(stream.why.text, "the proxy wants another password"));
+	relay_stream_hurry(&stream, clock_now_us());
+	run();
+	(void) let_in();
+	core->wayout.url = NULL;
+}
+
 /* --- relays that mean ill, or are none --- */
 
 static void welcome(struct dial_conn *c)
@@ -803,6 +833,7 @@ int main(void)
 		TEST(all_fail),
 		TEST(names),
 		TEST(proxy),
+		TEST(proxy_refuses),
 		TEST(hostile),
 		TEST(backoff),
 		TEST(backoff_ends),

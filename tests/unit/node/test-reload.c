@@ -73,7 +73,7 @@ static void test_reload(void **state)
 		asked, "announce_look roster_follow-1 names_write-1 device_hold-7 device_look"));
 	assert_non_null(strstr(asked,
 		"keep_save_state names_hurry uapi_hurry cluster_hurry resolv_hurry names_retry "
-		"uapi_retry cluster_retry resolv_retry pods_hurry pods_look sync_link_changed"));
+		"uapi_retry cluster_retry resolv_retry relays_hurry pods_hurry pods_look sync_link_changed"));
 	assert_int_equal(fake_core_logged("configuration read again"), 1);
 	assert_non_null(strstr(fake.notes, "RELOADING=1\nMONOTONIC_USEC="));
 	assert_non_null(strstr(fake.notes, ";READY=1;"));
