@@ -209,7 +209,11 @@ int relay_await(struct enroll *e, struct caller *caller, const json_t *body, jso
 	char ret_code[static 64], struct err *err)
 {
 	uint64_t until_us = clock_now_us() + e->wait_s * USEC_PER_SEC;
+	bool spares_proxy = err->code == -EACCES; /* it might lock the user out */
 	int r;
+
+	if (spares_proxy)
+		talk_step(&e->talk, TALK_NOTE, "enroll", "%s", err->text);
 
 	caller_choose(caller, CALLER_OWN);
 	r = caller_ask(caller, "POST", "/v1/enroll", body, ret, ret_code, err);
@@ -222,9 +226,11 @@ int relay_await(struct enroll *e, struct caller *caller, const json_t *body, jso
 				"the coordinator of mesh %s has not come within %u s (--wait)",
 				e->token.mesh, e->wait_s);
 		pause_a_moment();
-		caller_choose(caller, i % OTHERS_EVERY ? CALLER_OWN : CALLER_OTHERS);
+		caller_choose(
+			caller, i % OTHERS_EVERY || spares_proxy ? CALLER_OWN : CALLER_OTHERS);
 		r = caller_ask(caller, "POST", "/v1/enroll", body, ret, ret_code, err);
 		if (is_answer(caller, r))
 			return r;
+		spares_proxy |= r == -EACCES;
 	}
 }

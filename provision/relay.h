@@ -18,7 +18,7 @@ int relay_set_up(struct enroll *e, struct err *err);
 int relay_settle(struct enroll *e, struct err *err);
 
 /*
- * Nobody has answered @caller: says once what there is to do on the coordinator's board, and asks
+ * Nobody has answered @caller, as @err says: says once what there is to do on the coordinator's board, and asks
  * until somebody answers; for as long as --wait says, else until it is interrupted. As
  * caller_ask().
  */

@@ -29,6 +29,7 @@ static struct {
 	const char *answers;
 	unsigned asked;
 	size_t n_urls; /* of the last request */
+	size_t most_urls;
 	char first[256];
 	uint64_t now_us;
 } t;
@@ -64,6 +65,7 @@ int __wrap_http_request_blocking(const struct http_options *options,
 {
 	t.asked++;
 	t.n_urls = options->n_urls;
+	t.most_urls = t.n_urls > t.most_urls ? t.n_urls : t.most_urls;
 	(void) snprintf(t.first, sizeof(t.first), "%s", options->urls[0]);
 	if (t.asked <= t.silent)
 		return err_set(err, t.with, "nobody answers");
@@ -264,6 +266,25 @@ static void test_waits_on(void **state)
 	}
 }
 
+/* A proxy that wants another password is told of, and asked no more. */
+static void test_proxy_refuses(void **state)
+{
+	CLEANUP_ENROLL struct enroll *e = new_relay();
+	struct err err = { 0 };
+
+	err_set(&err, -EACCES, "the proxy p:3128 wants another user or password");
+	t.silent = 11;
+	assert_int_equal(await(e, &err), 0);
+	assert_int_equal(t.most_urls, 2);
+	assert_int_equal(count_told(e, "the proxy p:3128 wants another user or password"), 1);
+	t.asked = t.most_urls = 0;
+	err = (struct err){ 0 };
+	t.with = -EACCES;
+	t.silent = 16; /* also if it says so later */
+	assert_int_equal(await(e, &err), 0);
+	assert_int_equal(t.most_urls, 2);
+}
+
 /* A coordinator that says no is an answer. */
 static void test_refused(void **state)
 {
@@ -377,6 +398,7 @@ int main(void)
 		TEST(test_waits),
 		TEST(test_waits_on),
 		TEST(test_has_come),
+		TEST(test_proxy_refuses),
 		TEST(test_refused),
 		TEST(test_not_for_ever),
 		TEST(test_life),
