@@ -80,10 +80,9 @@ int caller_init(struct enroll *e, struct caller *ret, struct err *err)
 		ret->pins[i] = ret->pin_texts[i];
 	}
 	ret->wayout = &e->wayout;
-	ret->options = (struct http_options){ .pins = ret->pins,
-		.n_pins = t->n_pins,
-		.proxy = e->wayout.url,
-		.uses = ret->uses };
+	ret->options = (struct http_options){
+		.pins = ret->pins, .n_pins = t->n_pins, .proxy = e->wayout.url, .uses = ret->uses
+	};
 	caller_choose(ret, CALLER_OTHERS);
 	if (x509_certificate_pem(e->identity_seed, "hearth node", &ret->cert) < 0 ||
 		x509_key_pem(e->identity_seed, &ret->key) < 0)

@@ -17,7 +17,7 @@ enum {
 
 /* Holds pointers into itself: not to be copied. Zero-initialise. */
 struct caller {
-	const char *urls[CALLER_URLS_MAX]; /* the token's are borrowed */
+	const char *urls[CALLER_URLS_MAX];    /* the token's are borrowed */
 	enum proxy_use uses[CALLER_URLS_MAX]; /* of those that are asked */
 	const struct wayout *wayout;          /* borrowed */
 	char relayed[CALLER_RELAYED_MAX][HTTP_URL_LEN_MAX + 1];

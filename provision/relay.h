@@ -18,9 +18,9 @@ int relay_set_up(struct enroll *e, struct err *err);
 int relay_settle(struct enroll *e, struct err *err);
 
 /*
- * Nobody has answered @caller, as @err says: says once what there is to do on the coordinator's board, and asks
- * until somebody answers; for as long as --wait says, else until it is interrupted. As
- * caller_ask().
+ * Nobody has answered @caller, as @err says: says once what there is to do on the coordinator's
+ * board, and asks until somebody answers; for as long as --wait says, else until it is interrupted.
+ * As caller_ask().
  */
 int relay_await(struct enroll *e, struct caller *caller, const json_t *body, json_t **ret,
 	char ret_code[static 64], struct err *err);

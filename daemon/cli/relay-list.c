@@ -173,8 +173,8 @@ int cli_relay_list(const struct cli_verb *verb, int argc, char **argv)
 	const json_t *relays = json_object_get(reply, "relays");
 
 	if (o.json) {
-		CLEANUP_JSON json_t *shown = json_pack("{s:O, s:O*}", "relays", relays, "added",
-			json_object_get(reply, "added"));
+		CLEANUP_JSON json_t *shown = json_pack(
+			"{s:O, s:O*}", "relays", relays, "added", json_object_get(reply, "added"));
 
 		return shown ? cli_print_json(shown) : cli_fail(CLI_FAILED, "out of memory");
 	}

@@ -75,8 +75,8 @@ void relay_login_begin(struct relay_login *login, uint64_t now_us);
 uint64_t relay_login_run(struct relay_login *login, uint64_t now_us);
 
 /*
- * The signatures of struct ferry_stream (tunnel/ferry.h): @login is a struct relay_login that is in,
- * whose connection is by then another thread's alone.
+ * The signatures of struct ferry_stream (tunnel/ferry.h): @login is a struct relay_login that is
+ * in, whose connection is by then another thread's alone.
  */
 ssize_t relay_login_receive(void *login, void *ret, size_t len);
 ssize_t relay_login_send(void *login, const void *data, size_t len);

@@ -107,7 +107,10 @@ int ferry_stream_open(struct ferry *ferry, uint32_t relay, const struct ferry_st
 void ferry_stream_close(struct ferry *ferry, uint32_t relay);
 /* Puts a whole frame (a PONG, say) between the packets. -ENOENT, -EAGAIN no room. */
 int ferry_stream_send(struct ferry *ferry, uint32_t relay, const uint8_t *frame, size_t len);
-/* When it brought the last frame, or was opened (clock_now_us()). 0: there is none, or it has ended. */
+/*
+ * When it brought the last frame, or was opened (clock_now_us()). 0: there is none, or it has
+ * ended.
+ */
 uint64_t ferry_stream_heard_us(const struct ferry *ferry, uint32_t relay);
 
 /* --- what it has to tell --- */
