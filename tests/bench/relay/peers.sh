@@ -14,6 +14,7 @@ peer_derper() {
 
 # The program in peer-relay/, once for each state of its source. PEER_RELAY names another.
 peer_relay_source=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/peer-relay
+# shellcheck disable=SC2154  # of tunnel/peers.sh
 peer_relay_path() { echo "$peer_dir/peer-relay-$(cat "$peer_relay_source"/{main.go,go.mod,go.sum} | sha256sum | cut -c1-12)"; }
 peer_make_peer_relay() {
 	local program

@@ -56,6 +56,7 @@ did "derper is killed, and starts again" derper_stop KILL
 derper_start
 right 5 "b reaches c" ping_to b "${ip4[c]}"
 no_gap 4 "it was a short silence"
+# shellcheck disable=SC2034  # below
 had=$(gone)
 did "c goes: derper says so" stop c
 right 30 "b has heard it" eval '[ "$(gone)" -gt "$had" ]'
