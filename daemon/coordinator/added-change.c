@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "coordinator/relays.h"
 #include "coordinator/schema.h"
@@ -26,8 +27,13 @@ static int put(struct added_list *added, const struct added_change *a)
 
 	if (!there)
 		return added_push(added, a->host, a->port, a->now) < 0 ? -ENOSPC : 1;
-	if (there->port == a->port && there->recorded)
-		return 0;
+	if (there->recorded) {
+		there->again_us = clock_now_us() + ADDED_KEEP_S * USEC_PER_SEC;
+		if (there->port == a->port)
+			return 0;
+		there->port = a->port; /* the record's, by now */
+		return 1;
+	}
 	if (there->port != a->port) { /* another one */
 		added_drop(added, a->host);
 		return added_push(added, a->host, a->port, a->now) < 0 ? -ENOSPC : 1;
@@ -39,6 +45,8 @@ static int put(struct added_list *added, const struct added_change *a)
 /* 1: it is another one; 0: it is not; -ENOSPC: it cannot be. */
 static int edit(struct added_list *added, const struct added_change *a)
 {
+	struct added *there;
+
 	switch (a->kind) {
 	case ADDED_PUT:
 		return put(added, a);
@@ -52,6 +60,12 @@ static int edit(struct added_list *added, const struct added_change *a)
 		if (!added_find(added, a->host))
 			return 0; /* a person was faster */
 		added_record(added, a->host, a->pin, a->gone, a->n_gone);
+		return 1;
+	case ADDED_TURN:
+		there = added_find(added, a->host);
+		if (!there || !there->recorded)
+			return 0;
+		added_turn(there, a->now);
 		return 1;
 	}
 	return 0;
@@ -102,14 +116,32 @@ static int follow(struct added_change *a, const struct added_list *next)
 	return sign(&a->change, node, &says);
 }
 
+/* A record says this host, with another port: a slip of the pen must not make it unsay that. */
+static int check_port(struct added_change *a)
+{
+	const struct added *there = added_find(&a->coord->added, a->host);
+	const struct node *node =
+		there && there->recorded ? added_node(a->coord, there->pin) : NULL;
+
+	if (a->kind != ADDED_PUT || !node || node->relay.tcp == a->port)
+		return 0;
+	return change_refuse(&a->change, API_BAD_REQUEST,
+		"%s is where relay %s is found, at TCP port %u, as its record says. Where its port "
+		"is another one now, have `hearth relay enable --port %u` say so there; where "
+		"another relay is now, `hearth relay remove %s` before.",
+		a->host, node->name, (unsigned) node->relay.tcp, (unsigned) a->port, a->host);
+}
+
 static int decide(struct change *change, struct store_batch *batch)
 {
 	struct added_change *a = (struct added_change *) change;
 	struct added_list *next = malloc(sizeof(*next));
-	int r;
+	int r = check_port(a);
 
-	if (!next)
-		return change_refuse(change, API_INTERNAL, "Out of memory.");
+	if (r < 0 || !next) {
+		free(next);
+		return r < 0 ? r : change_refuse(change, API_INTERNAL, "Out of memory.");
+	}
 	*next = a->coord->added;
 	a->now = coord_now_s();
 	r = edit(next, a);
@@ -130,7 +162,7 @@ static void done(struct change *change, int r)
 {
 	struct added_change *a = (struct added_change *) change;
 
-	if (r > 0)
+	if (r > 0 || (r == 0 && a->kind == ADDED_PUT)) /* what is in memory alone changes, too */
 		(void) edit(&a->coord->added, a);
 	a->done(a, r);
 }

@@ -11,6 +11,7 @@ enum added_kind {
 	ADDED_REMOVE, /* host, by a person: also from the record that says it */
 	ADDED_FORGET, /* host: it has become nothing, or its relay is none any more */
 	ADDED_RECORD, /* host: it is the relay's with pin, which is not found at gone any more */
+	ADDED_TURN,   /* host, which a record says: another relay is there */
 };
 
 /* Embedded in a struct of the caller's, who zeroes the rest. */

@@ -157,6 +157,14 @@ void added_record(struct added_list *added, const char *host,
 	a->n_gone = n_gone;
 }
 
+void added_turn(struct added *a, uint64_t now)
+{
+	a->recorded = false;
+	a->since = now;
+	memset(a->pin, 0, sizeof(a->pin));
+	a->n_gone = 0;
+}
+
 /* --- records --- */
 
 static bool has_host(const struct node_relay *relay, const char *host)

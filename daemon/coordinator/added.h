@@ -29,9 +29,12 @@ struct added {
 	char gone[NODE_RELAY_HOSTS_MAX][FIELD_HOST_MAX];
 	size_t n_gone;
 	/* Not stored. */
-	bool met;                   /* a relay with @pin keeps our connections there, now */
-	uint32_t watch;             /* by which whoever tries it knows it; 0: it has none yet */
-	uint64_t leave_us;          /* until then its connections stay, though it is recorded */
+	bool met;          /* a relay with @pin keeps our connections there, now */
+	uint32_t watch;    /* by which whoever tries it knows it; 0: it has none yet */
+	uint64_t leave_us; /* until then its connections stay, though it is recorded */
+	uint64_t again_us; /* until then it is tried, though it is recorded */
+	bool is_other;     /* one with this key was met there then */
+	uint8_t other[FIELD_KEY_LEN];
 	char problem[ERR_TEXT_MAX]; /* why it is not met; "": nobody knows yet */
 };
 
@@ -57,6 +60,9 @@ void added_drop(struct added_list *added, const char *host);
  */
 void added_record(struct added_list *added, const char *host,
 	const uint8_t pin[static FIELD_KEY_LEN], const char (*gone)[FIELD_HOST_MAX], size_t n_gone);
+
+/* Another relay than the recorded one is there: as if it had been added @now. */
+void added_turn(struct added *entry, uint64_t now);
 
 /*
  * What the record of a relay says that says @relay of itself: the added hosts that are its, the

@@ -73,9 +73,14 @@ static void arm(struct meet *m, uint64_t now_us)
 	const struct added_list *added = &m->coord->added;
 	uint64_t due_us = added->n ? now_us + LOOK_US : UINT64_MAX;
 
-	for (size_t i = 0; i < added->n; i++)
-		if (added->list[i].leave_us > now_us)
-			due_us = sooner(due_us, added->list[i].leave_us);
+	for (size_t i = 0; i < added->n; i++) {
+		const struct added *a = &added->list[i];
+
+		if (a->leave_us > now_us)
+			due_us = sooner(due_us, a->leave_us);
+		if (a->again_us > now_us)
+			due_us = sooner(due_us, a->again_us);
+	}
 	if (m->trying && !m->busy)
 		due_us = sooner(due_us, m->until_us);
 	arm_at(m, due_us);
@@ -102,10 +107,26 @@ static void say_done(const struct meet *m)
 	if (m->own.kind == ADDED_RECORD)
 		log_notice("%s is found at %s, as somebody said (relay add): its record says so",
 			node ? node->name : "a relay", m->own.host);
+	else if (m->own.kind == ADDED_TURN)
+		log_notice("%s, as somebody said (relay add), is another relay than the record has "
+			   "there",
+			m->own.host);
 	else
 		log_notice("relay %s, which somebody added, is forgotten: no relay of the mesh is "
 			   "found there",
 			m->own.host);
+}
+
+static void is_met(struct added *a, const uint8_t *pin)
+{
+	if (!a->met)
+		log_seldom(LOG_LEVEL_NOTICE,
+			"relay %s, which somebody added, keeps connections of "
+			"ours at TCP port %u",
+			a->host, a->port);
+	a->met = true;
+	a->problem[0] = '\0';
+	memcpy(a->pin, pin, sizeof(a->pin));
 }
 
 static void own_done(struct added_change *change, int r)
@@ -120,6 +141,11 @@ static void own_done(struct added_change *change, int r)
 		say_done(m);
 	if (r > 0 && a && a->recorded)
 		a->leave_us = now_us + MEET_LEAVE_US;
+	if (r > 0 && a && m->own.kind == ADDED_TURN) {
+		a->again_us = 0;
+		a->is_other = false;
+		is_met(a, a->other);
+	}
 	if (r < 0) {
 		log_seldom(LOG_LEVEL_WARNING, "relay %s, which somebody added: %s", m->own.host,
 			m->own.change.err.text);
@@ -218,16 +244,17 @@ static void probe_heard(struct meet *m, uint32_t watch, enum answer answer)
 
 /* --- what is heard --- */
 
-static void is_met(struct added *a, const uint8_t *pin)
+/* Of a host that a record says, and that somebody has said again. */
+static void is_met_again(struct added *a, const uint8_t *pin, uint64_t now_us)
 {
-	if (!a->met)
-		log_seldom(LOG_LEVEL_NOTICE,
-			"relay %s, which somebody added, keeps connections of "
-			"ours at TCP port %u",
-			a->host, a->port);
-	a->met = true;
-	a->problem[0] = '\0';
-	memcpy(a->pin, pin, sizeof(a->pin));
+	if (a->again_us <= now_us)
+		return;
+	a->is_other = memcmp(a->pin, pin, sizeof(a->pin)) != 0;
+	memcpy(a->other, pin, sizeof(a->other));
+	if (a->is_other)
+		return;
+	a->again_us = 0;
+	a->leave_us = now_us + MEET_LEAVE_US;
 }
 
 void meet_heard(struct meet *m, uint32_t watch, const uint8_t *pin, const struct err *why)
@@ -236,7 +263,9 @@ void meet_heard(struct meet *m, uint32_t watch, const uint8_t *pin, const struct
 
 	if (!a) {
 		probe_heard(m, watch, answer_of(pin, why));
-	} else if (pin && !a->recorded) {
+	} else if (pin && a->recorded) {
+		is_met_again(a, pin, clock_now_us());
+	} else if (pin) {
 		is_met(a, pin);
 	} else if (why) {
 		a->met = false;
@@ -261,6 +290,8 @@ static void next_step(struct meet *m, uint64_t now_us)
 
 		if (is_old(a, coord_now_s()) || (a->recorded && !node))
 			return submit(m, ADDED_FORGET, a->host);
+		if (a->recorded && a->is_other)
+			return submit(m, ADDED_TURN, a->host);
 		if (!a->recorded && a->met && node && node->relay.tcp == a->port)
 			return begin_probes(m, a, &node->relay, now_us);
 	}
@@ -298,7 +329,7 @@ size_t meet_relays(struct meet *m, struct carry_relay *ret)
 	for (size_t i = 0; i < added->n; i++) {
 		const struct added *a = &added->list[i];
 
-		if (!a->watch || (a->recorded && a->leave_us <= now_us))
+		if (!a->watch || (a->recorded && a->leave_us <= now_us && a->again_us <= now_us))
 			continue;
 		m->at[n] = (struct node_relay){ .n_hosts = 1, .tcp = a->port };
 		(void) snprintf(m->at[n].hosts[0], FIELD_HOST_MAX, "%s", a->host);
@@ -345,9 +376,9 @@ enum meet_state meet_state(
 	const struct coord *coord, const struct added *a, const struct node **ret_node)
 {
 	*ret_node = a->recorded || a->met ? added_node(coord, a->pin) : NULL;
-	if (a->recorded)
+	if (a->recorded && a->again_us <= clock_now_us())
 		return MEET_RECORDED;
-	if (!a->met)
+	if (a->recorded || !a->met)
 		return MEET_TRYING;
 	if (*ret_node)
 		return (*ret_node)->relay.tcp == a->port ? MEET_CHECKING : MEET_PORT;

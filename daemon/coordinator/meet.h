@@ -5,6 +5,9 @@
  * record of the mesh names that key, the host is that relay's, and its record says so: the other
  * addresses of that record are tried for a moment before, and those where it is not met go.
  *
+ * A host that a record says, and that is said again, is tried again; if another relay is there by
+ * now it is no longer the old one's.
+ *
  * Nothing else comes of it: the host is never believed who it is, nor what addresses its clients
  * have, and a host that is no relay's of the mesh within a day is forgotten.
  */

@@ -351,6 +351,85 @@ static void test_remove(void **state)
 	bad(c, "relay.remove", NULL, "bad_request", "host");
 }
 
+/* Its record says this host alone, though the relay says another one of itself. */
+static struct board add_vps(struct coord *c)
+{
+	struct board b = world_node(c, 1, "vps", NODE_ROLE_MEMBER);
+
+	list(c, &b, relay_at("10.0.0.5", NULL));
+	add(c, "203.0.113.5", 3340, true);
+	heard(c, "203.0.113.5", vps, 0);
+	heard(c, "10.0.0.5", NULL, -ETIMEDOUT);
+	fake_event_pass(MEET_LEAVE_US + SECOND);
+	carried(c, "");
+	return b;
+}
+
+/* The record goes on saying a host that is said again, with whatever port. */
+static void test_again(void **state)
+{
+	struct coord *c = *state;
+	struct board b = add_vps(c);
+
+	bad(c, "relay.add", json_pack("{s:s, s:i}", "host", "203.0.113.5", "port", 443),
+		"bad_request", "is where relay vps is found, at TCP port 3340");
+	put(c, &b, relay_at("10.0.0.5", NULL), "listed");
+	found_at(c, &b, "203.0.113.5");
+	/* Whether it is there is looked at, and said. */
+	add(c, "203.0.113.5", 3340, false);
+	carried(c, "203.0.113.5:3340");
+	added(c, "203.0.113.5 trying vps");
+	heard(c, "203.0.113.5", NULL, -ECONNREFUSED);
+	added(c, "203.0.113.5 trying vps: no way");
+	put(c, &b, relay_at("10.0.0.5", NULL), "listed");
+	found_at(c, &b, "203.0.113.5");
+	heard(c, "203.0.113.5", vps, 0);
+	added(c, "203.0.113.5 recorded vps");
+	fake_event_pass(MEET_LEAVE_US + SECOND);
+	carried(c, "");
+	/* Not for ever. */
+	add(c, "203.0.113.5", 3340, false);
+	fake_event_pass((ADDED_KEEP_S + 1) * SECOND);
+	carried(c, "");
+	added(c, "203.0.113.5 recorded vps");
+	/* Its port is another one by now. */
+	list(c, &b, world_relay("203.0.113.5", 443));
+	add(c, "203.0.113.5", 443, true);
+	carried(c, "203.0.113.5:443");
+	heard(c, "203.0.113.5", vps, 0);
+	added(c, "203.0.113.5 recorded vps");
+	put(c, &b, world_relay("10.0.0.5", 443), "listed");
+	found_at(c, &b, "203.0.113.5");
+}
+
+/* The machine there was set up anew, and waits for its enrolment, with new keys. */
+static void test_anew(void **state)
+{
+	struct coord *c = *state;
+	struct board b = add_vps(c);
+
+	heard(c, "203.0.113.5", stranger, 0); /* nobody has asked */
+	added(c, "203.0.113.5 recorded vps");
+	add(c, "203.0.113.5", 3340, false);
+	fake_store_fails = -ENOSPC;
+	heard(c, "203.0.113.5", stranger, 0);
+	added(c, "203.0.113.5 trying vps");
+	fake_store_fails = 0;
+	fake_event_pass(30 * SECOND);
+	assert_int_equal(fake_store_flush(), 0);
+	fake_event_pass(31 * SECOND);
+	(void) fake_store_flush();
+	fake_event_pass(0);
+	added(c, "203.0.113.5 waiting");
+	carried(c, "203.0.113.5:3340");
+	found_at(c, &b, "203.0.113.5"); /* nothing else comes of it */
+	assert_int_equal(fake_log_says("is another relay than the record has there"), 1);
+	world_restart(c);
+	fake_event_pass(0);
+	carried(c, "203.0.113.5:3340");
+	added(c, "203.0.113.5 trying");
+}
+
 /* Nobody is sent into the mesh or to himself; and there is an end to it. */
 static void test_refused(void **state)
 {
@@ -420,6 +499,8 @@ int main(void)
 		TEST(test_old),
 		TEST(test_denied),
 		TEST(test_remove),
+		TEST(test_again),
+		TEST(test_anew),
 		TEST(test_refused),
 		TEST(test_disk),
 	};
