@@ -476,6 +476,14 @@ const struct binds_way *binds_reach(
 	return entry && !(connected && entry->by_derp) ? &entry->way : NULL;
 }
 
+void binds_came(struct binds *binds, uint32_t node)
+{
+	struct entry *entry = by_node(binds, node);
+
+	if (entry)
+		entry->by_derp = true;
+}
+
 const struct binds_way *binds_absent(struct binds *binds, uint32_t member, uint32_t node,
 	uint64_t now_us, struct binds_reply *ret_reply)
 {

@@ -100,6 +100,8 @@ enum fate binds_route(struct binds *binds, uint32_t session, uint32_t node,
  */
 const struct binds_way *binds_reach(
 	struct binds *binds, uint32_t from, uint32_t to, bool connected, uint64_t now_us);
+/* Node @node has come to DERP just now: so he shows himself there. */
+void binds_came(struct binds *binds, uint32_t node);
 
 /*
  * @member is to be told that @node is nowhere here: *ret_reply, which goes to where it returns

@@ -37,6 +37,13 @@ static void udp_has_all(void *ctx)
 	udp_flush(b->udp);
 }
 
+static void is_connected(void *ctx, uint32_t node)
+{
+	struct bridge *b = ctx;
+
+	udp_came(b->udp, node);
+}
+
 static bool is_bound(void *ctx, uint32_t node, uint64_t now_us)
 {
 	struct bridge *b = ctx;
@@ -54,6 +61,7 @@ static void say_absent(void *ctx, uint32_t to, uint32_t node, uint64_t now_us)
 static const struct derp_hooks derp_hooks = {
 	.deliver = to_udp,
 	.delivered = udp_has_all,
+	.came = is_connected,
 	.has = is_bound,
 	.say_gone = say_absent,
 };

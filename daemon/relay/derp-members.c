@@ -75,6 +75,8 @@ static enum derp_end on_login(void *ctx, struct derp_client *client)
 	derp_unlink(c);
 	derp_link(c, &d->known);
 	door_proved(d->door, &c->addr, d->now_us);
+	if (d->hooks)
+		d->hooks->came(d->ctx, c->node);
 	d->counters.logins++;
 	return DERP_END_NOT;
 }

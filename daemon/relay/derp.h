@@ -73,6 +73,8 @@ struct derp_hooks {
 		size_t len, uint64_t now_us);
 	/* That is all for now. */
 	void (*delivered)(void *ctx);
+	/* @node has logged in. */
+	void (*came)(void *ctx, uint32_t node);
 	/* @node is not connected any more. Is he elsewhere? */
 	bool (*has)(void *ctx, uint32_t node, uint64_t now_us);
 	/* Then @to, who is not connected, is to be told of it. */

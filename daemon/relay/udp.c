@@ -288,6 +288,11 @@ bool udp_put(struct udp *udp, uint32_t from, uint32_t to, bool connected, const 
 	return true;
 }
 
+void udp_came(struct udp *udp, uint32_t node)
+{
+	binds_came(udp->binds, node);
+}
+
 void udp_say_absent(struct udp *udp, uint32_t to, uint32_t node, uint64_t now_us)
 {
 	struct binds_reply reply;

@@ -83,6 +83,11 @@ void udp_set_hooks(struct udp *udp, const struct udp_hooks *hooks, void *ctx);
  */
 bool udp_put(struct udp *udp, uint32_t from, uint32_t to, bool connected, const uint8_t *data,
 	size_t len, uint64_t now_us);
+/*
+ * Node @node has come elsewhere just now. If he is bound, too, it is as a rule because nothing gets
+ * through there any more: what is for him goes there, until he sends something here.
+ */
+void udp_came(struct udp *udp, uint32_t node);
 /* Tells node @to, if it is bound, that @node is nowhere here. */
 void udp_say_absent(struct udp *udp, uint32_t to, uint32_t node, uint64_t now_us);
 void udp_flush(struct udp *udp);

@@ -374,6 +374,8 @@ static void test_unfit(void **state)
 	send_to(b, 0, data, sizeof(data));
 	UNTIL(both, b, both->packets == 1);
 	assert_int_equal(both->last_len, sizeof(data));
+	say(0, 1, "by UDP");
+	gets(b, 1, 0, "by UDP");
 	says(b, 0, "short");
 	hears(0, 1, "short");
 	assert_int_equal(b->n_types[DERP_PEER_GONE], 0);
@@ -436,6 +438,30 @@ static void test_at_both(void **state)
 	hears(2, 1, "seven");
 	assert_int_equal(both->packets, 3);
 	assert_int_equal(b->n_types[DERP_PEER_GONE] + both->n_types[DERP_PEER_GONE], 0);
+	peer_free(both);
+	peer_free(b);
+}
+
+/* He comes to DERP, for his UDP has died, and says nothing: he only waits for others. */
+static void test_comes(void **state)
+{
+	struct peer *b = log_in(1), *both;
+
+	bind_member(0);
+	bind_member(2);
+	say(0, 2, "one");
+	hears(2, 0, "one");
+	both = log_in(2);
+	say(0, 2, "two");
+	gets(both, 1, 0, "two");
+	says(b, 2, "three");
+	gets(both, 2, 1, "three");
+	expect_nothing(2);
+	/* it was for a moment */
+	say(2, 0, "by UDP");
+	hears(0, 2, "by UDP");
+	say(0, 2, "four");
+	hears(2, 0, "four");
 	peer_free(both);
 	peer_free(b);
 }
@@ -610,6 +636,7 @@ int main(void)
 		TEST(test_unfit),
 		TEST(test_absent),
 		TEST(test_at_both),
+		TEST(test_comes),
 		TEST(test_one_left),
 		TEST(test_gone),
 		TEST(test_taken_over),
