@@ -210,9 +210,17 @@ static void stands(struct relay_login *l, struct dial_conn *conn, uint64_t now_u
 	fail_there(l);
 }
 
+/* The last of them, unless there is one that a person must hear of. */
+static unsigned weight(int code)
+{
+	return code == -EKEYREJECTED ? 2 : code == -EACCES ? 1 : 0;
+}
+
 /* @err begins with host and port. */
 static void note_failure(struct relay_login *l, const struct err *err)
 {
+	if (weight(err->code) < weight(l->why.code))
+		return;
 	err_set(&l->why, err->code, "TLS to %s", err->text);
 }
 
@@ -359,6 +367,7 @@ void relay_login_begin(struct relay_login *l, uint64_t now_us)
 	relay_login_stop(l);
 	relay_addrs_ask_again(l->addrs, now_us);
 	l->spares_proxy = false;
+	l->why = (struct err){ 0 };
 	l->next_us = now_us;
 	l->state = RELAY_LOGIN_DIALS;
 }

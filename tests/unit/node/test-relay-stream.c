@@ -343,6 +343,21 @@ static void test_all_fail(void **state)
 	assert_int_equal(fake_dials_n, 3);
 }
 
+/* Another server where one is looked for is more than that nobody is at another. */
+static void test_why(void **state)
+{
+	add_host("203.0.113.4");
+	begin("203.0.113.5");
+	fake_dial_fails_with(&fake_dials[0], -EKEYREJECTED, "this is another server");
+	fake_dial_fails_with(&fake_dials[1], -ETIMEDOUT, "no answer in time");
+	assert_non_null(strstr(stream.why.text, "this is another server"));
+	while (fake_dials_n == 2)
+		fake_event_pass(100 * USEC_PER_MSEC);
+	fake_dial_fails_with(&fake_dials[2], -ETIMEDOUT, "no answer in time");
+	fake_dial_fails_with(&fake_dials[3], -ECONNREFUSED, "refused");
+	assert_non_null(strstr(stream.why.text, "refused")); /* it is gone */
+}
+
 static void test_names(void **state)
 {
 	begin("vps.example");
@@ -832,6 +847,7 @@ int main(void)
 		TEST(addresses),
 		TEST(all_fail),
 		TEST(names),
+		TEST(why),
 		TEST(proxy),
 		TEST(proxy_refuses),
 		TEST(hostile),
