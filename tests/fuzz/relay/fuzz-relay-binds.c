@@ -1,8 +1,8 @@
 /*
  * Where members are bound, beside a model of it that is as simple as the words of PROTOCOL.md
  * section 12: members bind, bind again from elsewhere, are removed and come back, time goes by,
- * what they sent is recorded and played again from anywhere, and everybody sends DATA in everybody's
- * name. Two bytes are one event: what, and its details. What the relay decides is what the model
+ * what they sent is recorded and played again from anywhere, everybody sends DATA in everybody's
+ * name, and members come to DERP and send there. Two bytes are one event: what, and its details. What the relay decides is what the model
  * says, and what it tells a stranger is never longer than what it answers.
  */
 #include <sodium.h>
@@ -17,6 +17,7 @@ enum { PLACES = 4, RECORDS = 4, EVENTS_MAX = 200 };
 
 struct model {
 	bool is_member, bound;
+	bool by_derp; /* shown there after the last that was sent from here, or the last move */
 	unsigned place;
 	uint64_t until_us;
 	uint32_t session; /* the last one */
@@ -112,6 +113,8 @@ static void bind_member(struct world *w, size_t i, unsigned place)
 	check(udprelay_bound_open(w->maker.keys[i], reply.data, reply.len, &bound) == 0);
 	check(bound.tx == 1 && endpoint_equal(&bound.seen, &from));
 	check(!is_bound(w, i) || bound.session == m->session);
+	if (!is_bound(w, i) || m->place != place % PLACES)
+		m->by_derp = false;
 	m->bound = true;
 	m->place = place % PLACES;
 	m->session = bound.session;
@@ -135,10 +138,23 @@ static void replay(struct world *w, unsigned which, unsigned place)
 	m->until_us = w->now_us + BINDS_LIFETIME_S * USEC_PER_SEC;
 }
 
+/* The way to where it is bound, if it is. */
+static void check_way(const struct world *w, size_t to, const struct binds_way *way)
+{
+	struct endpoint there = at(w->model[to].place);
+
+	check((way != NULL) == is_bound(w, to));
+	if (!way)
+		return;
+	check(way->node == w->maker.list[to].id);
+	check(way->session == w->model[to].session);
+	check(endpoint_equal(&way->remote, &there));
+}
+
 static void send_data(struct world *w, size_t from, size_t to, unsigned place)
 {
 	const struct binds_way *way = NULL;
-	struct endpoint remote = at(place), there = at(w->model[to].place);
+	struct endpoint remote = at(place);
 	struct binds_reply reply;
 	uint32_t source = 0;
 	enum fate fate = binds_route(w->binds, w->model[from].session, w->maker.list[to].id,
@@ -149,16 +165,36 @@ static void send_data(struct world *w, size_t from, size_t to, unsigned place)
 		check(fate == FATE_UNKNOWN || fate == FATE_PACED);
 	} else if (w->model[from].place != place % PLACES) {
 		check(fate == FATE_ELSEWHERE || fate == FATE_PACED);
-	} else if (from == to) {
-		check(fate == FATE_TO_SELF && reply.len == 0);
-	} else if (!is_bound(w, to)) {
-		check(fate == FATE_ABSENT);
 	} else {
-		check(fate == FATE_CARRIED && source == w->maker.list[from].id);
-		check(way->node == w->maker.list[to].id);
-		check(way->session == w->model[to].session);
-		check(endpoint_equal(&way->remote, &there));
+		w->model[from].by_derp = false;
+		if (from == to) {
+			check(fate == FATE_TO_SELF && reply.len == 0);
+			return;
+		}
+		check(fate ==
+			(is_bound(w, to) && !w->model[to].by_derp ? FATE_CARRIED : FATE_BRIDGED));
+		check(source == w->maker.list[from].id);
+		check_way(w, to, way);
 	}
+}
+
+static void send_by_derp(struct world *w, size_t from, size_t to, bool connected)
+{
+	const struct binds_way *way;
+
+	w->model[from].by_derp = w->model[from].is_member;
+	way = binds_reach(
+		w->binds, w->maker.list[from].id, w->maker.list[to].id, connected, w->now_us);
+	if (connected && w->model[to].by_derp)
+		check(!way);
+	else
+		check_way(w, to, way);
+}
+
+static void come_to_derp(struct world *w, size_t i)
+{
+	binds_came(w->binds, w->maker.list[i].id);
+	w->model[i].by_derp = w->model[i].is_member;
 }
 
 static void set_members(struct world *w, uint8_t mask)
@@ -169,6 +205,7 @@ static void set_members(struct world *w, uint8_t mask)
 	for (size_t i = 0; i < MAKER_MEMBERS; i++) {
 		w->model[i].is_member = mask >> i & 1;
 		w->model[i].bound = w->model[i].bound && w->model[i].is_member;
+		w->model[i].by_derp = w->model[i].by_derp && w->model[i].is_member;
 		if (w->model[i].is_member)
 			list[n++] = w->maker.list[i];
 	}
@@ -194,6 +231,13 @@ static void happen(struct world *w, uint8_t what, uint8_t details)
 	case 3:
 	case 4:
 		bind_member(w, details % MAKER_MEMBERS, details / MAKER_MEMBERS);
+		break;
+	case 7:
+		if (details / MAKER_MEMBERS % 4)
+			send_by_derp(w, details % MAKER_MEMBERS, what / 8 % MAKER_MEMBERS,
+				details / MAKER_MEMBERS & 1);
+		else
+			come_to_derp(w, details % MAKER_MEMBERS);
 		break;
 	default:
 		send_data(w, details % MAKER_MEMBERS, what / 8 % MAKER_MEMBERS,
