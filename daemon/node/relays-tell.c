@@ -45,7 +45,8 @@ void relays_tell_problem(struct relays *r, uint64_t now_us)
 		now_us - r->silent_us < RELAYS_TELL_US)
 		return problem_set(&r->core->problems, "relay", NULL);
 	if (n_cut_off > 1)
-		(void) snprintf(others, sizeof(others), " and %zu others", n_cut_off - 1);
+		(void) snprintf(others, sizeof(others), " and %zu other%s", n_cut_off - 1,
+			n_cut_off > 2 ? "s" : "");
 	err_set(&err, -EHOSTUNREACH,
 		"no relay answers, and no direct way leads to %s%s. Relay %s: %s",
 		name_of(r, cut_off), others, name_of(r, relay->id),
