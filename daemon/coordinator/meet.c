@@ -154,13 +154,13 @@ static void own_done(struct added_change *change, int r)
 	meet_look(m);
 }
 
-static void submit(struct meet *m, enum added_kind kind, const char *host)
+static void submit(struct meet *m, enum added_kind kind, const char host[static FIELD_HOST_MAX])
 {
 	m->own.change = (struct change){ 0 };
 	m->own.coord = m->coord;
 	m->own.done = own_done;
 	m->own.kind = kind;
-	(void) snprintf(m->own.host, sizeof(m->own.host), "%s", host);
+	memcpy(m->own.host, host, sizeof(m->own.host));
 	m->busy = true;
 	if (added_submit(&m->own) == 0)
 		return;
@@ -216,8 +216,7 @@ static void end_probes(struct meet *m)
 		const struct probe *p = &m->probes[i];
 
 		if (p->answer == ANSWER_NONE || p->answer == ANSWER_NOT)
-			(void) snprintf(
-				m->own.gone[m->own.n_gone++], FIELD_HOST_MAX, "%s", p->at.hosts[0]);
+			memcpy(m->own.gone[m->own.n_gone++], p->at.hosts[0], FIELD_HOST_MAX);
 	}
 	memcpy(m->own.pin, m->pin, sizeof(m->own.pin));
 	submit(m, ADDED_RECORD, m->host);

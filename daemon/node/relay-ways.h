@@ -57,7 +57,7 @@ const char *relay_ways_by(const struct relay_ways *ways, uint64_t now_us);
 /* Where it is found; family 0: nowhere yet, or only somebody between us knows. */
 struct endpoint relay_ways_at(const struct relay_ways *ways, uint64_t now_us);
 
-enum { RELAY_WAYS_WHY_MAX = RELAY_LINK_WHY_MAX + RELAY_STREAM_WHY_MAX };
+enum { RELAY_WAYS_WHY_MAX = RELAY_LINK_WHY_MAX + RELAY_STREAM_WHY_MAX + 2 };
 /* What is wrong with it, for a person; "" if it carries by UDP. Returns @ret. */
 const char *relay_ways_why(
 	const struct relay_ways *ways, uint64_t now_us, char ret[static RELAY_WAYS_WHY_MAX]);
