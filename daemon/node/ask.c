@@ -71,7 +71,7 @@ void ask_find_way(struct hearthd *h)
 	int r = wayout_find(&h->core.config, &found, &err);
 
 	problem_set(&h->core.problems, "proxy", r < 0 ? &err : NULL);
-	if (wayout_equal(&found, &h->core.wayout))
+	if (r < 0 || wayout_equal(&found, &h->core.wayout)) /* the old one is better than none */
 		return wayout_done(&found);
 	if (found.url)
 		log_info("what is outside of the mesh is reached by the proxy %s (%s)", found.text,
