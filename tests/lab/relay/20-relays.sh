@@ -59,18 +59,18 @@ two_relays() {
 	until_ok 5 ping_to b "${ip4[c]}"
 	did "$by is off: nothing answers there" in_ns sw ip link set "p$by" down
 	stream_mark
-	right 4 "c answers" ping_to b "${ip4[c]}"
-	no_gap 3.5 "the other takes over"
-	right 7 "their TCP connection goes on" goes_on
+	right 3 "c answers" ping_to b "${ip4[c]}"
+	no_gap 3 "the other takes over"
+	right 4 "their TCP connection goes on" goes_on
 	right 30 "it is home of both" eval "home_is b $other && home_is c $other"
 	did "$by is back" in_ns sw ip link set "p$by" up
 	right 40 "b and c are bound to both" bound b c
 	check "and the mesh is whole" mesh_whole 30
 	did "$other, home of both, is no relay any more" relay_down "$other"
 	stream_mark
-	right 3 "their TCP connection goes on" goes_on
+	right 4 "their TCP connection goes on" goes_on
 	right 10 "$by is home again" eval "home_is b $by && home_is c $by"
-	no_stall 7 "it lived through all that"
+	no_stall 4 "it lived through all that"
 	check "$other is a relay again" relay_up "$other"
 	right 15 "all are bound to both" bound "${boards[@]}"
 	talk
@@ -78,10 +78,10 @@ two_relays() {
 	until_ok 5 ping_to b "${ip4[c]}"
 	did "$by is killed" relay_stop "$by" KILL
 	stream_mark
-	right 4 "c answers" ping_to b "${ip4[c]}"
-	no_gap 3.5 "$other takes over"
-	right 7 "their TCP connection goes on" goes_on
-	no_stall 7 "so it was for that, whose own timer doubles"
+	right 3 "c answers" ping_to b "${ip4[c]}"
+	no_gap 3 "$other takes over"
+	right 4 "their TCP connection goes on" goes_on
+	no_stall 4 "so it was for that, which tries again after 1.4 s, or else 3"
 	relay_serve "$by"
 }
 
