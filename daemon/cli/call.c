@@ -100,6 +100,16 @@ const char *cli_text(json_t *string, const char *fallback)
 	return json_string_value(string);
 }
 
+const char *cli_join(const json_t *list, struct buf *buf)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach((json_t *) list, i, one)
+		buf_printf(buf, "%s%s", i ? "," : "", cli_text(one, "?"));
+	return buf_str(buf);
+}
+
 const char *cli_str(const json_t *obj, const char *key)
 {
 	return cli_text(json_object_get(obj, key), "");

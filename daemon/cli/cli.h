@@ -92,6 +92,8 @@ int cli_operands(const struct cli_options *options, int argc, char **argv, int m
 /* Strings of a reply, made fit for one line; never NULL where it is absent. */
 const char *cli_text(json_t *string, const char *fallback);
 const char *cli_str(const json_t *obj, const char *key);
+/* All of a list, with commas in between. Borrowed from @buf. */
+const char *cli_join(const json_t *list, struct buf *buf);
 uint64_t cli_u64(const json_t *obj, const char *key);
 
 /* A table whose columns are as wide as their widest cell; the first row names them. */

@@ -175,16 +175,6 @@ int cli_token_create(const struct cli_verb *verb, int argc, char **argv)
 	return CLI_DONE;
 }
 
-static const char *join(const json_t *list, struct buf *buf)
-{
-	size_t i;
-	json_t *item;
-
-	json_array_foreach((json_t *) list, i, item)
-		buf_printf(buf, "%s%s", i ? "," : "", cli_text(item, "?"));
-	return buf_str(buf);
-}
-
 static void print_tokens(const json_t *tokens)
 {
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
@@ -211,7 +201,7 @@ static void print_tokens(const json_t *tokens)
 							     : cli_str(token, "name"));
 		cli_table_add(&t, cli_str(token, "state"));
 		cli_table_add(&t, expires);
-		cli_table_add(&t, join(json_object_get(token, "used_by"), &used));
+		cli_table_add(&t, cli_join(json_object_get(token, "used_by"), &used));
 	}
 	cli_table_print(&t);
 }
@@ -374,7 +364,7 @@ static void say_allowed(const json_t *reply, const char *text)
 
 	if (json_is_true(json_object_get(reply, "changed")))
 		fprintf(stderr, "%s is a relay from now on, found at %s\n", cli_str(reply, "name"),
-			join(hosts, &buf));
+			cli_join(hosts, &buf));
 	else
 		fprintf(stderr, "%s is a relay already; nothing was changed\n",
 			cli_str(reply, "name"));

@@ -62,16 +62,6 @@ static void explain(const json_t *one, bool udp, const char *udp_port, const cha
 
 /* --- as the coordinator tells it --- */
 
-static const char *join(const json_t *list, struct buf *buf)
-{
-	size_t i;
-	json_t *one;
-
-	json_array_foreach((json_t *) list, i, one)
-		buf_printf(buf, "%s%s", i ? "," : "", cli_text(one, ""));
-	return buf_str(buf);
-}
-
 static void port_text(const json_t *relay, const char *way, char ret[static 24])
 {
 	uint64_t port = cli_u64(relay, way);
@@ -101,7 +91,7 @@ static void print_known(const json_t *relays)
 		port_text(relay, "udp", udp);
 		cli_table_add(&t, cli_str(one, "name"));
 		cli_table_add(&t, cli_str(one, "state"));
-		cli_table_add(&t, join(json_object_get(relay, "hosts"), &hosts));
+		cli_table_add(&t, cli_join(json_object_get(relay, "hosts"), &hosts));
 		cli_table_add(&t, *tcp ? tcp + 1 : "");
 		cli_table_add(&t, *udp ? udp + 1 : "");
 		cli_table_add(&t, reached_text(one, *udp, &reached));
