@@ -13,7 +13,7 @@
 #include "base/yaml.h"
 
 static const char *const known[] = { "mesh", "node", "root", "urls", "pins", "interface", "port",
-	"public_ranges", "proxy", "proxy_file", "no_proxy", NULL };
+	"public_ranges", "beacon", "proxy", "proxy_file", "no_proxy", NULL };
 
 /* What the kernel accepts, without characters that need quoting somewhere. */
 static int check_interface(const char *name, struct err *err)
@@ -45,6 +45,9 @@ static int read_optional(const json_t *json, struct config *config, struct err *
 		r = json_get_u64(json, "port", UINT16_MAX, &port, err);
 	if (r == 0 && json_has(json, "public_ranges"))
 		r = json_get_bool(json, "public_ranges", &config->public_ranges, err);
+	config->beacon = true;
+	if (r == 0 && json_has(json, "beacon"))
+		r = json_get_bool(json, "beacon", &config->beacon, err);
 	if (r < 0)
 		return r;
 	if (!port)

@@ -10,6 +10,7 @@
  *	interface: hearth0          # optional
  *	port: 41741                 # optional, UDP
  *	public_ranges: true         # optional: the owner takes a mesh of public ranges
+ *	beacon: false               # optional: nothing is said or heard on the LAN
  *	proxy: http://proxy:3128    # optional: without user and password, for all may read it
  *	proxy_file: /etc/hearth/proxy   # or this: a file with the URL (board/wayout.h)
  *	no_proxy: [example.com]     # optional: what is reached without it
@@ -44,6 +45,7 @@ struct config {
 	char interface[IFNAMSIZ];
 	uint16_t port;
 	bool public_ranges;
+	bool beacon;
 	char proxy[CONFIG_PROXY_MAX], proxy_file[CONFIG_FILE_MAX]; /* at most one; "": none */
 	char no_proxy[CONFIG_EXCEPT_MAX]; /* between commas, as proxy_is_excepted() takes it */
 	bool has_no_proxy;

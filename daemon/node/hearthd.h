@@ -18,6 +18,7 @@
 #include <systemd/sd-event.h>
 
 #include "node/announce.h"
+#include "node/beacon.h"
 #include "node/cluster.h"
 #include "node/core.h"
 #include "node/device.h"
@@ -51,6 +52,7 @@ struct hearthd {
 	int state_lock; /* -1 none */
 
 	struct announce *announce;
+	struct beacon *beacon;
 	struct cluster *cluster;
 	struct device *device;
 	struct exchange *exchange;

@@ -88,13 +88,16 @@ static bool take_number(void *ctx, uint64_t known, uint64_t *last)
 	return keep_take_number(((struct hearthd *) ctx)->keep, known, last);
 }
 
-static void tell_coordinator(void *ctx, json_t *doc)
+static void tell_others(void *ctx, json_t *doc)
 {
-	sync_set_presence(((struct hearthd *) ctx)->sync, doc);
+	const struct hearthd *h = ctx;
+
+	sync_set_presence(h->sync, doc);
+	beacon_tell(h->beacon);
 }
 
 static const struct announce_hooks announce_hooks = {
-	.look = what_to_announce, .take_number = take_number, .tell = tell_coordinator
+	.look = what_to_announce, .take_number = take_number, .tell = tell_others
 };
 
 static int on_records_of_board(void *ctx, uint32_t id, const struct record *records, size_t n)
@@ -158,6 +161,10 @@ static void on_tunnel_lost(void *ctx)
 
 static const struct overlay_hooks overlay_hooks = { .lost = on_tunnel_lost };
 
+static void on_heard(void *ctx, const struct book_heard *heard);
+
+static const struct beacon_hooks beacon_hooks = { .heard = on_heard };
+
 int mesh_open(struct hearthd *h, struct err *err)
 {
 	h->overlay = overlay_new(&h->core, &overlay_hooks, h);
@@ -170,6 +177,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 	if (relays_new(&h->core, h->peers, &relays_hooks, h, &h->relays, err) < 0)
 		return err->code;
 	if (roster_new(&h->core, &h->roster, err) < 0)
+		return err->code;
+	if (beacon_new(&h->core, h->peers, &beacon_hooks, h, &h->beacon, err) < 0)
 		return err->code;
 	h->exchange = exchange_new(&h->core, h->peers, &exchange_hooks, h);
 	h->device = device_new(&h->core, &device_hooks, h);
@@ -193,6 +202,7 @@ void mesh_close(struct hearthd *h)
 	h->relays = relays_free(h->relays);
 	h->finder = finder_free(h->finder);
 	h->roster = roster_free(h->roster);
+	h->beacon = beacon_free(h->beacon);
 	h->peers = peers_free(h->peers);
 	h->device = device_free(h->device);
 	h->ground = ground_free(h->ground);
@@ -302,6 +312,12 @@ static int apply_offer(struct hearthd *h, const struct view *view, struct err *e
 	return 0;
 }
 
+static int apply_beacon(struct hearthd *h, const struct view *view, struct err *err)
+{
+	beacon_follow(h->beacon, h->core.config.beacon ? uplink_links(h->uplink) : NULL);
+	return 0;
+}
+
 static int apply_announce(struct hearthd *h, const struct view *view, struct err *err)
 {
 	announce_look(h->announce);
@@ -321,6 +337,7 @@ static const struct {
 	{ CHANGE_RECORDS, apply_cluster },
 	{ CHANGE_RECORDS, apply_exchange },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_CONFIG, apply_offer },
+	{ CHANGE_UPLINK | CHANGE_CONFIG, apply_beacon },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_IPV6, apply_announce },
 };
 
@@ -413,6 +430,7 @@ static void take_down(struct hearthd *h)
 	ipv6_forget(h->ipv6);
 	pods_forget(h->pods);
 	exchange_follow(h->exchange, NULL);
+	beacon_follow(h->beacon, NULL);
 	announce_check(h->announce, false);
 }
 
@@ -515,6 +533,7 @@ static void look_at_mesh(struct hearthd *h)
 	ground_look(h->ground, view.self, device_is_whole(h->device) ? view.ifindex : 0);
 	wall_retry(h->wall, view.settings, view.self, view.own);
 	exchange_follow(h->exchange, view.self);
+	(void) apply_beacon(h, &view, NULL);
 	offer_look(h->offer, view.self, view.own, roster_reached(h->roster));
 	if (ipv6_is_missing(h->ipv6) != missing) {
 		names_write(h->names, false);

@@ -189,6 +189,14 @@ static json_t *disco_json(const struct finder_counters *c)
 		(json_int_t) c->bad, "unanswered", (json_int_t) c->unanswered);
 }
 
+static json_t *beacon_json(const struct beacon_counters *c)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "sent", (json_int_t) c->sent, "heard",
+		(json_int_t) c->heard, "news", (json_int_t) c->news, "strange",
+		(json_int_t) c->strange, "bad", (json_int_t) c->bad, "unread",
+		(json_int_t) c->unread);
+}
+
 /* A name may hold any byte but a slash; JSON takes UTF-8 only. */
 static json_t *name_json(const char *name)
 {
@@ -279,6 +287,7 @@ json_t *report_json(const struct report *report)
 	(void) json_object_set_new(obj, "port", json_integer(report->port));
 	(void) json_object_set_new(obj, "endpoints", endpoints_json(report));
 	(void) json_object_set_new(obj, "disco", disco_json(report->disco));
+	(void) json_object_set_new(obj, "beacon", beacon_json(report->beacon));
 	(void) json_object_set_new(obj, "relays", relays_json(report));
 	(void) json_object_set_new(obj, "links", links_json(report->links));
 	(void) json_object_set_new(obj, "coordinator", coordinator_json(report));

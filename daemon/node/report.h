@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "board/links.h"
+#include "node/beacon.h"
 #include "node/finder.h"
 #include "node/peer.h"
 #include "node/relays.h"
@@ -37,6 +38,7 @@ struct report {
 	size_t n_endpoints;
 	const struct links *links;
 	const struct finder_counters *disco;
+	const struct beacon_counters *beacon;
 	const struct sync_state *sync;
 	const struct node *sync_relay;   /* whose relay leads to the coordinator; NULL: none does */
 	const struct settings *settings; /* NULL: none yet */

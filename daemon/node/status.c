@@ -44,6 +44,7 @@ void status_fill(struct hearthd *h, struct report *ret)
 		.endpoints = own->endpoints,
 		.n_endpoints = own->n_endpoints,
 		.disco = finder_counters(h->finder),
+		.beacon = beacon_counters(h->beacon),
 		.links = uplink_links(h->uplink),
 		.sync = sync_state(h->sync),
 		.sync_relay = sources_relay(

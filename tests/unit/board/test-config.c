@@ -28,6 +28,7 @@ static void test_whole(void **state)
 	assert_string_equal(config.urls[0], "https://192.0.2.1:8443");
 	assert_string_equal(config.interface, "mesh1");
 	assert_int_equal(config.port, 5000);
+	assert_true(config.beacon);
 	assert_int_equal(
 		read_text("mesh: home\nnode: 3\nroot: " KEY "\nurls: ['https://192.0.2.1:8443']\n"
 			  "pins: [" KEY "]\n",
@@ -35,6 +36,22 @@ static void test_whole(void **state)
 		0);
 	assert_string_equal(config.interface, "hearth0");
 	assert_int_equal(config.port, 41741);
+}
+
+static void test_beacon(void **state)
+{
+	static const char must[] = "mesh: home\nnode: 3\nroot: " KEY
+				   "\nurls: ['https://192.0.2.1:8443']\npins: [" KEY "]\n";
+	struct config config;
+	struct err err = { 0 };
+	char text[1024];
+
+	(void) snprintf(text, sizeof(text), "%sbeacon: false\n", must);
+	assert_int_equal(read_text(text, &config, &err), 0);
+	assert_false(config.beacon);
+	(void) snprintf(text, sizeof(text), "%sbeacon: true\n", must);
+	assert_int_equal(read_text(text, &config, &err), 0);
+	assert_true(config.beacon);
 }
 
 static void test_refused(void **state)
@@ -55,6 +72,7 @@ static void test_refused(void **state)
 		{ "port: 0", "port: 5000", "port" },
 		{ "port: 65536", "port: 5000", "port" },
 		{ "prot: 5000", "port: 5000", "prot" },
+		{ "beacon: 1", "port: 5000", "beacon" },
 		{ "interface: hth0", "interface: mesh1", "hth" },
 		{ "interface: 'a/b'", "interface: mesh1", "interface" },
 		{ "interface: '..'", "interface: mesh1", "interface" },
@@ -138,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_beacon),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_way_out),
 		cmocka_unit_test(test_absent),

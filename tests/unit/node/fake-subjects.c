@@ -107,6 +107,36 @@ uint64_t announce_number(const struct announce *announce)
 	return fake.number;
 }
 
+/* --- beacon --- */
+
+int beacon_new(struct core *core, const struct peers *peers, const struct beacon_hooks *hooks,
+	void *ctx, struct beacon **ret, struct err *err)
+{
+	int r = result("beacon_new", err);
+
+	assert_ptr_equal(peers, &fake);
+	if (r == 0)
+		*ret = make("beacon", hooks, ctx, &fake.beacon);
+	return r;
+}
+FREE(beacon)
+ASK(beacon, tell)
+ASK(beacon, look)
+
+void beacon_follow(struct beacon *beacon, const struct links *links)
+{
+	assert_ptr_equal(beacon, &fake);
+	say("beacon_follow-%d", links != NULL);
+}
+
+const struct beacon_counters *beacon_counters(const struct beacon *beacon)
+{
+	static const struct beacon_counters none;
+
+	assert_ptr_equal(beacon, &fake);
+	return &none;
+}
+
 /* --- cluster --- */
 
 NEW_WITH_HOOKS(cluster, cluster)

@@ -30,6 +30,7 @@ struct fake_subjects {
 
 	/* --- what they were made with, to be called --- */
 	const struct announce_hooks *announce;
+	const struct beacon_hooks *beacon;
 	const struct cluster_hooks *cluster;
 	const struct device_hooks *device;
 	const struct ground_hooks *ground;

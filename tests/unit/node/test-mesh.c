@@ -58,7 +58,7 @@ static void remove_node(uint32_t id)
 #define FIRST                                                                                                                                 \
 	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                      \
 	"uapi_open relays_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_follow relays_follow device_apply wall_apply-1 " \
-	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look"
+	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 announce_look"
 
 /* --- its states --- */
 
@@ -98,7 +98,7 @@ static void test_replaced(void **state)
 	assert_int_equal(h->mesh_state, MESH_REPLACED);
 	fake_assert_asked(
 		"uapi_close finder_use-0 relays_use-0 overlay_close peers_forget device_clear wall_take_down "
-		"names_write-1 ground_forget ipv6_forget pods_forget exchange_follow-0 announce_check-0 "
+		"names_write-1 ground_forget ipv6_forget pods_forget exchange_follow-0 beacon_follow-0 announce_check-0 "
 		"roster_follow-0 notify_status");
 	assert_int_equal(
 		fake_core_logged(
@@ -146,6 +146,10 @@ static void test_no_memory(void **state)
 		mesh_close(h);
 	}
 	fake.missing = NULL;
+	fake.fails = "beacon_new";
+	fake.with = -ENOMEM;
+	assert_int_equal(mesh_open(h, &err), -ENOMEM);
+	mesh_close(h);
 	fake.fails = "wall_new";
 	fake.with = -EPERM;
 	assert_int_equal(mesh_open(h, &err), -EPERM);
@@ -221,12 +225,13 @@ static void test_changes(void **state)
 			"peers_apply finder_follow relays_follow device_apply wall_apply-1 names_write-0 "
 			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1" },
 		{ CHANGE_UPLINK,
-			"peers_apply finder_follow wall_apply-1 offer_look-1 announce_look" },
+			"peers_apply finder_follow wall_apply-1 offer_look-1 beacon_follow-0 announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
 			"peers_apply finder_follow relays_follow device_apply wall_apply-1 names_write-0 announce_look" },
 		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
-		{ CHANGE_CONFIG, "device_apply wall_apply-1 names_write-0 offer_look-1" },
+		{ CHANGE_CONFIG,
+			"device_apply wall_apply-1 names_write-0 offer_look-1 beacon_follow-0" },
 	};
 
 	begin();
@@ -363,7 +368,26 @@ static void test_announced_facts(void **state)
 	fake.number_is_there = true;
 	assert_true(fake.announce->take_number(fake.ctx, 6, &last));
 	fake.announce->tell(fake.ctx, doc);
-	fake_assert_asked("sync_set_presence-doc");
+	fake_assert_asked("sync_set_presence-doc beacon_tell");
+}
+
+/* Where it is allowed, and the board is in the mesh. What it hears goes where a poll's goes. */
+static void test_beacon(void **state)
+{
+	const struct book_heard heard = { .id = 2 };
+
+	begin();
+	h->core.config.beacon = true;
+	assert_int_equal(update(CHANGE_CONFIG), 0);
+	assert_non_null(strstr(fake_asked(), "beacon_follow-1"));
+	fake.beacon->heard(fake.ctx, &heard);
+	fake_assert_asked(
+		"peers_apply_one-2 finder_follow relays_heard-2 cluster_look_at_boards-1");
+	remove_node(1);
+	assert_int_equal(update(CHANGE_RECORDS), 0);
+	assert_non_null(strstr(fake_asked(), "beacon_follow-0"));
+	fake.beacon->heard(fake.ctx, &heard);
+	fake_assert_asked("");
 }
 
 static void test_ipv6(void **state)
@@ -452,11 +476,11 @@ static void test_retry(void **state)
 	begin();
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
+		"device_hold-7 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 	fake.whole = false; /* no saying where packets go */
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ground_look-1-0 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
+		"device_hold-7 device_look ground_look-1-0 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 }
 
 static void test_retry_without_a_mesh(void **state)
@@ -497,8 +521,8 @@ static void test_retry_held_back(void **state)
 	fake_assert_asked(
 		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_follow "
 		"relays_follow device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
-		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1 device_look ground_look-1-7 "
-		"wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
+		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 announce_look roster_follow-1 device_look ground_look-1-7 "
+		"wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 }
 
 /* It is a problem of the tunnel; all else waits until there is one. */
@@ -515,7 +539,7 @@ static void test_retry_tunnel(void **state)
 	fake.fails = NULL;
 	mesh_retry(h);
 	fake_assert_asked(FIRST
-		" roster_follow-1 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
+		" roster_follow-1 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 
@@ -529,7 +553,7 @@ static void test_retry_peers(void **state)
 	(void) fake_asked();
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 peers_apply finder_follow device_look ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
+		"device_hold-7 peers_apply finder_follow device_look ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 
@@ -540,11 +564,11 @@ static void test_retry_ipv6(void **state)
 	fake.ipv6 = IFACE_IPV6_NONE;
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 "
+		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 "
 		"names_write-0 announce_look " ROUND);
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 offer_look-1 " ROUND);
+		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
@@ -569,6 +593,7 @@ int main(void)
 		TEST(moved_away),
 		TEST(lost),
 		TEST(announced_facts),
+		TEST(beacon),
 		TEST(ipv6),
 		TEST(wall_settled),
 		TEST(heard),

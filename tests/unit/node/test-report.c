@@ -24,6 +24,10 @@ static const struct finder_counters disco = { .pings_sent = 1,
 	.bad = 6,
 	.unanswered = 7 };
 
+static const struct beacon_counters beacon = {
+	.sent = 1, .heard = 2, .news = 3, .strange = 4, .bad = 5, .unread = 6
+};
+
 static struct report make(void)
 {
 	for (uint32_t id = 1; id < 4; id++)
@@ -47,6 +51,7 @@ static struct report make(void)
 		.mtu = 1420,
 		.port = 41741,
 		.disco = &disco,
+		.beacon = &beacon,
 		.sync = &sync_up,
 		.seq = 12,
 		.head = head,
@@ -283,6 +288,18 @@ static void test_disco(void **state)
 		assert_int_equal(json_integer_value(json_object_get(counters, names[i])), i + 1);
 }
 
+static void test_beacon(void **state)
+{
+	static const char *const names[] = { "sent", "heard", "news", "strange", "bad", "unread" };
+	struct report report = make();
+	CLEANUP_JSON json_t *json = report_json(&report);
+	const json_t *counters = json_object_get(json, "beacon");
+
+	assert_int_equal(json_object_size(counters), 6);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(json_integer_value(json_object_get(counters, names[i])), i + 1);
+}
+
 static void expect(const struct report *report, const char *sentence)
 {
 	CLEANUP_BUF struct buf found = { 0 };
@@ -411,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_disco),
+		cmocka_unit_test(test_beacon),
 		cmocka_unit_test(test_sentence),
 		cmocka_unit_test(test_relayed),
 		cmocka_unit_test(test_peer_states),
