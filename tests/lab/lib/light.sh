@@ -23,7 +23,7 @@ done
 T=$(mktemp -d /tmp/hearth-mesh.XXXXXX)	# not $HEARTH_TMP: another user must reach it
 chmod 755 "$T"
 N=hm${T##*.}
-boards=(a b c)
+boards=(a b c)	# a test may add more: workers
 extra=()	# namespaces beside theirs, which go with them
 declare -A pid ip4 ip6 wan
 
@@ -121,13 +121,13 @@ enrol() { # BOARD ROLE
 light_up() { # [OPTIONS of hearth-coord init]: three enrolled boards; their daemons are started, not waited for
 	local b
 	net_up
-	mkdir -p "$T"/{a,b,c}/{etc,state,run,wg}
-	for b in "${boards[@]}"; do printf '127.0.0.1 localhost\n# mine, without an end' >"$T/$b/hosts"; cp "$T/$b/hosts" "$T/$b/hosts.old"; done
+	for b in "${boards[@]}"; do mkdir -p "$T/$b"/{etc,state,run,wg}; printf '127.0.0.1 localhost\n# mine, without an end' >"$T/$b/hosts"; cp "$T/$b/hosts" "$T/$b/hosts.old"; done
 	in_ns a "$B/hearth-coord" init --state "$T/coord" --user root "$@" >"$T/init.log" 2>&1 || { cat "$T/init.log"; exit 1; }
 	coord_start || { cat "$T/coord.log"; exit 1; }
 	enrol a control-plane || exit 1
 	enrol b worker || exit 1
 	enrol c member || exit 1
+	for b in "${boards[@]:3}"; do enrol "$b" worker || exit 1; done
 	for b in "${boards[@]}"; do helper_start "$b"; start "$b"; done
 }
 
