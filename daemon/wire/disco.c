@@ -59,13 +59,40 @@ static struct endpoint get_address(const uint8_t bytes[static 16], uint16_t port
 	return ret;
 }
 
-static int decode(const uint8_t body[static DISCO_BODY_LEN], struct disco *ret)
+size_t disco_len(const struct disco *disco)
+{
+	return DISCO_MIN_LEN + (disco->type == DISCO_CALL ? disco->n * DISCO_CALL_ENTRY_LEN : 0);
+}
+
+static int decode_call(const uint8_t *body, size_t len, struct disco *ret)
+{
+	size_t n = body[6];
+
+	if (n > DISCO_CALL_MAX || DISCO_BODY_LEN + n * DISCO_CALL_ENTRY_LEN > len)
+		return -EBADMSG;
+	if (body[1] <= DISCO_MAPPING_RANDOM)
+		ret->mapping = body[1]; /* what a later version may know is unknown */
+	ret->step = (int16_t) be16_read(body + 4);
+	if (ip_addr_is_unspecified(&ret->seen.addr))
+		ret->seen.addr = (struct ip_addr){ 0 };
+	ret->n = n;
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *at = body + DISCO_BODY_LEN + i * DISCO_CALL_ENTRY_LEN;
+
+		ret->list[i] = get_address(at + 2, be16_read(at));
+	}
+	return 0;
+}
+
+static int decode(const uint8_t *body, size_t len, struct disco *ret)
 {
 	*ret = (struct disco){ .type = body[0],
 		.run = be64_read(body + 8),
 		.tx = be64_read(body + 16),
 		.seen = get_address(body + 24, be16_read(body + 2)) };
-	return ret->type == DISCO_PING || ret->type == DISCO_PONG ? 0 : -ENOMSG;
+	if (body[0] == DISCO_CALL)
+		return decode_call(body, len, ret);
+	return body[0] == DISCO_PING || body[0] == DISCO_PONG ? 0 : -ENOMSG;
 }
 
 int disco_open(
@@ -79,7 +106,20 @@ int disco_open(
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(body, NULL, NULL, data + DISCO_HEAD_LEN,
 		    len - DISCO_HEAD_LEN, data, AT_NONCE, data + AT_NONCE, key) != 0)
 		return -EBADMSG;
-	return decode(body, ret);
+	return decode(body, len - DISCO_HEAD_LEN - DISCO_TAG_LEN, ret);
+}
+
+static void encode_call(const struct disco *disco, uint8_t *body)
+{
+	body[1] = (uint8_t) disco->mapping;
+	be16_write(body + 4, (uint16_t) disco->step);
+	body[6] = (uint8_t) disco->n;
+	for (size_t i = 0; i < disco->n; i++) {
+		uint8_t *at = body + DISCO_BODY_LEN + i * DISCO_CALL_ENTRY_LEN;
+
+		be16_write(at, disco->list[i].port);
+		put_address(&disco->list[i], at + 2);
+	}
 }
 
 void disco_seal(const uint8_t key[static PAIR_KEY_LEN], const uint8_t hint[static DISCO_HINT_LEN],
@@ -89,7 +129,8 @@ void disco_seal(const uint8_t key[static PAIR_KEY_LEN], const uint8_t hint[stati
 	uint8_t *body = ret_data + DISCO_HEAD_LEN;
 	size_t body_len = len - DISCO_HEAD_LEN - DISCO_TAG_LEN;
 
-	assert(len >= DISCO_MIN_LEN && len <= DISCO_MAX_LEN);
+	assert(disco->type != DISCO_CALL || disco->n <= DISCO_CALL_MAX);
+	assert(len >= disco_len(disco) && len <= DISCO_MAX_LEN);
 	memcpy(ret_data, magic, sizeof(magic));
 	memcpy(ret_data + AT_HINT, hint, DISCO_HINT_LEN);
 	memcpy(ret_data + AT_NONCE, nonce, DISCO_NONCE_LEN);
@@ -99,6 +140,8 @@ void disco_seal(const uint8_t key[static PAIR_KEY_LEN], const uint8_t hint[stati
 	be64_write(body + 8, disco->run);
 	be64_write(body + 16, disco->tx);
 	put_address(&disco->seen, body + 24);
+	if (disco->type == DISCO_CALL)
+		encode_call(disco, body);
 	(void) crypto_aead_xchacha20poly1305_ietf_encrypt(
 		body, NULL, body, body_len, ret_data, AT_NONCE, NULL, nonce, key);
 }

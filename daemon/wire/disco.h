@@ -4,7 +4,8 @@
  * WireGuard and STUN: the first byte tells them apart.
  *
  * A ping asks, a pong answers it with the address that the ping came from. Both are at least
- * DISCO_MIN_LEN long, so that no answer is longer than what it answers.
+ * DISCO_MIN_LEN long, so that no answer is longer than what it answers. A call says where its sender
+ * may be reached at this moment, and that it pings now ("call me maybe").
  */
 #pragma once
 
@@ -25,13 +26,36 @@ enum {
 	DISCO_MAX_LEN = 9216,
 };
 
-enum disco_type { DISCO_PING = 1, DISCO_PONG };
+enum {
+	DISCO_CALL_MAX = 32, /* addresses of one */
+	DISCO_CALL_ENTRY_LEN = 18,
+	DISCO_CALL_LEN_MAX = DISCO_MIN_LEN + DISCO_CALL_MAX * DISCO_CALL_ENTRY_LEN,
+};
+
+enum disco_type { DISCO_PING = 1, DISCO_PONG, DISCO_CALL };
+
+/* How the NAT before a board chooses outside ports, as far as the board knows. */
+enum disco_mapping {
+	DISCO_MAPPING_UNKNOWN,
+	DISCO_MAPPING_INDEPENDENT, /* one for all destinations */
+	DISCO_MAPPING_COUNTING,    /* another for each, at a regular distance */
+	DISCO_MAPPING_RANDOM,      /* another for each */
+};
 
 struct disco {
 	enum disco_type type;
-	uint64_t run;         /* of the sender: another number each time hearthd starts */
-	uint64_t tx;          /* of a ping, by chance; of a pong, the ping's */
-	struct endpoint seen; /* of a pong: where the ping came from, without scope */
+	uint64_t run; /* of the sender: another number each time hearthd starts */
+	uint64_t tx;  /* of a ping or call, by chance; of a pong, the ping's */
+	/*
+	 * Without scope. Of a pong: where the ping came from. Of a call: where the sender was seen
+	 * last from outside, family 0: it does not know.
+	 */
+	struct endpoint seen;
+	/* -- of a call -- */
+	enum disco_mapping mapping;
+	int16_t step; /* between outside ports of a counting NAT */
+	struct endpoint list[DISCO_CALL_MAX];
+	size_t n;
 };
 
 /* Of what @sender sends under @key: the receiver finds the key by it. */
@@ -41,6 +65,9 @@ void disco_hint(const uint8_t key[static PAIR_KEY_LEN], const uint8_t sender[sta
 /* Does it look like one? Then @ret_hint (borrowed) is its hint. */
 bool disco_looks(const uint8_t *data, size_t len, const uint8_t **ret_hint);
 
+/* The least that @disco needs: what a call is sealed to, and pings and pongs that carry nothing. */
+size_t disco_len(const struct disco *disco);
+
 /*
  * Opens and decodes. -EBADMSG: not sealed with @key, or no such message; -ENOMSG: it is authentic,
  * but of a type that this version does not know. At most DISCO_MAX_LEN bytes.
@@ -49,7 +76,7 @@ int disco_open(
 	const uint8_t key[static PAIR_KEY_LEN], const uint8_t *data, size_t len, struct disco *ret);
 
 /*
- * Encodes and seals into @ret_data, @len bytes in all (DISCO_MIN_LEN to DISCO_MAX_LEN: the rest is
+ * Encodes and seals into @ret_data, @len bytes in all (disco_len() to DISCO_MAX_LEN: the rest is
  * padding). @nonce must be random.
  */
 void disco_seal(const uint8_t key[static PAIR_KEY_LEN], const uint8_t hint[static DISCO_HINT_LEN],

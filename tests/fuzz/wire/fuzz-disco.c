@@ -14,18 +14,22 @@ static const uint8_t key[PAIR_KEY_LEN] = { 1 }, nonce[DISCO_NONCE_LEN] = { 2 };
 
 static void check(int r, const struct disco *got)
 {
-	uint8_t data[DISCO_MIN_LEN];
+	uint8_t data[DISCO_MAX_LEN];
 	struct disco again;
 
 	if (r != 0 && r != -EBADMSG && r != -ENOMSG)
 		abort();
 	if (r != 0)
 		return;
-	disco_seal(key, key, nonce, got, sizeof(data), data);
-	if (disco_open(key, data, sizeof(data), &again) != 0 || again.type != got->type ||
+	disco_seal(key, key, nonce, got, disco_len(got), data);
+	if (disco_open(key, data, disco_len(got), &again) != 0 || again.type != got->type ||
 		again.run != got->run || again.tx != got->tx ||
-		!endpoint_equal(&again.seen, &got->seen))
+		!endpoint_equal(&again.seen, &got->seen) || again.mapping != got->mapping ||
+		again.step != got->step || again.n != got->n)
 		abort();
+	for (size_t i = 0; i < got->n; i++)
+		if (!endpoint_equal(&again.list[i], &got->list[i]))
+			abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -418,7 +418,7 @@ static void test_replayed(void **state)
 static void test_strangers(void **state)
 {
 	const struct disco ping = { .type = DISCO_PING, .run = 7, .tx = 9 };
-	const struct disco later = { .type = (enum disco_type) 3 };
+	const struct disco later = { .type = (enum disco_type) 4 };
 	struct queued *q;
 
 	announce(2, "192.0.2.2:41741", NULL);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints disco-vectors.h: the key of two nodes and a pong between them, computed from the words of PROTOCOL.md section 10
+"""Prints disco-vectors.h: the key of two nodes, a pong and a call between them, computed from the words of PROTOCOL.md section 10
 with Python's hashlib and cryptography, independently of daemon/wire. Run by hand; the result is committed."""
 import contextlib
 import hashlib
@@ -49,9 +49,14 @@ if __name__ == "__main__":
     nonce = bytes(range(200, 224))
     body = (struct.pack(">BBHIQQ", 2, 0, 41741, 0, 0x0102030405060708, 0xf1f2f3f4f5f6f7f8) + bytes(10) + b"\xff\xff"
             + bytes([192, 0, 2, 7]) + bytes(60))
+    call = (struct.pack(">BBHhBBQQ", 3, 2, 40001, -2, 2, 0, 0x0102030405060708, 0xf1f2f3f4f5f6f7f8)
+            + bytes(10) + b"\xff\xff" + bytes([192, 0, 2, 7])
+            + struct.pack(">H", 41741) + bytes(10) + b"\xff\xff" + bytes([192, 168, 1, 5])
+            + struct.pack(">H", 41742) + bytes.fromhex("20010db8" + 22 * "0" + "01"))
     head = b"\xf0HD1" + hint
     print("/* Made by disco-vectors.py; not edited by hand. */\n#pragma once\n\n#include <stdint.h>\n")
     for name, data in (("seed_a", seeds[0]), ("seed_b", seeds[1]), ("identity_a", ids[0]), ("identity_b", ids[1]),
                        ("disco_key", key), ("hint_a", hint), ("nonce_a", nonce),
-                       ("pong_a", head + nonce + wg.xaead(key, nonce, body, head))):
+                       ("pong_a", head + nonce + wg.xaead(key, nonce, body, head)),
+                       ("call_a", head + nonce + wg.xaead(key, nonce, call, head))):
         show(name, data)

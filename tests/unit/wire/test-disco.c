@@ -115,6 +115,95 @@ static void test_round_trip(void **state)
 		}
 }
 
+static const struct disco a_call = { .type = DISCO_CALL,
+	.run = 0x0102030405060708,
+	.tx = 0xf1f2f3f4f5f6f7f8,
+	.seen = { { AF_INET, { 192, 0, 2, 7 } }, .port = 40001 },
+	.mapping = DISCO_MAPPING_COUNTING,
+	.step = -2,
+	.list = { { { AF_INET, { 192, 168, 1, 5 } }, .port = 41741 },
+		{ { AF_INET6, { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 } }, .port = 41742 } },
+	.n = 2 };
+
+static void assert_same_call(const struct disco *a, const struct disco *b)
+{
+	assert_int_equal(a->type, b->type);
+	assert_true(a->run == b->run && a->tx == b->tx);
+	assert_true(endpoint_equal(&a->seen, &b->seen));
+	assert_int_equal(a->mapping, b->mapping);
+	assert_int_equal(a->step, b->step);
+	assert_int_equal(a->n, b->n);
+	for (size_t i = 0; i < a->n; i++)
+		assert_true(endpoint_equal(&a->list[i], &b->list[i]));
+}
+
+static void test_call_vector(void **state)
+{
+	uint8_t data[DISCO_CALL_LEN_MAX];
+	struct disco got;
+
+	assert_int_equal(disco_len(&a_call), sizeof(call_a));
+	disco_seal(disco_key, hint_a, nonce_a, &a_call, sizeof(call_a), data);
+	assert_memory_equal(data, call_a, sizeof(call_a));
+	assert_int_equal(disco_open(disco_key, call_a, sizeof(call_a), &got), 0);
+	assert_same_call(&got, &a_call);
+}
+
+/* None to as many as there may be, with padding and without; and what is not known. */
+static void test_calls(void **state)
+{
+	uint8_t data[DISCO_MAX_LEN];
+
+	for (size_t n = 0; n <= DISCO_CALL_MAX; n++) {
+		struct disco in = { .type = DISCO_CALL,
+			.step = (int16_t) (n ? INT16_MAX : INT16_MIN),
+			.mapping = n % 4,
+			.n = n };
+		struct disco out;
+
+		for (size_t i = 0; i < n; i++) {
+			in.list[i] = endpoint_of("198.51.100.1:1");
+			in.list[i].addr.bytes[3] = (uint8_t) i;
+		}
+		disco_seal(disco_key, hint_a, nonce_a, &in, disco_len(&in), data);
+		assert_int_equal(disco_open(disco_key, data, disco_len(&in), &out), 0);
+		assert_same_call(&out, &in);
+		disco_seal(disco_key, hint_a, nonce_a, &in, DISCO_MAX_LEN, data);
+		assert_int_equal(disco_open(disco_key, data, DISCO_MAX_LEN, &out), 0);
+		assert_same_call(&out, &in);
+	}
+}
+
+/* As a board of the mesh might send them that means ill, or is of a later version. */
+static void test_bad_calls(void **state)
+{
+	static const struct {
+		uint8_t n, mapping;
+		size_t room; /* for so many */
+		int r;
+	} cases[] = { { 2, 0, 1, -EBADMSG }, { 1, 0, 0, -EBADMSG }, { 33, 0, 40, -EBADMSG },
+		{ 255, 0, 300, -EBADMSG }, { 2, 0, 2, 0 }, { 0, 77, 0, 0 } };
+	uint8_t body[DISCO_MAX_LEN], data[DISCO_MAX_LEN];
+	struct disco got;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t len = DISCO_BODY_LEN + cases[i].room * DISCO_CALL_ENTRY_LEN;
+
+		memset(body, 0, sizeof(body));
+		body[0] = DISCO_CALL;
+		body[1] = cases[i].mapping;
+		body[6] = cases[i].n;
+		memcpy(data, call_a, DISCO_HEAD_LEN);
+		(void) crypto_aead_xchacha20poly1305_ietf_encrypt(data + DISCO_HEAD_LEN, NULL, body,
+			len, data, 12, NULL, data + 12, disco_key);
+		assert_int_equal(
+			disco_open(disco_key, data, DISCO_HEAD_LEN + len + DISCO_TAG_LEN, &got),
+			cases[i].r);
+		if (cases[i].r == 0)
+			assert_int_equal(got.mapping, DISCO_MAPPING_UNKNOWN);
+	}
+}
+
 /* One bit is another, it is cut or longer, or the key is another: nothing of it is believed. */
 static void test_spoilt(void **state)
 {
@@ -147,7 +236,7 @@ static void test_spoilt(void **state)
 /* Of a later version: authentic, and not understood. */
 static void test_unknown_type(void **state)
 {
-	static const int types[] = { 0, 3, 4, 255 };
+	static const int types[] = { 0, 4, 5, 255 };
 	uint8_t data[DISCO_MIN_LEN];
 	struct disco got;
 
@@ -166,6 +255,9 @@ int main(void)
 		cmocka_unit_test(test_bad_points),
 		cmocka_unit_test(test_vector),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_call_vector),
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_bad_calls),
 		cmocka_unit_test(test_spoilt),
 		cmocka_unit_test(test_unknown_type),
 	};
