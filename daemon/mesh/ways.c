@@ -1,143 +1,47 @@
 /*
- * One doubt at a time: while it lasts, all ways are pinged in rounds ("searching"), or first only
- * the one in use and where the peer was heard. It ends with an answer of the one in use; or, when
- * that had its time, of any other, which takes its place. A relayed one that is used does not end
- * it: that is what keeps us looking for a direct one.
+ * Three states: content (a direct way works; nothing happens unless traffic flows), doubtful (the
+ * one in use is pinged, and the relayed one), searching (doubtful, and all are pinged in rounds).
+ * A doubt ends with an answer of the one in use; or, when that had its time, of any other, which
+ * takes its place. A relayed one that is used does not end it: that is what keeps us looking for a
+ * direct one.
  */
-#include "mesh/ways.h"
-
 #include <assert.h>
-#include <stdlib.h>
-#include <string.h>
 
-void ways_init(struct ways *w)
-{
-	*w = (struct ways){ .doubtful = true, .round_us = WAYS_NEVER };
-}
+#include "mesh/ways-internal.h"
 
-void ways_done(struct ways *w)
-{
-	free(w->list);
-	ways_init(w);
-}
+/* The one in use is pinged a second time so soon, and often for a while. */
+#define SECOND_US      UINT64_C(125000)
+#define CHECK_OFTEN_US UINT64_C(3000000)
 
-static struct way *used(struct ways *w)
-{
-	return w->in_use < w->n ? &w->list[w->in_use] : NULL;
-}
+static const struct damping moves_damping = {
+	.free = 4, .first_us = 1000000, .longest_us = 30000000, .forget_us = 60000000
+};
 
-const struct way *ways_in_use(const struct ways *w)
-{
-	return w->in_use < w->n ? &w->list[w->in_use] : NULL;
-}
-
-bool ways_is_relayed(const struct ways *w)
-{
-	return w->in_use < w->n && w->list[w->in_use].relayed;
-}
-
-const struct way *ways_get_relayed(const struct ways *w)
-{
-	for (size_t i = 0; i < w->n; i++)
-		if (w->list[i].relayed)
-			return &w->list[i];
-	return NULL;
-}
-
-static struct way *relayed(struct ways *w)
-{
-	const struct way *way = ways_get_relayed(w);
-
-	return way ? &w->list[way - w->list] : NULL;
-}
-
-uint64_t way_missed_us(const struct way *way, uint64_t since_us)
-{
-	uint64_t first_us = 0;
-
-	for (unsigned i = 0; i < WAYS_PINGS; i++) {
-		uint64_t at_us = way->pings[i].at_us;
-
-		if (way->pings[i].tx && at_us >= since_us && at_us >= way->answered_us &&
-			(!first_us || at_us < first_us))
-			first_us = at_us;
-	}
-	return first_us;
-}
-
-static struct way *find(struct ways *w, const struct endpoint *to)
-{
-	for (size_t i = 0; i < w->n; i++)
-		if (endpoint_equal(&w->list[i].to, to))
-			return &w->list[i];
-	return NULL;
-}
-
-static void drop(struct ways *w, size_t at)
-{
-	assert(at != w->in_use);
-	memmove(&w->list[at], &w->list[at + 1], (w->n - at - 1) * sizeof(w->list[0]));
-	w->n--;
-	if (w->in_use > at)
-		w->in_use--;
-}
-
-/* NULL when out of memory. */
-static struct way *add(struct ways *w, const struct endpoint *to)
-{
-	bool none = w->in_use == w->n;
-
-	assert(w->n < WAYS_MAX);
-	if (w->n == w->room) {
-		size_t room = w->room ? w->room * 2 : 4;
-		struct way *list = reallocarray(w->list, room, sizeof(*list));
-
-		if (!list)
-			return NULL;
-		w->list = list;
-		w->room = room;
-	}
-	w->list[w->n++] = (struct way){ .to = *to };
-	if (none)
-		w->in_use = w->n;
-	return &w->list[w->n - 1];
-}
-
-/* --- doubt --- */
+/* --- doubt and search --- */
 
 static void begin_doubt(struct ways *w, uint64_t now_us)
 {
+	const struct way *used = ways_in_use(w);
+
 	if (w->doubtful)
 		return;
+	assert(used && !used->relayed);
 	w->doubtful = true;
 	w->since_us = now_us;
-	w->round_us = now_us + WAYS_GRACE_US;
-	w->pause_us = WAYS_FIRST_US;
-	for (size_t i = 0; i < w->n; i++)
-		w->list[i].answered = false;
+	w->checks = w->looks = 0;
+	w->check_us = now_us;
+	w->over_us = w->decide_us = WAYS_NEVER;
+	ways_forget_answers(w);
 }
 
 /* All of them, as often as at the beginning. */
 static void search(struct ways *w, uint64_t now_us)
 {
+	assert(w->doubtful);
+	w->searching = true;
 	w->since_us = w->round_us = now_us;
 	w->pause_us = WAYS_FIRST_US;
-}
-
-/* @way is used from now on, which may be the one that was. */
-static void settle(struct ways *w, struct way *way)
-{
-	bool other = way != used(w);
-
-	w->in_use = (size_t) (way - w->list);
-	for (size_t i = 0; other && i < w->n; i++)
-		w->list[i].again_us = 0;
-	if (way->relayed)
-		return;
-	w->doubtful = false;
-	w->round_us = WAYS_NEVER;
-	for (size_t i = 0; i < w->n; i++)
-		w->list[i].due = false;
+	ways_call_begin(w, now_us);
 }
 
 void ways_doubt(struct ways *w, uint64_t now_us)
@@ -145,126 +49,145 @@ void ways_doubt(struct ways *w, uint64_t now_us)
 	if (!w->n)
 		return;
 	begin_doubt(w, now_us);
-	w->round_us = now_us;
+	if (w->searching)
+		w->round_us = now_us;
+	else
+		search(w, now_us);
 }
 
-void ways_moved(struct ways *w, uint64_t now_us)
+static void move(struct ways *w, uint64_t now_us)
 {
-	if (!w->n)
-		return;
+	w->move_us = WAYS_NEVER;
+	damper_done(&w->moves, &moves_damping, now_us);
 	begin_doubt(w, now_us);
 	search(w, now_us);
 }
 
+void ways_moved(struct ways *w, uint64_t now_us)
+{
+	uint64_t wait_us = damper_wait_us(&w->moves, &moves_damping, now_us);
+
+	if (!w->n)
+		return;
+	if (wait_us)
+		w->move_us = now_us + wait_us;
+	else
+		move(w, now_us);
+}
+
+void ways_restarted(struct ways *w, uint64_t now_us)
+{
+	ways_moved(w, now_us);
+}
+
+/* Where the last such doubt was without reason, there is time for the next. */
 void ways_quiet(struct ways *w, uint64_t now_us)
 {
-	struct way *other = relayed(w);
+	uint64_t at_us = w->assured_us ? w->assured_us + WAYS_HEARTBEAT_US : now_us;
 
 	if (w->doubtful)
 		return;
-	begin_doubt(w, now_us);
-	used(w)->due = true;
-	if (other)
-		other->due = true;
+	if (at_us <= now_us)
+		begin_doubt(w, now_us);
+	else if (at_us < w->check_us)
+		w->check_us = at_us;
+}
+
+/* What was looked for ever more seldom is wanted now. */
+void ways_active(struct ways *w, uint64_t now_us)
+{
+	bool was = w->active_us && now_us - w->active_us < WAYS_ACTIVE_US;
+
+	w->active_us = now_us;
+	if (w->n && w->searching && !was)
+		search(w, now_us);
 }
 
 /* --- addresses come and go --- */
 
-#ifndef NDEBUG
-static bool are_few(const struct ways *w)
+void ways_own(struct ways *w, const struct ways_own *own, uint64_t now_us)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < w->n; i++)
-		n += w->list[i].announced;
-	return n <= WAYS_ANNOUNCED_MAX;
-}
-#endif
-
-/* Of those that were only heard, the one that was heard longest ago, or never. */
-static size_t find_oldest(const struct ways *w, size_t *ret_n)
-{
-	size_t oldest = w->n;
-
-	*ret_n = 0;
-	for (size_t i = 0; i < w->n; i++) {
-		if (w->list[i].announced || w->list[i].relayed || i == w->in_use)
-			continue;
-		++*ret_n;
-		if (oldest == w->n || w->list[i].heard_us < w->list[oldest].heard_us)
-			oldest = i;
-	}
-	return oldest;
+	w->own = own;
+	for (size_t i = w->n; i-- > 0;)
+		if (!w->list[i].relayed && i != w->in_use && !ways_may_ping(own, &w->list[i].to))
+			ways_drop(w, i);
+	ways_note_ports(w);
+	if (w->searching)
+		ways_call_begin(w, now_us);
 }
 
-/* Not the one in use: it may work still, and is left only for another that does. */
-static void drop_unannounced(struct ways *w, size_t most)
+/* Returns whether there are new ones. */
+static bool take_announced(struct ways *w, const struct endpoint *list, size_t n)
 {
-	size_t n, oldest;
-
-	while (oldest = find_oldest(w, &n), n > 0 && (n > most || !w->list[oldest].heard_us))
-		drop(w, oldest);
-}
-
-void ways_announced(struct ways *w, const struct endpoint *list, size_t n, uint64_t now_us)
-{
-	bool fresh = false, was = used(w) && used(w)->announced;
+	bool fresh = false;
 
 	for (size_t i = 0; i < w->n; i++)
 		w->list[i].announced = false;
-	for (size_t i = 0; i < n && i < WAYS_ANNOUNCED_MAX; i++) {
-		struct way *way = find(w, &list[i]);
+	for (size_t i = 0; i < n; i++) {
+		struct way *way = ways_find(w, &list[i]);
 
-		if (way)
+		if (way && !way->relayed)
 			way->announced = true;
 	}
-	drop_unannounced(w, WAYS_HEARD_MAX);
-	for (size_t i = 0; i < n && i < WAYS_ANNOUNCED_MAX; i++) {
-		struct way *way = find(w, &list[i]) ? NULL : add(w, &list[i]);
+	ways_drop_unnamed(w, WAYS_HEARD_MAX);
+	for (size_t i = 0; i < n; i++) {
+		struct way *way = ways_add_named(w, &list[i]);
 
 		if (!way)
 			continue;
 		way->announced = true;
 		fresh = true;
 	}
-	assert(are_few(w));
-	if (was && !used(w)->announced)
+	ways_note_ports(w);
+	return fresh;
+}
+
+void ways_announced(struct ways *w, const struct endpoint *list, size_t n, uint64_t now_us)
+{
+	const struct way *used = ways_in_use(w);
+	bool was = used && used->announced, fresh;
+
+	fresh = take_announced(w, list, n < WAYS_ANNOUNCED_MAX ? n : WAYS_ANNOUNCED_MAX);
+	used = ways_in_use(w);
+	if (was && !used->announced && !used->called)
 		ways_moved(w, now_us); /* the peer says that it is not there any more */
-	else if (fresh && w->doubtful)
+	else if (fresh && w->searching)
 		search(w, now_us);
+	else if (fresh && now_us < w->look_us)
+		w->look_us = now_us;
 }
 
 static void drop_relayed(struct ways *w, struct way *way, uint64_t now_us)
 {
-	bool was_used = way == used(w);
+	bool was_used = way == ways_in_use(w);
 
 	if (was_used)
 		w->in_use = w->n;
-	drop(w, (size_t) (way - w->list));
+	ways_drop(w, (size_t) (way - w->list));
 	if (was_used)
 		search(w, now_us);
 }
 
 void ways_relayed(struct ways *w, const struct endpoint *to, uint64_t now_us)
 {
-	struct way *way = relayed(w);
+	struct way *way = ways_relayed_one(w);
 
 	if (way && to && endpoint_equal(&way->to, to))
 		return;
 	if (way)
 		drop_relayed(w, way, now_us);
-	way = to ? add(w, to) : NULL;
+	way = to ? ways_add(w, to) : NULL;
 	if (!way)
 		return;
 	way->relayed = true;
 	way->due = w->doubtful;
-	if (w->doubtful && w->round_us == WAYS_NEVER)
+	if (w->searching && w->round_us == WAYS_NEVER)
 		search(w, now_us);
 }
 
 void ways_relayed_anew(struct ways *w)
 {
-	struct way *way = relayed(w);
+	struct way *way = ways_relayed_one(w);
 
 	if (way && w->doubtful)
 		way->due = true;
@@ -279,78 +202,120 @@ static void look_again_later(struct way *way)
 		way->again_us = most_us;
 }
 
-void ways_heard(struct ways *w, const struct endpoint *from, uint64_t now_us)
+/* NULL: it is no news, or too much of it. */
+static struct way *note_heard(struct ways *w, const struct endpoint *from, uint64_t now_us)
 {
-	struct way *way = find(w, from);
+	struct way *way = ways_find(w, from);
 	uint64_t again_us = way && !w->doubtful ? way->again_us : WAYS_AGAIN_US;
 
-	if (way && way == used(w) && (!w->doubtful || way->relayed))
-		return;
-	if (!way && ip_addr_is_loopback(&from->addr))
-		return;
+	if (way && way == ways_in_use(w) && (!w->doubtful || way->relayed))
+		return NULL;
+	if (!way && !ways_may_ping(w->own, from))
+		return NULL;
 	if (way && way->heard_us && now_us - way->heard_us < again_us)
-		return;
+		return NULL;
 	if (!pace_may(&w->heard, WAYS_HEARD_BURST, WAYS_HEARD_PAUSE_US, now_us, NULL))
-		return;
+		return NULL;
 	if (!way) {
-		drop_unannounced(w, WAYS_HEARD_MAX - 1);
-		way = add(w, from);
+		ways_drop_unnamed(w, WAYS_HEARD_MAX - 1);
+		way = ways_add(w, from);
 	}
+	return way;
+}
+
+void ways_heard(struct ways *w, const struct endpoint *from, uint64_t now_us)
+{
+	struct way *way = note_heard(w, from, now_us);
+
 	if (!way)
 		return;
 	look_again_later(way);
 	way->heard_us = now_us;
 	way->due = true;
-	if (used(w) && !w->doubtful)
-		used(w)->due = true;
 	begin_doubt(w, now_us);
-	if (w->round_us == WAYS_NEVER) /* there was nothing to look for until now */
+	if (w->searching && w->round_us == WAYS_NEVER) /* there was nothing to look for until now */
 		search(w, now_us);
 }
 
-/* --- pings --- */
+/* --- rounds --- */
 
 static void begin_round(struct ways *w, uint64_t now_us)
 {
 	uint64_t most = now_us - w->since_us < WAYS_TIRED_US ? WAYS_OFTEN_US : WAYS_SELDOM_US;
 
 	for (size_t i = 0; i < w->n; i++)
-		w->list[i].due = true;
+		w->list[i].due = w->list[i].due || !ways_needs_call(w, &w->list[i], now_us);
 	w->round_us = now_us + w->pause_us;
 	w->pause_us = w->pause_us * 2 < most ? w->pause_us * 2 : most;
 }
 
-/* Is @a the better one to use? The quicker one, and any direct one before the relayed one. */
-static bool is_better(const struct way *a, const struct way *b)
+/* As one that was lost is, if there is nothing to leave it for. */
+static uint64_t check_pause_us(uint64_t gone_us)
 {
-	return a->relayed == b->relayed ? a->rtt_us < b->rtt_us : b->relayed;
+	if (gone_us < CHECK_OFTEN_US)
+		return WAYS_DOUBT_US;
+	if (gone_us / 32 > WAYS_BACK_US)
+		return gone_us / 32;
+	return WAYS_BACK_US;
 }
 
-/* The one in use had its time: another that has answered meanwhile, the best of them. */
-static void look_for_other(struct ways *w, uint64_t now_us)
+/* The one in use, and what would take its place. */
+static void check(struct ways *w, uint64_t now_us)
 {
-	struct way *best = NULL;
+	struct way *used, *other;
+	uint64_t grace_us;
 
-	if (!w->doubtful || now_us - w->since_us < WAYS_GRACE_US)
+	if (now_us < w->check_us)
 		return;
-	for (size_t i = 0; i < w->n; i++)
-		if (w->list[i].answered && (!best || is_better(&w->list[i], best)))
-			best = &w->list[i];
-	if (best)
-		settle(w, best);
+	if (w->doubtful && now_us - w->since_us > WAYS_BACK_FOR_US) {
+		w->check_us = WAYS_NEVER; /* it is one like the others */
+		return;
+	}
+	begin_doubt(w, now_us); /* a heartbeat, if there was none */
+	used = ways_used(w);
+	other = ways_relayed_one(w);
+	used->due = true;
+	if (other)
+		other->due = true;
+	w->check_us = now_us + (w->checks++ ? check_pause_us(now_us - w->since_us) : SECOND_US);
+	if (w->checks != 2)
+		return;
+	grace_us = 2 * used->rtt_us > WAYS_GRACE_US ? 2 * used->rtt_us : WAYS_GRACE_US;
+	if (grace_us > WAYS_GRACE_MOST_US)
+		grace_us = WAYS_GRACE_MOST_US;
+	w->over_us = now_us - SECOND_US + grace_us;
 }
 
-bool ways_ping(struct ways *w, uint64_t now_us, uint64_t tx, struct endpoint *ret)
+/* The one in use had its time, and nothing else is known to work. */
+static void give_up(struct ways *w, uint64_t now_us)
 {
-	look_for_other(w, now_us);
-	if (w->doubtful && now_us >= w->round_us)
-		begin_round(w, now_us);
+	if (!w->doubtful || now_us < w->over_us)
+		return;
+	w->over_us = 0;
+	if (!w->searching)
+		search(w, now_us);
+}
+
+static void go_on_trials(struct ways *w, uint64_t now_us)
+{
+	for (size_t i = 0; w->searching && i < w->n; i++)
+		if (ways_go_on_trial(w, &w->list[i], now_us))
+			w->list[i].due = true;
+}
+
+/* --- what is due --- */
+
+static bool next_ping(struct ways *w, uint64_t now_us, uint64_t tx, struct endpoint *ret)
+{
 	for (size_t i = 0; i < w->n; i++) {
 		struct way *way = &w->list[i];
 
 		if (!way->due)
 			continue;
-		way->due = false;
+		way->due = way->fresh = false;
+		way->sent_us = now_us;
+		if (!ways_may_try(w, way, now_us))
+			continue;
 		way->pings[way->next_ping].tx = tx;
 		way->pings[way->next_ping].at_us = now_us;
 		way->next_ping = (way->next_ping + 1) % WAYS_PINGS;
@@ -360,20 +325,59 @@ bool ways_ping(struct ways *w, uint64_t now_us, uint64_t tx, struct endpoint *re
 	return false;
 }
 
+static void run(struct ways *w, uint64_t now_us)
+{
+	if (!w->n)
+		return;
+	if (now_us >= w->move_us)
+		move(w, now_us);
+	check(w, now_us);
+	ways_decide(w, now_us);
+	give_up(w, now_us);
+	if (w->searching && now_us >= w->round_us)
+		begin_round(w, now_us);
+	go_on_trials(w, now_us);
+	ways_punch(w, now_us);
+	ways_look(w, now_us);
+}
+
+bool ways_next(struct ways *w, uint64_t now_us, uint64_t tx, struct ways_action *ret)
+{
+	run(w, now_us);
+	if (ways_call_next(w, now_us, &ret->to)) {
+		ret->what = WAYS_CALL;
+		return true;
+	}
+	ret->what = WAYS_PING;
+	return next_ping(w, now_us, tx, &ret->to);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 uint64_t ways_deadline(const struct ways *w)
 {
-	bool answered = false; /* another than the one in use */
+	uint64_t at_us = w->move_us;
 
+	if (!w->n)
+		return WAYS_NEVER;
 	for (size_t i = 0; i < w->n; i++) {
 		if (w->list[i].due)
 			return 0;
-		answered = answered || (w->list[i].answered && i != w->in_use);
+		at_us = earlier(at_us, ways_trial_us(w, &w->list[i]));
 	}
-	if (!w->doubtful || !w->n)
-		return WAYS_NEVER;
-	return answered && w->since_us + WAYS_GRACE_US < w->round_us ? w->since_us + WAYS_GRACE_US
-								     : w->round_us;
+	if (w->searching)
+		at_us = earlier(at_us, w->round_us);
+	if (w->over_us)
+		at_us = earlier(at_us, w->over_us);
+	at_us = earlier(at_us, w->check_us);
+	at_us = earlier(at_us, ways_look_deadline(w));
+	return earlier(at_us, ways_call_deadline(w));
 }
+
+/* --- pongs --- */
 
 /* Which of its pings had the number @tx, WAYS_PINGS: none. */
 static unsigned find_ping(const struct way *way, uint64_t tx)
@@ -385,22 +389,29 @@ static unsigned find_ping(const struct way *way, uint64_t tx)
 	return i;
 }
 
+static void note_rtt(struct way *way, uint64_t rtt_us)
+{
+	if (!rtt_us)
+		rtt_us = 1; /* 0 means none */
+	way->rtt_us = way->answered_us ? (7 * way->rtt_us + rtt_us) / 8 : rtt_us;
+	way->last_rtt_us = rtt_us;
+	if (!way->least_rtt_us || rtt_us < way->least_rtt_us)
+		way->least_rtt_us = rtt_us;
+}
+
 bool ways_pong(struct ways *w, const struct endpoint *from, uint64_t tx, uint64_t now_us)
 {
-	struct way *way = find(w, from);
+	struct way *way = ways_find(w, from);
 	unsigned i = way ? find_ping(way, tx) : WAYS_PINGS;
 
 	if (i == WAYS_PINGS)
 		return false;
 	way->pings[i].tx = 0;
+	note_rtt(way, now_us - way->pings[i].at_us);
+	ways_note_proof(way, now_us);
 	way->answered_us = now_us;
-	way->rtt_us = now_us - way->pings[i].at_us;
-	if (!w->doubtful)
-		return true;
-	way->answered = true;
-	if (!used(w) || used(w)->relayed || way == used(w))
-		settle(w, way);
-	else
-		look_for_other(w, now_us);
+	way->tries = (struct pace){ 0 };
+	ways_decide(w, now_us);
+	ways_prefer(w, false, now_us);
 	return true;
 }

@@ -13,10 +13,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "node/finder-keys.h"
 #include "wire/disco.h"
 
 enum { AT_ONCE = 64, PONGS_BURST = 32 };
 #define PONG_EVERY_US (50 * USEC_PER_MSEC)
+/* Between two looks; keepalives and a handshake are less. */
+enum { ACTIVE_BYTES = 1024 };
+/* Without a look for so long, it slept, or was stopped: what NATs knew of it may be gone. */
+#define ASLEEP_US (15 * USEC_PER_SEC)
 
 struct finder {
 	struct core *core;
@@ -25,68 +30,26 @@ struct finder {
 	void *ctx;
 	struct pair_self self;
 	uint64_t run; /* of this hearthd */
+	struct finder_own own;
+	uint64_t looked_us; /* the last finder_look(); 0: none yet */
 	struct tunnel *tunnel;
 	sd_event_source *io, *timer;
 	struct finder_counters counters;
 };
 
-/* --- keys --- */
+/* --- what goes out --- */
 
-/* A board that was wiped and enrolled again has another identity. */
-static void renew_key(struct finder *f, struct peer *peer)
-{
-	const struct node *node = netmap_by_id(book_netmap(f->core->book), peer->id);
-	struct peer_pair *pair = &peer->pair;
-
-	if (!node || !memcmp(pair->identity, node->identity, sizeof(pair->identity)))
-		return;
-	memcpy(pair->identity, node->identity, sizeof(pair->identity));
-	pair->run = 0;
-	pair->usable = pair_key(&f->self, node->identity, PAIR_LABEL_DISCO, pair->key) == 0;
-	if (!pair->usable) {
-		log_seldom(LOG_LEVEL_WARNING,
-			"the identity key of board %s is none that pings can be sealed with: it is "
-			"not looked for. Enrol it again",
-			node->name);
-		return;
-	}
-	disco_hint(pair->key, f->self.identity, pair->hint_out);
-	disco_hint(pair->key, node->identity, pair->hint_in);
-}
-
-static struct peer *by_hint(struct finder *f, const uint8_t *hint)
-{
-	size_t n;
-	struct peer *list = peers_all(f->peers, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if (list[i].pair.usable &&
-			!memcmp(list[i].pair.hint_in, hint, sizeof(list[i].pair.hint_in)))
-			return &list[i];
-	return NULL;
-}
-
-static struct peer *by_tunnel_key(struct finder *f, const uint8_t *key)
-{
-	size_t n;
-	struct peer *list = peers_all(f->peers, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if (!memcmp(list[i].told.key, key, sizeof(list[i].told.key)))
-			return &list[i];
-	return NULL;
-}
-
-/* --- pings and pongs --- */
+static const struct ip_addr as_routed;
 
 static int send_disco(struct finder *f, const struct peer *peer, const struct disco *disco,
 	const struct endpoint *to, const struct ip_addr *from)
 {
-	uint8_t nonce[DISCO_NONCE_LEN], data[DISCO_MIN_LEN];
+	uint8_t nonce[DISCO_NONCE_LEN], data[DISCO_CALL_LEN_MAX];
+	size_t len = disco_len(disco);
 
 	randombytes_buf(nonce, sizeof(nonce));
-	disco_seal(peer->pair.key, peer->pair.hint_out, nonce, disco, sizeof(data), data);
-	return tunnel_send_aside(f->tunnel, to, from, data, sizeof(data));
+	disco_seal(peer->pair.key, peer->pair.hint_out, nonce, disco, len, data);
+	return tunnel_send_aside(f->tunnel, to, from, data, len);
 }
 
 static uint64_t random_number(void)
@@ -99,17 +62,49 @@ static uint64_t random_number(void)
 	return n;
 }
 
-/* What does not leave counts as a ping that is not answered. */
-static void ping_ways(struct finder *f, struct peer *peer, uint64_t now_us)
+static void send_ping(
+	struct finder *f, const struct peer *peer, const struct endpoint *to, uint64_t tx)
 {
-	static const struct ip_addr as_routed;
-	struct disco ping = { .type = DISCO_PING, .run = f->run, .tx = random_number() };
-	struct endpoint to;
+	struct disco ping = { .type = DISCO_PING, .run = f->run, .tx = tx };
 
-	while (ways_ping(&peer->ways, now_us, ping.tx, &to)) {
-		if (send_disco(f, peer, &ping, &to, &as_routed) == 0)
-			f->counters.pings_sent++;
-		ping.tx = random_number();
+	if (send_disco(f, peer, &ping, to, &as_routed) == 0)
+		f->counters.pings_sent++;
+}
+
+/* Where we are seen from outside comes first, should there be too many. */
+static void send_call(
+	struct finder *f, const struct peer *peer, const struct endpoint *to, uint64_t tx)
+{
+	const struct ways_own *at = &f->own.at;
+	struct disco call = { .type = DISCO_CALL,
+		.run = f->run,
+		.tx = tx,
+		.seen = f->own.outside,
+		.mapping = f->own.mapping,
+		.step = f->own.step };
+
+	for (size_t i = 0; i < at->n && call.n < DISCO_CALL_MAX; i++)
+		call.list[call.n++] = at->list[(at->n_local + i) % at->n];
+	if (send_disco(f, peer, &call, to, &as_routed) == 0)
+		f->counters.calls_sent++;
+}
+
+/* What does not leave counts as one that is lost. */
+static void act(struct finder *f, struct peer *peer, uint64_t now_us)
+{
+	uint64_t tx = random_number();
+	struct ways_action action;
+
+	while (ways_next(&peer->ways, now_us, tx, &action)) {
+		switch (action.what) {
+		case WAYS_PING:
+			send_ping(f, peer, &action.to, tx);
+			break;
+		case WAYS_CALL:
+			send_call(f, peer, &action.to, tx);
+			break;
+		}
+		tx = random_number();
 	}
 }
 
@@ -118,11 +113,14 @@ static void tell(struct finder *f, struct peer *peer)
 {
 	const struct way *way = ways_in_use(&peer->ways);
 	char text[ENDPOINT_TEXT_MAX];
+	bool left;
 
 	if (!way || !peer->is_told || endpoint_equal(&way->to, &peer->told.endpoint))
 		return;
 	if (tunnel_set_endpoint(f->tunnel, peer->told.key, &way->to) < 0)
 		return; /* it ends, or the address is a denied one */
+	left = way->relayed && peer->told.endpoint.addr.family &&
+	       !ip_addr_is_loopback(&peer->told.endpoint.addr);
 	peer->told.endpoint = way->to;
 	(void) tunnel_initiate(f->tunnel, peer->told.key);
 	if (way->relayed)
@@ -131,6 +129,8 @@ static void tell(struct finder *f, struct peer *peer)
 	else
 		log_debug("board %u is reached at %s, in %u us", peer->id,
 			endpoint_format(&way->to, text), (unsigned) way->rtt_us);
+	if (left && f->hooks->left)
+		f->hooks->left(f->ctx, peer->id);
 }
 
 /* To the millisecond while somebody waits; boards that are off are looked for together. */
@@ -162,7 +162,7 @@ static void run(struct finder *f)
 		if (!list[i].pair.usable)
 			continue;
 		if (deadline_us <= now_us) {
-			ping_ways(f, &list[i], now_us);
+			act(f, &list[i], now_us);
 			deadline_us = ways_deadline(&list[i].ways);
 		}
 		tell(f, &list[i]);
@@ -178,6 +178,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *ctx)
 	return 0;
 }
 
+/* --- what comes in --- */
+
 static void answer(struct finder *f, struct peer *peer, const struct tunnel_event *event,
 	const struct disco *ping, uint64_t now_us)
 {
@@ -185,8 +187,12 @@ static void answer(struct finder *f, struct peer *peer, const struct tunnel_even
 		.type = DISCO_PONG, .run = f->run, .tx = ping->tx, .seen = event->from
 	};
 
+	struct pace *pace = ways_answers_at(&peer->ways, &event->from, now_us)
+				    ? &peer->pair.pongs
+				    : &peer->pair.pongs_anywhere;
+
 	f->counters.pings++;
-	if (!pace_may(&peer->pair.pongs, PONGS_BURST, PONG_EVERY_US, now_us, NULL)) {
+	if (!pace_may(pace, PONGS_BURST, PONG_EVERY_US, now_us, NULL)) {
 		f->counters.unanswered++;
 		return;
 	}
@@ -202,25 +208,57 @@ static void take_pong(struct finder *f, struct peer *peer, const struct tunnel_e
 	if (!ways_pong(&peer->ways, &event->from, pong->tx, now_us))
 		return;
 	f->counters.pongs++;
-	if (peer->pair.run && peer->pair.run != pong->run)
+	if (peer->pair.run && peer->pair.run != pong->run) {
 		log_debug("board %u has started anew", peer->id);
+		ways_restarted(&peer->ways, now_us);
+	}
 	peer->pair.run = pong->run;
+}
+
+/* Only by the relay: from elsewhere the peer would be heard, and needs not call. */
+static void take_call(struct finder *f, struct peer *peer, const struct tunnel_event *event,
+	const struct disco *call, uint64_t now_us)
+{
+	const struct way *relayed = ways_get_relayed(&peer->ways);
+
+	if (!relayed || !endpoint_equal(&relayed->to, &event->from) ||
+		!ways_called(&peer->ways, call->list, call->n, now_us)) {
+		f->counters.unheeded++;
+		return;
+	}
+	f->counters.calls++;
+}
+
+static void take_disco(struct finder *f, struct peer *peer, const struct tunnel_event *event,
+	const struct disco *disco, uint64_t now_us)
+{
+	switch (disco->type) {
+	case DISCO_PING:
+		answer(f, peer, event, disco, now_us);
+		break;
+	case DISCO_PONG:
+		take_pong(f, peer, event, disco, now_us);
+		break;
+	case DISCO_CALL:
+		take_call(f, peer, event, disco, now_us);
+		break;
+	}
 }
 
 static void take_aside(struct finder *f, const struct tunnel_event *event, uint64_t now_us)
 {
 	struct disco disco;
 	const uint8_t *hint;
-	struct peer *peer = disco_looks(event->data, event->len, &hint) ? by_hint(f, hint) : NULL;
+	struct peer *peer = disco_looks(event->data, event->len, &hint)
+				    ? finder_keys_hint(f->peers, hint)
+				    : NULL;
 
 	if (!peer)
 		f->counters.strange++;
 	else if (disco_open(peer->pair.key, event->data, event->len, &disco) < 0)
 		f->counters.bad++;
-	else if (disco.type == DISCO_PING)
-		answer(f, peer, event, &disco, now_us);
 	else
-		take_pong(f, peer, event, &disco, now_us);
+		take_disco(f, peer, event, &disco, now_us);
 }
 
 static void take(struct finder *f, const struct tunnel_event *event, uint64_t now_us)
@@ -231,13 +269,14 @@ static void take(struct finder *f, const struct tunnel_event *event, uint64_t no
 		take_aside(f, event, now_us);
 		return;
 	}
-	peer = by_tunnel_key(f, event->data);
+	peer = finder_keys_tunnel(f->peers, event->data);
 	if (!peer)
 		return;
 	switch (event->kind) {
 	case TUNNEL_ASIDE:
 		break;
 	case TUNNEL_HEARD:
+		ways_quiet(&peer->ways, now_us);
 		ways_heard(&peer->ways, &event->from, now_us);
 		break;
 	case TUNNEL_QUIET:
@@ -263,6 +302,58 @@ static int on_events(sd_event_source *source, int fd, uint32_t revents, void *ct
 	return 0;
 }
 
+/* --- what others say --- */
+
+static bool same_places(const struct ways_own *a, const struct ways_own *b)
+{
+	if (a->n != b->n || a->n_local != b->n_local)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!endpoint_equal(&a->list[i], &b->list[i]))
+			return false;
+	return true;
+}
+
+void finder_own(struct finder *f, const struct finder_own *own)
+{
+	bool same = same_places(&f->own.at, &own->at);
+	size_t n;
+	struct peer *list = peers_all(f->peers, &n);
+
+	f->own = *own;
+	for (size_t i = 0; !same && i < n; i++)
+		ways_own(&list[i].ways, &f->own.at, clock_now_us());
+	run(f);
+}
+
+static bool is_active(struct peer *peer)
+{
+	uint64_t bytes = peer->stats.rx_bytes + peer->stats.tx_bytes;
+	bool active = bytes >= peer->bytes + ACTIVE_BYTES;
+
+	peer->bytes = bytes; /* less than before: the tunnel was opened anew */
+	return active;
+}
+
+void finder_look(struct finder *f)
+{
+	uint64_t now_us = clock_now_us();
+	bool slept = f->looked_us && now_us - f->looked_us > ASLEEP_US;
+	size_t n;
+	struct peer *list = peers_all(f->peers, &n);
+
+	f->looked_us = now_us;
+	if (slept)
+		log_info("this board slept, or was held up, for a while: looking for its peers");
+	for (size_t i = 0; i < n; i++) {
+		if (slept)
+			ways_moved(&list[i].ways, now_us);
+		if (is_active(&list[i]))
+			ways_active(&list[i].ways, now_us);
+	}
+	run(f);
+}
+
 /* --- its life --- */
 
 int finder_use(struct finder *f, struct tunnel *tunnel, struct err *err)
@@ -283,8 +374,11 @@ void finder_follow(struct finder *f)
 	size_t n;
 	struct peer *list = peers_all(f->peers, &n);
 
-	for (size_t i = 0; i < n; i++)
-		renew_key(f, &list[i]);
+	for (size_t i = 0; i < n; i++) {
+		finder_keys_renew(&list[i], &f->self, book_netmap(f->core->book));
+		if (list[i].ways.own != &f->own.at)
+			ways_own(&list[i].ways, &f->own.at, clock_now_us());
+	}
 	run(f);
 }
 

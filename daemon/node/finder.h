@@ -1,7 +1,7 @@
 /*
- * finder: finds out at which of its addresses each peer is reached, by disco's pings (wire/disco.h)
- * through the tunnel's port, and tells the tunnel. What it decides is decided in mesh/ways.h;
- * nobody else gives the tunnel an endpoint.
+ * finder: finds out at which of its addresses each peer is reached, by disco's pings and calls
+ * (wire/disco.h) through the tunnel's port, and tells the tunnel. What it decides is decided in
+ * mesh/ways.h; nobody else gives the tunnel an endpoint, or sends and receives disco.
  */
 #pragma once
 
@@ -15,6 +15,11 @@ struct finder;
 struct finder_hooks {
 	/* What is sent to node @id, where it is reached, has had no answer. */
 	void (*missed)(void *ctx, uint32_t id);
+	/*
+	 * Node @id is reached by a relay now, and was reached without: where we are seen from
+	 * outside may be another place. NULL: nobody wants to know.
+	 */
+	void (*left)(void *ctx, uint32_t id);
 };
 
 /* What went by the side door, since it was made. */
@@ -24,6 +29,16 @@ struct finder_counters {
 	uint64_t strange;      /* no disco, or of nobody in the mesh */
 	uint64_t bad;          /* with a hint of a peer's, and not its; or of a later version */
 	uint64_t unanswered;   /* pings in a flood of them */
+	uint64_t calls_sent, calls; /* authentic, and heeded */
+	uint64_t unheeded;          /* calls that came past the relay, or too many */
+};
+
+/* Where this board is, and what it knows of the NAT that it is behind. */
+struct finder_own {
+	struct ways_own at;
+	enum disco_mapping mapping;
+	int16_t step;            /* of one that counts */
+	struct endpoint outside; /* where it was seen last from outside; family 0: unknown */
 };
 
 /* @peers is borrowed. */
@@ -42,5 +57,14 @@ void finder_doubt(struct finder *finder, uint32_t id);
 
 /* Our own addresses or routes are others: every way is looked at again. */
 void finder_moved(struct finder *finder);
+
+/* Where this board is now, which peers are told that have no direct way to it. Copied. */
+void finder_own(struct finder *finder, const struct finder_own *own);
+
+/*
+ * To be called every five seconds, after peers_look(): notes which peers traffic flows to and from,
+ * and whether this board slept.
+ */
+void finder_look(struct finder *finder);
 
 const struct finder_counters *finder_counters(const struct finder *finder);

@@ -255,6 +255,16 @@ static bool note_mtu(struct hearthd *h)
 
 /* --- what follows from it --- */
 
+/* Where peers may find this board. */
+static void note_own(struct hearthd *h, const struct candidates *links)
+{
+	struct finder_own own = { .at.n_local = links->n_endpoints };
+
+	memcpy(own.at.list, links->endpoints, links->n_endpoints * sizeof(links->endpoints[0]));
+	own.at.n = links->n_endpoints;
+	finder_own(h->finder, &own);
+}
+
 static int apply_peers(struct hearthd *h, const struct view *view, struct err *unused)
 {
 	struct err err = { 0 };
@@ -262,6 +272,7 @@ static int apply_peers(struct hearthd *h, const struct view *view, struct err *u
 		h->peers, view->tunnel, view->own->endpoints, view->own->n_endpoints, &err);
 
 	problem_set(&h->core.problems, "tunnel", r < 0 ? &err : NULL);
+	note_own(h, view->own);
 	finder_follow(h->finder);
 	return 0;
 }

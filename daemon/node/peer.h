@@ -23,8 +23,9 @@ struct peer_pair {
 	bool usable;
 	uint8_t key[PAIR_KEY_LEN];
 	uint8_t hint_out[DISCO_HINT_LEN], hint_in[DISCO_HINT_LEN];
-	uint64_t run; /* of the peer's hearthd, 0: not known */
-	struct pace pongs;
+	uint64_t run;               /* of the peer's hearthd, 0: not known */
+	struct pace pongs;          /* to where it has answered from */
+	struct pace pongs_anywhere; /* whoever plays its pings again must not use up those */
 };
 
 struct peer {
@@ -36,6 +37,7 @@ struct peer {
 	/* -- where it is, and how that is found out: the finder's -- */
 	struct ways ways;
 	struct peer_pair pair;
+	uint64_t bytes; /* of stats, both ways, at the last finder_look() */
 	/* -- the relays' (relays.h) -- */
 	uint32_t relay; /* the node by which the relayed one of its ways goes; 0: there is none */
 	bool relay_in_vain; /* none was of use: not again before there is a new reason */

@@ -183,10 +183,12 @@ static json_t *endpoints_json(const struct report *report)
 
 static json_t *disco_json(const struct finder_counters *c)
 {
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "pings_sent", (json_int_t) c->pings_sent,
-		"pongs_sent", (json_int_t) c->pongs_sent, "pings", (json_int_t) c->pings, "pongs",
-		(json_int_t) c->pongs, "strange", (json_int_t) c->strange, "bad",
-		(json_int_t) c->bad, "unanswered", (json_int_t) c->unanswered);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "pings_sent",
+		(json_int_t) c->pings_sent, "pongs_sent", (json_int_t) c->pongs_sent, "pings",
+		(json_int_t) c->pings, "pongs", (json_int_t) c->pongs, "strange",
+		(json_int_t) c->strange, "bad", (json_int_t) c->bad, "unanswered",
+		(json_int_t) c->unanswered, "calls_sent", (json_int_t) c->calls_sent, "calls",
+		(json_int_t) c->calls, "unheeded", (json_int_t) c->unheeded);
 }
 
 static json_t *beacon_json(const struct beacon_counters *c)

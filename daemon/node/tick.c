@@ -62,6 +62,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	uint64_t now_us = clock_now_us();
 
 	status_look(h);
+	finder_look(h->finder);
 	status_tell(h);
 	keep_save_seen(h->keep, now_us);
 	assist_retry(h);
@@ -88,7 +89,7 @@ int tick_begin(struct hearthd *h, struct err *err)
 	h->tick_us = h->watchdog && limit_us / 3 < TICK_US ? limit_us / 3 : TICK_US;
 	h->slow_us = clock_now_us() + SLOW_US;
 	r = sd_event_add_time_relative(
-		h->core.event, &h->tick, CLOCK_MONOTONIC, USEC_PER_SEC, 0, on_tick, h);
+		h->core.event, &h->tick, CLOCK_BOOTTIME, USEC_PER_SEC, 0, on_tick, h);
 	return r < 0 ? err_set(err, r, "cannot set up a timer: %s", strerror(-r)) : 0;
 }
 

@@ -464,7 +464,19 @@ int finder_new(struct core *core, struct peers *peers, const struct finder_hooks
 }
 FREE(finder)
 ASK(finder, follow)
+ASK(finder, look)
 ASK(finder, moved)
+
+void finder_own(struct finder *finder, const struct finder_own *own)
+{
+	const struct candidates *links = &fake.own;
+
+	assert_ptr_equal(finder, &fake);
+	assert_int_equal(own->at.n_local, links->n_endpoints);
+	assert_memory_equal(
+		own->at.list, links->endpoints, links->n_endpoints * sizeof(links->endpoints[0]));
+	say("finder_own");
+}
 
 void finder_doubt(struct finder *finder, uint32_t id)
 {

@@ -36,19 +36,22 @@ void world_ping(void)
 	static uint64_t tx = 1;
 	size_t n;
 	struct peer *list = peers_all(world.peers, &n);
-	struct endpoint to;
+	struct ways_action action;
 
 	for (size_t i = 0; i < n; i++) {
 		uint32_t id = list[i].id;
 
-		while (list[i].pair.usable && ways_ping(&list[i].ways, clock_now_us(), ++tx, &to)) {
-			bool comes = ip_addr_is_loopback(&to.addr)
+		while (list[i].pair.usable &&
+			ways_next(&list[i].ways, clock_now_us(), ++tx, &action)) {
+			bool comes = ip_addr_is_loopback(&action.to.addr)
 					     ? world.arrives[id][fake_passengers[id].by]
 					     : world.direct[id];
 
+			if (action.what != WAYS_PING)
+				continue;
 			world.n_pings++;
 			if (comes)
-				(void) ways_pong(&list[i].ways, &to, tx, clock_now_us() + 1);
+				(void) ways_pong(&list[i].ways, &action.to, tx, clock_now_us() + 1);
 		}
 	}
 }

@@ -149,7 +149,8 @@ static void test_ping_by_relay(void **state)
 {
 	struct ipc_request *request = call("ping", json_pack("{s:s}", "peer", "node-2"));
 	CLEANUP_JSON json_t *ok = NULL;
-	struct endpoint at, to;
+	struct ways_action action;
+	struct endpoint at;
 
 	fake.n_peers = 1;
 	fake.peers[0].id = 2;
@@ -158,7 +159,7 @@ static void test_ping_by_relay(void **state)
 	fake.peers[0].stats.endpoint = at;
 	ways_init(&fake.peers[0].ways);
 	ways_relayed(&fake.peers[0].ways, &at, 1);
-	assert_true(ways_ping(&fake.peers[0].ways, 1, 9, &to));
+	assert_true(ways_next(&fake.peers[0].ways, 1, 9, &action));
 	assert_true(ways_pong(&fake.peers[0].ways, &at, 9, 2));
 	fake.ping_done(fake.ping_ctx, 1);
 	ok = fake_call_taken(request);

@@ -228,7 +228,7 @@ static void test_life(void **state)
 	assert_string_equal(begun,
 		"keep_load uplink_look cluster_load-00112233aabbccdd wall_begin device_reclaim "
 		"overlay_open-41741 keep_save_state uplink_set-41741 uapi_open relays_use-1 finder_use-1 uplink_look "
-		"announce_check-1 peers_apply finder_follow relays_follow device_apply wall_apply-1 names_write-0 "
+		"announce_check-1 peers_apply finder_own finder_follow relays_follow device_apply wall_apply-1 names_write-0 "
 		"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 "
 		"beacon_follow-0 announce_look roster_follow-1 notify_status "
 		"sync_start cluster_join");
@@ -357,11 +357,11 @@ static int in_loop(void)
 	/* What the network does. */
 	fake.uplink->changed(h, false);
 	fake_assert_asked(
-		"device_hold-7 wall_begin announce_check-1 peers_apply finder_follow wall_apply-1 "
+		"device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow wall_apply-1 "
 		"offer_look-1 beacon_follow-0 announce_look peers_look-1");
 	fake.uplink->changed(h, true);
 	fake_assert_asked(
-		"device_hold-7 wall_begin announce_check-1 peers_apply finder_follow wall_apply-1 "
+		"device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow wall_apply-1 "
 		"offer_look-1 beacon_follow-0 announce_look peers_look-1 finder_moved relays_moved peers_initiate sync_link_changed");
 	fake.uplink->touched(h);
 	assert_non_null(strstr(fake_asked(), "device_look ground_look-1-7 wall_retry-1"));

@@ -11,7 +11,7 @@
 
 #define SECOND USEC_PER_SEC
 
-enum { FD = 77, SENT_MAX = 4096, EVENTS_MAX = 512, BIG = 200 };
+enum { FD = 77, SENT_MAX = 4096, EVENTS_MAX = 512, BIG = 700 };
 
 /* --- instead of the tunnel --- */
 
@@ -126,7 +126,16 @@ static void on_missed(void *ctx, uint32_t id)
 	missed.times++;
 }
 
-static const struct finder_hooks finder_hooks = { .missed = on_missed };
+static unsigned n_left;
+
+static void on_left(void *ctx, uint32_t id)
+{
+	assert_ptr_equal(ctx, &missed);
+	assert_int_equal(id, 2);
+	n_left++;
+}
+
+static const struct finder_hooks finder_hooks = { .missed = on_missed, .left = on_left };
 
 static void put(uint32_t id, uint8_t seed)
 {
@@ -148,6 +157,7 @@ static int set_up(void **state)
 	n_sent = n_queued = next_queued = 0;
 	n_endpoints = n_initiated = 0;
 	sending_fails = refuses = 0;
+	n_left = 0;
 	memset(&missed, 0, sizeof(missed));
 	core = fake_core_new();
 	memcpy(core->identity_seed, seed, sizeof(seed));
@@ -241,8 +251,8 @@ static struct queued *push_disco(uint32_t id, const char *from, const struct dis
 
 	assert_int_equal(pair_key(&board[id], board[1].identity, PAIR_LABEL_DISCO, key), 0);
 	disco_hint(key, board[id].identity, hint);
-	disco_seal(key, hint, nonce, disco, DISCO_MIN_LEN, q->data);
-	q->event.len = DISCO_MIN_LEN;
+	disco_seal(key, hint, nonce, disco, disco_len(disco), q->data);
+	q->event.len = disco_len(disco);
 	return q;
 }
 
@@ -327,12 +337,11 @@ static void test_second_answer(void **state)
 	second = read_sent(1, 2);
 	n_sent = 0;
 	push_pong(2, "[2001:db8::2]:41741", second.tx, 7);
-	push_pong(2, "192.0.2.2:41741", first.tx, 8);
+	push_pong(2, "192.0.2.2:41741", first.tx, 7);
 	deliver();
 	assert_int_equal(n_endpoints, 1);
 	assert_int_equal(n_sent, 0);
 	assert_int_equal(finder_counters(finder)->pongs, 2);
-	assert_int_equal(peer(2)->pair.run, 8); /* it has started anew meanwhile */
 	follow();
 	assert_int_equal(n_endpoints, 1);
 	assert_true(fake_event_next_us() == UINT64_MAX);
@@ -503,6 +512,21 @@ static void found(uint32_t id, const char *where)
 	n_sent = n_endpoints = 0;
 }
 
+/* Somebody plays old pings again as from everywhere: who is where it was is answered all the same. */
+static void test_flood_elsewhere(void **state)
+{
+	found(2, "192.0.2.2:41741");
+	for (unsigned k = 0; k < 60; k++)
+		push_ping(2, "203.0.113.66:1", k + 1);
+	deliver();
+	assert_true(finder_counters(finder)->unanswered > 0);
+	n_queued = next_queued = n_sent = 0;
+	push_ping(2, "192.0.2.2:41741", 99);
+	deliver();
+	assert_true(n_sent >= 1);
+	assert_int_equal(read_sent(0, 2).type, DISCO_PONG);
+}
+
 static void test_heard(void **state)
 {
 	struct endpoint from = at("198.51.100.9:20188");
@@ -571,7 +595,7 @@ static void test_quiet(void **state)
 	assert_int_equal(missed.id, 2);
 	assert_int_equal(missed.times, 1);
 	fake_event_pass(WAYS_GRACE_US);
-	assert_int_equal(n_sent, 3);
+	assert_int_equal(n_sent, 4); /* it once more, then both */
 }
 
 /* By a relay, which is told to the tunnel as any other. */
@@ -590,6 +614,182 @@ static void test_relayed(void **state)
 	assert_int_equal(n_endpoints, 1);
 	assert_true(endpoint_equal(&last_set.endpoint, &by_relay));
 	assert_int_equal(fake_core_logged("board 2 is reached by relay 3"), 1);
+	assert_int_equal(n_left, 0);
+}
+
+static void test_left(void **state)
+{
+	struct endpoint by_relay = at("127.0.0.1:5000");
+
+	found(2, "192.0.2.2:41741");
+	ways_relayed(&peer(2)->ways, &by_relay, clock_now_us());
+	finder_doubt(finder, 2);
+	for (size_t i = 0; i < n_sent; i++)
+		if (endpoint_equal(&sent[i].to, &by_relay))
+			push_pong(2, "127.0.0.1:5000", read_sent(i, 2).tx, 7);
+	fake_event_pass(10000);
+	deliver();
+	assert_int_equal(n_left, 0);
+	fake_event_pass(WAYS_GRACE_US);
+	assert_int_equal(n_left, 1);
+}
+
+/* --- calls --- */
+
+static const struct finder_own own = {
+	.at.list = { { { AF_INET, { 192, 168, 1, 5 } }, .port = 41741 },
+		{ { AF_INET, { 192, 0, 2, 99 } }, .port = 40001 } },
+	.at.n = 2,
+	.at.n_local = 1,
+	.mapping = DISCO_MAPPING_COUNTING,
+	.step = -3,
+	.outside = { { AF_INET, { 192, 0, 2, 99 } }, .port = 40001 },
+};
+
+/* Board 2 is reached by relay 3, and by nothing else. */
+static void be_relayed(void)
+{
+	struct endpoint by_relay = at("127.0.0.1:5000");
+
+	follow();
+	ways_relayed(&peer(2)->ways, &by_relay, clock_now_us());
+	peer(2)->relay = 3;
+	finder_follow(finder);
+	fake_event_pass(10000);
+	push_pong(2, "127.0.0.1:5000", read_sent(n_sent - 1, 2).tx, 7);
+	n_sent = 0;
+}
+
+static void test_call(void **state)
+{
+	struct endpoint by_relay = at("127.0.0.1:5000");
+	struct disco call;
+
+	finder_own(finder, &own);
+	be_relayed();
+	deliver();
+	assert_int_equal(n_sent, 1);
+	assert_true(endpoint_equal(&sent[0].to, &by_relay));
+	call = read_sent(0, 2);
+	assert_int_equal(call.type, DISCO_CALL);
+	assert_int_equal(call.mapping, DISCO_MAPPING_COUNTING);
+	assert_int_equal(call.step, -3);
+	assert_true(endpoint_equal(&call.seen, &own.outside));
+	assert_int_equal(call.n, 2);
+	assert_true(endpoint_equal(&call.list[0], &own.at.list[1])); /* from outside first */
+	assert_true(endpoint_equal(&call.list[1], &own.at.list[0]));
+	assert_int_equal(finder_counters(finder)->calls_sent, 1);
+	/* The same again is no news; another place is. */
+	finder_own(finder, &own);
+	assert_int_equal(n_sent, 1);
+}
+
+static void test_call_anew(void **state)
+{
+	struct finder_own other = own;
+	size_t before;
+
+	be_relayed();
+	deliver();
+	assert_int_equal(read_sent(0, 2).n, 0);
+	fake_event_pass(500000);
+	before = n_sent;
+	push_pong(2, "127.0.0.1:5000", read_sent(n_sent - 1, 2).tx, 7);
+	deliver();
+	assert_int_equal(n_sent, before);
+	other.at.list[1].port = 40002;
+	finder_own(finder, &other);
+	assert_int_equal(n_sent, before + 1);
+	assert_int_equal(read_sent(before, 2).type, DISCO_CALL);
+}
+
+static void test_called(void **state)
+{
+	struct endpoint where = at("203.0.113.7:40001");
+	const struct disco call = {
+		.type = DISCO_CALL, .run = 7, .tx = 5, .list = { where }, .n = 1
+	};
+
+	be_relayed();
+	deliver();
+	fake_event_pass(10 * SECOND);
+	n_sent = 0;
+	/* From elsewhere, it is none. */
+	(void) push_disco(2, "203.0.113.7:40001", &call);
+	deliver();
+	assert_int_equal(finder_counters(finder)->unheeded, 1);
+	assert_int_equal(n_sent, 0);
+	(void) push_disco(2, "127.0.0.1:5000", &call);
+	deliver();
+	assert_int_equal(finder_counters(finder)->calls, 1);
+	assert_int_equal(n_sent, 2); /* our own call, and a ping */
+	assert_int_equal(read_sent(0, 2).type, DISCO_CALL);
+	assert_int_equal(read_sent(1, 2).type, DISCO_PING);
+	assert_true(endpoint_equal(&sent[1].to, &where));
+	for (int i = 0; i < 100; i++)
+		(void) push_disco(2, "127.0.0.1:5000", &call);
+	deliver();
+	deliver();
+	assert_int_equal(finder_counters(finder)->calls + finder_counters(finder)->unheeded, 102);
+	assert_in_range(finder_counters(finder)->calls, 2, WAYS_CALL_BURST);
+}
+
+/* --- what happens to boards --- */
+
+/* The peer's hearthd is another one: its way is to be proved again, which takes one ping. */
+static void test_started_anew(void **state)
+{
+	found(2, "192.0.2.2:41741");
+	finder_doubt(finder, 2);
+	push_pong(2, "192.0.2.2:41741", read_sent(0, 2).tx, 8);
+	deliver();
+	assert_int_equal(fake_core_logged("board 2 has started anew"), 1);
+	assert_int_equal(n_sent, 2);
+	assert_true(peer(2)->ways.doubtful);
+	push_pong(2, "192.0.2.2:41741", read_sent(1, 2).tx, 8);
+	deliver();
+	assert_false(peer(2)->ways.doubtful);
+	assert_int_equal(n_endpoints, 0);
+	assert_true(fake_event_next_us() == UINT64_MAX);
+}
+
+static void test_slept(void **state)
+{
+	found(2, "192.0.2.2:41741");
+	for (int i = 0; i < 5; i++) {
+		fake_event_pass(5 * SECOND);
+		finder_look(finder);
+	}
+	assert_int_equal(n_sent, 0);
+	fake_event_pass(3600 * SECOND);
+	finder_look(finder);
+	assert_int_equal(n_sent, 1);
+	assert_int_equal(fake_core_logged("this board slept"), 1);
+	fake_event_pass(5 * SECOND);
+	n_sent = 0;
+	finder_look(finder);
+	assert_int_equal(n_sent, 0);
+}
+
+/* Traffic by a way that is not quick: now and then others are looked at. */
+static void test_active(void **state)
+{
+	announce(2, "192.0.2.2:41741", "[2001:db8::2]:41741");
+	follow();
+	fake_event_pass(30000);
+	push_pong(2, "192.0.2.2:41741", read_sent(0, 2).tx, 7);
+	deliver();
+	n_sent = 0;
+	for (int i = 0; i < 20; i++) { /* keepalives only */
+		peer(2)->stats.tx_bytes += 32;
+		fake_event_pass(5 * SECOND);
+		finder_look(finder);
+	}
+	assert_int_equal(n_sent, 0);
+	peer(2)->stats.tx_bytes += 1 << 20;
+	fake_event_pass(5 * SECOND);
+	finder_look(finder);
+	assert_int_equal(n_sent, 2);
 }
 
 static void test_moved(void **state)
@@ -679,12 +879,20 @@ int main(void)
 		TEST(replayed),
 		TEST(strangers),
 		TEST(flood),
+		TEST(flood_elsewhere),
 		TEST(turns),
 		TEST(heard),
 		TEST(unanswered),
 		TEST(lost),
 		TEST(quiet),
 		TEST(relayed),
+		TEST(left),
+		TEST(call),
+		TEST(call_anew),
+		TEST(called),
+		TEST(started_anew),
+		TEST(slept),
+		TEST(active),
 		TEST(moved),
 		TEST(another_identity),
 		TEST(bad_identity),

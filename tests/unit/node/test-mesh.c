@@ -55,9 +55,9 @@ static void remove_node(uint32_t id)
 		1);
 }
 
-#define FIRST                                                                                                                                 \
-	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                      \
-	"uapi_open relays_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_follow relays_follow device_apply wall_apply-1 " \
+#define FIRST                                                                                                                                            \
+	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                 \
+	"uapi_open relays_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow device_apply wall_apply-1 " \
 	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 announce_look"
 
 /* --- its states --- */
@@ -222,13 +222,13 @@ static void test_changes(void **state)
 		const char *asked;
 	} cases[] = {
 		{ CHANGE_RECORDS,
-			"peers_apply finder_follow relays_follow device_apply wall_apply-1 names_write-0 "
+			"peers_apply finder_own finder_follow relays_follow device_apply wall_apply-1 names_write-0 "
 			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1" },
 		{ CHANGE_UPLINK,
-			"peers_apply finder_follow wall_apply-1 offer_look-1 beacon_follow-0 announce_look" },
+			"peers_apply finder_own finder_follow wall_apply-1 offer_look-1 beacon_follow-0 announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
-			"peers_apply finder_follow relays_follow device_apply wall_apply-1 names_write-0 announce_look" },
+			"peers_apply finder_own finder_follow relays_follow device_apply wall_apply-1 names_write-0 announce_look" },
 		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
 		{ CHANGE_CONFIG,
 			"device_apply wall_apply-1 names_write-0 offer_look-1 beacon_follow-0" },
@@ -519,7 +519,7 @@ static void test_retry_held_back(void **state)
 	fake.held_back = true;
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_follow "
+		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow "
 		"relays_follow device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
 		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 announce_look roster_follow-1 device_look ground_look-1-7 "
 		"wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
@@ -553,7 +553,7 @@ static void test_retry_peers(void **state)
 	(void) fake_asked();
 	mesh_retry(h);
 	fake_assert_asked(
-		"device_hold-7 peers_apply finder_follow device_look ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
+		"device_hold-7 peers_apply finder_own finder_follow device_look ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 	fake_core_wrong(&h->core, "tunnel", NULL);
 }
 

@@ -279,7 +279,7 @@ static void test_own_addresses(void **state)
 /* Where it was found to be; and a tunnel that was opened anew is told that at once. */
 static void test_found(void **state)
 {
-	struct endpoint to;
+	struct ways_action action;
 	struct peer *list;
 	size_t n;
 
@@ -287,12 +287,12 @@ static void test_found(void **state)
 	(void) apply();
 	list = peers_all(peers, &n);
 	assert_int_equal(n, 2);
-	assert_true(ways_ping(&list[0].ways, clock_now_us(), 5, &to));
-	assert_true(ways_pong(&list[0].ways, &to, 5, clock_now_us()));
+	assert_true(ways_next(&list[0].ways, clock_now_us(), 5, &action));
+	assert_true(ways_pong(&list[0].ways, &action.to, 5, clock_now_us()));
 	assert_int_equal(apply(), 0);
 	peers_forget(peers);
 	(void) peers_apply_one(peers, tunnel, 2, NULL, 0, NULL);
-	assert_true(endpoint_equal(&last_set.endpoint, &to));
+	assert_true(endpoint_equal(&last_set.endpoint, &action.to));
 }
 
 /* Every peer is asked, whatever became of the others. */

@@ -22,7 +22,10 @@ static const struct finder_counters disco = { .pings_sent = 1,
 	.pongs = 4,
 	.strange = 5,
 	.bad = 6,
-	.unanswered = 7 };
+	.unanswered = 7,
+	.calls_sent = 8,
+	.calls = 9,
+	.unheeded = 10 };
 
 static const struct beacon_counters beacon = {
 	.sent = 1, .heard = 2, .news = 3, .strange = 4, .bad = 5, .unread = 6
@@ -278,13 +281,13 @@ static void test_links(void **state)
 static void test_disco(void **state)
 {
 	static const char *const names[] = { "pings_sent", "pongs_sent", "pings", "pongs",
-		"strange", "bad", "unanswered" };
+		"strange", "bad", "unanswered", "calls_sent", "calls", "unheeded" };
 	struct report report = make();
 	CLEANUP_JSON json_t *json = report_json(&report);
 	const json_t *counters = json_object_get(json, "disco");
 
-	assert_int_equal(json_object_size(counters), 7);
-	for (size_t i = 0; i < 7; i++)
+	assert_int_equal(json_object_size(counters), 10);
+	for (size_t i = 0; i < 10; i++)
 		assert_int_equal(json_integer_value(json_object_get(counters, names[i])), i + 1);
 }
 
@@ -348,12 +351,13 @@ static void test_sentence(void **state)
 /* Its relayed way is the one that answers. */
 static void relay(struct peer *peer)
 {
-	struct endpoint at, to;
+	struct ways_action action;
+	struct endpoint at;
 
 	assert_int_equal(endpoint_parse("127.0.0.1:5000", &at), 0);
 	ways_init(&peer->ways);
 	ways_relayed(&peer->ways, &at, 1);
-	assert_true(ways_ping(&peer->ways, 1, 9, &to));
+	assert_true(ways_next(&peer->ways, 1, 9, &action));
 	assert_true(ways_pong(&peer->ways, &at, 9, 23001));
 	peer->stats.endpoint = at;
 }
