@@ -12,6 +12,7 @@
 #include "node/announce-choose.h"
 
 #define ADDRESSLESS_US (5 * USEC_PER_SEC)
+enum { MORE_MAX = 12 }; /* places of a presence that those of links leave to others */
 _Static_assert((int) CANDIDATES_MAX <= (int) PRESENCE_ENDPOINTS_MAX, "a presence holds all");
 
 struct announce {
@@ -134,19 +135,43 @@ static bool take_number(struct announce *a, const struct presence *known)
 	return !a->waits;
 }
 
+static void add_valid(const struct endpoint *list, size_t n, size_t max,
+	struct endpoint ret[static PRESENCE_ENDPOINTS_MAX], size_t *ret_n)
+{
+	for (size_t i = 0; i < n && *ret_n < max; i++) {
+		bool is_new = presence_endpoint_is_valid(&list[i]);
+
+		for (size_t k = 0; k < *ret_n && is_new; k++)
+			is_new = !endpoint_equal(&ret[k], &list[i]);
+		if (is_new)
+			ret[(*ret_n)++] = list[i];
+	}
+}
+
+/* The links' first, but there is room for the others: those may be the only ones of use. */
+static size_t collect(
+	const struct announce_facts *facts, struct endpoint ret[static PRESENCE_ENDPOINTS_MAX])
+{
+	size_t n = 0, more = facts->n_more < MORE_MAX ? facts->n_more : MORE_MAX;
+
+	add_valid(facts->own->endpoints, facts->own->n_endpoints, PRESENCE_ENDPOINTS_MAX - more,
+		ret, &n);
+	if (n) /* without a link all that is over */
+		add_valid(facts->more, facts->n_more, PRESENCE_ENDPOINTS_MAX, ret, &n);
+	return n;
+}
+
 void announce_look(struct announce *a)
 {
 	const struct presence *known = book_presence(a->core->book, a->core->config.node);
 	struct endpoint all[PRESENCE_ENDPOINTS_MAX], told[PRESENCE_ENDPOINTS_MAX];
 	struct announce_facts facts;
-	size_t n_all = 0, n_told = 0;
+	size_t n_all, n_told = 0;
 	uint64_t wait_us = 0;
 	bool moved;
 
 	a->hooks->look(a->ctx, &facts);
-	for (size_t i = 0; i < facts.own->n_endpoints; i++)
-		if (presence_endpoint_is_valid(&facts.own->endpoints[i]))
-			all[n_all++] = facts.own->endpoints[i];
+	n_all = collect(&facts, all);
 	if (!n_all)
 		return; /* no uplink: nothing to tell, and nobody to tell it to */
 	moved = announce_choose(

@@ -19,6 +19,9 @@ struct announce;
 /* What there is to tell. Borrowed. */
 struct announce_facts {
 	const struct candidates *own;
+	/* Beside those: where others see us, or what a router opened for us. In a fixed order. */
+	const struct endpoint *more;
+	size_t n_more;
 	bool no_ipv6;
 	uint32_t relay;                  /* its home relay's node, 0: none */
 	const char *kube, *kube_problem; /* the bundle tried last; why that came to nothing */

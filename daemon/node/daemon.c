@@ -47,6 +47,7 @@ static void on_uplink_changed(void *ctx, bool moved)
 	if (overlay_tunnel(h->overlay)) {
 		finder_moved(h->finder);
 		relays_moved(h->relays);
+		mapped_moved(h->mapped);
 		peers_initiate(h->peers, overlay_tunnel(h->overlay));
 	}
 	sync_link_changed(h->sync);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "node/finder-keys.h"
 #include "wire/disco.h"
+#include "wire/stun.h"
 
 enum { AT_ONCE = 64, PONGS_BURST = 32 };
 #define PONG_EVERY_US (50 * USEC_PER_MSEC)
@@ -253,7 +254,9 @@ static void take_aside(struct finder *f, const struct tunnel_event *event, uint6
 				    ? finder_keys_hint(f->peers, hint)
 				    : NULL;
 
-	if (!peer)
+	if (stun_looks(event->data, event->len))
+		f->hooks->aside(f->ctx, event);
+	else if (!peer)
 		f->counters.strange++;
 	else if (disco_open(peer->pair.key, event->data, event->len, &disco) < 0)
 		f->counters.bad++;

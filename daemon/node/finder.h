@@ -20,13 +20,15 @@ struct finder_hooks {
 	 * outside may be another place. NULL: nobody wants to know.
 	 */
 	void (*left)(void *ctx, uint32_t id);
+	/* STUN came in by the side door (borrowed): from anybody. */
+	void (*aside)(void *ctx, const struct tunnel_event *event);
 };
 
 /* What went by the side door, since it was made. */
 struct finder_counters {
 	uint64_t pings_sent, pongs_sent;
 	uint64_t pings, pongs; /* authentic; pongs that answer a ping of ours */
-	uint64_t strange;      /* no disco, or of nobody in the mesh */
+	uint64_t strange;      /* neither disco nor STUN, or of nobody in the mesh */
 	uint64_t bad;          /* with a hint of a peer's, and not its; or of a later version */
 	uint64_t unanswered;   /* pings in a flood of them */
 	uint64_t calls_sent, calls; /* authentic, and heeded */

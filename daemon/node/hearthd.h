@@ -27,6 +27,7 @@
 #include "node/ground.h"
 #include "node/ipv6.h"
 #include "node/keep.h"
+#include "node/mapped.h"
 #include "node/names.h"
 #include "node/news.h"
 #include "node/offer.h"
@@ -61,6 +62,7 @@ struct hearthd {
 	struct ipc_server *ipc;
 	struct ipv6 *ipv6;
 	struct keep *keep;
+	struct mapped *mapped;
 	struct names *names;
 	struct news *news;
 	struct offer *offer;

@@ -70,12 +70,25 @@ static void on_peer_lost(void *ctx, uint32_t id)
 
 static const struct peers_hooks peers_hooks = { .moved = on_peer_moved, .lost = on_peer_lost };
 
+/* Beside our links' addresses. Borrowed until the next call. */
+static const struct endpoint *endpoints_outside(const struct hearthd *h, size_t *ret_n)
+{
+	static struct endpoint list[NAT_ANNOUNCED_MAX];
+
+	*ret_n = mapped_endpoints(h->mapped, list);
+	return list;
+}
+
 static void what_to_announce(const void *ctx, struct announce_facts *ret)
 {
 	const struct hearthd *h = ctx;
+	size_t n_more;
+	const struct endpoint *more = endpoints_outside(h, &n_more);
 
 	*ret = (struct announce_facts){
 		.own = uplink_candidates(h->uplink),
+		.more = more,
+		.n_more = n_more,
 		.no_ipv6 = ipv6_is_missing(h->ipv6),
 		.relay = relays_home(h->relays),
 		.kube = cluster_tried(h->cluster),
@@ -124,7 +137,28 @@ static void on_missed(void *ctx, uint32_t id)
 	relays_missed(((struct hearthd *) ctx)->relays, id);
 }
 
-static const struct finder_hooks finder_hooks = { .missed = on_missed };
+static void on_stun(void *ctx, const struct tunnel_event *event)
+{
+	mapped_take(((struct hearthd *) ctx)->mapped, event);
+}
+
+static const struct finder_hooks finder_hooks = { .missed = on_missed, .aside = on_stun };
+
+static size_t stun_of_relays(void *ctx, struct mapped_server *ret, size_t max)
+{
+	struct relays_stun list[NAT_SERVERS_MAX];
+	size_t n = relays_stun(((const struct hearthd *) ctx)->relays, list,
+		max < NAT_SERVERS_MAX ? max : NAT_SERVERS_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (struct mapped_server){ .at = list[i].at, .relay = list[i].id };
+	return n;
+}
+
+static const struct candidates *own_candidates(void *ctx)
+{
+	return uplink_candidates(((const struct hearthd *) ctx)->uplink);
+}
 
 static void on_homed(void *ctx)
 {
@@ -134,9 +168,18 @@ static void on_homed(void *ctx)
 		announce_look(h->announce);
 }
 
+static const struct mapped_hooks mapped_hooks = {
+	.relays = stun_of_relays, .own = own_candidates, .changed = on_homed
+};
+
+/* A relay may have been found, which has STUN. */
 static void on_ways_changed(void *ctx)
 {
-	finder_follow(((struct hearthd *) ctx)->finder);
+	const struct hearthd *h = ctx;
+
+	finder_follow(h->finder);
+	if (h->mapped)
+		mapped_follow(h->mapped);
 }
 
 static const struct relays_hooks relays_hooks = { .homed = on_homed, .changed = on_ways_changed };
@@ -148,6 +191,8 @@ static void close_tunnel(struct hearthd *h)
 		(void) finder_use(h->finder, NULL, NULL);
 	if (h->relays)
 		relays_use(h->relays, NULL);
+	if (h->mapped)
+		mapped_use(h->mapped, NULL);
 	overlay_close(h->overlay);
 	if (h->peers)
 		peers_forget(h->peers);
@@ -176,6 +221,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 		return err->code;
 	if (relays_new(&h->core, h->peers, &relays_hooks, h, &h->relays, err) < 0)
 		return err->code;
+	if (mapped_new(&h->core, h->peers, &mapped_hooks, h, &h->mapped, err) < 0)
+		return err->code;
 	if (roster_new(&h->core, &h->roster, err) < 0)
 		return err->code;
 	if (beacon_new(&h->core, h->peers, &beacon_hooks, h, &h->beacon, err) < 0)
@@ -199,6 +246,7 @@ void mesh_close(struct hearthd *h)
 		close_tunnel(h);
 	h->overlay = overlay_free(h->overlay);
 	h->exchange = exchange_free(h->exchange);
+	h->mapped = mapped_free(h->mapped);
 	h->relays = relays_free(h->relays);
 	h->finder = finder_free(h->finder);
 	h->roster = roster_free(h->roster);
@@ -283,6 +331,12 @@ static int apply_relays(struct hearthd *h, const struct view *view, struct err *
 	return 0;
 }
 
+static int apply_mapped(struct hearthd *h, const struct view *view, struct err *unused)
+{
+	mapped_follow(h->mapped);
+	return 0;
+}
+
 static int apply_device(struct hearthd *h, const struct view *view, struct err *err)
 {
 	struct err why = { 0 };
@@ -342,6 +396,7 @@ static const struct {
 } steps[] = {
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL, apply_peers },
 	{ CHANGE_RECORDS | CHANGE_TUNNEL, apply_relays },
+	{ CHANGE_RECORDS | CHANGE_TUNNEL, apply_mapped },
 	{ CHANGE_RECORDS | CHANGE_MTU | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_device },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_CONFIG, apply_wall },
 	{ CHANGE_RECORDS | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_names },
@@ -374,6 +429,7 @@ static int open_tunnel(struct hearthd *h, const struct settings *settings, struc
 	uplink_set(h->uplink, denied, settings_ranges(settings, denied), state->port);
 	uapi_open(h->uapi, tunnel);
 	relays_use(h->relays, tunnel);
+	mapped_use(h->mapped, tunnel);
 	return finder_use(h->finder, tunnel, err);
 }
 

@@ -71,3 +71,28 @@ size_t relays_report(const struct relays *r, struct relays_report ret[static REL
 	}
 	return r->n;
 }
+
+static const struct relay_addr *first_of(const struct relay_addrs *addrs, uint8_t family)
+{
+	for (size_t i = 0; i < addrs->n; i++)
+		if (addrs->list[i].addr.family == family)
+			return &addrs->list[i];
+	return NULL;
+}
+
+size_t relays_stun(const struct relays *r, struct relays_stun *ret, size_t max)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+			const struct relay_ways *relay = r->list[i];
+			const struct relay_addr *a = first_of(&relay->addrs, families[f]);
+
+			if (a && relay->record.udp && !relay->addrs.own && n < max)
+				ret[n++] = (struct relays_stun){ relay->id,
+					{ .addr = a->addr, .port = relay->record.udp } };
+		}
+	return n;
+}

@@ -62,6 +62,16 @@ void relays_look(struct relays *relays);
 /* The node of our home relay, 0: none. */
 uint32_t relays_home(const struct relays *relays);
 
+/*
+ * Where relays have STUN, as far as is known: one address of each family of each, but for a relay
+ * on this board, which sees us as we see ourselves. Up to @max in @ret, and how many.
+ */
+struct relays_stun {
+	uint32_t id;
+	struct endpoint at;
+};
+size_t relays_stun(const struct relays *relays, struct relays_stun *ret, size_t max);
+
 struct relays_report {
 	uint32_t id;
 	bool home;

@@ -552,6 +552,79 @@ size_t relays_report(const struct relays *relays, struct relays_report ret[stati
 	return fake.home != 0;
 }
 
+size_t relays_stun(const struct relays *relays, struct relays_stun *ret, size_t max)
+{
+	assert_ptr_equal(relays, &fake);
+	assert_true(max > 0);
+	ret[0] = (struct relays_stun){ .id = fake.home };
+	return fake.home != 0;
+}
+
+/* --- mapped --- */
+
+int mapped_new(struct core *core, const struct peers *peers, const struct mapped_hooks *hooks,
+	void *ctx, struct mapped **ret, struct err *err)
+{
+	int r = result("mapped_new", err);
+
+	assert_ptr_equal(peers, &fake);
+	if (r == 0)
+		*ret = make("mapped", hooks, ctx, &fake.mapped);
+	return r;
+}
+FREE(mapped)
+ASK(mapped, follow)
+ASK(mapped, moved)
+ASK(mapped, look)
+
+void mapped_use(struct mapped *mapped, struct tunnel *tunnel)
+{
+	assert_ptr_equal(mapped, &fake);
+	assert_true(!tunnel || (fake.open && (void *) tunnel == &fake));
+	say("mapped_use-%d", tunnel != NULL);
+}
+
+void mapped_take(struct mapped *mapped, const struct tunnel_event *event)
+{
+	say("mapped_take-%zu", event->len);
+}
+
+size_t mapped_endpoints(const struct mapped *mapped, struct endpoint ret[static NAT_ANNOUNCED_MAX])
+{
+	assert_ptr_equal(mapped, &fake);
+	ret[0] = fake.outside;
+	return fake.outside.port != 0;
+}
+
+const struct nat_side *mapped_sides(const struct mapped *mapped)
+{
+	return fake.sides;
+}
+
+size_t mapped_servers(const struct mapped *mapped, struct mapped_server ret[static NAT_SERVERS_MAX])
+{
+	assert_int_equal(endpoint_parse("192.0.2.4:3478", &ret[0].at), 0);
+	assert_int_equal(endpoint_parse("[2001:db8::9]:3479", &ret[1].at), 0);
+	ret[0] = (struct mapped_server){ ret[0].at, fake.home, NULL, true, 12345 };
+	ret[1] = (struct mapped_server){ ret[1].at, 0, "stun.example.org", true, 0 };
+	return 2;
+}
+
+const struct mapped_counters *mapped_counters(const struct mapped *mapped)
+{
+	static const struct mapped_counters some = { 1, 2, 3, 4, 5, 6 };
+
+	return &some;
+}
+
+int mapped_check(struct mapped *mapped, void (*done)(void *ctx), void *ctx)
+{
+	say("mapped_check");
+	fake.check_done = done;
+	fake.check_ctx = ctx;
+	return fake.checks ? -EBUSY : 0;
+}
+
 /* --- peers, ping, pods, resolv --- */
 
 struct peers *peers_new(const struct book *book, struct seen *seen, uint32_t self,

@@ -22,8 +22,11 @@ struct fake_subjects {
 	struct sync_state sync;
 	struct peer peers[FAKE_PEERS_MAX]; /* by number */
 	size_t n_peers, n_reachable;
-	uint16_t port; /* of the tunnel */
-	uint32_t home; /* relay */
+	uint16_t port;           /* of the tunnel */
+	uint32_t home;           /* relay */
+	struct endpoint outside; /* where others may try us, too; port 0: nowhere */
+	struct nat_side sides[NAT_FAMILIES];
+	bool checks; /* are busy */
 	bool ipv6_missing, whole, wall_busy, held_back, has_changes, number_is_there, have_tried;
 	enum iface_ipv6 ipv6; /* found when the device is looked at, if it is another than UP */
 	uint64_t number;
@@ -43,6 +46,7 @@ struct fake_subjects {
 	const struct peers_hooks *peers_hooks;
 	const struct finder_hooks *finder;
 	const struct relays_hooks *relays;
+	const struct mapped_hooks *mapped;
 	const struct sync_hooks *sync_hooks;
 	const struct uplink_hooks *uplink;
 	const struct waits_hooks *waits;
@@ -66,6 +70,8 @@ struct fake_subjects {
 	uint64_t ping_timeout_us;
 	sync_done_fn put_done;
 	void *put_ctx;
+	void (*check_done)(void *ctx);
+	void *check_ctx;
 	struct wait_for wait_for;
 	uint64_t wait_us;
 

@@ -180,6 +180,41 @@ static void test_as_many_as_there_may_be(void **state)
 	assert_int_equal(t.last.n_endpoints, CANDIDATES_MAX);
 }
 
+/* Where others see us comes behind our links' addresses, each once, and always has room. */
+static void test_more(void **state)
+{
+	static const char *const texts[] = { "203.0.113.2:20007", "192.168.50.11:41741",
+		"127.0.0.1:41741", "[2001:db8:2::5]:6000" };
+	struct endpoint more[4];
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		assert_int_equal(endpoint_parse(texts[i], &more[i]), 0);
+	t.facts.more = more;
+	t.facts.n_more = ARRAY_LEN(more);
+	begin(0);
+	announce_look(announce);
+	assert_int_equal(t.told, 0); /* what was outside, without a link */
+	add_own("192.168.50.11:41741");
+	announce_look(announce);
+	assert_told(1, 1, "192.168.50.11:41741 203.0.113.2:20007 [2001:db8:2::5]:6000");
+	announce_look(announce);
+	assert_int_equal(t.told, 1);
+	more[0].port++;
+	announce_look(announce);
+	assert_told(2, 2, "192.168.50.11:41741 203.0.113.2:20008 [2001:db8:2::5]:6000");
+	t.facts.n_more = 0;
+	announce_look(announce);
+	assert_told(3, 3, "192.168.50.11:41741");
+	while (own.n_endpoints < CANDIDATES_MAX) {
+		add_own("192.168.50.11:41741");
+		own.endpoints[own.n_endpoints - 1].addr.bytes[2] = (uint8_t) own.n_endpoints;
+	}
+	t.facts.n_more = ARRAY_LEN(more);
+	announce_look(announce);
+	assert_int_equal(t.last.n_endpoints, PRESENCE_ENDPOINTS_MAX - 2);
+	assert_true(endpoint_equal(&t.last.endpoints[t.last.n_endpoints - 1], &more[3]));
+}
+
 static void test_facts(void **state)
 {
 	begin(0);
@@ -414,6 +449,7 @@ int main(void)
 		TEST(at_once),
 		TEST(no_address),
 		TEST(as_many_as_there_may_be),
+		TEST(more),
 		TEST(facts),
 		TEST(pause),
 		TEST(back_in_the_pause),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "node/finder.h"
+#include "wire/stun.h"
 
 #define SECOND USEC_PER_SEC
 
@@ -135,7 +136,15 @@ static void on_left(void *ctx, uint32_t id)
 	n_left++;
 }
 
-static const struct finder_hooks finder_hooks = { .missed = on_missed, .left = on_left };
+static struct tunnel_event aside;
+
+static void on_aside(void *ctx, const struct tunnel_event *event)
+{
+	assert_ptr_equal(ctx, &missed);
+	aside = *event;
+}
+
+static const struct finder_hooks finder_hooks = { .missed = on_missed, .left = on_left, .aside = on_aside };
 
 static void put(uint32_t id, uint8_t seed)
 {
@@ -422,6 +431,21 @@ static void test_replayed(void **state)
 	deliver();
 	assert_int_equal(n_endpoints, 1);
 	assert_int_equal(peer(2)->pair.run, 7);
+}
+
+/* Another's affair, whoever sent it and whatever is behind its head. */
+static void test_stun(void **state)
+{
+	struct queued *q = push(TUNNEL_ASIDE, "198.51.100.1:3478");
+
+	aside = (struct tunnel_event){ 0 };
+	stun_request_format((const uint8_t[STUN_TX_LEN]){ 7 }, q->data);
+	q->event.len = STUN_REQUEST_LEN;
+	deliver();
+	assert_int_equal(aside.len, STUN_REQUEST_LEN);
+	assert_int_equal(aside.from.port, 3478);
+	assert_int_equal(finder_counters(finder)->strange, 0);
+	assert_int_equal(n_sent, 0);
 }
 
 static void test_strangers(void **state)
@@ -877,6 +901,7 @@ int main(void)
 		TEST(sending_fails),
 		TEST(answers),
 		TEST(replayed),
+		TEST(stun),
 		TEST(strangers),
 		TEST(flood),
 		TEST(flood_elsewhere),

@@ -55,9 +55,9 @@ static void remove_node(uint32_t id)
 		1);
 }
 
-#define FIRST                                                                                                                                            \
-	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                 \
-	"uapi_open relays_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow device_apply wall_apply-1 " \
+#define FIRST                                                                                                                                                                                                                                                                                                        \
+	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                                                                                                  \
+	"uapi_open relays_use-1 mapped_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 " \
 	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 announce_look"
 
 /* --- its states --- */
@@ -97,7 +97,7 @@ static void test_replaced(void **state)
 	assert_int_equal(update(CHANGE_RECORDS), 0);
 	assert_int_equal(h->mesh_state, MESH_REPLACED);
 	fake_assert_asked(
-		"uapi_close finder_use-0 relays_use-0 overlay_close peers_forget device_clear wall_take_down "
+		"uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget device_clear wall_take_down "
 		"names_write-1 ground_forget ipv6_forget pods_forget exchange_follow-0 beacon_follow-0 announce_check-0 "
 		"roster_follow-0 notify_status");
 	assert_int_equal(
@@ -222,13 +222,13 @@ static void test_changes(void **state)
 		const char *asked;
 	} cases[] = {
 		{ CHANGE_RECORDS,
-			"peers_apply finder_own finder_follow relays_follow device_apply wall_apply-1 names_write-0 "
+			"peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 names_write-0 "
 			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1" },
 		{ CHANGE_UPLINK,
 			"peers_apply finder_own finder_follow wall_apply-1 offer_look-1 beacon_follow-0 announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
-			"peers_apply finder_own finder_follow relays_follow device_apply wall_apply-1 names_write-0 announce_look" },
+			"peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 names_write-0 announce_look" },
 		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
 		{ CHANGE_CONFIG,
 			"device_apply wall_apply-1 names_write-0 offer_look-1 beacon_follow-0" },
@@ -324,7 +324,7 @@ static void test_moved_away(void **state)
 	fake.with = -ENODEV;
 	assert_int_equal(update(0), 0);
 	fake_assert_asked(
-		"device_hold-7 uapi_close finder_use-0 relays_use-0 overlay_close peers_forget " FIRST);
+		"device_hold-7 uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget " FIRST);
 	fake.with = -EIO; /* that says nothing */
 	assert_int_equal(update(0), 0);
 	fake_assert_asked("device_hold-7 wall_begin announce_check-1");
@@ -334,8 +334,9 @@ static void test_lost(void **state)
 {
 	begin();
 	fake.overlay->lost(h);
-	fake_assert_asked("uapi_close finder_use-0 relays_use-0 overlay_close peers_forget " FIRST
-			  " roster_follow-1");
+	fake_assert_asked(
+		"uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget " FIRST
+		" roster_follow-1");
 	assert_int_equal(fake_core_logged(""), 0);
 	fake.fails = "overlay_open";
 	fake.with = -EBUSY;
@@ -502,7 +503,7 @@ static void test_relays(void **state)
 	fake.finder->missed(h, 3);
 	fake_assert_asked("relays_missed-3");
 	fake.relays->changed(h);
-	fake_assert_asked("finder_follow");
+	fake_assert_asked("finder_follow mapped_follow");
 	fake.relays->homed(h);
 	fake_assert_asked("announce_look");
 	fake.home = 2;
@@ -513,6 +514,31 @@ static void test_relays(void **state)
 	fake_assert_asked("");
 }
 
+/* Who has STUN, what comes of it, and where others are told to try us. */
+static void test_mapped(void **state)
+{
+	const struct tunnel_event event = { .len = 28 };
+	struct mapped_server servers[NAT_SERVERS_MAX];
+	struct announce_facts facts;
+
+	begin();
+	fake.finder->aside(h, &event);
+	fake_assert_asked("mapped_take-28");
+	fake.mapped->changed(h);
+	fake_assert_asked("announce_look");
+	assert_ptr_equal(fake.mapped->own(h), &fake.own);
+	assert_int_equal(fake.mapped->relays(h, servers, NAT_SERVERS_MAX), 0);
+	fake.home = 2;
+	assert_int_equal(fake.mapped->relays(h, servers, NAT_SERVERS_MAX), 1);
+	assert_int_equal(servers[0].relay, 2);
+	fake.announce->look(h, &facts);
+	assert_int_equal(facts.n_more, 0);
+	assert_int_equal(endpoint_parse("203.0.113.2:20007", &fake.outside), 0);
+	fake.announce->look(h, &facts);
+	assert_int_equal(facts.n_more, 1);
+	assert_true(endpoint_equal(&facts.more[0], &fake.outside));
+}
+
 static void test_retry_held_back(void **state)
 {
 	begin();
@@ -520,7 +546,7 @@ static void test_retry_held_back(void **state)
 	mesh_retry(h);
 	fake_assert_asked(
 		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow "
-		"relays_follow device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
+		"relays_follow mapped_follow device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
 		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 announce_look roster_follow-1 device_look ground_look-1-7 "
 		"wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 }
@@ -601,6 +627,7 @@ int main(void)
 		TEST(retry),
 		TEST(retry_without_a_mesh),
 		TEST(relays),
+		TEST(mapped),
 		TEST(retry_held_back),
 		TEST(retry_tunnel),
 		TEST(retry_peers),
