@@ -25,6 +25,7 @@ int cli_status(const struct cli_verb *verb, int argc, char **argv);
 int cli_ping(const struct cli_verb *verb, int argc, char **argv);
 int cli_ip(const struct cli_verb *verb, int argc, char **argv);
 int cli_log(const struct cli_verb *verb, int argc, char **argv);
+int cli_netcheck(const struct cli_verb *verb, int argc, char **argv);
 int cli_reload(const struct cli_verb *verb, int argc, char **argv);
 int cli_relay_enable(const struct cli_verb *verb, int argc, char **argv);
 int cli_relay_disable(const struct cli_verb *verb, int argc, char **argv);

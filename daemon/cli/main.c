@@ -20,6 +20,8 @@ static const struct cli_verb verbs[] = {
 	{ "ping", "[-4|-6] [-c COUNT] [--json] PEER", "round trips to a peer through the mesh",
 		cli_ping },
 	{ "ip", "[-4|-6] [--json] [PEER]", "mesh addresses of this board or of a peer", cli_ip },
+	{ "netcheck", "[--json]", "the network around this board: NAT, UDP, relays, port mapping",
+		cli_netcheck },
 	{ "reload", "", "let hearthd read its configuration again", cli_reload },
 	{ "log", "[--json] [PEER]",
 		"every change of the mesh: who was let in, who was given other keys", cli_log },

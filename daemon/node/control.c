@@ -10,6 +10,7 @@
 #include "base/names.h"
 #include "base/number.h"
 #include "node/hearthd.h"
+#include "node/netcheck.h"
 
 #define STATUS_AGE_US USEC_PER_SEC
 enum { LOG_PAGE = 256, WAIT_MAX_MS = 600000, PING_TIMEOUT_MAX_MS = 60000 };
@@ -143,6 +144,70 @@ static void call_ping(struct hearthd *h, struct ipc_request *request)
 		: r == -EINVAL ? "bad_request"
 			       : "internal",
 		"%s", err.text);
+	free(call);
+}
+
+/* --- netcheck --- */
+
+struct netcheck_call {
+	struct hearthd *h;
+	struct ipc_request *request;
+};
+
+static json_t *netcheck_of(struct hearthd *h)
+{
+	static struct mapped_server servers[NAT_SERVERS_MAX];
+	static struct relays_report relays[RELAYS_MAX]; /* one loop, one call at a time */
+	struct endpoint announced[NAT_ANNOUNCED_MAX];
+	const struct candidates *own = uplink_candidates(h->uplink);
+	struct netcheck check = {
+		.own = own->endpoints,
+		.n_own = own->n_endpoints,
+		.announced = announced,
+		.n_announced = mapped_endpoints(h->mapped, announced),
+		.servers = servers,
+		.n_servers = mapped_servers(h->mapped, servers),
+		.counters = mapped_counters(h->mapped),
+		.relays = relays,
+		.n_relays = relays_report(h->relays, relays),
+		.map = book_netmap(h->core.book),
+	};
+
+	memcpy(check.nat.sides, mapped_sides(h->mapped), sizeof(check.nat.sides));
+	return netcheck_json(&check);
+}
+
+static void netcheck_ended(void *ctx)
+{
+	CLEANUP(free_p) struct netcheck_call *call = ctx;
+	uint64_t began = clock_cpu_us();
+	json_t *reply = netcheck_of(call->h);
+
+	ipc_request_charge(call->request, clock_cpu_us() - began);
+	if (reply)
+		ipc_request_reply(call->request, reply);
+	else
+		ipc_request_fail(call->request, "internal", "out of memory");
+}
+
+/* What is the case now, not what was. */
+static void call_netcheck(struct hearthd *h, struct ipc_request *request)
+{
+	struct netcheck_call *call = NULL;
+
+	if (h->mesh_state != MESH_UP) {
+		ipc_request_fail(request, "internal", "the mesh is not up on this board");
+		return;
+	}
+	call = calloc(1, sizeof(*call));
+	if (!call) {
+		ipc_request_fail(request, "internal", "out of memory");
+		return;
+	}
+	*call = (struct netcheck_call){ h, request };
+	if (mapped_check(h->mapped, netcheck_ended, call) == 0)
+		return;
+	ipc_request_fail(request, "busy", "others are checking already; try again in 3 s");
 	free(call);
 }
 
@@ -283,6 +348,7 @@ static const struct {
 } calls[] = {
 	{ "status", false, call_status },
 	{ "ping", false, call_ping },
+	{ "netcheck", false, call_netcheck },
 	{ "wait", false, call_wait },
 	{ "log", false, call_log },
 	{ "members", false, call_members },

@@ -118,6 +118,28 @@ static void test_status(void **state)
 	assert_string_equal(status_by(1000), "running");
 }
 
+/* --- netcheck --- */
+
+static void test_netcheck(void **state)
+{
+	struct ipc_request *request;
+	CLEANUP_JSON json_t *ok = NULL;
+
+	fake.sides[NAT_IPV4].udp = NAT_UDP_WORKS;
+	request = call_by(1000, "netcheck");
+	fake_assert_asked("mapped_check");
+	assert_false(request->answered);
+	fake.check_done(fake.check_ctx);
+	assert_int_equal(request->charged, 1);
+	ok = fake_call_taken(request);
+	assert_true(json_is_true(json_object_get(json_object_get(ok, "ipv4"), "udp")));
+	fake.checks = true;
+	fake_call_refused(call("netcheck", NULL), "busy", "others are checking already");
+	h->mesh_state = MESH_WAITING;
+	fake_call_refused(call("netcheck", NULL), "internal", "the mesh is not up");
+	h->mesh_state = MESH_UP;
+}
+
 /* --- ping --- */
 
 static void test_ping(void **state)
@@ -477,6 +499,7 @@ int main(void)
 		TEST(unknown),
 		TEST(only_root),
 		TEST(status),
+		TEST(netcheck),
 		TEST(ping),
 		TEST(ping_by_relay),
 		TEST(ping_by_no_endpoint),
