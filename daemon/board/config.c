@@ -13,7 +13,7 @@
 #include "base/yaml.h"
 
 static const char *const known[] = { "mesh", "node", "root", "urls", "pins", "interface", "port",
-	"public_ranges", "beacon", "proxy", "proxy_file", "no_proxy", NULL };
+	"port_mapping", "public_ranges", "beacon", "proxy", "proxy_file", "no_proxy", NULL };
 
 /* What the kernel accepts, without characters that need quoting somewhere. */
 static int check_interface(const char *name, struct err *err)
@@ -43,6 +43,9 @@ static int read_optional(const json_t *json, struct config *config, struct err *
 		r = check_interface(name, err);
 	if (r == 0 && json_has(json, "port"))
 		r = json_get_u64(json, "port", UINT16_MAX, &port, err);
+	config->port_mapping = true;
+	if (r == 0 && json_has(json, "port_mapping"))
+		r = json_get_bool(json, "port_mapping", &config->port_mapping, err);
 	if (r == 0 && json_has(json, "public_ranges"))
 		r = json_get_bool(json, "public_ranges", &config->public_ranges, err);
 	config->beacon = true;

@@ -9,6 +9,7 @@
  *	pins: [<base64>]            # of the coordinator's TLS key
  *	interface: hearth0          # optional
  *	port: 41741                 # optional, UDP
+ *	port_mapping: false         # optional: ask no gateway for the port
  *	public_ranges: true         # optional: the owner takes a mesh of public ranges
  *	beacon: false               # optional: nothing is said or heard on the LAN
  *	proxy: http://proxy:3128    # optional: without user and password, for all may read it
@@ -44,6 +45,7 @@ struct config {
 	size_t n_pins;
 	char interface[IFNAMSIZ];
 	uint16_t port;
+	bool port_mapping; /* true unless it says false */
 	bool public_ranges;
 	bool beacon;
 	char proxy[CONFIG_PROXY_MAX], proxy_file[CONFIG_FILE_MAX]; /* at most one; "": none */

@@ -23,6 +23,7 @@ struct cli_verb {
 
 int cli_status(const struct cli_verb *verb, int argc, char **argv);
 int cli_ping(const struct cli_verb *verb, int argc, char **argv);
+int cli_why(const struct cli_verb *verb, int argc, char **argv);
 int cli_ip(const struct cli_verb *verb, int argc, char **argv);
 int cli_log(const struct cli_verb *verb, int argc, char **argv);
 int cli_netcheck(const struct cli_verb *verb, int argc, char **argv);
@@ -112,5 +113,7 @@ void cli_table_print(const struct cli_table *table);
 
 /* "12 s", "5 min", "3 h", "2 d"; "never" for 0 as @since. Wall-clock seconds. */
 const char *cli_ago(uint64_t since, uint64_t now, char ret_text[static 32]);
+/* "0.61 ms", "4.2 ms", "41 ms"; "" for 0. */
+const char *cli_rtt(uint64_t us, char ret_text[static 32]);
 /* "1.2 MB" */
 const char *cli_bytes(uint64_t bytes, char ret_text[static 32]);

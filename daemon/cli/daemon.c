@@ -1,4 +1,4 @@
-/* The verbs that ask hearthd: status, ping, ip, reload. */
+/* The verbs that ask hearthd: status, ip, reload. Ping and why have files of their own. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,14 +6,11 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/number.h"
 #include "board/config.h"
 #include "board/refused.h"
 #include "cli/cli.h"
 #include "wire/node-name.h"
 #include "wire/pass.h"
-
-enum { PINGS_MAX = 100000 };
 
 static uint64_t wall_s(void)
 {
@@ -26,44 +23,59 @@ static bool is_tcp(const json_t *obj, const char *key)
 	return !strcmp(cli_str(obj, key), "tcp");
 }
 
-/* "relayed by vps, 23 ms", "relayed by vps (TCP), 41 ms" */
-static void add_state(const json_t *peer, struct buf *ret)
+/* "direct 192.0.2.7:41741", "relayed by vps (TCP)", "connecting" */
+static void add_way(const json_t *peer, struct buf *ret)
 {
-	const char *relay = cli_str(peer, "relay");
+	const char *state = cli_str(peer, "state"), *relay = cli_str(peer, "relay");
 
-	buf_add_str(ret, cli_str(peer, "state"));
-	if (strcmp(cli_str(peer, "state"), "relayed") != 0)
-		return;
-	if (*relay)
+	buf_add_str(ret, state);
+	if (!strcmp(state, "direct") && *cli_str(peer, "endpoint"))
+		buf_printf(ret, " %s", cli_str(peer, "endpoint"));
+	else if (!strcmp(state, "relayed") && *relay)
 		buf_printf(ret, " by %s%s", relay, is_tcp(peer, "relay_way") ? " (TCP)" : "");
-	if (cli_u64(peer, "rtt_us"))
-		buf_printf(ret, ", %.0f ms", (double) cli_u64(peer, "rtt_us") / 1000);
 }
 
-static void print_peers(const json_t *peers)
+static bool is_reached(const json_t *peer)
+{
+	const char *state = cli_str(peer, "state");
+
+	return !strcmp(state, "direct") || !strcmp(state, "relayed");
+}
+
+static void add_peer(const json_t *peer, bool verbose, struct cli_table *t)
+{
+	CLEANUP_BUF struct buf way = { 0 };
+	uint64_t mtu = is_reached(peer) ? cli_u64(peer, "mtu") : 0;
+	char text[32];
+
+	add_way(peer, &way);
+	cli_table_add(t, cli_str(peer, "name"));
+	cli_table_add(t, cli_str(peer, "role"));
+	cli_table_add(t, cli_str(peer, "mesh4"));
+	cli_table_add(t, buf_str(&way));
+	cli_table_add(t, cli_rtt(is_reached(peer) ? cli_u64(peer, "rtt_us") : 0, text));
+	(void) snprintf(text, sizeof(text), "%llu", (unsigned long long) mtu);
+	cli_table_add(t, mtu ? text : "");
+	cli_table_add(t, cli_ago(cli_u64(peer, "last_handshake"), wall_s(), text));
+	if (!verbose)
+		return;
+	cli_table_add(t, cli_bytes(cli_u64(peer, "rx_bytes"), text));
+	cli_table_add(t, cli_bytes(cli_u64(peer, "tx_bytes"), text));
+}
+
+/* What was carried makes the lines too long for most. */
+static void print_peers(const json_t *peers, bool verbose)
 {
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
-	static const char *const head[] = { "NAME", "ROLE", "ADDRESS", "STATE", "ENDPOINT",
+	static const char *const head[] = { "NAME", "ROLE", "ADDRESS", "WAY", "RTT", "MTU",
 		"HANDSHAKE", "RECEIVED", "SENT" };
-
-	cli_table_head(&t, head, ARRAY_LEN(head));
 	size_t i;
 	json_t *p;
 
+	cli_table_head(&t, head, verbose ? ARRAY_LEN(head) : ARRAY_LEN(head) - 2);
 	json_array_foreach(peers, i, p)
 	{
-		CLEANUP_BUF struct buf state = { 0 };
-		char text[32];
-
-		add_state(p, &state);
-		cli_table_add(&t, cli_str(p, "name"));
-		cli_table_add(&t, cli_str(p, "role"));
-		cli_table_add(&t, cli_str(p, "mesh4"));
-		cli_table_add(&t, buf_str(&state));
-		cli_table_add(&t, cli_str(p, "endpoint"));
-		cli_table_add(&t, cli_ago(cli_u64(p, "last_handshake"), wall_s(), text));
-		cli_table_add(&t, cli_bytes(cli_u64(p, "rx_bytes"), text));
-		cli_table_add(&t, cli_bytes(cli_u64(p, "tx_bytes"), text));
+		add_peer(p, verbose, &t);
 	}
 	cli_table_print(&t);
 }
@@ -81,16 +93,14 @@ static void explain_silence(const json_t *peers)
 		uint64_t s = cli_u64(p, "state_seconds");
 		char ago[32];
 
-		if (!strcmp(cli_str(p, "state"), "direct") ||
-			!strcmp(cli_str(p, "state"), "relayed") || s < PATIENCE_S)
+		if (is_reached(p) || s < PATIENCE_S)
 			continue;
 		printf("%s%s (%s for %s)", n++ ? ", " : "\nNot heard from: ", cli_str(p, "name"),
 			cli_str(p, "state"), cli_ago(1, 1 + s, ago));
 	}
 	if (n)
 		printf("\nIt is off, or the two boards do not hear each other: "
-		       "look at `systemctl status hearthd`\nthere, "
-		       "and let its UDP port (41741 unless set) in where it has a firewall.\n");
+		       "`hearth why PEER` says which.\n");
 }
 
 /* Told past hearthd, which may be the one who asked. */
@@ -123,7 +133,7 @@ static void print_connection(const json_t *coord)
 			json_is_true(json_object_get(coord, "by_hand")) ? " (set by hand)" : "");
 }
 
-static void print_status(const json_t *status, const struct refused *refused)
+static void print_status(const json_t *status, const struct refused *refused, bool verbose)
 {
 	const json_t *node = json_object_get(status, "node"),
 		     *coord = json_object_get(status, "coordinator"),
@@ -156,7 +166,7 @@ static void print_status(const json_t *status, const struct refused *refused)
 	print_refused(refused, stdout);
 	printf("\n");
 	if (json_array_size(peers))
-		print_peers(peers);
+		print_peers(peers, verbose);
 	else
 		printf("No other board yet. On the coordinator: hearth token create\n");
 	explain_silence(peers);
@@ -187,6 +197,35 @@ static void print_links(const json_t *links)
 	cli_table_print(&t);
 }
 
+/* A line each: "port mapping (ipv4) at 192.168.1.1: 203.0.113.5:41741 by pcp". */
+static void print_mappings(const json_t *mappings)
+{
+	size_t i;
+	json_t *mapping;
+
+	json_array_foreach(mappings, i, mapping)
+	{
+		const json_t *code = json_object_get(mapping, "code");
+		bool there = json_is_string(json_object_get(mapping, "protocol"));
+
+		printf("%sport mapping (%s)", i ? "" : "\n", cli_str(mapping, "family"));
+		if (json_is_string(json_object_get(mapping, "gateway")))
+			printf(" at %s", cli_str(mapping, "gateway"));
+		printf(": ");
+		if (there)
+			printf("%s by %s%s\n", cli_str(mapping, "endpoint"),
+				cli_str(mapping, "protocol"),
+				json_is_true(json_object_get(mapping, "nested"))
+					? ", behind another NAT"
+					: "");
+		else if (json_is_integer(code))
+			printf("none, %s (%lld)\n", cli_str(mapping, "words"),
+				(long long) json_integer_value(code));
+		else
+			printf("none, %s\n", cli_str(mapping, "words"));
+	}
+}
+
 static void print_relays(const json_t *relays)
 {
 	CLEANUP_CLI_TABLE struct cli_table t = { 0 };
@@ -199,15 +238,12 @@ static void print_relays(const json_t *relays)
 
 	json_array_foreach(relays, i, relay)
 	{
-		uint64_t rtt_us = cli_u64(relay, "rtt_us");
-		char rtt[32] = "";
+		char rtt[32];
 
-		if (rtt_us)
-			(void) snprintf(rtt, sizeof(rtt), "%.1f ms", (double) rtt_us / 1000);
 		cli_table_add(&t, cli_str(relay, "name"));
 		cli_table_add(&t, is_tcp(relay, "way") ? "bound (TCP)" : cli_str(relay, "state"));
 		cli_table_add(&t, json_is_true(json_object_get(relay, "home")) ? "yes" : "no");
-		cli_table_add(&t, rtt);
+		cli_table_add(&t, cli_rtt(cli_u64(relay, "rtt_us"), rtt));
 		cli_table_add(&t, cli_str(relay, "endpoint"));
 		cli_table_add(&t, cli_str(relay, "problem"));
 	}
@@ -254,9 +290,11 @@ int cli_status(const struct cli_verb *verb, int argc, char **argv)
 		(void) json_object_set_new(status, "refused", refused_json(&refused));
 		return cli_print_json(status);
 	}
-	print_status(status, &refused);
+	print_status(status, &refused, verbose);
 	if (verbose)
 		print_links(json_object_get(status, "links"));
+	if (verbose)
+		print_mappings(json_object_get(status, "port_mappings"));
 	if (verbose && json_array_size(json_object_get(status, "relays")))
 		print_relays(json_object_get(status, "relays"));
 	return CLI_DONE;
@@ -267,89 +305,6 @@ static const struct option family_options[] = {
 	{ "ipv6", no_argument, NULL, '6' },
 	{ 0 },
 };
-
-static const struct option ping_options[] = {
-	{ "ipv4", no_argument, NULL, '4' },
-	{ "ipv6", no_argument, NULL, '6' },
-	{ "count", required_argument, NULL, 'c' },
-	{ 0 },
-};
-
-/* One echo a second, as people know ping. */
-static void wait_rest_of_second(uint64_t started_us)
-{
-	uint64_t passed = clock_now_us() - started_us;
-
-	if (passed >= USEC_PER_SEC)
-		return;
-	struct timespec rest = { .tv_nsec = (long) (USEC_PER_SEC - passed) * 1000 };
-
-	(void) nanosleep(&rest, NULL); /* interrupted: the next echo goes out early */
-}
-
-static void say_answer(const char *to, const json_t *reply)
-{
-	const char *by = cli_str(reply, "endpoint"), *relay = cli_str(reply, "relay");
-
-	if (!reply)
-		printf("no answer from %s within 2 s\n", to);
-	else
-		printf("%s (%s) answered in %.3f ms by %s%s\n", cli_str(reply, "name"),
-			cli_str(reply, "address"), (double) cli_u64(reply, "rtt_us") / 1000,
-			*relay ? "relay " : "",
-			*relay ? relay
-			: *by  ? by
-			       : "itself");
-}
-
-int cli_ping(const struct cli_verb *verb, int argc, char **argv)
-{
-	struct cli_options o = { .verb = verb };
-	int family = 4, answered = 0;
-	uint64_t count = 4;
-
-	for (int c; (c = cli_getopt(&o, argc, argv, ping_options)) != -1;) {
-		if (c == '4' || c == '6')
-			family = c - '0';
-		else if (c == 'c' && number_parse(optarg, 1, PINGS_MAX, &count) == 0)
-			continue;
-		else if (c == 'c')
-			return cli_fail(CLI_USAGE,
-				"ping: -c takes a number from 1 to %d, not \"%.40s\"", PINGS_MAX,
-				optarg);
-		else
-			return c == 'h' ? CLI_DONE : CLI_USAGE;
-	}
-	int wrong = cli_operands(&o, argc, argv, 1, 1);
-
-	if (wrong)
-		return wrong;
-	CLEANUP_JSON json_t *all = json_array();
-
-	for (uint64_t i = 0; i < count; i++) {
-		CLEANUP_JSON json_t *reply = NULL;
-		uint64_t started = clock_now_us();
-		int r = cli_call_unless(CLI_HEARTHD, "ping",
-			json_pack("{s:s, s:i, s:i}", "peer", argv[optind], "family", family,
-				"timeout_ms", 2000),
-			"timeout", &reply);
-
-		if (r == CLI_FAILED)
-			return r;
-		if (r == 0)
-			answered++;
-		if (o.json)
-			(void) json_array_append(all, r ? json_null() : reply);
-		else
-			say_answer(argv[optind], r == 0 ? reply : NULL);
-		(void) fflush(stdout);
-		if (i + 1 < count)
-			wait_rest_of_second(started);
-	}
-	if (o.json)
-		(void) cli_print_json(all);
-	return answered ? CLI_DONE : CLI_FAILED;
-}
 
 /* As much of a board as tells whether it is meant. */
 static void read_node(const json_t *json, struct node *ret)

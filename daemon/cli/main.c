@@ -17,8 +17,12 @@
 static const struct cli_verb verbs[] = {
 	{ "status", "[--verbose] [--json]", "this board, its peers and how they are reached",
 		cli_status },
-	{ "ping", "[-4|-6] [-c COUNT] [--json] PEER", "round trips to a peer through the mesh",
-		cli_ping },
+	{ "ping",
+		"[-4|-6] [-c COUNT] [--size BYTES] [--timeout SECONDS] [--until-direct] [--json] "
+		"PEER",
+		"round trips to a peer through the mesh, and by which way they go", cli_ping },
+	{ "why", "[--json] PEER", "why a peer is reached as it is, and what would make it better",
+		cli_why },
 	{ "ip", "[-4|-6] [--json] [PEER]", "mesh addresses of this board or of a peer", cli_ip },
 	{ "netcheck", "[--json]", "the network around this board: NAT, UDP, relays, port mapping",
 		cli_netcheck },

@@ -59,6 +59,16 @@ const char *cli_ago(uint64_t since, uint64_t now, char ret_text[static 32])
 	return ret_text;
 }
 
+const char *cli_rtt(uint64_t us, char ret_text[static 32])
+{
+	int digits = us < 1000 ? 2 : us < 10000 ? 1 : 0;
+
+	ret_text[0] = 0;
+	if (us)
+		(void) snprintf(ret_text, 32, "%.*f ms", digits, (double) us / 1000);
+	return ret_text;
+}
+
 const char *cli_bytes(uint64_t bytes, char ret_text[static 32])
 {
 	static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };

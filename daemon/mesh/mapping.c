@@ -8,14 +8,15 @@
 
 #include "wire/presence.h"
 
+#define SECOND_US UINT64_C(1000000)
+
 /* For a router that comes and goes, or lies, and a LAN host that advertises ever new addresses. */
 static const struct damping damping = {
 	.free = 4,
-	.first_us = MAPPING_SOON_US,
+	.first_us = 60 * SECOND_US,
 	.longest_us = MAPPING_AGAIN_US,
 	.forget_us = 2 * (uint64_t) MAPPING_AGAIN_US,
 };
-#define SECOND_US UINT64_C(1000000)
 
 const char *mapping_protocol_name(enum mapping_protocol protocol)
 {
@@ -135,7 +136,9 @@ static uint64_t until_again(const struct mapping *m)
 {
 	uint64_t wait = m->had ? MAPPING_LOST_US : MAPPING_AGAIN_US;
 
-	for (unsigned i = 1; i < m->failures && wait < MAPPING_AGAIN_MOST_US; i++)
+	if (!m->had && m->failures == 1)
+		return MAPPING_FIRST_AGAIN_US;
+	for (unsigned i = m->had ? 1 : 2; i < m->failures && wait < MAPPING_AGAIN_MOST_US; i++)
 		wait *= 2;
 	return wait < MAPPING_AGAIN_MOST_US ? wait : MAPPING_AGAIN_MOST_US;
 }

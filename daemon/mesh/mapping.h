@@ -30,9 +30,9 @@ enum {
 	MAPPING_FIRST_US = 250000,      /* so long PCP and NAT-PMP have, the gateway is near */
 	MAPPING_SENDS = 4,              /* after so much, twice that ... */
 	MAPPING_LOOK_US = 900000000,    /* it is asked for again after so long, or half its life */
-	MAPPING_LOST_US = 10000000,     /* where one was lost; then twice that ... */
-	MAPPING_SOON_US = 60000000,     /* where all seems to change all the time */
-	MAPPING_AGAIN_US = 600000000,   /* where there was none; then twice that ... */
+	MAPPING_LOST_US = 10000000,     /* again, where one was lost; then after twice that ... */
+	MAPPING_FIRST_AGAIN_US = 60000000, /* where there was none: both may have just started; */
+	MAPPING_AGAIN_US = 600000000,      /* then after this, twice that ... */
 };
 #define MAPPING_AGAIN_MOST_US UINT64_C(3600000000)
 #define MAPPING_NEVER         UINT64_MAX

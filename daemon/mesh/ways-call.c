@@ -1,9 +1,9 @@
 /*
- * Calls. They come in a row, and then there is a pause of more than 30 s in which neither side pings
- * public addresses that do not answer: so long Linux routers with an open input chain remember one
- * that was not answered, and with it the port that they gave our peer because of it. Who is called
- * leaves its own pause from then on, so that the two do not fill each other's. Where no NAT keeps
- * ports, as those routers do, the pause has no use.
+ * Calls. They come in a row, and then there is a pause of more than 30 s in which neither side
+ * pings public addresses that do not answer: so long Linux routers with an open input chain
+ * remember one that was not answered, and with it the port that they gave our peer because of it.
+ * Who is called leaves its own pause from then on, so that the two do not fill each other's. Where
+ * no NAT keeps ports, as those routers do, the pause has no use.
  */
 #include "mesh/ways-internal.h"
 

@@ -18,17 +18,17 @@
  * While no direct one is known to work ("doubtful"), all are pinged in rounds that grow apart, and,
  * where the relayed one answers, the peer is called so that both sides ping at the same moment: a
  * router lets in what answers something that went out. Public IPv4 addresses that do not answer
- * are pinged only at such moments then, if a NAT of one of the two seems to keep ports: with an open
- * input chain, such a router takes a ping that comes first for its own, and gives the board behind
- * it another port for as long as such pings come.
+ * are pinged only at such moments then, if a NAT of one of the two seems to keep ports: with an
+ * open input chain, such a router takes a ping that comes first for its own, and gives the board
+ * behind it another port for as long as such pings come.
  *
  * Who may be pinged, and how much: a peer can name anybody's address. Never pinged are our own
  * addresses, loopback but for the relayed one, multicast, broadcast and the like (ways_may_ping).
  * An address that has not answered within WAYS_PROVED_US, nor is in use, nor was until a moment
  * ago, gets at most WAYS_TRIES pings (of 92 bytes) at once and then one each WAYS_TRIES_EVERY_US;
  * all such addresses of one peer together WAYS_PEER_TRIES at once and then one each
- * WAYS_PEER_TRIES_EVERY_US, whatever the peer, or somebody who replays what it sent, says how often.
- * (An address that was forgotten and is named again begins anew, within the latter.)
+ * WAYS_PEER_TRIES_EVERY_US, whatever the peer, or somebody who replays what it sent, says how
+ * often. (An address that was forgotten and is named again begins anew, within the latter.)
  *
  * An idle path costs nothing: where a direct one works, there is no deadline unless traffic flows.
  */
@@ -72,8 +72,8 @@ enum {
 	WAYS_DOUBT_US = 250000, /* between pings of the one in use; the first two come sooner */
 	/*
 	 * So long it has to answer before another is used, or twice its round trip if that is more,
-	 * up to WAYS_GRACE_MOST_US. With the 0.8 s before somebody is told, and a relay that is near,
-	 * TCP has another way before it sends again what it lost for the third time, after 1.4 s.
+	 * up to WAYS_GRACE_MOST_US. With the 0.8 s before somebody is told, and a near relay, TCP
+	 * has another way before it sends again what it lost for the third time, after 1.4 s.
 	 */
 	WAYS_GRACE_US = 300000,
 	WAYS_GRACE_MOST_US = 1500000,

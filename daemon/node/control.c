@@ -2,6 +2,7 @@
  * Calls over /run/hearth/hearthd.sock. Everybody on this machine may look; only root may change.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,21 +49,27 @@ struct ping_call {
 	char name[NODE_NAME_MAX];
 };
 
-/* Where the tunnel reaches node @id now, or by which relay. */
+/* Where the tunnel reaches node @id now, or by which relay, and how it gets there. */
 static void put_way(struct hearthd *h, uint32_t id, json_t *ret)
 {
 	const struct peer *peer;
 	const struct node *relay = NULL;
+	struct why_sources sources;
+	struct why_facts facts;
 	char text[ENDPOINT_TEXT_MAX] = "";
 
-	status_look(h);
+	status_fill_why(h, &sources);
 	peer = peers_get(h->peers, id);
+	why_facts_gather(&h->core, &sources, peer, id, &facts);
 	if (peer && ways_is_relayed(&peer->ways))
 		relay = netmap_by_id(book_netmap(h->core.book), peer->relay);
 	else if (peer && peer->stats.endpoint.addr.family)
 		endpoint_format(&peer->stats.endpoint, text);
 	(void) json_object_set_new(ret, "endpoint", *text ? json_string(text) : json_null());
 	(void) json_object_set_new(ret, "relay", relay ? json_string(relay->name) : json_null());
+	(void) json_object_set_new(ret, "relay_way",
+		relay ? json_string(facts.relay_tcp ? "tcp" : "udp") : json_null());
+	(void) json_object_set_new(ret, "mtu", facts.mtu ? json_integer(facts.mtu) : json_null());
 }
 
 static void ping_ended(void *ctx, int64_t result)
@@ -154,11 +161,27 @@ struct netcheck_call {
 	struct ipc_request *request;
 };
 
+/* That of IPv4, for people. */
+static const char *words_of_mapping(const struct portmap *portmap, char *words, size_t size)
+{
+	struct portmap_report list[PORTMAP_MAX];
+	char outside[ENDPOINT_TEXT_MAX];
+
+	(void) portmap_report(portmap, list);
+	if (list[0].protocol == MAPPING_NONE)
+		return mapping_why_words(list[0].why);
+	(void) snprintf(words, size, "%s by %s%s", endpoint_format(&list[0].outside, outside),
+		mapping_protocol_name(list[0].protocol),
+		list[0].nested ? ", but there is another router before it" : "");
+	return words;
+}
+
 static json_t *netcheck_of(struct hearthd *h)
 {
+	char words[128];
 	static struct mapped_server servers[NAT_SERVERS_MAX];
 	static struct relays_report relays[RELAYS_MAX]; /* one loop, one call at a time */
-	struct endpoint announced[NAT_ANNOUNCED_MAX];
+	struct endpoint announced[NAT_ANNOUNCED_MAX + PORTMAP_MAX];
 	const struct candidates *own = uplink_candidates(h->uplink);
 	struct netcheck check = {
 		.own = own->endpoints,
@@ -174,6 +197,8 @@ static json_t *netcheck_of(struct hearthd *h)
 	};
 
 	memcpy(check.nat.sides, mapped_sides(h->mapped), sizeof(check.nat.sides));
+	check.n_announced += portmap_endpoints(h->portmap, announced + check.n_announced);
+	check.nat.port_mapping = words_of_mapping(h->portmap, words, sizeof(words));
 	return netcheck_json(&check);
 }
 
@@ -341,6 +366,11 @@ static void call_members(struct hearthd *h, struct ipc_request *request)
 	roster_answer(h->roster, request);
 }
 
+static void call_why(struct hearthd *h, struct ipc_request *request)
+{
+	why_answer(h->why, request);
+}
+
 static const struct {
 	const char *call;
 	bool only_root;
@@ -349,6 +379,7 @@ static const struct {
 	{ "status", false, call_status },
 	{ "ping", false, call_ping },
 	{ "netcheck", false, call_netcheck },
+	{ "why", false, call_why },
 	{ "wait", false, call_wait },
 	{ "log", false, call_log },
 	{ "members", false, call_members },

@@ -44,6 +44,7 @@ static void on_uplink_changed(void *ctx, bool moved)
 	status_look(h);
 	if (!moved)
 		return;
+	portmap_hurry(h->portmap);
 	if (overlay_tunnel(h->overlay)) {
 		finder_moved(h->finder);
 		relays_moved(h->relays);

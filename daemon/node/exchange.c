@@ -59,10 +59,32 @@ static void answer_records(struct exchange *x, struct ipc_request *request)
 		ipc_request_fail(request, "internal", "out of memory");
 }
 
+/* Of the way to whoever asks, unless he names another board. */
+static void answer_why(struct exchange *x, struct ipc_request *request)
+{
+	const json_t *args = ipc_request_args(request);
+	uint64_t about = ipc_request_creds(request)->uid;
+	struct err err = { 0 };
+	json_t *facts;
+
+	if (json_has(args, "about") &&
+		json_get_u64(args, "about", NODE_ID_MAX, &about, &err) != 0) {
+		ipc_request_fail(request, "bad_request", "\"about\" must be a board's number");
+		return;
+	}
+	facts = x->hooks->why(x->ctx, (uint32_t) about);
+	if (facts)
+		ipc_request_reply(request, facts);
+	else
+		ipc_request_fail(request, "unknown_peer", "there is no such other board");
+}
+
 static void handle(void *ctx, struct ipc_request *request)
 {
 	if (!strcmp(ipc_request_call(request), "records"))
 		answer_records(ctx, request);
+	else if (!strcmp(ipc_request_call(request), "why"))
+		answer_why(ctx, request);
 	else
 		ipc_request_fail(request, "not_found",
 			"hearthd " HEARTH_VERSION " knows no such call of other boards");

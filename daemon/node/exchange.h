@@ -6,6 +6,7 @@
  *
  *   records   the log's records from a number on. While the coordinator is away, a board asks the
  *             others in turn for what it lacks: any of them may have heard more
+ *   why       what this board knows of its way to the board that asks, or to another one
  */
 #pragma once
 
@@ -27,6 +28,8 @@ struct exchange_hooks {
 	 * more of them are asked for.
 	 */
 	int (*records)(void *ctx, uint32_t id, const struct record *records, size_t n);
+	/* What is known here of the way to board @id: a new document. NULL: there is none. */
+	json_t *(*why)(void *ctx, uint32_t id);
 };
 
 /* @peers is borrowed. NULL: out of memory. */

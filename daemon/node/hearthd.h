@@ -10,6 +10,7 @@
  *   assist.c    those that ask hearth-helper
  *   ask.c       whom to ask for news
  *   status.c    who is reachable, and what people and systemd are told
+ *   status-why.c  what hearthd knows of the network around it
  */
 #pragma once
 
@@ -35,6 +36,7 @@
 #include "node/peer.h"
 #include "node/ping.h"
 #include "node/pods.h"
+#include "node/portmap.h"
 #include "node/relays.h"
 #include "node/report.h"
 #include "node/resolv.h"
@@ -45,6 +47,7 @@
 #include "node/view.h"
 #include "node/wait.h"
 #include "node/wall.h"
+#include "node/why.h"
 #include "sys/ipc/ipc.h"
 
 struct hearthd {
@@ -70,6 +73,7 @@ struct hearthd {
 	struct peers *peers;
 	struct ping *ping;
 	struct pods *pods;
+	struct portmap *portmap;
 	struct relays *relays;
 	struct resolv *resolv;
 	struct roster *roster;
@@ -78,6 +82,7 @@ struct hearthd {
 	struct uplink *uplink;
 	struct waits *waits;
 	struct wall *wall;
+	struct why *why;
 
 	/* mesh.c */
 	enum mesh_state mesh_state;
@@ -114,6 +119,11 @@ void status_look(struct hearthd *h);
 void status_fill(struct hearthd *h, struct report *ret);
 /* Tells systemd the sentence of the moment, and READY when it is time. */
 void status_tell(struct hearthd *h);
+
+/* --- status-why.c --- */
+
+/* What why.h needs. Borrowed until the next one. */
+void status_fill_why(struct hearthd *h, struct why_sources *ret);
 
 /* --- ask.c --- */
 

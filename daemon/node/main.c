@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -17,6 +18,7 @@
 #include "node/hearthd.h"
 #include "node/launch.h"
 #include "sys/notify/notify.h"
+#include "sys/portmap/upnp.h"
 
 static const char usage_text[] =
 	"Usage: hearthd [OPTION...]\n"
@@ -193,6 +195,8 @@ int main(int argc, char **argv)
 	char wrong[USAGE_TEXT_MAX];
 	int r = 0;
 
+	if (argc == 2 && !strcmp(argv[1], UPNP_ARGUMENT))
+		return upnp_main();
 	env_open_log("hearthd");
 	(void) umask(0022);
 	if (parse(&a, argc, argv, wrong) < 0) {

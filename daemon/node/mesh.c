@@ -73,9 +73,11 @@ static const struct peers_hooks peers_hooks = { .moved = on_peer_moved, .lost = 
 /* Beside our links' addresses. Borrowed until the next call. */
 static const struct endpoint *endpoints_outside(const struct hearthd *h, size_t *ret_n)
 {
-	static struct endpoint list[NAT_ANNOUNCED_MAX];
+	static struct endpoint list[NAT_ANNOUNCED_MAX + PORTMAP_MAX];
 
 	*ret_n = mapped_endpoints(h->mapped, list);
+	if (h->portmap)
+		*ret_n += portmap_endpoints(h->portmap, list + *ret_n);
 	return list;
 }
 
@@ -118,7 +120,20 @@ static int on_records_of_board(void *ctx, uint32_t id, const struct record *reco
 	return news_take_records(((struct hearthd *) ctx)->news, id, records, n);
 }
 
-static const struct exchange_hooks exchange_hooks = { .records = on_records_of_board };
+static json_t *on_board_asks_why(void *ctx, uint32_t id)
+{
+	return why_tell_board(((struct hearthd *) ctx)->why, id);
+}
+
+static const struct exchange_hooks exchange_hooks = { .records = on_records_of_board,
+	.why = on_board_asks_why };
+
+static void look_for_why(void *ctx, struct why_sources *ret)
+{
+	status_fill_why(ctx, ret);
+}
+
+static const struct why_hooks why_hooks = { .look = look_for_why };
 
 static void on_offer_put(void *ctx, int r, const struct err *err)
 {
@@ -142,7 +157,15 @@ static void on_stun(void *ctx, const struct tunnel_event *event)
 	mapped_take(((struct hearthd *) ctx)->mapped, event);
 }
 
-static const struct finder_hooks finder_hooks = { .missed = on_missed, .aside = on_stun };
+/* What was direct is not any more: a router of ours may have another address. */
+static void on_left(void *ctx, uint32_t id)
+{
+	mapped_moved(((struct hearthd *) ctx)->mapped);
+}
+
+static const struct finder_hooks finder_hooks = {
+	.missed = on_missed, .aside = on_stun, .left = on_left
+};
 
 static size_t stun_of_relays(void *ctx, struct mapped_server *ret, size_t max)
 {
@@ -168,9 +191,22 @@ static void on_homed(void *ctx)
 		announce_look(h->announce);
 }
 
+static void note_own(struct hearthd *h, const struct candidates *links);
+
+/* Others see this board elsewhere than before. */
+static void on_seen_elsewhere(void *ctx)
+{
+	struct hearthd *h = ctx;
+
+	if (h->mesh_state == MESH_UP)
+		note_own(h, uplink_candidates(h->uplink));
+	on_homed(ctx);
+}
+
 static const struct mapped_hooks mapped_hooks = {
-	.relays = stun_of_relays, .own = own_candidates, .changed = on_homed
+	.relays = stun_of_relays, .own = own_candidates, .changed = on_seen_elsewhere
 };
+static const struct portmap_hooks portmap_hooks = { .changed = on_seen_elsewhere };
 
 /* A relay may have been found, which has STUN. */
 static void on_ways_changed(void *ctx)
@@ -228,13 +264,15 @@ int mesh_open(struct hearthd *h, struct err *err)
 	if (beacon_new(&h->core, h->peers, &beacon_hooks, h, &h->beacon, err) < 0)
 		return err->code;
 	h->exchange = exchange_new(&h->core, h->peers, &exchange_hooks, h);
+	h->why = why_new(&h->core, h->peers, &why_hooks, h);
 	h->device = device_new(&h->core, &device_hooks, h);
 	h->ipv6 = ipv6_new(&h->core, &ipv6_hooks, h);
 	h->ground = ground_new(&h->core, &ground_hooks, h);
 	h->offer = offer_new(&h->core, &offer_hooks, h);
+	h->portmap = portmap_new(&h->core, &portmap_hooks, h);
 	h->announce = announce_new(&h->core, keep_state(h->keep)->counter, &announce_hooks, h);
-	if (!h->overlay || !h->offer || !h->exchange || !h->device || !h->ipv6 || !h->ground ||
-		!h->announce)
+	if (!h->overlay || !h->offer || !h->exchange || !h->why || !h->device || !h->ipv6 ||
+		!h->portmap || !h->ground || !h->announce)
 		return err_set(err, -ENOMEM, "out of memory");
 	return wall_new(&h->core, &wall_hooks, h, &h->wall, err);
 }
@@ -242,11 +280,15 @@ int mesh_open(struct hearthd *h, struct err *err)
 void mesh_close(struct hearthd *h)
 {
 	h->ipv6 = ipv6_free(h->ipv6);
+	if (h->portmap)
+		portmap_remove(h->portmap);
+	h->portmap = portmap_free(h->portmap);
 	if (h->overlay)
 		close_tunnel(h);
 	h->overlay = overlay_free(h->overlay);
 	h->exchange = exchange_free(h->exchange);
 	h->mapped = mapped_free(h->mapped);
+	h->why = why_free(h->why);
 	h->relays = relays_free(h->relays);
 	h->finder = finder_free(h->finder);
 	h->roster = roster_free(h->roster);
@@ -306,10 +348,19 @@ static bool note_mtu(struct hearthd *h)
 /* Where peers may find this board. */
 static void note_own(struct hearthd *h, const struct candidates *links)
 {
-	struct finder_own own = { .at.n_local = links->n_endpoints };
+	const struct nat_side *side = &mapped_sides(h->mapped)[NAT_IPV4];
+	struct finder_own own = { .at.n_local = links->n_endpoints,
+		.mapping = (enum disco_mapping) side->mapping,
+		.step = (int16_t) side->step };
+	size_t n_more;
+	const struct endpoint *more = endpoints_outside(h, &n_more);
 
 	memcpy(own.at.list, links->endpoints, links->n_endpoints * sizeof(links->endpoints[0]));
 	own.at.n = links->n_endpoints;
+	for (size_t i = 0; i < n_more && own.at.n < WAYS_OWN_MAX; i++)
+		own.at.list[own.at.n++] = more[i];
+	if (side->n_outside)
+		own.outside = side->outside[0];
 	finder_own(h->finder, &own);
 }
 
@@ -383,6 +434,12 @@ static int apply_beacon(struct hearthd *h, const struct view *view, struct err *
 	return 0;
 }
 
+static int apply_portmap(struct hearthd *h, const struct view *view, struct err *err)
+{
+	portmap_follow(h->portmap, view, uplink_links(h->uplink));
+	return 0;
+}
+
 static int apply_announce(struct hearthd *h, const struct view *view, struct err *err)
 {
 	announce_look(h->announce);
@@ -404,6 +461,7 @@ static const struct {
 	{ CHANGE_RECORDS, apply_exchange },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_CONFIG, apply_offer },
 	{ CHANGE_UPLINK | CHANGE_CONFIG, apply_beacon },
+	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_CONFIG, apply_portmap },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_IPV6, apply_announce },
 };
 
@@ -488,6 +546,7 @@ static void take_down(struct hearthd *h)
 		h->mesh_state == MESH_REMOVED
 			? "this board was removed from the mesh"
 			: "another machine was enrolled in this board's place");
+	portmap_remove(h->portmap);
 	close_tunnel(h);
 	problem_set(&h->core.problems, "tunnel", NULL);
 	device_clear(h->device);

@@ -41,6 +41,7 @@ struct peer {
 	/* -- the relays' (relays.h) -- */
 	uint32_t relay; /* the node by which the relayed one of its ways goes; 0: there is none */
 	bool relay_in_vain; /* none was of use: not again before there is a new reason */
+	bool relay_absent;  /* it said last that the peer is not there */
 	/* -- what the tunnel said last -- */
 	struct tunnel_peer_stats stats;
 	bool has_presence; /* an address is known */

@@ -152,8 +152,8 @@ static int open_socket(struct ping *ping, int family)
 		family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ping->ifname,
-		    (socklen_t) strlen(ping->ifname)) < 0)
+	if (*ping->ifname && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ping->ifname,
+				     (socklen_t) strlen(ping->ifname)) < 0)
 		return -errno;
 	if (family == AF_INET) {
 		struct icmp_filter filter = { .data = ~(UINT32_C(1) << ICMP_ECHOREPLY) };
@@ -192,7 +192,7 @@ int ping_new(sd_event *event, const char *ifname, struct ping **ret, struct err 
 		return err_set(err, -ENOMEM, "out of memory");
 	ping->event = sd_event_ref(event);
 	ping->fd4 = ping->fd6 = -1;
-	(void) snprintf(ping->ifname, sizeof(ping->ifname), "%s", ifname);
+	(void) snprintf(ping->ifname, sizeof(ping->ifname), "%s", ifname ? ifname : "");
 	randombytes_buf(&ping->id, sizeof(ping->id));
 	r = sd_event_add_time(event, &ping->timer, CLOCK_MONOTONIC, 0, 0, on_timer, ping);
 	if (r < 0) {
@@ -292,8 +292,8 @@ int ping_send(struct ping *ping, const struct ip_addr *to, size_t size, uint64_t
 		r = send_echo(ping, echo, size);
 	}
 	if (r < 0)
-		return err_set(
-			err, r, "send an echo request through %s: %s", ping->ifname, strerror(-r));
+		return err_set(err, r, "send an echo request%s%s: %s",
+			*ping->ifname ? " through " : "", ping->ifname, strerror(-r));
 	if (!done)
 		return 0;
 	echo->next = ping->waiting;

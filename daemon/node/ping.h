@@ -1,5 +1,6 @@
 /*
- * ping: ICMP echo through the mesh's interface, for `hearth ping`. Needs CAP_NET_RAW.
+ * ping: ICMP echo, through the mesh's interface for `hearth ping`, and past it for `hearth why`.
+ * Needs CAP_NET_RAW.
  */
 #pragma once
 
@@ -17,7 +18,7 @@ struct ping;
  */
 typedef void (*ping_done_fn)(void *ctx, int64_t rtt_us_or_errno);
 
-/* @ifname is copied. The sockets are opened when first used. */
+/* @ifname is copied; NULL: as routes lead. The sockets are opened when first used. */
 int ping_new(sd_event *event, const char *ifname, struct ping **ret, struct err *err);
 /* What waits ends with -ECANCELED, told from within; to send then fails with the same. */
 struct ping *ping_free(struct ping *ping);

@@ -261,12 +261,13 @@ static void follow_home(struct relayed *r, struct carried *c, uint64_t now_us)
 		put_by(r, c, home, now_us);
 }
 
-static void note_answer(struct carried *c, const struct way *way)
+static void note_answer(struct carried *c, struct peer *peer, const struct way *way)
 {
 	if (way->answered_us > c->reason_us)
 		c->reason_us = way->answered_us;
 	if (!c->asked_us || way->answered_us <= c->asked_us)
 		return;
+	peer->relay_absent = false;
 	c->asked_us = 0;
 	c->tries = 0;
 	c->heard_by = 0;
@@ -284,7 +285,7 @@ static uint64_t tend(struct relayed *r, struct carried *c, uint64_t now_us)
 		put_off(r, c);
 		return 0;
 	}
-	note_answer(c, way);
+	note_answer(c, peer, way);
 	if (now_us >= c->reason_us + RELAYED_LINGER_US) {
 		give_up(r, c);
 		return 0;
@@ -334,7 +335,10 @@ void relayed_heard(struct relayed *r, uint32_t id, uint32_t relay, uint64_t now_
 void relayed_absent(struct relayed *r, uint32_t id, uint32_t relay)
 {
 	struct carried *c = find(r, id);
+	struct peer *peer = peers_change(r->peers, id);
 
+	if (peer && c && c->by == relay)
+		peer->relay_absent = true;
 	if (c && c->by == relay && c->tries <= count_carrying(r) && count_carrying(r) > 1)
 		c->absent = true;
 }

@@ -170,6 +170,33 @@ static json_t *relays_json(const struct report *report)
 	return list;
 }
 
+/* One that is, or why there is none. */
+static json_t *mapping_json(const struct portmap_report *m)
+{
+	char text[ENDPOINT_TEXT_MAX], gateway[IP_TEXT_MAX];
+
+	return json_pack("{s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:I}", "family",
+		m->family == AF_INET ? "ipv4" : "ipv6", "gateway",
+		m->gateway.family ? json_string(ip_addr_format(&m->gateway, gateway)) : json_null(),
+		"protocol", text_or_null(mapping_protocol_name(m->protocol)), "endpoint",
+		m->protocol ? json_string(endpoint_format(&m->outside, text)) : json_null(),
+		"nested", m->nested, "left_seconds",
+		m->protocol ? json_integer((json_int_t) (m->left_us / USEC_PER_SEC)) : json_null(),
+		"why", text_or_null(mapping_why_name(m->why)), "words",
+		text_or_null(mapping_why_words(m->why)), "code",
+		m->detail ? json_integer(m->detail) : json_null(), "restarts",
+		(json_int_t) m->restarts);
+}
+
+static json_t *mappings_json(const struct report *report)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < report->n_mappings; i++)
+		(void) json_array_append_new(list, mapping_json(&report->mappings[i]));
+	return list;
+}
+
 static json_t *endpoints_json(const struct report *report)
 {
 	json_t *list = json_array();
@@ -288,6 +315,7 @@ json_t *report_json(const struct report *report)
 	(void) json_object_set_new(obj, "mtu", json_integer(report->mtu));
 	(void) json_object_set_new(obj, "port", json_integer(report->port));
 	(void) json_object_set_new(obj, "endpoints", endpoints_json(report));
+	(void) json_object_set_new(obj, "port_mappings", mappings_json(report));
 	(void) json_object_set_new(obj, "disco", disco_json(report->disco));
 	(void) json_object_set_new(obj, "beacon", beacon_json(report->beacon));
 	(void) json_object_set_new(obj, "relays", relays_json(report));

@@ -12,6 +12,7 @@
 #include "node/beacon.h"
 #include "node/finder.h"
 #include "node/peer.h"
+#include "node/portmap.h"
 #include "node/relays.h"
 #include "node/sync.h"
 #include "wire/node.h"
@@ -48,6 +49,8 @@ struct report {
 	size_t n_peers, n_reachable;
 	const struct relays_report *relays;
 	size_t n_relays;
+	const struct portmap_report *mappings;
+	size_t n_mappings;
 	const struct reached *reached; /* this board's own, if it is one and said so; else NULL */
 	const struct node *(*node_of)(void *ctx, uint32_t id);
 	void *ctx;

@@ -27,6 +27,7 @@ void status_fill(struct hearthd *h, struct report *ret)
 {
 	static const char *problems[PROBLEMS_MAX]; /* one loop, one report at a time */
 	static struct relays_report relays[RELAYS_MAX];
+	static struct portmap_report mappings[PORTMAP_MAX];
 	struct tunnel *tunnel = overlay_tunnel(h->overlay);
 	const struct candidates *own = uplink_candidates(h->uplink);
 	const struct mesh_log *log = book_log(h->core.book);
@@ -57,6 +58,8 @@ void status_fill(struct hearthd *h, struct report *ret)
 		.n_reachable = peers_reachable(h->peers),
 		.relays = relays,
 		.n_relays = relays_report(h->relays, relays),
+		.mappings = mappings,
+		.n_mappings = portmap_report(h->portmap, mappings),
 		.reached = roster_reached(h->roster),
 		.node_of = node_of,
 		.ctx = h,

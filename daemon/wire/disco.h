@@ -4,8 +4,8 @@
  * WireGuard and STUN: the first byte tells them apart.
  *
  * A ping asks, a pong answers it with the address that the ping came from. Both are at least
- * DISCO_MIN_LEN long, so that no answer is longer than what it answers. A call says where its sender
- * may be reached at this moment, and that it pings now ("call me maybe").
+ * DISCO_MIN_LEN long, so that no answer is longer than what it answers. A call says where its
+ * sender may be reached at this moment, and that it pings now ("call me maybe").
  */
 #pragma once
 

@@ -5,27 +5,30 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "sys/portmap/upnp.h"
 
-enum { MEMORY_MAX = 16 << 20, CPU_MAX_S = 3, DESCRIPTORS_MAX = 16, PAGES_FIELD = 5 };
+enum { MEMORY_MAX = 16 << 20, CPU_MAX_S = 3, DESCRIPTORS_MAX = 16, DATA_FIELD = 5 };
 
 /* What it has now of what RLIMIT_DATA counts: sanitizers come with a lot. */
 static size_t data_bytes(void)
 {
+	CLEANUP(fclose_p) FILE *f = fopen("/proc/self/statm", "re");
+	char text[128] = "", *at = text;
 	unsigned long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
 
-	if (f && fscanf(f, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
-		pages = 0;
-	if (f)
-		(void) fclose(f);
+	if (!f || !fgets(text, sizeof(text), f))
+		return 0;
+	for (int i = 0; i <= DATA_FIELD; i++)
+		pages = strtoul(at, &at, 10);
 	return pages * (size_t) sysconf(_SC_PAGESIZE);
 }
 

@@ -142,6 +142,7 @@ table = {
     # When something does not work
     "hearth status": on("a", "10.77.0.1"),
     "hearth netcheck": on("a", "IPv4 +", "\nport mapping "),
+    "hearth why PEER": on("a", "^b is direct at ", PEER="b"),
     "sudo hearth status --verbose": on("a", "eth0 +uplink +yes "),
     "no link of this board has an address that others could try": all_of(says("hearthd"), tested("tests/lab/drift/40-uplinks.sh", "no link of this board has an address")),
     "connecting": says("hearthd"), "unreachable": says("hearthd"), "direct": says("hearthd"),

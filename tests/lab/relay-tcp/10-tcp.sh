@@ -26,7 +26,7 @@ tcp() {
 	no_gap 4 "it was a short silence"
 	right 5 "b is bound by TCP" bound_by b tcp
 	right 5 "and c" bound_by c tcp
-	check "a person sees it" told 'relayed by a (TCP), [0-9]* ms'
+	check "a person sees it" told 'relayed by a (TCP) *[0-9.]* ms'
 	check "and which way, and why not the other" told 'a  *bound (TCP) .*:3340  *UDP to .*:3478 is not answered' -v
 	check "the relay is still home" home_is b a
 	check "as reachable as others" says b "s['reachable']>=1 and s['problems']==[]"

@@ -36,6 +36,13 @@ static void test_whole(void **state)
 		0);
 	assert_string_equal(config.interface, "hearth0");
 	assert_int_equal(config.port, 41741);
+	assert_true(config.port_mapping);
+	assert_int_equal(
+		read_text("mesh: home\nnode: 3\nroot: " KEY "\nurls: ['https://192.0.2.1:8443']\n"
+			  "pins: [" KEY "]\nport_mapping: false\n",
+			&config, &err),
+		0);
+	assert_false(config.port_mapping);
 }
 
 static void test_beacon(void **state)
@@ -73,6 +80,7 @@ static void test_refused(void **state)
 		{ "port: 65536", "port: 5000", "port" },
 		{ "prot: 5000", "port: 5000", "prot" },
 		{ "beacon: 1", "port: 5000", "beacon" },
+		{ "port_mapping: maybe", "port: 5000", "port_mapping" },
 		{ "interface: hth0", "interface: mesh1", "hth" },
 		{ "interface: 'a/b'", "interface: mesh1", "interface" },
 		{ "interface: '..'", "interface: mesh1", "interface" },

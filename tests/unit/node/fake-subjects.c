@@ -384,6 +384,39 @@ uint16_t tunnel_port(struct tunnel *tunnel)
 	return fake.port;
 }
 
+/* --- portmap --- */
+
+NEW_WITH_HOOKS(portmap, portmap)
+FREE(portmap)
+ASK(portmap, remove)
+ASK(portmap, hurry)
+
+void portmap_follow(struct portmap *portmap, const struct view *view, const struct links *links)
+{
+	assert_ptr_equal(portmap, &fake);
+	assert_non_null(view->tunnel);
+	say("portmap_follow");
+}
+
+size_t portmap_endpoints(const struct portmap *portmap, struct endpoint ret[static PORTMAP_MAX])
+{
+	assert_ptr_equal(portmap, &fake);
+	ret[0] = fake.port_mapped;
+	return fake.port_mapped.addr.family != 0;
+}
+
+size_t portmap_report(const struct portmap *portmap, struct portmap_report ret[static PORTMAP_MAX])
+{
+	assert_ptr_equal(portmap, &fake);
+	ret[0] = (struct portmap_report){ .family = AF_INET, .why = MAPPING_WHY_NOTHING };
+	return 1;
+}
+
+const char *portmap_word(const struct portmap *portmap)
+{
+	return "nothing";
+}
+
 /* --- offer, roster, exchange, finder, relays --- */
 
 struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void *ctx)
@@ -436,7 +469,7 @@ struct exchange *exchange_new(
 	struct core *core, const struct peers *peers, const struct exchange_hooks *hooks, void *ctx)
 {
 	assert_ptr_equal(peers, &fake);
-	return make("exchange", NULL, NULL, NULL);
+	return make("exchange", hooks, ctx, &fake.exchange);
 }
 FREE(exchange)
 
@@ -475,6 +508,7 @@ void finder_own(struct finder *finder, const struct finder_own *own)
 	assert_int_equal(own->at.n_local, links->n_endpoints);
 	assert_memory_equal(
 		own->at.list, links->endpoints, links->n_endpoints * sizeof(links->endpoints[0]));
+	fake.told = *own;
 	say("finder_own");
 }
 
@@ -893,6 +927,28 @@ bool wall_is_busy(const struct wall *wall)
 {
 	assert_ptr_equal(wall, &fake);
 	return fake.wall_busy;
+}
+
+/* --- why --- */
+
+struct why *why_new(
+	struct core *core, const struct peers *peers, const struct why_hooks *hooks, void *ctx)
+{
+	assert_ptr_equal(peers, &fake);
+	return make("why", hooks, ctx, &fake.why);
+}
+FREE(why)
+
+void why_answer(struct why *why, struct ipc_request *request)
+{
+	assert_ptr_equal(why, &fake);
+	ipc_request_reply(request, json_pack("{s:s}", "why", "answered"));
+}
+
+json_t *why_tell_board(struct why *why, uint32_t about)
+{
+	assert_ptr_equal(why, &fake);
+	return json_pack("{s:I}", "about", (json_int_t) about);
 }
 
 /* --- the rest of the book --- */

@@ -24,6 +24,7 @@ struct fake_subjects {
 	size_t n_peers, n_reachable;
 	uint16_t port;           /* of the tunnel */
 	uint32_t home;           /* relay */
+	struct finder_own told; /* the finder, of ourselves */
 	struct endpoint outside; /* where others may try us, too; port 0: nowhere */
 	struct nat_side sides[NAT_FAMILIES];
 	bool checks; /* are busy */
@@ -36,6 +37,7 @@ struct fake_subjects {
 	const struct beacon_hooks *beacon;
 	const struct cluster_hooks *cluster;
 	const struct device_hooks *device;
+	const struct exchange_hooks *exchange;
 	const struct ground_hooks *ground;
 	const struct ipv6_hooks *ipv6_hooks;
 	const struct keep_hooks *keep;
@@ -47,10 +49,13 @@ struct fake_subjects {
 	const struct finder_hooks *finder;
 	const struct relays_hooks *relays;
 	const struct mapped_hooks *mapped;
+	const struct portmap_hooks *portmap;
+	struct endpoint port_mapped; /* as portmap_endpoints() has it; no family: none */
 	const struct sync_hooks *sync_hooks;
 	const struct uplink_hooks *uplink;
 	const struct waits_hooks *waits;
 	const struct wall_hooks *wall;
+	const struct why_hooks *why;
 	void *ctx; /* of all of them */
 
 	/* --- what they were told last --- */

@@ -406,6 +406,17 @@ static void test_may_not_publish(void **state)
 	fake_assert_asked("");
 }
 
+/* --- why --- */
+
+static void test_why(void **state)
+{
+	CLEANUP_JSON json_t *ok =
+		fake_call_taken(call("why", json_pack("{s:s}", "peer", "node-2")));
+
+	assert_string_equal(text(ok, "why"), "answered");
+	fake_call_free(call_by(1000, "why"));
+}
+
 /* --- reload --- */
 
 static void test_reload(void **state)
@@ -512,6 +523,7 @@ int main(void)
 		TEST(bundle_has_come),
 		TEST(publish),
 		TEST(may_not_publish),
+		TEST(why),
 		TEST(reload),
 		TEST(log),
 		TEST(socket),

@@ -230,12 +230,12 @@ static void test_life(void **state)
 		"overlay_open-41741 keep_save_state uplink_set-41741 uapi_open relays_use-1 mapped_use-1 finder_use-1 uplink_look "
 		"announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 names_write-0 "
 		"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 "
-		"beacon_follow-0 announce_look roster_follow-1 notify_status "
+		"beacon_follow-0 portmap_follow announce_look roster_follow-1 notify_status "
 		"sync_start cluster_join");
 	/* Numbers are settled before all is saved, while the tunnel still carries packets. */
 	fake_assert_asked(
 		"sync_stop peers_look-1 waits_free keep_settle_number-12 announce_free "
-		"keep_all ipv6_free uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget overlay_free exchange_free mapped_free relays_free finder_free "
+		"keep_all ipv6_free portmap_remove portmap_free uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget overlay_free exchange_free mapped_free why_free relays_free finder_free "
 		"roster_free beacon_free peers_free device_free ground_free wall_free sync_free offer_free ping_free "
 		"uplink_free cluster_free names_free resolv_free uapi_free pods_free "
 		"news_free keep_free");
@@ -358,11 +358,11 @@ static int in_loop(void)
 	fake.uplink->changed(h, false);
 	fake_assert_asked(
 		"device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow wall_apply-1 "
-		"offer_look-1 beacon_follow-0 announce_look peers_look-1");
+		"offer_look-1 beacon_follow-0 portmap_follow announce_look peers_look-1");
 	fake.uplink->changed(h, true);
 	fake_assert_asked(
 		"device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow wall_apply-1 "
-		"offer_look-1 beacon_follow-0 announce_look peers_look-1 finder_moved relays_moved mapped_moved peers_initiate sync_link_changed");
+		"offer_look-1 beacon_follow-0 portmap_follow announce_look peers_look-1 portmap_hurry finder_moved relays_moved mapped_moved peers_initiate sync_link_changed");
 	fake.uplink->touched(h);
 	assert_non_null(strstr(fake_asked(), "device_look ground_look-1-7 wall_retry-1"));
 	/* What the disk says. */
@@ -389,7 +389,7 @@ static int in_loop_without_tunnel(void)
 	overlay_close(h->overlay);
 	(void) fake_asked();
 	fake.uplink->changed(h, true);
-	assert_non_null(strstr(fake_asked(), "peers_clear sync_link_changed"));
+	assert_non_null(strstr(fake_asked(), "peers_clear portmap_hurry sync_link_changed"));
 	return 0;
 }
 

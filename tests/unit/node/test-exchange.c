@@ -48,6 +48,7 @@ struct ipc_server *ipc_server_free(struct ipc_server *server)
 }
 
 struct ipc_request {
+	struct ipc_creds creds;
 	const char *call;
 	json_t *args, *ok;
 	char code[32];
@@ -61,6 +62,11 @@ const char *ipc_request_call(const struct ipc_request *request)
 const json_t *ipc_request_args(const struct ipc_request *request)
 {
 	return request->args;
+}
+
+const struct ipc_creds *ipc_request_creds(const struct ipc_request *request)
+{
+	return &request->creds;
 }
 
 void ipc_request_reply(struct ipc_request *request, json_t *ok)
@@ -147,7 +153,16 @@ static int on_records(void *ctx, uint32_t id, const struct record *records, size
 	return taken.r < 0 ? taken.r : (int) n;
 }
 
-static const struct exchange_hooks hooks = { .records = on_records };
+static uint32_t asked_about;
+
+static json_t *on_why(void *ctx, uint32_t id)
+{
+	assert_ptr_equal(ctx, &taken);
+	asked_about = id;
+	return id == 9 ? NULL : json_pack("{s:I}", "about", (json_int_t) id);
+}
+
+static const struct exchange_hooks hooks = { .records = on_records, .why = on_why };
 static struct core *core;
 static struct exchange *exchange;
 static struct mesh_log *full; /* what others have */
@@ -259,7 +274,9 @@ static void test_who(void **state)
 
 static struct ipc_request ask(const char *name, json_t *args)
 {
-	struct ipc_request request = { .call = name, .args = args ? args : json_object() };
+	struct ipc_request request = {
+		.creds.uid = 3, .call = name, .args = args ? args : json_object()
+	};
 
 	servers[1]->handler(servers[1]->ctx, &request);
 	json_decref(request.args);
@@ -289,6 +306,21 @@ static void test_records(void **state)
 	mesh_log = log_of(RECORDS);
 	assert_int_equal(records_from(1), EXCHANGE_PAGE);
 	assert_int_equal(records_from(RECORDS), 1);
+}
+
+/* Of the way to whoever asks, or to the board that he names. */
+static void test_why(void **state)
+{
+	json_decref(ask("why", NULL).ok);
+	assert_int_equal(asked_about, 3);
+	json_decref(ask("why", json_pack("{s:i}", "about", 2)).ok);
+	assert_int_equal(asked_about, 2);
+	assert_string_equal(ask("why", json_pack("{s:i}", "about", 9)).code, "unknown_peer");
+	asked_about = 0;
+	assert_string_equal(ask("why", json_pack("{s:s}", "about", "2")).code, "bad_request");
+	assert_string_equal(ask("why", json_pack("{s:i}", "about", -1)).code, "bad_request");
+	assert_string_equal(ask("why", json_pack("{s:i}", "about", 1 << 24)).code, "bad_request");
+	assert_int_equal(asked_about, 0);
 }
 
 static void test_bad_calls(void **state)
@@ -426,6 +458,7 @@ int main(void)
 		TEST(cannot_listen),
 		TEST(who),
 		TEST(records),
+		TEST(why),
 		TEST(bad_calls),
 		TEST(when),
 		TEST(whom),

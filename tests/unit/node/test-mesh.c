@@ -58,7 +58,7 @@ static void remove_node(uint32_t id)
 #define FIRST                                                                                                                                                                                                                                                                                                        \
 	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                                                                                                  \
 	"uapi_open relays_use-1 mapped_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 " \
-	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 announce_look"
+	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 portmap_follow announce_look"
 
 /* --- its states --- */
 
@@ -97,7 +97,7 @@ static void test_replaced(void **state)
 	assert_int_equal(update(CHANGE_RECORDS), 0);
 	assert_int_equal(h->mesh_state, MESH_REPLACED);
 	fake_assert_asked(
-		"uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget device_clear wall_take_down "
+		"portmap_remove uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget device_clear wall_take_down "
 		"names_write-1 ground_forget ipv6_forget pods_forget exchange_follow-0 beacon_follow-0 announce_check-0 "
 		"roster_follow-0 notify_status");
 	assert_int_equal(
@@ -137,7 +137,7 @@ static void test_removed(void **state)
 static void test_no_memory(void **state)
 {
 	static const char *const each[] = { "overlay", "peers", "device", "ipv6", "ground",
-		"announce" };
+		"portmap", "announce" };
 
 	for (size_t i = 0; i < ARRAY_LEN(each); i++) {
 		fake.missing = each[i];
@@ -223,15 +223,15 @@ static void test_changes(void **state)
 	} cases[] = {
 		{ CHANGE_RECORDS,
 			"peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 names_write-0 "
-			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 announce_look roster_follow-1" },
+			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 portmap_follow announce_look roster_follow-1" },
 		{ CHANGE_UPLINK,
-			"peers_apply finder_own finder_follow wall_apply-1 offer_look-1 beacon_follow-0 announce_look" },
+			"peers_apply finder_own finder_follow wall_apply-1 offer_look-1 beacon_follow-0 portmap_follow announce_look" },
 		{ CHANGE_MTU, "device_apply" },
 		{ CHANGE_TUNNEL,
-			"peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 names_write-0 announce_look" },
+			"peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 names_write-0 portmap_follow announce_look" },
 		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
 		{ CHANGE_CONFIG,
-			"device_apply wall_apply-1 names_write-0 offer_look-1 beacon_follow-0" },
+			"device_apply wall_apply-1 names_write-0 offer_look-1 beacon_follow-0 portmap_follow" },
 	};
 
 	begin();
@@ -358,6 +358,13 @@ static void test_announced_facts(void **state)
 	assert_int_equal(fake.number, 12);
 	fake.announce->look(fake.ctx, &facts);
 	assert_ptr_equal(facts.own, &fake.own);
+	assert_int_equal(facts.n_more, 0);
+	assert_int_equal(endpoint_parse("203.0.113.7:2000", &fake.port_mapped), 0);
+	fake.announce->look(fake.ctx, &facts);
+	assert_int_equal(facts.n_more, 1);
+	assert_true(endpoint_equal(&facts.more[0], &fake.port_mapped));
+	fake.portmap->changed(h);
+	fake_assert_asked("finder_own announce_look");
 	assert_false(facts.no_ipv6);
 	assert_string_equal(facts.kube, "tried");
 	assert_string_equal(facts.kube_problem, "problem");
@@ -524,8 +531,10 @@ static void test_mapped(void **state)
 	begin();
 	fake.finder->aside(h, &event);
 	fake_assert_asked("mapped_take-28");
+	fake.finder->left(h, 2);
+	fake_assert_asked("mapped_moved");
 	fake.mapped->changed(h);
-	fake_assert_asked("announce_look");
+	fake_assert_asked("finder_own announce_look");
 	assert_ptr_equal(fake.mapped->own(h), &fake.own);
 	assert_int_equal(fake.mapped->relays(h, servers, NAT_SERVERS_MAX), 0);
 	fake.home = 2;
@@ -539,6 +548,26 @@ static void test_mapped(void **state)
 	assert_true(endpoint_equal(&facts.more[0], &fake.outside));
 }
 
+/* Where it is seen, and what its router does: behind what its links have. */
+static void test_own(void **state)
+{
+	begin();
+	assert_int_equal(endpoint_parse("203.0.113.2:20007", &fake.outside), 0);
+	assert_int_equal(endpoint_parse("203.0.113.2:7", &fake.port_mapped), 0);
+	fake.sides[NAT_IPV4] = (struct nat_side){ .mapping = NAT_MAPPING_COUNTING,
+		.step = -2,
+		.outside = { fake.outside },
+		.n_outside = 1 };
+	fake.mapped->changed(h);
+	assert_int_equal(fake.told.at.n_local, fake.own.n_endpoints);
+	assert_int_equal(fake.told.at.n, fake.own.n_endpoints + 2);
+	assert_true(endpoint_equal(&fake.told.at.list[fake.told.at.n - 2], &fake.outside));
+	assert_true(endpoint_equal(&fake.told.at.list[fake.told.at.n - 1], &fake.port_mapped));
+	assert_int_equal(fake.told.mapping, DISCO_MAPPING_COUNTING);
+	assert_int_equal(fake.told.step, -2);
+	assert_true(endpoint_equal(&fake.told.outside, &fake.outside));
+}
+
 static void test_retry_held_back(void **state)
 {
 	begin();
@@ -547,7 +576,7 @@ static void test_retry_held_back(void **state)
 	fake_assert_asked(
 		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow "
 		"relays_follow mapped_follow device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
-		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 announce_look roster_follow-1 device_look ground_look-1-7 "
+		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 portmap_follow announce_look roster_follow-1 device_look ground_look-1-7 "
 		"wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 }
 
@@ -597,6 +626,21 @@ static void test_retry_ipv6(void **state)
 		"device_hold-7 device_look ipv6_found-2 ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 }
 
+/* What other boards, and people here, ask about ways. */
+static void test_why(void **state)
+{
+	struct why_sources sources;
+	CLEANUP_JSON json_t *told = NULL;
+
+	fake_hearthd_open(h);
+	assert_int_equal(update(CHANGE_ALL), 0);
+	told = fake.exchange->why(fake.ctx, 3);
+	assert_int_equal(json_integer_value(json_object_get(told, "about")), 3);
+	fake.why->look(fake.ctx, &sources);
+	assert_int_equal(sources.self, WHY_SELF_UP);
+	assert_ptr_equal(sources.own, &fake.own);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -628,10 +672,12 @@ int main(void)
 		TEST(retry_without_a_mesh),
 		TEST(relays),
 		TEST(mapped),
+		TEST(own),
 		TEST(retry_held_back),
 		TEST(retry_tunnel),
 		TEST(retry_peers),
 		TEST(retry_ipv6),
+		TEST(why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

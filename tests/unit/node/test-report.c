@@ -400,6 +400,41 @@ static void test_relayed(void **state)
 	ways_done(&peers[0].ways);
 }
 
+static void test_mappings(void **state)
+{
+	struct report report = make();
+	struct portmap_report mappings[] = {
+		{ .family = AF_INET,
+			.protocol = MAPPING_UPNP,
+			.nested = true,
+			.left_us = 90000000 },
+		{ .family = AF_INET6, .why = MAPPING_WHY_REFUSED, .detail = 2, .restarts = 1 },
+	};
+
+	assert_int_equal(endpoint_parse("100.64.0.7:2000", &mappings[0].outside), 0);
+	assert_int_equal(ip_addr_parse("192.168.1.1", &mappings[0].gateway), 0);
+	report.mappings = mappings;
+	report.n_mappings = 2;
+	CLEANUP_JSON json_t *json = report_json(&report);
+	const json_t *list = json_object_get(json, "port_mappings");
+	const json_t *first = json_array_get(list, 0), *second = json_array_get(list, 1);
+
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(text(first, "family"), "ipv4");
+	assert_string_equal(text(first, "gateway"), "192.168.1.1");
+	assert_string_equal(text(first, "protocol"), "upnp");
+	assert_string_equal(text(first, "endpoint"), "100.64.0.7:2000");
+	assert_true(json_is_true(json_object_get(first, "nested")));
+	assert_int_equal(json_integer_value(json_object_get(first, "left_seconds")), 90);
+	assert_true(json_is_null(json_object_get(first, "why")));
+	assert_true(json_is_null(json_object_get(second, "gateway")));
+	assert_true(json_is_null(json_object_get(second, "endpoint")));
+	assert_string_equal(text(second, "why"), "refused");
+	assert_string_equal(text(second, "words"), "the gateway refuses it");
+	assert_int_equal(json_integer_value(json_object_get(second, "code")), 2);
+	assert_int_equal(json_integer_value(json_object_get(second, "restarts")), 1);
+}
+
 static void test_peer_states(void **state)
 {
 	struct peer peer = { .has_presence = true };
@@ -435,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_beacon),
 		cmocka_unit_test(test_sentence),
 		cmocka_unit_test(test_relayed),
+		cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_peer_states),
 	};
 	return cmocka_run_group_tests(tests, NULL, release);

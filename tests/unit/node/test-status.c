@@ -39,6 +39,62 @@ static void test_look(void **state)
 	fake_assert_asked("peers_look-0");
 }
 
+/* What `hearth why` is made from, beside the peers. */
+static void test_fill_why(void **state)
+{
+	struct why_sources sources;
+
+	fake.own.n_endpoints = 1;
+	fake.sync.connected = true;
+	fake.home = 3;
+	status_fill_why(h, &sources);
+	assert_int_equal(sources.self, WHY_SELF_WAITING);
+	begin();
+	status_fill_why(h, &sources);
+	fake_assert_asked("peers_look-1");
+	assert_int_equal(sources.self, WHY_SELF_UP);
+	assert_true(sources.connected);
+	assert_ptr_equal(sources.own, &fake.own);
+	assert_int_equal(sources.n_relays, 1);
+	assert_int_equal(sources.relays[0].id, 3);
+	assert_true(sources.relays[0].home);
+	assert_false(sources.relays[0].udp || sources.relays[0].tcp);
+	h->mesh_state = MESH_REMOVED;
+	status_fill_why(h, &sources);
+	assert_int_equal(sources.self, WHY_SELF_REMOVED);
+	h->mesh_state = MESH_REPLACED;
+	status_fill_why(h, &sources);
+	assert_int_equal(sources.self, WHY_SELF_REPLACED);
+	h->mesh_state = MESH_UP;
+}
+
+/* What STUN and the gateway say: before what relays show. */
+static void test_fill_why_net(void **state)
+{
+	struct why_sources sources;
+
+	begin();
+	fake.sides[NAT_IPV4] = (struct nat_side){ .udp = NAT_UDP_NONE };
+	status_fill_why(h, &sources);
+	assert_int_equal(sources.net.udp[WHY_IPV4], WHY_NO);
+	assert_int_equal(sources.net.udp[WHY_IPV6], WHY_UNKNOWN);
+	assert_int_equal(sources.net.mapping, WHY_MAPPING_UNKNOWN);
+	assert_int_equal(sources.net.portmap, WHY_PORTMAP_NONE);
+	assert_null(sources.net.portmap_by);
+	fake.sides[NAT_IPV4] = (struct nat_side){ .udp = NAT_UDP_WORKS,
+		.mapping = NAT_MAPPING_RANDOM,
+		.outside = { { .port = 5 } },
+		.n_outside = 1 };
+	status_fill_why(h, &sources);
+	assert_int_equal(sources.net.udp[WHY_IPV4], WHY_YES);
+	assert_int_equal(sources.net.mapping, WHY_MAPPING_RANDOM);
+	assert_int_equal(sources.net.n_outside, 1);
+	assert_int_equal(sources.net.outside[0].port, 5);
+	fake.sides[NAT_IPV4].open = true;
+	status_fill_why(h, &sources);
+	assert_int_equal(sources.net.mapping, WHY_MAPPING_NONE);
+}
+
 static void test_fill(void **state)
 {
 	struct err wrong = { 0 }, forked = { 0 };
@@ -145,6 +201,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(look),
+		TEST(fill_why),
+		TEST(fill_why_net),
 		TEST(fill),
 		TEST(sentence),
 		TEST(ready),
