@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "sys/sock/sock-cut.h"
 #include "sys/sock/sock.h"
 
 /* One address of ours, one size, one hop limit. */
@@ -35,6 +36,7 @@ struct sock_batch {
 	struct half in, out;
 	struct mmsghdr singles[SOCK_SEGMENTS_MAX]; /* the datagrams of one message of @out */
 	struct iovec single_iovs[SOCK_SEGMENTS_MAX];
+	struct sock_cutter cutter;
 };
 
 struct sock_batch *sock_batch_new(void)
@@ -361,10 +363,15 @@ int sock_send_one(const struct sock *sock, const struct sock_msg *msg)
 	hdr.msg_namelen = write_name(&msg->remote, &name);
 	put_source(&hdr, &control, msg);
 	put_hops(&hdr, &control, msg);
+	if (msg->whole)
+		sock_set_whole(fd, msg->remote.addr.family, true);
 	do
 		r = sendmsg(fd, &hdr, MSG_DONTWAIT);
 	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : 0;
+	r = r < 0 ? -errno : 0;
+	if (msg->whole)
+		sock_set_whole(fd, msg->remote.addr.family, false);
+	return (int) r;
 }
 
 static void refuse_family(struct sock_msg *msg)
@@ -375,22 +382,54 @@ static void refuse_family(struct sock_msg *msg)
 	msg->failed = sock_msg_datagrams(msg);
 }
 
+static bool is_alone(const struct sock_batch *batch, const struct sock_msg *msg)
+{
+	return msg->whole || sock_is_cut(&batch->cutter, msg);
+}
+
+/* How many messages from here on go by one call: of one family, and nothing odd. */
+static size_t run_length(const struct sock_batch *batch, const struct sock *sock,
+	const struct sock_msg *msgs, size_t n, int fd)
+{
+	size_t run = 1;
+
+	while (!is_alone(batch, &msgs[0]) && run < n && run < SOCK_BATCH_MAX &&
+		!is_alone(batch, &msgs[run]) && sock_fd_for(sock, &msgs[run]) == fd)
+		run++;
+	return run;
+}
+
+/* As send_run(), but for what is odd about the first. */
+static size_t send_next(
+	struct sock_batch *batch, struct sock *sock, int fd, struct sock_msg *msgs, size_t n)
+{
+	int family = msgs[0].remote.addr.family;
+	size_t done;
+
+	if (sock_is_cut(&batch->cutter, msgs) && sock_cut(&batch->cutter, sock, msgs))
+		return 1;
+	if (msgs[0].whole)
+		sock_set_whole(fd, family, true);
+	done = send_run(batch, sock, fd, msgs, n);
+	if (msgs[0].whole)
+		sock_set_whole(fd, family, false);
+	return done;
+}
+
 size_t sock_send(struct sock_batch *batch, struct sock *sock, struct sock_msg *msgs, size_t n)
 {
 	size_t i = 0;
 
 	while (i < n) {
 		int fd = sock_fd_for(sock, &msgs[i]);
-		size_t run = 1, done;
+		size_t run, done;
 
 		if (fd < 0) {
 			refuse_family(&msgs[i++]);
 			continue;
 		}
-		while (i + run < n && run < SOCK_BATCH_MAX &&
-			sock_fd_for(sock, &msgs[i + run]) == fd)
-			run++;
-		done = send_run(batch, sock, fd, msgs + i, run);
+		run = run_length(batch, sock, msgs + i, n - i, fd);
+		done = send_next(batch, sock, fd, msgs + i, run);
 		i += done;
 		if (done < run)
 			break;

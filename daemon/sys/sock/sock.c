@@ -216,6 +216,23 @@ void sock_gso_again(struct sock *sock)
 	sock->gso6 = sock->fd6 >= 0 && ask_gso(sock->fd6);
 }
 
+/*
+ * "Probe" is with DF and without regard to what ICMP has said of the way; IPv6 has no DF, so it is
+ * told not to cut it here.
+ */
+void sock_set_whole(int fd, int family, bool whole)
+{
+	const int discover4 = whole ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT;
+	const int discover6 = whole ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT, in_one = whole;
+
+	if (family == AF_INET) {
+		(void) setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover4, sizeof(discover4));
+		return;
+	}
+	(void) setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover6, sizeof(discover6));
+	(void) setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &in_one, sizeof(in_one));
+}
+
 int sock_fd_for(const struct sock *sock, const struct sock_msg *msg)
 {
 	switch (msg->remote.addr.family) {

@@ -78,6 +78,16 @@ struct sock_msg {
 	struct ip_addr local;
 	uint32_t ifindex; /* received: the interface it came in on */
 	uint8_t hops;     /* to send: TTL or hop limit, 0: the kernel's */
+	/*
+	 * To send: in one piece, whatever the kernel believes of the way's MTU; nobody may fragment
+	 * it. One datagram; -EMSGSIZE if the interface has less.
+	 */
+	bool whole;
+	/*
+	 * To send: IPv6 packets of it are at most so long (1280 or more), whatever the kernel
+	 * believes, and if we may make fragments ourselves (CAP_NET_RAW). 0: as the kernel does it.
+	 */
+	uint16_t fragment;
 
 	/* Results of sending. */
 	size_t sent;      /* bytes that have gone out */
@@ -116,9 +126,10 @@ int sock_recv(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n,
 size_t sock_send(struct sock_batch *batch, struct sock *sock, struct sock_msg *msgs, size_t n);
 
 /*
- * Sends one datagram: @msg's data, remote, local and hops, without the results. No super-frame, and
- * nothing of @sock but its descriptors is used, so that another thread may send meanwhile. 0 or
- * -errno, -EAGAIN if the send buffer is full.
+ * Sends one datagram: @msg's data, remote, local, hops and whole, without the results. No
+ * super-frame, and nothing of @sock but its descriptors is used, so that another thread may send
+ * meanwhile (but for one that is whole: what others send would be so, too). 0 or -errno, -EAGAIN if
+ * the send buffer is full.
  */
 int sock_send_one(const struct sock *sock, const struct sock_msg *msg);
 
@@ -135,6 +146,12 @@ enum { SOCK_SHED_CLASSES = 3, SOCK_SHED_ALL = 65536 };
  * super-frame counts as what its first datagram is. -errno if the kernel cannot (nothing changes).
  */
 int sock_set_shed(struct sock *sock, const uint32_t keep[static SOCK_SHED_CLASSES]);
+
+/*
+ * What is sent by the socket @fd of @family from now on is whole, or as it was at first: outer IPv4
+ * packets may be fragmented anywhere, IPv6 ones by this machine.
+ */
+void sock_set_whole(int fd, int family, bool whole);
 
 /* The socket that @msg would be sent with; -1: none of its family. */
 int sock_fd_for(const struct sock *sock, const struct sock_msg *msg);

@@ -5,6 +5,7 @@
 #include "sys/sock/sock.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -24,6 +26,24 @@ static struct {
 	unsigned after; /* so many messages go through first */
 	unsigned calls;
 } refusal;
+
+static unsigned wholes; /* of the messages sent: so that nobody may fragment them */
+
+static bool sends_whole(int fd)
+{
+	int domain = 0, discover = 0, in_one = 0;
+	socklen_t len = sizeof(domain);
+
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len), 0);
+	if (domain == AF_INET) {
+		assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, &len), 0);
+		return discover == IP_PMTUDISC_PROBE;
+	}
+	assert_int_equal(getsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover, &len), 0);
+	assert_int_equal(getsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &in_one, &len), 0);
+	assert_int_equal(in_one, discover == IPV6_PMTUDISC_PROBE);
+	return in_one;
+}
 
 int __real_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
@@ -53,6 +73,7 @@ static bool is_refused(struct msghdr *hdr)
 int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 {
 	refusal.calls++;
+	wholes += sends_whole(fd) ? n : 0;
 	for (unsigned i = 0; i < n; i++) {
 		if (is_refused(&msgs[i].msg_hdr)) {
 			errno = refusal.error;
@@ -77,6 +98,7 @@ static int set_up(void **state)
 	struct pair *p = calloc(1, sizeof(*p));
 
 	memset(&refusal, 0, sizeof(refusal));
+	wholes = 0;
 	assert_non_null(p);
 	assert_int_equal(sock_open(0, 0, true, &p->from, NULL), 0);
 	assert_int_equal(sock_open(0, 0, true, &p->to, NULL), 0);
@@ -498,6 +520,80 @@ static void test_send_one(void **state)
 	assert_int_equal(sock_recv(p->batch, p->to.fd4, p->msgs, SOCK_BATCH_MAX, CAPACITY), 0);
 }
 
+static struct sock_msg message6(struct pair *p, size_t len, size_t segment)
+{
+	struct sock_msg msg = message(p, len, segment);
+
+	msg.remote.addr = (struct ip_addr){ .family = AF_INET6, .bytes = { [15] = 1 } };
+	return msg;
+}
+
+/* One among others, in order; for it alone the sockets are otherwise. */
+static void test_whole(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msgs[] = { message(p, 100, 0), message(p, 200, 0), message(p, 300, 0) };
+
+	msgs[1].whole = true;
+	msgs[1].data += 100;
+	msgs[2].data += 300;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 3), 3);
+	assert_int_equal(wholes, 1);
+	expect_arrival(p, 3, 600);
+	assert_false(sends_whole(p->from.fd4));
+	msgs[1] = message6(p, 200, 0);
+	msgs[1].whole = true;
+	assert_int_equal(sock_send(p->batch, &p->from, msgs, 2), 2);
+	assert_int_equal(wholes, 2);
+	assert_false(sends_whole(p->from.fd6));
+	assert_int_equal(sock_send_one(&p->from, &msgs[1]), 0);
+	assert_false(sends_whole(p->from.fd6));
+}
+
+/* Longer than the loopback's MTU: in pieces, or in one and then not at all. */
+static void test_whole_is_not_cut(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msg = message6(p, 65500, 0);
+
+	assert_int_equal(sock_send_one(&p->from, &msg), 0);
+	msg.whole = true;
+	assert_int_equal(sock_send_one(&p->from, &msg), -EMSGSIZE);
+	msg.whole = false;
+	assert_int_equal(sock_send_one(&p->from, &msg), 0);
+}
+
+/* What comes to IPv6 is whole again, whoever cut it. Only long ones are, and only if we may. */
+static void test_fragments(void **state)
+{
+	struct pair *p = *state;
+	struct sock_msg msgs[] = { message6(p, 1312, 0), message6(p, 3 * 1312 + 700, 1312),
+		message6(p, 1232, 0), message6(p, 1233, 0) };
+	static const unsigned datagrams[] = { 1, 4, 1, 1 };
+
+	for (size_t i = 0; i < 4; i++) {
+		struct pollfd fd = { .fd = p->to.fd6, .events = POLLIN };
+		unsigned got = 0, before = refusal.calls;
+		size_t at = 0;
+
+		msgs[i].fragment = 1280;
+		assert_int_equal(sock_send(p->batch, &p->from, &msgs[i], 1), 1);
+		assert_int_equal(msgs[i].failed, 0);
+		assert_int_equal(msgs[i].sent, msgs[i].len);
+		if (geteuid() == 0)
+			assert_int_equal(refusal.calls - before, i == 2);
+		while (got < datagrams[i]) {
+			assert_int_equal(poll(&fd, 1, 2000), 1);
+			assert_true(sock_recv(p->batch, fd.fd, p->msgs, 1, CAPACITY) == 1);
+			assert_memory_equal(p->msgs[0].data, p->text + at, p->msgs[0].len);
+			assert_int_equal(p->msgs[0].remote.port, p->from.port);
+			got += sock_msg_datagrams(&p->msgs[0]);
+			at += p->msgs[0].len;
+		}
+		assert_int_equal(at, msgs[i].len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +610,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_steer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_steer_spreads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_shed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_whole, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_whole_is_not_cut, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_fragments, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
