@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "packet/cut6.h"
 #include "tunnel/internal.h"
 #include "wg/noise.h"
 
@@ -146,6 +147,8 @@ static bool peer_is_valid(const struct tunnel_peer *p)
 	for (size_t i = 0; i < p->n_allowed; i++)
 		if (!prefix_is_valid(&p->allowed[i]))
 			return false;
+	if (p->fragment && p->fragment < CUT6_LEAST)
+		return false;
 	return p->endpoint.addr.family == AF_UNSPEC || endpoint_is_valid(&p->endpoint);
 }
 
@@ -163,7 +166,7 @@ static int set_peer(struct tunnel *t, void *arg)
 {
 	const struct tunnel_peer *p = arg;
 	struct wg_peer *peer = NULL;
-	const struct peer_user *user;
+	struct peer_user *user;
 	int r;
 
 	r = control_add_peer(t, p->key, &peer);
@@ -174,6 +177,7 @@ static int set_peer(struct tunnel *t, void *arg)
 	if (p->endpoint.addr.family && !endpoint_equal(&p->endpoint, &user->configured) &&
 		!wg_device_denies(t->device, &p->endpoint))
 		control_set_endpoint(t, peer, &p->endpoint);
+	user->fragment = p->fragment;
 	wg_peer_set_sought(peer, p->sought);
 	r = replace_allowed(peer, p);
 	/* Last: turning it on sends a keepalive. */

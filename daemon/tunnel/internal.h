@@ -72,6 +72,7 @@ struct peer_user {
 	struct endpoint configured; /* the endpoint given last */
 	struct endpoint heard;      /* told last, and when */
 	uint64_t heard_us;
+	uint16_t fragment; /* tunnel_peer's */
 };
 
 /* An inner packet on its way out, in the read area. */
@@ -326,9 +327,10 @@ struct group {
 	struct endpoint remote; /* where the peer was when it began, and where to send from */
 	struct ip_addr local;
 	uint32_t ifindex;
-	uint64_t counter; /* of the first */
-	size_t at;        /* where the first lies in the box */
-	uint8_t hops;     /* hop limit of the datagrams, 0: as usual */
+	uint64_t counter;  /* of the first */
+	size_t at;         /* where the first lies in the box */
+	uint8_t hops;      /* hop limit of the datagrams, 0: as usual */
+	uint16_t fragment; /* tunnel_peer's */
 	size_t n;
 };
 

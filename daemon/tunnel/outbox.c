@@ -20,6 +20,7 @@ bool outbox_has_room(const struct outbox *box, size_t n, size_t bytes)
 bool outbox_begin(struct wg_peer *peer, size_t n, struct group *ret)
 {
 	const struct wg_endpoint *to = wg_peer_endpoint(peer);
+	const struct peer_user *user = wg_peer_user(peer);
 	struct wg_session *session = wg_peer_sending(peer);
 
 	if (!session || !to)
@@ -27,7 +28,8 @@ bool outbox_begin(struct wg_peer *peer, size_t n, struct group *ret)
 	*ret = (struct group){ .session = session,
 		.remote = to->remote,
 		.local = path_source(to),
-		.ifindex = to->ifindex };
+		.ifindex = to->ifindex,
+		.fragment = user->fragment };
 	return wg_session_reserve(session, (unsigned) n, &ret->counter);
 }
 
@@ -84,7 +86,8 @@ static void enlist(
 		.remote = g->remote,
 		.local = g->local,
 		.ifindex = g->ifindex,
-		.hops = g->hops };
+		.hops = g->hops,
+		.fragment = g->fragment };
 	box->closed = false;
 }
 

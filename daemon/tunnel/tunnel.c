@@ -386,6 +386,25 @@ int tunnel_send_aside(struct tunnel *t, const struct endpoint *to, const struct 
 	return sock_send_one(&t->lanes[0]->sock, &msg);
 }
 
+static int send_whole(struct tunnel *t, void *arg)
+{
+	const struct sock_msg *msg = arg;
+
+	return sock_send_one(&t->lanes[0]->sock, msg);
+}
+
+int tunnel_send_whole(struct tunnel *t, const struct endpoint *to, const uint8_t *data, size_t len)
+{
+	struct sock_msg msg = { .data = (uint8_t *) data, /* only read */
+		.len = len,
+		.remote = *to,
+		.whole = true };
+
+	if (wg_device_denies(t->device, to))
+		return -EACCES;
+	return tunnel_call(t, send_whole, &msg);
+}
+
 int tunnel_call(struct tunnel *t, int (*fn)(struct tunnel *t, void *arg), void *arg)
 {
 	struct call call = { .fn = fn, .arg = arg };

@@ -147,6 +147,14 @@ bool tunnel_next_event(struct tunnel *tunnel, struct tunnel_event *ret);
 int tunnel_send_aside(struct tunnel *tunnel, const struct endpoint *to, const struct ip_addr *from,
 	const uint8_t *data, size_t len);
 
+/*
+ * The same in one piece, which nobody on its way may fragment, and whatever the kernel believes of
+ * the way's MTU: how long one may be is found out by it. By the tunnel's thread. -EMSGSIZE: the
+ * interface has less.
+ */
+int tunnel_send_whole(
+	struct tunnel *tunnel, const struct endpoint *to, const uint8_t *data, size_t len);
+
 struct tunnel_peer {
 	uint8_t key[TUNNEL_KEY_LEN];
 	uint8_t psk[TUNNEL_KEY_LEN];
@@ -160,6 +168,12 @@ struct tunnel_peer {
 	struct endpoint endpoint;
 	/* While there is none, what is sent to the peer waits for one (90 s at most). */
 	bool sought;
+	/*
+	 * What is sealed for it leaves in IPv6 packets of at most so many bytes (1280 or more), in
+	 * fragments if need be: on its way the kernel does not learn how long they may be. 0: as
+	 * usual. For longer ones only, and slow.
+	 */
+	uint16_t fragment;
 	const struct ip_prefix *allowed; /* borrowed during the call */
 	size_t n_allowed;
 };
