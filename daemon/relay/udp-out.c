@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "packet/bytes.h"
+#include "wire/disco.h"
 #include "wire/stun.h"
 #include "wire/udprelay.h"
 
@@ -87,6 +88,22 @@ void udp_out_flush(struct udp_out *out)
 
 /* --- what waits --- */
 
+bool udp_out_is_whole(const uint8_t *data, size_t len)
+{
+	return len > UDPRELAY_DATA_HEAD_LEN &&
+	       disco_is_padded(data + UDPRELAY_DATA_HEAD_LEN, len - UDPRELAY_DATA_HEAD_LEN);
+}
+
+struct sock_msg udp_out_data(const struct binds_way *to, uint8_t *data, size_t len)
+{
+	return (struct sock_msg){ .data = data,
+		.len = len,
+		.segment = len,
+		.remote = to->remote,
+		.local = to->local,
+		.whole = udp_out_is_whole(data, len) };
+}
+
 struct sock_msg *udp_out_add(struct udp_out *out, enum udp_out_what what)
 {
 	if (out->n == SOCK_BATCH_MAX)
@@ -125,8 +142,9 @@ static bool is_next(const struct udp_out *out, const uint8_t *head, size_t len)
 {
 	const struct sock_msg *last = out->n ? &out->msgs[out->n - 1] : NULL;
 
-	return last && out->what[out->n - 1] == UDP_OUT_FETCHED && last->len % last->segment == 0 &&
-	       len <= last->segment && memcmp(last->data, head, UDPRELAY_DATA_HEAD_LEN) == 0;
+	return last && out->what[out->n - 1] == UDP_OUT_FETCHED && !last->whole &&
+	       last->len % last->segment == 0 && len <= last->segment &&
+	       memcmp(last->data, head, UDPRELAY_DATA_HEAD_LEN) == 0;
 }
 
 void udp_out_copy(struct udp_out *out, const struct binds_way *to, uint32_t source,
@@ -143,14 +161,12 @@ void udp_out_copy(struct udp_out *out, const struct binds_way *to, uint32_t sour
 	out->copied += size;
 	memcpy(copy, head, sizeof(head));
 	memcpy(copy + sizeof(head), data, len);
-	if (is_next(out, head, size)) {
+	if (is_next(out, head, size) && !udp_out_is_whole(copy, size)) {
 		udp_out_extend(out, copy, size);
 		return;
 	}
 	msg = udp_out_add(out, UDP_OUT_FETCHED);
-	*msg = (struct sock_msg){
-		.data = copy, .len = size, .segment = size, .remote = to->remote, .local = to->local
-	};
+	*msg = udp_out_data(to, copy, size);
 }
 
 void udp_out_say(struct udp_out *out, const struct sock_msg *from, const uint8_t *data, size_t len)

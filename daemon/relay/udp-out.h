@@ -38,6 +38,11 @@ struct udp_out {
 	size_t copied;
 };
 
+/* DATA to @to, which lies at @data with its head. Borrowed. */
+struct sock_msg udp_out_data(const struct binds_way *to, uint8_t *data, size_t len);
+/* Whether DATA carries a padded ping: that goes on as it came, in one piece. */
+bool udp_out_is_whole(const uint8_t *data, size_t len);
+
 /* A new message behind the others, to be filled in. Its data is borrowed until it is sent. */
 struct sock_msg *udp_out_add(struct udp_out *out, enum udp_out_what what);
 

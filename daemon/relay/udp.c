@@ -106,9 +106,7 @@ static void carry(struct udp *udp, const struct binds_way *to, uint8_t *data, si
 	struct sock_msg *msg = udp_out_add(&udp->out, UDP_OUT_CARRIED);
 
 	memcpy(data, udp->run.next, UDPRELAY_DATA_HEAD_LEN);
-	*msg = (struct sock_msg){
-		.data = data, .len = len, .segment = len, .remote = to->remote, .local = to->local
-	};
+	*msg = udp_out_data(to, data, len);
 }
 
 static bool deliver(
@@ -151,7 +149,8 @@ static void begin_run(struct udp *udp, const struct sock_msg *from, uint8_t *dat
 		count(udp, udp->run.fate);
 		udp_out_say(&udp->out, from, reply.data, reply.len);
 	}
-	udp->run.on = udp->run.fate != FATE_BRIDGED; /* there each is a packet of its own */
+	/* Elsewhere each is a packet of its own, and so is a padded ping. */
+	udp->run.on = udp->run.fate != FATE_BRIDGED && !udp_out_is_whole(data, len);
 }
 
 /* One more with the same head. A hint has been given for the first. */
@@ -177,7 +176,8 @@ static void take_datagram(struct udp *udp, const struct sock_msg *from, uint8_t 
 	uint32_t session, node;
 
 	if (udp->run.on && len > UDPRELAY_DATA_HEAD_LEN &&
-		memcmp(data, udp->run.head, UDPRELAY_DATA_HEAD_LEN) == 0) {
+		memcmp(data, udp->run.head, UDPRELAY_DATA_HEAD_LEN) == 0 &&
+		!udp_out_is_whole(data, len)) {
 		continue_run(udp, data, len);
 		return;
 	}

@@ -9,11 +9,13 @@
 
 #include "base/cleanup.h"
 #include "tunnel/ferry-internal.h"
+#include "wire/disco.h"
 #include "wire/udprelay.h"
 
 struct udp {
 	struct carrier carrier;
 	uint32_t session; /* 0: not bound */
+	int family;
 };
 
 /* --- to the relay --- */
@@ -31,6 +33,24 @@ static void send_train(struct ferry *f, struct carrier *c)
 		ferry_tell_refused(f, c, r);
 }
 
+/* By itself. What is too long for this machine's own link is lost, as it would be further on. */
+static void send_whole(
+	struct ferry *f, struct carrier *c, const uint8_t *head, const uint8_t *data, size_t len)
+{
+	int family = ((const struct udp *) c)->family;
+	struct train_sock *sock = &c->source.sock;
+	struct train_counters n = { 0 };
+
+	send_train(f, c);
+	(void) train_add(f->train, sock, head, UDPRELAY_DATA_HEAD_LEN, data, len);
+	sock_set_whole(sock->fd, family, true);
+	(void) train_send(f->train, sock, &n);
+	sock_set_whole(sock->fd, family, false);
+	f->counters.to_relay += n.sent;
+	f->counters.to_relay_full += n.full;
+	f->counters.to_relay_refused += n.refused;
+}
+
 static void add_message(
 	struct ferry *f, struct carrier *c, const uint8_t *head, const struct sock_msg *msg)
 {
@@ -44,6 +64,10 @@ static void add_message(
 
 		if (len > UDPRELAY_PAYLOAD_MAX) {
 			f->counters.too_long++;
+			continue;
+		}
+		if (disco_is_padded(data, len)) {
+			send_whole(f, c, head, data, len);
 			continue;
 		}
 		if (train_add(f->train, sock, head, UDPRELAY_DATA_HEAD_LEN, data, len))
@@ -169,6 +193,7 @@ int ferry_udp_new(uint32_t relay, const struct endpoint *to, uint32_t fwmark, st
 
 	if (!u)
 		return err_set(err, -ENOMEM, "out of memory");
+	u->family = to->addr.family;
 	u->carrier.relay = relay;
 	u->carrier.source.sock.fd = -1;
 	u->carrier.source.ready = from_relay;

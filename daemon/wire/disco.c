@@ -34,6 +34,13 @@ bool disco_looks(const uint8_t *data, size_t len, const uint8_t **ret_hint)
 	return true;
 }
 
+bool disco_is_padded(const uint8_t *data, size_t len)
+{
+	const uint8_t *hint;
+
+	return len > DISCO_MIN_LEN && disco_looks(data, len, &hint);
+}
+
 /* An IPv4 address is ::ffff:a.b.c.d, and none is ::. */
 static void put_address(const struct endpoint *from, uint8_t ret[static 16])
 {

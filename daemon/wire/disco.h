@@ -69,6 +69,12 @@ bool disco_looks(const uint8_t *data, size_t len, const uint8_t **ret_hint);
 size_t disco_len(const struct disco *disco);
 
 /*
+ * Is it longer than it has to be? Then it may be a ping that finds out how much its way carries:
+ * whoever hands it on lets nobody fragment it.
+ */
+bool disco_is_padded(const uint8_t *data, size_t len);
+
+/*
  * Opens and decodes. -EBADMSG: not sealed with @key, or no such message; -ENOMSG: it is authentic,
  * but of a type that this version does not know. At most DISCO_MAX_LEN bytes.
  */

@@ -42,14 +42,19 @@ static bool names_source(const struct mmsghdr *msg)
 	return false;
 }
 
+static unsigned wholes; /* messages that nobody may fragment */
+
 int __real_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 {
-	int domain;
+	int domain, discover = 0;
 	socklen_t len = sizeof(domain);
 
 	(void) getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+	if (domain == AF_INET)
+		(void) getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, &len);
+	wholes += discover == IP_PMTUDISC_PROBE ? n : 0;
 	if (domain == full_family) {
 		errno = EAGAIN;
 		return -1;
@@ -299,6 +304,42 @@ static void test_carries(void **state)
 	assert_int_equal(fates(w, FATE_CARRIED), n);
 	assert_int_equal(fates(w, FATE_BOUND), 3);
 	assert_int_equal(fates(w, FATE_COOKIE), 3);
+}
+
+/* A padded ping goes on in one piece, also from the middle of a train. */
+static void test_padded_ping(void **state)
+{
+	enum { N = 5, PAYLOAD = 1452, SIZE = PAYLOAD + UDPRELAY_DATA_HEAD_LEN, PING = 2 };
+	static const uint8_t magic[] = { 0xf0, 'H', 'D', '1' };
+	struct world *w = *state;
+	uint8_t *data = malloc(TRAIN_MAX), got[SIZE * N];
+	size_t len = 0, at = 0, segment;
+
+	bind_member(w, 0, "127.0.0.1");
+	bind_member(w, 1, "127.0.0.1");
+	wholes = 0;
+	for (size_t i = 0; i < N; i++)
+		len += make_data(w, 0, 1, (uint8_t) i, PAYLOAD, data + len);
+	memcpy(data + PING * SIZE + UDPRELAY_DATA_HEAD_LEN, magic, sizeof(magic));
+	send_train(w, 0, data, len, SIZE);
+	while (at < len) {
+		size_t n = receive_message(w, 1, got + at, sizeof(got) - at, &segment);
+
+		assert_true(n > 0);
+		at += n;
+	}
+	assert_int_equal(at, len);
+	for (size_t i = 0; i < N; i++)
+		assert_memory_equal(got + i * SIZE + UDPRELAY_DATA_HEAD_LEN,
+			data + i * SIZE + UDPRELAY_DATA_HEAD_LEN, PAYLOAD);
+	assert_int_equal(wholes, 1);
+	/* A plain ping is as all else. */
+	len = make_data(w, 0, 1, 0, 92, data);
+	memcpy(data + UDPRELAY_DATA_HEAD_LEN, magic, sizeof(magic));
+	send_to_relay(w, 0, data, len);
+	assert_int_equal(receive(w, 1, got, sizeof(got)), len);
+	assert_int_equal(wholes, 1);
+	free(data);
 }
 
 /* A train goes in as one message and out as one, the last of it shorter. */
@@ -844,6 +885,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_carries),
+		TEST(test_padded_ping),
 		TEST(test_train),
 		TEST(test_train_with_empty_end),
 		TEST(test_stolen_session),

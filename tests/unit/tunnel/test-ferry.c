@@ -5,6 +5,7 @@
 #include "tunnel/ferry.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -47,6 +48,21 @@ struct world {
 	uint8_t slots[SOCK_BATCH_MAX][CAPACITY];
 	uint8_t text[4 << 20], out[CAPACITY];
 };
+
+static atomic_uint wholes; /* messages that nobody may fragment */
+
+int __real_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	int discover = 0;
+	socklen_t len = sizeof(discover);
+
+	(void) getsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, &len);
+	if (discover == IP_PMTUDISC_PROBE)
+		wholes += n;
+	return __real_sendmmsg(fd, msgs, n, flags);
+}
 
 static struct endpoint local(uint16_t port)
 {
@@ -312,6 +328,27 @@ static void test_trains(void **state)
 	}
 	assert_int_equal(counters(w).from_relay, counters(w).to_tunnel);
 	assert_int_equal(counters(w).malformed, 0);
+}
+
+/* A padded ping goes to the relay in one piece, also from the middle of a train. */
+static void test_padded_ping(void **state)
+{
+	enum { SIZE = 1452, N = 5, PING = 2 };
+	static const uint8_t magic[] = { 0xf0, 'H', 'D', '1' };
+	struct world *w = *state;
+	unsigned before = wholes;
+
+	memcpy(w->text + PING * SIZE, magic, sizeof(magic));
+	send_to(w, &w->tunnel, &w->ada, w->text, N * SIZE, SIZE);
+	for (size_t i = 0; i < N; i++)
+		expect_for_node(w, &w->relay, ADA, w->text + i * SIZE, SIZE);
+	expect_nothing(w, &w->relay);
+	assert_int_equal(wholes - before, 1);
+	assert_int_equal(counters(w).to_relay, N);
+	/* A plain ping is as all else. */
+	send_to(w, &w->tunnel, &w->ada, w->text + PING * SIZE, 92, 92);
+	expect_for_node(w, &w->relay, ADA, w->text + PING * SIZE, 92);
+	assert_int_equal(wholes - before, 1);
 }
 
 /* Sizes and peers in a jumble, many at once: for each peer all of it, in order. */
@@ -1196,6 +1233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_trains, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_padded_ping, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mixed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_interleaved, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_local_user, set_up, tear_down),

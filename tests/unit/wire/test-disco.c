@@ -248,6 +248,23 @@ static void test_unknown_type(void **state)
 	}
 }
 
+/* Longer than it has to be, and no longer than any. */
+static void test_padded(void **state)
+{
+	static const size_t lengths[] = { DISCO_MIN_LEN, DISCO_MIN_LEN + 1, 1452, DISCO_MAX_LEN };
+	struct disco in = { .type = DISCO_PING };
+	uint8_t data[DISCO_MAX_LEN + 1] = { 0 };
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		disco_seal(disco_key, hint_a, nonce_a, &in, lengths[i], data);
+		assert_int_equal(disco_is_padded(data, lengths[i]), i > 0);
+	}
+	assert_false(disco_is_padded(data, DISCO_MAX_LEN + 1));
+	assert_false(disco_is_padded(data, 3));
+	data[0] = 4; /* a packet of WireGuard's */
+	assert_false(disco_is_padded(data, 1452));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_bad_calls),
 		cmocka_unit_test(test_spoilt),
 		cmocka_unit_test(test_unknown_type),
+		cmocka_unit_test(test_padded),
 	};
 
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
