@@ -79,8 +79,6 @@ void mtu_way(struct mtu *m, unsigned top, uint64_t rtt_us, uint64_t now_us)
 
 static void check(struct mtu *m, uint64_t now_us)
 {
-	if (now_us - m->checked_us < MTU_DOUBT_US)
-		return;
 	m->checked_us = now_us;
 	m->best = 0;
 	m->alive = false;
@@ -101,8 +99,15 @@ void mtu_traffic(struct mtu *m, bool much, uint64_t now_us)
 
 void mtu_doubt(struct mtu *m, uint64_t now_us)
 {
-	if (m->top && m->step == MTU_RESTS && m->size)
-		check(m, now_us);
+	if (now_us - m->doubted_us >= 2 * MTU_DOUBT_MOST_US)
+		m->pause_us = 0;
+	m->doubted_us = now_us;
+	if (!m->top || m->step != MTU_RESTS || !m->size || now_us - m->checked_us < m->pause_us)
+		return;
+	m->pause_us = m->pause_us ? 2 * m->pause_us : MTU_DOUBT_US;
+	if (m->pause_us > MTU_DOUBT_MOST_US)
+		m->pause_us = MTU_DOUBT_MOST_US;
+	check(m, now_us);
 }
 
 /* --- steps --- */
@@ -193,6 +198,7 @@ static void advance(struct mtu *m, uint64_t now_us)
 			find_nothing(m, now_us);
 		break;
 	case MTU_CHECKS:
+		m->pause_us = 0;
 		if (m->alive)
 			begin(m, MTU_TRIES_ALL, now_us);
 		else

@@ -31,7 +31,12 @@ enum {
 	MTU_WAIT_MOST_US = 2000000,
 	MTU_GROW_US = 45000000, /* between looks for more (RFC 8899 section 5.1.1 has 600 s) */
 	MTU_VAIN_US = 10000000, /* after a search that nothing answered */
-	MTU_DOUBT_US = 1000000, /* between checks, whoever doubts */
+	/*
+	 * Between checks, whoever doubts; twice as long after each that found nothing wrong, for
+	 * much that is sent needs no answer ...
+	 */
+	MTU_DOUBT_US = 1000000,
+	MTU_DOUBT_MOST_US = 8000000, /* ... up to here, until there is none for as long */
 };
 #define MTU_NEVER UINT64_MAX
 
@@ -48,7 +53,8 @@ struct mtu {
 	uint64_t wait_us;
 	uint64_t next_us;  /* the next probes, but at rest */
 	uint64_t again_us; /* no growth, and no new search after one in vain, before */
-	uint64_t checked_us;
+	uint64_t checked_us, doubted_us; /* the last time */
+	uint64_t pause_us;               /* after it, of doubts */
 };
 
 /*

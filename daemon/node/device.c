@@ -105,14 +105,15 @@ int device_hold(struct device *device, struct tunnel *tunnel, int ifindex)
 
 /* --- what is on it --- */
 
-static int find_routes(const struct view *view, struct routes *ret)
+static int find_routes(const struct device *device, const struct view *view, struct routes *ret)
 {
 	const struct node *node = NULL;
 	int r = 0;
 
 	while (r == 0 && (node = netmap_next(view->map, node)))
 		if (node->id != view->self->id)
-			r = routes_add_peer(ret, view->self, node, view->ifindex);
+			r = routes_add_peer(ret, view->self, node, view->ifindex,
+				device->hooks->mtu(device->ctx, node->id));
 	return r;
 }
 
@@ -134,7 +135,7 @@ static int make(
 		.routes = &routes,
 	};
 	enum iface_ipv6 ipv6;
-	int r = find_routes(view, &routes);
+	int r = find_routes(device, view, &routes);
 
 	*ret_changed = 0;
 	if (r < 0)

@@ -19,6 +19,8 @@ struct device;
 struct device_hooks {
 	/* What was found of IPv6 on it, each time it is looked at. */
 	void (*ipv6)(void *ctx, enum iface_ipv6 found);
+	/* What packets to node @id may be, in bytes. */
+	unsigned (*mtu)(void *ctx, uint32_t id);
 };
 
 /* @core and @hooks are borrowed. NULL: out of memory. */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/finder-keys.h"
+#include "node/finder-probe.h"
 #include "wire/disco.h"
 #include "wire/stun.h"
 
@@ -35,6 +36,7 @@ struct finder {
 	uint64_t looked_us; /* the last finder_look(); 0: none yet */
 	struct tunnel *tunnel;
 	sd_event_source *io, *timer;
+	struct finder_probes probes;
 	struct finder_counters counters;
 };
 
@@ -124,6 +126,7 @@ static void tell(struct finder *f, struct peer *peer)
 	       !ip_addr_is_loopback(&peer->told.endpoint.addr);
 	peer->told.endpoint = way->to;
 	(void) tunnel_initiate(f->tunnel, peer->told.key);
+	f->hooks->elsewhere(f->ctx, peer->id);
 	if (way->relayed)
 		log_debug("board %u is reached by relay %u, in %u us", peer->id, peer->relay,
 			(unsigned) way->rtt_us);
@@ -202,11 +205,26 @@ static void answer(struct finder *f, struct peer *peer, const struct tunnel_even
 	ways_heard(&peer->ways, &event->from, now_us);
 }
 
+/* True if it answers a probe. */
+static bool take_probe(struct finder *f, const struct peer *peer, const struct tunnel_event *event,
+	const struct disco *pong, uint64_t now_us)
+{
+	const struct finder_probe *probe =
+		finder_probes_take(&f->probes, pong->tx, peer->id, &event->from);
+
+	if (!probe)
+		return false;
+	f->counters.pongs++;
+	f->hooks->probed(f->ctx, probe->id, &probe->to, probe->len, now_us - probe->at_us);
+	return true;
+}
+
 /* Only what answers a ping of ours is known to be of this moment. */
 static void take_pong(struct finder *f, struct peer *peer, const struct tunnel_event *event,
 	const struct disco *pong, uint64_t now_us)
 {
-	if (!ways_pong(&peer->ways, &event->from, pong->tx, now_us))
+	if (take_probe(f, peer, event, pong, now_us) ||
+		!ways_pong(&peer->ways, &event->from, pong->tx, now_us))
 		return;
 	f->counters.pongs++;
 	if (peer->pair.run && peer->pair.run != pong->run) {
@@ -361,14 +379,15 @@ void finder_look(struct finder *f)
 
 int finder_use(struct finder *f, struct tunnel *tunnel, struct err *err)
 {
-	int r = 0;
+	int r;
 
 	f->io = sd_event_source_disable_unref(f->io);
 	(void) sd_event_source_set_enabled(f->timer, SD_EVENT_OFF);
 	f->tunnel = tunnel;
-	if (tunnel)
-		r = sd_event_add_io(
-			f->core->event, &f->io, tunnel_event_fd(tunnel), EPOLLIN, on_events, f);
+	if (!tunnel)
+		return 0;
+	(void) tunnel_tell_quiet(tunnel, true);
+	r = sd_event_add_io(f->core->event, &f->io, tunnel_event_fd(tunnel), EPOLLIN, on_events, f);
 	return r < 0 ? err_set(err, r, "listen to the tunnel: %s", strerror(-r)) : 0;
 }
 
@@ -394,6 +413,25 @@ void finder_doubt(struct finder *f, uint32_t id)
 	ways_doubt(&peer->ways, clock_now_us());
 	f->hooks->missed(f->ctx, id);
 	run(f);
+}
+
+void finder_probe(struct finder *f, uint32_t id, const struct endpoint *to, size_t len)
+{
+	const struct peer *peer = peers_get(f->peers, id);
+	struct disco ping = { .type = DISCO_PING, .run = f->run, .tx = random_number() };
+	const struct finder_probe probe = {
+		.id = id, .to = *to, .len = len, .tx = ping.tx, .at_us = clock_now_us()
+	};
+	uint8_t nonce[DISCO_NONCE_LEN], data[DISCO_MAX_LEN];
+
+	if (!f->tunnel || !peer || !peer->pair.usable)
+		return;
+	randombytes_buf(nonce, sizeof(nonce));
+	disco_seal(peer->pair.key, peer->pair.hint_out, nonce, &ping, len, data);
+	if (tunnel_send_whole(f->tunnel, to, data, len) < 0)
+		return; /* the interface has less, perhaps: it is not answered */
+	finder_probes_note(&f->probes, &probe);
+	f->counters.pings_sent++;
 }
 
 void finder_moved(struct finder *f)

@@ -22,6 +22,11 @@ struct finder_hooks {
 	void (*left)(void *ctx, uint32_t id);
 	/* STUN came in by the side door (borrowed): from anybody. */
 	void (*aside)(void *ctx, const struct tunnel_event *event);
+	/* Node @id is reached elsewhere than before. */
+	void (*elsewhere)(void *ctx, uint32_t id);
+	/* A ping of @len bytes to node @id at @to (finder_probe) was answered after @rtt_us. */
+	void (*probed)(
+		void *ctx, uint32_t id, const struct endpoint *to, size_t len, uint64_t rtt_us);
 };
 
 /* What went by the side door, since it was made. */
@@ -56,6 +61,12 @@ void finder_follow(struct finder *finder);
 
 /* Nothing has come from node @id for a while: its way is looked at again, and others are. */
 void finder_doubt(struct finder *finder, uint32_t id);
+
+/*
+ * Sends node @id a ping of @len bytes (DISCO_MIN_LEN to DISCO_MAX_LEN) to @to, which may not be
+ * fragmented. Whether it is answered is told by probed() alone, and means nothing to its ways.
+ */
+void finder_probe(struct finder *finder, uint32_t id, const struct endpoint *to, size_t len);
 
 /* Our own addresses or routes are others: every way is looked at again. */
 void finder_moved(struct finder *finder);

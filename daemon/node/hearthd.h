@@ -29,6 +29,7 @@
 #include "node/ipv6.h"
 #include "node/keep.h"
 #include "node/mapped.h"
+#include "node/mtus.h"
 #include "node/names.h"
 #include "node/news.h"
 #include "node/offer.h"
@@ -66,6 +67,7 @@ struct hearthd {
 	struct ipv6 *ipv6;
 	struct keep *keep;
 	struct mapped *mapped;
+	struct mtus *mtus;
 	struct names *names;
 	struct news *news;
 	struct offer *offer;

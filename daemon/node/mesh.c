@@ -28,7 +28,12 @@ static void on_ipv6_found(void *ctx, enum iface_ipv6 found)
 	ipv6_found(((struct hearthd *) ctx)->ipv6, found);
 }
 
-static const struct device_hooks device_hooks = { .ipv6 = on_ipv6_found };
+static unsigned mtu_of(void *ctx, uint32_t id)
+{
+	return mtus_of(((const struct hearthd *) ctx)->mtus, id);
+}
+
+static const struct device_hooks device_hooks = { .ipv6 = on_ipv6_found, .mtu = mtu_of };
 
 static void on_ipv6_answered(void *ctx)
 {
@@ -70,14 +75,13 @@ static void on_peer_lost(void *ctx, uint32_t id)
 
 static const struct peers_hooks peers_hooks = { .moved = on_peer_moved, .lost = on_peer_lost };
 
-/* Beside our links' addresses. Borrowed until the next call. */
+/* Beside our links' addresses, mapped ports first. Borrowed until the next call. */
 static const struct endpoint *endpoints_outside(const struct hearthd *h, size_t *ret_n)
 {
 	static struct endpoint list[NAT_ANNOUNCED_MAX + PORTMAP_MAX];
 
-	*ret_n = mapped_endpoints(h->mapped, list);
-	if (h->portmap)
-		*ret_n += portmap_endpoints(h->portmap, list + *ret_n);
+	*ret_n = h->portmap ? portmap_endpoints(h->portmap, list) : 0;
+	*ret_n += mapped_endpoints(h->mapped, list + *ret_n);
 	return list;
 }
 
@@ -149,7 +153,21 @@ static const struct offer_hooks offer_hooks = { .put = put_offer };
 
 static void on_missed(void *ctx, uint32_t id)
 {
-	relays_missed(((struct hearthd *) ctx)->relays, id);
+	const struct hearthd *h = ctx;
+
+	relays_missed(h->relays, id);
+	mtus_doubt(h->mtus, id);
+}
+
+static void on_elsewhere(void *ctx, uint32_t id)
+{
+	mtus_follow(((struct hearthd *) ctx)->mtus);
+}
+
+static void on_probed(
+	void *ctx, uint32_t id, const struct endpoint *to, size_t len, uint64_t rtt_us)
+{
+	mtus_probed(((struct hearthd *) ctx)->mtus, id, to, len, rtt_us);
 }
 
 static void on_stun(void *ctx, const struct tunnel_event *event)
@@ -163,9 +181,26 @@ static void on_left(void *ctx, uint32_t id)
 	mapped_moved(((struct hearthd *) ctx)->mapped);
 }
 
-static const struct finder_hooks finder_hooks = {
-	.missed = on_missed, .aside = on_stun, .left = on_left
-};
+static const struct finder_hooks finder_hooks = { .missed = on_missed,
+	.aside = on_stun,
+	.left = on_left,
+	.elsewhere = on_elsewhere,
+	.probed = on_probed };
+
+static void probe(void *ctx, uint32_t id, const struct endpoint *to, size_t len)
+{
+	finder_probe(((struct hearthd *) ctx)->finder, id, to, len);
+}
+
+static void on_mtus_changed(void *ctx)
+{
+	struct err err = { 0 };
+
+	if (mesh_update(ctx, CHANGE_MTU, &err) < 0)
+		log_error("%s", err.text);
+}
+
+static const struct mtus_hooks mtus_hooks = { .probe = probe, .changed = on_mtus_changed };
 
 static size_t stun_of_relays(void *ctx, struct mapped_server *ret, size_t max)
 {
@@ -214,6 +249,7 @@ static void on_ways_changed(void *ctx)
 	const struct hearthd *h = ctx;
 
 	finder_follow(h->finder);
+	mtus_follow(h->mtus);
 	if (h->mapped)
 		mapped_follow(h->mapped);
 }
@@ -255,6 +291,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (finder_new(&h->core, h->peers, &finder_hooks, h, &h->finder, err) < 0)
 		return err->code;
+	if (mtus_new(&h->core, h->peers, &mtus_hooks, h, &h->mtus, err) < 0)
+		return err->code;
 	if (relays_new(&h->core, h->peers, &relays_hooks, h, &h->relays, err) < 0)
 		return err->code;
 	if (mapped_new(&h->core, h->peers, &mapped_hooks, h, &h->mapped, err) < 0)
@@ -291,6 +329,7 @@ void mesh_close(struct hearthd *h)
 	h->why = why_free(h->why);
 	h->relays = relays_free(h->relays);
 	h->finder = finder_free(h->finder);
+	h->mtus = mtus_free(h->mtus);
 	h->roster = roster_free(h->roster);
 	h->beacon = beacon_free(h->beacon);
 	h->peers = peers_free(h->peers);
@@ -397,6 +436,12 @@ static int apply_device(struct hearthd *h, const struct view *view, struct err *
 	return 0;
 }
 
+static int apply_mtus(struct hearthd *h, const struct view *view, struct err *err)
+{
+	mtus_set_top(h->mtus, view->mtu);
+	return 0;
+}
+
 static int apply_wall(struct hearthd *h, const struct view *view, struct err *err)
 {
 	wall_apply(h->wall, view->settings, view->self, view->own);
@@ -451,10 +496,11 @@ static const struct {
 	unsigned wants;
 	int (*apply)(struct hearthd *h, const struct view *view, struct err *err);
 } steps[] = {
-	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL, apply_peers },
+	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_MTU | CHANGE_TUNNEL, apply_peers },
 	{ CHANGE_RECORDS | CHANGE_TUNNEL, apply_relays },
 	{ CHANGE_RECORDS | CHANGE_TUNNEL, apply_mapped },
 	{ CHANGE_RECORDS | CHANGE_MTU | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_device },
+	{ CHANGE_MTU | CHANGE_TUNNEL, apply_mtus },
 	{ CHANGE_RECORDS | CHANGE_UPLINK | CHANGE_TUNNEL | CHANGE_CONFIG, apply_wall },
 	{ CHANGE_RECORDS | CHANGE_TUNNEL | CHANGE_IPV6 | CHANGE_CONFIG, apply_names },
 	{ CHANGE_RECORDS, apply_cluster },

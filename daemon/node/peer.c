@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "node/candidates.h"
 
 struct peers {
 	const struct book *book; /* borrowed */
@@ -225,7 +226,7 @@ static int tell(struct tunnel *tunnel, struct peer *peer, const struct node *nod
 	}
 	peer->told.allowed = peer->allowed; /* the table may have moved */
 	if (!fresh && peer->is_told && peer->told.sought == now->sought &&
-		same_allowed(&peer->told, now))
+		peer->told.fragment == now->fragment && same_allowed(&peer->told, now))
 		return 0;
 	r = tunnel_set_peer(tunnel, now);
 	peer->told = *now;
@@ -235,6 +236,21 @@ static int tell(struct tunnel *tunnel, struct peer *peer, const struct node *nod
 		return err_set(
 			err, r, "the tunnel does not take peer %s: %s", node->name, strerror(-r));
 	return 1;
+}
+
+/*
+ * A packet of IPv6 may have MTU_LEAST bytes (RFC 8200 section 5), also where the way itself is one
+ * of IPv6 and carries less: there it travels in fragments as long as what was found to get through.
+ * IPv4 on a way is fragmented by its routers.
+ */
+static uint16_t fragment_for(const struct peer *peer, const struct way *way)
+{
+	unsigned carried = peer_mtu(peer);
+
+	if (!way || way->relayed || way->to.addr.family != AF_INET6 || carried >= MTU_LEAST)
+		return 0;
+	return (uint16_t) (carried + CANDIDATES_OVERHEAD > MTU_LEAST ? carried + CANDIDATES_OVERHEAD
+								     : MTU_LEAST);
 }
 
 static int apply_one(struct peers *peers, struct tunnel *tunnel, const struct node *node,
@@ -255,6 +271,7 @@ static int apply_one(struct peers *peers, struct tunnel *tunnel, const struct no
 	if (way)
 		now.endpoint = way->to;
 	now.sought = peer->ways.n > 0;
+	now.fragment = fragment_for(peer, way);
 	return tell(tunnel, peer, node, &now, err);
 }
 

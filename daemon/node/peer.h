@@ -8,6 +8,7 @@
 #include "base/pace.h"
 #include "board/book.h"
 #include "board/seen.h"
+#include "mesh/mtu.h"
 #include "mesh/ways.h"
 #include "tunnel/tunnel.h"
 #include "wire/disco.h"
@@ -28,6 +29,15 @@ struct peer_pair {
 	struct pace pongs_anywhere; /* whoever plays its pings again must not use up those */
 };
 
+/* How long what is sent to it may be: the mtus' (mtus.h). */
+struct peer_mtu {
+	struct mtu search;
+	struct endpoint way; /* of which that is known; AF_UNSPEC: none */
+	uint32_t relay;      /* by which it leads, as below */
+	uint64_t sent_bytes; /* when it was looked at last */
+	unsigned told;       /* what its routes were given last; 0: nothing yet */
+};
+
 struct peer {
 	uint32_t id;
 	/* -- what the tunnel was told -- */
@@ -42,6 +52,7 @@ struct peer {
 	uint32_t relay; /* the node by which the relayed one of its ways goes; 0: there is none */
 	bool relay_in_vain; /* none was of use: not again before there is a new reason */
 	bool relay_absent;  /* it said last that the peer is not there */
+	struct peer_mtu mtu;
 	/* -- what the tunnel said last -- */
 	struct tunnel_peer_stats stats;
 	bool has_presence; /* an address is known */
@@ -52,6 +63,12 @@ struct peer {
 	uint64_t state_us; /* monotonic: in its state since then */
 	struct endpoint endpoint; /* the last one in use; AF_UNSPEC: none yet */
 };
+
+/* What packets to it may be, as its routes have it. */
+static inline unsigned peer_mtu(const struct peer *peer)
+{
+	return peer->mtu.told ? peer->mtu.told : MTU_LEAST;
+}
 
 struct peers;
 

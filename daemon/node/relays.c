@@ -301,8 +301,6 @@ static void close_ferry(struct relays *r)
 	for (size_t i = 0; i < r->n; i++)
 		relay_ways_use(r->list[i], NULL, 0);
 	relayed_use(r->relayed, NULL, NULL);
-	if (r->tunnel)
-		(void) tunnel_tell_quiet(r->tunnel, false);
 	r->io = sd_event_source_disable_unref(r->io);
 	r->ferry = ferry_free(r->ferry);
 }
@@ -320,7 +318,6 @@ static int open_ferry(struct relays *r, struct err *err)
 		return err_set(err, e, "listen to the ferry: %s", strerror(-e));
 	}
 	relayed_use(r->relayed, r->ferry, r->tunnel);
-	(void) tunnel_tell_quiet(r->tunnel, true);
 	return 0;
 }
 

@@ -90,6 +90,8 @@ static void put_way(const struct report *report, const struct peer *peer, json_t
 		text_or_null(way && way->relayed ? relay_way_of(report, peer->relay) : NULL));
 	(void) json_object_set_new(obj, "rtt_us",
 		way && way->rtt_us ? json_integer((json_int_t) way->rtt_us) : json_null());
+	(void) json_object_set_new(
+		obj, "mtu", way && peer->mtu.told ? json_integer(peer->mtu.told) : json_null());
 }
 
 static json_t *peer_json(const struct report *report, const struct peer *peer)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "mesh/mtu.h"
 
 void routes_done(struct routes *routes)
 {
@@ -32,8 +33,17 @@ static int add(struct routes *routes, const struct route *route)
 	return 0;
 }
 
-int routes_add_peer(
-	struct routes *routes, const struct node *self, const struct node *peer, int ifindex)
+/*
+ * IPv6 has no links that carry less (RFC 8200 section 5): what its packets are sealed into then
+ * travels in outer fragments, where the way is that narrow. IPv4 packets become shorter instead.
+ */
+static unsigned mtu_for(uint8_t family, unsigned mtu)
+{
+	return family == AF_INET6 && mtu < MTU_LEAST ? MTU_LEAST : mtu;
+}
+
+int routes_add_peer(struct routes *routes, const struct node *self, const struct node *peer,
+	int ifindex, unsigned mtu)
 {
 	struct ip_prefix allowed[NODE_ALLOWED_MAX];
 	size_t n = node_allowed_ips(peer, allowed);
@@ -43,7 +53,7 @@ int routes_add_peer(
 			.dst = allowed[i],
 			.oif = ifindex,
 			.src = allowed[i].addr.family == AF_INET ? self->mesh4 : self->mesh6,
-			.mtu = ROUTES_MTU,
+			.mtu = mtu_for(allowed[i].addr.family, mtu),
 			.protocol = ROUTE_PROTOCOL_HEARTH,
 		};
 		int r = add(routes, &route);

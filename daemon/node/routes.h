@@ -9,14 +9,6 @@
 #include "sys/net/route.h"
 #include "wire/node.h"
 
-enum {
-	/*
-	 * Of each route to a peer, until a path has proved more. A relay that is reached by IPv6
-	 * takes UDPRELAY_DATA_HEAD_LEN from what a direct path carries.
-	 */
-	ROUTES_MTU = 1280,
-};
-
 struct routes {
 	struct route *list; /* owned */
 	size_t n;
@@ -28,10 +20,10 @@ void routes_done(struct routes *routes);
 
 /*
  * Appends the routes to @peer's addresses and pods through @ifindex, from our own address of their
- * family. 0 or -ENOMEM.
+ * family, for packets of @mtu bytes; of IPv6, MTU_LEAST at least. 0 or -ENOMEM.
  */
-int routes_add_peer(
-	struct routes *routes, const struct node *self, const struct node *peer, int ifindex);
+int routes_add_peer(struct routes *routes, const struct node *self, const struct node *peer,
+	int ifindex, unsigned mtu);
 
 /* Without IPv6 on the interface the kernel takes none through it. */
 void routes_drop_ipv6(struct routes *routes);

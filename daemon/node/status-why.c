@@ -48,6 +48,12 @@ static enum why_mapping mapping_of(const struct nat_side *side)
 	return WHY_MAPPING_UNKNOWN;
 }
 
+static void put_outside(const struct endpoint *outside, struct why_net *ret)
+{
+	if (ret->n_outside < WHY_OUTSIDE_MAX)
+		ret->outside[ret->n_outside++] = *outside;
+}
+
 static void put_nat(const struct nat_side sides[static NAT_FAMILIES], struct why_net *ret)
 {
 	const struct nat_side *v4 = &sides[NAT_IPV4];
@@ -55,10 +61,9 @@ static void put_nat(const struct nat_side sides[static NAT_FAMILIES], struct why
 	ret->udp[WHY_IPV4] = udp_of(v4);
 	ret->udp[WHY_IPV6] = udp_of(&sides[NAT_IPV6]);
 	ret->mapping = mapping_of(v4);
-	while (ret->n_outside < v4->n_outside && ret->n_outside < WHY_OUTSIDE_MAX) {
-		ret->outside[ret->n_outside] = v4->outside[ret->n_outside];
-		ret->n_outside++;
-	}
+	for (size_t i = 0; i < NAT_FAMILIES; i++)
+		for (size_t k = 0; k < sides[i].n_outside; k++)
+			put_outside(&sides[i].outside[k], ret);
 }
 
 static enum why_portmap portmap_of(const struct portmap_report *report)
@@ -68,6 +73,7 @@ static enum why_portmap portmap_of(const struct portmap_report *report)
 	switch (report->why) {
 	case MAPPING_WHY_OFF:
 		return WHY_PORTMAP_OFF;
+	case MAPPING_WHY_NO_GATEWAY:
 	case MAPPING_WHY_NOTHING:
 		return WHY_PORTMAP_NONE;
 	case MAPPING_WHY_REFUSED:
@@ -76,7 +82,6 @@ static enum why_portmap portmap_of(const struct portmap_report *report)
 	case MAPPING_WHY_BROKEN:
 		return WHY_PORTMAP_REFUSED;
 	case MAPPING_WHY_NONE:
-	case MAPPING_WHY_NO_GATEWAY:
 	case MAPPING_WHY_NEEDLESS:
 	case MAPPING_WHY_ASKING:
 		break;
@@ -95,6 +100,8 @@ static void put_mapping(const struct portmap *portmap, struct why_net *ret)
 		ret->portmap = portmap_of(&list[i]);
 		ret->portmap_by = mapping_protocol_name(list[i].protocol);
 		ret->gateway = list[i].outside.addr;
+		if (ret->portmap == WHY_PORTMAP_MAPPED)
+			put_outside(&list[i].outside, ret);
 	}
 }
 
@@ -117,7 +124,7 @@ void status_fill_why(struct hearthd *h, struct why_sources *ret)
 			.tcp = way && !strcmp(way, "tcp"),
 			.at = relays[i].at };
 	}
-	put_nat(mapped_sides(h->mapped), &ret->net);
 	put_mapping(h->portmap, &ret->net);
+	put_nat(mapped_sides(h->mapped), &ret->net);
 	why_net_from_relays(&ret->net, ret->relays, ret->n_relays);
 }

@@ -64,6 +64,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	status_look(h);
 	finder_look(h->finder);
 	status_tell(h);
+	mtus_look(h->mtus);
 	keep_save_seen(h->keep, now_us);
 	assist_retry(h);
 	relays_look(h->relays);

@@ -11,7 +11,7 @@
 enum change {
 	CHANGE_RECORDS = 1 << 0, /* the netmap: settings, nodes, ourselves */
 	CHANGE_UPLINK = 1 << 1,  /* addresses and links of this board */
-	CHANGE_MTU = 1 << 2,     /* the largest packet they carry */
+	CHANGE_MTU = 1 << 2,     /* the largest packet they carry, or ways to peers do */
 	CHANGE_TUNNEL = 1 << 3,  /* it is another, and its device */
 	CHANGE_IPV6 = 1 << 4,    /* our interface has it now, or has it no more */
 	CHANGE_CONFIG = 1 << 5,

@@ -123,6 +123,7 @@ static void put_way(const struct why_sources *sources, const struct peer *peer, 
 		return;
 	f->way = way && way->relayed ? WHY_WAY_RELAYED : WHY_WAY_DIRECT;
 	f->rtt_us = way ? way->rtt_us : 0;
+	f->mtu = way ? peer->mtu.told : 0;
 	f->relay = f->way == WHY_WAY_RELAYED ? peer->relay : 0;
 	f->relay_tcp = f->relay && is_by_tcp(sources, f->relay);
 	if (f->way == WHY_WAY_DIRECT)

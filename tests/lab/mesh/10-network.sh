@@ -9,7 +9,7 @@ three_boards() {
 	check "hearth ping by name" env_of b "$B/hearth" ping -c 1 a
 	check "hearth0: POINTOPOINT, NOARP, UP, MTU 1420" sh -c "ip -n $N'b' link show hearth0 | grep -q 'POINTOPOINT,.*NOARP,.*UP.* mtu 1420'"
 	check "its addresses: /32, /128, one link-local" sh -c "ip -n $N'b' addr show hearth0 | grep -c 'inet ${ip4[b]}/32\\|inet6 ${ip6[b]}/128\\|inet6 fe80::.*/64' | grep -qx 3"
-	check "routes with src and mtu" sh -c "ip -n $N'b' route | grep -q '^${ip4[a]} dev hearth0 .*src ${ip4[b]} .*mtu 1280' && ip -n $N'b' -6 route | grep -q '^${ip6[a]} dev hearth0 .*src ${ip6[b]} .*mtu 1280'"
+	check "routes with src and mtu" sh -c "ip -n $N'b' route | grep -q '^${ip4[a]} dev hearth0 .*src ${ip4[b]} .*mtu 1420' && ip -n $N'b' -6 route | grep -q '^${ip6[a]} dev hearth0 .*src ${ip6[b]} .*mtu 1420'"
 	check "routes to pods" sh -c "ip -n $N'b' route | grep -q '^10.244.1.0/24 dev hearth0 .*src ${ip4[b]}'"
 	check "nftables table" in_ns b nft list table inet hearth
 	check "a socket for wg" until_ok 5 test -S "$T/b/wg/hearth0.sock"

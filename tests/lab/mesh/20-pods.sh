@@ -46,8 +46,8 @@ pods_behind() {
 	ping_to apod 192.0.2.1
 	check "and nothing else was seen there" sh -c "ip netns exec ${N}sw nft list table ip t | grep -q 'packets 0'"
 	in_ns sw nft delete table ip t
-	check "the MSS between pods fits 1280, IPv4" mss apod bpod 10.244.2.5 1240
-	check "and IPv6" mss apod bpod "${net6b}5" 1220
+	check "the MSS between pods fits 1420, IPv4" mss apod bpod 10.244.2.5 1380
+	check "and IPv6" mss apod bpod "${net6b}5" 1360
 	pods_down
 }
 

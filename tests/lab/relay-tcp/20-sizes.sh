@@ -44,6 +44,7 @@ sizes() {
 	right 20 "b and c are bound there" eval "by_ipv6 b && by_ipv6 c"
 	right 10 "b reaches c" ping_to b "${ip4[c]}"
 	until_ok 10 both relayed
+	right 10 "its twelve bytes are taken from what the way carries" says b "[p['mtu'] for p in s['peers'] if p['name']=='c']==[1408]"
 	net6=$(field b "s['node']['pods6'].split('/')[0]")
 	pod_up b 10.244.2.5 "${net6}5"
 	right 10 "and so does a pod behind b" ping_to bpod "${ip6[c]}"

@@ -25,6 +25,7 @@ static struct {
 	unsigned carries; /* 0: dead */
 	uint64_t rtt_us;
 	unsigned loss; /* per cent */
+	unsigned lost; /* so many first */
 } way;
 static struct {
 	uint64_t at_us, sent_us;
@@ -46,7 +47,7 @@ static int set_up(void **state)
 	now_us = 1000 * SECOND;
 	way.carries = TOP;
 	way.rtt_us = 20 * MS;
-	way.loss = 0;
+	way.loss = way.lost = 0;
 	n_flying = n_probes = bytes = 0;
 	seed = 1;
 	return 0;
@@ -56,6 +57,10 @@ static void send(unsigned size)
 {
 	n_probes++;
 	bytes += size;
+	if (way.lost > 0) {
+		way.lost--;
+		return;
+	}
 	if (size > way.carries || draw() < way.loss)
 		return;
 	assert_true(n_flying < FLYING);
@@ -159,6 +164,28 @@ static void test_all_widths(void **state)
 	}
 }
 
+/* 1420; it and all from 1408 to 1280; what is more than was answered once more. */
+static void test_cost_of_search(void **state)
+{
+	begin(1340);
+	pass(2 * SECOND);
+	assert_int_equal(n_probes, 1 + 10 + 6);
+}
+
+/* A burst that is lost proves nothing. */
+static void test_lost_burst(void **state)
+{
+	way.lost = 1 + 10;
+	begin(1340);
+	pass(2 * SECOND);
+	assert_int_equal(m.size, 1328);
+	(void) set_up(NULL);
+	begin(1064);
+	way.lost = 1 + 10 + 10 + 8;
+	pass(2 * SECOND);
+	assert_int_equal(m.size, 1056);
+}
+
 /* Of an interface with more than Ethernet has. */
 static void test_jumbo(void **state)
 {
@@ -251,12 +278,26 @@ static void test_doubt(void **state)
 	mtu_doubt(&m, now_us);
 	pass(1200 * MS);
 	assert_int_equal(m.size, 1328);
+}
+
+/* Whoever doubts, and how often: after 1 s, 2, 4, and then every 8 s. */
+static void test_cost_of_doubt(void **state)
+{
+	begin(TOP);
+	pass(SECOND);
 	n_probes = 0;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 63 * 100; i++) {
 		mtu_doubt(&m, now_us);
 		pass(10 * MS);
 	}
-	assert_in_range(n_probes, 2, 4); /* whoever doubts, and how often */
+	assert_int_equal(n_probes, 2 * (4 + 6)); /* after 0, 1, 3, 7, 15, 23 ... 55 s */
+	/* After quiet times it is as at first. */
+	pass(16 * SECOND);
+	n_probes = 0;
+	way.carries = 1340;
+	mtu_doubt(&m, now_us);
+	pass(1200 * MS);
+	assert_int_equal(m.size, 1328);
 }
 
 /* A dead way is not a narrow one: what was known stays, at the cost of three times two pings. */
@@ -352,6 +393,21 @@ static void test_late(void **state)
 	assert_int_equal(m.size, 1392);
 }
 
+/* What is known already is no growth. */
+static void test_late_check(void **state)
+{
+	begin(1340);
+	pass(2 * SECOND);
+	pass(60 * SECOND);
+	mtu_traffic(&m, true, now_us);
+	assert_int_equal(m.step, MTU_GROWS);
+	mtu_answered(&m, m.size, 3 * SECOND, now_us);
+	n_probes = 0;
+	pass(10 * SECOND);
+	assert_int_equal(n_probes, 4);
+	assert_int_equal(m.size, 1328);
+}
+
 /* A way that loses a fifth of all stays near the top, and comes back to it. */
 static void test_lossy(void **state)
 {
@@ -373,17 +429,21 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_as_wide_as_the_interface, set_up),
 		cmocka_unit_test_setup(test_all_widths, set_up),
+		cmocka_unit_test_setup(test_cost_of_search, set_up),
+		cmocka_unit_test_setup(test_lost_burst, set_up),
 		cmocka_unit_test_setup(test_jumbo, set_up),
 		cmocka_unit_test_setup(test_another_way, set_up),
 		cmocka_unit_test_setup(test_far_away, set_up),
 		cmocka_unit_test_setup(test_shrinks_under_traffic, set_up),
 		cmocka_unit_test_setup(test_cost_of_checks, set_up),
 		cmocka_unit_test_setup(test_doubt, set_up),
+		cmocka_unit_test_setup(test_cost_of_doubt, set_up),
 		cmocka_unit_test_setup(test_dead, set_up),
 		cmocka_unit_test_setup(test_nothing_but_small, set_up),
 		cmocka_unit_test_setup(test_grows_within_a_minute, set_up),
 		cmocka_unit_test_setup(test_cost_of_growth, set_up),
 		cmocka_unit_test_setup(test_late, set_up),
+		cmocka_unit_test_setup(test_late_check, set_up),
 		cmocka_unit_test_setup(test_lossy, set_up),
 	};
 

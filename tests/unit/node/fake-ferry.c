@@ -194,12 +194,6 @@ uint16_t tunnel_port(struct tunnel *tunnel)
 	return fake_tunnel.port;
 }
 
-int tunnel_tell_quiet(struct tunnel *tunnel, bool on)
-{
-	fake_tunnel.quiet = on;
-	return 0;
-}
-
 int tunnel_allow_loopback(struct tunnel *tunnel, uint16_t at, bool is_allowed)
 {
 	assert_non_null(tunnel);
@@ -286,7 +280,6 @@ void fake_ferry_check(void)
 {
 	assert_int_equal(fake_ferry.open, 0);
 	assert_int_equal(fake_ferry.passengers, 0);
-	assert_false(fake_tunnel.quiet);
 	for (unsigned i = 0; i < fake_lookups_n; i++)
 		assert_false(fake_lookups[i].asked);
 }

@@ -52,7 +52,6 @@ extern struct fake_passenger fake_passengers[FAKE_IDS];
 
 struct fake_tunnel {
 	uint16_t port;
-	bool quiet; /* it is to tell of that */
 	bool allowed[FAKE_IDS];
 };
 extern struct fake_tunnel fake_tunnel;

@@ -417,7 +417,7 @@ const char *portmap_word(const struct portmap *portmap)
 	return "nothing";
 }
 
-/* --- offer, roster, exchange, finder, relays --- */
+/* --- offer, roster, exchange, finder, mtus, relays --- */
 
 struct offer *offer_new(struct core *core, const struct offer_hooks *hooks, void *ctx)
 {
@@ -524,6 +524,51 @@ const struct finder_counters *finder_counters(const struct finder *finder)
 
 	assert_ptr_equal(finder, &fake);
 	return &none;
+}
+
+void finder_probe(struct finder *finder, uint32_t id, const struct endpoint *to, size_t len)
+{
+	assert_ptr_equal(finder, &fake);
+	say("finder_probe-%u-%u", id, (unsigned) len);
+}
+
+int mtus_new(struct core *core, struct peers *peers, const struct mtus_hooks *hooks, void *ctx,
+	struct mtus **ret, struct err *err)
+{
+	int r = result("mtus_new", err);
+
+	assert_ptr_equal(peers, &fake);
+	if (r == 0)
+		*ret = make("mtus", hooks, ctx, &fake.mtus);
+	return r;
+}
+FREE(mtus)
+ASK(mtus, follow)
+ASK(mtus, look)
+
+void mtus_set_top(struct mtus *mtus, unsigned top)
+{
+	assert_ptr_equal(mtus, &fake);
+	say("mtus_set_top-%u", top);
+}
+
+void mtus_doubt(struct mtus *mtus, uint32_t id)
+{
+	assert_ptr_equal(mtus, &fake);
+	say("mtus_doubt-%u", id);
+}
+
+void mtus_probed(
+	struct mtus *mtus, uint32_t id, const struct endpoint *to, size_t len, uint64_t rtt_us)
+{
+	assert_ptr_equal(mtus, &fake);
+	say("mtus_probed-%u-%u-%u", id, (unsigned) len, (unsigned) rtt_us);
+}
+
+unsigned mtus_of(const struct mtus *mtus, uint32_t id)
+{
+	assert_ptr_equal(mtus, &fake);
+	return 1280 + id;
 }
 
 int finder_use(struct finder *finder, struct tunnel *tunnel, struct err *err)

@@ -41,6 +41,7 @@ struct fake_subjects {
 	const struct ground_hooks *ground;
 	const struct ipv6_hooks *ipv6_hooks;
 	const struct keep_hooks *keep;
+	const struct mtus_hooks *mtus;
 	const struct names_hooks *names;
 	const struct news_hooks *news;
 	const struct offer_hooks *offer;

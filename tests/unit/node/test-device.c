@@ -38,7 +38,13 @@ static void on_ipv6(void *ctx, enum iface_ipv6 found)
 	ipv6 = found;
 }
 
-static const struct device_hooks hooks = { .ipv6 = on_ipv6 };
+static unsigned mtu_of(void *ctx, uint32_t id)
+{
+	assert_ptr_equal(ctx, &device);
+	return 1300 + id;
+}
+
+static const struct device_hooks hooks = { .ipv6 = on_ipv6, .mtu = mtu_of };
 
 static int set_up(void **state)
 {

@@ -7,12 +7,13 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "node/finder-probe.h"
 #include "node/finder.h"
 #include "wire/stun.h"
 
 #define SECOND USEC_PER_SEC
 
-enum { FD = 77, SENT_MAX = 4096, EVENTS_MAX = 512, BIG = 700 };
+enum { FD = 77, SENT_MAX = 4096, EVENTS_MAX = 512, BIG = 1500 };
 
 /* --- instead of the tunnel --- */
 
@@ -66,6 +67,16 @@ int tunnel_send_aside(struct tunnel *tunnel, const struct endpoint *to, const st
 	return 0;
 }
 
+static unsigned n_whole; /* of what was sent */
+
+int tunnel_send_whole(struct tunnel *t, const struct endpoint *to, const uint8_t *data, size_t len)
+{
+	static const struct ip_addr as_routed;
+
+	n_whole++;
+	return tunnel_send_aside(t, to, &as_routed, data, len);
+}
+
 int tunnel_set_endpoint(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN],
 	const struct endpoint *endpoint)
 {
@@ -73,6 +84,14 @@ int tunnel_set_endpoint(struct tunnel *tunnel, const uint8_t key[static TUNNEL_K
 	memcpy(last_set.key, key, TUNNEL_KEY_LEN);
 	last_set.endpoint = *endpoint;
 	return refuses;
+}
+
+static bool tells_quiet;
+
+int tunnel_tell_quiet(struct tunnel *t, bool on)
+{
+	tells_quiet = on;
+	return 0;
 }
 
 int tunnel_initiate(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN])
@@ -144,7 +163,36 @@ static void on_aside(void *ctx, const struct tunnel_event *event)
 	aside = *event;
 }
 
-static const struct finder_hooks finder_hooks = { .missed = on_missed, .left = on_left, .aside = on_aside };
+static unsigned n_elsewhere;
+
+static void on_elsewhere(void *ctx, uint32_t id)
+{
+	n_elsewhere++;
+}
+
+static struct {
+	uint32_t id;
+	struct endpoint to;
+	size_t len;
+	uint64_t rtt_us;
+	unsigned times;
+} probed;
+
+static void on_probed(
+	void *ctx, uint32_t id, const struct endpoint *to, size_t len, uint64_t rtt_us)
+{
+	probed.id = id;
+	probed.to = *to;
+	probed.len = len;
+	probed.rtt_us = rtt_us;
+	probed.times++;
+}
+
+static const struct finder_hooks finder_hooks = { .missed = on_missed,
+	.left = on_left,
+	.aside = on_aside,
+	.elsewhere = on_elsewhere,
+	.probed = on_probed };
 
 static void put(uint32_t id, uint8_t seed)
 {
@@ -168,6 +216,8 @@ static int set_up(void **state)
 	sending_fails = refuses = 0;
 	n_left = 0;
 	memset(&missed, 0, sizeof(missed));
+	memset(&probed, 0, sizeof(probed));
+	n_whole = n_elsewhere = 0;
 	core = fake_core_new();
 	memcpy(core->identity_seed, seed, sizeof(seed));
 	pair_self_init(&board[1], seed);
@@ -295,6 +345,7 @@ static void test_search(void **state)
 
 	announce(2, "192.0.2.2:41741", "[2001:db8::2]:41741");
 	follow();
+	assert_true(tells_quiet);
 	assert_int_equal(n_sent, 2); /* of 3 nothing is known */
 	assert_true(endpoint_equal(&sent[0].to, &first));
 	assert_true(endpoint_equal(&sent[1].to, &other));
@@ -326,6 +377,7 @@ static void test_found(void **state)
 	deliver();
 	assert_int_equal(n_endpoints, 1);
 	assert_int_equal(n_initiated, 1);
+	assert_int_equal(n_elsewhere, 1);
 	assert_true(endpoint_equal(&last_set.endpoint, &where));
 	assert_memory_equal(last_set.key, peer(2)->told.key, TUNNEL_KEY_LEN);
 	assert_int_equal(ways_in_use(&peer(2)->ways)->rtt_us, 30000);
@@ -863,6 +915,80 @@ static void test_bad_identity(void **state)
 	assert_true(fake_event_next_us() == UINT64_MAX);
 }
 
+/* --- probes --- */
+
+/* Long pings, in one piece; their answers are told, once, and say nothing of the ways. */
+static void test_probe(void **state)
+{
+	struct endpoint to = at("192.0.2.2:41741");
+	struct disco ping;
+
+	announce(2, "192.0.2.2:41741", NULL);
+	follow();
+	n_sent = 0;
+	finder_probe(finder, 2, &to, 1452);
+	assert_int_equal(n_sent, 1);
+	assert_int_equal(n_whole, 1);
+	assert_int_equal(sent[0].len, 1452);
+	assert_true(endpoint_equal(&sent[0].to, &to));
+	ping = read_sent(0, 2);
+	assert_int_equal(ping.type, DISCO_PING);
+	fake_event_pass(30000);
+	push_pong(3, "192.0.2.2:41741", ping.tx, 7); /* of another board */
+	push_pong(2, "192.0.2.3:41741", ping.tx, 7); /* from elsewhere */
+	deliver();
+	assert_int_equal(probed.times, 0);
+	push_pong(2, "192.0.2.2:41741", ping.tx, 7);
+	push_pong(2, "192.0.2.2:41741", ping.tx, 7); /* again */
+	deliver();
+	assert_int_equal(probed.times, 1);
+	assert_int_equal(probed.id, 2);
+	assert_int_equal(probed.len, 1452);
+	assert_int_equal(probed.rtt_us, 30000);
+	assert_true(endpoint_equal(&probed.to, &to));
+	assert_int_equal(n_endpoints, 0);
+}
+
+/* Whom it is not sent to. One that does not leave is not waited for. */
+static void test_probe_in_vain(void **state)
+{
+	struct endpoint to = at("192.0.2.2:41741");
+	uint64_t before;
+
+	announce(2, "192.0.2.2:41741", NULL);
+	follow();
+	before = finder_counters(finder)->pings_sent;
+	finder_probe(finder, 9, &to, 1452);
+	sending_fails = -EMSGSIZE;
+	finder_probe(finder, 2, &to, 1452);
+	assert_int_equal(n_whole, 1);
+	assert_int_equal(finder_use(finder, NULL, NULL), 0);
+	finder_probe(finder, 2, &to, 1452);
+	assert_int_equal(n_whole, 1);
+	assert_int_equal(finder_counters(finder)->pings_sent, before);
+}
+
+/* The oldest of too many is forgotten. */
+static void test_many_probes(void **state)
+{
+	struct endpoint to = at("192.0.2.2:41741");
+	struct disco first, second;
+
+	announce(2, "192.0.2.2:41741", NULL);
+	follow();
+	n_sent = 0;
+	for (int i = 0; i <= FINDER_PROBES_MAX; i++)
+		finder_probe(finder, 2, &to, 600);
+	first = read_sent(0, 2);
+	second = read_sent(1, 2);
+	push_pong(2, "192.0.2.2:41741", first.tx, 7);
+	deliver();
+	assert_int_equal(probed.times, 0);
+	push_pong(2, "192.0.2.2:41741", second.tx, 7);
+	deliver();
+	assert_int_equal(probed.times, 1);
+}
+
 static void test_no_tunnel(void **state)
 {
 	announce(2, "192.0.2.2:41741", NULL);
@@ -921,6 +1047,9 @@ int main(void)
 		TEST(moved),
 		TEST(another_identity),
 		TEST(bad_identity),
+		TEST(probe),
+		TEST(probe_in_vain),
+		TEST(many_probes),
 		TEST(no_tunnel),
 		TEST(no_loop),
 	};

@@ -49,7 +49,7 @@ static int apply(void)
 		.routes = &routes };
 
 	routes_done(&routes);
-	assert_int_equal(routes_add_peer(&routes, &self, &peer, want.index), 0);
+	assert_int_equal(routes_add_peer(&routes, &self, &peer, want.index, 1280), 0);
 	err = (struct err){ 0 };
 	return iface_apply(NULL, &want, &ipv6, &changed, &err);
 }
@@ -250,7 +250,7 @@ static void test_routes(void **state)
 	fake_net.routes[0].mtu = 1500;
 	assert_int_equal(apply(), 0);
 	assert_int_equal(changed, IFACE_ROUTES);
-	assert_int_equal(fake_net.routes[0].mtu, ROUTES_MTU);
+	assert_int_equal(fake_net.routes[0].mtu, 1280);
 	/* It has what we want, and keeps it. */
 	fake_net.routes[0].oif = other->index;
 	assert_int_equal(apply(), -EEXIST);

@@ -57,7 +57,7 @@ static void remove_node(uint32_t id)
 
 #define FIRST                                                                                                                                                                                                                                                                                                        \
 	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                                                                                                  \
-	"uapi_open relays_use-1 mapped_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 " \
+	"uapi_open relays_use-1 mapped_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply mtus_set_top-1420 wall_apply-1 " \
 	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 portmap_follow announce_look"
 
 /* --- its states --- */
@@ -226,9 +226,10 @@ static void test_changes(void **state)
 			"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 portmap_follow announce_look roster_follow-1" },
 		{ CHANGE_UPLINK,
 			"peers_apply finder_own finder_follow wall_apply-1 offer_look-1 beacon_follow-0 portmap_follow announce_look" },
-		{ CHANGE_MTU, "device_apply" },
+		{ CHANGE_MTU,
+			"peers_apply finder_own finder_follow device_apply mtus_set_top-1420" },
 		{ CHANGE_TUNNEL,
-			"peers_apply finder_own finder_follow relays_follow mapped_follow device_apply wall_apply-1 names_write-0 portmap_follow announce_look" },
+			"peers_apply finder_own finder_follow relays_follow mapped_follow device_apply mtus_set_top-1420 wall_apply-1 names_write-0 portmap_follow announce_look" },
 		{ CHANGE_IPV6, "device_apply names_write-0 announce_look" },
 		{ CHANGE_CONFIG,
 			"device_apply wall_apply-1 names_write-0 offer_look-1 beacon_follow-0 portmap_follow" },
@@ -508,9 +509,9 @@ static void test_relays(void **state)
 
 	begin();
 	fake.finder->missed(h, 3);
-	fake_assert_asked("relays_missed-3");
+	fake_assert_asked("relays_missed-3 mtus_doubt-3");
 	fake.relays->changed(h);
-	fake_assert_asked("finder_follow mapped_follow");
+	fake_assert_asked("finder_follow mtus_follow mapped_follow");
 	fake.relays->homed(h);
 	fake_assert_asked("announce_look");
 	fake.home = 2;
@@ -561,11 +562,29 @@ static void test_own(void **state)
 	fake.mapped->changed(h);
 	assert_int_equal(fake.told.at.n_local, fake.own.n_endpoints);
 	assert_int_equal(fake.told.at.n, fake.own.n_endpoints + 2);
-	assert_true(endpoint_equal(&fake.told.at.list[fake.told.at.n - 2], &fake.outside));
-	assert_true(endpoint_equal(&fake.told.at.list[fake.told.at.n - 1], &fake.port_mapped));
+	assert_true(endpoint_equal(&fake.told.at.list[fake.told.at.n - 2], &fake.port_mapped));
+	assert_true(endpoint_equal(&fake.told.at.list[fake.told.at.n - 1], &fake.outside));
 	assert_int_equal(fake.told.mapping, DISCO_MAPPING_COUNTING);
 	assert_int_equal(fake.told.step, -2);
 	assert_true(endpoint_equal(&fake.told.outside, &fake.outside));
+}
+
+/* What finder and mtus tell each other, and that the routes follow. */
+static void test_mtus(void **state)
+{
+	const struct endpoint to = { 0 };
+
+	begin();
+	fake.finder->elsewhere(h, 3);
+	fake_assert_asked("mtus_follow");
+	fake.mtus->probe(h, 3, &to, 1452);
+	fake_assert_asked("finder_probe-3-1452");
+	fake.finder->probed(h, 3, &to, 1452, 700);
+	fake_assert_asked("mtus_probed-3-1452-700");
+	fake.mtus->changed(h);
+	fake_assert_asked(
+		"device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow device_apply mtus_set_top-1420");
+	assert_int_equal(fake.device->mtu(h, 3), 1283);
 }
 
 static void test_retry_held_back(void **state)
@@ -575,7 +594,7 @@ static void test_retry_held_back(void **state)
 	mesh_retry(h);
 	fake_assert_asked(
 		"device_hold-7 device_hold-7 wall_begin announce_check-1 peers_apply finder_own finder_follow "
-		"relays_follow mapped_follow device_apply wall_apply-1 names_write-0 cluster_follow_record-1 "
+		"relays_follow mapped_follow device_apply mtus_set_top-1420 wall_apply-1 names_write-0 cluster_follow_record-1 "
 		"cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 portmap_follow announce_look roster_follow-1 device_look ground_look-1-7 "
 		"wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " ROUND);
 }
@@ -673,6 +692,7 @@ int main(void)
 		TEST(relays),
 		TEST(mapped),
 		TEST(own),
+		TEST(mtus),
 		TEST(retry_held_back),
 		TEST(retry_tunnel),
 		TEST(retry_peers),

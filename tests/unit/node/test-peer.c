@@ -318,6 +318,42 @@ static void test_deaf(void **state)
 	assert_int_equal(peers_reachable(peers), 0);
 }
 
+/*
+ * IPv6 over a narrow IPv6 goes in fragments of ours; elsewhere routers do it, or a relay's way is
+ * meant. That it is, or is not any more, is news to the tunnel.
+ */
+static void test_fragments(void **state)
+{
+	static const struct {
+		const char *at;
+		unsigned told, fragment;
+	} cases[] = { { "[2001:db8::2]:41741", 1280, 0 }, { "[2001:db8::2]:41741", 1216, 1296 },
+		{ "[2001:db8::2]:41741", 1200, 1280 }, { "[2001:db8::2]:41741", 1056, 1280 },
+		{ "[2001:db8::2]:41741", 0, 0 }, { "192.0.2.2:41741", 1056, 0 },
+		{ "127.0.0.1:7000", 1056, 0 } };
+
+	(void) apply();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct peer *peer = peers_change(peers, 2);
+		bool relayed = !strncmp(cases[i].at, "127", 3);
+		struct way way = { .relayed = relayed };
+		unsigned before = peer->told.fragment;
+		int n = n_set;
+
+		ways_done(&peer->ways);
+		assert_int_equal(endpoint_parse(cases[i].at, &way.to), 0);
+		peer->ways.list = malloc(sizeof(way));
+		peer->ways.list[0] = way;
+		peer->ways.n = peer->ways.room = 1;
+		peer->ways.in_use = 0;
+		peer->mtu.told = cases[i].told;
+		(void) peers_apply_one(peers, tunnel, 2, NULL, 0, NULL);
+		assert_int_equal(peers_get(peers, 2)->told.fragment, cases[i].fragment);
+		assert_int_equal(n_set - n, i == 0 || before != cases[i].fragment);
+		assert_int_equal(last_set.fragment, cases[i].fragment);
+	}
+}
+
 /* Whose presence came since the tunnel was told last. */
 static void test_presence_came(void **state)
 {
@@ -433,6 +469,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_told_once),
+		TEST(test_fragments),
 		TEST(test_one),
 		TEST(test_again),
 		TEST(test_gone),

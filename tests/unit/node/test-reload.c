@@ -68,7 +68,7 @@ static void test_reload(void **state)
 	assert_int_equal(hearthd_reload(h, &err), 0);
 	assert_true(h->core.config.public_ranges);
 	asked = fake_asked();
-	assert_non_null(strstr(asked, "device_apply wall_apply-1 names_write-0"));
+	assert_non_null(strstr(asked, "device_apply mtus_set_top-1420 wall_apply-1 names_write-0"));
 	assert_non_null(strstr(
 		asked, "announce_look roster_follow-1 names_write-1 device_hold-7 device_look"));
 	assert_non_null(strstr(asked,

@@ -373,6 +373,7 @@ static void test_relayed(void **state)
 
 	relay(&peers[0]);
 	peers[0].relay = 3;
+	peers[0].mtu.told = 1408;
 	report.relays = relays;
 	report.n_relays = 2;
 	assert_int_equal(endpoint_parse("203.0.113.3:3478", &relays[1].at), 0);
@@ -386,6 +387,7 @@ static void test_relayed(void **state)
 	assert_true(json_is_null(json_object_get(json_array_get(list, 0), "way")));
 	assert_string_equal(text(json_array_get(list, 1), "way"), "tcp");
 	assert_int_equal(json_integer_value(json_object_get(first, "rtt_us")), 23000);
+	assert_int_equal(json_integer_value(json_object_get(first, "mtu")), 1408);
 	assert_true(json_is_null(json_object_get(first, "endpoint")));
 	assert_int_equal(json_array_size(list), 2);
 	assert_string_equal(text(json_array_get(list, 0), "state"), "silent");

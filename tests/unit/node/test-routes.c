@@ -10,8 +10,8 @@ static struct routes wanted(void)
 	CLEANUP_NODE struct node member = maker_node(3, 0, NULL);
 	struct routes routes = { 0 };
 
-	assert_int_equal(routes_add_peer(&routes, &self, &worker, 7), 0);
-	assert_int_equal(routes_add_peer(&routes, &self, &member, 7), 0);
+	assert_int_equal(routes_add_peer(&routes, &self, &worker, 7, 1408), 0);
+	assert_int_equal(routes_add_peer(&routes, &self, &member, 7, 1056), 0);
 	return routes;
 }
 
@@ -30,7 +30,8 @@ static void test_peer(void **state)
 		assert_string_equal(ip_prefix_format(&route->dst, text), dst[i]);
 		assert_string_equal(
 			ip_addr_format(&route->src, text), v4 ? "10.77.0.1" : "fd12:3456:789a::1");
-		assert_int_equal(route->mtu, 1280);
+		/* IPv6 has no less than 1280 anywhere. */
+		assert_int_equal(route->mtu, i < 4 ? 1408 : v4 ? 1056 : 1280);
 		assert_int_equal(route->oif, 7);
 	}
 }
@@ -125,7 +126,7 @@ bool __wrap_ip_prefix_equal(const struct ip_prefix *a, const struct ip_prefix *b
 /* Networks of a mesh's two ranges, in no order: the @i-th of MANY. */
 static struct route many(size_t i)
 {
-	struct route route = { .oif = 7, .mtu = ROUTES_MTU };
+	struct route route = { .oif = 7, .mtu = 1280 };
 	struct ip_prefix base;
 	uint64_t nth = i * 7919 % MANY;
 

@@ -62,8 +62,8 @@ static void begin(void)
 }
 
 #define HELPER "names_retry uapi_retry cluster_retry resolv_retry"
-#define TICK                                              \
-	"peers_look-1 finder_look keep_save_seen " HELPER \
+#define TICK                                                        \
+	"peers_look-1 finder_look mtus_look keep_save_seen " HELPER \
 	" relays_look beacon_look mapped_look exchange_look-0 announce_check-1 pods_look"
 #define FILES "pods_hurry uapi_keep keep_look overlay_look"
 #define MEND                                                                                                            \
