@@ -41,6 +41,15 @@ bool ways_is_relayed(const struct ways *w)
 	return w->in_use < w->n && w->list[w->in_use].relayed;
 }
 
+bool ways_passes_nat(const struct ways *w)
+{
+	const struct way *used = ways_in_use(w);
+
+	if (!used || used->relayed || !w->own || w->own->n == w->own->n_local)
+		return false;
+	return used->to.addr.family == AF_INET && !ip_addr_is_private(&used->to.addr);
+}
+
 const struct way *ways_get_relayed(const struct ways *w)
 {
 	for (size_t i = 0; i < w->n; i++)

@@ -286,6 +286,8 @@ const struct way *ways_in_use(const struct ways *ways);
 bool ways_is_relayed(const struct ways *ways);
 /* The relayed one, used or not; NULL: there is none. */
 const struct way *ways_get_relayed(const struct ways *ways);
+/* Whether the one in use leaves our house by a NAT, as far as we know. */
+bool ways_passes_nat(const struct ways *ways);
 /* Whether the peer has answered from @at, and not only long ago. */
 bool ways_answers_at(const struct ways *ways, const struct endpoint *at, uint64_t now_us);
 /* When the first ping went by @way, from @since_us on, that no answer came after; 0: none did. */

@@ -111,6 +111,19 @@ static void act(struct finder *f, struct peer *peer, uint64_t now_us)
 	}
 }
 
+/* What a NAT forgets is kept open; elsewhere, that would only wake boards. */
+static void keep_open(struct finder *f, struct peer *peer)
+{
+	bool nat = ways_passes_nat(&peer->ways);
+	uint16_t keepalive_s = nat ? PEER_KEEPALIVE_NAT_S : PEER_KEEPALIVE_S;
+
+	if (!peer->is_told || peer->told.keepalive_s == keepalive_s)
+		return;
+	peer->told.allowed = peer->allowed; /* the table may have moved */
+	peer->told.keepalive_s = keepalive_s;
+	(void) tunnel_set_peer(f->tunnel, &peer->told); /* it ends */
+}
+
 /* The tunnel is told where the peer is, if that is news to it. */
 static void tell(struct finder *f, struct peer *peer)
 {
@@ -170,6 +183,7 @@ static void run(struct finder *f)
 			deadline_us = ways_deadline(&list[i].ways);
 		}
 		tell(f, &list[i]);
+		keep_open(f, &list[i]);
 		if (deadline_us < next_us)
 			next_us = deadline_us;
 	}

@@ -13,9 +13,11 @@
 #include "tunnel/tunnel.h"
 #include "wire/disco.h"
 
-/* Some NATs forget after 20 s. */
-enum { PEER_KEEPALIVE_S = 18 };
-/* Who said something in that time is reachable: three keepalives and a bit. */
+enum {
+	PEER_KEEPALIVE_S = 25,
+	PEER_KEEPALIVE_NAT_S = 18, /* where it goes out by a NAT of ours: some forget after 20 s */
+};
+/* Who said something in that time is reachable: two keepalives and a half. */
 #define PEER_REACHABLE_US (UINT64_C(60) * 1000000)
 
 /* What a peer and we know alone (wire/pair.h), made for its identity key of the moment. */

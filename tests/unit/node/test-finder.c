@@ -100,8 +100,12 @@ int tunnel_initiate(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_L
 	return 0;
 }
 
+static unsigned keepalive_s; /* that was said last */
+
 int tunnel_set_peer(struct tunnel *tunnel, const struct tunnel_peer *peer)
 {
+	keepalive_s = peer->keepalive_s;
+	assert_true(peer->n_allowed > 0 && peer->allowed[0].addr.family);
 	return 0;
 }
 
@@ -760,6 +764,29 @@ static void test_call(void **state)
 	assert_int_equal(n_sent, 1);
 }
 
+/* A way out by our NAT is kept open; others may have their rest. */
+static void test_keepalive(void **state)
+{
+	struct endpoint house = at("192.168.1.9:41741");
+
+	found(2, "198.51.100.2:41741");
+	assert_int_equal(keepalive_s, 25);
+	finder_own(finder, &own);
+	assert_int_equal(keepalive_s, 18);
+	peer(2)->is_told = false; /* the tunnel is told of the peer again, as by a new record */
+	follow();
+	assert_int_equal(keepalive_s, 18);
+	announce(2, "192.168.1.9:41741", NULL);
+	follow();
+	for (size_t i = 0; i < n_sent; i++)
+		if (endpoint_equal(&sent[i].to, &house))
+			push_pong(2, "192.168.1.9:41741", read_sent(i, 2).tx, 7);
+	deliver();
+	fake_event_pass(WAYS_GRACE_US);
+	assert_int_equal(peer(2)->told.keepalive_s, 25);
+	assert_int_equal(keepalive_s, 25);
+}
+
 static void test_call_anew(void **state)
 {
 	struct finder_own other = own;
@@ -1039,6 +1066,7 @@ int main(void)
 		TEST(relayed),
 		TEST(left),
 		TEST(call),
+		TEST(keepalive),
 		TEST(call_anew),
 		TEST(called),
 		TEST(started_anew),

@@ -96,7 +96,7 @@ static void test_describe(void **state)
 	char text[PREFIX_TEXT_MAX];
 
 	peer_describe(&node, &presence, allowed, &peer);
-	assert_int_equal(peer.keepalive_s, PEER_KEEPALIVE_S);
+	assert_int_equal(peer.keepalive_s, 25);
 	assert_int_equal(peer.n_allowed, 4);
 	presence.no_ipv6 = true;
 	peer_describe(&node, &presence, allowed, &peer);
