@@ -1,0 +1,69 @@
+"""Which way each pair of houses is to have, in one place, and how that is told.
+
+    D  direct by the boards' own addresses        S  ... by those that STUN finds, both sides at the same time
+    M  ... by a port that a router was asked for  G  ... by predicting or guessing a port
+    r  by the relay: nothing else is possible
+"""
+PARTS = "D"  # the ways that hearthd can find; all others are expected to be relayed
+
+COLUMNS = "public hostfw full addr easy openin double cgnat count hard v6fw pcp natpmp upnp v6only v4broken noudp https proxy".split()
+CELLS = """
+public    D
+hostfw    D D
+full      D S S
+addr      D S S S
+easy      D S S S S
+openin    D S S S S S
+double    D S S S S S S
+cgnat     D S S S S S S S
+count     D G S S G G G G G
+hard      D G S S G G G G r r
+v6fw      D D S S G G G G r r D
+pcp       D M S S M M M M M M M M
+natpmp    D M S S M M M M M M M M M
+upnp      D M S S M M M M M M M M M M
+v6only    D D r r r r r r r r D r r r D
+v4broken  D D r r r r r r r r D r r r D D
+noudp     r r r r r r r r r r r r r r r r r
+https     r r r r r r r r r r r r r r r r r r
+proxy     r r r r r r r r r r r r r r r r r r r
+"""
+PAIRS = {"lan": "D", "guest+": "S", "guest-": "r", "cgn+": "S", "cgn-": "r"}
+
+
+def read_cells():
+    cells = {}
+    for line in CELLS.split("\n"):
+        name, *row = line.split() or [None]
+        for other, way in zip(COLUMNS, row):
+            cells[name, other] = cells[other, name] = way
+    return cells
+
+
+cells = read_cells()
+
+
+def expected(a, b=None):
+    """The letter of a pair of kinds, or of one in PAIRS"""
+    return cells[a, b] if b else PAIRS[a]
+
+
+def is_direct(letter):
+    return letter in PARTS
+
+
+def figure(seconds):
+    return "-" if seconds is None else "%.1f" % seconds
+
+
+def cell(result):
+    return "%s / %s" % (figure(result.first), figure(result.direct) if result.is_direct else "relay")
+
+
+def markdown(results, names, titles):
+    """The triangle of those kinds; in each cell the time to the first answer, and to the direct way"""
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for i, a in enumerate(names):
+        row = [cell(results[a, b]) if (a, b) in results else cell(results[b, a]) if (b, a) in results else "" for b in names[:i + 1]]
+        lines.append("| **%s** %s | %s |" % (a, titles[a], " | ".join(row + [""] * (len(names) - i - 1))))
+    return "\n".join(lines)
