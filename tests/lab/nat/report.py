@@ -70,16 +70,18 @@ def judge(name, results):
 
 
 def say_table(by_pair):
-    first = {pair: results[0] for pair, results in by_pair.items()}
+    middle = {pair: sorted(same, key=lambda r: (r.direct is None, r.direct))[len(same) // 2] for pair, same in by_pair.items()}
     titles = {k.name: k.title for k in houses.kinds.values()}
     print("\nSeconds to the first answer / to the direct way, from the moment in which both boards start:\n")
-    print(table.markdown(first, table.COLUMNS, titles))
+    print(table.markdown(middle, table.COLUMNS, titles, table.both_figures))
     for name in table.PAIRS:
-        if (name, None) in first:
-            print("%s: %s" % (houses.pairs[name].title, table.cell(first[name, None])))
-    firsts = sorted(r.first for r in first.values() if r.first is not None)
+        if (name, None) in middle:
+            print("%s: %s" % (houses.pairs[name].title, table.both_figures(middle[name, None])))
+    firsts = sorted(r.first for r in middle.values() if r.first is not None)
     print("\n%d pairs, %d of them direct; first answer after %.1f s (median), %.1f s (worst)" % (
-        len(first), sum(r.is_direct for r in first.values()), statistics.median(firsts), firsts[-1]))
+        len(middle), sum(r.is_direct for r in middle.values()), statistics.median(firsts), firsts[-1]))
+    print("\nFor README.md, until they are direct:\n")
+    print(table.markdown(middle, list(table.README), table.README, table.way))
 
 
 def play(work, n_lanes, with_table=False):

@@ -4,7 +4,7 @@
     M  ... by a port that a router was asked for  G  ... by predicting or guessing a port
     r  by the relay: nothing else is possible
 """
-PARTS = "D"  # the ways that hearthd can find; all others are expected to be relayed
+PARTS = "D"
 
 COLUMNS = "public hostfw full addr easy openin double cgnat count hard v6fw pcp natpmp upnp v6only v4broken noudp https proxy".split()
 CELLS = """
@@ -56,14 +56,24 @@ def figure(seconds):
     return "-" if seconds is None else "%.1f" % seconds
 
 
-def cell(result):
+def both_figures(result):
     return "%s / %s" % (figure(result.first), figure(result.direct) if result.is_direct else "relay")
 
 
-def markdown(results, names, titles):
-    """The triangle of those kinds; in each cell the time to the first answer, and to the direct way"""
+def way(result):
+    return figure(result.direct) + " s" if result.is_direct else "relay"
+
+
+README = {"public": "public address", "easy": "home router", "double": "two home routers, one behind the other",
+          "cgnat": "provider's NAT", "count": "router that takes the next port for each destination", "hard": "router that takes any port for each destination",
+          "pcp": "the same with PCP or NAT-PMP", "upnp": "the same with UPnP", "v6fw": "the same with IPv6 and its firewall", "v6only": "IPv6 only",
+          "noudp": "no UDP gets out", "https": "only TCP 443 gets out", "proxy": "only an HTTP proxy"}
+
+
+def markdown(results, names, titles, cell):
+    """The triangle of those kinds"""
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for i, a in enumerate(names):
-        row = [cell(results[a, b]) if (a, b) in results else cell(results[b, a]) if (b, a) in results else "" for b in names[:i + 1]]
-        lines.append("| **%s** %s | %s |" % (a, titles[a], " | ".join(row + [""] * (len(names) - i - 1))))
+        row = [results.get((a, b)) or results.get((b, a)) for b in names[:i + 1]]
+        lines.append("| **%s** %s | %s |" % (a, titles[a], " | ".join([cell(r) if r else "" for r in row] + [""] * (len(names) - i - 1))))
     return "\n".join(lines)
