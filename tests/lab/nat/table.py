@@ -4,7 +4,7 @@
     M  ... by a port that a router was asked for  G  ... by predicting or guessing a port
     r  by the relay: nothing else is possible
 """
-PARTS = "D"
+PARTS = "DSM"
 
 COLUMNS = "public hostfw full addr easy openin double cgnat count hard v6fw pcp natpmp upnp v6only v4broken noudp https proxy".split()
 CELLS = """
