@@ -42,6 +42,11 @@ class Board:
         p, self.process = self.process, None
         return stop(p) if p else None
 
+    def said(self, n):
+        """The last lines of its log"""
+        with open(self.log, errors="replace") as f:
+            return [line.rstrip()[:200] for line in f.readlines()[-n:]]
+
     def call(self, name):
         """As the local socket has it (PROTOCOL.md); None while nobody answers"""
         try:
@@ -72,7 +77,6 @@ class Lane:
     def __init__(self, name):
         self.where = os.path.join(os.environ["HEARTH_TMP"], name)
         self.net = Internet(name)
-        self.number = self.vps_relay = None
         self.vps, self.x, self.y = (Board(self.where, n) for n in ("vps", "x", "y"))
         self.vps.space = Space(name + "-vps")
         self.four, self.six = self.net.plug(self.vps.space, "eth0", 10)
@@ -85,8 +89,8 @@ class Lane:
     def coordinator(self):
         self.vps.run("hearth-coord", "init", "--state", self.where + "/coord", "--user", "root",
                      "--url", "https://%s:8443" % self.four, "--url", "https://[%s]:8443" % self.six)
-        self.vps.space.start(BIN + "/hearth-coord", "serve", "--state", self.where + "/coord", "--run", self.vps.where + "/run",
-                             "--user", "root", log=self.where + "/coord.log", env=self.vps.dirs)
+        self.coord = self.vps.space.start(BIN + "/hearth-coord", "serve", "--state", self.where + "/coord", "--run",
+                                          self.vps.where + "/run", "--user", "root", log=self.where + "/coord.log", env=self.vps.dirs)
         wait_for(20, lambda: os.path.exists(self.vps.where + "/run/coord.sock"), "the coordinator serves")
         self.vps.run("hearth", "settings", "set", *(w for a in SERVERS4 for w in ("--stun", "%s:%d" % (a, STUN_PORT))),
                      *(w for a in SERVERS6 for w in ("--stun", "[%s]:%d" % (a, STUN_PORT))))
@@ -113,6 +117,12 @@ class Lane:
         wait_for(10, lambda: "3478" in self.vps.run("hearth", "relay", "list"), "vps asks to be a relay")
         self.vps.run("hearth", "relay", "allow", "vps")
         wait_for(15, lambda: any(r["state"] == "bound" for r in self.vps.status()["relays"]), "vps is a relay")
+
+    def check(self):
+        """That what is to run to the end still does"""
+        for name, process in (("hearthd", self.vps.process), ("hearth-relay", self.vps_relay), ("hearth-coord", self.coord)):
+            if process.poll() is not None:
+                raise Lost("%s of vps ended with %s" % (name, process.returncode))
 
     def relay_start(self):
         self.vps_relay = self.vps.space.start(BIN + "/hearth-relay", "serve", "--user", "root", log=self.where + "/relay.log",

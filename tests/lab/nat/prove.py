@@ -125,26 +125,24 @@ def hairpin(from_board, t, seconds):
     return data == word
 
 
-def reaches_tcp(board, wanted, ports=(80, 443)):
-    """Those of them that the board reaches at the first server"""
-    here = [board.socket(kind=socket.SOCK_STREAM) for _ in ports]
-    for s, port in zip(here, ports):
-        s.setblocking(False)
-        s.connect_ex((SERVERS4[0], port))  # what is wrong is seen below
-    reached = tuple(port for s, port in zip(here, ports)
-                    if select.select([], [s], [], patience(port in wanted))[1] and s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
-                    and is_connected(s))
-    for s in here:
-        s.close()
-    return reached
-
-
 def is_connected(s):
     try:
         s.getpeername()
         return True
     except OSError:
         return False
+
+
+def reaches_tcp(board, wanted, ports=(80, 443)):
+    """Those of them that the board reaches at the first server"""
+    here = [board.socket(kind=socket.SOCK_STREAM) for _ in ports]
+    for s, port in zip(here, ports):
+        s.setblocking(False)
+        s.connect_ex((SERVERS4[0], port))  # what is wrong is seen below
+    reached = tuple(port for s, port in zip(here, ports) if select.select([], [s], [], patience(port in wanted))[1] and is_connected(s))
+    for s in here:
+        s.close()
+    return reached
 
 
 def proxy_lets(house):

@@ -48,9 +48,11 @@ def died(wrong):
     return len(wrong)
 
 
-def houses_are_what_they_are_called(n):
+def prove_houses(n):
+    """Ends the test if one is not what it is called: what is seen from it means nothing"""
     bad, wrong = pairs.prove_all(n, tell)
-    return len(bad) + died(wrong)
+    if bad or wrong:
+        sys.exit(finish(len(bad) + died(wrong)))
 
 
 def judge(name, results):

@@ -10,7 +10,7 @@ CLONE_NEWNET = 0x40000000
 NETLINK_NETFILTER = 12
 libc = ctypes.CDLL(None, use_errno=True)
 home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-spaces, processes = {}, set()
+processes = set()
 guard = threading.Lock()
 over = threading.Event()
 
@@ -42,8 +42,6 @@ class Space:
             raise RuntimeError("the test is over")
         run("ip", "netns", "add", self.name)
         self.fd = os.open("/run/netns/" + self.name, os.O_RDONLY)
-        with guard:
-            spaces[self.name] = self
         with self.inside():
             run(PLAIN, "true")
         # an address counts from the moment it is given
@@ -123,8 +121,6 @@ class Space:
         return p
 
     def close(self):
-        with guard:
-            spaces.pop(self.name, None)
         os.close(self.fd)
         subprocess.run(["ip", "netns", "del", self.name], stderr=subprocess.DEVNULL)
 
@@ -142,27 +138,46 @@ def stop(process, sig=signal.SIGTERM, seconds=3):
     return process.returncode
 
 
+def is_alive(pid):
+    try:
+        with open("/proc/%s/stat" % pid) as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def remove(of_whom):
+    """The namespaces of that process, with all that runs in them; True: there were some"""
+    names = [n for n in os.listdir("/run/netns") if n.startswith("hn%s-" % of_whom)] if os.path.isdir("/run/netns") else []
+    for name in names:
+        pids = subprocess.run(["ip", "netns", "pids", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+        for pid in pids.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+    return bool(names)
+
+
 def clean():
+    """Threads may be at work still: none begins another namespace, and what was begun is found"""
     over.set()
+    for _ in range(20):
+        if not remove(os.getpid()):
+            break
+        time.sleep(0.1)
     with guard:
-        left, lost = list(processes), list(spaces.values())
+        left = list(processes)
     for p in left:
         p.kill()
-    for p in left:
         p.wait()
-    for s in lost:
-        s.close()
 
 
 def sweep():
     """What runs before this one have left, whose processes are gone"""
-    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
-        owner = re.match(r"hn(\d+)-", name)
-        if owner and not os.path.exists("/proc/" + owner[1]):
-            for pid in run("ip", "netns", "pids", name).split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            run("ip", "netns", "del", name)
+    names = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
+    for owner in {m[1] for m in map(re.compile(r"hn(\d+)-").match, names) if m}:
+        if not is_alive(owner):
+            remove(owner)
 
 
 def end(*_):
