@@ -174,7 +174,7 @@ static void add_firewall(struct sim_net *net, unsigned board, uint64_t lifetime_
 	*ret_host = add_host(net, lan, ipv6(board), board);
 }
 
-/* A router at @addr in @outside, and the board behind it, whose address others may have elsewhere. */
+/* A router at @addr in @outside, and the board behind it. */
 static int add_home(struct sim_net *net, unsigned outside, struct ip_addr addr,
 	const struct sim_nat_kind *kind, uint64_t lifetime_us, unsigned board)
 {
