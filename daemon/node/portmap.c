@@ -185,13 +185,20 @@ struct portmap *portmap_free(struct portmap *p)
 
 /* --- what there is --- */
 
+/* What is let in at the board's own address is no news. */
+static bool is_own(const struct side *side)
+{
+	return side->told.port == side->portmap->port &&
+	       ip_addr_equal(&side->told.addr, &side->way.own);
+}
+
 size_t portmap_endpoints(const struct portmap *p, struct endpoint ret[static PORTMAP_MAX])
 {
 	size_t n = 0;
 
 	for (int nested = 0; nested < 2; nested++)
 		for (size_t i = 0; i < PORTMAP_MAX; i++)
-			if (p->sides[i].told.addr.family &&
+			if (p->sides[i].told.addr.family && !is_own(&p->sides[i]) &&
 				ip_addr_is_private(&p->sides[i].told.addr) == nested)
 				ret[n++] = p->sides[i].told;
 	return n;

@@ -40,7 +40,8 @@ void portmap_hurry(struct portmap *portmap);
 void portmap_remove(struct portmap *portmap);
 
 /*
- * Where this board is reached by them, the best first: one behind yet another NAT comes last.
+ * Where this board is reached by them beside its own addresses, the best first: one behind yet
+ * another NAT comes last.
  * Returns how many.
  */
 size_t portmap_endpoints(const struct portmap *portmap, struct endpoint ret[static PORTMAP_MAX]);

@@ -437,7 +437,11 @@ static void test_nested(void **state)
 	assert_asked("pcp4:41741-41741/7200 look pcp6:41741-41741/7200");
 	pcp("100.64.0.7:2000");
 	pcp_full(&pmps[1], "[2001:db8::5]:41741", 7200, 1);
-	assert_told("[2001:db8::5]:41741 100.64.0.7:2000", 2);
+	assert_told("100.64.0.7:2000", 2); /* what is let in is told already */
+	fake_event_pass(15 * MINUTE);
+	pcp("100.64.0.7:2000");
+	pcp_full(&pmps[1], "[2001:db8:1::5]:41741", 7200, 901);
+	assert_told("[2001:db8:1::5]:41741 100.64.0.7:2000", 3);
 	assert_true(memcmp(pmps[0].request.nonce, pmps[1].request.nonce, PCP_NONCE_LEN) != 0);
 	assert_int_equal(fake_core_logged("which is a private address"), 1);
 }
