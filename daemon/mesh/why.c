@@ -123,9 +123,10 @@ static int other_cut_off(const struct why_case *c)
 	return is_witnessed(c) && c->here.facts->bound ? WHY_AT_THERE : WHY_NOT;
 }
 
+/* In another house its address may be that of anything in ours. */
 static int hearthd_off(const struct why_case *c)
 {
-	return c->echo.family && !is_witnessed(c) ? WHY_AT_THERE : WHY_NOT;
+	return c->echo.family && why_share_lan(c) && !is_witnessed(c) ? WHY_AT_THERE : WHY_NOT;
 }
 
 static int relay_silent(const struct why_case *c)

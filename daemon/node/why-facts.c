@@ -124,6 +124,8 @@ static void put_way(const struct why_sources *sources, const struct peer *peer, 
 	f->way = way && way->relayed ? WHY_WAY_RELAYED : WHY_WAY_DIRECT;
 	f->rtt_us = way ? way->rtt_us : 0;
 	f->mtu = way ? peer->mtu.told : 0;
+	if (way && way->taken_us)
+		f->since_s = span_since(way->taken_us, now_us);
 	f->relay = f->way == WHY_WAY_RELAYED ? peer->relay : 0;
 	f->relay_tcp = f->relay && is_by_tcp(sources, f->relay);
 	if (f->way == WHY_WAY_DIRECT)

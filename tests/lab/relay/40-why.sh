@@ -39,5 +39,5 @@ why() {
 scene why_isolated "hearth why, on a LAN that carries nothing between two boards" long
 why_isolated() {
 	right 45 "b knows, half a minute after it did" why_is b c isolated b c
-	right 45 "and c" why_is c b isolated b c
+	right 45 "and c" why_is c b isolated c b
 }

@@ -315,6 +315,11 @@ static void test_echo(void **state)
 	struct why_verdict v;
 
 	assert_int_equal(ip_addr_parse("192.168.1.7", &c.echo), 0);
+	(void) verdict_of(&c, WHY_PEER_OFF); /* that may be anybody's machine, in our house */
+	announced[0].addr = c.echo;
+	announced[0].port = 41741;
+	c.announced = announced;
+	c.n_announced = 1;
 	v = verdict_of(&c, WHY_HEARTHD_OFF);
 	assert_non_null(strstr(v.sentence, "answers at 192.168.1.7, and Hearth on it does not"));
 	assert_true(has_evidence(&v, "answers ICMP at 192.168.1.7"));

@@ -496,6 +496,19 @@ static void test_each_hears_of_the_end(void **state)
 	assert_int_equal(ends[0].result, -ECANCELED);
 }
 
+/* Not through the tunnel: it goes as routes lead. */
+static void test_past_the_tunnel(void **state)
+{
+	struct ping *other = NULL;
+
+	assert_int_equal(ping_new(core->event, NULL, &other, NULL), 0);
+	assert_int_equal(
+		ping_send(other, &to4, PING_SIZE_DEFAULT, USEC_PER_SEC, NULL, NULL, NULL), 0);
+	assert_string_equal(net.device, "");
+	assert_int_equal(net.filters, 1);
+	other = ping_free(other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void)
@@ -516,6 +529,7 @@ int main(void)
 		TEST(no_timer),
 		TEST(ends),
 		TEST(each_hears_of_the_end),
+		TEST(past_the_tunnel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,10 +302,13 @@ static void test_silent(void **state)
 
 static void test_machine_answers(void **state)
 {
+	struct presence *presence = fake_core_announce(2);
 	struct ipc_request *request;
 	CLEANUP_JSON json_t *ok = NULL;
 
 	be_at(&others[0], "192.168.1.7:41741");
+	presence->endpoints[0] = others[0].ways.list[0].to;
+	presence->n_endpoints = 1;
 	request = call("2"); /* by its number */
 	echo(0, 800);
 	fail_with(0, -ETIMEDOUT, "");
