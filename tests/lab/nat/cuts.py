@@ -1,13 +1,14 @@
 """Two boards behind easy NATs, one TCP connection of iperf3 between them, and what befalls their ways. It lives through all
 of it; how long it stood still is the longest time in which nothing came out of the mesh.
 """
-import json, os, re, signal, threading, time
+import contextlib, json, os, re, signal, threading, time
 
 import houses, pairs, prove, report
 from lane import Lane, Pings
 from space import stop
 
 SAMPLE_SECONDS = 0.02
+CALM_SECONDS = 3  # before anything befalls: a doubt that was without reason puts off the next one for 2.2 s
 LITTLE = 3000  # bytes in a sample: no more than keeps a way open
 scenes = {}
 
@@ -68,6 +69,8 @@ class Connection:
         self.said = said
         self.server = y.space.start("iperf3", "-s", "-1")
         until(5, lambda: y.space.has_port("tcp", 5201))
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(said)
         self.client = x.space.start("iperf3", "-J", "-c", y.mesh4, "-b", "20M", "-t", "900", log=self.said)
 
     def end(self):
@@ -165,6 +168,7 @@ class Stage:
         said = os.path.join(self.lane.where, name + ".json")
         self.flow, connection = Flow(self.y.space), Connection(self.x, self.y, said)
         self.check("a TCP connection flows", until(5, self.flow.flows) is not None)
+        time.sleep(CALM_SECONDS)
         self.flow.mark()
         scenes[name].play(self)
         until(5, self.flow.flows)
