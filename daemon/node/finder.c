@@ -432,20 +432,12 @@ void finder_doubt(struct finder *f, uint32_t id)
 void finder_probe(struct finder *f, uint32_t id, const struct endpoint *to, size_t len)
 {
 	const struct peer *peer = peers_get(f->peers, id);
-	struct disco ping = { .type = DISCO_PING, .run = f->run, .tx = random_number() };
-	const struct finder_probe probe = {
-		.id = id, .to = *to, .len = len, .tx = ping.tx, .at_us = clock_now_us()
-	};
-	uint8_t nonce[DISCO_NONCE_LEN], data[DISCO_MAX_LEN];
+	const struct disco ping = { .type = DISCO_PING, .run = f->run, .tx = random_number() };
 
-	if (!f->tunnel || !peer || !peer->pair.usable)
-		return;
-	randombytes_buf(nonce, sizeof(nonce));
-	disco_seal(peer->pair.key, peer->pair.hint_out, nonce, &ping, len, data);
-	if (tunnel_send_whole(f->tunnel, to, data, len) < 0)
-		return; /* the interface has less, perhaps: it is not answered */
-	finder_probes_note(&f->probes, &probe);
-	f->counters.pings_sent++;
+	if (f->tunnel && peer && peer->pair.usable &&
+		finder_probes_send(&f->probes, f->tunnel, peer, &ping, to, len, clock_now_us()) ==
+			0)
+		f->counters.pings_sent++;
 }
 
 void finder_moved(struct finder *f)

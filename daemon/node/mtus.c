@@ -19,7 +19,6 @@ enum { AROUND = WG_DATA_MIN_LEN, TOP_MAX = DISCO_MAX_LEN - AROUND };
 _Static_assert((int) MTU_SMALL + (int) AROUND == (int) DISCO_MIN_LEN, "no ping is shorter");
 
 struct mtus {
-	struct core *core;
 	struct peers *peers;
 	const struct mtus_hooks *hooks;
 	void *ctx;
@@ -209,7 +208,7 @@ int mtus_new(struct core *core, struct peers *peers, const struct mtus_hooks *ho
 
 	if (!m)
 		return err_set(err, -ENOMEM, "out of memory");
-	*m = (struct mtus){ .core = core, .peers = peers, .hooks = hooks, .ctx = ctx };
+	*m = (struct mtus){ .peers = peers, .hooks = hooks, .ctx = ctx };
 	r = sd_event_add_time(core->event, &m->timer, CLOCK_MONOTONIC, 0, 0, on_timer, m);
 	if (r < 0) {
 		mtus_free(m);
