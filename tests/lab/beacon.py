@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Beacons on a LAN as somebody else makes them (PROTOCOL.md section 15); run in a namespace of that LAN.
 
-beacon.py catch LINK FILE ETC...      the next beacon that a board of the mesh of ETC/hearthd.yaml sends: prints "ready", then node and counter
+beacon.py catch LINK FILE ETC...      the next beacon that another board than that of ETC/hearthd.yaml sends: prints "ready", then node and counter
 beacon.py again LINK FILE             sends it again
 beacon.py say LINK ETC STATE COUNTER HOPS ENDPOINT...
                                       one as the board with these directories would say it, with these endpoints
@@ -71,15 +71,17 @@ def speaker(link, hops=255):
 
 
 def catch(link, file, etc):
-    key, _, _ = mesh_of(etc)
+    key, _, own = mesh_of(etc)
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((GROUP, PORT))
     s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("=4s4si", socket.inet_aton(GROUP), bytes(4), socket.if_nametoindex(link)))
     print("ready", flush=True)
     s.settimeout(20)
-    data = s.recv(65536)
-    said = json.loads(opened(key, data)[4 + SIG:])
+    said = {"node": own}
+    while said["node"] == own:
+        data = s.recv(65536)
+        said = json.loads(opened(key, data)[4 + SIG:])
     with open(file, "wb") as f:
         f.write(data)
     print(said["node"], said["counter"])
