@@ -320,9 +320,9 @@ void mesh_close(struct hearthd *h)
 	h->ipv6 = ipv6_free(h->ipv6);
 	if (h->portmap)
 		portmap_remove(h->portmap);
-	h->portmap = portmap_free(h->portmap);
 	if (h->overlay)
-		close_tunnel(h);
+		close_tunnel(h); /* who waits for a netcheck is told all that there is */
+	h->portmap = portmap_free(h->portmap);
 	h->overlay = overlay_free(h->overlay);
 	h->exchange = exchange_free(h->exchange);
 	h->mapped = mapped_free(h->mapped);

@@ -101,3 +101,5 @@ void fake_hearthd_is_in(struct hearthd *h);
 const char *fake_asked(void);
 /* Just that was. */
 void fake_assert_asked(const char *calls);
+/* The netcheck that waits has its answer, as at the end of what it asks by. */
+void fake_end_check(void);

@@ -129,7 +129,7 @@ static void test_netcheck(void **state)
 	request = call_by(1000, "netcheck");
 	fake_assert_asked("mapped_check");
 	assert_false(request->answered);
-	fake.check_done(fake.check_ctx);
+	fake_end_check();
 	assert_int_equal(request->charged, 1);
 	ok = fake_call_taken(request);
 	assert_true(json_is_true(json_object_get(json_object_get(ok, "ipv4"), "udp")));
@@ -138,6 +138,19 @@ static void test_netcheck(void **state)
 	h->mesh_state = MESH_WAITING;
 	fake_call_refused(call("netcheck", NULL), "internal", "the mesh is not up");
 	h->mesh_state = MESH_UP;
+}
+
+/* Who waits while hearthd ends is told what is known, for which all subjects are there yet. */
+static void test_netcheck_at_the_end(void **state)
+{
+	struct ipc_request *request = call("netcheck", NULL);
+	CLEANUP_JSON json_t *ok = NULL;
+
+	assert_false(request->answered);
+	fake_hearthd_close(h);
+	ok = fake_call_taken(request);
+	assert_true(json_is_string(json_object_get(ok, "port_mapping")));
+	fake_hearthd_open(h);
 }
 
 /* --- ping --- */
@@ -511,6 +524,7 @@ int main(void)
 		TEST(only_root),
 		TEST(status),
 		TEST(netcheck),
+		TEST(netcheck_at_the_end),
 		TEST(ping),
 		TEST(ping_by_relay),
 		TEST(ping_by_no_endpoint),

@@ -235,7 +235,7 @@ static void test_life(void **state)
 	/* Numbers are settled before all is saved, while the tunnel still carries packets. */
 	fake_assert_asked(
 		"sync_stop peers_look-1 waits_free keep_settle_number-12 announce_free "
-		"keep_all ipv6_free portmap_remove portmap_free uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget overlay_free exchange_free mapped_free why_free relays_free finder_free "
+		"keep_all ipv6_free portmap_remove uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget portmap_free overlay_free exchange_free mapped_free why_free relays_free finder_free "
 		"mtus_free roster_free beacon_free peers_free device_free ground_free wall_free sync_free offer_free ping_free "
 		"uplink_free cluster_free names_free resolv_free uapi_free pods_free "
 		"news_free keep_free");
