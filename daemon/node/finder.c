@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/finder-keys.h"
-#include "node/finder-probe.h"
 #include "wire/disco.h"
 #include "wire/stun.h"
 
@@ -36,7 +35,6 @@ struct finder {
 	uint64_t looked_us; /* the last finder_look(); 0: none yet */
 	struct tunnel *tunnel;
 	sd_event_source *io, *timer;
-	struct finder_probes probes;
 	struct finder_counters counters;
 };
 
@@ -220,16 +218,16 @@ static void answer(struct finder *f, struct peer *peer, const struct tunnel_even
 }
 
 /* True if it answers a probe. */
-static bool take_probe(struct finder *f, const struct peer *peer, const struct tunnel_event *event,
+static bool take_probe(struct finder *f, struct peer *peer, const struct tunnel_event *event,
 	const struct disco *pong, uint64_t now_us)
 {
 	const struct finder_probe *probe =
-		finder_probes_take(&f->probes, pong->tx, peer->id, &event->from);
+		finder_probes_take(&peer->probes, pong->tx, &event->from);
 
 	if (!probe)
 		return false;
 	f->counters.pongs++;
-	f->hooks->probed(f->ctx, probe->id, &probe->to, probe->len, now_us - probe->at_us);
+	f->hooks->probed(f->ctx, peer->id, &probe->to, probe->len, now_us - probe->at_us);
 	return true;
 }
 
@@ -431,13 +429,21 @@ void finder_doubt(struct finder *f, uint32_t id)
 
 void finder_probe(struct finder *f, uint32_t id, const struct endpoint *to, size_t len)
 {
-	const struct peer *peer = peers_get(f->peers, id);
-	const struct disco ping = { .type = DISCO_PING, .run = f->run, .tx = random_number() };
+	struct peer *peer = peers_change(f->peers, id);
+	struct disco ping = { .type = DISCO_PING, .run = f->run, .tx = random_number() };
+	const struct finder_probe probe = {
+		.to = *to, .len = len, .tx = ping.tx, .at_us = clock_now_us()
+	};
+	uint8_t nonce[DISCO_NONCE_LEN], data[DISCO_MAX_LEN];
 
-	if (f->tunnel && peer && peer->pair.usable &&
-		finder_probes_send(&f->probes, f->tunnel, peer, &ping, to, len, clock_now_us()) ==
-			0)
-		f->counters.pings_sent++;
+	if (!f->tunnel || !peer || !peer->pair.usable)
+		return;
+	randombytes_buf(nonce, sizeof(nonce));
+	disco_seal(peer->pair.key, peer->pair.hint_out, nonce, &ping, len, data);
+	if (tunnel_send_whole(f->tunnel, to, data, len) < 0)
+		return; /* the interface has less, perhaps: it is not answered */
+	finder_probes_note(&peer->probes, &probe);
+	f->counters.pings_sent++;
 }
 
 void finder_moved(struct finder *f)

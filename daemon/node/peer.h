@@ -10,6 +10,7 @@
 #include "board/seen.h"
 #include "mesh/mtu.h"
 #include "mesh/ways.h"
+#include "node/finder-probe.h"
 #include "tunnel/tunnel.h"
 #include "wire/disco.h"
 
@@ -49,6 +50,7 @@ struct peer {
 	/* -- where it is, and how that is found out: the finder's -- */
 	struct ways ways;
 	struct peer_pair pair;
+	struct finder_probes probes;
 	uint64_t bytes; /* of stats, both ways, at the last finder_look() */
 	/* -- the relays' (relays.h) -- */
 	uint32_t relay; /* the node by which the relayed one of its ways goes; 0: there is none */

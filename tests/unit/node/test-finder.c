@@ -1016,6 +1016,28 @@ static void test_many_probes(void **state)
 	assert_int_equal(probed.times, 1);
 }
 
+/* One peer's answers count, however many others are probed meanwhile. */
+static void test_probes_of_many(void **state)
+{
+	struct endpoint to = at("192.0.2.2:41741"), other = at("192.0.2.3:41741");
+	struct disco first;
+
+	announce(2, "192.0.2.2:41741", NULL);
+	announce(3, "192.0.2.3:41741", NULL);
+	follow();
+	n_sent = 0;
+	finder_probe(finder, 2, &to, 1452);
+	first = read_sent(0, 2);
+	for (int i = 0; i < 1000; i++) {
+		n_sent = 1;
+		finder_probe(finder, 3, &other, 600);
+	}
+	push_pong(2, "192.0.2.2:41741", first.tx, 7);
+	deliver();
+	assert_int_equal(probed.times, 1);
+	assert_int_equal(probed.len, 1452);
+}
+
 static void test_no_tunnel(void **state)
 {
 	announce(2, "192.0.2.2:41741", NULL);
@@ -1078,6 +1100,7 @@ int main(void)
 		TEST(probe),
 		TEST(probe_in_vain),
 		TEST(many_probes),
+		TEST(probes_of_many),
 		TEST(no_tunnel),
 		TEST(no_loop),
 	};
