@@ -15,6 +15,11 @@
 #include "node/stun-servers.h"
 
 #define CHECK_PAUSE_US USEC_PER_SEC /* between two rounds that people want */
+/* Links that come and go, and peers who make their ways do so, are followed ever more slowly. */
+static const struct damping moves_damping = { .free = 4,
+	.first_us = USEC_PER_SEC,
+	.longest_us = 30 * USEC_PER_SEC,
+	.forget_us = 60 * USEC_PER_SEC };
 /* In a few seconds: more than keepalives and handshakes are, also of many peers. */
 enum { TRAFFIC_BYTES = 2000, TRAFFIC_BYTES_EACH = 64 };
 
@@ -37,6 +42,8 @@ struct mapped {
 	bool active;     /* it matters what others are told */
 	uint64_t bytes;  /* of peers that are not on our LAN, when that was asked last */
 	uint32_t chance; /* of the next round */
+	struct damper moves;
+	uint64_t move_us; /* the next, which had to wait; NAT_NEVER: none */
 	uint64_t checked_us;
 	struct check checks[MAPPED_CHECKS_MAX];
 	size_t n_checks;
@@ -147,6 +154,16 @@ static void end_checks(struct mapped *m)
 		checks[i].done(checks[i].ctx);
 }
 
+static void move(struct mapped *m, uint64_t now_us)
+{
+	struct nat_own own = own_of(m);
+
+	m->move_us = NAT_NEVER;
+	damper_done(&m->moves, &moves_damping, now_us);
+	nat_moved(&m->nat);
+	nat_begin(&m->nat, true, &own, now_us);
+}
+
 /* What is only now and then may be together with what else wakes us. */
 static void wake_at(struct mapped *m, uint64_t at_us, uint64_t now_us)
 {
@@ -161,6 +178,13 @@ static void wake_at(struct mapped *m, uint64_t at_us, uint64_t now_us)
 		m->timer, at_us != NAT_NEVER ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+static uint64_t deadline_us(const struct mapped *m)
+{
+	uint64_t at_us = nat_deadline(&m->nat, m->active, m->chance);
+
+	return at_us < m->move_us ? at_us : m->move_us;
+}
+
 static void run(struct mapped *m)
 {
 	uint64_t now_us = clock_now_us();
@@ -169,6 +193,8 @@ static void run(struct mapped *m)
 
 	if (!m->tunnel)
 		return;
+	if (now_us >= m->move_us)
+		move(m, now_us);
 	if (!nat_is_asking(&m->nat) && nat_deadline(&m->nat, m->active, m->chance) <= now_us)
 		nat_begin(&m->nat, !m->active, &own, now_us);
 	ask(m, now_us);
@@ -176,7 +202,7 @@ static void run(struct mapped *m)
 	ask(m, now_us); /* that may have begun a round of all */
 	if (!nat_is_asking(&m->nat))
 		m->chance = randombytes_random();
-	wake_at(m, nat_deadline(&m->nat, m->active, m->chance), now_us);
+	wake_at(m, deadline_us(m), now_us);
 	if (changed)
 		m->hooks->changed(m->ctx);
 	if (!nat_is_asking(&m->nat))
@@ -232,6 +258,7 @@ void mapped_use(struct mapped *m, struct tunnel *tunnel)
 {
 	m->tunnel = tunnel;
 	m->nat = (struct nat){ 0 };
+	m->move_us = NAT_NEVER;
 	(void) sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
 	if (tunnel)
 		on_named(m);
@@ -248,12 +275,10 @@ void mapped_follow(struct mapped *m)
 void mapped_moved(struct mapped *m)
 {
 	uint64_t now_us = clock_now_us();
-	struct nat_own own = own_of(m);
 
 	if (!m->tunnel)
 		return;
-	nat_moved(&m->nat);
-	nat_begin(&m->nat, true, &own, now_us);
+	m->move_us = now_us + damper_wait_us(&m->moves, &moves_damping, now_us);
 	run(m);
 }
 
@@ -332,6 +357,7 @@ int mapped_new(struct core *core, const struct peers *peers, const struct mapped
 	m->peers = peers;
 	m->hooks = hooks;
 	m->ctx = ctx;
+	m->move_us = NAT_NEVER;
 	stun_servers_init(&m->named, core, on_named, m);
 	r = sd_event_add_time(core->event, &m->timer, CLOCK_MONOTONIC, 0, 0, on_timer, m);
 	if (r < 0) {

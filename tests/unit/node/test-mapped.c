@@ -424,6 +424,30 @@ static void test_moved(void **state)
 	assert_outside(NULL); /* no UDP there */
 }
 
+/* A link that flaps, or a peer whose way does on purpose: servers are not flooded. */
+static void test_moves_without_end(void **state)
+{
+	begin();
+	relays[n_relays++] = (struct mapped_server){ .at = at("198.51.100.3:3478"), .relay = 4 };
+	mapped_look(mapped);
+	fake_event_pass(5 * SECOND);
+	n_sent = 0;
+	for (unsigned i = 0; i < 10 * 60; i++) { /* a minute */
+		mapped_moved(mapped);
+		if (i == 300)
+			assert_int_equal(mapped_check(mapped, on_done, &n_done), 0);
+		fake_event_pass(100 * MS);
+	}
+	assert_true(n_sent <= 3 * NAT_TRIES * 12);
+	assert_int_equal(n_done, 1); /* though nobody answers */
+	fake_event_pass(45 * SECOND);
+	n_sent = 0;
+	fake_event_pass(300 * SECOND);
+	assert_int_equal(n_sent, 0); /* the last one was heeded, too */
+	mapped_moved(mapped);
+	assert_int_equal(n_sent, 3); /* and it is forgiven */
+}
+
 static void test_tunnel_goes(void **state)
 {
 	begin();
@@ -507,6 +531,7 @@ int main(void)
 		TEST(idle),
 		TEST(active),
 		TEST(moved),
+		TEST(moves_without_end),
 		TEST(tunnel_goes),
 		TEST(cannot_send),
 		TEST(check),
