@@ -55,7 +55,7 @@ struct mapped *mapped_free(struct mapped *mapped);
 void mapped_use(struct mapped *mapped, struct tunnel *tunnel);
 /* Settings may name other servers, or relays are found elsewhere. */
 void mapped_follow(struct mapped *mapped);
-/* Our own addresses or routes are others. Some are heeded at once, then ever fewer, and the last. */
+/* Our own addresses or routes are others: a few times at once, then ever more seldom. */
 void mapped_moved(struct mapped *mapped);
 /* Every few seconds. */
 void mapped_look(struct mapped *mapped);

@@ -1,8 +1,9 @@
 /*
  * upnp: asks a gateway for a port by UPnP-IGD (libminiupnpc). The library blocks, reads as much as
  * it is sent, and understands XML: so it runs in a process of its own, which is hearthd's program
- * again, but has none of its keys, no right at all, little memory and a few seconds. Devices other
- * than the gateway itself are not spoken to, whatever it or somebody else says of where it is.
+ * again, but has none of its keys, no right at all, no file where the kernel has Landlock, little
+ * memory and a few seconds. Devices other than the gateway itself are not spoken to, whatever it or
+ * somebody else says of where it is.
  */
 #pragma once
 
@@ -64,6 +65,8 @@ void upnp_run(const struct upnp_job *job, uint64_t timeout_us, struct upnp_end *
 
 /* Reads the job from standard input, writes the end to standard output. Returns the exit status. */
 int upnp_main(void);
+/* Gives up what is not needed for it. 0 or -errno. */
+int upnp_confine(void);
 /* Does it, by the library. */
 void upnp_do(const struct upnp_job *job, struct upnp_end *ret);
 /* Whether @url is one of @gateway itself: http, its address in figures, perhaps a port, a path. */

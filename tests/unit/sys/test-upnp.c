@@ -3,6 +3,8 @@
  * devices that answer is asked at all; and that what its process says is checked.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <miniupnpc/miniupnpc.h>
@@ -443,6 +449,36 @@ static void test_process(void **state)
 	exec_result_done(&made_up);
 }
 
+/* What it may do once it has given up the rest; a sum of what is wrong. */
+static int find_wrong(void)
+{
+	int wrong = upnp_confine() != 0;
+
+	if (open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0 || errno != EACCES)
+		wrong += 2;
+	if (open("/tmp", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600) >= 0)
+		wrong += 4;
+	if (socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0)
+		wrong += 8;
+	return wrong;
+}
+
+/* Its user is hearthd's: whoever takes it over must not read the keys that hearthd may read. */
+static void test_confined(void **state)
+{
+	const bool can =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
+	int status = 0;
+	pid_t pid = can ? fork() : -1;
+
+	if (!can)
+		skip(); /* this kernel has no Landlock */
+	if (pid == 0)
+		_exit(find_wrong());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +491,7 @@ int main(void)
 		cmocka_unit_test_setup(test_remove, set_up),
 		cmocka_unit_test_setup(test_url, set_up),
 		cmocka_unit_test_setup(test_process, set_up),
+		cmocka_unit_test_setup(test_confined, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
