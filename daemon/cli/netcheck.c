@@ -127,8 +127,8 @@ static bool goes_by_tcp(const json_t *relays)
 
 static void advise_blocked(const json_t *relays)
 {
-	printf("\nNo UDP gets out of this network%s.\nLet it out in the router or firewall, if that is "
-	       "yours: from this board's own port, and to 3478\nof the relays.\n",
+	printf("\nNo UDP gets out of this network%s.\nLet it out in the router or firewall, if "
+	       "that is yours: from this board's own port, and to 3478\nof the relays.\n",
 		goes_by_tcp(relays) ? "; a relay carries this board over TCP, which is slower"
 				    : "");
 }

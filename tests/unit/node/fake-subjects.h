@@ -24,7 +24,7 @@ struct fake_subjects {
 	size_t n_peers, n_reachable;
 	uint16_t port;           /* of the tunnel */
 	uint32_t home;           /* relay */
-	struct finder_own told; /* the finder, of ourselves */
+	struct finder_own told;  /* the finder, of ourselves */
 	struct endpoint outside; /* where others may try us, too; port 0: nowhere */
 	struct nat_side sides[NAT_FAMILIES];
 	bool checks; /* are busy */

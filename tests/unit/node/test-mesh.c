@@ -55,8 +55,8 @@ static void remove_node(uint32_t id)
 		1);
 }
 
-#define FIRST                                                                                                                                                                                                                                                                                                        \
-	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                                                                                                  \
+#define FIRST                                                                                                                                                                                         \
+	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                                                              \
 	"uapi_open relays_use-1 mapped_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply mtus_set_top-1420 wall_apply-1 " \
 	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 portmap_follow announce_look"
 
