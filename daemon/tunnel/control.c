@@ -32,16 +32,9 @@ int tunnel_set_private_key(struct tunnel *t, const uint8_t key[static TUNNEL_KEY
 	return tunnel_call(t, set_private_key, &(struct key_arg){ key });
 }
 
-static int get_port(struct tunnel *t, void *arg)
-{
-	return t->port;
-}
-
 uint16_t tunnel_port(struct tunnel *t)
 {
-	int r = tunnel_call(t, get_port, NULL);
-
-	return r < 0 ? 0 : (uint16_t) r;
+	return t->port;
 }
 
 int control_move_port(struct tunnel *t, uint16_t port)

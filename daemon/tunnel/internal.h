@@ -214,8 +214,8 @@ struct tunnel {
 	struct place place; /* where the device is */
 	uint32_t routes;    /* counts changes of the routing tables, never 0 */
 	uint32_t fwmark;
-	uint16_t port;
-	bool gso_loss_told; /* in the log */
+	_Atomic uint16_t port; /* lane 0 changes it, others read it without a call */
+	bool gso_loss_told;    /* in the log */
 	struct wg_device *device;
 	uint64_t errors_us, errors_left; /* ICMP: so many may be written, as of then */
 	struct shed shed;
