@@ -25,13 +25,13 @@ int mailbox_call(struct mailbox *box, int wake_fd, struct mail *mail)
 	*mail = (struct mail){ .result = -ENODEV };
 	(void) pthread_mutex_lock(&box->caller);
 	(void) pthread_mutex_lock(&box->lock);
-	if (!box->ended) {
-		box->mail = mail;
-		(void) eventfd_write(wake_fd, 1); /* fails only at 2^64-1 */
-		while (!mail->done && !box->ended)
-			(void) pthread_cond_wait(&box->answered, &box->lock);
-		box->mail = NULL;
-	}
+	box->mail = mail;
+	(void) pthread_mutex_unlock(&box->lock);
+	(void) eventfd_write(wake_fd, 1); /* fails only at 2^64-1 */
+	(void) pthread_mutex_lock(&box->lock);
+	while (!mail->done && !box->ended)
+		(void) pthread_cond_wait(&box->answered, &box->lock);
+	box->mail = NULL;
 	(void) pthread_mutex_unlock(&box->lock);
 	(void) pthread_mutex_unlock(&box->caller);
 	return mail->result;
@@ -47,13 +47,14 @@ struct mail *mailbox_take(struct mailbox *box)
 	return mail;
 }
 
+/* Signalled without the lock: who wakes would at once sleep again to get it. */
 void mailbox_answer(struct mailbox *box, struct mail *mail, int result)
 {
 	(void) pthread_mutex_lock(&box->lock);
 	mail->result = result;
 	mail->done = true;
-	(void) pthread_cond_signal(&box->answered);
 	(void) pthread_mutex_unlock(&box->lock);
+	(void) pthread_cond_signal(&box->answered);
 }
 
 void mailbox_end(struct mailbox *box)
