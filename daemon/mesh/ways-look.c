@@ -1,5 +1,6 @@
 /*
- * Looks for a better way while one works: only where traffic flows, and it is not quick already.
+ * Looks for a better way while one works: only where traffic flows for a while, and it is not quick
+ * already.
  * All that may be pinged are, and those that answer twice more, together with the one in use: what
  * is compared was measured at the same time, under the same load.
  */
@@ -13,7 +14,8 @@ static bool may_look(const struct ways *w)
 	const struct way *used = ways_in_use(w);
 	size_t others = 0;
 
-	if (w->doubtful || w->looks || w->decide_us != WAYS_NEVER || !w->active_us)
+	if (w->doubtful || w->looks || w->decide_us != WAYS_NEVER ||
+		w->active_us - w->flows_us < WAYS_FLOWS_US)
 		return false;
 	for (size_t i = 0; i < w->n; i++)
 		others += i != w->in_use && !w->list[i].relayed;

@@ -99,6 +99,7 @@ void ways_active(struct ways *w, uint64_t now_us)
 	bool was = w->active_us && now_us - w->active_us < WAYS_ACTIVE_US;
 
 	w->active_us = now_us;
+	w->flows_us = was ? w->flows_us : now_us;
 	if (w->n && w->searching && !was)
 		search(w, now_us);
 }

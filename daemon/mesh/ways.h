@@ -94,6 +94,7 @@ enum {
 	WAYS_BETTER_MOST_US = 960000000, /* ... up to here */
 	WAYS_QUICK_US = 5000,            /* quick enough: no look */
 	WAYS_ACTIVE_US = 15000000,       /* traffic flows for so long after ways_active() */
+	WAYS_FLOWS_US = 10000000,        /* a few packets are over sooner: no look for them */
 	/* Clearly quicker: by a third of the round trip, but by 2 ms at least; 10 ms will do. */
 	WAYS_GAIN_LEAST_US = 2000,
 	WAYS_GAIN_US = 10000,
@@ -178,6 +179,7 @@ struct ways {
 	unsigned punches;   /* such rounds to come */
 	/* better ones */
 	uint64_t active_us; /* traffic flowed then; 0: never */
+	uint64_t flows_us;  /* since then without a pause */
 	uint64_t look_us;   /* when the next look for a better one may begin */
 	uint64_t look_pause_us;
 	uint64_t decide_us; /* when it ends */

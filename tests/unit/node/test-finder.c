@@ -874,7 +874,7 @@ static void test_slept(void **state)
 	assert_int_equal(n_sent, 0);
 }
 
-/* Traffic by a way that is not quick: now and then others are looked at. */
+/* Traffic that lasts, by a way that is not quick: now and then others are looked at. */
 static void test_active(void **state)
 {
 	announce(2, "192.0.2.2:41741", "[2001:db8::2]:41741");
@@ -889,9 +889,17 @@ static void test_active(void **state)
 		finder_look(finder);
 	}
 	assert_int_equal(n_sent, 0);
-	peer(2)->stats.tx_bytes += 1 << 20;
-	fake_event_pass(5 * SECOND);
-	finder_look(finder);
+	for (int i = 0; i < 20; i++) { /* and a question each 20 s */
+		peer(2)->stats.tx_bytes += i % 4 < 2 ? 1500 : 0;
+		fake_event_pass(5 * SECOND);
+		finder_look(finder);
+	}
+	assert_int_equal(n_sent, 0);
+	for (int i = 0; i < 3; i++) {
+		peer(2)->stats.tx_bytes += 1 << 20;
+		fake_event_pass(5 * SECOND);
+		finder_look(finder);
+	}
 	assert_int_equal(n_sent, 2);
 }
 
