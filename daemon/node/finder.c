@@ -23,6 +23,8 @@ enum { AT_ONCE = 64, PONGS_BURST = 32 };
 enum { ACTIVE_BYTES = 1024 };
 /* Without a look for so long, it slept, or was stopped: what NATs knew of it may be gone. */
 #define ASLEEP_US (15 * USEC_PER_SEC)
+#define SELDOM_US (10 * USEC_PER_SEC)
+#define LOOK_US   (6 * USEC_PER_SEC) /* finder_look() comes once in it */
 
 struct finder {
 	struct core *core;
@@ -148,15 +150,24 @@ static void tell(struct finder *f, struct peer *peer)
 		f->hooks->left(f->ctx, peer->id);
 }
 
-/* To the millisecond while somebody waits; boards that are off are looked for together. */
+/*
+ * To the millisecond while somebody waits. Boards that are off are looked for together, and after a
+ * while by finder_look(), which comes before the timer then: nobody is woken for them alone.
+ */
+static uint64_t accuracy_us(uint64_t wait_us)
+{
+	if (wait_us < USEC_PER_SEC)
+		return USEC_PER_MSEC;
+	return wait_us < SELDOM_US ? 250 * USEC_PER_MSEC : LOOK_US;
+}
+
 static void wake_at(struct finder *f, uint64_t at_us, uint64_t now_us)
 {
 	uint64_t wait_us = at_us > now_us ? at_us - now_us : 0;
 
 	if (at_us != WAYS_NEVER) {
 		(void) sd_event_source_set_time_relative(f->timer, wait_us);
-		(void) sd_event_source_set_time_accuracy(
-			f->timer, wait_us < USEC_PER_SEC ? USEC_PER_MSEC : 250 * USEC_PER_MSEC);
+		(void) sd_event_source_set_time_accuracy(f->timer, accuracy_us(wait_us));
 	}
 	(void) sd_event_source_set_enabled(
 		f->timer, at_us != WAYS_NEVER ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
