@@ -24,6 +24,8 @@ struct exchange {
 	uint32_t asked;         /* last */
 	uint64_t away_us;       /* the coordinator, since then; 0: it is there */
 	uint64_t next_us;       /* nobody is asked before */
+	uint64_t news_us;       /* away since then without news */
+	uint64_t head;          /* of the log, then */
 };
 
 /* --- answering --- */
@@ -193,6 +195,16 @@ static uint32_t next_board(const struct exchange *x)
 	return first;
 }
 
+/* Ever longer while nobody has heard anything. */
+static uint64_t pause_us(const struct exchange *x, uint64_t now_us)
+{
+	uint64_t us = (now_us - x->news_us) / 8;
+
+	if (us < EXCHANGE_PAUSE_US)
+		return EXCHANGE_PAUSE_US;
+	return us < EXCHANGE_PAUSE_MOST_US ? us : EXCHANGE_PAUSE_MOST_US;
+}
+
 void exchange_look(struct exchange *x, bool connected, uint64_t now_us)
 {
 	uint32_t id;
@@ -201,13 +213,17 @@ void exchange_look(struct exchange *x, bool connected, uint64_t now_us)
 		x->away_us = 0;
 		return;
 	}
+	if (!x->away_us || x->head != head(x)) {
+		x->head = head(x);
+		x->news_us = now_us;
+	}
 	x->away_us = x->away_us ? x->away_us : now_us;
 	if (x->call || now_us - x->away_us < EXCHANGE_AWAY_US || now_us < x->next_us)
 		return;
 	id = next_board(x);
 	if (!id)
 		return;
-	x->next_us = now_us + EXCHANGE_PAUSE_US;
+	x->next_us = now_us + pause_us(x, now_us);
 	ask(x, id);
 }
 

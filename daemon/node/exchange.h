@@ -18,7 +18,9 @@
 
 enum { EXCHANGE_PAGE = 256 /* records in one answer */ };
 #define EXCHANGE_AWAY_US  (10 * UINT64_C(1000000)) /* without the coordinator, before one asks */
-#define EXCHANGE_PAUSE_US (30 * UINT64_C(1000000)) /* between two that are asked */
+#define EXCHANGE_PAUSE_US (30 * UINT64_C(1000000)) /* between two that are asked; after 4 minutes */
+#define EXCHANGE_PAUSE_MOST_US \
+	(120 * UINT64_C(1000000)) /* without news an eighth of that time, up to this */
 
 struct exchange;
 

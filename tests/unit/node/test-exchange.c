@@ -382,12 +382,42 @@ static void test_when(void **state)
 	assert_int_equal(call.n, 2); /* the next */
 	assert_true(ip_addr_equal(&call.to.addr, &netmap_by_id(book_netmap(NULL), 3)->mesh4));
 	answer(mesh_log_page(mesh_log, 3, 10));
-	look(false, EXCHANGE_PAUSE_US - 1);
+	look(false, EXCHANGE_PAUSE_MOST_US - 1); /* an hour has passed */
 	assert_int_equal(call.n, 2);
 	look(false, 1);
 	assert_int_equal(call.n, 3); /* and round again */
 	assert_true(ip_addr_equal(&call.to.addr, &netmap_by_id(book_netmap(NULL), 2)->mesh4));
 	assert_int_equal(taken.times, 0);
+}
+
+/* The longer nobody has heard anything, the more seldom; news make it often again. */
+static void test_seldom(void **state)
+{
+	unsigned n;
+
+	away();
+	answer(NULL);
+	for (int i = 0; i < 8; i++) {
+		look(false, EXCHANGE_PAUSE_US);
+		answer(NULL);
+	}
+	assert_int_equal(call.n, 9);
+	for (int i = 0; i < 60; i++) {
+		look(false, 30 * SECOND);
+		if (call.open)
+			answer(NULL);
+	}
+	n = call.n;
+	assert_true(n < 9 + 60 / 2);
+	look(false, EXCHANGE_PAUSE_MOST_US);
+	answer(mesh_log_page(full, call.from, EXCHANGE_PAGE));
+	while (call.open)
+		answer(mesh_log_page(full, call.from, EXCHANGE_PAGE));
+	look(false, EXCHANGE_PAUSE_MOST_US);
+	n = call.n;
+	answer(NULL);
+	look(false, EXCHANGE_PAUSE_US);
+	assert_int_equal(call.n, n + 1);
 }
 
 static void test_whom(void **state)
@@ -461,6 +491,7 @@ int main(void)
 		TEST(why),
 		TEST(bad_calls),
 		TEST(when),
+		TEST(seldom),
 		TEST(whom),
 		TEST(pages),
 		TEST(lies),
