@@ -65,13 +65,16 @@ static void step(struct ways *w, uint64_t now_us)
 void ways_call_begin(struct ways *w, uint64_t now_us)
 {
 	w->call_step = 0;
-	w->call_us = now_us;
+	if (!w->sampling)
+		w->call_us = now_us;
 }
 
-static void arrange(struct ways *w, uint64_t at_us)
+static void arrange(struct ways *w, uint64_t at_us, bool predicts)
 {
 	w->punches = WAYS_PUNCHES;
 	w->punch_us = at_us;
+	w->predicts = predicts;
+	w->burst = PREDICT_BURSTS;
 }
 
 /*
@@ -97,41 +100,81 @@ uint64_t ways_call_deadline(const struct ways *w)
 	return at_us < w->punch_us ? at_us : w->punch_us;
 }
 
-bool ways_call_next(struct ways *w, uint64_t now_us, struct endpoint *ret)
+/* Where our NAT counts, the peer has to hear how far it is. False: it does, or has had its time. */
+static bool sample(struct ways *w, uint64_t now_us)
 {
-	struct way *way = ways_relayed_one(w);
-	uint64_t ahead_us;
+	if (ways_own_mapping(w) != DISCO_MAPPING_COUNTING || w->sampling ||
+		!pace_left(&w->calls_out, WAYS_CALL_BURST, WAYS_CALL_EVERY_US, now_us))
+		return false;
+	w->sampling = true;
+	w->call_us = now_us + WAYS_SAMPLE_US;
+	return true;
+}
+
+void ways_sampled(struct ways *w, uint64_t now_us)
+{
+	if (w->sampling)
+		w->call_us = now_us;
+}
+
+/*
+ * What the two are to do then. Where both NATs count, each has to know how far the other's is: it
+ * is the answer that arranges something, and nothing is pinged before, which would move ours on.
+ */
+static void arrange_own(struct ways *w, uint64_t now_us)
+{
+	uint64_t ahead_us = ways_relayed_one(w)->rtt_us / 2;
+	bool answer = w->call_back;
+
+	w->call_back = false;
+	if (!answer)
+		w->waits = true;
+	if (answer != ways_both_count(w))
+		return;
+	w->predict.asked = false;
+	arrange(w, now_us + (ahead_us < AHEAD_MOST_US ? ahead_us : AHEAD_MOST_US), answer);
+}
+
+bool ways_call_next(struct ways *w, uint64_t now_us, struct ways_action *ret)
+{
+	bool answer = w->call_back;
 
 	if (now_us < w->call_us || !may_call(w))
 		return false;
+	*ret = (struct ways_action){ .what = WAYS_SAMPLE, .to = ways_relayed_one(w)->to };
+	if (sample(w, now_us))
+		return true;
+	w->sampling = false;
 	w->call_us = w->searching ? now_us + pause_us(w, now_us) : WAYS_NEVER;
 	if (!pace_may(&w->calls_out, WAYS_CALL_BURST, WAYS_CALL_EVERY_US, now_us, NULL)) {
 		w->call_back = false;
 		return false;
 	}
 	w->called_us = now_us;
-	*ret = way->to;
-	if (w->call_back) {
-		w->call_back = false;
-		return true;
-	}
-	step(w, now_us);
-	ahead_us = way->rtt_us / 2 < AHEAD_MOST_US ? way->rtt_us / 2 : AHEAD_MOST_US;
-	arrange(w, now_us + ahead_us);
+	ret->what = WAYS_CALL;
+	arrange_own(w, now_us);
+	if (!answer)
+		step(w, now_us);
 	return true;
 }
 
-/* In rounds, those that are pinged anyhow are left alone. */
+/*
+ * In rounds, those that are pinged anyhow are left alone. Where both NATs count, others wait until
+ * the last burst is out, whose ports their flows would move on.
+ */
 void ways_punch(struct ways *w, uint64_t now_us)
 {
+	bool others = w->punches == 1 || !w->predicts || !ways_both_count(w);
+
 	if (now_us < w->punch_us)
 		return;
-	for (size_t i = 0; i < w->n; i++) {
+	for (size_t i = 0; others && i < w->n; i++) {
 		struct way *way = &w->list[i];
 
 		way->due = way->due || way->fresh ||
 			   (!way->relayed && !ip_addr_is_private(&way->to.addr));
 	}
+	ways_predict_begin(w, WAYS_PUNCHES - w->punches, now_us);
 	w->punches--;
 	w->punch_us =
 		w->punches ? now_us + WAYS_PUNCH_US * (WAYS_PUNCHES - w->punches) : WAYS_NEVER;
@@ -157,18 +200,33 @@ static void take_list(struct ways *w, const struct endpoint *list, size_t n)
 	ways_note_ports(w);
 }
 
+/* Then those of both sides have crossed: answers would be answered without end. */
+static bool has_just_called(const struct ways *w, uint64_t now_us)
+{
+	return w->called_us && now_us - w->called_us < WAYS_CALL_CROSS_US;
+}
+
 bool ways_called(struct ways *w, const struct endpoint *list, size_t n, uint64_t now_us)
 {
+	bool lately;
+
 	if (!pace_may(&w->calls_in, WAYS_CALL_BURST, WAYS_CALL_EVERY_US, now_us, NULL))
 		return false;
+	lately = w->called_us && now_us - w->called_us <= WAYS_CALL_LATELY_US;
+	w->predict.asked = lately && w->waits;
+	w->waits = false;
+	w->predict.nth++;
 	take_list(w, list, n);
-	arrange(w, now_us);
+	if (!ways_both_count(w) || w->predict.asked)
+		arrange(w, now_us, true);
 	if (!w->doubtful)
 		w->check_us = now_us; /* by the way that we use, it may not hear us */
-	if (!w->called_us || now_us - w->called_us > WAYS_CALL_LATELY_US) {
+	if (ways_both_count(w) ? !w->predict.asked && !has_just_called(w, now_us) : !lately) {
 		w->call_back = true;
-		w->call_us = now_us;
+		if (!w->sampling)
+			w->call_us = now_us;
 	} else if (w->searching && w->call_us < now_us + pause_us(w, now_us)) {
+		w->sampling = false;
 		w->call_us = now_us + pause_us(w, now_us);
 	}
 	return true;

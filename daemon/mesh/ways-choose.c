@@ -141,8 +141,10 @@ static void end_doubt(struct ways *w)
 		w->punches = 0;
 		w->punch_us = WAYS_NEVER;
 	}
-	if (!w->call_back)
+	if (!w->call_back) {
 		w->call_us = WAYS_NEVER;
+		w->sampling = false;
+	}
 	w->doubtful = w->searching = false;
 	w->round_us = w->decide_us = WAYS_NEVER;
 	w->looks = 0;

@@ -6,6 +6,7 @@
  *   ways-look.c    looks for a better one
  *   ways-call.c    calls, and the rounds of pings that they arrange
  *   ways-choose.c  which way is used: proof, losses, comparison
+ *   ways-predict.c  pings to ports of a NAT that counts
  *   ways-list.c    the list, and who may be pinged how often
  */
 #pragma once
@@ -61,10 +62,19 @@ bool ways_needs_call(const struct ways *w, const struct way *way, uint64_t now_u
 void ways_call_begin(struct ways *w, uint64_t now_us);
 /* When a call is due, or a round of pings that one arranged. */
 uint64_t ways_call_deadline(const struct ways *w);
-/* A call, to be sent by the relayed way (*ret). */
-bool ways_call_next(struct ways *w, uint64_t now_us, struct endpoint *ret);
+/* A call, to be sent by the relayed way (*ret), or what has to come before it. */
+bool ways_call_next(struct ways *w, uint64_t now_us, struct ways_action *ret);
 /* Rounds that were arranged and are due. */
 void ways_punch(struct ways *w, uint64_t now_us);
+
+/* --- predicted ports --- */
+
+enum disco_mapping ways_own_mapping(const struct ways *w);
+bool ways_both_count(const struct ways *w);
+/* The burst of a round, if its call has any. */
+void ways_predict_begin(struct ways *w, unsigned burst, uint64_t now_us);
+/* One more ping of it (*ret). */
+bool ways_predict_next(struct ways *w, uint64_t now_us, struct endpoint *ret);
 
 /* --- looks --- */
 

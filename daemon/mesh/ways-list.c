@@ -15,6 +15,7 @@ void ways_init(struct ways *w)
 		.over_us = WAYS_NEVER,
 		.call_us = WAYS_NEVER,
 		.punch_us = WAYS_NEVER,
+		.burst = PREDICT_BURSTS,
 		.decide_us = WAYS_NEVER,
 		.move_us = WAYS_NEVER,
 		.look_pause_us = WAYS_BETTER_US };
@@ -119,12 +120,15 @@ static bool is_local(const struct way *way)
 	return way->to.addr.family != AF_INET || ip_addr_is_private(&way->to.addr);
 }
 
-/* A port that the peer, or this board, has in its house and outside as well. */
+/*
+ * A port that the peer, or this board, has in its house and outside as well. Where our NAT counts,
+ * the rest makes it begin new flows, too, whose ports are those that we say.
+ */
 void ways_note_ports(struct ways *w)
 {
 	const struct ways_own *own = w->own;
 
-	w->keeps_ports = false;
+	w->keeps_ports = own && own->mapping == DISCO_MAPPING_COUNTING;
 	for (size_t i = 0; i < w->n; i++)
 		for (size_t k = 0; k < w->n; k++)
 			if (is_named(&w->list[i]) && is_named(&w->list[k]) &&

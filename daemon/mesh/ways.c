@@ -345,12 +345,10 @@ static void run(struct ways *w, uint64_t now_us)
 bool ways_next(struct ways *w, uint64_t now_us, uint64_t tx, struct ways_action *ret)
 {
 	run(w, now_us);
-	if (ways_call_next(w, now_us, &ret->to)) {
-		ret->what = WAYS_CALL;
+	if (ways_call_next(w, now_us, ret))
 		return true;
-	}
-	ret->what = WAYS_PING;
-	return next_ping(w, now_us, tx, &ret->to);
+	ret->what = WAYS_PING; /* what is predicted first: any other may take a port of our NAT's */
+	return ways_predict_next(w, now_us, &ret->to) || next_ping(w, now_us, tx, &ret->to);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)

@@ -30,6 +30,12 @@
  * WAYS_PEER_TRIES_EVERY_US, whatever the peer, or somebody who replays what it sent, says how
  * often. (An address that was forgotten and is named again begins anew, within the latter.)
  *
+ * Where the peer's NAT counts, a call also makes us ping ports at which it should be next, of the
+ * public address where it was seen last (predict.h). They are unproved, too, one ping each, none
+ * below 1024: 24 or less with a round, WAYS_PREDICTED in all at once and then one each
+ * WAYS_PREDICTED_EVERY_US, within the above. Before a call of ours, where our own NAT counts, the
+ * caller is asked to find out how far it is.
+ *
  * An idle path costs nothing: where a direct one works, there is no deadline unless traffic flows.
  */
 #pragma once
@@ -40,6 +46,7 @@
 
 #include "base/ip.h"
 #include "base/pace.h"
+#include "mesh/predict.h"
 
 enum {
 	WAYS_ANNOUNCED_MAX = 32,
@@ -115,6 +122,10 @@ enum {
 	WAYS_CALL_LATELY_US = 5000000, /* a call that comes so soon after ours needs no answer */
 	WAYS_CALL_BURST = 6, /* ours, and those of the peer that are heeded; then one ... */
 	WAYS_CALL_EVERY_US = 5000000,
+	WAYS_CALL_CROSS_US = 900000, /* nor does one that comes so soon, where both NATs count */
+	WAYS_SAMPLE_US = 400000,     /* so long one waits for where we are seen now */
+	WAYS_PREDICTED = 144,
+	WAYS_PREDICTED_EVERY_US = 300000,
 };
 enum { WAYS_PINGS = 8 };
 #define WAYS_NEVER UINT64_MAX
@@ -127,6 +138,7 @@ enum { WAYS_PINGS = 8 };
 struct ways_own {
 	struct endpoint list[WAYS_OWN_MAX];
 	size_t n, n_local;
+	enum disco_mapping mapping; /* of the NAT before us */
 };
 
 struct way {
@@ -177,6 +189,16 @@ struct ways {
 	uint64_t called_us; /* when we did last; 0: never */
 	uint64_t punch_us;  /* when the next round that a call arranged begins */
 	unsigned punches;   /* such rounds to come */
+	bool sampling;      /* the call waits for ways_sampled() */
+	bool waits;         /* our last call, which was no answer, has had none */
+	/* predicted ports */
+	bool predicts;          /* those rounds have a burst of them */
+	struct predict predict; /* by the peer's last call */
+	struct endpoint aimed;  /* the last, where both NATs count ... */
+	uint64_t aimed_us;      /* ... and when; 0: none */
+	unsigned burst;         /* the one under way, PREDICT_BURSTS: none */
+	unsigned burst_next;    /* of it */
+	struct pace predicted;
 	/* better ones */
 	uint64_t active_us; /* traffic flowed then; 0: never */
 	uint64_t flows_us;  /* since then without a pause */
@@ -192,6 +214,8 @@ struct ways {
 enum ways_what {
 	WAYS_PING, /* send a ping with the number given to ways_next() */
 	WAYS_CALL, /* send a CALL, with where we expect to be reached now */
+	/* Our NAT counts: find out where a flow would come out that begins now: ways_sampled(). */
+	WAYS_SAMPLE,
 };
 struct ways_action {
 	enum ways_what what;
@@ -217,6 +241,11 @@ void ways_own(struct ways *ways, const struct ways_own *own, uint64_t now_us);
  * none that may not be pinged does. New ones are tried if need be.
  */
 void ways_announced(struct ways *ways, const struct endpoint *list, size_t n, uint64_t now_us);
+
+/* What the peer's CALL says of its NAT; to be said before ways_called(). */
+void ways_nat(struct ways *ways, const struct predict_nat *nat);
+/* What WAYS_SAMPLE asks for is known: the call that waits for it can go. */
+void ways_sampled(struct ways *ways, uint64_t now_us);
 
 /*
  * A CALL of the peer's came by the relayed way: it pings us now, and is, or may be, at @list

@@ -83,7 +83,7 @@ static void send_call(
 		.run = f->run,
 		.tx = tx,
 		.seen = f->own.outside,
-		.mapping = f->own.mapping,
+		.mapping = at->mapping,
 		.step = f->own.step };
 
 	for (size_t i = 0; i < at->n && call.n < DISCO_CALL_MAX; i++)
@@ -105,6 +105,9 @@ static void act(struct finder *f, struct peer *peer, uint64_t now_us)
 			break;
 		case WAYS_CALL:
 			send_call(f, peer, &action.to, tx);
+			break;
+		case WAYS_SAMPLE:
+			f->hooks->sample(f->ctx);
 			break;
 		}
 		tx = random_number();
@@ -262,9 +265,14 @@ static void take_call(struct finder *f, struct peer *peer, const struct tunnel_e
 	const struct disco *call, uint64_t now_us)
 {
 	const struct way *relayed = ways_get_relayed(&peer->ways);
+	bool by_relay = relayed && endpoint_equal(&relayed->to, &event->from);
+	const struct predict_nat nat = {
+		.mapping = call->mapping, .step = call->step, .last = call->seen
+	};
 
-	if (!relayed || !endpoint_equal(&relayed->to, &event->from) ||
-		!ways_called(&peer->ways, call->list, call->n, now_us)) {
+	if (by_relay)
+		ways_nat(&peer->ways, &nat);
+	if (!by_relay || !ways_called(&peer->ways, call->list, call->n, now_us)) {
 		f->counters.unheeded++;
 		return;
 	}
@@ -350,7 +358,7 @@ static int on_events(sd_event_source *source, int fd, uint32_t revents, void *ct
 
 static bool same_places(const struct ways_own *a, const struct ways_own *b)
 {
-	if (a->n != b->n || a->n_local != b->n_local)
+	if (a->n != b->n || a->n_local != b->n_local || a->mapping != b->mapping)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
 		if (!endpoint_equal(&a->list[i], &b->list[i]))
@@ -367,6 +375,17 @@ void finder_own(struct finder *f, const struct finder_own *own)
 	f->own = *own;
 	for (size_t i = 0; !same && i < n; i++)
 		ways_own(&list[i].ways, &f->own.at, clock_now_us());
+	run(f);
+}
+
+void finder_sampled(struct finder *f, const struct endpoint *outside)
+{
+	size_t n;
+	struct peer *list = peers_all(f->peers, &n);
+
+	f->own.outside = *outside;
+	for (size_t i = 0; i < n; i++)
+		ways_sampled(&list[i].ways, clock_now_us());
 	run(f);
 }
 

@@ -22,6 +22,8 @@ struct finder_hooks {
 	void (*left)(void *ctx, uint32_t id);
 	/* STUN came in by the side door (borrowed): from anybody. */
 	void (*aside)(void *ctx, const struct tunnel_event *event);
+	/* Where a flow that begins now comes out of our NAT: finder_sampled(), or nothing. */
+	void (*sample)(void *ctx);
 	/* Node @id is reached elsewhere than before. */
 	void (*elsewhere)(void *ctx, uint32_t id);
 	/* A ping of @len bytes to node @id at @to (finder_probe) was answered after @rtt_us. */
@@ -43,8 +45,7 @@ struct finder_counters {
 /* Where this board is, and what it knows of the NAT that it is behind. */
 struct finder_own {
 	struct ways_own at;
-	enum disco_mapping mapping;
-	int16_t step;            /* of one that counts */
+	int16_t step;            /* of a NAT that counts */
 	struct endpoint outside; /* where it was seen last from outside; family 0: unknown */
 };
 
@@ -73,6 +74,9 @@ void finder_moved(struct finder *finder);
 
 /* Where this board is now, which peers are told that have no direct way to it. Copied. */
 void finder_own(struct finder *finder, const struct finder_own *own);
+
+/* A flow that began just now was seen at @outside: the last port of a NAT that counts. */
+void finder_sampled(struct finder *finder, const struct endpoint *outside);
 
 /*
  * To be called every five seconds, after peers_look(): notes which peers traffic flows to and from,

@@ -12,9 +12,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mesh/relay-hosts.h"
+#include "node/stun-once.h"
 #include "node/stun-servers.h"
 
-#define CHECK_PAUSE_US USEC_PER_SEC /* between two rounds that people want */
+#define SAMPLE_US      (350 * USEC_PER_MSEC) /* for its answer; then another may be asked for */
+#define CHECK_PAUSE_US USEC_PER_SEC          /* between two rounds that people want */
 /* Links that come and go, and peers who make their ways do so, are followed ever more slowly. */
 static const struct damping moves_damping = { .free = 4,
 	.first_us = USEC_PER_SEC,
@@ -36,6 +38,7 @@ struct mapped {
 	struct tunnel *tunnel; /* borrowed, NULL: none */
 	struct nat nat;
 	struct stun_servers named;
+	struct stun_once once;
 	struct mapped_server servers[NAT_SERVERS_MAX]; /* in the order of nat's */
 	size_t n;
 	sd_event_source *timer;
@@ -244,6 +247,40 @@ void mapped_take(struct mapped *m, const struct tunnel_event *event)
 	}
 }
 
+static void on_sampled(void *ctx, const struct endpoint *from, const struct endpoint *seen)
+{
+	const struct mapped *m = ctx;
+
+	if (!is_nonsense(m, seen, from->addr.family))
+		m->hooks->sampled(m->ctx, seen);
+}
+
+/* The nearest that is further than our own LAN, and any provider's. */
+static const struct endpoint *find_far_server(const struct mapped *m)
+{
+	const struct nat_server *best = NULL;
+
+	for (size_t i = 0; i < m->nat.n; i++) {
+		const struct nat_server *s = &m->nat.servers[i];
+
+		if (s->answered && s->at.addr.family == AF_INET &&
+			!ip_addr_is_private(&s->seen.addr) && (!best || s->rtt_us < best->rtt_us))
+			best = s;
+	}
+	return best ? &best->at : NULL;
+}
+
+void mapped_sample(struct mapped *m)
+{
+	const struct endpoint *at = m->tunnel ? find_far_server(m) : NULL;
+	uint64_t now_us = clock_now_us();
+
+	if (!at || (m->once.fd >= 0 && now_us - m->once.asked_us < SAMPLE_US))
+		return;
+	if (stun_once_ask(&m->once, at, now_us) == 0)
+		m->counters.sent++;
+}
+
 /* --- what happens --- */
 
 static void on_named(void *ctx)
@@ -257,6 +294,7 @@ static void on_named(void *ctx)
 void mapped_use(struct mapped *m, struct tunnel *tunnel)
 {
 	m->tunnel = tunnel;
+	stun_once_stop(&m->once);
 	m->nat = (struct nat){ 0 };
 	m->move_us = NAT_NEVER;
 	(void) sd_event_source_set_enabled(m->timer, SD_EVENT_OFF);
@@ -359,6 +397,7 @@ int mapped_new(struct core *core, const struct peers *peers, const struct mapped
 	m->ctx = ctx;
 	m->move_us = NAT_NEVER;
 	stun_servers_init(&m->named, core, on_named, m);
+	stun_once_init(&m->once, core, on_sampled, m);
 	r = sd_event_add_time(core->event, &m->timer, CLOCK_MONOTONIC, 0, 0, on_timer, m);
 	if (r < 0) {
 		mapped_free(m);
@@ -375,6 +414,7 @@ struct mapped *mapped_free(struct mapped *m)
 		return NULL;
 	end_checks(m);
 	stun_servers_stop(&m->named);
+	stun_once_stop(&m->once);
 	(void) sd_event_source_disable_unref(m->timer);
 	free(m);
 	return NULL;

@@ -5,6 +5,7 @@
  * of the network around. In an idle mesh it asks every ten minutes.
  *
  *   mapped.c        what is asked, when, and what is believed of what comes in
+ *   stun-once.c     one question from a port of its own
  *   stun-servers.c  where the servers are that the settings name
  */
 #pragma once
@@ -35,6 +36,8 @@ struct mapped_hooks {
 	const struct candidates *(*own)(void *ctx);
 	/* mapped_sides() say something else; mapped_endpoints(), of our presence, may. */
 	void (*changed)(void *ctx);
+	/* mapped_sample() was answered. */
+	void (*sampled)(void *ctx, const struct endpoint *outside);
 };
 
 /* What came in by the side door, since it was made. */
@@ -61,6 +64,13 @@ void mapped_moved(struct mapped *mapped);
 void mapped_look(struct mapped *mapped);
 /* The finder's hook: @event is STUN, from anybody. */
 void mapped_take(struct mapped *mapped, const struct tunnel_event *event);
+
+/*
+ * Asks the nearest IPv4 server from a port that nothing was sent from yet, by one packet: a NAT
+ * that counts does so for all who are behind it, and where we are known already it says nothing
+ * new. One at a time: asked again meanwhile, the answer is for both.
+ */
+void mapped_sample(struct mapped *mapped);
 
 /* Where others may try us beside our links' addresses, in a fixed order. Returns how many. */
 size_t mapped_endpoints(const struct mapped *mapped, struct endpoint ret[static NAT_ANNOUNCED_MAX]);

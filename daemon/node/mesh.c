@@ -181,8 +181,14 @@ static void on_left(void *ctx, uint32_t id)
 	mapped_moved(((struct hearthd *) ctx)->mapped);
 }
 
+static void sample(void *ctx)
+{
+	mapped_sample(((struct hearthd *) ctx)->mapped);
+}
+
 static const struct finder_hooks finder_hooks = { .missed = on_missed,
 	.aside = on_stun,
+	.sample = sample,
 	.left = on_left,
 	.elsewhere = on_elsewhere,
 	.probed = on_probed };
@@ -238,9 +244,18 @@ static void on_seen_elsewhere(void *ctx)
 	on_homed(ctx);
 }
 
-static const struct mapped_hooks mapped_hooks = {
-	.relays = stun_of_relays, .own = own_candidates, .changed = on_seen_elsewhere
-};
+static void on_sampled(void *ctx, const struct endpoint *outside)
+{
+	const struct hearthd *h = ctx;
+
+	if (h->mesh_state == MESH_UP)
+		finder_sampled(h->finder, outside);
+}
+
+static const struct mapped_hooks mapped_hooks = { .relays = stun_of_relays,
+	.own = own_candidates,
+	.changed = on_seen_elsewhere,
+	.sampled = on_sampled };
 static const struct portmap_hooks portmap_hooks = { .changed = on_seen_elsewhere };
 
 /* A relay may have been found, which has STUN. */
@@ -389,7 +404,7 @@ static void note_own(struct hearthd *h, const struct candidates *links)
 {
 	const struct nat_side *side = &mapped_sides(h->mapped)[NAT_IPV4];
 	struct finder_own own = { .at.n_local = links->n_endpoints,
-		.mapping = (enum disco_mapping) side->mapping,
+		.at.mapping = (enum disco_mapping) side->mapping,
 		.step = (int16_t) side->step };
 	size_t n_more;
 	const struct endpoint *more = endpoints_outside(h, &n_more);

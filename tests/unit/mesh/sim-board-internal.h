@@ -33,6 +33,8 @@ void board_put_out(struct sim_board *board, const struct sim_packet *packet);
 void own_look(struct sim_board *board);
 void own_begin_stun(struct sim_board *board);
 void own_find(struct sim_board *board);
+/* How far is the router's count? */
+void own_sample(struct sim_board *board);
 void own_take(struct sim_board *board, const struct sim_packet *told);
 
 /* --- the finder --- */

@@ -73,6 +73,9 @@ struct sim_board {
 		uint64_t round, begun_us, next_us;
 		unsigned tries, missed;
 		bool wanted; /* another round, soon */
+		/* Asked from a port of its own: where a flow that began then came out. */
+		struct endpoint last;
+		uint64_t sample;
 	} stun;
 };
 

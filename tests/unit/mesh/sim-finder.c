@@ -52,6 +52,14 @@ static void take_pong(struct sim_board *b, const struct sim_packet *pong)
 	(void) ways_pong(&peer->ways, &pong->from, pong->tx, board_now(b));
 }
 
+static void take_call(struct sim_board *b, const struct sim_packet *call)
+{
+	struct ways *ways = &b->peers[call->sender].ways;
+
+	ways_nat(ways, &call->nat);
+	(void) ways_called(ways, call->named, call->n_named, board_now(b));
+}
+
 void finder_take(struct sim_board *b, const struct sim_packet *p)
 {
 	if (p->kind == SIM_PING)
@@ -59,7 +67,7 @@ void finder_take(struct sim_board *b, const struct sim_packet *p)
 	else if (p->kind == SIM_PONG)
 		take_pong(b, p);
 	else if (ip_addr_is_loopback(&p->from.addr)) /* a call, which counts from nowhere else */
-		(void) ways_called(&b->peers[p->sender].ways, p->named, p->n_named, board_now(b));
+		take_call(b, p);
 }
 
 /* --- what is carried --- */
@@ -135,6 +143,7 @@ static void send_call(struct sim_board *b, unsigned peer, const struct endpoint 
 
 	for (size_t i = 0; i < b->own.n && call.n_named < SIM_NAMED_MAX; i++)
 		call.named[call.n_named++] = b->own.list[i];
+	call.nat = (struct predict_nat){ b->own.mapping, 1, b->stun.last };
 	b->hooks->called(b->ctx, b->number, peer);
 	board_put_out(b, &call);
 }
@@ -151,6 +160,9 @@ static void act(struct sim_board *b, unsigned i)
 			break;
 		case WAYS_CALL:
 			send_call(b, i, &action.to);
+			break;
+		case WAYS_SAMPLE:
+			own_sample(b);
 			break;
 		}
 		b->next_tx++;

@@ -160,6 +160,8 @@ void sim_net_send(
 	struct sim_packet p = *packet;
 
 	p.from = net->hosts[host].at;
+	if (p.port)
+		p.from.port = p.port;
 	p.lan = net->hosts[host].lan;
 	if (p.from.addr.family != p.to.addr.family)
 		return;
@@ -205,7 +207,7 @@ bool sim_net_arrive(struct sim_net *net, uint64_t place, uint64_t now_us, struct
 		p.lan = net->routers[at].inside;
 		at = -1;
 	}
-	if (p.to.port != net->hosts[host].at.port)
+	if (p.to.port != net->hosts[host].at.port && p.kind != SIM_TOLD)
 		return false;
 	*ret = p;
 	*ret_host = (unsigned) host;

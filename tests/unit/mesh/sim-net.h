@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/ip.h"
+#include "mesh/predict.h"
 
 #include "sim-nat.h"
 #include "sim-queue.h"
@@ -58,7 +59,9 @@ struct sim_packet {
 		target; /* boards: who it is from and for is authentic; SIM_NOBODY: STUN's */
 	enum sim_kind kind;
 	uint64_t run, tx;
+	uint16_t port;                        /* that it leaves by; 0: the host's */
 	struct endpoint seen;                 /* of a TOLD */
+	struct predict_nat nat;               /* of a CALL */
 	struct endpoint named[SIM_NAMED_MAX]; /* of a CALL */
 	size_t n_named;
 	/* on its way */

@@ -59,7 +59,7 @@ struct sim_packet board_packet(
 
 static bool are_same(const struct ways_own *a, const struct ways_own *b)
 {
-	bool same = a->n == b->n && a->n_local == b->n_local;
+	bool same = a->n == b->n && a->n_local == b->n_local && a->mapping == b->mapping;
 
 	for (size_t i = 0; same && i < a->n; i++)
 		same = endpoint_equal(&a->list[i], &b->list[i]);
@@ -91,6 +91,19 @@ static void add_own(struct ways_own *own, const struct endpoint *at)
 	own->list[own->n++] = *at;
 }
 
+/* How a NAT that counts is known by what steps is test-nat's. */
+static enum disco_mapping mapping_of(const struct sim_board *b)
+{
+	int step = b->stun.seen[1].port - b->stun.seen[0].port;
+
+	if (!b->stun.seen[0].addr.family || !b->stun.seen[1].addr.family)
+		return DISCO_MAPPING_UNKNOWN;
+	if (!step)
+		return DISCO_MAPPING_INDEPENDENT;
+	return step > -PREDICT_STEP_MAX && step < PREDICT_STEP_MAX ? DISCO_MAPPING_COUNTING
+								   : DISCO_MAPPING_RANDOM;
+}
+
 /*
  * Our addresses, where we are seen, and behind a router that has another port for each destination
  * our own port there (nat_announced() of mesh/nat.h).
@@ -115,7 +128,25 @@ void own_find(struct sim_board *b)
 		forwarded.port = SIM_PORT;
 		add_own(&own, &forwarded);
 	}
+	own.mapping = mapping_of(b);
 	own_is(b, &own);
+}
+
+void own_sample(struct sim_board *b)
+{
+	struct sim_packet ask = board_packet(b, SIM_NOBODY, SIM_ASK, &b->stun.at[0]);
+
+	ask.tx = b->stun.sample = sim_rng_next(b->net->rng);
+	ask.port = (uint16_t) (50000 + ask.tx % 10000);
+	board_put_out(b, &ask);
+}
+
+static void take_sample(struct sim_board *b, const struct endpoint *seen)
+{
+	b->stun.last = *seen;
+	for (unsigned i = 0; i < b->n_boards; i++)
+		if (board_knows(b, i))
+			ways_sampled(&b->peers[i].ways, board_now(b));
 }
 
 void own_begin_stun(struct sim_board *b)
@@ -143,6 +174,8 @@ void own_look(struct sim_board *b)
 
 void own_take(struct sim_board *b, const struct sim_packet *p)
 {
+	if (p->tx == b->stun.sample)
+		take_sample(b, &p->seen);
 	for (size_t i = 0; i < SIM_STUN_SERVERS; i++) {
 		if (!endpoint_equal(&p->from, &b->stun.at[i]) || p->tx != b->stun.round)
 			continue;

@@ -25,21 +25,21 @@ static const char *const names[SIM_BEHINDS] = {
 };
 
 /*
- * d: direct, p: direct after a pause, o: direct in the end, g: by guessing ports only, -: by the
- * relay only. Who filters by address lets in whom it has pinged at any port; who filters by port as
- * well must know the port. Where a router with an open input chain has taken a port for its own,
- * that has to be forgotten first; and because there may be one, pauses are made. Columns are in the
- * order of the rows.
+ * d: direct, p: direct after a pause, n: direct by ports that can be predicted, o: direct in the
+ * end, g: by guessing ports only, or by luck, -: by the relay only. Who filters by address lets in
+ * whom it has pinged at any port; who filters by port as well must know the port. Where a router
+ * with an open input chain has taken a port for its own, that has to be forgotten first; and
+ * because there may be one, pauses are made. Columns are in the order of the rows.
  */
 static const char table[SIM_BEHINDS][SIM_BEHINDS + 1] = {
 	[SIM_PUBLIC] = "ddddddpppdd--",
 	[SIM_CONE] = "ddddddpppp---",
 	[SIM_ADDR] = "ddddddpppp---",
-	[SIM_EASY] = "ddddddoggg---",
-	[SIM_DOUBLE] = "ddddddoggg---",
-	[SIM_CGNAT] = "ddddddoggg---",
+	[SIM_EASY] = "ddddddongg---",
+	[SIM_DOUBLE] = "ddddddongg---",
+	[SIM_CGNAT] = "ddddddongg---",
 	[SIM_OPEN] = "pppooooggg---",
-	[SIM_COUNTING] = "pppggggg-----",
+	[SIM_COUNTING] = "pppnnngn-----",
 	[SIM_HARD] = "pppgggg------",
 	[SIM_DUAL] = "dppgggg--dd--",
 	[SIM_FIREWALL] = "d--------dd--",
@@ -100,6 +100,8 @@ enum sim_hope sim_pair_hope(const struct sim_pair *pair)
 		return SIM_DIRECT_PAUSE;
 	case 'o':
 		return SIM_DIRECT_LATE;
+	case 'n':
+		return SIM_DIRECT_NEXT;
 	case 'g':
 		return SIM_GUESS;
 	default:

@@ -55,6 +55,7 @@ const char *sim_behind_name(enum sim_behind behind);
 enum sim_hope {
 	SIM_DIRECT,       /* there is a direct way */
 	SIM_DIRECT_PAUSE, /* it may have to wait for a router that might do so */
+	SIM_DIRECT_NEXT,  /* by the next ports of a router that counts */
 	SIM_DIRECT_LATE,  /* once a router has forgotten what it took for its own */
 	SIM_GUESS,        /* only by guessing ports, which is not the engine's */
 	SIM_NONE,         /* only by the relay */

@@ -305,6 +305,8 @@ static void look_at_direct(struct sim_watch *w, unsigned a, unsigned b)
 		return;
 	if (w->hope[a][b] == SIM_DIRECT_LATE)
 		most_us = SIM_LATE_US;
+	else if (w->hope[a][b] == SIM_DIRECT_NEXT) /* others' flows may spoil some tries */
+		most_us = 2 * SIM_DIRECT_PAUSE_US;
 	else if (w->hope[a][b] == SIM_DIRECT_PAUSE || is_lossy(w) || has_flapped(w))
 		most_us = SIM_DIRECT_PAUSE_US;
 	since_us = later_of(since_us, later_of(w->cause_us, w->lately_us[a][b]));

@@ -48,7 +48,7 @@ enum {
 	 */
 	SIM_UNPROVED = 40,
 	SIM_UNPROVED_EVERY_US = 1500000,
-	SIM_PINGS_MINUTE = 1000, /* of one board to another, in any clock minute; of these ... */
+	SIM_PINGS_MINUTE = 1100, /* of one board to another, in any clock minute; of these ... */
 	SIM_TRIES_MINUTE = 800,  /* ... to addresses that have not answered */
 	SIM_CALLS_MINUTE = 24,
 	SIM_ADDRESSES_MAX = 256,

@@ -512,6 +512,12 @@ void finder_own(struct finder *finder, const struct finder_own *own)
 	say("finder_own");
 }
 
+void finder_sampled(struct finder *finder, const struct endpoint *outside)
+{
+	assert_ptr_equal(finder, &fake);
+	say("finder_sampled-%u", outside->port);
+}
+
 void finder_doubt(struct finder *finder, uint32_t id)
 {
 	assert_ptr_equal(finder, &fake);
@@ -655,6 +661,7 @@ FREE(mapped)
 ASK(mapped, follow)
 ASK(mapped, moved)
 ASK(mapped, look)
+ASK(mapped, sample)
 
 void fake_end_check(void)
 {

@@ -192,7 +192,15 @@ static void on_probed(
 	probed.times++;
 }
 
+static unsigned n_samples;
+
+static void on_sample(void *ctx)
+{
+	n_samples++;
+}
+
 static const struct finder_hooks finder_hooks = { .missed = on_missed,
+	.sample = on_sample,
 	.left = on_left,
 	.aside = on_aside,
 	.elsewhere = on_elsewhere,
@@ -721,7 +729,7 @@ static const struct finder_own own = {
 		{ { AF_INET, { 192, 0, 2, 99 } }, .port = 40001 } },
 	.at.n = 2,
 	.at.n_local = 1,
-	.mapping = DISCO_MAPPING_COUNTING,
+	.at.mapping = DISCO_MAPPING_COUNTING,
 	.step = -3,
 	.outside = { { AF_INET, { 192, 0, 2, 99 } }, .port = 40001 },
 };
@@ -745,16 +753,22 @@ static void test_call(void **state)
 	struct endpoint by_relay = at("127.0.0.1:5000");
 	struct disco call;
 
+	const struct endpoint now = at("192.0.2.99:39990");
+
+	n_samples = 0;
 	finder_own(finder, &own);
 	be_relayed();
 	deliver();
+	assert_int_equal(n_samples, 1); /* first */
+	assert_int_equal(n_sent, 0);
+	finder_sampled(finder, &now);
 	assert_int_equal(n_sent, 1);
 	assert_true(endpoint_equal(&sent[0].to, &by_relay));
 	call = read_sent(0, 2);
 	assert_int_equal(call.type, DISCO_CALL);
 	assert_int_equal(call.mapping, DISCO_MAPPING_COUNTING);
 	assert_int_equal(call.step, -3);
-	assert_true(endpoint_equal(&call.seen, &own.outside));
+	assert_true(endpoint_equal(&call.seen, &now));
 	assert_int_equal(call.n, 2);
 	assert_true(endpoint_equal(&call.list[0], &own.at.list[1])); /* from outside first */
 	assert_true(endpoint_equal(&call.list[1], &own.at.list[0]));
@@ -801,6 +815,7 @@ static void test_call_anew(void **state)
 	deliver();
 	assert_int_equal(n_sent, before);
 	other.at.list[1].port = 40002;
+	other.at.mapping = DISCO_MAPPING_INDEPENDENT;
 	finder_own(finder, &other);
 	assert_int_equal(n_sent, before + 1);
 	assert_int_equal(read_sent(before, 2).type, DISCO_CALL);

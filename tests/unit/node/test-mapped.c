@@ -4,7 +4,9 @@
  */
 #include "fake-core.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "node/mapped.h"
 #include "node/stun-servers.h"
@@ -106,8 +108,18 @@ static void on_changed(void *ctx)
 	n_changed++;
 }
 
+static unsigned n_samples;
+static struct endpoint sampled;
+
+static void on_sampled(void *ctx, const struct endpoint *outside)
+{
+	assert_ptr_equal(ctx, &own);
+	n_samples++;
+	sampled = *outside;
+}
+
 static const struct mapped_hooks hooks = {
-	.relays = find_relays, .own = find_own, .changed = on_changed
+	.relays = find_relays, .own = find_own, .changed = on_changed, .sampled = on_sampled
 };
 
 static void on_done(void *ctx)
@@ -407,6 +419,89 @@ static void test_active(void **state)
 }
 
 /* Our addresses are others: at once, and what was known stays until it is known better. */
+/* --- how far the router's count is --- */
+
+/* A server of this machine. */
+static int open_server(char ret_text[static ENDPOINT_TEXT_MAX])
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sa);
+	struct endpoint e;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *) &sa, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *) &sa, &len), 0);
+	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *) &sa, &e), 0);
+	(void) endpoint_format(&e, ret_text);
+	return fd;
+}
+
+/* Asks; returns the socket of it, and the request that the server has got. */
+static int ask_sample(int server, struct stun_request *ret, struct sockaddr_in *ret_from)
+{
+	int fd = dup(server); /* what will be opened next has this number */
+	socklen_t size = sizeof(*ret_from);
+	uint8_t data[64];
+	ssize_t len;
+
+	(void) close(fd);
+	mapped_sample(mapped);
+	len = recvfrom(server, data, sizeof(data), 0, (struct sockaddr *) ret_from, &size);
+	assert_true(len > 0);
+	assert_int_equal(stun_request_parse(data, (size_t) len, ret), 0);
+	return fd;
+}
+
+static void answer_sample(int server, const struct stun_request *request,
+	const struct sockaddr_in *to, const char *seen)
+{
+	struct endpoint at_seen = at(seen);
+	uint8_t data[STUN_ANSWER_MAX_LEN];
+	size_t len = stun_answer_format(request, &at_seen, data);
+
+	assert_int_equal(sendto(server, data, len, 0, (struct sockaddr *) to, sizeof(*to)), len);
+}
+
+static void test_sample(void **state)
+{
+	struct endpoint wanted = at("203.0.113.2:40001");
+	struct stun_request request;
+	struct sockaddr_in from;
+	char text[ENDPOINT_TEXT_MAX];
+	int server = open_server(text), fd;
+	uint8_t more[8];
+
+	n_samples = 0;
+	mapped_sample(mapped); /* nobody to ask */
+	put_relay(2, text);
+	mapped_use(mapped, tunnel);
+	mapped_sample(mapped); /* nobody has answered yet */
+	answer(0, "203.0.113.2:40000");
+	fd = ask_sample(server, &request, &from);
+	mapped_sample(mapped);
+	assert_true(recv(server, more, sizeof(more), 0) < 0); /* one at a time */
+	answer_sample(server, &request, &from, "203.0.113.2:40001");
+	fake_event_ready(fd);
+	assert_int_equal(n_samples, 1);
+	assert_true(endpoint_equal(&sampled, &wanted));
+	/* A lie, and an answer to nothing; then it is over, and may be asked anew. */
+	fd = ask_sample(server, &request, &from);
+	answer_sample(server, &request, &from, "127.0.0.1:9");
+	fake_event_ready(fd);
+	fd = ask_sample(server, &request, &from);
+	request.tx[0] ^= 1;
+	answer_sample(server, &request, &from, "203.0.113.2:40002");
+	fake_event_ready(fd);
+	assert_int_equal(n_samples, 1);
+	/* One that is lost. */
+	(void) ask_sample(server, &request, &from);
+	fake_event_pass(400 * MS);
+	(void) ask_sample(server, &request, &from);
+	(void) close(server);
+}
+
 static void test_moved(void **state)
 {
 	begin();
@@ -530,6 +625,7 @@ int main(void)
 		TEST(lies),
 		TEST(idle),
 		TEST(active),
+		TEST(sample),
 		TEST(moved),
 		TEST(moves_without_end),
 		TEST(tunnel_goes),

@@ -564,7 +564,7 @@ static void test_own(void **state)
 	assert_int_equal(fake.told.at.n, fake.own.n_endpoints + 2);
 	assert_true(endpoint_equal(&fake.told.at.list[fake.told.at.n - 2], &fake.port_mapped));
 	assert_true(endpoint_equal(&fake.told.at.list[fake.told.at.n - 1], &fake.outside));
-	assert_int_equal(fake.told.mapping, DISCO_MAPPING_COUNTING);
+	assert_int_equal(fake.told.at.mapping, DISCO_MAPPING_COUNTING);
 	assert_int_equal(fake.told.step, -2);
 	assert_true(endpoint_equal(&fake.told.outside, &fake.outside));
 }
