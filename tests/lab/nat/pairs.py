@@ -9,7 +9,7 @@ from lane import Lane, Pings
 
 WAY_SECONDS = 15      # to the first answer, and until both say by which way
 DIRECT_SECONDS = 10   # to the direct way, where addresses are known ...
-GUESS_SECONDS = 20    # ... or have to be guessed
+GUESS_SECONDS = 20    # ... or have to be predicted or guessed
 STAYS_SECONDS = 3     # so long a relayed pair has to stay that, and be answered
 EVERY_SECONDS = 0.05
 
@@ -69,7 +69,7 @@ def judge(result, wanted_direct, limit):
 def run(lane, name, letter, a, b):
     """The boards x and y of the lane, in these houses"""
     result, wanted = Result(name, letter), table.is_direct(letter)
-    limit = (GUESS_SECONDS if letter == "G" else DIRECT_SECONDS) if wanted else WAY_SECONDS + STAYS_SECONDS
+    limit = (GUESS_SECONDS if letter in "GP" else DIRECT_SECONDS) if wanted else WAY_SECONDS + STAYS_SECONDS
     lane.x.start(a.board, a.env)
     lane.y.start(b.board, b.env)
     try:
