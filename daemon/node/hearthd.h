@@ -9,8 +9,8 @@
  *   mesh.c      brings subjects in line with what is
  *   assist.c    those that ask hearth-helper
  *   ask.c       whom to ask for news
- *   status.c    who is reachable, and what people and systemd are told
  *   status-why.c  what hearthd knows of the network around it
+ *   status.c    who is reachable, and what people and systemd are told
  */
 #pragma once
 

@@ -12,7 +12,7 @@ import sys
 # One state machine in five files, by its nature (daemon/wg/device.h says how).
 ENGINE = {f"daemon/wg/{n}.c" for n in ("device", "handshake", "peer", "session", "timers")}
 # hearthd's own files, which make and connect its subjects, from above to below; only they include hearthd.h.
-HEARTHD = "daemon tick control reload mesh assist ask status status-why".split()
+HEARTHD = "daemon tick control reload mesh assist ask status-why status".split()
 
 # The coordinator from above to below: a file includes only what is listed below its own line.
 COORDINATOR = (
