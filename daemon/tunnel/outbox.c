@@ -29,7 +29,7 @@ bool outbox_begin(struct wg_peer *peer, size_t n, struct group *ret)
 		.remote = to->remote,
 		.local = path_source(to),
 		.ifindex = to->ifindex,
-		.fragment = user->fragment };
+		.fragment = user ? user->fragment : 0 };
 	return wg_session_reserve(session, (unsigned) n, &ret->counter);
 }
 
