@@ -135,6 +135,9 @@ static void read_one(struct half *in, size_t i, struct sock_msg *msgs)
 		known = endpoint_from_sockaddr(hdr->msg_name, &msg->remote) == 0;
 		read_control(hdr, msg);
 	}
+	msg->hops = 0;
+	msg->whole = false;
+	msg->fragment = 0;
 	msg->len = in->msgs[i].msg_len;
 	if ((hdr->msg_flags & MSG_TRUNC) || !known)
 		msg->len = 0;

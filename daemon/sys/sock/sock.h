@@ -111,8 +111,9 @@ struct sock_batch *sock_batch_free(struct sock_batch *batch);
 
 /*
  * Receives up to @n (at most SOCK_BATCH_MAX) messages from @fd into data[0 .. capacity) of each
- * and fills in the rest. Returns how many, 0 if there is none, or -errno. A message that was cut
- * or has no usable sender is returned with len 0.
+ * and fills in the rest, so that it may be sent on as it is: hops, whole and fragment are the
+ * kernel's. Returns how many, 0 if there is none, or -errno. A message that was cut or has no
+ * usable sender is returned with len 0.
  */
 int sock_recv(struct sock_batch *batch, int fd, struct sock_msg *msgs, size_t n, size_t capacity);
 
