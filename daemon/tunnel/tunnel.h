@@ -93,7 +93,7 @@ int tunnel_closed_fd(const struct tunnel *tunnel);
 /* An all-zero key takes the identity away. Peers with our own public key are removed. */
 int tunnel_set_private_key(struct tunnel *tunnel, const uint8_t key[static TUNNEL_KEY_LEN]);
 
-/* The UDP port in use (host byte order). Wakes nobody. */
+/* The UDP port in use (host byte order); 0 when the device is gone. Wakes nobody. */
 uint16_t tunnel_port(struct tunnel *tunnel);
 
 /*

@@ -509,8 +509,10 @@ static void *first_main(void *lane)
 	loop(l);
 	end_others(t);
 	mailbox_end(&t->mailbox);
-	if (!l->stop)
+	if (!l->stop) {
+		t->port = 0;
 		(void) eventfd_write(t->closed_fd, 1);
+	}
 	return NULL;
 }
 
