@@ -254,12 +254,17 @@ static int on_poll_timer(sd_event_source *source, uint64_t usec, void *ctx)
 
 /* --- presence --- */
 
-/* @error: NULL where there was a reply. */
+/*
+ * @error: NULL where there was a reply. While polls fail, too, one of the two is enough to find out
+ * when the coordinator is back: its answer is followed by a put.
+ */
 static void put_failed(struct sync *sync, const struct err *error)
 {
 	bool refused = error && error->code == -EACCES; /* by a proxy */
 
 	sync->put_failures++;
+	if (sync->failures)
+		return;
 	arm(sync->put_timer,
 		refused ? REFUSED_MAX_S * USEC_PER_SEC : backoff_us(sync->put_failures));
 }
