@@ -12,8 +12,8 @@ old_pings() {
 	at=${wan[b]}:$(port_of b)
 	side_door catch "${wan[c]}:$(port_of c)" "$at" "$T/ping" >"$T/catch" & local catcher=$!
 	until_ok 10 grep -q ready "$T/catch"
-	did "c looks for its peers, and its ping to b is caught" moves c add
-	wait $catcher || { failed "no ping was caught"; return; }
+	did "c looks for its peers, and what it sends b is caught" moves c add
+	wait $catcher || { failed "nothing was caught"; return; }
 	right 10 "the mesh is whole" whole
 	before=$(endpoint_at b c)
 	said=$(side_door again "$T/ping" "$at" 2000)
@@ -29,7 +29,7 @@ old_pings() {
 	did "the same, as from a house that does not ask" side_door again "$T/ping" "$at" 2000 198.51.100.77:41741
 	right 3 "b still sends to c where c is" [ "$(endpoint_at b c)" = "$before" ] && held=$((held + 1))
 	right 10 "the mesh is whole" whole
-	unharmed "b counts what it did not answer ($(disco b unanswered))" [ "$(disco b unanswered)" -gt 1000 ]
+	unharmed "b counts what it did not answer ($(disco b unanswered) of $(wc -l <"$T/ping") kinds)" [ "$(disco b unanswered)" -gt 200 ]	# one of six may be a ping, and the rest pongs
 	did "c has its addresses back" moves c del
 	right 10 "the mesh is whole" whole
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Somebody at the tunnel's port of boards whose keys he does not have (run in the LAN's namespace).
 
-    sidedoor.py catch FROM TO FILE             the next disco datagram from one address to another, off the wire
-    sidedoor.py again FILE TO N [FROM]         sends it N times within two seconds, FROM: with another source
+    sidedoor.py catch FROM TO FILE             disco datagrams from one address to another, off the wire: some, for they
+                                               may be pings or pongs, which nobody can see
+    sidedoor.py again FILE TO N [FROM]         sends them N times within two seconds, FROM: with another source
     sidedoor.py noise TO SECONDS               as much as goes of what is nothing, and of what is nearly something
     sidedoor.py ask TO                         a call that boards answer: prints how many records came
     sidedoor.py knock TO SECONDS               calls that they do not answer, frames that are none, and as many connections as are taken
@@ -29,10 +30,10 @@ def catch(source, to, file):
     s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
     (shost, sport), (dhost, dport) = address(source), address(to)
     want = socket.inet_aton(shost) + socket.inet_aton(dhost)
-    end = time.monotonic() + 30
+    end, caught = time.monotonic() + 30, []
     print("ready", flush=True)
-    while time.monotonic() < end:
-        if not select.select([s], [], [], 1)[0]:
+    while time.monotonic() < end and len(caught) < 6:
+        if not select.select([s], [], [], 0.2)[0]:
             continue
         p = s.recv(65536)
         head = (p[0] & 15) * 4
@@ -40,10 +41,11 @@ def catch(source, to, file):
             continue
         data = p[head + 8:head + struct.unpack("!H", p[head + 4:head + 6])[0]]
         if data.startswith(MAGIC):
-            with open(file, "wb") as f:
-                f.write(data)
-            return 0
-    return "nothing was caught"
+            end = min(end, time.monotonic() + 1.5) if not caught else end
+            caught.append(data.hex())
+    with open(file, "w") as f:
+        print(*caught, sep="\n", file=f)
+    return 0 if caught else "nothing was caught"
 
 
 def forged(source, to, data):
@@ -56,13 +58,15 @@ def forged(source, to, data):
 
 
 def again(file, to, n, source=None):
-    with open(file, "rb") as f:
-        data = f.read()
+    with open(file) as f:
+        caught = [bytes.fromhex(line) for line in f]
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     s.bind(("", 0))
-    begin = time.monotonic()
+    begin, sent = time.monotonic(), 0
     for i in range(int(n)):
+        data = caught[i % len(caught)]
+        sent += len(data)
         if source:
             forged(source, to, data)
         else:
@@ -72,7 +76,7 @@ def again(file, to, n, source=None):
     while select.select([s], [], [], 1)[0]:
         length += len(s.recv(65536))
         got += 1
-    print(f"sent {n} {int(n) * len(data)} got {got} {length}")
+    print(f"sent {n} {sent} got {got} {length}")
     return 0
 
 
