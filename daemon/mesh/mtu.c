@@ -23,7 +23,7 @@ static const uint16_t likely[] = {
 	1216,             /* 1280 by IPv4 */
 	1200,             /* 1280 by IPv6, which has no less */
 	1152, 1104, 1056, /* 1124 by IPv4 */
-	960, 768, 512,    /* 576 by IPv4 */
+	960, 768, MTU_SURE, /* 576 by IPv4 */
 };
 
 /* So often, before a step is over. */
@@ -97,8 +97,10 @@ void mtu_traffic(struct mtu *m, bool much, uint64_t now_us)
 	}
 }
 
-void mtu_doubt(struct mtu *m, uint64_t now_us)
+void mtu_doubt(struct mtu *m, uint64_t sent, uint64_t now_us)
 {
+	if (sent < MTU_SURE)
+		return;
 	if (now_us - m->doubted_us >= 2 * MTU_DOUBT_MOST_US)
 		m->pause_us = 0;
 	m->doubted_us = now_us;

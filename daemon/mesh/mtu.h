@@ -24,6 +24,7 @@
 enum {
 	/* Of every route until more is known, and of IPv6 always (RFC 8200 section 5). */
 	MTU_LEAST = 1280,
+	MTU_SURE = 512,        /* every way carries that: the least that is looked for */
 	MTU_SMALL = 60,        /* of the ping that goes with a check: none is shorter */
 	MTU_PROBES_MAX = 16,   /* at once */
 	MTU_WAIT_US = 200000,  /* for answers, at least: two round trips and ... */
@@ -65,8 +66,11 @@ struct mtu {
 void mtu_way(struct mtu *mtu, unsigned top, uint64_t rtt_us, uint64_t now_us);
 /* Something was sent on it since the last time this was called, some seconds ago; or @much. */
 void mtu_traffic(struct mtu *mtu, bool much, uint64_t now_us);
-/* What is sent on it has had no answer for a while. */
-void mtu_doubt(struct mtu *mtu, uint64_t now_us);
+/*
+ * What is sent on it has had no answer for a while, @sent bytes (UINT64_MAX: unknown). Few need not:
+ * the last word of a conversation has none, and every way carries it.
+ */
+void mtu_doubt(struct mtu *mtu, uint64_t sent, uint64_t now_us);
 
 /* Sizes to be probed now. Returns how many. */
 size_t mtu_probes(struct mtu *mtu, uint64_t now_us, uint16_t ret[static MTU_PROBES_MAX]);

@@ -333,11 +333,11 @@ static void take(struct finder *f, const struct tunnel_event *event, uint64_t no
 		break;
 	case TUNNEL_QUIET:
 		ways_quiet(&peer->ways, now_us);
-		f->hooks->missed(f->ctx, peer->id);
+		f->hooks->missed(f->ctx, peer->id, event->sent);
 		break;
 	case TUNNEL_UNANSWERED:
 		ways_doubt(&peer->ways, now_us);
-		f->hooks->missed(f->ctx, peer->id);
+		f->hooks->missed(f->ctx, peer->id, event->sent);
 		break;
 	}
 }
@@ -453,7 +453,7 @@ void finder_doubt(struct finder *f, uint32_t id)
 	if (!f->tunnel || !peer)
 		return;
 	ways_doubt(&peer->ways, clock_now_us());
-	f->hooks->missed(f->ctx, id);
+	f->hooks->missed(f->ctx, id, UINT64_MAX);
 	run(f);
 }
 

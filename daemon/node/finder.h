@@ -13,8 +13,11 @@
 struct finder;
 
 struct finder_hooks {
-	/* What is sent to node @id, where it is reached, has had no answer. */
-	void (*missed)(void *ctx, uint32_t id);
+	/*
+	 * What is sent to node @id, where it is reached, has had no answer: @sent bytes,
+	 * UINT64_MAX: it is not known how many.
+	 */
+	void (*missed)(void *ctx, uint32_t id, uint64_t sent);
 	/*
 	 * Node @id is reached by a relay now, and was reached without: where we are seen from
 	 * outside may be another place. NULL: nobody wants to know.

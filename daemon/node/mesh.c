@@ -151,12 +151,12 @@ static int put_offer(void *ctx, const json_t *doc, struct err *err)
 
 static const struct offer_hooks offer_hooks = { .put = put_offer };
 
-static void on_missed(void *ctx, uint32_t id)
+static void on_missed(void *ctx, uint32_t id, uint64_t sent)
 {
 	const struct hearthd *h = ctx;
 
 	relays_missed(h->relays, id);
-	mtus_doubt(h->mtus, id);
+	mtus_doubt(h->mtus, id, sent);
 }
 
 static void on_elsewhere(void *ctx, uint32_t id)

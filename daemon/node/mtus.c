@@ -153,14 +153,14 @@ void mtus_set_top(struct mtus *m, unsigned top)
 	mtus_follow(m);
 }
 
-void mtus_doubt(struct mtus *m, uint32_t id)
+void mtus_doubt(struct mtus *m, uint32_t id, uint64_t sent)
 {
 	struct peer *peer = peers_change(m->peers, id);
 	uint64_t now_us = clock_now_us();
 
 	if (!peer)
 		return;
-	mtu_doubt(&peer->mtu.search, now_us);
+	mtu_doubt(&peer->mtu.search, sent, now_us);
 	arm(m, now_us);
 }
 

@@ -29,8 +29,8 @@ struct mtus *mtus_free(struct mtus *mtus);
 void mtus_set_top(struct mtus *mtus, unsigned top);
 /* Peers may be reached by other ways. */
 void mtus_follow(struct mtus *mtus);
-/* What is sent to node @id has had no answer. */
-void mtus_doubt(struct mtus *mtus, uint32_t id);
+/* What is sent to node @id has had no answer, @sent bytes. */
+void mtus_doubt(struct mtus *mtus, uint32_t id, uint64_t sent);
 /* Every few seconds, after the tunnel was asked how much it sent. */
 void mtus_look(struct mtus *mtus);
 /* A probe was answered. */

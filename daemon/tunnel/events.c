@@ -9,6 +9,7 @@ struct head {
 	enum tunnel_event_kind kind;
 	struct endpoint from;
 	struct ip_addr to;
+	uint64_t sent;
 };
 
 _Static_assert(sizeof(struct head) + TUNNEL_ASIDE_MAX <= RING_RECORD_MAX, "some must fit");
@@ -16,9 +17,11 @@ _Static_assert(sizeof(struct head) + TUNNEL_ASIDE_MAX <= RING_RECORD_MAX, "some 
 static struct head head_of(const struct tunnel_event *event)
 {
 	assert(event->len <= TUNNEL_ASIDE_MAX);
-	return (struct head){
-		.ifindex = event->ifindex, .kind = event->kind, .from = event->from, .to = event->to
-	};
+	return (struct head){ .ifindex = event->ifindex,
+		.kind = event->kind,
+		.from = event->from,
+		.to = event->to,
+		.sent = event->sent };
 }
 
 int events_put(struct ring *ring, const struct tunnel_event *event)
@@ -49,6 +52,7 @@ bool events_take(struct ring *ring, struct tunnel_event *ret)
 		.to = h.to,
 		.ifindex = h.ifindex,
 		.data = at + sizeof(h),
-		.len = len - sizeof(h) };
+		.len = len - sizeof(h),
+		.sent = h.sent };
 	return true;
 }

@@ -129,6 +129,7 @@ struct tunnel_event {
 	uint32_t ifindex;  /* the interface it came in by */
 	const uint8_t *data;
 	size_t len;
+	uint64_t sent; /* QUIET and UNANSWERED: bytes of what has had no answer */
 };
 
 /* Readable while there are some. Borrowed. -1: the tunnel is not managed. */

@@ -85,7 +85,8 @@ static bool tell_of(struct tunnel *t, struct wg_peer *peer, enum tunnel_event_ki
 		.to = from->local,
 		.ifindex = from->ifindex,
 		.data = wg_peer_key(peer),
-		.len = TUNNEL_KEY_LEN };
+		.len = TUNNEL_KEY_LEN,
+		.sent = kind == TUNNEL_HEARD ? 0 : wg_peer_unanswered(peer) };
 
 	return events_tell(&t->at_work->events, t->event_fd, &event);
 }

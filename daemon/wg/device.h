@@ -75,6 +75,7 @@ struct wg_peer {
 	size_t n_staged;
 
 	uint64_t rx_bytes, tx_bytes, last_handshake_wall_us, last_receive_us;
+	uint64_t asked_tx_bytes; /* tx_bytes before that data */
 };
 
 /* Out of service. */

@@ -196,6 +196,11 @@ void wg_peer_stats(const struct wg_peer *peer, struct wg_peer_stats *ret)
 	};
 }
 
+uint64_t wg_peer_unanswered(const struct wg_peer *peer)
+{
+	return peer->tx_bytes - peer->asked_tx_bytes;
+}
+
 /* Staged packets */
 
 static void unlink_first(struct wg_peer *peer)

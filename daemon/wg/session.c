@@ -214,6 +214,8 @@ void wg_peer_data_sent(struct wg_session *session, uint64_t bytes)
 {
 	struct wg_peer *peer = session->peer;
 
+	if (!peer->asked)
+		peer->asked_tx_bytes = peer->tx_bytes;
 	peer->tx_bytes += bytes;
 	wg_timers_sent(peer, true);
 	keep_fresh_sent(peer);

@@ -317,6 +317,8 @@ struct wg_peer_stats {
 	bool session; /* there is a confirmed session to send with, and no answer is overdue */
 };
 void wg_peer_stats(const struct wg_peer *peer, struct wg_peer_stats *ret);
+/* Within WG_EVENT_QUIET and WG_EVENT_UNANSWERED: bytes of what has had no answer. */
+uint64_t wg_peer_unanswered(const struct wg_peer *peer);
 
 /* The data path */
 

@@ -215,7 +215,7 @@ static void test_another_way(void **state)
 	mtu_way(&m, 0, 0, now_us);
 	assert_true(mtu_deadline(&m) == MTU_NEVER);
 	mtu_traffic(&m, true, now_us);
-	mtu_doubt(&m, now_us);
+	mtu_doubt(&m, UINT64_MAX, now_us);
 	mtu_answered(&m, 1320, MS, now_us);
 	assert_true(mtu_deadline(&m) == MTU_NEVER);
 }
@@ -271,11 +271,14 @@ static void test_cost_of_checks(void **state)
 static void test_doubt(void **state)
 {
 	begin(TOP);
-	mtu_doubt(&m, now_us); /* it is being searched */
+	mtu_doubt(&m, UINT64_MAX, now_us); /* it is being searched */
+	pass(SECOND);
+	assert_int_equal(n_probes, 1);
+	mtu_doubt(&m, MTU_SURE - 1, now_us); /* the last word of a conversation has no answer */
 	pass(SECOND);
 	assert_int_equal(n_probes, 1);
 	way.carries = 1340;
-	mtu_doubt(&m, now_us);
+	mtu_doubt(&m, UINT64_MAX, now_us);
 	pass(1200 * MS);
 	assert_int_equal(m.size, 1328);
 }
@@ -287,7 +290,7 @@ static void test_cost_of_doubt(void **state)
 	pass(SECOND);
 	n_probes = 0;
 	for (int i = 0; i < 63 * 100; i++) {
-		mtu_doubt(&m, now_us);
+		mtu_doubt(&m, UINT64_MAX, now_us);
 		pass(10 * MS);
 	}
 	assert_int_equal(n_probes, 2 * (4 + 6)); /* after 0, 1, 3, 7, 15, 23 ... 55 s */
@@ -295,7 +298,7 @@ static void test_cost_of_doubt(void **state)
 	pass(16 * SECOND);
 	n_probes = 0;
 	way.carries = 1340;
-	mtu_doubt(&m, now_us);
+	mtu_doubt(&m, UINT64_MAX, now_us);
 	pass(1200 * MS);
 	assert_int_equal(m.size, 1328);
 }
@@ -307,12 +310,12 @@ static void test_dead(void **state)
 	pass(SECOND);
 	n_probes = 0;
 	way.carries = 0;
-	mtu_doubt(&m, now_us);
+	mtu_doubt(&m, UINT64_MAX, now_us);
 	pass(10 * SECOND);
 	assert_int_equal(m.size, TOP);
 	assert_int_equal(n_probes, 6);
 	way.carries = TOP;
-	mtu_doubt(&m, now_us);
+	mtu_doubt(&m, UINT64_MAX, now_us);
 	pass(SECOND);
 	assert_int_equal(n_probes, 8);
 	assert_int_equal(m.size, TOP);
@@ -324,7 +327,7 @@ static void test_nothing_but_small(void **state)
 	begin(TOP);
 	pass(SECOND);
 	way.carries = 100;
-	mtu_doubt(&m, now_us);
+	mtu_doubt(&m, UINT64_MAX, now_us);
 	pass(10 * SECOND);
 	assert_int_equal(m.size, MTU_LEAST);
 	(void) set_up(NULL);

@@ -558,10 +558,10 @@ void mtus_set_top(struct mtus *mtus, unsigned top)
 	say("mtus_set_top-%u", top);
 }
 
-void mtus_doubt(struct mtus *mtus, uint32_t id)
+void mtus_doubt(struct mtus *mtus, uint32_t id, uint64_t sent)
 {
 	assert_ptr_equal(mtus, &fake);
-	say("mtus_doubt-%u", id);
+	say("mtus_doubt-%u-%ju", id, (uintmax_t) sent);
 }
 
 void mtus_probed(

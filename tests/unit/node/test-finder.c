@@ -141,12 +141,14 @@ static const struct peers_hooks hooks = { .moved = on_moved, .lost = on_lost };
 static struct {
 	uint32_t id;
 	unsigned times;
+	uint64_t bytes;
 } missed;
 
-static void on_missed(void *ctx, uint32_t id)
+static void on_missed(void *ctx, uint32_t id, uint64_t bytes)
 {
 	assert_ptr_equal(ctx, &missed);
 	missed.id = id;
+	missed.bytes = bytes;
 	missed.times++;
 }
 
@@ -662,6 +664,7 @@ static void test_lost(void **state)
 	finder_doubt(finder, 2);
 	assert_int_equal(n_sent, 1);
 	assert_int_equal(missed.id, 2);
+	assert_true(missed.bytes == UINT64_MAX);
 	finder_doubt(finder, 77); /* nobody */
 	assert_int_equal(missed.times, 1);
 }
@@ -678,9 +681,11 @@ static void test_quiet(void **state)
 	n_sent = 0;
 	q = push(TUNNEL_QUIET, "0.0.0.0:1");
 	memcpy(q->data, peer(2)->told.key, TUNNEL_KEY_LEN);
+	q->event.sent = 700;
 	deliver();
 	assert_int_equal(n_sent, 1);
 	assert_int_equal(missed.id, 2);
+	assert_int_equal(missed.bytes, 700);
 	assert_int_equal(missed.times, 1);
 	fake_event_pass(WAYS_GRACE_US);
 	assert_int_equal(n_sent, 4); /* it once more, then both */

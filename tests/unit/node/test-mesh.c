@@ -508,8 +508,8 @@ static void test_relays(void **state)
 	struct announce_facts facts;
 
 	begin();
-	fake.finder->missed(h, 3);
-	fake_assert_asked("relays_missed-3 mtus_doubt-3");
+	fake.finder->missed(h, 3, 700);
+	fake_assert_asked("relays_missed-3 mtus_doubt-3-700");
 	fake.relays->changed(h);
 	fake_assert_asked("finder_follow mtus_follow mapped_follow");
 	fake.relays->homed(h);

@@ -284,8 +284,8 @@ static void test_shrinks(void **state)
 static void test_doubt(void **state)
 {
 	begin(TOP);
-	mtus_doubt(mtus, 9); /* nobody */
-	mtus_doubt(mtus, 2);
+	mtus_doubt(mtus, 9, UINT64_MAX); /* nobody */
+	mtus_doubt(mtus, 2, UINT64_MAX);
 	fake_event_pass(0);
 	assert_int_equal(n_sent, 2);
 }

@@ -39,6 +39,7 @@ static struct tunnel_event nth(uint32_t n, size_t len, uint8_t data[static TUNNE
 		.ifindex = n + 1,
 		.data = data,
 		.len = len,
+		.sent = n * UINT64_C(1000000007),
 	};
 }
 
@@ -53,6 +54,7 @@ static void assert_nth(const struct tunnel_event *got, uint32_t n, size_t len)
 	assert_true(endpoint_equal(&got->from, &wanted.from));
 	assert_true(ip_addr_equal(&got->to, &wanted.to));
 	assert_int_equal(got->ifindex, n + 1);
+	assert_int_equal(got->sent, wanted.sent);
 }
 
 static int put(uint32_t n, size_t len)

@@ -610,6 +610,7 @@ static void test_another_endpoint(void **state)
 static void test_quiet(void **state)
 {
 	struct endpoint nobody, there;
+	uint64_t one;
 	TWO t;
 
 	two_init(&t, true);
@@ -620,6 +621,8 @@ static void test_quiet(void **state)
 	net_run(&t.net, 12 * SECOND); /* a keepalive answers after 10 s */
 	assert_int_equal(t.b->delivered, 1);
 	assert_int_equal(t.a->events[WG_EVENT_QUIET], 1);
+	one = t.a->unanswered;
+	assert_in_range(one, 48, 200);
 	net_run(&t.net, 20 * SECOND);
 	assert_int_equal(t.a->events[WG_EVENT_QUIET], 1);
 	t.b->addrs[0] = nobody;
@@ -628,6 +631,7 @@ static void test_quiet(void **state)
 	assert_int_equal(t.a->events[WG_EVENT_QUIET], 1);
 	net_run(&t.net, 200000);
 	assert_int_equal(t.a->events[WG_EVENT_QUIET], 2);
+	assert_int_equal(t.a->unanswered, one); /* since then, not since ever */
 	net_run(&t.net, 4 * SECOND);
 	assert_int_equal(t.a->events[WG_EVENT_QUIET], 2);
 	/* More goes out all the time. */
@@ -636,6 +640,7 @@ static void test_quiet(void **state)
 		net_run(&t.net, SECOND / 10);
 	}
 	assert_in_range(t.a->events[WG_EVENT_QUIET], 12, 13);
+	assert_in_range(t.a->unanswered, 7 * one, 9 * one);
 	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 0);
 	net_run(&t.net, 2 * SECOND);
 	assert_int_equal(t.a->events[WG_EVENT_UNANSWERED], 1);

@@ -176,6 +176,8 @@ static void on_event(void *ctx, struct wg_peer *peer, enum wg_event event)
 	struct net_host *host = ctx;
 
 	host->events[event]++;
+	if (event == WG_EVENT_QUIET || event == WG_EVENT_UNANSWERED)
+		host->unanswered = wg_peer_unanswered(peer);
 }
 
 static void on_heard(void *ctx, struct wg_peer *peer, const struct wg_endpoint *from)

@@ -36,6 +36,7 @@ struct net_host {
 	unsigned sent_type[5],
 		dropped; /* datagrams by type; those that did not open or were refused */
 	unsigned events[NET_EVENTS];
+	uint64_t unanswered; /* with the last of those that tell of silence */
 	unsigned delivered, keepalives, ciphers_freed;
 	uint8_t last[NET_PACKET_MAX];
 	size_t last_len;
