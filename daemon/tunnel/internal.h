@@ -219,6 +219,7 @@ struct tunnel {
 	struct wg_device *device;
 	uint64_t errors_us, errors_left; /* ICMP: so many may be written, as of then */
 	struct shed shed;
+	uint64_t flood_us; /* the last time that it was on, 0: never */
 };
 
 /* tunnel.c: the parts of a tunnel that need neither device nor sockets nor a thread: one lane. */

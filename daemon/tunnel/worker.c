@@ -47,6 +47,8 @@ enum {
 enum { WATCH_BURST = 32 };
 
 #define HEARD_US USEC_PER_SEC
+/* A flood that pauses for less is one. */
+#define FLOOD_PAUSE_US (60 * USEC_PER_SEC)
 
 /* Sources of packets that may have more. */
 enum { READY_TUN = 1, READY_SOCK4 = 2, READY_SOCK6 = 4 };
@@ -409,24 +411,31 @@ void worker_limit_waiting(struct lane *l, uint64_t now_us)
 		outbox_drop(l, box);
 }
 
-/* Lets the sockets take part in what shed.h says. */
-static void update_shed(struct tunnel *t, uint64_t now_us)
+static void tell_of_flood(struct tunnel *t, uint64_t now_us)
 {
-	bool was_on;
+	bool same = t->flood_us && now_us - t->flood_us < FLOOD_PAUSE_US;
 
-	if (!shed_is_due(&t->shed, now_us))
-		return;
-	was_on = shed_is_on(&t->shed);
-	if (!shed_update(&t->shed, now_us))
-		return;
-	for (unsigned i = 0; i < t->n_lanes; i++) /* without it, the engine sees no more either */
-		(void) sock_set_shed(lane_newest_sock(t->lanes[i]), t->shed.keep);
-	if (was_on)
+	t->flood_us = now_us;
+	if (same)
 		return;
 	log_seldom(LOG_LEVEL_NOTICE,
 		"%s: a flood of %s: most are dropped, sessions that are up go on", t->ifname,
 		t->shed.keep[SOCK_SHED_ASIDE] < SOCK_SHED_ALL ? "datagrams that are not WireGuard's"
 							      : "handshakes");
+}
+
+/* Lets the sockets take part in what shed.h says. */
+static void update_shed(struct tunnel *t, uint64_t now_us)
+{
+	bool changed;
+
+	if (!shed_is_due(&t->shed, now_us))
+		return;
+	changed = shed_update(&t->shed, now_us);
+	if (shed_is_on(&t->shed))
+		tell_of_flood(t, now_us);
+	for (unsigned i = 0; changed && i < t->n_lanes; i++)
+		(void) sock_set_shed(lane_newest_sock(t->lanes[i]), t->shed.keep);
 }
 
 /*
