@@ -126,10 +126,18 @@ void ways_forget_answers(struct ways *w)
 
 /* --- decision --- */
 
-/* What it was before is forgotten once it has worked for a while. */
+/*
+ * The longer it has worked, the less counts what was before: else one bad minute would make each
+ * later loss cost more than the last, for as long as they are not far apart.
+ */
 static void lose(struct way *way, uint64_t now_us)
 {
-	way->losses = now_us - way->taken_us < WAYS_FORGIVEN_US ? way->losses + 1 : 1;
+	uint64_t halved = (now_us - way->taken_us) / WAYS_FORGIVEN_US;
+
+	while (halved-- && way->losses)
+		way->losses /= 2;
+	if (proof_us(way) < WAYS_PROOF_MOST_US)
+		way->losses++;
 	way->lost_us = now_us;
 	way->good_us = 0;
 }

@@ -93,8 +93,8 @@ enum {
 	/* -- proof: a way that was lost has to answer for a while before it is used again, where
 	 *    another works -- */
 	WAYS_PROOF_US = 250000,        /* after the first loss; twice as long after each ... */
-	WAYS_PROOF_MOST_US = 32000000, /* ... up to here ... */
-	WAYS_FORGIVEN_US = 120000000,  /* ... and forgotten once it has worked for so long */
+	WAYS_PROOF_MOST_US = 32000000, /* ... up to here */
+	WAYS_FORGIVEN_US = 30000000,   /* so long it has to work to halve the number of losses */
 
 	/* -- better ones: where traffic flows and the one in use is slow -- */
 	WAYS_BETTER_US = 60000000,       /* between looks; twice as long after each change ... */

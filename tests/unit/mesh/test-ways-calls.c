@@ -368,9 +368,30 @@ static void test_flapping(void **state)
 		took_us = now_took_us;
 	}
 	assert_in_range(took_us, WAYS_PROOF_MOST_US, WAYS_PROOF_MOST_US + 3 * SECOND);
-	/* It has worked for a while: that is forgiven. */
-	run(WAYS_FORGIVEN_US);
+	/* It has worked for a while: that is forgiven, however often it was. */
+	for (int i = 0; i < 20; i++) {
+		run(5 * SECOND);
+		assert_in_range(take_back(1), WAYS_PROOF_MOST_US, WAYS_PROOF_MOST_US + 3 * SECOND);
+	}
+	run(4 * WAYS_FORGIVEN_US);
 	assert_in_range(take_back(1), WAYS_PROOF_US, SECOND);
+}
+
+/* After a bad minute, losses that are a minute apart do not add up. */
+static void test_flapping_once(void **state)
+{
+	rtt[RELAYED] = 30 * MS;
+	announce(1, 1);
+	use(1);
+	relay(RELAYED);
+	for (int i = 0; i < 6; i++) {
+		run(2 * SECOND);
+		(void) take_back(1);
+	}
+	for (int i = 0; i < 10; i++) {
+		run(2 * WAYS_FORGIVEN_US);
+		assert_in_range(take_back(1), WAYS_PROOF_US, 2 * SECOND);
+	}
 }
 
 /* One answer is no proof: silence in between begins it anew. */
@@ -604,6 +625,7 @@ int main(void)
 		TEST(bounds),
 		TEST(storm),
 		TEST(flapping),
+		TEST(flapping_once),
 		TEST(proof_gap),
 		TEST(proof_alone),
 		TEST(doubt_often),
