@@ -67,7 +67,6 @@ void sim_trouble_flip(struct sim *s, uint64_t until_us)
 	uint64_t next_us = s->now_us + sim_rng_between(&s->rng, 700 * MS, 2500 * MS);
 
 	cut(s, 0, true, !s->net.cut[0][1]);
-	s->watch.flapped_us = s->now_us;
 	sim_trace(s, "*** %s\n", s->net.cut[0][1] ? "gone" : "back");
 	if (next_us < until_us)
 		sim_at(s, next_us, SIM_FLIPS, 0, 0, until_us);

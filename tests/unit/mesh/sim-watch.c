@@ -170,8 +170,13 @@ void sim_watch_pinged(struct sim_watch *w, unsigned from, unsigned peer, const s
 /* What it tried before it has forgotten; so may we. */
 void sim_watch_started(struct sim_watch *w, unsigned board)
 {
-	for (unsigned i = 0; i < w->n_boards; i++)
-		w->flows[board][i].n_addresses = 0;
+	for (unsigned i = 0; i < w->n_boards; i++) {
+		struct sim_flow_watch *flow = &w->flows[board][i];
+
+		flow->n_addresses = 0;
+		flow->direct_us = 0;
+		flow->losses = 0;
+	}
 }
 
 void sim_watch_answered(
@@ -207,6 +212,16 @@ static bool is_lossy(const struct sim_watch *w)
 	return w->net->lans[SIM_INTERNET].loss > SIM_LOSSY;
 }
 
+static void note_loss(struct sim_watch *w, struct sim_flow_watch *flow, bool direct)
+{
+	if (flow->direct_us) {
+		if (now(w) - flow->direct_us >= SIM_STEADY_US)
+			flow->losses = 0;
+		flow->losses++;
+	}
+	flow->direct_us = direct ? now(w) : 0;
+}
+
 void sim_watch_told(struct sim_watch *w, unsigned board, unsigned peer)
 {
 	struct sim_flow_watch *flow = &w->flows[board][peer];
@@ -220,6 +235,7 @@ void sim_watch_told(struct sim_watch *w, unsigned board, unsigned peer)
 	if (is_lossy(w) || w->forgetful)
 		most += (now(w) - w->cause_us) / SIM_CHANGES_MORE_US;
 	sim_watch_news(w);
+	note_loss(w, flow, sim_board_is_direct(&w->boards[board], peer));
 	if (!are_direct(w, 0, 1))
 		w->direct_us = 0;
 	else if (!w->direct_us)
@@ -288,9 +304,9 @@ static void look_at_way(struct sim_watch *w, unsigned a, unsigned b)
 }
 
 /* A way has to prove itself, the longer the more often it was lost of late. */
-static bool has_flapped(const struct sim_watch *w)
+static bool is_on_trial(const struct sim_watch *w, unsigned a, unsigned b)
 {
-	return w->flapped_us && now(w) - w->flapped_us < SIM_FORGIVEN_US;
+	return w->flows[a][b].losses > SIM_LOSSES || w->flows[b][a].losses > SIM_LOSSES;
 }
 
 static void look_at_direct(struct sim_watch *w, unsigned a, unsigned b)
@@ -307,7 +323,7 @@ static void look_at_direct(struct sim_watch *w, unsigned a, unsigned b)
 		most_us = SIM_LATE_US;
 	else if (w->hope[a][b] == SIM_DIRECT_NEXT) /* others' flows may spoil some tries */
 		most_us = 2 * SIM_DIRECT_PAUSE_US;
-	else if (w->hope[a][b] == SIM_DIRECT_PAUSE || is_lossy(w) || has_flapped(w))
+	else if (w->hope[a][b] == SIM_DIRECT_PAUSE || is_lossy(w) || is_on_trial(w, a, b))
 		most_us = SIM_DIRECT_PAUSE_US;
 	since_us = later_of(since_us, later_of(w->cause_us, w->lately_us[a][b]));
 	if (now(w) - since_us > most_us)

@@ -7,8 +7,8 @@
  *             then one finds out by what the other does); and while there is no relay but a direct
  *             way that worked and that nothing has happened to, as often
  *   direct    where the pair table says so, the two are without a direct way for SIM_DIRECT_US at
- *             most (SIM_DIRECT_PAUSE_US where calls get lost, the table says so, or a way came and
- *             went and has to prove itself), or for SIM_LATE_US
+ *             most (SIM_DIRECT_PAUSE_US where calls get lost, the table says so, or a way was lost
+ *             often and has to prove itself), or for SIM_LATE_US
  *   changes   of where a board sends to another: SIM_CHANGES from one cause to the next,
  *             SIM_CHANGES_TROUBLE more while a cause lasts, SIM_CHANGES more where pings get lost,
  *             and one more each SIM_CHANGES_MORE_US there, or where idle routers forget sooner than
@@ -55,8 +55,10 @@ enum {
 	SIM_WHY_MAX = 200,
 };
 #define SIM_CHANGES_MORE_US UINT64_C(15000000)
-#define SIM_FORGIVEN_US     UINT64_C(180000000)
 #define SIM_PROVED_US       UINT64_C(300000000)
+/* So often a way may be lost since it worked for so long, and be believed soon when it is back. */
+#define SIM_STEADY_US UINT64_C(60000000)
+enum { SIM_LOSSES = 3 };
 
 struct sim_address {
 	struct endpoint at;
@@ -71,6 +73,8 @@ struct sim_flow_watch {
 	uint64_t since_us;   /* that began or ended then */
 	uint64_t arrived_us; /* the last */
 	bool proved;         /* something arrived the direct way since the last cause */
+	uint64_t direct_us;  /* since when that direct way is used; 0: none is */
+	unsigned losses;     /* of such ways since one worked for SIM_STEADY_US */
 	unsigned changes;    /* since the last cause */
 	unsigned all_changes, most_changes;
 	uint64_t minute; /* of what follows */
@@ -88,10 +92,9 @@ struct sim_watch {
 	enum sim_hope hope[SIM_BOARDS_MAX][SIM_BOARDS_MAX];
 	struct sim_flow_watch flows[SIM_BOARDS_MAX][SIM_BOARDS_MAX]; /* from, to */
 	uint64_t cause_us, news_us;                                  /* the last */
-	uint64_t flapped_us;      /* a way came or went once more */
-	unsigned causes, lasting; /* those that have not ended */
-	bool forgetful;           /* routers are */
-	bool bad_weather;         /* more is lost than a way can bear */
+	unsigned causes, lasting;                                    /* those that have not ended */
+	bool forgetful;                                              /* routers are */
+	bool bad_weather; /* more is lost than a way can bear */
 	bool calm[SIM_BOARDS_MAX][SIM_BOARDS_MAX];
 	uint64_t direct_us; /* since when boards 0 and 1 are direct; 0: they are not */
 	uint64_t lately_us[SIM_BOARDS_MAX][SIM_BOARDS_MAX]; /* two were direct */
