@@ -5,8 +5,8 @@ enum { BOTH = 8 };
 static const int shifts[2][PREDICT_BURSTS] = { { 0, 0, 1 }, { 0, 1, 1 } };
 /* So far away are ports that are pinged in place of others, of so many calls. */
 enum { OTHERS = 1024, OTHER_CALLS = 32 };
-/* Where only the peer's does: those around its last one, and then some of before. */
-enum { AROUND = PREDICT_PORTS / 2, FAR_CALLS = 8 };
+/* Where only the peer's does: so many of the next ones, and of before; and so far back. */
+enum { HALF = PREDICT_PORTS / 2, FAR = 204 };
 
 /* A public address, so that nobody is made to ping in a house or a provider's network. */
 static bool is_usable(const struct predict_nat *peer)
@@ -30,24 +30,23 @@ static size_t add(const struct predict_nat *peer, int flows, struct endpoint *re
 	return 1;
 }
 
-static size_t around(const struct predict_nat *peer, struct endpoint *ret)
+static size_t around(const struct predict *p, struct endpoint *ret)
 {
 	size_t n = 0;
 
-	for (int i = 1; i <= AROUND; i++) {
-		n += add(peer, i, &ret[n]);
-		n += add(peer, -i, &ret[n]);
+	for (int i = 1; i <= HALF; i++) {
+		n += add(&p->peer, i, &ret[n]);
+		n += add(&p->peer, -p->back - i, &ret[n]);
 	}
 	return n;
 }
 
-static size_t before(const struct predict_nat *peer, unsigned nth, struct endpoint *ret)
+static size_t before(const struct predict *p, struct endpoint *ret)
 {
-	int first = AROUND + (int) (nth % FAR_CALLS) * PREDICT_PORTS;
 	size_t n = 0;
 
 	for (int i = 1; i <= PREDICT_PORTS; i++)
-		n += add(peer, -first - i, &ret[n]);
+		n += add(&p->peer, -p->back - i, &ret[n]);
 	return n;
 }
 
@@ -77,8 +76,49 @@ size_t predict_ports(
 	if (p->own == DISCO_MAPPING_COUNTING)
 		return next(p, burst, ret);
 	if (burst == 0)
-		return around(&p->peer, ret);
-	return burst == 1 ? before(&p->peer, p->nth, ret) : 0;
+		return around(p, ret);
+	return burst == 1 ? before(p, ret) : 0;
+}
+
+/* So many flows from the peer's last one to @at, which has its address; negative: back. */
+static int flows_on(const struct predict_nat *peer, const struct endpoint *at)
+{
+	return (at->port - peer->last.port) / peer->step;
+}
+
+/* Whether @now is a later moment of the same count as @before, as far as one can tell. */
+static bool goes_on(const struct predict_nat *before, const struct predict_nat *now)
+{
+	return is_usable(before) && is_usable(now) && before->step == now->step &&
+	       ip_addr_equal(&before->last.addr, &now->last.addr) &&
+	       flows_on(before, &now->last) >= 0;
+}
+
+void predict_called(struct predict *p, const struct predict_nat *peer)
+{
+	if (!goes_on(&p->peer, peer))
+		p->gone = 0;
+	else if (p->gone)
+		p->gone += flows_on(&p->peer, &peer->last);
+	p->peer = *peer;
+}
+
+/* From the last one again, where the way back has come to its end. */
+void predict_begin(struct predict *p, unsigned burst)
+{
+	struct endpoint at;
+
+	if (burst == 0 && (p->gone >= FAR || !add(&p->peer, -p->gone - 1, &at)))
+		p->gone = 0;
+	p->back = p->gone;
+}
+
+void predict_pinged(struct predict *p, const struct endpoint *at)
+{
+	int back = -flows_on(&p->peer, at);
+
+	if (back > 0 && p->own != DISCO_MAPPING_COUNTING)
+		p->gone = back;
 }
 
 int predict_flows_to(const struct predict_nat *peer, const struct endpoint *at)
@@ -87,6 +127,6 @@ int predict_flows_to(const struct predict_nat *peer, const struct endpoint *at)
 
 	if (!is_usable(peer) || !ip_addr_equal(&peer->last.addr, &at->addr))
 		return 0;
-	flows = (at->port - peer->last.port) / peer->step;
+	flows = flows_on(peer, at);
 	return flows > 0 && flows <= 2 * PREDICT_PORTS ? flows : 0;
 }

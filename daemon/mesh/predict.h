@@ -5,7 +5,8 @@
  *
  * Ours does not count: its flow to us is one of the last that it had, or of the next ones; all our
  * pings leave by one port, which it knows. Where the flow is older, for its router has had many
- * others since, later calls find it: each goes further back.
+ * others since, later calls find it: each goes further back, from where the last one stopped,
+ * however far the count has moved on meanwhile.
  *
  * Ours counts as well: both sides ping, from the arranged moment on, the other's next ports in
  * order, so that the n-th ping of each leaves by the port at which the other's n-th one is aimed.
@@ -48,6 +49,8 @@ struct predict {
 	 * their place, so that those behind them leave by the ports that the peer expects.
 	 */
 	int ahead;
+	/* Where ours does not: so far back all have been pinged; had been as the burst began. */
+	int gone, back;
 };
 
 /*
@@ -56,5 +59,11 @@ struct predict {
  */
 size_t predict_ports(
 	const struct predict *predict, unsigned burst, struct endpoint ret[static PREDICT_PORTS]);
+/* The peer's CALL says how far its NAT is now. */
+void predict_called(struct predict *predict, const struct predict_nat *peer);
+/* Now comes burst @burst ... */
+void predict_begin(struct predict *predict, unsigned burst);
+/* ... and @at, of it, has been pinged. */
+void predict_pinged(struct predict *predict, const struct endpoint *at);
 /* How many flows of its the peer's @port is behind the last one; 0: none, or too many. */
 int predict_flows_to(const struct predict_nat *peer, const struct endpoint *at);

@@ -21,7 +21,7 @@ bool ways_both_count(const struct ways *w)
 
 void ways_nat(struct ways *w, const struct predict_nat *nat)
 {
-	w->predict.peer = *nat;
+	predict_called(&w->predict, nat);
 }
 
 /* As long as routers keep a flow that was not answered; where it is gone, nothing is lost. */
@@ -35,6 +35,7 @@ void ways_predict_begin(struct ways *w, unsigned burst, uint64_t now_us)
 		w->predict.own = ways_own_mapping(w);
 		w->predict.ahead = lately ? predict_flows_to(&w->predict.peer, &w->aimed) : 0;
 	}
+	predict_begin(&w->predict, burst);
 	w->burst = w->predicts ? burst : PREDICT_BURSTS;
 	w->burst_next = 0;
 }
@@ -59,6 +60,7 @@ bool ways_predict_next(struct ways *w, uint64_t now_us, struct endpoint *ret)
 		*ret = list[w->burst_next++];
 		if (!may_predict(w, ret, now_us))
 			continue;
+		predict_pinged(&w->predict, ret);
 		if (predict_flows_to(&w->predict.peer, ret) > w->predict.ahead) {
 			w->aimed = *ret;
 			w->aimed_us = now_us;

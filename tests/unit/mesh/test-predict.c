@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -26,18 +27,26 @@ static struct predict_nat counting(uint16_t last, int16_t step)
 static size_t ports(const struct predict_nat *peer, enum disco_mapping own, bool asked,
 	unsigned nth, unsigned burst, struct endpoint ret[static PREDICT_PORTS])
 {
-	struct predict predict = { *peer, own, asked, nth, ahead };
+	struct predict predict = { *peer, own, asked, nth, ahead, 0, 0 };
 
 	return predict_ports(&predict, burst, ret);
 }
 
+/* All that one call makes us ping. */
 static size_t all_bursts(const struct predict_nat *peer, enum disco_mapping own, bool asked,
 	struct endpoint ret[static BURSTS_MAX])
 {
+	struct predict predict = { .peer = *peer, .own = own, .asked = asked, .ahead = ahead };
 	size_t n = 0;
 
-	for (unsigned burst = 0; burst < PREDICT_BURSTS; burst++)
-		n += ports(peer, own, asked, 0, burst, ret + n);
+	for (unsigned burst = 0; burst < PREDICT_BURSTS; burst++) {
+		size_t end;
+
+		predict_begin(&predict, burst);
+		end = n + predict_ports(&predict, burst, ret + n);
+		for (; n < end; n++)
+			predict_pinged(&predict, &ret[n]);
+	}
 	return n;
 }
 
@@ -68,19 +77,73 @@ static void test_around(void **state)
 	assert_false(is_among(list, n, 39999));
 }
 
-/* Each call goes further back, and then it begins anew. */
+/* The first @n of a call's. */
+static void ping_some(struct predict *p, size_t n, bool pinged[static UINT16_MAX])
+{
+	for (unsigned burst = 0; burst < 2; burst++) {
+		struct endpoint list[PREDICT_PORTS];
+		size_t has;
+
+		predict_begin(p, burst);
+		has = predict_ports(p, burst, list);
+		for (size_t i = 0; i < has && n > 0; i++, n--) {
+			pinged[list[i].port] = true;
+			predict_pinged(p, &list[i]);
+		}
+	}
+}
+
+/*
+ * Each call goes further back, until none is left out: also where it may not ping as many as it
+ * would, and where the count has moved on. Then it begins anew.
+ */
 static void test_before(void **state)
 {
+	static const size_t paces[] = { 48, 33, 26 };
+	static const int16_t steps[] = { 1, -2 };
+
+	for (size_t i = 0; i < 3; i++)
+		for (size_t k = 0; k < 2; k++) {
+			struct predict_nat peer = counting(40000, steps[k]);
+			struct predict p = { .own = DISCO_MAPPING_INDEPENDENT };
+			static bool pinged[UINT16_MAX];
+
+			memset(pinged, 0, sizeof(pinged));
+			for (unsigned nth = 0; nth < 17; nth++) {
+				predict_called(&p, &peer);
+				ping_some(&p, paces[i], pinged);
+				peer.last.port = (uint16_t) (peer.last.port + 3 * steps[k]);
+			}
+			for (int flow = 1; flow <= 150; flow++)
+				assert_true(pinged[40000 - flow * steps[k]]);
+			for (int call = 0; call < 8 && p.gone > 36; call++)
+				ping_some(&p, 2 * PREDICT_PORTS, pinged);
+			assert_int_equal(p.gone, 36);
+		}
+}
+
+/* Another address, or a count that has begun anew, is another sweep. */
+static void test_before_anew(void **state)
+{
 	struct predict_nat peer = counting(40000, 1);
-	struct endpoint list[PREDICT_PORTS];
+	struct predict p = { .own = DISCO_MAPPING_INDEPENDENT };
+	static bool pinged[UINT16_MAX];
 
-	for (unsigned nth = 0; nth < 10; nth++) {
-		size_t n = ports(&peer, DISCO_MAPPING_UNKNOWN, false, nth, 1, list);
-
-		assert_int_equal(n, PREDICT_PORTS);
-		assert_int_equal(list[0].port, 40000 - 13 - (int) (nth % 8) * PREDICT_PORTS);
-		assert_int_equal(list[n - 1].port, list[0].port - PREDICT_PORTS + 1);
-	}
+	predict_called(&p, &peer);
+	ping_some(&p, 2 * PREDICT_PORTS, pinged);
+	assert_int_equal(p.gone, 36);
+	peer.last.port = 40010;
+	predict_called(&p, &peer);
+	assert_int_equal(p.gone, 46);
+	predict_called(&p, &peer); /* the same again */
+	assert_int_equal(p.gone, 46);
+	peer.last.port = 40009;
+	predict_called(&p, &peer);
+	assert_int_equal(p.gone, 0);
+	ping_some(&p, 2 * PREDICT_PORTS, pinged);
+	peer.last.addr.bytes[3]++;
+	predict_called(&p, &peer);
+	assert_int_equal(p.gone, 0);
 }
 
 static void test_nothing(void **state)
@@ -378,6 +441,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_around),
 		cmocka_unit_test(test_before),
+		cmocka_unit_test(test_before_anew),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_ends_of_range),
 		cmocka_unit_test(test_both_count),
