@@ -56,10 +56,12 @@ uint64_t ways_trial_us(const struct ways *w, const struct way *way)
 {
 	uint64_t gone_us, pause_us;
 
-	if (!w->searching || !way->lost_us || way->relayed || way == ways_in_use(w))
+	if (!w->searching || !way->losses || way->relayed || way == ways_in_use(w))
 		return WAYS_NEVER;
 	if (way->good_us)
 		return way->sent_us + trial_pause_us(way);
+	if (!way->lost_us)
+		return WAYS_NEVER;
 	if (way->sent_us < way->lost_us)
 		return way->lost_us + WAYS_BACK_US;
 	gone_us = way->sent_us - way->lost_us;
@@ -130,7 +132,7 @@ void ways_forget_answers(struct ways *w)
  * The longer it has worked, the less counts what was before: else one bad minute would make each
  * later loss cost more than the last, for as long as they are not far apart.
  */
-static void lose(struct way *way, uint64_t now_us)
+static void lose(struct ways *w, struct way *way, uint64_t now_us)
 {
 	uint64_t halved = (now_us - way->taken_us) / WAYS_FORGIVEN_US;
 
@@ -138,8 +140,8 @@ static void lose(struct way *way, uint64_t now_us)
 		way->losses /= 2;
 	if (proof_us(way) < WAYS_PROOF_MOST_US)
 		way->losses++;
-	way->lost_us = now_us;
-	way->good_us = 0;
+	way->lost_us = way->losses_us = now_us;
+	ways_share_losses(w, way);
 }
 
 /* What the peer arranged by a call while we were content goes on. */
@@ -167,7 +169,7 @@ void ways_settle(struct ways *w, struct way *way, uint64_t now_us)
 		w->look_us = now_us + w->look_pause_us;
 	if (old != way) {
 		if (old && !old->relayed && w->doubtful)
-			lose(old, now_us);
+			lose(w, old, now_us);
 		w->in_use = (size_t) (way - w->list);
 		way->taken_us = now_us;
 		w->assured_us = 0;

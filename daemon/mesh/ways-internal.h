@@ -22,6 +22,8 @@ struct way *ways_find(struct ways *w, const struct endpoint *to);
 struct way *ways_add(struct ways *w, const struct endpoint *to);
 /* The peer says that it is there. NULL also if that is known, or is not to be believed. */
 struct way *ways_add_named(struct ways *w, const struct endpoint *to);
+/* All at the address of @way, it as well, have the losses that it has, and have proved nothing. */
+void ways_share_losses(struct ways *w, const struct way *way);
 /* Not the one in use. */
 void ways_drop(struct ways *w, size_t at);
 /*

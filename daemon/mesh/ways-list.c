@@ -83,6 +83,28 @@ void ways_drop(struct ways *w, size_t at)
 		w->in_use--;
 }
 
+static void take_losses(struct way *way, const struct way *from)
+{
+	way->losses = from->losses;
+	way->losses_us = from->losses_us;
+	way->good_us = 0;
+}
+
+/* A router that counts is met at many ports at once, and all go when one does. */
+void ways_share_losses(struct ways *w, const struct way *from)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (ip_addr_equal(&w->list[i].to.addr, &from->to.addr))
+			take_losses(&w->list[i], from);
+}
+
+static void inherit_losses(struct ways *w, struct way *way)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (&w->list[i] != way && ip_addr_equal(&w->list[i].to.addr, &way->to.addr))
+			take_losses(way, &w->list[i]);
+}
+
 struct way *ways_add(struct ways *w, const struct endpoint *to)
 {
 	bool none = w->in_use == w->n;
@@ -98,6 +120,7 @@ struct way *ways_add(struct ways *w, const struct endpoint *to)
 		w->room = room;
 	}
 	w->list[w->n++] = (struct way){ .to = *to, .fresh = true };
+	inherit_losses(w, &w->list[w->n - 1]);
 	if (none)
 		w->in_use = w->n;
 	return &w->list[w->n - 1];

@@ -90,8 +90,8 @@ enum {
 	 */
 	WAYS_HEARTBEAT_US = 2200000,
 
-	/* -- proof: a way that was lost has to answer for a while before it is used again, where
-	 *    another works -- */
+	/* -- proof: a way that was lost, or one at the same address, has to answer for a while
+	 *    before it is used again, where another works -- */
 	WAYS_PROOF_US = 250000,        /* after the first loss; twice as long after each ... */
 	WAYS_PROOF_MOST_US = 32000000, /* ... up to here */
 	WAYS_FORGIVEN_US = 30000000,   /* so long it has to work to halve the number of losses */
@@ -159,10 +159,12 @@ struct way {
 	uint64_t last_rtt_us;  /* of the last answer */
 	uint64_t least_rtt_us; /* since the search, doubt or look began; 0: no answer since */
 	/* -- as one that was in use -- */
-	unsigned losses;
 	uint64_t lost_us;  /* the last time; 0: never */
 	uint64_t taken_us; /* into use */
 	uint64_t good_us;  /* answers since then without a gap; 0: does not */
+	/* -- of all at its address: what one suffers the others would have -- */
+	unsigned losses;
+	uint64_t losses_us; /* the last */
 };
 
 struct ways {

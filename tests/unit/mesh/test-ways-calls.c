@@ -394,6 +394,39 @@ static void test_flapping_once(void **state)
 	}
 }
 
+/* A peer that is met at many ports, of which never the same one is lost. */
+static void test_flapping_ports(void **state)
+{
+	struct endpoint ports[8];
+	uint64_t took_us = 0;
+
+	rtt[RELAYED] = 30 * MS;
+	rtt[1] = 10 * MS;
+	for (uint16_t i = 0; i < 8; i++)
+		ports[i] = (struct endpoint){ .addr = at(1).addr, .port = (uint16_t) (2000 + i) };
+	ways_announced(&w, ports, 7, now_us);
+	relay(RELAYED);
+	run(20 * SECOND);
+	for (int i = 0; i < 5; i++) {
+		uint64_t begin_us;
+
+		if (i == 4)
+			ways_announced(&w, ports, 8, now_us); /* a new one is no better */
+		dead_port = ways_in_use(&w)->to.port;
+		ways_quiet(&w, now_us);
+		run(WAYS_GRACE_US + MS);
+		assert_int_equal(in_use(), RELAYED);
+		begin_us = now_us;
+		while (in_use() != 1 && now_us - begin_us < 100 * SECOND)
+			run(MS);
+		assert_int_equal(in_use(), 1);
+		assert_true(now_us - begin_us > took_us);
+		took_us = now_us - begin_us;
+		assert_in_range(took_us, WAYS_PROOF_US << i, 2 * SECOND << i);
+		run(SECOND);
+	}
+}
+
 /* One answer is no proof: silence in between begins it anew. */
 static void test_proof_gap(void **state)
 {
@@ -626,6 +659,7 @@ int main(void)
 		TEST(storm),
 		TEST(flapping),
 		TEST(flapping_once),
+		TEST(flapping_ports),
 		TEST(proof_gap),
 		TEST(proof_alone),
 		TEST(doubt_often),

@@ -7,11 +7,12 @@ enum { FLYING = 256 };
 
 struct ways w;
 uint64_t now_us, next_tx, rtt[ADDRESSES], pinged_us[ADDRESSES], called_us;
+uint16_t dead_port;
 unsigned pings[ADDRESSES], n_pings, n_calls;
 
 static struct {
 	uint64_t at_us, tx;
-	unsigned from;
+	struct endpoint from;
 } flying[FLYING];
 static size_t n_flying;
 
@@ -32,7 +33,7 @@ int set_up(void **state)
 	ways_init(&w);
 	now_us = 1000 * SECOND;
 	next_tx = 1;
-	n_flying = 0;
+	n_flying = dead_port = 0;
 	memset(rtt, 0, sizeof(rtt));
 	count_anew();
 	return 0;
@@ -80,17 +81,19 @@ void assert_sound(void)
 	assert_apart();
 }
 
-static void post_ping(unsigned n)
+static void post_ping(const struct endpoint *to)
 {
+	unsigned n = to->addr.bytes[3];
+
 	pings[n]++;
 	n_pings++;
 	pinged_us[n] = now_us;
-	if (rtt[n] == DEAD)
+	if (rtt[n] == DEAD || to->port == dead_port)
 		return;
 	assert_true(n_flying < FLYING);
 	flying[n_flying].at_us = now_us + rtt[n];
 	flying[n_flying].tx = next_tx;
-	flying[n_flying++].from = n;
+	flying[n_flying++].from = *to;
 }
 
 void send_pings(void)
@@ -98,12 +101,10 @@ void send_pings(void)
 	struct ways_action action;
 
 	while (ways_next(&w, now_us, next_tx, &action)) {
-		unsigned n = action.to.addr.bytes[3];
-
 		if (action.what == WAYS_PING) {
-			post_ping(n);
+			post_ping(&action.to);
 		} else {
-			assert_true(n >= RELAYED);
+			assert_true(action.to.addr.bytes[3] >= RELAYED);
 			n_calls++;
 			called_us = now_us;
 		}
@@ -139,7 +140,7 @@ void run(uint64_t for_us)
 			break;
 		now_us = next_us;
 		if (answer_us <= deadline_us) {
-			struct endpoint from = at(flying[i].from);
+			struct endpoint from = flying[i].from;
 			uint64_t tx = flying[i].tx;
 
 			flying[i] = flying[--n_flying];

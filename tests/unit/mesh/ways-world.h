@@ -25,6 +25,7 @@ extern struct ways w;
 extern uint64_t now_us, next_tx;
 extern uint64_t rtt[ADDRESSES]; /* DEAD: no answer */
 extern unsigned pings[ADDRESSES], n_pings, n_calls;
+extern uint16_t dead_port;                       /* nor has this, of any; 0: all do */
 extern uint64_t pinged_us[ADDRESSES], called_us; /* the last time */
 
 int set_up(void **state);
