@@ -49,7 +49,9 @@ void ways_note_proof(struct way *way, uint64_t now_us)
 
 static bool is_proved(const struct way *way, uint64_t now_us)
 {
-	return !way->losses || (way->good_us && now_us - way->good_us >= proof_us(way));
+	if (!way->losses || now_us - way->losses_us >= WAYS_LONG_AGO_US)
+		return true;
+	return way->good_us && now_us - way->good_us >= proof_us(way);
 }
 
 uint64_t ways_trial_us(const struct ways *w, const struct way *way)

@@ -95,6 +95,7 @@ enum {
 	WAYS_PROOF_US = 250000,        /* after the first loss; twice as long after each ... */
 	WAYS_PROOF_MOST_US = 32000000, /* ... up to here */
 	WAYS_FORGIVEN_US = 30000000,   /* so long it has to work to halve the number of losses */
+	WAYS_LONG_AGO_US = 600000000,  /* one that was lost so long ago needs no proof */
 
 	/* -- better ones: where traffic flows and the one in use is slow -- */
 	WAYS_BETTER_US = 60000000,       /* between looks; twice as long after each change ... */

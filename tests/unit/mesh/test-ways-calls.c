@@ -427,6 +427,30 @@ static void test_flapping_ports(void **state)
 	}
 }
 
+/* A bad minute counts no more after an hour, though another way has been used since. */
+static void test_flapping_long_ago(void **state)
+{
+	rtt[RELAYED] = 30 * MS;
+	announce(1, 2);
+	use(1);
+	relay(RELAYED);
+	for (int i = 0; i < 6; i++) {
+		run(2 * SECOND);
+		(void) take_back(1);
+	}
+	rtt[1] = DEAD;
+	rtt[2] = 60 * MS;
+	ways_moved(&w, now_us);
+	run(10 * SECOND);
+	assert_int_equal(in_use(), 2);
+	rtt[1] = 10 * MS;
+	for (int i = 0; i < 720; i++) {
+		ways_active(&w, now_us);
+		run(5 * SECOND);
+	}
+	assert_int_equal(in_use(), 1);
+}
+
 /* One answer is no proof: silence in between begins it anew. */
 static void test_proof_gap(void **state)
 {
@@ -659,6 +683,7 @@ int main(void)
 		TEST(storm),
 		TEST(flapping),
 		TEST(flapping_once),
+		TEST(flapping_long_ago),
 		TEST(flapping_ports),
 		TEST(proof_gap),
 		TEST(proof_alone),
