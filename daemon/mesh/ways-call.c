@@ -40,7 +40,7 @@ bool ways_needs_call(const struct ways *w, const struct way *way, uint64_t now_u
 	return relayed && relayed->answered_us && !has_failed(relayed, now_us);
 }
 
-static bool is_active(const struct ways *w, uint64_t now_us)
+bool ways_is_active(const struct ways *w, uint64_t now_us)
 {
 	return w->active_us && now_us - w->active_us < WAYS_ACTIVE_US;
 }
@@ -49,14 +49,14 @@ static uint64_t pause_us(const struct ways *w, uint64_t now_us)
 {
 	unsigned s = pauses_s[w->call_step];
 
-	if (s > REST_S && !w->keeps_ports && is_active(w, now_us))
+	if (s > REST_S && !w->keeps_ports && ways_is_active(w, now_us))
 		s = REST_S;
 	return UINT64_C(1000000) * s;
 }
 
 static void step(struct ways *w, uint64_t now_us)
 {
-	if (w->call_step >= LAST_AGAIN && is_active(w, now_us))
+	if (w->call_step >= LAST_AGAIN && ways_is_active(w, now_us))
 		w->call_step = AGAIN;
 	else if (w->call_step < PAUSES - 1)
 		w->call_step++;

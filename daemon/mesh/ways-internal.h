@@ -57,6 +57,8 @@ bool ways_go_on_trial(const struct ways *w, struct way *way, uint64_t now_us);
 
 /* --- calls --- */
 
+/* Traffic flows. */
+bool ways_is_active(const struct ways *w, uint64_t now_us);
 /* To be pinged only when the peer does the same, which it can be told. */
 bool ways_needs_call(const struct ways *w, const struct way *way, uint64_t now_us);
 

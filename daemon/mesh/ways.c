@@ -240,9 +240,16 @@ void ways_heard(struct ways *w, const struct endpoint *from, uint64_t now_us)
 
 /* --- rounds --- */
 
+static uint64_t longest_pause_us(const struct ways *w, uint64_t now_us)
+{
+	if (now_us - w->since_us >= WAYS_TIRED_US)
+		return WAYS_SELDOM_US;
+	return !ways_in_use(w) && ways_is_active(w, now_us) ? WAYS_ALONE_US : WAYS_OFTEN_US;
+}
+
 static void begin_round(struct ways *w, uint64_t now_us)
 {
-	uint64_t most = now_us - w->since_us < WAYS_TIRED_US ? WAYS_OFTEN_US : WAYS_SELDOM_US;
+	uint64_t most = longest_pause_us(w, now_us);
 
 	for (size_t i = 0; i < w->n; i++)
 		w->list[i].due = w->list[i].due || !ways_needs_call(w, &w->list[i], now_us);

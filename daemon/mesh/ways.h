@@ -58,7 +58,8 @@ enum {
 
 	/* -- searching: rounds of pings -- */
 	WAYS_FIRST_US = 200000,    /* between the first two rounds; then twice as much ... */
-	WAYS_OFTEN_US = 5000000,   /* ... up to here ... */
+	WAYS_ALONE_US = 1000000,   /* ... up to here where traffic flows, and nowhere to ... */
+	WAYS_OFTEN_US = 5000000,   /* ... or here ... */
 	WAYS_TIRED_US = 120000000, /* ... and after so long without an answer */
 	WAYS_SELDOM_US = 15000000,
 	/*

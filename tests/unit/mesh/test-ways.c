@@ -360,6 +360,24 @@ static void test_relayed_alone(void **state)
 	assert_int_equal(in_use(), 3);
 }
 
+/* As long as nothing at all works, the relay is asked each second if somebody waits for it. */
+static void test_relayed_awaited(void **state)
+{
+	relay(RELAYED);
+	run(20 * SECOND);
+	assert_in_range(pings[RELAYED], 7, 9);
+	ways_active(&w, now_us);
+	count_anew();
+	run(10 * SECOND);
+	assert_in_range(pings[RELAYED], 11, 13);
+	rtt[RELAYED] = 20 * MS;
+	run(WAYS_ALONE_US + 20 * MS);
+	assert_int_equal(in_use(), RELAYED);
+	count_anew();
+	run(20 * SECOND);
+	assert_in_range(pings[RELAYED], 3, 6);
+}
+
 static void test_relayed_heard_direct(void **state)
 {
 	rtt[RELAYED] = 20 * MS;
@@ -883,6 +901,7 @@ int main(void)
 		TEST(relayed_at_first),
 		TEST(relayed_late),
 		TEST(relayed_alone),
+		TEST(relayed_awaited),
 		TEST(relayed_heard_direct),
 		TEST(relayed_instead),
 		TEST(relayed_is_last),
