@@ -256,7 +256,7 @@ void sim_watch_delivered(struct sim_watch *w, unsigned board, unsigned peer, boo
 	struct sim_flow_watch *flow = &w->flows[peer][board];
 
 	flow->arrived_us = now(w);
-	if (!relayed)
+	if (!relayed && now(w) - w->cause_us > SIM_FLIGHT_US)
 		flow->proved = true;
 }
 
@@ -320,7 +320,7 @@ static void look_at_direct(struct sim_watch *w, unsigned a, unsigned b)
 		are_cut(w, a, b) || since_us == UINT64_MAX)
 		return;
 	if (w->hope[a][b] == SIM_DIRECT_LATE)
-		most_us = SIM_LATE_US;
+		most_us = is_lossy(w) ? 2 * SIM_LATE_US : SIM_LATE_US;
 	else if (w->hope[a][b] == SIM_DIRECT_NEXT) /* others' flows may spoil some tries */
 		most_us = 2 * SIM_DIRECT_PAUSE_US;
 	else if (w->hope[a][b] == SIM_DIRECT_PAUSE || is_lossy(w) || is_on_trial(w, a, b))

@@ -34,8 +34,13 @@
 #define SIM_DIRECT_US UINT64_C(12000000)
 /* Where a router may have an open input chain they are 35 s apart, and some are lost. */
 #define SIM_DIRECT_PAUSE_US UINT64_C(60000000)
-/* Such a router has to forget the flow of a former address (120 s), and then there is a pause. */
+/*
+ * Such a router has to forget the flow of a former address (120 s), and then there is a pause; as
+ * long again where calls get lost, for one that is in the moment that counts costs a whole row.
+ */
 #define SIM_LATE_US UINT64_C(240000000)
+/* What arrives so soon after a cause was sent before. */
+#define SIM_FLIGHT_US UINT64_C(500000)
 /* Without a cause or traffic; a keepalive comes after 10 s, and counts as traffic for 15 s. */
 #define SIM_CALM_US UINT64_C(30000000)
 enum {
@@ -48,7 +53,7 @@ enum {
 	 */
 	SIM_UNPROVED = 40,
 	SIM_UNPROVED_EVERY_US = 1500000,
-	SIM_PINGS_MINUTE = 1100, /* of one board to another, in any clock minute; of these ... */
+	SIM_PINGS_MINUTE = 1300, /* of one board to another, in any clock minute; of these ... */
 	SIM_TRIES_MINUTE = 800,  /* ... to addresses that have not answered */
 	SIM_CALLS_MINUTE = 24,
 	SIM_ADDRESSES_MAX = 256,
