@@ -9,7 +9,7 @@
 
 void sim_board_wake(struct sim_board *b)
 {
-	if (b->wake_us == board_now(b))
+	if (b->wake_us == board_now(b) && !sim_board_is_held(b))
 		finder_run(b);
 }
 
@@ -23,8 +23,20 @@ void sim_board_bound(struct sim_board *b)
 	finder_run(b);
 }
 
+static void put_by(struct sim_board *b, const struct sim_packet *packet, bool relayed)
+{
+	if (b->n_held == SIM_HELD_MAX || !board_works(b))
+		return;
+	b->held[b->n_held].packet = *packet;
+	b->held[b->n_held++].relayed = relayed;
+}
+
 void sim_board_take(struct sim_board *b, const struct sim_packet *p)
 {
+	if (sim_board_is_held(b)) {
+		put_by(b, p, false);
+		return;
+	}
 	if (!board_works(b))
 		return;
 	if (p->kind == SIM_TOLD)
@@ -43,6 +55,10 @@ void sim_board_take_relayed(struct sim_board *b, const struct sim_packet *packet
 {
 	struct sim_packet p = *packet;
 
+	if (sim_board_is_held(b)) {
+		put_by(b, packet, true);
+		return;
+	}
 	if (!board_works(b) || !board_knows(b, p.sender))
 		return;
 	if (!b->peers[p.sender].carried) {
@@ -70,14 +86,29 @@ void sim_board_hear_of(struct sim_board *b, const struct sim_board *from)
 	finder_run(b);
 }
 
-void sim_board_moved(struct sim_board *b)
+static void move(struct sim_board *b)
 {
-	if (!board_works(b))
-		return;
-	own_find(b);
 	for (unsigned i = 0; i < b->n_boards; i++)
 		if (board_knows(b, i))
 			ways_moved(&b->peers[i].ways, board_now(b));
+}
+
+void sim_board_stirred(struct sim_board *b)
+{
+	if (!board_works(b) || sim_board_is_held(b))
+		return;
+	move(b);
+	own_look(b);
+	finder_run(b);
+}
+
+void sim_board_moved(struct sim_board *b)
+{
+	b->moved = sim_board_is_held(b);
+	if (!board_works(b) || b->moved)
+		return;
+	own_find(b);
+	move(b);
 	own_begin_stun(b);
 	finder_run(b);
 }
@@ -118,7 +149,8 @@ void sim_board_start(struct sim_board *b)
 	uint64_t round = b->stun.round;
 
 	b->on = true;
-	b->asleep = false;
+	b->asleep = b->moved = false;
+	b->held_us = 0;
 	b->run = sim_rng_next(b->net->rng) | 1;
 	b->wake_us = 0;
 	memset(&b->own, 0, sizeof(b->own));
@@ -137,22 +169,51 @@ void sim_board_start(struct sim_board *b)
 void sim_board_stop(struct sim_board *b)
 {
 	b->on = false;
+	b->n_held = 0;
 }
 
 void sim_board_sleep(struct sim_board *b)
 {
 	b->asleep = true;
+	b->n_held = 0;
 }
 
 void sim_board_resume(struct sim_board *b)
 {
 	b->asleep = false;
-	b->wake_us = 0;
+	b->held_us = b->wake_us = 0;
 	for (unsigned i = 0; i < b->n_boards; i++) { /* their time is over */
 		b->peers[i].asked = b->peers[i].owes = false;
 		b->peers[i].lost_us = 0;
 	}
 	sim_board_moved(b);
+}
+
+void sim_board_hold(struct sim_board *b, uint64_t until_us)
+{
+	if (until_us > b->held_us)
+		b->held_us = until_us;
+}
+
+/* What waited first, as it came. */
+void sim_board_go_on(struct sim_board *b)
+{
+	if (sim_board_is_held(b))
+		return;
+	for (size_t i = 0; i < b->n_held; i++)
+		if (b->held[i].relayed)
+			sim_board_take_relayed(b, &b->held[i].packet);
+		else
+			sim_board_take(b, &b->held[i].packet);
+	b->n_held = 0;
+	if (b->moved)
+		sim_board_moved(b);
+	finder_run(b);
+}
+
+bool sim_board_is_held(const struct sim_board *b)
+{
+	return board_now(b) < b->held_us;
 }
 
 bool sim_board_is_direct(const struct sim_board *b, unsigned i)

@@ -16,7 +16,11 @@
 #include "sim-net.h"
 #include "sim-site.h"
 
-enum { SIM_STUN_SERVERS = 2, SIM_EXTRA_MAX = 12 };
+enum {
+	SIM_STUN_SERVERS = 2,
+	SIM_EXTRA_MAX = 12,
+	SIM_HELD_MAX = 32, /* packets that wait for who is held up; the rest is lost */
+};
 
 /* What others want to know. */
 struct sim_hooks {
@@ -59,6 +63,13 @@ struct sim_board {
 	void *ctx;
 	struct sim_place place;
 	bool on, asleep;
+	uint64_t held_us; /* until then it does nothing */
+	struct {
+		struct sim_packet packet;
+		bool relayed;
+	} held[SIM_HELD_MAX];
+	size_t n_held;
+	bool moved; /* meanwhile */
 	uint64_t run, next_tx, wake_us, linger_us;
 	struct sim_peer peers[SIM_BOARDS_MAX]; /* its own place is unused */
 	unsigned n_boards;
@@ -87,6 +98,11 @@ void sim_board_start(struct sim_board *board);
 void sim_board_stop(struct sim_board *board);
 void sim_board_sleep(struct sim_board *board);
 void sim_board_resume(struct sim_board *board);
+/* It does nothing until then: what comes in waits, and its timers are late; and goes on. */
+void sim_board_hold(struct sim_board *board, uint64_t until_us);
+void sim_board_go_on(struct sim_board *board);
+/* Its links are others, which says nothing of its addresses. */
+void sim_board_stirred(struct sim_board *board);
 /* Its own addresses are others. */
 void sim_board_moved(struct sim_board *board);
 
@@ -107,4 +123,5 @@ void sim_board_send(struct sim_board *board, unsigned peer);
 
 /* --- what is so --- */
 
+bool sim_board_is_held(const struct sim_board *board);
 bool sim_board_is_direct(const struct sim_board *board, unsigned peer);

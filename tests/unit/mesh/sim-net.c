@@ -54,6 +54,12 @@ unsigned sim_net_add_host(
 	return (unsigned) net->n_hosts++;
 }
 
+void sim_net_remove_host(struct sim_net *net, int host)
+{
+	if (host >= 0)
+		net->hosts[host] = (struct sim_host){ .board = SIM_NOBODY };
+}
+
 /* --- packets on their way --- */
 
 static uint64_t keep(struct sim_net *net, const struct sim_packet *packet)

@@ -21,9 +21,9 @@
 
 enum {
 	SIM_BOARDS_MAX = 3,
-	SIM_LANS_MAX = 8,
-	SIM_ROUTERS_MAX = 8,
-	SIM_HOSTS_MAX = 10,
+	SIM_LANS_MAX = 16,
+	SIM_ROUTERS_MAX = 16,
+	SIM_HOSTS_MAX = 20,
 	SIM_NAMED_MAX = 32, /* endpoints in a CALL */
 	SIM_INTERNET = 0,   /* the lan */
 	SIM_NOBODY = SIM_BOARDS_MAX,
@@ -48,6 +48,8 @@ enum sim_what {        /* in the queue */
 	SIM_REPLAYS,   /* to board a, until x */
 	SIM_FLIPS,     /* what passes directly, until x */
 	SIM_CALLING,   /* the same with calls */
+	SIM_REBINDS,   /* board a's router, until x */
+	SIM_STIRS,     /* board a's links, until x */
 	SIM_LOOKS,     /* the watch */
 };
 
@@ -119,6 +121,9 @@ unsigned sim_net_add_router(struct sim_net *net, unsigned outside, const struct 
 	const struct sim_nat_kind *kind, uint64_t lifetime_us);
 unsigned sim_net_add_host(
 	struct sim_net *net, unsigned lan, const struct endpoint *at, unsigned board);
+
+/* It is not there any more. */
+void sim_net_remove_host(struct sim_net *net, int host);
 
 /* From host @host, by @packet (copied; its @from is the host's). */
 void sim_net_send(

@@ -22,6 +22,13 @@ static const char *const names[SIM_TROUBLE_KINDS] = {
 	[SIM_REPLAY] = "old pings from anywhere",
 	[SIM_STORM] = "much is lost",
 	[SIM_CALLS] = "false calls",
+	[SIM_MOVES] = "all addresses are others",
+	[SIM_ROAMS] = "a board is carried elsewhere",
+	[SIM_RESTLESS] = "a router forgets again and again",
+	[SIM_HELD_UP] = "a board is held up",
+	[SIM_LINKS] = "links come and go",
+	[SIM_SLOW] = "packets take seconds",
+	[SIM_POWER] = "no power, and no relay",
 };
 
 const char *sim_trouble_name(enum sim_trouble_kind kind)
@@ -33,6 +40,7 @@ static uint64_t duration(struct sim_rng *rng, enum sim_trouble_kind kind)
 {
 	switch (kind) {
 	case SIM_RESTARTS:
+	case SIM_POWER:
 		return sim_rng_between(rng, 200 * MS, 15 * SECOND);
 	case SIM_SLEEPS:
 		return sim_rng_between(rng, SECOND, 40 * SECOND);
@@ -40,19 +48,35 @@ static uint64_t duration(struct sim_rng *rng, enum sim_trouble_kind kind)
 	case SIM_CUT:
 	case SIM_CUT_ONE:
 	case SIM_FLAPS:
+	case SIM_RESTLESS:
 		return sim_rng_between(rng, 300 * MS, 40 * SECOND);
+	case SIM_HELD_UP: /* for longer, and hearthd takes it for sleep */
+		return sim_rng_between(rng, 300 * MS, 14 * SECOND);
 	case SIM_REPLAY:
 	case SIM_STORM:
 	case SIM_CALLS:
+	case SIM_LINKS:
+	case SIM_SLOW:
 		return sim_rng_between(rng, SECOND, 8 * SECOND);
 	case SIM_FORGETS:
 	case SIM_RENUMBERS:
 	case SIM_BOTH:
 	case SIM_DHCP:
+	case SIM_MOVES:
+	case SIM_ROAMS:
 	case SIM_TROUBLE_KINDS:
 		break;
 	}
 	return 0;
+}
+
+/* The relay goes, too, while the way is in doubt because of @first, or is just looked for. */
+static void add_second(
+	struct sim_rng *rng, const struct sim_trouble *first, struct sim_trouble *ret)
+{
+	*ret = (struct sim_trouble){ .kind = SIM_RELAY,
+		.at_us = first->at_us + sim_rng_below(rng, 1500 * MS),
+		.for_us = sim_rng_between(rng, 300 * MS, 10 * SECOND) };
 }
 
 static void add_troubles(struct sim_rng *rng, struct sim_plan *plan)
@@ -71,6 +95,8 @@ static void add_troubles(struct sim_rng *rng, struct sim_plan *plan)
 		if (t->at_us + t->for_us > last_us)
 			t->at_us = last_us - t->for_us;
 		t->board = (unsigned) sim_rng_below(rng, 2);
+		if (i + 1 < plan->n_troubles && sim_rng_chance(rng, 150))
+			add_second(rng, t, &plan->troubles[++i]);
 	}
 }
 

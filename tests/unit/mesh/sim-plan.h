@@ -30,6 +30,13 @@ enum sim_trouble_kind {
 	SIM_REPLAY,    /* somebody sends an old ping of a board's again and again, from anywhere */
 	SIM_STORM,     /* much is lost */
 	SIM_CALLS,     /* the other board calls without end, and names somebody else's server */
+	SIM_MOVES,     /* all addresses are others, of boards and of routers */
+	SIM_ROAMS,     /* a board is carried elsewhere, behind something else */
+	SIM_RESTLESS,  /* a router forgets again and again, so that each look finds another port */
+	SIM_HELD_UP,   /* a board does nothing for a while, and does not know it */
+	SIM_LINKS,     /* those of a board come and go without end */
+	SIM_SLOW,      /* all packets take seconds: a queue is full */
+	SIM_POWER,     /* both boards are off, and the relay is away */
 	SIM_TROUBLE_KINDS,
 };
 

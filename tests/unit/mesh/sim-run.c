@@ -104,6 +104,21 @@ static void look(struct sim *s)
 	sim_at(s, s->now_us + LOOK_US, SIM_LOOKS, 0, 0, 0);
 }
 
+/* The board that has to do it is held up. */
+static bool put_off(struct sim *s, const struct sim_event *e)
+{
+	const struct sim_board *board;
+
+	if (e->what != SIM_ASKS_STUN && e->what != SIM_SILENT && e->what != SIM_KEEPS &&
+		e->what != SIM_BINDS && e->what != SIM_TELLS)
+		return false;
+	board = &s->boards[e->what == SIM_TELLS ? e->b : e->a];
+	if (!sim_board_is_held(board))
+		return false;
+	sim_at(s, board->held_us, (enum sim_what) e->what, e->a, e->b, e->x);
+	return true;
+}
+
 static void take_place(struct sim *s, const struct sim_event *e)
 {
 	switch ((enum sim_what) e->what) {
@@ -143,17 +158,14 @@ static void take_place(struct sim *s, const struct sim_event *e)
 	case SIM_PHASE:
 		begin_phase(s, e->a);
 		break;
-	case SIM_REPLAYS:
-		sim_trouble_replay(s, e->a, e->x);
-		break;
-	case SIM_FLIPS:
-		sim_trouble_flip(s, e->x);
-		break;
-	case SIM_CALLING:
-		sim_trouble_call(s, e->a, e->x);
-		break;
 	case SIM_LOOKS:
 		look(s);
+		break;
+	case SIM_REPLAYS:
+	case SIM_FLIPS:
+	case SIM_CALLING:
+	case SIM_REBINDS:
+	case SIM_STIRS:
 		break;
 	}
 }
@@ -203,7 +215,8 @@ void sim_run(struct sim *s, uint64_t seed, const struct sim_plan *plan, FILE *tr
 	while (!s->watch.why[0] && sim_queue_take(&s->queue, SIM_BEGIN_US + plan->end_us, &event)) {
 		assert(event.at_us >= s->now_us);
 		s->now_us = event.at_us;
-		take_place(s, &event);
+		if (!put_off(s, &event) && !sim_trouble_more(s, &event))
+			take_place(s, &event);
 		ret->events++;
 	}
 	sim_watch_end(&s->watch);

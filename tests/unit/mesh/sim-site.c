@@ -50,13 +50,14 @@ static const char table[SIM_BEHINDS][SIM_BEHINDS + 1] = {
 static const struct {
 	const char *name;
 	enum sim_hope hope;
+	enum sim_behind behind; /* each, as others see it */
 } together[SIM_PAIR_KINDS] = {
-	[SIM_HOME] = { "one LAN, easy", SIM_DIRECT },
-	[SIM_HOME_HARD] = { "one LAN, hard", SIM_DIRECT },
-	[SIM_HAIRPIN] = { "kept apart, hairpins", SIM_DIRECT },
-	[SIM_NO_HAIRPIN] = { "kept apart, no hairpins", SIM_NONE },
-	[SIM_CGN_HAIRPIN] = { "one CGNAT with hairpins", SIM_DIRECT },
-	[SIM_CGN] = { "one CGNAT without hairpins", SIM_NONE },
+	[SIM_HOME] = { "one LAN, easy", SIM_DIRECT, SIM_EASY },
+	[SIM_HOME_HARD] = { "one LAN, hard", SIM_DIRECT, SIM_HARD },
+	[SIM_HAIRPIN] = { "kept apart, hairpins", SIM_DIRECT, SIM_EASY },
+	[SIM_NO_HAIRPIN] = { "kept apart, no hairpins", SIM_NONE, SIM_EASY },
+	[SIM_CGN_HAIRPIN] = { "one CGNAT with hairpins", SIM_DIRECT, SIM_CGNAT },
+	[SIM_CGN] = { "one CGNAT without hairpins", SIM_NONE, SIM_CGNAT },
 };
 
 const char *sim_behind_name(enum sim_behind behind)
@@ -80,6 +81,13 @@ struct sim_pair sim_pair_nth(size_t n)
 		n -= ++a;
 	assert(a < SIM_BEHINDS);
 	return (struct sim_pair){ SIM_APART, (enum sim_behind) a, (enum sim_behind) n };
+}
+
+struct sim_pair sim_pair_part(const struct sim_pair *pair)
+{
+	enum sim_behind behind = together[pair->kind].behind;
+
+	return pair->kind == SIM_APART ? *pair : (struct sim_pair){ SIM_APART, behind, behind };
 }
 
 size_t sim_pair_format(const struct sim_pair *pair, char *ret, size_t size)
@@ -116,10 +124,11 @@ static struct ip_addr ipv4(unsigned a, unsigned b, unsigned c, unsigned d)
 	return (struct ip_addr){ AF_INET, { (uint8_t) a, (uint8_t) b, (uint8_t) c, (uint8_t) d } };
 }
 
-static struct ip_addr ipv6(unsigned board)
+/* One that nobody has had. */
+static struct ip_addr ipv6(const struct sim_net *net)
 {
 	return (struct ip_addr){ AF_INET6,
-		{ 0x20, 0x01, 0x0d, 0xb8, [15] = (uint8_t) (board + 1) } };
+		{ 0x20, 0x01, 0x0d, 0xb8, [15] = (uint8_t) (net->n_hosts + 1) } };
 }
 
 struct ip_addr sim_fresh_address(struct sim_net *net)
@@ -173,7 +182,7 @@ static void add_firewall(struct sim_net *net, unsigned board, uint64_t lifetime_
 {
 	unsigned lan = add_router(net, SIM_INTERNET, (struct ip_addr){ 0 }, &firewall, lifetime_us);
 
-	*ret_host = add_host(net, lan, ipv6(board), board);
+	*ret_host = add_host(net, lan, ipv6(net), board);
 }
 
 /* A router at @addr in @outside, and the board behind it. */
@@ -195,7 +204,7 @@ struct sim_place sim_site_build(
 	switch (behind) {
 	case SIM_PUBLIC:
 		place.host4 = add_host(net, lan, addr, board);
-		place.host6 = add_host(net, lan, ipv6(board), board);
+		place.host6 = add_host(net, lan, ipv6(net), board);
 		return place;
 	case SIM_FIREWALL:
 		add_firewall(net, board, lifetime_us, &place.host6);

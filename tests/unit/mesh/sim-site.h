@@ -49,6 +49,8 @@ struct sim_pair {
 /* Pairs are numbered, so that each has its turn. */
 size_t sim_pairs_count(void);
 struct sim_pair sim_pair_nth(size_t n);
+/* The same two, once they are no more at one place. */
+struct sim_pair sim_pair_part(const struct sim_pair *pair);
 size_t sim_pair_format(const struct sim_pair *pair, char *ret, size_t size);
 const char *sim_behind_name(enum sim_behind behind);
 

@@ -52,7 +52,7 @@ void sim_board_send(struct sim_board *b, unsigned i)
 	struct sim_peer *peer = &b->peers[i];
 	struct sim_packet data;
 
-	if (!board_works(b))
+	if (!board_works(b) || sim_board_is_held(b))
 		return;
 	flows(b, peer);
 	if (peer->told.addr.family) {

@@ -174,6 +174,7 @@ void sim_watch_started(struct sim_watch *w, unsigned board)
 		struct sim_flow_watch *flow = &w->flows[board][i];
 
 		flow->n_addresses = 0;
+		flow->pings = flow->tries = flow->calls = 0;
 		flow->direct_us = 0;
 		flow->losses = 0;
 	}
@@ -260,9 +261,14 @@ void sim_watch_delivered(struct sim_watch *w, unsigned board, unsigned peer, boo
 		flow->proved = true;
 }
 
+static bool works(const struct sim_board *board)
+{
+	return board->on && !board->asleep && !sim_board_is_held(board);
+}
+
 static bool work(const struct sim_watch *w, unsigned a, unsigned b)
 {
-	return w->boards[a].on && !w->boards[a].asleep && w->boards[b].on && !w->boards[b].asleep;
+	return works(&w->boards[a]) && works(&w->boards[b]);
 }
 
 static bool are_cut(const struct sim_watch *w, unsigned a, unsigned b)
@@ -314,8 +320,8 @@ static void look_at_direct(struct sim_watch *w, unsigned a, unsigned b)
 	uint64_t since_us = relay_since(w, a, b);
 	uint64_t most_us = SIM_DIRECT_US;
 
-	if (are_direct(w, a, b))
-		w->lately_us[a][b] = now(w);
+	if (are_direct(w, a, b) || are_cut(w, a, b))
+		w->lately_us[a][b] = now(w); /* it counts from here on */
 	if (w->hope[a][b] > SIM_DIRECT_LATE || !work(w, a, b) || w->bad_weather ||
 		are_cut(w, a, b) || since_us == UINT64_MAX)
 		return;

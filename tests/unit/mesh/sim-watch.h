@@ -42,7 +42,7 @@
 /* What arrives so soon after a cause was sent before. */
 #define SIM_FLIGHT_US UINT64_C(500000)
 /* Without a cause or traffic; a keepalive comes after 10 s, and counts as traffic for 15 s. */
-#define SIM_CALM_US UINT64_C(30000000)
+#define SIM_CALM_US UINT64_C(32000000)
 enum {
 	SIM_CHANGES = 5,
 	SIM_CHANGES_TROUBLE = 10, /* twice that with two address families */
@@ -56,7 +56,7 @@ enum {
 	SIM_PINGS_MINUTE = 1300, /* of one board to another, in any clock minute; of these ... */
 	SIM_TRIES_MINUTE = 800,  /* ... to addresses that have not answered */
 	SIM_CALLS_MINUTE = 24,
-	SIM_ADDRESSES_MAX = 256,
+	SIM_ADDRESSES_MAX = 1024, /* with ports that were predicted */
 	SIM_WHY_MAX = 200,
 };
 #define SIM_CHANGES_MORE_US UINT64_C(15000000)
@@ -102,7 +102,7 @@ struct sim_watch {
 	bool bad_weather; /* more is lost than a way can bear */
 	bool calm[SIM_BOARDS_MAX][SIM_BOARDS_MAX];
 	uint64_t direct_us; /* since when boards 0 and 1 are direct; 0: they are not */
-	uint64_t lately_us[SIM_BOARDS_MAX][SIM_BOARDS_MAX]; /* two were direct */
+	uint64_t lately_us[SIM_BOARDS_MAX][SIM_BOARDS_MAX]; /* two were direct, or cut off */
 	char why[SIM_WHY_MAX]; /* what did not hold, first; "": all did */
 };
 

@@ -166,9 +166,14 @@ static void add_strangers(struct sim *s, struct sim_board *board)
 	}
 }
 
-static bool is_stream(enum sim_behind behind)
+/* Who has no UDP reaches the relay by TCP. */
+static void note_streams(struct sim *s)
 {
-	return behind == SIM_BLOCKED;
+	bool apart = s->pair.kind == SIM_APART;
+
+	s->net.relay.stream[0] = apart && s->pair.a == SIM_BLOCKED;
+	s->net.relay.stream[1] = apart && s->pair.b == SIM_BLOCKED;
+	s->net.relay.stream[2] = s->plan->third == SIM_BLOCKED;
 }
 
 static void make_net(struct sim *s)
@@ -197,9 +202,7 @@ static void make_net(struct sim *s)
 		.jitter_us = plan->wan_jitter_us,
 		.loss = plan->loss,
 		.bound_us = { UINT64_MAX, UINT64_MAX, UINT64_MAX } };
-	s->net.relay.stream[0] = plan->pair.kind == SIM_APART && is_stream(plan->pair.a);
-	s->net.relay.stream[1] = plan->pair.kind == SIM_APART && is_stream(plan->pair.b);
-	s->net.relay.stream[2] = is_stream(plan->third);
+	note_streams(s);
 }
 
 static void make_boards(struct sim *s)
@@ -224,7 +227,7 @@ static void make_boards(struct sim *s)
 
 static void make_hopes(struct sim *s)
 {
-	const struct sim_pair *pair = &s->plan->pair;
+	const struct sim_pair *pair = &s->pair;
 
 	s->watch.hope[0][1] = s->watch.hope[1][0] = sim_pair_hope(pair);
 	for (unsigned i = 0; i < 2; i++) {
@@ -234,6 +237,27 @@ static void make_hopes(struct sim *s)
 		s->watch.hope[i][2] = s->watch.hope[2][i] =
 			pair->kind == SIM_APART ? sim_pair_hope(&other) : SIM_GUESS;
 	}
+}
+
+static void remove_place(struct sim *s, const struct sim_place *place)
+{
+	sim_net_remove_host(&s->net, place->host4);
+	sim_net_remove_host(&s->net, place->host6);
+}
+
+void sim_world_carry(struct sim *s, unsigned board, enum sim_behind behind)
+{
+	struct sim_place *place = &s->boards[board].place;
+
+	remove_place(s, place);
+	*place = sim_site_build(&s->net, behind, board, s->plan->lifetime_us);
+	s->pair = sim_pair_part(&s->pair);
+	if (board == 0)
+		s->pair.a = behind;
+	else
+		s->pair.b = behind;
+	note_streams(s);
+	make_hopes(s);
 }
 
 static void tell_plan(struct sim *s)
@@ -256,6 +280,7 @@ static void tell_plan(struct sim *s)
 void sim_world_make(struct sim *s, uint64_t seed, const struct sim_plan *plan, FILE *trace)
 {
 	s->plan = plan;
+	s->pair = plan->pair;
 	s->rng.state = ~seed;
 	s->queue.n = 0;
 	s->queue.order = 0;

@@ -17,6 +17,7 @@ struct sim {
 	struct sim_rng rng;
 	struct sim_queue queue;
 	struct sim_net net;
+	struct sim_pair pair; /* what they are behind now */
 	uint64_t now_us;
 	struct sim_board boards[SIM_BOARDS_MAX];
 	unsigned n_boards;
@@ -29,6 +30,9 @@ void sim_world_make(struct sim *sim, uint64_t seed, const struct sim_plan *plan,
 /* The boards are gone; sim_world_done() frees the rest. */
 void sim_world_end(struct sim *sim);
 void sim_world_done(struct sim *sim);
+
+/* @board is behind @behind from now on. */
+void sim_world_carry(struct sim *sim, unsigned board, enum sim_behind behind);
 
 /* @what happens at @at_us. */
 void sim_at(

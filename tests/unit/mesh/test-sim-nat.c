@@ -407,6 +407,24 @@ static void test_cuts(void **state)
 	assert_true(arrives(0, &to[1], &from));
 }
 
+/* A board that is carried elsewhere is not where it was. */
+static void test_carried(void **state)
+{
+	struct sim_pair pair = { SIM_APART, SIM_PUBLIC, SIM_PUBLIC };
+	struct endpoint before, to, from;
+
+	build(&pair);
+	before = net.hosts[places[1].host4].at;
+	assert_true(arrives(0, &before, &from));
+	sim_net_remove_host(&net, places[1].host4);
+	sim_net_remove_host(&net, places[1].host6);
+	places[1] = sim_site_build(&net, SIM_CONE, 1, 30 * SECOND);
+	assert_false(arrives(0, &before, &from));
+	to = seen_of(1);
+	assert_true(arrives(0, &to, &from));
+	sim_net_remove_host(&net, -1); /* it had none */
+}
+
 /* Loss, jitter and duplicates are what they are set to. */
 static void test_weather(void **state)
 {
@@ -494,6 +512,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_table, tear_down),
 		cmocka_unit_test_teardown(test_crossing, tear_down),
 		cmocka_unit_test_teardown(test_cuts, tear_down),
+		cmocka_unit_test_teardown(test_carried, tear_down),
 		cmocka_unit_test_teardown(test_weather, tear_down),
 		cmocka_unit_test_teardown(test_relay, tear_down),
 		cmocka_unit_test(test_queue),
