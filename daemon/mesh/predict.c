@@ -50,12 +50,15 @@ static size_t before(const struct predict *p, struct endpoint *ret)
 	return n;
 }
 
-/* A port that is no flow's, and was no other call's of late. */
+/*
+ * A port that is no flow's, and was no other call's of late: ahead, for behind the count each call
+ * would go back as far as the last one's pings have moved it on.
+ */
 static size_t add_other(const struct predict *p, int flows, struct endpoint *ret)
 {
 	int far = OTHERS + (int) (p->nth % OTHER_CALLS) * PREDICT_PORTS + flows;
 
-	return add(&p->peer, -far, ret) || add(&p->peer, far, ret);
+	return add(&p->peer, far, ret) || add(&p->peer, -far, ret);
 }
 
 static size_t next(const struct predict *p, unsigned burst, struct endpoint *ret)

@@ -264,6 +264,29 @@ static void test_both_count_ahead(void **state)
 	}
 }
 
+/* Nor are those that are pinged in place of others the same with the next calls. */
+static void test_both_count_others(void **state)
+{
+	for (uint16_t moved = 0; moved <= 2 * PREDICT_PORTS; moved++) {
+		struct endpoint list[BURSTS_MAX];
+		static bool pinged[UINT16_MAX];
+
+		memset(pinged, 0, sizeof(pinged));
+		for (uint16_t nth = 0; nth < 16; nth++) {
+			struct predict_nat peer = counting((uint16_t) (40000 + nth * moved), 1);
+			size_t n;
+
+			ahead = 8;
+			n = ports(&peer, DISCO_MAPPING_COUNTING, false, nth, 0, list);
+			ahead = 0;
+			for (size_t i = 0; i < n; i++) {
+				assert_false(pinged[list[i].port]);
+				pinged[list[i].port] = true;
+			}
+		}
+	}
+}
+
 static void test_flows_to(void **state)
 {
 	struct predict_nat up = counting(40000, 2), down = counting(40000, -1);
@@ -447,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_both_count),
 		cmocka_unit_test(test_both_count_again),
 		cmocka_unit_test(test_both_count_ahead),
+		cmocka_unit_test(test_both_count_others),
 		cmocka_unit_test(test_flows_to),
 		ENGINE(test_sample_first),
 		ENGINE(test_no_sample),
