@@ -191,7 +191,8 @@ void ways_decide(struct ways *w, uint64_t now_us)
 	if (!w->doubtful)
 		return;
 	if (used && !used->relayed && used->least_rtt_us) {
-		w->assured_us = w->searching ? 0 : now_us;
+		/* An answer tells of when it was asked for; it may have waited for us since. */
+		w->assured_us = w->searching ? 0 : now_us - used->last_rtt_us;
 		ways_settle(w, used, now_us);
 		return;
 	}

@@ -183,7 +183,7 @@ struct ways {
 	uint64_t check_us;   /* when the one in use is pinged next, in doubt or as a heartbeat */
 	unsigned checks;     /* pings of it in this doubt */
 	uint64_t over_us;    /* its time to answer is over then; WAYS_NEVER: not yet known */
-	uint64_t assured_us; /* a mere doubt of it ended then with its answer; 0: none did */
+	uint64_t assured_us; /* the ping whose answer ended a mere doubt was sent; 0: none was */
 	struct pace heard, tries;
 	/* calls */
 	struct pace calls_out, calls_in;

@@ -497,6 +497,29 @@ static void test_proof_alone(void **state)
 
 /* --- doubt --- */
 
+/* This board was held up: an answer that waited for it says nothing of the way as it is now. */
+static void test_doubt_late_answer(void **state)
+{
+	struct endpoint one = at(1);
+	struct ways_action action;
+	uint64_t tx = 0;
+
+	rtt[RELAYED] = 30 * MS;
+	announce(1, 1);
+	use(1);
+	relay(RELAYED);
+	ways_quiet(&w, now_us);
+	for (; ways_next(&w, now_us, next_tx, &action); next_tx++)
+		if (endpoint_equal(&action.to, &one))
+			tx = next_tx;
+	now_us += 4 * SECOND;
+	assert_true(ways_pong(&w, &one, tx, now_us));
+	rtt[1] = DEAD;
+	ways_quiet(&w, now_us);
+	run(WAYS_GRACE_MOST_US);
+	assert_int_equal(in_use(), RELAYED);
+}
+
 /* The one in use every 250 ms, and the relay; left in time, also where only the relay answers late. */
 static void test_doubt_often(void **state)
 {
@@ -687,6 +710,7 @@ int main(void)
 		TEST(flapping_ports),
 		TEST(proof_gap),
 		TEST(proof_alone),
+		TEST(doubt_late_answer),
 		TEST(doubt_often),
 		TEST(doubt_one_lost),
 		TEST(heartbeat),
