@@ -267,11 +267,24 @@ static uint64_t check_pause_us(uint64_t gone_us)
 	return WAYS_BACK_US;
 }
 
+/*
+ * Twice its round trip: the usual one, or, where a queue on the way has just gone, not much more
+ * than the last.
+ */
+static uint64_t grace_us(const struct way *way)
+{
+	uint64_t last_us = 2 * way->last_rtt_us;
+	uint64_t us = 2 * (way->rtt_us < last_us ? way->rtt_us : last_us);
+
+	if (us < WAYS_GRACE_US)
+		return WAYS_GRACE_US;
+	return us < WAYS_GRACE_MOST_US ? us : WAYS_GRACE_MOST_US;
+}
+
 /* The one in use, and what would take its place. */
 static void check(struct ways *w, uint64_t now_us)
 {
 	struct way *used, *other;
-	uint64_t grace_us;
 
 	if (now_us < w->check_us)
 		return;
@@ -288,10 +301,7 @@ static void check(struct ways *w, uint64_t now_us)
 	w->check_us = now_us + (w->checks++ ? check_pause_us(now_us - w->since_us) : SECOND_US);
 	if (w->checks != 2)
 		return;
-	grace_us = 2 * used->rtt_us > WAYS_GRACE_US ? 2 * used->rtt_us : WAYS_GRACE_US;
-	if (grace_us > WAYS_GRACE_MOST_US)
-		grace_us = WAYS_GRACE_MOST_US;
-	w->over_us = now_us - SECOND_US + grace_us;
+	w->over_us = now_us - SECOND_US + grace_us(used);
 }
 
 /* The one in use had its time, and nothing else is known to work. */

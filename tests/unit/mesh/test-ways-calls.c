@@ -520,6 +520,30 @@ static void test_doubt_late_answer(void **state)
 	assert_int_equal(in_use(), RELAYED);
 }
 
+/* A way that was slow until a moment ago has not more time to answer than it needs now. */
+static void test_doubt_queue_gone(void **state)
+{
+	static const uint64_t slow[] = { 100, 200, 300, 500, 700, 900 };
+
+	rtt[RELAYED] = 30 * MS;
+	announce(1, 1);
+	use(1);
+	relay(RELAYED);
+	for (size_t i = 0; i < 6 * 30; i++) {
+		rtt[1] = slow[i / 30] * MS;
+		ways_quiet(&w, now_us);
+		run(3 * SECOND);
+		assert_int_equal(in_use(), 1);
+	}
+	rtt[1] = 20 * MS;
+	ways_quiet(&w, now_us);
+	run(3 * SECOND);
+	rtt[1] = DEAD;
+	ways_quiet(&w, now_us);
+	run(WAYS_GRACE_US + MS);
+	assert_int_equal(in_use(), RELAYED);
+}
+
 /* The one in use every 250 ms, and the relay; left in time, also where only the relay answers late. */
 static void test_doubt_often(void **state)
 {
@@ -711,6 +735,7 @@ int main(void)
 		TEST(proof_gap),
 		TEST(proof_alone),
 		TEST(doubt_late_answer),
+		TEST(doubt_queue_gone),
 		TEST(doubt_often),
 		TEST(doubt_one_lost),
 		TEST(heartbeat),
