@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "node/hearthd.h"
+#include "node/why-router.h"
 
 static enum why_self why_self(enum mesh_state state)
 {
@@ -126,5 +127,6 @@ void status_fill_why(struct hearthd *h, struct why_sources *ret)
 	}
 	put_mapping(h->portmap, &ret->net);
 	put_nat(mapped_sides(h->mapped), &ret->net);
+	why_router_find(h->core.nl, uplink_links(h->uplink), ret->net.router);
 	why_net_from_relays(&ret->net, ret->relays, ret->n_relays);
 }

@@ -46,6 +46,7 @@ static void put_net(const struct why_net *net, struct why_facts *f)
 	memcpy(f->outside, net->outside, sizeof(f->outside));
 	f->portmap = net->portmap;
 	f->gateway = net->gateway;
+	memcpy(f->router, net->router, sizeof(f->router));
 	if (net->portmap_by)
 		(void) snprintf(f->portmap_by, sizeof(f->portmap_by), "%s", net->portmap_by);
 }

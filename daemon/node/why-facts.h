@@ -20,6 +20,7 @@ struct why_net {
 	enum why_portmap portmap;
 	const char *portmap_by; /* NULL: nothing */
 	struct ip_addr gateway;
+	char router[WHY_ROUTER_MAX]; /* why-router.h */
 };
 
 /* A relay of the mesh. */

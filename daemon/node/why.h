@@ -5,6 +5,7 @@
  *
  *   why.c          who is asked
  *   why-facts.c    what this board knows
+ *   why-router.c   ... of the router before it
  *   why-answer.c   what is made of it all
  */
 #pragma once

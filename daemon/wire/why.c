@@ -186,6 +186,8 @@ static int read_all(const json_t *json, struct why_facts *f, struct err *err)
 		r = json_get_addr(json, "gateway", AF_UNSPEC, &f->gateway, err);
 	if (r == 0 && json_has(json, "portmap_by"))
 		r = field_get_text(json, "portmap_by", sizeof(f->portmap_by), f->portmap_by, err);
+	if (r == 0 && json_has(json, "router"))
+		r = field_get_text(json, "router", sizeof(f->router), f->router, err);
 	return r;
 }
 
@@ -220,6 +222,11 @@ static json_t *endpoints_json(const struct endpoint *list, size_t n)
 			return NULL;
 		}
 	return json;
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return *text ? json_string(text) : json_null();
 }
 
 static int put_numbers(const struct why_facts *f, json_t *json)
@@ -269,7 +276,7 @@ json_t *why_facts_to_json(const struct why_facts *f)
 	bad |= json_object_set_new(json, "endpoint", endpoint_json(&f->to));
 	bad |= json_object_set_new(
 		json, "gateway", f->gateway.family ? field_addr(&f->gateway) : json_null());
-	bad |= json_object_set_new(
-		json, "portmap_by", *f->portmap_by ? json_string(f->portmap_by) : json_null());
+	bad |= json_object_set_new(json, "portmap_by", text_or_null(f->portmap_by));
+	bad |= json_object_set_new(json, "router", text_or_null(f->router));
 	return bad ? NULL : TAKE(json);
 }

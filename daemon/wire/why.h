@@ -19,6 +19,7 @@
 enum {
 	WHY_VERSION_MAX = 32, /* with the NUL, as the next */
 	WHY_BY_MAX = 16,
+	WHY_ROUTER_MAX = 18,
 	WHY_OUTSIDE_MAX = 4,
 };
 #define WHY_NEVER UINT32_MAX /* of a span: it never was, or is not */
@@ -85,7 +86,12 @@ struct why_facts {
 	enum why_portmap portmap;
 	char portmap_by[WHY_BY_MAX]; /* "PCP", "NAT-PMP", "UPnP"; "" */
 	struct ip_addr gateway;      /* what its router takes for its own outside; family 0 */
-	uint32_t relays, bound;      /* of the mesh that it knows, and that carry for it */
+	/*
+	 * The link address of what leads it out by IPv4, "": not known. Only compared: two boards
+	 * that are told the same are in one house, whatever both call their LAN.
+	 */
+	char router[WHY_ROUTER_MAX];
+	uint32_t relays, bound; /* of the mesh that it knows, and that carry for it */
 
 	/* --- the way --- */
 	enum why_way way;

@@ -81,6 +81,7 @@ static void test_fill_why_net(void **state)
 	assert_int_equal(sources.net.mapping, WHY_MAPPING_UNKNOWN);
 	assert_int_equal(sources.net.portmap, WHY_PORTMAP_NONE);
 	assert_null(sources.net.portmap_by);
+	assert_string_equal(sources.net.router, "02:00:5e:10:00:01");
 	fake.sides[NAT_IPV4] = (struct nat_side){ .udp = NAT_UDP_WORKS,
 		.mapping = NAT_MAPPING_RANDOM,
 		.outside = { { .port = 5 } },

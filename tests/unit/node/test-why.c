@@ -514,6 +514,8 @@ static void test_facts(void **state)
 	assert_int_equal(f.pings[WHY_IPV4].sent_s, 4);
 	assert_int_equal(f.pings[WHY_IPV4].answered_s, WHY_NEVER);
 	assert_int_equal(f.pings[WHY_IPV6].sent_s, WHY_NEVER);
+	(void) snprintf(now.net.router, sizeof(now.net.router), "02:00:5e:10:00:01");
+	assert_string_equal(told(2).router, "02:00:5e:10:00:01");
 	now.relays[1].udp = true; /* then UDP gets out */
 	now.relays[1].at = now.relays[0].at;
 	assert_int_equal(told(2).udp[WHY_IPV4], WHY_YES);

@@ -9,6 +9,7 @@ static const char good[] =
 	"\"[2001:db8::5]:41741\"],\"udp4\":\"yes\",\"udp6\":\"no\",\"proxy\":false,"
 	"\"mapping\":\"random\",\"filtering\":\"port\",\"outside\":[\"203.0.113.1:4000\"],"
 	"\"portmap\":\"behind\",\"portmap_by\":\"UPnP\",\"gateway\":\"100.64.3.4\","
+	"\"router\":\"02:00:5e:10:00:01\","
 	"\"relays\":2,\"bound\":1,\"way\":\"relayed\",\"endpoint\":null,\"relay\":9,"
 	"\"relay_tcp\":true,\"rtt_us\":41000,\"mtu\":1420,\"since_s\":33,\"search_s\":30,"
 	"\"knows\":3,\"heard_s\":1,\"handshake_s\":20,\"pong_s\":0,\"ping4_sent_s\":1,"
@@ -65,6 +66,9 @@ static void test_fields(void **state)
 		{ "gateway", "null", 0 },
 		{ "gateway", "\"fd00::1\"", 0 },
 		{ "gateway", "\"100.64.3\"", -EINVAL },
+		{ "router", NULL, 0 },
+		{ "router", "\"02:00:5e:10:00:012\"", -EINVAL },
+		{ "router", "7", -EINVAL },
 		{ "way", "\"none\"", 0 },
 		{ "endpoint", "\"192.0.2.7:41741\"", 0 },
 		{ "endpoint", "\"[fe80::1%2]:41741\"", 0 },
@@ -92,6 +96,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(f.mapping, WHY_MAPPING_RANDOM);
 	assert_int_equal(f.portmap, WHY_PORTMAP_BEHIND);
 	assert_int_equal(f.n_addrs, 2);
+	assert_string_equal(f.router, "02:00:5e:10:00:01");
 	assert_int_equal(f.pings[WHY_IPV4].heard_s, 4);
 	assert_int_equal(f.pings[WHY_IPV4].answered_s, WHY_NEVER);
 	assert_int_equal(f.pings[WHY_IPV6].sent_s, WHY_NEVER);
