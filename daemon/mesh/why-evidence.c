@@ -105,7 +105,7 @@ static void tell_pings(
 	for (enum why_family k = 0; k < WHY_FAMILIES; k++) {
 		const struct why_pings *p = &end->facts->pings[k];
 
-		if (p->sent_s < WHY_RECENT_S || p->heard_s < WHY_RECENT_S)
+		if (p->sent_s < WHY_SELDOM_S || p->heard_s < WHY_SELDOM_S)
 			add(v,
 				"%s: last ping to %s addresses of %s %s, last answer %s, last ping "
 				"from there %s",

@@ -4,8 +4,10 @@
 #include "mesh/why.h"
 
 enum {
-	WHY_RECENT_S = 30, /* pings are sent at least every 15 s while a way is looked for */
-	WHY_NOT = -1,      /* it is not this cause */
+	WHY_RECENT_S = 30, /* pings are sent at least every 15 s while a way is looked for ... */
+	/* ... but to public addresses only after calls, which may be 120 s apart (ways-call.c). */
+	WHY_SELDOM_S = 150,
+	WHY_NOT = -1, /* it is not this cause */
 };
 
 /* A cause that may be, and the test for it: a set of enum why_at, or WHY_NOT. */
@@ -26,6 +28,10 @@ int why_where(const struct why_case *c, why_test_fn test);
 bool why_is_cgnat(const struct ip_addr *addr);
 bool why_is_global(const struct ip_addr *addr, int family);
 bool why_has_global(const struct why_facts *f, int family);
+/* An address of its links. */
+bool why_has_addr(const struct why_facts *f, const struct ip_addr *addr);
+/* UDP of that family gets out and is answered, or may do: it has an address. */
+bool why_can_use(const struct why_facts *f, enum why_family family);
 /* Whether @addr is on a LAN of the board's. */
 bool why_is_near(const struct why_facts *f, const struct ip_addr *addr);
 /* Whether IPv4 leaves both by one address: WHY_UNKNOWN where one of them does not know. */
@@ -33,9 +39,10 @@ enum why_known why_share_outside(const struct why_facts *a, const struct why_fac
 /* Both are on one LAN, as far as that can be told; of the other, what it announced last counts. */
 bool why_share_lan(const struct why_case *c);
 
-/* --- why-relayed.c --- */
+/* --- why-direct.c, why-relayed.c --- */
 
-/* The last one always fits. */
+/* The last one of each always fits. */
+extern const struct why_rule why_direct_rules[];
 extern const struct why_rule why_relayed_rules[];
 
 /* --- why-evidence.c --- */

@@ -37,6 +37,25 @@ bool why_has_global(const struct why_facts *f, int family)
 	return false;
 }
 
+bool why_has_addr(const struct why_facts *f, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < f->n_addrs; i++)
+		if (ip_addr_equal(&f->addrs[i].addr, addr))
+			return true;
+	return false;
+}
+
+bool why_can_use(const struct why_facts *f, enum why_family family)
+{
+	if (f->udp[family] != WHY_UNKNOWN)
+		return f->udp[family] == WHY_YES;
+	for (size_t i = 0; i < f->n_addrs; i++)
+		if (family == WHY_IPV4 ? f->addrs[i].addr.family == AF_INET
+				       : why_is_global(&f->addrs[i].addr, AF_INET6))
+			return true;
+	return false;
+}
+
 /* Prefix lengths are not told: a house's LAN is a /24 as a rule, and a /64. */
 static bool are_neighbours(const struct ip_addr *a, const struct ip_addr *b)
 {
@@ -92,13 +111,19 @@ static bool announces_other_outside(const struct why_case *c)
 	return other;
 }
 
-/* Two houses may both call their LAN 192.168.1.0/24. */
+static bool have_two_routers(const struct why_facts *a, const struct why_facts *b)
+{
+	return *a->router && *b->router && strcmp(a->router, b->router) != 0;
+}
+
+/* Two houses may both call their LAN 192.168.1.0/24, and be customers behind one carrier's NAT. */
 static bool are_in_two_houses(const struct why_case *c)
 {
 	if (c->here.site && c->there.site && strcmp(c->here.site, c->there.site) != 0)
 		return true;
 	if (c->there.facts)
-		return why_share_outside(c->here.facts, c->there.facts) == WHY_NO;
+		return why_share_outside(c->here.facts, c->there.facts) == WHY_NO ||
+		       have_two_routers(c->here.facts, c->there.facts);
 	return announces_other_outside(c);
 }
 

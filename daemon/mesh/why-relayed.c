@@ -3,7 +3,11 @@
 
 #include "mesh/why-internal.h"
 
-enum { SEARCH_S = 20 }; /* a search that may succeed has by then */
+enum {
+	LATELY_S = 20,
+	SEARCH_S = 8, /* a search that may succeed has by then ... */
+	GUESS_S = 20, /* ... or by then, where a port has to be guessed */
+};
 
 static bool gets_no_udp(const struct why_facts *f, const struct why_facts *other)
 {
@@ -22,9 +26,12 @@ static bool has_only_proxy(const struct why_facts *f, const struct why_facts *ot
 	return f->proxy && gets_no_udp(f, other);
 }
 
+/* One that gets no UDP out without a proxy is as much in the way as one that has it. */
 static int only_proxy(const struct why_case *c)
 {
-	return why_where(c, has_only_proxy);
+	return why_ends(c, has_only_proxy) == why_ends(c, gets_no_udp)
+		       ? why_where(c, has_only_proxy)
+		       : WHY_NOT;
 }
 
 static int udp_blocked(const struct why_case *c)
@@ -35,7 +42,7 @@ static int udp_blocked(const struct why_case *c)
 static bool lost_it(const struct why_facts *f, const struct why_facts *other)
 {
 	for (enum why_family k = 0; k < WHY_FAMILIES; k++)
-		if (f->pings[k].answered_s < SEARCH_S)
+		if (f->pings[k].answered_s < LATELY_S)
 			return true;
 	return false;
 }
@@ -45,32 +52,31 @@ static int direct_lost(const struct why_case *c)
 	return lost_it(c->here.facts, NULL) ? 0 : WHY_NOT;
 }
 
-static int searching(const struct why_case *c)
-{
-	return c->here.facts->search_s < SEARCH_S ? 0 : WHY_NOT;
-}
-
 static int no_address(const struct why_case *c)
 {
 	return c->here.facts->knows ? WHY_NOT : WHY_AT_THERE;
 }
 
-static bool can_use(const struct why_facts *f, enum why_family k)
-{
-	if (f->udp[k] != WHY_UNKNOWN)
-		return f->udp[k] == WHY_YES;
-	for (size_t i = 0; i < f->n_addrs; i++)
-		if (k == WHY_IPV4 ? f->addrs[i].addr.family == AF_INET
-				  : why_is_global(&f->addrs[i].addr, AF_INET6))
-			return true;
-	return false;
-}
-
 /* IPv6 is what would help both. */
 static bool lacks_ipv6_of_other(const struct why_facts *f, const struct why_facts *other)
 {
-	return other && !can_use(f, WHY_IPV6) && can_use(f, WHY_IPV4) && can_use(other, WHY_IPV6) &&
-	       !can_use(other, WHY_IPV4);
+	return other && !why_can_use(f, WHY_IPV6) && why_can_use(f, WHY_IPV4) &&
+	       why_can_use(other, WHY_IPV6) && !why_can_use(other, WHY_IPV4);
+}
+
+/* So would an IPv4 that works where there is one. */
+static bool has_dead_ipv4(const struct why_facts *f, const struct why_facts *other)
+{
+	bool has_it = false;
+
+	for (size_t i = 0; i < f->n_addrs; i++)
+		has_it = has_it || f->addrs[i].addr.family == AF_INET;
+	return has_it && other && lacks_ipv6_of_other(other, f);
+}
+
+static int ipv4_blocked(const struct why_case *c)
+{
+	return why_where(c, has_dead_ipv4);
 }
 
 static int no_common_family(const struct why_case *c)
@@ -78,11 +84,19 @@ static int no_common_family(const struct why_case *c)
 	return why_where(c, lacks_ipv6_of_other);
 }
 
+/* The other has sent something, and nothing has come in, nor for a while before. */
+static bool hears_nothing(
+	const struct why_facts *f, const struct why_facts *other, enum why_family k)
+{
+	uint32_t sent_s = other->pings[k].sent_s, heard_s = f->pings[k].heard_s;
+
+	return sent_s < WHY_SELDOM_S && heard_s > sent_s && heard_s >= WHY_RECENT_S;
+}
+
 /* What it sends arrives, and nothing comes in. */
 static bool is_deaf_to(const struct why_facts *f, const struct why_facts *other, enum why_family k)
 {
-	return other && other->pings[k].heard_s < WHY_RECENT_S &&
-	       other->pings[k].sent_s < WHY_RECENT_S && f->pings[k].heard_s >= WHY_RECENT_S &&
+	return other && hears_nothing(f, other, k) && other->pings[k].heard_s < WHY_SELDOM_S &&
 	       f->pings[k].answered_s >= WHY_RECENT_S;
 }
 
@@ -98,9 +112,8 @@ static bool is_open(const struct why_facts *f)
 static bool is_shut(const struct why_facts *f, const struct why_facts *other)
 {
 	return is_deaf_to(f, other, WHY_IPV4) ||
-	       (other && is_open(f) && other->pings[WHY_IPV4].sent_s < WHY_RECENT_S &&
-		       other->pings[WHY_IPV4].answered_s >= WHY_RECENT_S &&
-		       f->pings[WHY_IPV4].heard_s >= WHY_RECENT_S);
+	       (other && is_open(f) && hears_nothing(f, other, WHY_IPV4) &&
+		       other->pings[WHY_IPV4].answered_s >= WHY_RECENT_S);
 }
 
 static bool is_shut_to_ipv6(const struct why_facts *f, const struct why_facts *other)
@@ -150,6 +163,15 @@ static bool is_hard(const struct why_facts *f, const struct why_facts *other)
 {
 	return (f->mapping == WHY_MAPPING_COUNTING || f->mapping == WHY_MAPPING_RANDOM) &&
 	       !is_open(f) && !(other && is_open(other));
+}
+
+/* A search begins anew whenever traffic does: one that found nothing before needs no time. */
+static int searching(const struct why_case *c)
+{
+	uint32_t enough_s = why_ends(c, is_hard) ? GUESS_S : SEARCH_S;
+	const struct why_facts *f = c->here.facts;
+
+	return f->search_s < enough_s && f->since_s < enough_s ? 0 : WHY_NOT;
 }
 
 static bool is_behind_carrier(const struct why_facts *f, const struct why_facts *other)
@@ -222,9 +244,10 @@ const struct why_rule why_relayed_rules[] = {
 	{ WHY_ONLY_PROXY, only_proxy },
 	{ WHY_UDP_BLOCKED, udp_blocked },
 	{ WHY_DIRECT_LOST, direct_lost },
+	{ WHY_IPV4_BLOCKED, ipv4_blocked },
+	{ WHY_NO_COMMON_FAMILY, no_common_family },
 	{ WHY_SEARCHING, searching },
 	{ WHY_NO_ADDRESS, no_address },
-	{ WHY_NO_COMMON_FAMILY, no_common_family },
 	{ WHY_ISOLATED, isolated },
 	{ WHY_FIREWALL, firewall },
 	{ WHY_IPV6_FIREWALL, ipv6_firewall },

@@ -4,7 +4,9 @@
  *   {peer}     the other board        {at}       the one, or the two, whose it is
  *   {other}    the one whose it is not
  *   {router}   what leads {at} out    {ports}    what that says to being asked for a port
- *   {mend}     what helps there       {addr}     the address that is used, or that answered
+ *   {by}       how it was asked       {mend}     what helps there
+ *   {six}      to whom to give IPv6   {only}     that it has to be IPv6, if the other has no more
+ *   {addr}     the address that is used, or that answered
  *   {relay}    the relay              {heard}    when the other was heard last
  *   {search}   for how long a direct way has been looked for
  */
@@ -15,29 +17,38 @@
 #include "base/cleanup.h"
 #include "mesh/why-internal.h"
 
+#define LET_UDP_OUT                                                            \
+	"let UDP out there{only}, or at least to port 3478 of {relay}, which " \
+	"then need not carry it by TCP"
+
 static const struct {
 	const char *name, *why, *fix;
 } causes[WHY_CAUSES] = {
 	[WHY_DIRECT_LAN] = { "direct_lan", "both are on one network", "" },
-	[WHY_DIRECT_PUBLIC] = { "direct_public", "one of the two has a public address", "" },
-	[WHY_DIRECT_MAPPED] = { "direct_mapped", "a router was asked for a port, and gave it", "" },
+	[WHY_DIRECT_IPV6] = { "direct_ipv6", "both have IPv6", "" },
+	[WHY_DIRECT_HAIRPIN] = { "direct_hairpin",
+		"both are behind one router, which turns packets around that come from inside",
+		"" },
+	[WHY_DIRECT_MAPPED] = { "direct_mapped", "{router} mapped a port when asked{by}", "" },
+	[WHY_DIRECT_PUBLIC] = { "direct_public", "{at} can be reached at a public address", "" },
 	[WHY_DIRECT_NAT] = { "direct_nat",
 		"the routers between let through what both have opened from inside", "" },
-	[WHY_DIRECT_IPV6] = { "direct_ipv6", "both have IPv6", "" },
 
 	[WHY_ONLY_PROXY] = { "only_proxy",
-		"nothing but a proxy leads out of the network of {at}, and UDP does not",
-		"let UDP out there, if only to port 3478 of {relay}" },
+		"no UDP gets out of the network of {at}, whose way out is a proxy", LET_UDP_OUT },
 	[WHY_UDP_BLOCKED] = { "udp_blocked", "no UDP gets out of the network of {at}",
-		"let UDP out there, if only to port 3478 of {relay}" },
+		LET_UDP_OUT },
 	[WHY_DIRECT_LOST] = { "direct_lost",
 		"the direct way stopped answering a moment ago, and is looked for again", "" },
+	[WHY_IPV4_BLOCKED] = { "ipv4_blocked",
+		"no UDP gets out of the network of {at} by IPv4, and {other} has nothing else",
+		"mend IPv4 at {router}, or give the other board IPv6" },
+	[WHY_NO_COMMON_FAMILY] = { "no_common_family", "{other} has only IPv6, and {at} only IPv4",
+		"give {at} IPv6: switch it on at its router, or ask its provider" },
 	[WHY_SEARCHING] = { "searching", "a direct way has been looked for {search}", "" },
 	[WHY_NO_ADDRESS] = { "no_address", "{peer} announces no address at which it could be met",
 		"look at `hearth status --verbose` on {peer}: it says what each link is taken "
 		"for" },
-	[WHY_NO_COMMON_FAMILY] = { "no_common_family", "{other} has only IPv6, and {at} only IPv4",
-		"give {at} IPv6: switch it on at its router, or ask its provider" },
 	[WHY_FIREWALL] = { "firewall",
 		"nothing that {other} sends gets in at {at}: a firewall on {at}, or before it, "
 		"drops UDP",
@@ -54,20 +65,21 @@ static const struct {
 		"both are behind one NAT, which does not turn packets around that come from "
 		"inside",
 		"connect both to the same router, switch on NAT loopback (\"hairpin\") at the one "
-		"before both, or give one of them IPv6" },
+		"before both, or {six}" },
 	[WHY_HARD_BOTH] = { "hard_both",
 		"the routers of both map a new port for each destination, so that neither can "
 		"know where the other will be met",
-		"switch on UPnP at one of the two routers, or give both boards IPv6" },
+		"switch on UPnP at one of the two routers, or {six}" },
 	[WHY_CGNAT] = { "cgnat",
 		"{at} is behind the NAT of a carrier, which maps a new port for each destination",
-		"ask the provider of {at} for IPv6 or for a public address" },
+		"switch on UPnP at the router of the other board, ask the provider of {at} for a "
+		"public address, or {six}" },
 	[WHY_DOUBLE_NAT] = { "double_nat",
 		"{at} is behind two NATs, and the outer one maps a new port for each destination",
-		"make a bridge of one of the two routers before {at}, or give {at} a public IPv6 "
-		"address" },
+		"make a bridge of one of the two routers before {at}, switch on UPnP at the router "
+		"of the other board, or {six}" },
 	[WHY_HARD_NAT] = { "hard_nat", "{router} maps a new port for each destination{ports}",
-		"{mend}, or give {at} a public IPv6 address" },
+		"{mend}, or {six}" },
 	[WHY_IPV6_BLOCKED] = { "ipv6_blocked",
 		"{at} has an IPv6 address, but no IPv6 gets through there",
 		"mend IPv6 at {router}: the other board has it" },
@@ -180,6 +192,44 @@ static void add_ports(const struct why_case *c, unsigned at, struct buf *ret)
 	buf_add_str(ret, texts[portmap_of(c, at)]);
 }
 
+/* " (PCP)" */
+static void add_by(const struct why_case *c, unsigned at, struct buf *ret)
+{
+	const struct why_facts *f = end_of(c, at)->facts;
+
+	if (at != WHY_AT_BOTH && f && *f->portmap_by)
+		buf_printf(ret, " (%s)", f->portmap_by);
+}
+
+static bool lacks_ipv6(const struct why_facts *f, const struct why_facts *other)
+{
+	return !why_can_use(f, WHY_IPV6);
+}
+
+/* A way by IPv6 takes it at both. */
+static void add_six(const struct why_case *c, unsigned at, struct buf *ret)
+{
+	unsigned lack = why_ends(c, lacks_ipv6) | (c->there.facts ? 0 : WHY_AT_THERE);
+
+	if (lack == WHY_AT_BOTH)
+		buf_add_str(ret, "give both boards IPv6");
+	else if (lack & at)
+		buf_printf(ret, "give %s IPv6", end_of(c, lack)->name);
+	else if (lack)
+		buf_add_str(ret, "give the other board IPv6");
+	else
+		buf_add_str(ret, "let UDP by IPv6 in at one of them");
+}
+
+static void add_only(const struct why_case *c, unsigned at, struct buf *ret)
+{
+	unsigned other = WHY_AT_BOTH & ~at;
+	const struct why_facts *f = other ? end_of(c, other)->facts : NULL;
+
+	if (f && why_can_use(f, WHY_IPV6) && !why_can_use(f, WHY_IPV4))
+		buf_add_str(ret, " by IPv6 (the other board has nothing else)");
+}
+
 static void add_mend(const struct why_case *c, unsigned at, struct buf *ret)
 {
 	if (portmap_of(c, at) == WHY_PORTMAP_OFF) {
@@ -235,8 +285,14 @@ static void add_word(
 		add_router(c, at, ret);
 	else if (IS("ports"))
 		add_ports(c, at, ret);
+	else if (IS("by"))
+		add_by(c, at, ret);
 	else if (IS("mend"))
 		add_mend(c, at, ret);
+	else if (IS("six"))
+		add_six(c, at, ret);
+	else if (IS("only"))
+		add_only(c, at, ret);
 	else if (IS("addr"))
 		add_addr(c, ret);
 	else if (IS("relay"))

@@ -1,10 +1,8 @@
 /*
- * why: see why.h. There is a list of causes for each of the two bad ends (by a relay, not at all):
- * the first that fits is it. What is sure comes before what is likely, and what one end alone says
+ * why: see why.h. There is a list of causes for each end (directly, by a relay, not at all): the
+ * first that fits is it. What is sure comes before what is likely, and what one end alone says
  * before what takes both.
  */
-#include <string.h>
-
 #include "mesh/why-internal.h"
 
 enum {
@@ -13,53 +11,6 @@ enum {
 	SESSION_S = 180,
 	WITNESS_S = 30,
 };
-
-static bool has_outside(const struct why_facts *f, const struct endpoint *to)
-{
-	for (size_t i = 0; i < f->n_outside; i++)
-		if (endpoint_equal(&f->outside[i], to))
-			return true;
-	return false;
-}
-
-static bool has_addr(const struct why_facts *f, const struct endpoint *to)
-{
-	for (size_t i = 0; i < f->n_addrs; i++)
-		if (endpoint_equal(&f->addrs[i], to))
-			return true;
-	return false;
-}
-
-/* --- reached directly --- */
-
-static bool is_by_mapped_port(const struct why_facts *f, const struct why_facts *other)
-{
-	return other && f->portmap == WHY_PORTMAP_MAPPED && has_outside(f, &other->to);
-}
-
-static bool is_public(const struct why_facts *f, const struct why_facts *other)
-{
-	return other && other->to.addr.family && has_addr(f, &other->to);
-}
-
-static enum why_cause find_direct(const struct why_case *c)
-{
-	const struct why_facts *f = c->here.facts;
-	const struct ip_addr *to = &f->to.addr;
-
-	if (why_is_near(f, to) || ip_addr_is_link_local(to) ||
-		(ip_addr_is_private(to) && !why_is_cgnat(to)))
-		return WHY_DIRECT_LAN;
-	if (to->family == AF_INET6)
-		return WHY_DIRECT_IPV6;
-	if (why_ends(c, is_by_mapped_port))
-		return WHY_DIRECT_MAPPED;
-	if (why_ends(c, is_public) || why_has_global(f, AF_INET))
-		return WHY_DIRECT_PUBLIC;
-	return WHY_DIRECT_NAT;
-}
-
-/* --- not at all --- */
 
 static int own_removed(const struct why_case *c)
 {
@@ -187,7 +138,7 @@ void why_find(const struct why_case *c, struct why_finding *ret)
 	*ret = (struct why_finding){ .way = way_of(c) };
 	switch (ret->way) {
 	case WHY_WAY_DIRECT:
-		ret->cause = find_direct(c);
+		find_first(why_direct_rules, c, ret);
 		break;
 	case WHY_WAY_RELAYED:
 		find_first(why_relayed_rules, c, ret);

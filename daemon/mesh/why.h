@@ -3,7 +3,8 @@
  * person, found from what the two boards know (wire/why.h). The other's part may be missing: then
  * from this board's alone. Pure.
  *
- *   why.c           the cause, and whose it is: of a direct way, and of none
+ *   why.c           the cause, and whose it is: of no way at all
+ *   why-direct.c    of a direct one
  *   why-relayed.c   of a relayed one
  *   why-nets.c      who is whose neighbour
  *   why-tell.c      what a person is told of it; why-evidence.c: the lines below
@@ -18,20 +19,22 @@
 enum why_cause {
 	/* --- reached directly --- */
 	WHY_DIRECT_LAN,
-	WHY_DIRECT_PUBLIC, /* one of the two has no NAT before it */
-	WHY_DIRECT_MAPPED, /* by a port that a router was asked for */
-	WHY_DIRECT_NAT,    /* through what they opened by pinging */
 	WHY_DIRECT_IPV6,
+	WHY_DIRECT_HAIRPIN, /* behind one NAT, which turns packets around */
+	WHY_DIRECT_MAPPED,  /* by a port that a router was asked for */
+	WHY_DIRECT_PUBLIC,  /* no NAT is before one of the two */
+	WHY_DIRECT_NAT,     /* through what they opened by pinging */
 
 	/* --- by a relay, because --- */
 	WHY_ONLY_PROXY,
 	WHY_UDP_BLOCKED,
-	WHY_DIRECT_LOST, /* a moment ago */
-	WHY_SEARCHING,   /* not for long yet */
-	WHY_NO_ADDRESS,  /* none is known where the other might be met */
+	WHY_DIRECT_LOST,  /* a moment ago */
+	WHY_IPV4_BLOCKED, /* there is an address, and no UDP from it: and the other needs it */
 	WHY_NO_COMMON_FAMILY,
-	WHY_ISOLATED, /* on one LAN, which carries nothing between the two */
-	WHY_FIREWALL, /* nothing gets in at one end */
+	WHY_SEARCHING,  /* not for long yet */
+	WHY_NO_ADDRESS, /* none is known where the other might be met */
+	WHY_ISOLATED,   /* on one LAN, which carries nothing between the two */
+	WHY_FIREWALL,   /* nothing gets in at one end */
 	WHY_IPV6_FIREWALL,
 	WHY_NO_HAIRPIN, /* behind one NAT, which does not turn packets around */
 	WHY_HARD_BOTH,
