@@ -55,10 +55,12 @@ def kind(name, title, **facts):
     return take
 
 
-def pair(name, title, hears, hairpin):
-    """Two boards of one place: whether they hear each other by their own addresses, and by their outside ones"""
+def pair(name, title, hears, hairpin, routers=1):
+    """Two boards of one place: whether they hear each other by their own addresses, and by their outside ones; the routers
+    before each of them, of which the last is the same
+    """
     def take(build):
-        pairs[name] = Kind(name, title, build, {"hears": hears, "hairpin": hairpin})
+        pairs[name] = Kind(name, title, build, {"hears": hears, "hairpin": hairpin, "routers": routers})
         return build
     return take
 
@@ -269,11 +271,11 @@ def guest(net, name):
     return two(net, name, apart=True)
 
 
-@pair("cgn+", "one CGNAT; hairpin", hears=False, hairpin=True)
+@pair("cgn+", "one CGNAT; hairpin", hears=False, hairpin=True, routers=2)
 def carrier_hairpin(net, name):
     return two_behind_carrier(net, name, nat.hairpin)
 
 
-@pair("cgn-", "one CGNAT; no hairpin", hears=False, hairpin=False)
+@pair("cgn-", "one CGNAT; no hairpin", hears=False, hairpin=False, routers=2)
 def carrier(net, name):
     return two_behind_carrier(net, name, nat.independent)

@@ -47,13 +47,13 @@ class Board:
         with open(self.log, errors="replace") as f:
             return [line.rstrip()[:200] for line in f.readlines()[-n:]]
 
-    def call(self, name):
+    def call(self, name, **args):
         """As the local socket has it (PROTOCOL.md); None while nobody answers"""
         try:
             with socket.socket(socket.AF_UNIX) as s:
                 s.settimeout(3)
                 s.connect(self.where + "/run/hearthd.sock")
-                data = json.dumps({"call": name}).encode()
+                data = json.dumps({"call": name, "args": args}).encode()
                 s.sendall(struct.pack(">I", len(data)) + data)
                 body = b""
                 while len(body) < 4 or len(body) < 4 + struct.unpack(">I", body[:4])[0]:

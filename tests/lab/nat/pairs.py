@@ -1,9 +1,9 @@
 """Pairs of houses, one after another in each of some lanes: both boards start at the same time, and reach each other by
-the way that table.py has for them, or the pair has failed. No pair is without a way.
+the way that table.py has for them, and both say why as reasons.py has it, or the pair has failed. No pair is without a way.
 """
 import queue, threading, time
 
-import houses, prove, table
+import houses, prove, reasons, table
 from internet import Internet
 from lane import Lane, Pings
 
@@ -17,12 +17,12 @@ EVERY_SECONDS = 0.05
 class Result:
     def __init__(self, name, letter):
         self.name, self.letter, self.first, self.direct, self.why, self.ways = name, letter, None, None, [], ("?", "?")
-        self.is_direct = False
+        self.is_direct, self.cause = False, "?"
 
     def line(self):
-        return "%-4s %-18s %s  first answer %5s s  direct %5s s  %s%s" % (
+        return "%-4s %-18s %s  first answer %5s s  direct %5s s  %s  %s%s" % (
             "FAIL" if self.why else "ok", self.name, self.letter, table.figure(self.first), table.figure(self.direct), " | ".join(self.ways),
-            "".join("\n       " + w for w in self.why))
+            self.cause, "".join("\n       " + w for w in self.why))
 
 
 def way_of(peer):
@@ -66,8 +66,27 @@ def judge(result, wanted_direct, limit):
         result.why.append("direct, though there is said to be no such way: see nat/table.py")
 
 
-def run(lane, name, letter, a, b):
-    """The boards x and y of the lane, in these houses"""
+def ask(x, y, true):
+    """What both ends say of why, and what is wrong with it"""
+    both = x.call("why", peer=y.name), y.call("why", peer=x.name)
+    return reasons.told(both[0]), reasons.judge(both, (x.name, y.name), true)
+
+
+def explain(x, y, result, true, idle):
+    """Until both ends say why as it is true, or too late; who asks so many @idle seconds later is told the same at once"""
+    end = time.monotonic() + reasons.PATIENCE[true[0].way]
+    result.cause, wrong = ask(x, y, true)
+    while wrong and time.monotonic() < end:
+        time.sleep(6 * EVERY_SECONDS)
+        result.cause, wrong = ask(x, y, true)
+    if idle and not wrong:
+        time.sleep(idle)
+        result.cause, wrong = ask(x, y, true)
+    result.why += wrong
+
+
+def run(lane, name, letter, true, a, b, idle):
+    """The boards x and y of the lane, in these houses; what is @true of why they are reached so"""
     result, wanted = Result(name, letter), table.is_direct(letter)
     limit = (GUESS_SECONDS if letter in "GP" else DIRECT_SECONDS) if wanted else WAY_SECONDS + STAYS_SECONDS
     lane.x.start(a.board, a.env)
@@ -75,6 +94,8 @@ def run(lane, name, letter, a, b):
     try:
         measure(lane.x, lane.y, result, wanted, limit)
         judge(result, wanted, limit)
+        if not result.why:
+            explain(lane.x, lane.y, result, true, idle)
     finally:
         for board in lane.x, lane.y:
             status = board.stop()
@@ -93,10 +114,10 @@ def build(lane, a, b):
     return houses.kinds[a].build(lane.net, name + "x"), houses.kinds[b].build(lane.net, name + "y")
 
 
-def one(lane, a, b):
+def one(lane, a, b, idle):
     x, y = build(lane, a, b)
     try:
-        return run(lane, a + (" x " + b if b else ""), table.expected(a, b), x, y)
+        return run(lane, a + (" x " + b if b else ""), table.expected(a, b), reasons.expected(a, b), x, y, idle)
     finally:
         y.close()
         x.close()
@@ -130,14 +151,14 @@ def rest(left):
             return
 
 
-def play(work, n_lanes, tell):
+def play(work, n_lanes, tell, idle=0):
     """[(a, b)] in so many lanes. Returns the results, in the order in which they came"""
     results = []
 
     def each(left):
         lane = Lane("lane%d" % threading.get_native_id())
         for a, b in rest(left):
-            result = one(lane, a, b)
+            result = one(lane, a, b, idle)
             results.append(((a, b), result))
             tell(result.line())
         lane.check()

@@ -237,7 +237,8 @@ def measure_pair(net, a, b, wanted):
         t.seen, u.seen = t.out(0), u.out(0)
         if not t.seen or not u.seen or t.seen[0] != u.seen[0]:
             return {"seen": (t.seen, u.seen)}
-        return {"hears": hears(a, b, patience(wanted["hears"])), "hairpin": meet(t, u, patience(wanted["hairpin"]))}
+        return {"hears": hears(a, b, patience(wanted["hears"])), "hairpin": meet(t, u, patience(wanted["hairpin"])),
+                "routers": count_routers(net, a.board)[0]}
 
 
 def forgets(net, house, seconds):

@@ -1,7 +1,7 @@
 """What the tests of the NAT laboratory have in common: what they need, what they ask for, and how they tell it."""
 import os, shutil, statistics, sys, threading, time
 
-import houses, pairs, table
+import houses, pairs, reasons, table
 
 MEDIAN_SECONDS, WORST_SECONDS = 1, 5  # easy NATs: until they are direct
 OFTEN = 0.9                           # of more than one run in which a port is to be guessed
@@ -50,7 +50,11 @@ def died(wrong):
 
 def prove_houses(n):
     """Ends the test if one is not what it is called: what is seen from it means nothing"""
-    bad, wrong = pairs.prove_all(n, tell)
+    bad, wrong = reasons.check(), []
+    for each in bad:
+        tell("FAIL " + each)
+    if not bad:
+        bad, wrong = pairs.prove_all(n, tell)
     if bad or wrong:
         sys.exit(finish(len(bad) + died(wrong)))
 
@@ -79,6 +83,8 @@ def say_table(by_pair):
     for name in table.PAIRS:
         if (name, None) in middle:
             print("%s: %s" % (houses.pairs[name].title, table.both_figures(middle[name, None])))
+    print("\nWhat `hearth why` says there:\n")
+    print(table.markdown(middle, table.COLUMNS, titles, lambda result: result.cause))
     firsts = sorted(r.first for r in middle.values() if r.first is not None)
     print("\n%d pairs, %d of them direct; first answer after %.1f s (median), %.1f s (worst)" % (
         len(middle), sum(r.is_direct for r in middle.values()), statistics.median(firsts), firsts[-1]))
@@ -86,9 +92,9 @@ def say_table(by_pair):
     print(table.markdown(middle, list(table.README), table.README, table.way))
 
 
-def play(work, n_lanes, with_table=False):
+def play(work, n_lanes, with_table=False, idle=0):
     """Plays [(a, b)], and tells how many of them are not as they should be"""
-    results, wrong = pairs.play(work, n_lanes, tell)
+    results, wrong = pairs.play(work, n_lanes, tell, idle)
     bad, by_pair = died(wrong) + (len(results) < len(work)), {}
     for pair, result in results:
         by_pair.setdefault(pair, []).append(result)
