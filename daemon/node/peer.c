@@ -124,8 +124,10 @@ static struct peer *find_or_add(struct peers *peers, uint32_t id)
 	peers->n++;
 	peers->list[at] = (struct peer){ .id = id, .state_us = clock_now_us() };
 	ways_init(&peers->list[at].ways);
-	if (seen_get(peers->seen, id, &endpoint))
-		ways_heard(&peers->list[at].ways, &endpoint, clock_now_us());
+	if (seen_get(peers->seen, id, &endpoint)) {
+		peers->list[at].recalled_us = clock_now_us();
+		ways_heard(&peers->list[at].ways, &endpoint, peers->list[at].recalled_us);
+	}
 	return &peers->list[at];
 }
 

@@ -65,6 +65,7 @@ struct peer {
 	bool ever;         /* since hearthd started */
 	uint64_t since_us; /* wall clock: reachable or lost since then; 0: nothing happened yet */
 	uint64_t state_us; /* monotonic: in its state since then */
+	uint64_t recalled_us; /* a way that was heard just then was not, but remembered; 0: none */
 	struct endpoint endpoint; /* the last one in use; AF_UNSPEC: none yet */
 };
 

@@ -90,8 +90,10 @@ static void note_last(uint32_t *span, uint64_t at_us, uint64_t now_us)
 		*span = s;
 }
 
-static void put_pings(const struct ways *ways, uint64_t now_us, struct why_facts *f)
+static void put_pings(const struct peer *peer, uint64_t now_us, struct why_facts *f)
 {
+	const struct ways *ways = &peer->ways;
+
 	for (size_t i = 0; i < ways->n; i++) {
 		const struct way *way = &ways->list[i];
 		struct why_pings *pings = &f->pings[family_of(&way->to.addr)];
@@ -102,7 +104,8 @@ static void put_pings(const struct ways *ways, uint64_t now_us, struct why_facts
 		f->knows++;
 		note_last(&pings->sent_s, sent_us(way), now_us);
 		note_last(&pings->answered_s, way->answered_us, now_us);
-		note_last(&pings->heard_s, way->heard_us, now_us);
+		if (way->heard_us != peer->recalled_us)
+			note_last(&pings->heard_s, way->heard_us, now_us);
 	}
 }
 
@@ -137,7 +140,7 @@ static void put_peer(const struct why_sources *sources, const struct peer *peer,
 	uint64_t wall_us, struct why_facts *f)
 {
 	put_way(sources, peer, now_us, f);
-	put_pings(&peer->ways, now_us, f);
+	put_pings(peer, now_us, f);
 	f->heard_s = span_since(peer->stats.last_receive_us, now_us);
 	f->handshake_s = span_since(peer->stats.last_handshake_wall_us, wall_us);
 	if (peer->ways.doubtful)

@@ -423,6 +423,7 @@ static void test_moved(void **state)
 	peers_clear(peers);
 	(void) peers_apply_one(peers, tunnel, 2, NULL, 0, NULL);
 	assert_int_equal(peers_get(peers, 2)->ways.n, 2);
+	assert_true(peers_get(peers, 2)->recalled_us); /* nothing was heard there */
 	n_answers = 0;
 	answer(2, "192.0.2.2:41741", now_us, true);
 	peers_look(peers, tunnel, now_us);

@@ -522,6 +522,10 @@ static void test_facts(void **state)
 	now.net.udp[WHY_IPV4] = WHY_NO; /* who knows better is believed */
 	assert_int_equal(told(2).udp[WHY_IPV4], WHY_NO);
 	assert_int_equal(told(3).way, WHY_WAY_NONE);
+	ways->list[0].heard_us = others[0].recalled_us = clock_now_us(); /* by a run before */
+	assert_int_equal(told(2).pings[WHY_IPV4].heard_s, WHY_NEVER);
+	ways->list[0].heard_us++;
+	assert_int_equal(told(2).pings[WHY_IPV4].heard_s, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
