@@ -139,7 +139,7 @@ def is_ipv6(said):
 
 
 def told(said):
-    return said["cause"] + (" at " + " and ".join(said["at"]) if said["at"] else "") if said else "nothing"
+    return said["cause"] + (" at " + " and ".join(sorted(said["at"])) if said["at"] else "") if said else "nothing"
 
 
 def judge(both, names, reasons):
@@ -150,6 +150,7 @@ def judge(both, names, reasons):
             wrong.append("hearth why %s says nothing" % other)
         elif not any(fits(said, r) for r in reasons) or not said["sentence"].startswith("%s is %s" % (other, said["way"])):
             wrong.append("hearth why %s says %s: %s. %s" % (other, told(said), said["sentence"], said["fix"]))
+            wrong += ["    " + line for line in said["evidence"]]
     if not wrong and told(both[0]) != told(both[1]) and is_ipv6(both[0]) == is_ipv6(both[1]):
         wrong.append("hearth why says %s at one end and %s at the other" % tuple(map(told, both)))
     if wrong:
