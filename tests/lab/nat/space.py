@@ -71,7 +71,7 @@ class Space:
 
     def bridge(self, name, *addresses):
         # with an address of its own: else it is that of a port, and changes when one comes or goes
-        self.ip("link add %s address 02:00:%s type bridge mcast_snooping 0" % (name, os.urandom(4).hex(":")), *("addr add %s dev %s" % (a, name) for a in addresses),
+        self.ip("link add %s address 02:00:%s type bridge mcast_snooping 0" % (name, os.urandom(4).hex(":")), *("addr add %s dev %s%s" % (a, name, " nodad" if ":" in a else "") for a in addresses),
                 "link set %s up" % name)
         with contextlib.suppress(FileNotFoundError):  # what is bridged is not routed
             self.sysctl("bridge/bridge-nf-call-iptables", 0)
