@@ -12,6 +12,7 @@
 static const uint8_t magic[4] = { 0xf0, 'H', 'D', '1' };
 
 enum { AT_HINT = 4, AT_NONCE = AT_HINT + DISCO_HINT_LEN };
+enum { FLAG_GUESS = 1 }; /* of a call */
 
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_NPUBBYTES == DISCO_NONCE_LEN, "nonce");
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_ABYTES == DISCO_TAG_LEN, "tag");
@@ -80,6 +81,7 @@ static int decode_call(const uint8_t *body, size_t len, struct disco *ret)
 	if (body[1] <= DISCO_MAPPING_RANDOM)
 		ret->mapping = body[1]; /* what a later version may know is unknown */
 	ret->step = (int16_t) be16_read(body + 4);
+	ret->guess = body[7] & FLAG_GUESS;
 	if (ip_addr_is_unspecified(&ret->seen.addr))
 		ret->seen.addr = (struct ip_addr){ 0 };
 	ret->n = n;
@@ -121,6 +123,7 @@ static void encode_call(const struct disco *disco, uint8_t *body)
 	body[1] = (uint8_t) disco->mapping;
 	be16_write(body + 4, (uint16_t) disco->step);
 	body[6] = (uint8_t) disco->n;
+	body[7] = disco->guess ? FLAG_GUESS : 0;
 	for (size_t i = 0; i < disco->n; i++) {
 		uint8_t *at = body + DISCO_BODY_LEN + i * DISCO_CALL_ENTRY_LEN;
 

@@ -54,6 +54,7 @@ struct disco {
 	/* -- of a call -- */
 	enum disco_mapping mapping;
 	int16_t step; /* between outside ports of a counting NAT */
+	bool guess;   /* it has many ports open to us now: see mesh/guess.h */
 	struct endpoint list[DISCO_CALL_MAX];
 	size_t n;
 };

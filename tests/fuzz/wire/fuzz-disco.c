@@ -25,7 +25,7 @@ static void check(int r, const struct disco *got)
 	if (disco_open(key, data, disco_len(got), &again) != 0 || again.type != got->type ||
 		again.run != got->run || again.tx != got->tx ||
 		!endpoint_equal(&again.seen, &got->seen) || again.mapping != got->mapping ||
-		again.step != got->step || again.n != got->n)
+		again.step != got->step || again.guess != got->guess || again.n != got->n)
 		abort();
 	for (size_t i = 0; i < got->n; i++)
 		if (!endpoint_equal(&again.list[i], &got->list[i]))

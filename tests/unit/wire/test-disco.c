@@ -132,6 +132,7 @@ static void assert_same_call(const struct disco *a, const struct disco *b)
 	assert_true(endpoint_equal(&a->seen, &b->seen));
 	assert_int_equal(a->mapping, b->mapping);
 	assert_int_equal(a->step, b->step);
+	assert_int_equal(a->guess, b->guess);
 	assert_int_equal(a->n, b->n);
 	for (size_t i = 0; i < a->n; i++)
 		assert_true(endpoint_equal(&a->list[i], &b->list[i]));
@@ -158,6 +159,7 @@ static void test_calls(void **state)
 		struct disco in = { .type = DISCO_CALL,
 			.step = (int16_t) (n ? INT16_MAX : INT16_MIN),
 			.mapping = n % 4,
+			.guess = n % 3 == 1,
 			.n = n };
 		struct disco out;
 
