@@ -32,7 +32,7 @@ bool ways_needs_call(const struct ways *w, const struct way *way, uint64_t now_u
 {
 	const struct way *relayed = ways_get_relayed(w);
 
-	if (!w->keeps_ports || way->relayed || is_recent(way->answered_us, now_us) ||
+	if (!w->keeps_ports || way->relayed || way->hole || is_recent(way->answered_us, now_us) ||
 		is_recent(way->heard_us, now_us) || is_recent(way->lost_us, now_us))
 		return false;
 	if (way->to.addr.family != AF_INET || ip_addr_is_private(&way->to.addr))
@@ -60,6 +60,12 @@ static void step(struct ways *w, uint64_t now_us)
 		w->call_step = AGAIN;
 	else if (w->call_step < PAUSES - 1)
 		w->call_step++;
+}
+
+void ways_call_soon(struct ways *w, uint64_t now_us)
+{
+	if (w->searching && !w->sampling)
+		w->call_us = now_us;
 }
 
 void ways_call_begin(struct ways *w, uint64_t now_us)

@@ -51,6 +51,19 @@ bool ways_passes_nat(const struct ways *w)
 	return used->to.addr.family == AF_INET && !ip_addr_is_private(&used->to.addr);
 }
 
+const struct endpoint *way_leads_to(const struct way *way)
+{
+	return way->hole ? &way->beyond : &way->to;
+}
+
+const struct way *ways_get_hole(const struct ways *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->list[i].hole)
+			return &w->list[i];
+	return NULL;
+}
+
 const struct way *ways_get_relayed(const struct ways *w)
 {
 	for (size_t i = 0; i < w->n; i++)
@@ -169,7 +182,7 @@ static size_t find_oldest(const struct ways *w, size_t *ret_n)
 
 	*ret_n = 0;
 	for (size_t i = 0; i < w->n; i++) {
-		if (is_named(&w->list[i]) || i == w->in_use)
+		if (is_named(&w->list[i]) || w->list[i].hole || i == w->in_use)
 			continue;
 		++*ret_n;
 		if (oldest == w->n || w->list[i].heard_us < w->list[oldest].heard_us)
@@ -235,7 +248,7 @@ bool ways_may_ping(const struct ways_own *own, const struct endpoint *to)
 /* It is the peer's, or was until a moment ago. */
 static bool has_proved(const struct ways *w, const struct way *way, uint64_t now_us)
 {
-	return way->relayed || way == ways_in_use(w) ||
+	return way->relayed || way->hole || way == ways_in_use(w) ||
 	       (way->lost_us && now_us - way->lost_us < WAYS_BACK_FOR_US) ||
 	       (way->answered_us && now_us - way->answered_us < WAYS_PROVED_US);
 }

@@ -110,7 +110,8 @@ void ways_own(struct ways *w, const struct ways_own *own, uint64_t now_us)
 {
 	w->own = own;
 	for (size_t i = w->n; i-- > 0;)
-		if (!w->list[i].relayed && i != w->in_use && !ways_may_ping(own, &w->list[i].to))
+		if (!w->list[i].relayed && !w->list[i].hole && i != w->in_use &&
+			!ways_may_ping(own, &w->list[i].to))
 			ways_drop(w, i);
 	ways_note_ports(w);
 	if (w->searching)
@@ -192,6 +193,39 @@ void ways_relayed_anew(struct ways *w)
 
 	if (way && w->doubtful)
 		way->due = true;
+}
+
+/* The one in use is given up as one that was lost is. */
+static void drop_hole(struct ways *w, const struct way *hole, uint64_t now_us)
+{
+	bool was_used = hole == ways_in_use(w);
+	size_t at = (size_t) (hole - w->list);
+
+	if (was_used) {
+		begin_doubt(w, now_us);
+		w->in_use = w->n;
+	}
+	ways_drop(w, at);
+	if (!was_used)
+		return;
+	w->check_us = w->over_us = WAYS_NEVER;
+	search(w, now_us);
+}
+
+void ways_hole(
+	struct ways *w, const struct endpoint *to, const struct endpoint *beyond, uint64_t now_us)
+{
+	const struct way *hole = ways_get_hole(w);
+	struct way *way;
+
+	if (hole)
+		drop_hole(w, hole, now_us);
+	way = to ? ways_add(w, to) : NULL;
+	if (!way)
+		return;
+	way->hole = true;
+	way->beyond = *beyond;
+	way->due = true;
 }
 
 static void look_again_later(struct way *way)

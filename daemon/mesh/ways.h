@@ -10,6 +10,8 @@
  *               comes by the relayed way only
  *   heard       something authentic came from there
  *   relayed     an address on this board from where a relay carries on; there is one at most
+ *   hole        an address on this board from where a socket leads to the peer that was met by
+ *               guessing (guess.h); there is one at most, and it is as direct as others
  *
  * Which is used: the relayed one as soon as it answers, and any direct one before it. Of direct
  * ones that answer, one that is clearly quicker, or no slower and in the same house. The one in use
@@ -23,7 +25,7 @@
  * behind it another port for as long as such pings come.
  *
  * Who may be pinged, and how much: a peer can name anybody's address. Never pinged are our own
- * addresses, loopback but for the relayed one, multicast, broadcast and the like (ways_may_ping).
+ * addresses, loopback but for the relayed one and the hole, multicast, broadcast and the like.
  * An address that has not answered within WAYS_PROVED_US, nor is in use, nor was until a moment
  * ago, gets at most WAYS_TRIES pings (of 92 bytes) at once and then one each WAYS_TRIES_EVERY_US;
  * all such addresses of one peer together WAYS_PEER_TRIES at once and then one each
@@ -52,8 +54,8 @@ enum {
 	WAYS_ANNOUNCED_MAX = 32,
 	WAYS_CALLED_MAX = 32,
 	WAYS_HEARD_MAX = 4, /* that the peer does not name, beside the one in use */
-	/* The one in use, which nobody may name any more, and the relayed one. */
-	WAYS_MAX = WAYS_ANNOUNCED_MAX + WAYS_CALLED_MAX + WAYS_HEARD_MAX + 1 + 1,
+	/* The one in use, which nobody may name any more, the relayed one, and the hole. */
+	WAYS_MAX = WAYS_ANNOUNCED_MAX + WAYS_CALLED_MAX + WAYS_HEARD_MAX + 1 + 1 + 1,
 	WAYS_OWN_MAX = 96,
 
 	/* -- searching: rounds of pings -- */
@@ -145,9 +147,11 @@ struct ways_own {
 
 struct way {
 	struct endpoint to;
-	bool announced, called, relayed; /* none of them: heard, or was one of them and is in use */
-	bool due;                        /* to be pinged */
-	bool fresh;                      /* never pinged since it is known */
+	struct endpoint beyond; /* of a hole: where it leads */
+	/* None of them: heard, or was one of them and is in use. */
+	bool announced, called, relayed, hole;
+	bool due;   /* to be pinged */
+	bool fresh; /* never pinged since it is known */
 	struct {
 		uint64_t tx, at_us;
 	} pings[WAYS_PINGS];   /* the last ones that may be answered yet; tx 0: none */
@@ -267,6 +271,16 @@ void ways_relayed(struct ways *ways, const struct endpoint *to, uint64_t now_us)
 void ways_relayed_anew(struct ways *ways);
 
 /*
+ * The hole is @to from now on, and leads to the peer at @beyond; NULL (both): there is none. It is
+ * pinged at once.
+ */
+void ways_hole(struct ways *ways, const struct endpoint *to, const struct endpoint *beyond,
+	uint64_t now_us);
+
+/* A call is due now, if the peer is searched for. */
+void ways_call_soon(struct ways *ways, uint64_t now_us);
+
+/*
  * The peer may be at @from: it was there when last seen, or something of it has just come from
  * there (authentic, though perhaps sent again by somebody). It is pinged, and so is the one in use.
  * An address of this board itself is a relayed one, or nothing.
@@ -321,6 +335,10 @@ const struct way *ways_in_use(const struct ways *ways);
 bool ways_is_relayed(const struct ways *ways);
 /* The relayed one, used or not; NULL: there is none. */
 const struct way *ways_get_relayed(const struct ways *ways);
+/* The hole, likewise. */
+const struct way *ways_get_hole(const struct ways *ways);
+/* Its address, but for a hole: what that leads to. */
+const struct endpoint *way_leads_to(const struct way *way);
 /* Whether the one in use leaves our house by a NAT, as far as we know. */
 bool ways_passes_nat(const struct ways *ways);
 /* Whether the peer has answered from @at, and not only long ago. */

@@ -60,7 +60,7 @@ static void assert_apart(void)
 
 void assert_sound(void)
 {
-	size_t announced = 0, called = 0, relayed = 0, named = 0;
+	size_t announced = 0, called = 0, relayed = 0, holes = 0, named = 0;
 
 	assert_true(w.n <= WAYS_MAX);
 	assert_true(w.in_use <= w.n);
@@ -71,12 +71,13 @@ void assert_sound(void)
 		announced += way->announced;
 		called += way->called;
 		relayed += way->relayed;
-		named += way->announced || way->called || way->relayed;
-		assert_false((way->announced || way->called) && way->relayed);
+		holes += way->hole;
+		named += way->announced || way->called || way->relayed || way->hole;
+		assert_false((way->announced || way->called) && (way->relayed || way->hole));
 	}
 	assert_true(announced <= WAYS_ANNOUNCED_MAX);
 	assert_true(called <= WAYS_CALLED_MAX);
-	assert_true(relayed <= 1);
+	assert_true(relayed <= 1 && holes <= 1);
 	assert_true(w.n - named <= WAYS_HEARD_MAX + 1);
 	assert_apart();
 }
