@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/cleanup.h"
 #include "tunnel/ferry-internal.h"
 
 /* --- peers --- */
@@ -240,6 +241,36 @@ int ferry_send_control(struct ferry *f, uint32_t relay, const uint8_t *data, siz
 	if (!c)
 		return -ENOENT;
 	return send(c->source.sock.fd, data, len, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* --- holes --- */
+
+int ferry_hole_open(struct ferry *f, uint32_t node, int fd, int family)
+{
+	struct change change = { .old = find_carrier(f, node, false) };
+	int r = 0;
+
+	if (node == 0)
+		r = -EINVAL;
+	else if (!ferry_passenger_find(f, node))
+		r = -ENOENT;
+	else if (!change.old && is_full(f, false))
+		r = -ENOSPC;
+	if (r < 0) {
+		close_p(&fd);
+		return r;
+	}
+	r = ferry_hole_new(node, fd, family, &change.new);
+	if (r < 0)
+		return r;
+	r = ferry_call(f, change_carrier, &change);
+	free_carrier(r < 0 ? change.new : change.old);
+	return r < 0 ? r : ferry_peer_carrier(f, node, node);
+}
+
+void ferry_hole_close(struct ferry *f, uint32_t node)
+{
+	close_carrier(f, find_carrier(f, node, false));
 }
 
 /* --- streams --- */

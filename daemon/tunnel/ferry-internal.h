@@ -3,6 +3,7 @@
  *
  *   ferry-control.c  the calls of the control thread
  *   ferry.c          opens, closes, the thread
+ *   ferry-hole.c     a carrier: a UDP socket connected to a peer itself
  *   ferry-udp.c      a carrier: a UDP socket connected to a relay
  *   ferry-derp.c     a carrier: a stream to a relay
  *   ferry-peers.c    the loopback sockets: from the tunnel to a carrier, and the other way
@@ -169,6 +170,14 @@ void ferry_deliver(struct ferry *f);
 int ferry_udp_new(uint32_t relay, const struct endpoint *to, uint32_t fwmark, struct carrier **ret,
 	struct err *err);
 void ferry_udp_set_session(struct carrier *c, uint32_t session);
+/* Sends datagrams of @msgs by the UDP socket of @c, of @family, each behind @head (NULL: none). */
+void ferry_udp_send(struct ferry *f, struct carrier *c, int family, const uint8_t *head,
+	const struct sock_msg *msgs, size_t n);
+
+/* --- ferry-hole.c --- */
+
+/* To the peer @node; @fd is closed, also on failure. -ENOMEM */
+int ferry_hole_new(uint32_t node, int fd, int family, struct carrier **ret);
 
 /* --- ferry-derp.c --- */
 

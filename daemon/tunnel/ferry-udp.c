@@ -33,16 +33,20 @@ static void send_train(struct ferry *f, struct carrier *c)
 		ferry_tell_refused(f, c, r);
 }
 
-/* By itself. What is too long for this machine's own link is lost, as it would be further on. */
-static void send_whole(
-	struct ferry *f, struct carrier *c, const uint8_t *head, const uint8_t *data, size_t len)
+static size_t head_len(const uint8_t *head)
 {
-	int family = ((const struct udp *) c)->family;
+	return head ? UDPRELAY_DATA_HEAD_LEN : 0;
+}
+
+/* By itself. What is too long for this machine's own link is lost, as it would be further on. */
+static void send_whole(struct ferry *f, struct carrier *c, int family, const uint8_t *head,
+	const uint8_t *data, size_t len)
+{
 	struct train_sock *sock = &c->source.sock;
 	struct train_counters n = { 0 };
 
 	send_train(f, c);
-	(void) train_add(f->train, sock, head, UDPRELAY_DATA_HEAD_LEN, data, len);
+	(void) train_add(f->train, sock, head, head_len(head), data, len);
 	sock_set_whole(sock->fd, family, true);
 	(void) train_send(f->train, sock, &n);
 	sock_set_whole(sock->fd, family, false);
@@ -51,8 +55,8 @@ static void send_whole(
 	f->counters.to_relay_refused += n.refused;
 }
 
-static void add_message(
-	struct ferry *f, struct carrier *c, const uint8_t *head, const struct sock_msg *msg)
+static void add_message(struct ferry *f, struct carrier *c, int family, const uint8_t *head,
+	const struct sock_msg *msg)
 {
 	unsigned n = sock_msg_datagrams(msg);
 	size_t size = n > 1 ? msg->segment : msg->len;
@@ -67,14 +71,22 @@ static void add_message(
 			continue;
 		}
 		if (disco_is_padded(data, len)) {
-			send_whole(f, c, head, data, len);
+			send_whole(f, c, family, head, data, len);
 			continue;
 		}
-		if (train_add(f->train, sock, head, UDPRELAY_DATA_HEAD_LEN, data, len))
+		if (train_add(f->train, sock, head, head_len(head), data, len))
 			continue;
 		send_train(f, c);
-		(void) train_add(f->train, sock, head, UDPRELAY_DATA_HEAD_LEN, data, len);
+		(void) train_add(f->train, sock, head, head_len(head), data, len);
 	}
+}
+
+void ferry_udp_send(struct ferry *f, struct carrier *c, int family, const uint8_t *head,
+	const struct sock_msg *msgs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		add_message(f, c, family, head, &msgs[i]);
+	send_train(f, c);
 }
 
 static void to_relay(struct ferry *f, struct carrier *c, const struct passenger *to,
@@ -84,9 +96,7 @@ static void to_relay(struct ferry *f, struct carrier *c, const struct passenger 
 	uint8_t head[UDPRELAY_DATA_HEAD_LEN];
 
 	udprelay_data_head(head, u->session, to->node);
-	for (size_t i = 0; i < n; i++)
-		add_message(f, c, head, &msgs[i]);
-	send_train(f, c);
+	ferry_udp_send(f, c, u->family, head, msgs, n);
 }
 
 /* --- from the relay --- */

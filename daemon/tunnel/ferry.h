@@ -14,7 +14,8 @@
  * any relay goes to the tunnel. Whole trains of datagrams stay together all the way.
  *
  * There are two ways to a relay: by UDP, and by a stream (DERP). With both, packets go by UDP while
- * it is bound, else by the stream.
+ * it is bound, else by the stream. A peer that was met by guessing its port (mesh/guess.h) is at
+ * the other end of a socket of its own, and no relay is between.
  *
  * Peers and relays are known by their node ids, which are not 0. Who is a peer, which relays there
  * are, binding to them and choosing among them is the control thread's. Its calls are carried out
@@ -82,6 +83,18 @@ void ferry_relay_close(struct ferry *ferry, uint32_t relay);
  * -EAGAIN the send buffer is full, -ECONNREFUSED nobody listened there when we sent last.
  */
 int ferry_send_control(struct ferry *ferry, uint32_t relay, const uint8_t *data, size_t len);
+
+/* --- peers themselves, by a socket that is not the tunnel's --- */
+
+/*
+ * What is sent to the peer @node goes by @fd from now on, a UDP socket of @family that is
+ * non-blocking and connected to it, and what comes there goes to the tunnel; in place of the one
+ * that was. It is the ferry's, also on failure. To be had in a ferry without relays: one of the
+ * same number would be another's. -EINVAL (@node 0), -ENOSPC above FERRY_RELAYS_MAX, -ENOENT no
+ * such peer, -ENOMEM.
+ */
+int ferry_hole_open(struct ferry *ferry, uint32_t node, int fd, int family);
+void ferry_hole_close(struct ferry *ferry, uint32_t node);
 
 /* --- relays by a stream (wire/derp.h) --- */
 

@@ -53,13 +53,10 @@ static void grow_buffer(int fd, int force, int plain, int bytes)
 		(void) setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof(bytes));
 }
 
-int train_open(int family, int buffer_bytes, struct train_sock *ret)
+void train_take(int fd, int family, int buffer_bytes, struct train_sock *ret)
 {
 	static const int on = 1, fragment = IP_PMTUDISC_DONT;
-	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd < 0)
-		return -errno;
 	/* As the tunnel's: outer IPv4 packets may be fragmented on their way; IPv6 is by us. */
 	if (family == AF_INET)
 		(void) setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &fragment, sizeof(fragment));
@@ -68,6 +65,15 @@ int train_open(int family, int buffer_bytes, struct train_sock *ret)
 	grow_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, buffer_bytes);
 	*ret = (struct train_sock){ .fd = fd };
 	train_gso_again(ret);
+}
+
+int train_open(int family, int buffer_bytes, struct train_sock *ret)
+{
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	train_take(fd, family, buffer_bytes, ret);
 	return 0;
 }
 

@@ -43,6 +43,8 @@ struct train *train_free(struct train *train);
  * @buffer_bytes, the caller's to bind, connect and close. 0 or -errno, and *@ret is left alone.
  */
 int train_open(int family, int buffer_bytes, struct train_sock *ret);
+/* The same of @fd, a socket of @family that is there already, non-blocking and connected. */
+void train_take(int fd, int family, int buffer_bytes, struct train_sock *ret);
 /* Another card or way may be in use now: super-frames are tried again. */
 void train_gso_again(struct train_sock *sock);
 

@@ -351,6 +351,114 @@ static void test_padded_ping(void **state)
 	assert_int_equal(wholes - before, 1);
 }
 
+/* --- holes --- */
+
+/* A socket that leads to @to, and where that sees it. */
+static int lead_to(const struct sock *to, struct endpoint *ret_at)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_port = htons(to->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(sa);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *) &sa, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *) &sa, &len), 0);
+	*ret_at = local(ntohs(sa.sin_port));
+	return fd;
+}
+
+static void expect_there(struct world *w, const struct sock *peer, const struct endpoint *at,
+	const void *data, size_t len)
+{
+	struct endpoint from;
+	size_t got;
+	const uint8_t *found = next(w, peer->fd4, &from, &got);
+
+	assert_int_equal(got, len);
+	assert_memory_equal(found, data, len);
+	assert_true(endpoint_equal(&from, at));
+}
+
+/* No head is before what goes to the peer itself, and trains stay together both ways. */
+static void test_hole(void **state)
+{
+	enum { CAT = 9, SIZE = 1452, N = 30 };
+	struct world *w = *state;
+	struct endpoint cat, at;
+	unsigned supers;
+
+	assert_int_equal(add_peer(w, CAT, &cat), 0);
+	assert_int_equal(ferry_hole_open(w->ferry, CAT, lead_to(&w->second, &at), AF_INET), 0);
+	supers = w->supers;
+	send_to(w, &w->tunnel, &cat, w->text, N * SIZE - 100, SIZE);
+	for (size_t i = 0; i < N; i++)
+		expect_there(w, &w->second, &at, w->text + i * SIZE, i < N - 1 ? SIZE : SIZE - 100);
+	send_to(w, &w->second, &at, w->text, N * SIZE - 100, SIZE);
+	for (size_t i = 0; i < N; i++)
+		expect_at_tunnel(w, &cat, w->text + i * SIZE, i < N - 1 ? SIZE : SIZE - 100);
+	if (w->second.gro)
+		assert_int_equal(w->supers - supers, 2);
+	assert_int_equal(counters(w).to_relay, N);
+	assert_int_equal(counters(w).from_relay, N);
+	expect_no_event(w);
+	/* Those of the others go on by their relay. */
+	send_to(w, &w->tunnel, &w->ada, w->text, 100, 0);
+	expect_for_node(w, &w->relay, ADA, w->text, 100);
+	from_relay(w, BOB, 0, 50);
+	expect_at_tunnel(w, &w->bob, w->text, 50);
+}
+
+/* Also a padded ping, in one piece; who is not at the other end is not heard. */
+static void test_hole_strangers(void **state)
+{
+	enum { CAT = 9, SIZE = 1300 };
+	static const uint8_t magic[] = { 0xf0, 'H', 'D', '1' };
+	struct world *w = *state;
+	struct endpoint cat, at;
+	unsigned before = wholes;
+
+	assert_int_equal(add_peer(w, CAT, &cat), 0);
+	assert_int_equal(ferry_hole_open(w->ferry, CAT, lead_to(&w->second, &at), AF_INET), 0);
+	memcpy(w->text, magic, sizeof(magic));
+	send_to(w, &w->tunnel, &cat, w->text, SIZE, 0);
+	expect_there(w, &w->second, &at, w->text, SIZE);
+	assert_int_equal(wholes - before, 1);
+	send_to(w, &w->relay, &at, w->text, SIZE, 0);
+	send_to(w, &w->second, &at, w->text + 7, SIZE, 0);
+	expect_at_tunnel(w, &cat, w->text + 7, SIZE);
+	expect_nothing(w, &w->tunnel);
+}
+
+/* Another in its place, none, and what cannot be. */
+static void test_hole_ends(void **state)
+{
+	enum { CAT = 9, NOBODY = 10 };
+	struct world *w = *state;
+	struct endpoint cat, at, other;
+	int fd = lead_to(&w->second, &at);
+
+	assert_int_equal(ferry_hole_open(w->ferry, 0, fd, AF_INET), -EINVAL);
+	assert_int_equal(close(fd), -1); /* it was taken all the same */
+	assert_int_equal(add_peer(w, CAT, &cat), 0);
+	assert_int_equal(ferry_hole_open(w->ferry, CAT, lead_to(&w->second, &at), AF_INET), 0);
+	assert_int_equal(ferry_hole_open(w->ferry, CAT, lead_to(&w->second, &other), AF_INET), 0);
+	send_to(w, &w->tunnel, &cat, "a", 1, 0);
+	expect_there(w, &w->second, &other, "a", 1);
+	ferry_hole_close(w->ferry, CAT);
+	ferry_hole_close(w->ferry, CAT);
+	send_to(w, &w->tunnel, &cat, "b", 1, 0);
+	AWAIT(w, no_relay, 1);
+	assert_int_equal(
+		ferry_hole_open(w->ferry, NOBODY, lead_to(&w->second, &at), AF_INET), -ENOENT);
+	/* Who has gone before his hole has: what comes by it is nobody's. */
+	assert_int_equal(ferry_hole_open(w->ferry, CAT, lead_to(&w->second, &at), AF_INET), 0);
+	ferry_peer_remove(w->ferry, CAT);
+	send_to(w, &w->second, &at, "c", 1, 0);
+	AWAIT(w, unknown_node, 1);
+}
+
 /* Sizes and peers in a jumble, many at once: for each peer all of it, in order. */
 static void test_mixed(void **state)
 {
@@ -1234,6 +1342,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_trains, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_padded_ping, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hole, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hole_strangers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hole_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mixed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_interleaved, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_local_user, set_up, tear_down),
