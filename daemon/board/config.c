@@ -13,7 +13,8 @@
 #include "base/yaml.h"
 
 static const char *const known[] = { "mesh", "node", "root", "urls", "pins", "interface", "port",
-	"port_mapping", "public_ranges", "beacon", "proxy", "proxy_file", "no_proxy", NULL };
+	"port_mapping", "public_ranges", "beacon", "guessing", "proxy", "proxy_file", "no_proxy",
+	NULL };
 
 /* What the kernel accepts, without characters that need quoting somewhere. */
 static int check_interface(const char *name, struct err *err)
@@ -51,6 +52,9 @@ static int read_optional(const json_t *json, struct config *config, struct err *
 	config->beacon = true;
 	if (r == 0 && json_has(json, "beacon"))
 		r = json_get_bool(json, "beacon", &config->beacon, err);
+	config->guessing = true;
+	if (r == 0 && json_has(json, "guessing"))
+		r = json_get_bool(json, "guessing", &config->guessing, err);
 	if (r < 0)
 		return r;
 	if (!port)

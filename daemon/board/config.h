@@ -12,6 +12,7 @@
  *	port_mapping: false         # optional: ask no gateway for the port
  *	public_ranges: true         # optional: the owner takes a mesh of public ranges
  *	beacon: false               # optional: nothing is said or heard on the LAN
+ *	guessing: false             # optional: no ports of routers are guessed
  *	proxy: http://proxy:3128    # optional: without user and password, for all may read it
  *	proxy_file: /etc/hearth/proxy   # or this: a file with the URL (board/wayout.h)
  *	no_proxy: [example.com]     # optional: what is reached without it
@@ -47,7 +48,7 @@ struct config {
 	uint16_t port;
 	bool port_mapping; /* true unless it says false */
 	bool public_ranges;
-	bool beacon;
+	bool beacon, guessing;                                     /* true unless it says false */
 	char proxy[CONFIG_PROXY_MAX], proxy_file[CONFIG_FILE_MAX]; /* at most one; "": none */
 	char no_proxy[CONFIG_EXCEPT_MAX]; /* between commas, as proxy_is_excepted() takes it */
 	bool has_no_proxy;

@@ -56,15 +56,17 @@ static void put_way(struct hearthd *h, uint32_t id, json_t *ret)
 	const struct node *relay = NULL;
 	struct why_sources sources;
 	struct why_facts facts;
+	const struct way *way;
 	char text[ENDPOINT_TEXT_MAX] = "";
 
 	status_fill_why(h, &sources);
 	peer = peers_get(h->peers, id);
 	why_facts_gather(&h->core, &sources, peer, id, &facts);
-	if (peer && ways_is_relayed(&peer->ways))
+	way = peer ? ways_in_use(&peer->ways) : NULL;
+	if (way && way->relayed)
 		relay = netmap_by_id(book_netmap(h->core.book), peer->relay);
 	else if (peer && peer->stats.endpoint.addr.family)
-		endpoint_format(&peer->stats.endpoint, text);
+		endpoint_format(way && way->hole ? &way->beyond : &peer->stats.endpoint, text);
 	(void) json_object_set_new(ret, "endpoint", *text ? json_string(text) : json_null());
 	(void) json_object_set_new(ret, "relay", relay ? json_string(relay->name) : json_null());
 	(void) json_object_set_new(ret, "relay_way",

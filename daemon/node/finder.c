@@ -44,14 +44,21 @@ struct finder {
 
 static const struct ip_addr as_routed;
 
+static void seal(const struct peer *peer, const struct disco *disco, size_t len, uint8_t *ret)
+{
+	uint8_t nonce[DISCO_NONCE_LEN];
+
+	randombytes_buf(nonce, sizeof(nonce));
+	disco_seal(peer->pair.key, peer->pair.hint_out, nonce, disco, len, ret);
+}
+
 static int send_disco(struct finder *f, const struct peer *peer, const struct disco *disco,
 	const struct endpoint *to, const struct ip_addr *from)
 {
-	uint8_t nonce[DISCO_NONCE_LEN], data[DISCO_CALL_LEN_MAX];
+	uint8_t data[DISCO_CALL_LEN_MAX];
 	size_t len = disco_len(disco);
 
-	randombytes_buf(nonce, sizeof(nonce));
-	disco_seal(peer->pair.key, peer->pair.hint_out, nonce, disco, len, data);
+	seal(peer, disco, len, data);
 	return tunnel_send_aside(f->tunnel, to, from, data, len);
 }
 
@@ -84,7 +91,8 @@ static void send_call(
 		.tx = tx,
 		.seen = f->own.outside,
 		.mapping = at->mapping,
-		.step = f->own.step };
+		.step = f->own.step,
+		.guess = peer->guess.open };
 
 	for (size_t i = 0; i < at->n && call.n < DISCO_CALL_MAX; i++)
 		call.list[call.n++] = at->list[(at->n_local + i) % at->n];
@@ -127,28 +135,44 @@ static void keep_open(struct finder *f, struct peer *peer)
 	(void) tunnel_set_peer(f->tunnel, &peer->told); /* it ends */
 }
 
+static bool was_direct(const struct peer *peer)
+{
+	const struct endpoint *was = &peer->told.endpoint;
+	const struct way *hole = ways_get_hole(&peer->ways);
+
+	if (hole && endpoint_equal(&hole->to, was))
+		return true;
+	return was->addr.family && !ip_addr_is_loopback(&was->addr);
+}
+
+static void log_way(const struct peer *peer, const struct way *way)
+{
+	char text[ENDPOINT_TEXT_MAX];
+
+	if (way->relayed)
+		log_debug("board %u is reached by relay %u, in %u us", peer->id, peer->relay,
+			(unsigned) way->rtt_us);
+	else
+		log_debug("board %u is reached at %s%s, in %u us", peer->id,
+			endpoint_format(way_leads_to(way), text),
+			way->hole ? ", by a port that was guessed" : "", (unsigned) way->rtt_us);
+}
+
 /* The tunnel is told where the peer is, if that is news to it. */
 static void tell(struct finder *f, struct peer *peer)
 {
 	const struct way *way = ways_in_use(&peer->ways);
-	char text[ENDPOINT_TEXT_MAX];
 	bool left;
 
 	if (!way || !peer->is_told || endpoint_equal(&way->to, &peer->told.endpoint))
 		return;
 	if (tunnel_set_endpoint(f->tunnel, peer->told.key, &way->to) < 0)
 		return; /* it ends, or the address is a denied one */
-	left = way->relayed && peer->told.endpoint.addr.family &&
-	       !ip_addr_is_loopback(&peer->told.endpoint.addr);
+	left = way->relayed && was_direct(peer);
 	peer->told.endpoint = way->to;
 	(void) tunnel_initiate(f->tunnel, peer->told.key);
 	f->hooks->elsewhere(f->ctx, peer->id);
-	if (way->relayed)
-		log_debug("board %u is reached by relay %u, in %u us", peer->id, peer->relay,
-			(unsigned) way->rtt_us);
-	else
-		log_debug("board %u is reached at %s, in %u us", peer->id,
-			endpoint_format(&way->to, text), (unsigned) way->rtt_us);
+	log_way(peer, way);
 	if (left && f->hooks->left)
 		f->hooks->left(f->ctx, peer->id);
 }
@@ -277,6 +301,7 @@ static void take_call(struct finder *f, struct peer *peer, const struct tunnel_e
 		return;
 	}
 	f->counters.calls++;
+	f->hooks->called(f->ctx, peer->id, call->guess);
 }
 
 static void take_disco(struct finder *f, struct peer *peer, const struct tunnel_event *event,
@@ -464,16 +489,55 @@ void finder_probe(struct finder *f, uint32_t id, const struct endpoint *to, size
 	const struct finder_probe probe = {
 		.to = *to, .len = len, .tx = ping.tx, .at_us = clock_now_us()
 	};
-	uint8_t nonce[DISCO_NONCE_LEN], data[DISCO_MAX_LEN];
+	uint8_t data[DISCO_MAX_LEN];
 
 	if (!f->tunnel || !peer || !peer->pair.usable)
 		return;
-	randombytes_buf(nonce, sizeof(nonce));
-	disco_seal(peer->pair.key, peer->pair.hint_out, nonce, &ping, len, data);
+	seal(peer, &ping, len, data);
 	if (tunnel_send_whole(f->tunnel, to, data, len) < 0)
 		return; /* the interface has less, perhaps: it is not answered */
 	finder_probes_note(&peer->probes, &probe);
 	f->counters.pings_sent++;
+}
+
+/* --- for who guesses --- */
+
+void finder_call(struct finder *f, uint32_t id)
+{
+	struct peer *peer = peers_change(f->peers, id);
+
+	if (!peer)
+		return;
+	ways_call_soon(&peer->ways, clock_now_us());
+	run(f);
+}
+
+void finder_guess(struct finder *f, uint32_t id, const struct endpoint *to)
+{
+	const struct peer *peer = peers_get(f->peers, id);
+
+	if (f->tunnel && peer && peer->pair.usable)
+		send_ping(f, peer, to, random_number());
+}
+
+bool finder_seal(struct finder *f, uint32_t id, uint8_t ret[static DISCO_MIN_LEN])
+{
+	const struct peer *peer = peers_get(f->peers, id);
+	struct disco ping = { .type = DISCO_PING, .run = f->run, .tx = random_number() };
+
+	if (!peer || !peer->pair.usable)
+		return false;
+	seal(peer, &ping, DISCO_MIN_LEN, ret);
+	f->counters.pings_sent++;
+	return true;
+}
+
+bool finder_recognises(struct finder *f, uint32_t id, const uint8_t *data, size_t len)
+{
+	const struct peer *peer = peers_get(f->peers, id);
+	struct disco disco;
+
+	return peer && peer->pair.usable && disco_open(peer->pair.key, data, len, &disco) == 0;
 }
 
 void finder_moved(struct finder *f)

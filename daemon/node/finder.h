@@ -29,6 +29,8 @@ struct finder_hooks {
 	void (*sample)(void *ctx);
 	/* Node @id is reached elsewhere than before. */
 	void (*elsewhere)(void *ctx, uint32_t id);
+	/* A CALL of node @id's came by its relay. @guess: it has ports open to us (guess.h). */
+	void (*called)(void *ctx, uint32_t id, bool guess);
 	/* A ping of @len bytes to node @id at @to (finder_probe) was answered after @rtt_us. */
 	void (*probed)(
 		void *ctx, uint32_t id, const struct endpoint *to, size_t len, uint64_t rtt_us);
@@ -71,6 +73,18 @@ void finder_doubt(struct finder *finder, uint32_t id);
  * fragmented. Whether it is answered is told by probed() alone, and means nothing to its ways.
  */
 void finder_probe(struct finder *finder, uint32_t id, const struct endpoint *to, size_t len);
+
+/*
+ * For who looks for node @id by guessing (holes.h). A CALL to it is due now; what that and others
+ * tell of ports that are open to it, is in the table (peer.h).
+ */
+void finder_call(struct finder *finder, uint32_t id);
+/* A ping to where it may be, whose answer is not waited for: if it is there, it pings us. */
+void finder_guess(struct finder *finder, uint32_t id, const struct endpoint *to);
+/* The same, to be sent from elsewhere than the tunnel's port. False: there is no such peer. */
+bool finder_seal(struct finder *finder, uint32_t id, uint8_t ret[static DISCO_MIN_LEN]);
+/* Whether @data, which came to elsewhere than there, is disco of node @id. */
+bool finder_recognises(struct finder *finder, uint32_t id, const uint8_t *data, size_t len);
 
 /* Our own addresses or routes are others: every way is looked at again. */
 void finder_moved(struct finder *finder);

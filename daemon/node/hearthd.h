@@ -26,6 +26,7 @@
 #include "node/exchange.h"
 #include "node/finder.h"
 #include "node/ground.h"
+#include "node/holes.h"
 #include "node/ipv6.h"
 #include "node/keep.h"
 #include "node/mapped.h"
@@ -63,6 +64,7 @@ struct hearthd {
 	struct exchange *exchange;
 	struct finder *finder;
 	struct ground *ground;
+	struct holes *holes;
 	struct ipc_server *ipc;
 	struct ipv6 *ipv6;
 	struct keep *keep;

@@ -255,8 +255,7 @@ static void on_sampled(void *ctx, const struct endpoint *from, const struct endp
 		m->hooks->sampled(m->ctx, seen);
 }
 
-/* The nearest that is further than our own LAN, and any provider's. */
-static const struct endpoint *find_far_server(const struct mapped *m)
+bool mapped_far_server(const struct mapped *m, struct endpoint *ret)
 {
 	const struct nat_server *best = NULL;
 
@@ -267,17 +266,20 @@ static const struct endpoint *find_far_server(const struct mapped *m)
 			!ip_addr_is_private(&s->seen.addr) && (!best || s->rtt_us < best->rtt_us))
 			best = s;
 	}
-	return best ? &best->at : NULL;
+	if (best)
+		*ret = best->at;
+	return best != NULL;
 }
 
 void mapped_sample(struct mapped *m)
 {
-	const struct endpoint *at = m->tunnel ? find_far_server(m) : NULL;
 	uint64_t now_us = clock_now_us();
+	struct endpoint at;
 
-	if (!at || (m->once.fd >= 0 && now_us - m->once.asked_us < SAMPLE_US))
+	if (!m->tunnel || !mapped_far_server(m, &at) ||
+		(m->once.fd >= 0 && now_us - m->once.asked_us < SAMPLE_US))
 		return;
-	if (stun_once_ask(&m->once, at, now_us) == 0)
+	if (stun_once_ask(&m->once, &at, now_us) == 0)
 		m->counters.sent++;
 }
 

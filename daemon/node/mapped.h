@@ -74,6 +74,12 @@ void mapped_sample(struct mapped *mapped);
 
 /* Where others may try us beside our links' addresses, in a fixed order. Returns how many. */
 size_t mapped_endpoints(const struct mapped *mapped, struct endpoint ret[static NAT_ANNOUNCED_MAX]);
+/*
+ * The nearest server that answers and is further than our own LAN, and any provider's, over IPv4.
+ * False: none is known.
+ */
+bool mapped_far_server(const struct mapped *mapped, struct endpoint *ret);
+
 /* What is known; @port_mapping is not its own. Borrowed until the next event. */
 const struct nat_side *mapped_sides(const struct mapped *mapped);
 size_t mapped_servers(

@@ -186,7 +186,13 @@ static void sample(void *ctx)
 	mapped_sample(((struct hearthd *) ctx)->mapped);
 }
 
+static void on_called(void *ctx, uint32_t id, bool guess)
+{
+	holes_called(((struct hearthd *) ctx)->holes, id, guess);
+}
+
 static const struct finder_hooks finder_hooks = { .missed = on_missed,
+	.called = on_called,
 	.aside = on_stun,
 	.sample = sample,
 	.left = on_left,
@@ -207,6 +213,43 @@ static void on_mtus_changed(void *ctx)
 }
 
 static const struct mtus_hooks mtus_hooks = { .probe = probe, .changed = on_mtus_changed };
+
+static bool far_server(void *ctx, struct endpoint *ret)
+{
+	return mapped_far_server(((const struct hearthd *) ctx)->mapped, ret);
+}
+
+static void call_peer(void *ctx, uint32_t id)
+{
+	finder_call(((struct hearthd *) ctx)->finder, id);
+}
+
+static void ping_guess(void *ctx, uint32_t id, const struct endpoint *to)
+{
+	finder_guess(((struct hearthd *) ctx)->finder, id, to);
+}
+
+static bool seal_ping(void *ctx, uint32_t id, uint8_t ret[static DISCO_MIN_LEN])
+{
+	return finder_seal(((struct hearthd *) ctx)->finder, id, ret);
+}
+
+static bool recognises(void *ctx, uint32_t id, const uint8_t *data, size_t len)
+{
+	return finder_recognises(((struct hearthd *) ctx)->finder, id, data, len);
+}
+
+static void on_met(void *ctx)
+{
+	finder_follow(((struct hearthd *) ctx)->finder);
+}
+
+static const struct holes_hooks holes_hooks = { .server = far_server,
+	.call = call_peer,
+	.ping = ping_guess,
+	.seal = seal_ping,
+	.recognises = recognises,
+	.changed = on_met };
 
 static size_t stun_of_relays(void *ctx, struct mapped_server *ret, size_t max)
 {
@@ -280,6 +323,8 @@ static void close_tunnel(struct hearthd *h)
 		relays_use(h->relays, NULL);
 	if (h->mapped)
 		mapped_use(h->mapped, NULL);
+	if (h->holes)
+		holes_use(h->holes, NULL);
 	overlay_close(h->overlay);
 	if (h->peers)
 		peers_forget(h->peers);
@@ -312,6 +357,8 @@ int mesh_open(struct hearthd *h, struct err *err)
 		return err->code;
 	if (mapped_new(&h->core, h->peers, &mapped_hooks, h, &h->mapped, err) < 0)
 		return err->code;
+	if (holes_new(&h->core, h->peers, &holes_hooks, h, &h->holes, err) < 0)
+		return err->code;
 	if (roster_new(&h->core, &h->roster, err) < 0)
 		return err->code;
 	if (beacon_new(&h->core, h->peers, &beacon_hooks, h, &h->beacon, err) < 0)
@@ -340,6 +387,7 @@ void mesh_close(struct hearthd *h)
 	h->portmap = portmap_free(h->portmap);
 	h->overlay = overlay_free(h->overlay);
 	h->exchange = exchange_free(h->exchange);
+	h->holes = holes_free(h->holes);
 	h->mapped = mapped_free(h->mapped);
 	h->why = why_free(h->why);
 	h->relays = relays_free(h->relays);
@@ -549,6 +597,7 @@ static int open_tunnel(struct hearthd *h, const struct settings *settings, struc
 	uapi_open(h->uapi, tunnel);
 	relays_use(h->relays, tunnel);
 	mapped_use(h->mapped, tunnel);
+	holes_use(h->holes, tunnel);
 	return finder_use(h->finder, tunnel, err);
 }
 

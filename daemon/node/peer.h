@@ -32,6 +32,15 @@ struct peer_pair {
 	struct pace pongs_anywhere; /* whoever plays its pings again must not use up those */
 };
 
+/* Whether and when a port of it is guessed: the holes' (holes.h). */
+struct peer_guess {
+	uint64_t since_us; /* it has called in vain since then; 0: it has not */
+	uint64_t called_us;
+	struct backoff pause;
+	bool open;    /* ports of ours are open to it, and calls say so */
+	bool invited; /* it has just said the same to us */
+};
+
 /* How long what is sent to it may be: the mtus' (mtus.h). */
 struct peer_mtu {
 	struct mtu search;
@@ -56,6 +65,7 @@ struct peer {
 	uint32_t relay; /* the node by which the relayed one of its ways goes; 0: there is none */
 	bool relay_in_vain; /* none was of use: not again before there is a new reason */
 	bool relay_absent;  /* it said last that the peer is not there */
+	struct peer_guess guess;
 	struct peer_mtu mtu;
 	/* -- what the tunnel said last -- */
 	struct tunnel_peer_stats stats;
@@ -94,7 +104,7 @@ struct peers *peers_free(struct peers *peers);
 
 /* All of them, by number. Borrowed until the table changes. */
 const struct peer *peers_list(const struct peers *peers, size_t *ret_n);
-/* The same, for finder and relays, who change what is their own. */
+/* The same, for who changes what is its own. */
 struct peer *peers_all(struct peers *peers, size_t *ret_n);
 /* NULL if there is none. Borrowed likewise. */
 const struct peer *peers_get(const struct peers *peers, uint32_t id);

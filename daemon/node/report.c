@@ -78,9 +78,12 @@ static void put_way(const struct report *report, const struct peer *peer, json_t
 {
 	const struct way *way = ways_in_use(&peer->ways);
 	const struct endpoint *endpoint = &peer->stats.endpoint;
-	bool relayed = ip_addr_is_loopback(&endpoint->addr);
+	bool relayed;
 	char text[ENDPOINT_TEXT_MAX];
 
+	if (way && way->hole)
+		endpoint = way_leads_to(way);
+	relayed = ip_addr_is_loopback(&endpoint->addr);
 	(void) json_object_set_new(obj, "endpoint",
 		endpoint->addr.family && !relayed ? json_string(endpoint_format(endpoint, text))
 						  : json_null());
@@ -220,6 +223,14 @@ static json_t *disco_json(const struct finder_counters *c)
 		(json_int_t) c->calls, "unheeded", (json_int_t) c->unheeded);
 }
 
+static json_t *guessing_json(const struct holes_counters *c)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tries", (json_int_t) c->tries, "pings",
+		(json_int_t) c->pings, "met", (json_int_t) c->met, "in_vain",
+		(json_int_t) c->in_vain, "hurt", (json_int_t) c->hurt, "refused",
+		(json_int_t) c->refused, "ways", (json_int_t) c->now);
+}
+
 static json_t *beacon_json(const struct beacon_counters *c)
 {
 	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "sent", (json_int_t) c->sent, "heard",
@@ -320,6 +331,7 @@ json_t *report_json(const struct report *report)
 	(void) json_object_set_new(obj, "port_mappings", mappings_json(report));
 	(void) json_object_set_new(obj, "disco", disco_json(report->disco));
 	(void) json_object_set_new(obj, "beacon", beacon_json(report->beacon));
+	(void) json_object_set_new(obj, "guessing", guessing_json(&report->holes));
 	(void) json_object_set_new(obj, "relays", relays_json(report));
 	(void) json_object_set_new(obj, "links", links_json(report->links));
 	(void) json_object_set_new(obj, "coordinator", coordinator_json(report));

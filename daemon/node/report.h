@@ -11,6 +11,7 @@
 #include "board/links.h"
 #include "node/beacon.h"
 #include "node/finder.h"
+#include "node/holes.h"
 #include "node/peer.h"
 #include "node/portmap.h"
 #include "node/relays.h"
@@ -40,6 +41,7 @@ struct report {
 	const struct links *links;
 	const struct finder_counters *disco;
 	const struct beacon_counters *beacon;
+	struct holes_counters holes;
 	const struct sync_state *sync;
 	const struct node *sync_relay;   /* whose relay leads to the coordinator; NULL: none does */
 	const struct settings *settings; /* NULL: none yet */

@@ -46,6 +46,7 @@ void status_fill(struct hearthd *h, struct report *ret)
 		.n_endpoints = own->n_endpoints,
 		.disco = finder_counters(h->finder),
 		.beacon = beacon_counters(h->beacon),
+		.holes = holes_counters(h->holes),
 		.links = uplink_links(h->uplink),
 		.sync = sync_state(h->sync),
 		.sync_relay = sources_relay(

@@ -1,6 +1,6 @@
 /*
  * stun-once: one question to a STUN server, from a UDP port that is used for nothing else. It is
- * not sent again: what is late is not wanted any more. A part of mapped.h, whose thread's it is.
+ * not sent again: what is late is not wanted any more. A part of mapped.h, and of holes.h.
  */
 #pragma once
 

@@ -70,6 +70,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *ctx)
 	relays_look(h->relays);
 	beacon_look(h->beacon);
 	mapped_look(h->mapped);
+	holes_look(h->holes);
 	exchange_look(h->exchange, sync_state(h->sync)->connected, now_us);
 	announce_check(h->announce, h->mesh_state == MESH_UP);
 	pods_look(h->pods, now_us);

@@ -96,7 +96,7 @@ static void put_pings(const struct peer *peer, uint64_t now_us, struct why_facts
 
 	for (size_t i = 0; i < ways->n; i++) {
 		const struct way *way = &ways->list[i];
-		struct why_pings *pings = &f->pings[family_of(&way->to.addr)];
+		struct why_pings *pings = &f->pings[family_of(&way_leads_to(way)->addr)];
 
 		note_last(&f->pong_s, way->answered_us, now_us);
 		if (way->relayed)
@@ -133,7 +133,7 @@ static void put_way(const struct why_sources *sources, const struct peer *peer, 
 	f->relay = f->way == WHY_WAY_RELAYED ? peer->relay : 0;
 	f->relay_tcp = f->relay && is_by_tcp(sources, f->relay);
 	if (f->way == WHY_WAY_DIRECT)
-		f->to = way ? way->to : peer->stats.endpoint;
+		f->to = way ? *way_leads_to(way) : peer->stats.endpoint;
 }
 
 static void put_peer(const struct why_sources *sources, const struct peer *peer, uint64_t now_us,

@@ -56,6 +56,11 @@ static void test_beacon(void **state)
 	(void) snprintf(text, sizeof(text), "%sbeacon: false\n", must);
 	assert_int_equal(read_text(text, &config, &err), 0);
 	assert_false(config.beacon);
+	assert_true(config.guessing);
+	(void) snprintf(text, sizeof(text), "%sguessing: false\n", must);
+	assert_int_equal(read_text(text, &config, &err), 0);
+	assert_false(config.guessing);
+	assert_true(config.beacon);
 	(void) snprintf(text, sizeof(text), "%sbeacon: true\n", must);
 	assert_int_equal(read_text(text, &config, &err), 0);
 	assert_true(config.beacon);
@@ -80,6 +85,7 @@ static void test_refused(void **state)
 		{ "port: 65536", "port: 5000", "port" },
 		{ "prot: 5000", "port: 5000", "prot" },
 		{ "beacon: 1", "port: 5000", "beacon" },
+		{ "guessing: often", "port: 5000", "guessing" },
 		{ "port_mapping: maybe", "port: 5000", "port_mapping" },
 		{ "interface: hth0", "interface: mesh1", "hth" },
 		{ "interface: 'a/b'", "interface: mesh1", "interface" },

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,6 +22,7 @@ struct fake_ferry fake_ferry;
 struct fake_carrier fake_carriers[FAKE_IDS];
 struct fake_stream fake_streams[FAKE_IDS];
 struct fake_passenger fake_passengers[FAKE_IDS];
+struct fake_hole fake_holes[FAKE_IDS];
 
 static struct {
 	struct ferry_event event;
@@ -45,6 +47,7 @@ struct ferry *ferry_free(struct ferry *ferry)
 		fake_ferry.open--;
 		for (size_t i = 0; i < FAKE_IDS; i++) {
 			assert_false(fake_carriers[i].open || fake_streams[i].open);
+			assert_false(fake_holes[i].open);
 			assert_false(fake_passengers[i].there);
 		}
 	}
@@ -127,6 +130,28 @@ int ferry_send_control(struct ferry *ferry, uint32_t relay, const uint8_t *data,
 	fake_carriers[relay].n_binds++;
 	memcpy(fake_carriers[relay].bind, data, len);
 	return 0;
+}
+
+int ferry_hole_open(struct ferry *ferry, uint32_t node, int fd, int family)
+{
+	assert_true(fake_passengers[node].there);
+	assert_false(fake_holes[node].open);
+	assert_int_equal(family, AF_INET);
+	if (fake_ferry.holes_fail < 0) {
+		(void) close(fd);
+		return fake_ferry.holes_fail;
+	}
+	fake_holes[node].open = true;
+	fake_holes[node].fd = fd;
+	fake_holes[node].opened++;
+	return 0;
+}
+
+void ferry_hole_close(struct ferry *ferry, uint32_t node)
+{
+	if (fake_holes[node].open)
+		(void) close(fake_holes[node].fd);
+	fake_holes[node].open = false;
 }
 
 int ferry_stream_open(struct ferry *ferry, uint32_t relay, const struct ferry_stream *stream)
@@ -271,6 +296,7 @@ void fake_ferry_reset(void)
 	memset(fake_carriers, 0, sizeof(fake_carriers));
 	memset(fake_streams, 0, sizeof(fake_streams));
 	memset(fake_passengers, 0, sizeof(fake_passengers));
+	memset(fake_holes, 0, sizeof(fake_holes));
 	fake_tunnel = (struct fake_tunnel){ 0 };
 	n_events = next_event = 0;
 	fake_lookups_n = 0;

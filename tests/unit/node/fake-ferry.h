@@ -20,7 +20,7 @@ struct fake_ferry {
 	unsigned open; /* how many there are */
 	size_t passengers;
 	uint16_t port; /* of the tunnel, as it was told */
-	int fails, peers_fail;
+	int fails, peers_fail, holes_fail;
 	bool unreachable4; /* no carrier can be opened by IPv4 */
 };
 extern struct fake_ferry fake_ferry;
@@ -49,6 +49,14 @@ struct fake_passenger {
 	uint8_t key[FERRY_KEY_LEN];
 };
 extern struct fake_passenger fake_passengers[FAKE_IDS];
+
+/* What leads to a peer itself, by his number; the descriptor is open while it does. */
+struct fake_hole {
+	bool open;
+	int fd;
+	unsigned opened;
+};
+extern struct fake_hole fake_holes[FAKE_IDS];
 
 struct fake_tunnel {
 	uint16_t port;

@@ -539,6 +539,32 @@ void finder_probe(struct finder *finder, uint32_t id, const struct endpoint *to,
 	say("finder_probe-%u-%u", id, (unsigned) len);
 }
 
+void finder_call(struct finder *finder, uint32_t id)
+{
+	assert_ptr_equal(finder, &fake);
+	say("finder_call-%u", id);
+}
+
+void finder_guess(struct finder *finder, uint32_t id, const struct endpoint *to)
+{
+	assert_ptr_equal(finder, &fake);
+	say("finder_guess-%u-%u", id, to->port);
+}
+
+bool finder_seal(struct finder *finder, uint32_t id, uint8_t ret[static DISCO_MIN_LEN])
+{
+	assert_ptr_equal(finder, &fake);
+	say("finder_seal-%u", id);
+	return true;
+}
+
+bool finder_recognises(struct finder *finder, uint32_t id, const uint8_t *data, size_t len)
+{
+	assert_ptr_equal(finder, &fake);
+	say("finder_recognises-%u-%zu", id, len);
+	return true;
+}
+
 int mtus_new(struct core *core, struct peers *peers, const struct mtus_hooks *hooks, void *ctx,
 	struct mtus **ret, struct err *err)
 {
@@ -646,6 +672,40 @@ size_t relays_stun(const struct relays *relays, struct relays_stun *ret, size_t 
 	return fake.home != 0;
 }
 
+/* --- holes --- */
+
+int holes_new(struct core *core, struct peers *peers, const struct holes_hooks *hooks, void *ctx,
+	struct holes **ret, struct err *err)
+{
+	int r = result("holes_new", err);
+
+	assert_ptr_equal(peers, &fake);
+	if (r == 0)
+		*ret = make("holes", hooks, ctx, &fake.holes);
+	return r;
+}
+FREE(holes)
+ASK(holes, look)
+
+void holes_use(struct holes *holes, struct tunnel *tunnel)
+{
+	assert_ptr_equal(holes, &fake);
+	assert_true(!tunnel || (fake.open && (void *) tunnel == &fake));
+	say("holes_use-%d", tunnel != NULL);
+}
+
+void holes_called(struct holes *holes, uint32_t id, bool guess)
+{
+	assert_ptr_equal(holes, &fake);
+	say("holes_called-%u-%d", id, guess);
+}
+
+struct holes_counters holes_counters(const struct holes *holes)
+{
+	assert_ptr_equal(holes, &fake);
+	return (struct holes_counters){ .tries = 1 };
+}
+
 /* --- mapped --- */
 
 int mapped_new(struct core *core, const struct peers *peers, const struct mapped_hooks *hooks,
@@ -706,6 +766,13 @@ size_t mapped_servers(const struct mapped *mapped, struct mapped_server ret[stat
 	ret[0] = (struct mapped_server){ ret[0].at, fake.home, NULL, true, 12345 };
 	ret[1] = (struct mapped_server){ ret[1].at, 0, "stun.example.org", true, 0 };
 	return 2;
+}
+
+bool mapped_far_server(const struct mapped *mapped, struct endpoint *ret)
+{
+	assert_ptr_equal(mapped, &fake);
+	*ret = fake.outside;
+	return fake.outside.port != 0;
 }
 
 const struct mapped_counters *mapped_counters(const struct mapped *mapped)

@@ -39,6 +39,7 @@ struct fake_subjects {
 	const struct device_hooks *device;
 	const struct exchange_hooks *exchange;
 	const struct ground_hooks *ground;
+	const struct holes_hooks *holes;
 	const struct ipv6_hooks *ipv6_hooks;
 	const struct keep_hooks *keep;
 	const struct mtus_hooks *mtus;

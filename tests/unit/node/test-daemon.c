@@ -227,7 +227,7 @@ static void test_life(void **state)
 		"nl_close disk_free book_close");
 	assert_string_equal(begun,
 		"keep_load uplink_look cluster_load-00112233aabbccdd wall_begin device_reclaim "
-		"overlay_open-41741 keep_save_state uplink_set-41741 uapi_open relays_use-1 mapped_use-1 finder_use-1 uplink_look "
+		"overlay_open-41741 keep_save_state uplink_set-41741 uapi_open relays_use-1 mapped_use-1 holes_use-1 finder_use-1 uplink_look "
 		"announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply mtus_set_top-1420 wall_apply-1 names_write-0 "
 		"cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 "
 		"beacon_follow-0 portmap_follow announce_look roster_follow-1 notify_status "
@@ -235,7 +235,7 @@ static void test_life(void **state)
 	/* Numbers are settled before all is saved, while the tunnel still carries packets. */
 	fake_assert_asked(
 		"sync_stop peers_look-1 waits_free keep_settle_number-12 announce_free "
-		"keep_all ipv6_free portmap_remove uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget portmap_free overlay_free exchange_free mapped_free why_free relays_free finder_free "
+		"keep_all ipv6_free portmap_remove uapi_close finder_use-0 relays_use-0 mapped_use-0 holes_use-0 overlay_close peers_forget portmap_free overlay_free exchange_free holes_free mapped_free why_free relays_free finder_free "
 		"mtus_free roster_free beacon_free peers_free device_free ground_free wall_free sync_free offer_free ping_free "
 		"uplink_free cluster_free names_free resolv_free uapi_free pods_free "
 		"news_free keep_free");

@@ -194,6 +194,19 @@ static void on_probed(
 	probed.times++;
 }
 
+static struct {
+	uint32_t id;
+	bool guess;
+	unsigned times;
+} called;
+
+static void on_called(void *ctx, uint32_t id, bool guess)
+{
+	called.id = id;
+	called.guess = guess;
+	called.times++;
+}
+
 static unsigned n_samples;
 
 static void on_sample(void *ctx)
@@ -204,6 +217,7 @@ static void on_sample(void *ctx)
 static const struct finder_hooks finder_hooks = { .missed = on_missed,
 	.sample = on_sample,
 	.left = on_left,
+	.called = on_called,
 	.aside = on_aside,
 	.elsewhere = on_elsewhere,
 	.probed = on_probed };
@@ -231,6 +245,7 @@ static int set_up(void **state)
 	n_left = 0;
 	memset(&missed, 0, sizeof(missed));
 	memset(&probed, 0, sizeof(probed));
+	memset(&called, 0, sizeof(called));
 	n_whole = n_elsewhere = 0;
 	core = fake_core_new();
 	memcpy(core->identity_seed, seed, sizeof(seed));
@@ -842,8 +857,12 @@ static void test_called(void **state)
 	deliver();
 	assert_int_equal(finder_counters(finder)->unheeded, 1);
 	assert_int_equal(n_sent, 0);
+	assert_int_equal(called.times, 0);
 	(void) push_disco(2, "127.0.0.1:5000", &call);
 	deliver();
+	assert_int_equal(called.times, 1);
+	assert_int_equal(called.id, 2);
+	assert_false(called.guess);
 	assert_int_equal(finder_counters(finder)->calls, 1);
 	assert_int_equal(n_sent, 2); /* our own call, and a ping */
 	assert_int_equal(read_sent(0, 2).type, DISCO_CALL);
@@ -855,6 +874,63 @@ static void test_called(void **state)
 	deliver();
 	assert_int_equal(finder_counters(finder)->calls + finder_counters(finder)->unheeded, 102);
 	assert_in_range(finder_counters(finder)->calls, 2, WAYS_CALL_BURST);
+}
+
+/* --- for who guesses --- */
+
+/* A call goes at once, and says that ports are open while they are. */
+static void test_guess_call(void **state)
+{
+	struct disco call = { .type = DISCO_CALL, .run = 7, .tx = 5, .guess = true };
+
+	be_relayed();
+	deliver();
+	assert_false(read_sent(0, 2).guess);
+	fake_event_pass(100000);
+	n_sent = 0;
+	peer(2)->guess.open = true;
+	finder_call(finder, 2);
+	assert_int_equal(read_sent(0, 2).type, DISCO_CALL);
+	assert_true(read_sent(0, 2).guess);
+	finder_call(finder, 9); /* nobody */
+	(void) push_disco(2, "127.0.0.1:5000", &call);
+	deliver();
+	assert_int_equal(called.times, 1);
+	assert_true(called.guess);
+}
+
+/* Pings for where a peer may be, and what is believed of what comes to other sockets than the tunnel's. */
+static void test_guess_pings(void **state)
+{
+	struct endpoint where = at("203.0.113.7:1024");
+	uint8_t data[DISCO_MIN_LEN];
+
+	follow();
+	n_sent = 0;
+	finder_guess(finder, 2, &where);
+	assert_int_equal(n_sent, 1);
+	assert_true(endpoint_equal(&sent[0].to, &where));
+	assert_int_equal(sent[0].len, DISCO_MIN_LEN);
+	assert_int_equal(read_sent(0, 2).type, DISCO_PING);
+	assert_true(finder_seal(finder, 2, data));
+	memcpy(sent[0].data, data, sizeof(data));
+	assert_int_equal(read_sent(0, 2).type, DISCO_PING);
+	assert_int_equal(finder_counters(finder)->pings_sent, 2);
+	push_ping(2, "203.0.113.7:1024", 5);
+	assert_true(finder_recognises(
+		finder, 2, queue[n_queued - 1].data, queue[n_queued - 1].event.len));
+	assert_false(finder_recognises(
+		finder, 3, queue[n_queued - 1].data, queue[n_queued - 1].event.len));
+	assert_false(finder_recognises(finder, 2, queue[n_queued - 1].data, DISCO_MIN_LEN - 1));
+	queue[n_queued - 1].data[60] ^= 1;
+	assert_false(finder_recognises(
+		finder, 2, queue[n_queued - 1].data, queue[n_queued - 1].event.len));
+	/* Nobody. */
+	n_sent = 0;
+	finder_guess(finder, 9, &where);
+	assert_int_equal(n_sent, 0);
+	assert_false(finder_seal(finder, 9, data));
+	assert_false(finder_recognises(finder, 9, data, sizeof(data)));
 }
 
 /* --- what happens to boards --- */
@@ -1119,6 +1195,8 @@ int main(void)
 		TEST(keepalive),
 		TEST(call_anew),
 		TEST(called),
+		TEST(guess_call),
+		TEST(guess_pings),
 		TEST(started_anew),
 		TEST(slept),
 		TEST(active),

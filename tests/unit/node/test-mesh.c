@@ -55,9 +55,9 @@ static void remove_node(uint32_t id)
 		1);
 }
 
-#define FIRST                                                                                                                                                                                         \
-	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                                                              \
-	"uapi_open relays_use-1 mapped_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply mtus_set_top-1420 wall_apply-1 " \
+#define FIRST                                                                                                                                                                                                     \
+	"wall_begin device_reclaim overlay_open-41741 keep_save_state uplink_set-41741 "                                                                                                                          \
+	"uapi_open relays_use-1 mapped_use-1 holes_use-1 finder_use-1 uplink_look announce_check-1 peers_apply finder_own finder_follow relays_follow mapped_follow device_apply mtus_set_top-1420 wall_apply-1 " \
 	"names_write-0 cluster_follow_record-1 cluster_look_at_boards-1 exchange_follow-1 offer_look-1 beacon_follow-0 portmap_follow announce_look"
 
 /* --- its states --- */
@@ -97,7 +97,7 @@ static void test_replaced(void **state)
 	assert_int_equal(update(CHANGE_RECORDS), 0);
 	assert_int_equal(h->mesh_state, MESH_REPLACED);
 	fake_assert_asked(
-		"portmap_remove uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget device_clear wall_take_down "
+		"portmap_remove uapi_close finder_use-0 relays_use-0 mapped_use-0 holes_use-0 overlay_close peers_forget device_clear wall_take_down "
 		"names_write-1 ground_forget ipv6_forget pods_forget exchange_follow-0 beacon_follow-0 announce_check-0 "
 		"roster_follow-0 notify_status");
 	assert_int_equal(
@@ -325,7 +325,7 @@ static void test_moved_away(void **state)
 	fake.with = -ENODEV;
 	assert_int_equal(update(0), 0);
 	fake_assert_asked(
-		"device_hold-7 uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget " FIRST);
+		"device_hold-7 uapi_close finder_use-0 relays_use-0 mapped_use-0 holes_use-0 overlay_close peers_forget " FIRST);
 	fake.with = -EIO; /* that says nothing */
 	assert_int_equal(update(0), 0);
 	fake_assert_asked("device_hold-7 wall_begin announce_check-1");
@@ -336,7 +336,7 @@ static void test_lost(void **state)
 	begin();
 	fake.overlay->lost(h);
 	fake_assert_asked(
-		"uapi_close finder_use-0 relays_use-0 mapped_use-0 overlay_close peers_forget " FIRST
+		"uapi_close finder_use-0 relays_use-0 mapped_use-0 holes_use-0 overlay_close peers_forget " FIRST
 		" roster_follow-1");
 	assert_int_equal(fake_core_logged(""), 0);
 	fake.fails = "overlay_open";
@@ -587,6 +587,29 @@ static void test_mtus(void **state)
 	assert_int_equal(fake.device->mtu(h, 3), 1283);
 }
 
+/* What guesses ports, and by whom it does. */
+static void test_holes(void **state)
+{
+	const struct endpoint to = { .port = 4711 };
+	uint8_t data[DISCO_MIN_LEN];
+	struct endpoint server;
+
+	begin();
+	fake.finder->called(h, 3, true);
+	fake_assert_asked("holes_called-3-1");
+	assert_false(fake.holes->server(h, &server));
+	assert_int_equal(endpoint_parse("203.0.113.2:20007", &fake.outside), 0);
+	assert_true(fake.holes->server(h, &server));
+	assert_true(endpoint_equal(&server, &fake.outside));
+	fake.holes->call(h, 3);
+	fake.holes->ping(h, 3, &to);
+	assert_true(fake.holes->seal(h, 3, data));
+	assert_true(fake.holes->recognises(h, 3, data, sizeof(data)));
+	fake.holes->changed(h);
+	fake_assert_asked(
+		"finder_call-3 finder_guess-3-4711 finder_seal-3 finder_recognises-3-92 finder_follow");
+}
+
 static void test_retry_held_back(void **state)
 {
 	begin();
@@ -693,6 +716,7 @@ int main(void)
 		TEST(mapped),
 		TEST(own),
 		TEST(mtus),
+		TEST(holes),
 		TEST(retry_held_back),
 		TEST(retry_tunnel),
 		TEST(retry_peers),

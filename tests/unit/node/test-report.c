@@ -55,6 +55,13 @@ static struct report make(void)
 		.port = 41741,
 		.disco = &disco,
 		.beacon = &beacon,
+		.holes = { .tries = 1,
+			.pings = 2,
+			.met = 3,
+			.in_vain = 4,
+			.hurt = 5,
+			.refused = 6,
+			.now = 7 },
 		.sync = &sync_up,
 		.seq = 12,
 		.head = head,
@@ -303,6 +310,43 @@ static void test_beacon(void **state)
 		assert_int_equal(json_integer_value(json_object_get(counters, names[i])), i + 1);
 }
 
+static void test_guessing(void **state)
+{
+	static const char *const names[] = { "tries", "pings", "met", "in_vain", "hurt", "refused",
+		"ways" };
+	struct report report = make();
+	CLEANUP_JSON json_t *json = report_json(&report);
+	const json_t *counters = json_object_get(json, "guessing");
+
+	assert_int_equal(json_object_size(counters), 7);
+	for (size_t i = 0; i < 7; i++)
+		assert_int_equal(json_integer_value(json_object_get(counters, names[i])), i + 1);
+}
+
+/* By a port that was guessed: where it leads, not the address of ours that it is for the tunnel. */
+static void test_hole(void **state)
+{
+	struct endpoint inside, there;
+	struct report report = make();
+	struct ways_action action;
+	CLEANUP_JSON json_t *json = NULL;
+	const json_t *peer;
+
+	assert_int_equal(endpoint_parse("127.0.0.1:5000", &inside), 0);
+	assert_int_equal(endpoint_parse("198.51.100.7:41741", &there), 0);
+	ways_init(&peers[0].ways);
+	ways_hole(&peers[0].ways, &inside, &there, 1000);
+	assert_true(ways_next(&peers[0].ways, 1000, 5, &action));
+	assert_true(ways_pong(&peers[0].ways, &inside, 5, 2000));
+	peers[0].stats.endpoint = inside;
+	json = report_json(&report);
+	peer = json_array_get(json_object_get(json, "peers"), 0);
+	assert_string_equal(text(peer, "state"), "direct");
+	assert_string_equal(text(peer, "endpoint"), "198.51.100.7:41741");
+	assert_true(json_is_null(json_object_get(peer, "relay")));
+	ways_done(&peers[0].ways);
+}
+
 static void expect(const struct report *report, const char *sentence)
 {
 	CLEANUP_BUF struct buf found = { 0 };
@@ -470,6 +514,8 @@ int main(void)
 		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_disco),
 		cmocka_unit_test(test_beacon),
+		cmocka_unit_test(test_guessing),
+		cmocka_unit_test(test_hole),
 		cmocka_unit_test(test_sentence),
 		cmocka_unit_test(test_relayed),
 		cmocka_unit_test(test_mappings),

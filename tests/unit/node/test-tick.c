@@ -64,7 +64,7 @@ static void begin(void)
 #define HELPER "names_retry uapi_retry cluster_retry resolv_retry"
 #define TICK                                                        \
 	"peers_look-1 finder_look mtus_look keep_save_seen " HELPER \
-	" relays_look beacon_look mapped_look exchange_look-0 announce_check-1 pods_look"
+	" relays_look beacon_look mapped_look holes_look exchange_look-0 announce_check-1 pods_look"
 #define FILES "pods_hurry uapi_keep keep_look overlay_look"
 #define MEND                                                                                                            \
 	"device_hold-7 device_look ground_look-1-7 wall_retry-1 exchange_follow-1 beacon_follow-0 offer_look-1 " HELPER \
