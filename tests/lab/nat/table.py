@@ -2,10 +2,10 @@
 
     D  direct by the boards' own addresses        S  ... by those that STUN finds, both sides at the same time
     M  ... by a port that a router was asked for  P  ... by the next ports of a router that counts
-    G  ... by guessing a port: not yet, or (count x openin) not soon: the first ping made the router take its port
+    G  ... by guessing a port                     T  not soon: the first ping made the router take its port
     r  by the relay: nothing else is possible
 """
-PARTS = "DSMP"
+PARTS = "DSMPG"
 
 COLUMNS = "public hostfw full addr easy openin double cgnat count hard v6fw pcp natpmp upnp v6only v4broken noudp https proxy".split()
 CELLS = """
@@ -17,7 +17,7 @@ easy      D S S S S
 openin    D S S S S S
 double    D S S S S S S
 cgnat     D S S S S S S S
-count     D P S S P G P P P
+count     D P S S P T P P P
 hard      D G S S G G G G r r
 v6fw      D D S S G G G G r r D
 pcp       D M S S M M M M M M M M
