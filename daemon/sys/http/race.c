@@ -280,6 +280,7 @@ bool http_attempt_go_on(struct http_attempt *attempt, struct http_config *config
 	}
 	if (is_under_way(attempt))
 		return true;
+	config->has_good = false; /* it was not back in all that time */
 	if (!attempt->err.code)
 		err_set(&attempt->err, -ETIMEDOUT, "no answer in time");
 	return false;

@@ -534,6 +534,39 @@ static void test_silent_now(void **state)
 	run(1);
 }
 
+static int on_knock(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	int got = accept(fd, NULL, NULL);
+
+	if (got >= 0) {
+		(void) close(got);
+		++*(unsigned *) ctx;
+	}
+	return 0;
+}
+
+/* Who answered last and refuses now is asked between the others, but not again and again so. */
+static void test_refuses_long(void **state)
+{
+	char other_url[64];
+	CLEANUP(close_p) int other = bound_fd(other_url, 8), closing = -1;
+	const char *const urls[] = { w.url, other_url };
+	unsigned last = 0, others = 0;
+
+	open_impatient_client(urls, 2);
+	closing = silent_in_place_of_server();
+	assert_int_equal(listen(closing, 16), 0);
+	assert_true(sd_event_add_io(w.event, NULL, closing, EPOLLIN, on_knock, &last) >= 0);
+	assert_true(sd_event_add_io(w.event, NULL, other, EPOLLIN, on_knock, &others) >= 0);
+	for (unsigned i = 1; i <= 3; i++) {
+		ask("GET", "/x", NULL, 0, 0);
+		run(1);
+		assert_int_not_equal(w.err.code, 0);
+		assert_int_equal(last, i + 1);
+		assert_int_equal(others, i);
+	}
+}
+
 /* Refused when the head has come: what follows is not kept, and the handler never sees it. */
 static void test_head(void **state)
 {
@@ -962,6 +995,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_silent_now, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refuses_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_head, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounds, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_big_then_dead, set_up, tear_down),
