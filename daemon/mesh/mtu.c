@@ -17,12 +17,12 @@ static const uint16_t likely[] = {
 	1392, /* 1460 by IPv4, 1480 by IPv6: a tunnel in IPv4 */
 	1376, /* 1450 by IPv4, 1460 by IPv6 */
 	1360, /* 1450 by IPv6 */
-	1344, 1328,       /* 1400 by IPv4 */
-	1312,             /* 1400 by IPv6 */
-	1296, 1280,       /* 1340 by IPv4, 1360 by IPv6 */
-	1216,             /* 1280 by IPv4 */
-	1200,             /* 1280 by IPv6, which has no less */
-	1152, 1104, 1056, /* 1124 by IPv4 */
+	1344, 1328,         /* 1400 by IPv4 */
+	1312,               /* 1400 by IPv6 */
+	1296, 1280,         /* 1340 by IPv4, 1360 by IPv6 */
+	1216,               /* 1280 by IPv4 */
+	1200,               /* 1280 by IPv6, which has no less */
+	1152, 1104, 1056,   /* 1124 by IPv4 */
 	960, 768, MTU_SURE, /* 576 by IPv4 */
 };
 

@@ -67,8 +67,8 @@ void mtu_way(struct mtu *mtu, unsigned top, uint64_t rtt_us, uint64_t now_us);
 /* Something was sent on it since the last time this was called, some seconds ago; or @much. */
 void mtu_traffic(struct mtu *mtu, bool much, uint64_t now_us);
 /*
- * What is sent on it has had no answer for a while, @sent bytes (UINT64_MAX: unknown). Few need not:
- * the last word of a conversation has none, and every way carries it.
+ * What is sent on it has had no answer for a while, @sent bytes (UINT64_MAX: unknown). Few bytes
+ * need no answer: the last word of a conversation has none, and every way carries it.
  */
 void mtu_doubt(struct mtu *mtu, uint64_t sent, uint64_t now_us);
 
