@@ -26,7 +26,7 @@ cable() {
 	talk
 	right 5 "b reaches c by the relay" both relayed
 	did "a cable is plugged in between b and c" cable_in
-	right 2 "it is used" says b "[p['endpoint'] for p in s['peers'] if p['name']=='c']==['198.51.100.3:41741']"
+	right 5 "it is used" says b "[p['endpoint'] for p in s['peers'] if p['name']=='c']==['198.51.100.3:41741']"
 	right 3 "by both" both direct
 	no_gap 0.5 "nothing is lost over that"
 	talk
