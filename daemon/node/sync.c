@@ -20,9 +20,7 @@ enum {
 	GRACE_S = 20, /* for the answer to a poll that has waited */
 	PUT_S = 20,
 	BACKOFF_MIN_S = 1,
-	BACKOFF_MAX_S = 30,
-	BACKOFF_LONG_S = 60, /* it has been away for minutes, and may be for days */
-	BACKOFF_LONG_AFTER = 12,
+	BACKOFF_MAX_S = 60,
 	HASTE_S = 1, /* a poll that should have waited, answered sooner and with nothing */
 	/* removed, unknown, a log that is not believed, a password: what only a person can mend */
 	REFUSED_MIN_S = 2,
@@ -111,8 +109,7 @@ static uint64_t pause_us(unsigned times, unsigned min_s, unsigned max_s)
 
 static uint64_t backoff_us(unsigned failures)
 {
-	return pause_us(failures, BACKOFF_MIN_S,
-		failures > BACKOFF_LONG_AFTER ? BACKOFF_LONG_S : BACKOFF_MAX_S);
+	return pause_us(failures, BACKOFF_MIN_S, BACKOFF_MAX_S);
 }
 
 /* Soon at first, for whoever mends it watches; then once a minute, for it may stay so for years. */
