@@ -29,6 +29,7 @@ struct nft {
 	char *table;
 	struct nl *nl;
 	struct nft_table placed; /* by the last transaction; empty: not known */
+	uint32_t whole;          /* the generation in which all of it was there, 0: none */
 	enum nft_news news;
 	bool broken; /* somebody removed something before it was known what there was */
 	int fd;
@@ -91,12 +92,22 @@ bool nft_is_busy(const struct nft *nft)
 bool nft_is_whole(struct nft *nft)
 {
 	struct nft_table now = { 0 };
+	uint32_t generation;
+	bool holds;
 
 	if (!nft->running && nft->broken)
 		return false;
-	if (nft->running || !nft->placed.n || nft_table_read(nft->nl, nft->table, &now) < 0)
+	if (nft->running || !nft->placed.n)
 		return true;
-	return nft_table_holds(&now, &nft->placed);
+	if (nft_table_generation(nft->nl, &generation) < 0)
+		generation = 0;
+	if (generation && generation == nft->whole)
+		return true;
+	if (nft_table_read(nft->nl, nft->table, &now) < 0)
+		return true;
+	holds = nft_table_holds(&now, &nft->placed);
+	nft->whole = holds ? generation : 0;
+	return holds;
 }
 
 int nft_is_there(struct nft *nft)
@@ -121,6 +132,7 @@ static void on_done(void *ctx, struct exec_result *result)
 	int r = exec_check(result, "nft -f -", &err);
 
 	nft->running = NULL;
+	nft->whole = 0;
 	if (r < 0 || nft_table_read(nft->nl, nft->table, &nft->placed) < 0)
 		nft->placed.n = 0;
 	nft_monitor_drain(nft->fd, nft->table, nft->pid, &nft->news);

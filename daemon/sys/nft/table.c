@@ -187,6 +187,31 @@ static int read_once(struct nl *nl, const char *name, struct nft_table *ret)
 	return r;
 }
 
+static int on_generation(void *ctx, const struct nlmsghdr *nlh)
+{
+	const struct nlattr *a[NFTA_GEN_MAX + 1] = { 0 };
+
+	if (nlh->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN) &&
+		nl_attrs(nlh, sizeof(struct nfgenmsg), a, NFTA_GEN_MAX) == 0 && a[NFTA_GEN_ID] &&
+		mnl_attr_validate(a[NFTA_GEN_ID], MNL_TYPE_U32) >= 0)
+		*(uint32_t *) ctx = ntohl(mnl_attr_get_u32(a[NFTA_GEN_ID]));
+	return 0;
+}
+
+int nft_table_generation(struct nl *nl, uint32_t *ret)
+{
+	struct nfgenmsg *head;
+	struct nlmsghdr *q = nl_start(
+		nl, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0, sizeof(*head), (void **) &head);
+	int r;
+
+	*ret = 0; /* the kernel leaves that one out */
+	r = nl_ask(nl, q, on_generation, ret, NULL);
+	if (r < 0)
+		return r;
+	return *ret ? 0 : -EPROTO;
+}
+
 int nft_table_read(struct nl *nl, const char *name, struct nft_table *ret)
 {
 	int r = -EINTR;

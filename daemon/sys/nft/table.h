@@ -27,6 +27,12 @@ struct nft_table {
  */
 int nft_table_read(struct nl *nl, const char *name, struct nft_table *ret);
 
+/*
+ * The number of the state in which all rules of the kernel are: another one after each change by
+ * anybody (NFT_MSG_GETGEN). 0 or -errno.
+ */
+int nft_table_generation(struct nl *nl, uint32_t *ret);
+
 /* One key of a set, as the kernel has it. */
 typedef void nft_table_key(void *ctx, const void *key, size_t len);
 
