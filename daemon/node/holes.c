@@ -215,6 +215,7 @@ static void check(struct holes *h, uint64_t now_us)
 	struct peer *peer = peers_change(h->peers, h->id);
 	const struct endpoint at = h->guess.at;
 	enum guess_side side = h->guess.side;
+	const struct way *way;
 
 	if (side == GUESS_NEITHER || (peer && peer->ways.searching && h->core->config.guessing))
 		return;
@@ -222,7 +223,8 @@ static void check(struct holes *h, uint64_t now_us)
 	if (!peer)
 		return;
 	wait_longer(peer, side, now_us);
-	if (peer->ways.doubtful || !ip_addr_equal(&ways_in_use(&peer->ways)->to.addr, &at.addr))
+	way = ways_in_use(&peer->ways); /* none: it has been forgotten meanwhile */
+	if (peer->ways.doubtful || !way || !ip_addr_equal(&way->to.addr, &at.addr))
 		return;
 	h->counters.met++;
 	forgive(h, peer, &at.addr);

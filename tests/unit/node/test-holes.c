@@ -662,6 +662,16 @@ static void test_reached(void **state)
 	expect_quiet();
 }
 
+/* What is known of it goes while a try lasts: no way is in use then, and none in doubt. */
+static void test_forgotten(void **state)
+{
+	invite();
+	pass(SECOND);
+	peer(2)->ways = (struct ways){ 0 };
+	pass(SECOND);
+	assert_int_equal(holes_counters(holes).met, 0);
+}
+
 static void test_relay_silent(void **state)
 {
 	relay_is_silent = true;
@@ -708,6 +718,7 @@ int main(void)
 		TEST(not_both_hard),
 		TEST(own_address),
 		TEST(reached),
+		TEST(forgotten),
 		TEST(relay_silent),
 		TEST(two),
 	};
